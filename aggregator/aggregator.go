@@ -1,0 +1,286 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package aggregator sums the flows that Skydive reports into exact counters
+// per connection: flows in by [Aggregator.Update], samples out at each
+// [Aggregator.Tick], and the latest samples to scrapers by [Aggregator.Scrape].
+//
+// The rules by which it counts are numbered in docs/explanation/counting.md.
+// It knows neither where flows come from nor where samples go.
+package aggregator
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const (
+	// batch is how many flows or connections are handled in one go under the
+	// lock: about 50 µs, so that ingest, ticks and scrapes hardly wait for each
+	// other.
+	batch = 256
+	// maxText bounds the length in bytes of what a flow names: UUID, node,
+	// capture, addresses, protocol. Skydive's own are at most 45.
+	maxText = 256
+)
+
+// Config is what the operator chooses. The zero value of a bound is none.
+type Config struct {
+	// Labels of a connection, a subset of [DefaultLabels].
+	Labels []string
+	// ConnectionTimeout is how long after its next update was due a connection
+	// without traffic ends.
+	ConnectionTimeout time.Duration
+	// FlowRetention is how long a flow that is no longer reported is remembered.
+	FlowRetention time.Duration
+	// MaxSeries and MaxFlows bound the series of connections and the flows
+	// remembered.
+	MaxSeries, MaxFlows int
+	// ClusterNetworks tell the [Class] of a flow; ExcludeClasses are not exported.
+	ClusterNetworks []netip.Prefix
+	ExcludeClasses  []Class
+	// Analyzers are the names that [Aggregator.AnalyzerUp] may be called with.
+	Analyzers []string
+}
+
+// Aggregator is safe for concurrent use.
+type Aggregator struct {
+	now     func() time.Time
+	metrics *metrics
+
+	// hold keeps updates out while a reload ends every series; see [Aggregator.Hold].
+	hold sync.RWMutex
+
+	mu          sync.Mutex
+	cfg         Config
+	layout      *Layout
+	classifier  classifier
+	clock       *feedClock
+	sources     *sources
+	baselines   *baselines
+	connections *connections
+	captures    *captures
+	lastTick    int64 // ms
+	begun       int64 // ms, when this process began: no sample lies before it
+
+	key []byte // scratch
+}
+
+// New returns an aggregator without flows. Time comes from now. Records that
+// do not count are counted by reason in skipped; all other metrics are
+// registered with reg.
+func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *prometheus.CounterVec) (*Aggregator, error) {
+	layout, err := newLayout(cfg.Labels)
+	if err != nil {
+		return nil, err
+	}
+	start := now()
+	a := &Aggregator{
+		now:         now,
+		cfg:         cfg,
+		layout:      layout,
+		classifier:  classifier{cfg.ClusterNetworks},
+		clock:       newFeedClock(cfg.FlowRetention, start),
+		sources:     newSources(),
+		baselines:   newBaselines(),
+		connections: newConnections(),
+		captures:    newCaptures(),
+		begun:       start.UnixMilli(),
+	}
+	for _, name := range cfg.Analyzers {
+		a.clock.set(name, false, start)
+	}
+	a.metrics = newMetrics(reg, skipped, a)
+	return a, nil
+}
+
+// Configure puts a new configuration into force. Baselines and counters go on.
+// Where the labels differ, the caller must have ended all series before, as
+// [Aggregator.EndAll] says.
+func (a *Aggregator) Configure(cfg Config) error {
+	layout, err := newLayout(cfg.Labels)
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !slices.Equal(layout.Names, a.layout.Names) {
+		if a.connections.series > 0 {
+			return fmt.Errorf("aggregator: labels change while %d series have not ended", a.connections.series)
+		}
+		a.layout = layout
+		a.connections = newConnections()
+	}
+	now := a.now()
+	a.clock.now(now)
+	a.clock.grace = cfg.FlowRetention
+	a.clock.keep(cfg.Analyzers, now)
+	for _, name := range cfg.Analyzers {
+		a.clock.add(name, now)
+	}
+	a.classifier = classifier{cfg.ClusterNetworks}
+	a.cfg = cfg
+	return nil
+}
+
+// Hold keeps [Aggregator.Update] waiting until release is called, so that
+// several ticks see no traffic in between.
+func (a *Aggregator) Hold() (release func()) {
+	a.hold.Lock()
+	return a.hold.Unlock
+}
+
+// AnalyzerUp records that the feed of the named analyzer is live.
+func (a *Aggregator) AnalyzerUp(name string) { a.setAnalyzer(name, true) }
+
+// AnalyzerDown records that the feed of the named analyzer is not live.
+func (a *Aggregator) AnalyzerDown(name string) { a.setAnalyzer(name, false) }
+
+func (a *Aggregator) setAnalyzer(name string, live bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.clock.set(name, live, a.now())
+}
+
+// Update counts the flows of one message, in their order.
+func (a *Aggregator) Update(flows []Flow) {
+	a.hold.RLock()
+	defer a.hold.RUnlock()
+	for part := range slices.Chunk(flows, batch) {
+		a.mu.Lock()
+		feedNow := a.clock.now(a.now())
+		for i := range part {
+			a.count(&part[i], feedNow)
+		}
+		a.mu.Unlock()
+	}
+}
+
+// Stats takes one capture's report of itself.
+func (a *Aggregator) Stats(s CaptureStats) {
+	a.hold.RLock()
+	defer a.hold.RUnlock()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.captures.report(s, a.clock.now(a.now())) {
+		a.metrics.skip(skipCaptures)
+	}
+}
+
+// count takes one record of the feed.
+func (a *Aggregator) count(f *Flow, feedNow time.Duration) {
+	if reason := malformed(f); reason != "" {
+		a.metrics.skip(reason)
+		return
+	}
+	src := a.sources.get(f, feedNow)
+	if src == nil {
+		a.metrics.skip(skipSources)
+		return
+	}
+	a.learn(src, f, feedNow)
+	if !f.HasTransport {
+		a.metrics.skip(skipNoTransport)
+		return
+	}
+	delta, stale, ok := a.advance(src, f, feedNow)
+	switch {
+	case !ok:
+		a.metrics.skip(skipImplausible)
+		return
+	case stale:
+		a.metrics.staleUpdates.Inc()
+	}
+	traffic := !delta.isZero()
+	rtt := uint64(0)
+	if !stale && f.Metric.RTT > 0 {
+		rtt = uint64(f.Metric.RTT)
+	}
+	if !traffic && rtt == 0 {
+		return
+	}
+	// Baselines of excluded flows are kept as well: should a reload let them in,
+	// what they carried before is no news.
+	if len(a.cfg.ExcludeClasses) > 0 {
+		class := a.classifier.class(f.NetworkA, f.NetworkB)
+		if slices.Contains(a.cfg.ExcludeClasses, class) {
+			a.metrics.filtered(class, delta.totalBytes())
+			return
+		}
+	}
+	i, found := a.find(f)
+	if traffic {
+		if !found {
+			i = a.make(f)
+		}
+		a.connections.count(i, delta)
+		c := a.connections.records.at(i)
+		c.traffic, c.node = feedNow, src.node
+		if c.overflow {
+			a.metrics.overflowBytes.Add(float64(delta.totalBytes()))
+		}
+		found = true
+	}
+	if found && rtt != 0 {
+		a.setRTT(i, rtt)
+	}
+}
+
+// learn takes from a record what it says of its source: the epoch and the
+// update period.
+func (a *Aggregator) learn(src *source, f *Flow, feedNow time.Duration) {
+	if !f.HasLastUpdate {
+		return
+	}
+	if lum := f.LastUpdate; f.FinishType != finishTimeout && lum.Last > 0 {
+		if src.epoch == 0 {
+			src.epoch = lum.Last
+		}
+		// A window as long as flows are remembered is no period but a clock that
+		// was set.
+		if window := time.Duration(lum.Last-lum.Start) * time.Millisecond; lum.Start > 0 && window > 0 && window <= a.cfg.FlowRetention {
+			src.node.observe(window, feedNow)
+		}
+	}
+}
+
+// find looks up the connection of a flow.
+func (a *Aggregator) find(f *Flow) (i uint32, ok bool) {
+	a.key = a.layout.appendValues(a.key[:0], f)
+	i, ok = a.connections.byKey[string(a.key)]
+	return i, ok
+}
+
+// make returns the connection of a flow that [Aggregator.find] did not find: a
+// new one, or the overflow where series are at their bound.
+func (a *Aggregator) make(f *Flow) uint32 {
+	if limit := a.cfg.MaxSeries; limit == 0 || a.connections.series+2*a.layout.directions() <= limit {
+		return a.connections.add(a.layout, a.key)
+	}
+	a.key = a.layout.appendOverflow(a.key[:0], f)
+	i, ok := a.connections.byKey[string(a.key)]
+	if !ok {
+		i = a.connections.add(a.layout, a.key)
+		a.connections.records.at(i).overflow = true
+	}
+	return i
+}
+
+// setRTT records a round-trip time, unless its series would pass the bound. The
+// overflow has none: it would mix connections that have nothing in common.
+func (a *Aggregator) setRTT(i uint32, rtt uint64) {
+	c := a.connections.records.at(i)
+	if c.overflow || c.phase == ended || c.phase == closing {
+		return
+	}
+	if limit := a.cfg.MaxSeries; c.rtt == 0 && limit > 0 && a.connections.series+1 > limit {
+		a.metrics.overflowRTTs.Inc()
+		return
+	}
+	a.connections.setRTT(i, rtt)
+}

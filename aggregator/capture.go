@@ -1,0 +1,146 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import "time"
+
+const (
+	// tableSilence is how long, in feed time, a flow table may be silent before it
+	// is taken for gone: each reports every 10 s.
+	tableSilence = 15 * time.Second
+	// captureSilence is how long, in feed time, a capture may be silent before its
+	// series end.
+	captureSilence = time.Minute
+	// maxCaptures and maxTables bound the captures, and the flow tables of one.
+	maxCaptures = 10_000
+	maxTables   = 1_000
+)
+
+// captures holds the statistics that captures report of themselves.
+//
+// A capture that matches several interfaces has a flow table on each, and every
+// table reports under the capture's id alone. Its numbers are cumulative since
+// the table began. So the tables are told apart here, and what each grew by is
+// added up.
+type captures struct {
+	byID map[string]*captureState
+}
+
+type captureState struct {
+	sampled CaptureRow
+	total   CaptureRow // since the first sight
+	tables  []table    // the one silent longest first
+	phase   phase
+	ending  bool
+	seen    time.Duration // feed time of the latest report
+	start   int64         // ms, as with connections
+	stale   int64
+}
+
+// table is one flow table's latest report.
+type table struct {
+	seen  time.Duration // feed time
+	stats CaptureStats  // without CaptureID
+}
+
+func newCaptures() *captures { return &captures{byID: map[string]*captureState{}} }
+
+// report takes one message. It returns false when the capture is a new one and
+// there are maxCaptures already, or its name is too long.
+func (cs *captures) report(s CaptureStats, feedNow time.Duration) bool {
+	c, ok := cs.byID[string(s.CaptureID)]
+	if !ok {
+		if len(cs.byID) >= maxCaptures || len(s.CaptureID) == 0 || len(s.CaptureID) > maxText {
+			return false
+		}
+		id := string(appendText(nil, s.CaptureID))
+		c = &captureState{total: CaptureRow{CaptureID: id}}
+		cs.byID[string(s.CaptureID)] = c
+	}
+	s.CaptureID = nil
+	c.seen = feedNow
+	if c.phase == ended {
+		c.phase, c.total = fresh, CaptureRow{CaptureID: c.total.CaptureID}
+	}
+	c.forget(feedNow)
+	// The table that has been silent longest is the one whose turn it is, unless
+	// the numbers lie below its own. A table that is new counts from here: what
+	// it did before is history.
+	for i, t := range c.tables {
+		if t.stats.follows(s) {
+			c.total.add(t.stats, s)
+			c.tables = append(append(c.tables[:i], c.tables[i+1:]...), table{feedNow, s})
+			return true
+		}
+	}
+	if len(c.tables) < maxTables {
+		c.tables = append(c.tables, table{feedNow, s})
+	}
+	return true
+}
+
+// forget drops the tables that are gone.
+func (c *captureState) forget(feedNow time.Duration) {
+	n := 0
+	for n < len(c.tables) && feedNow-c.tables[n].seen > tableSilence {
+		n++
+	}
+	c.tables = append(c.tables[:0], c.tables[n:]...)
+}
+
+// follows says whether next can be the table's next report after s.
+func (s CaptureStats) follows(next CaptureStats) bool {
+	return next.FlowDropped >= s.FlowDropped &&
+		next.KernelFlowDropped >= s.KernelFlowDropped &&
+		next.PacketsDropped >= s.PacketsDropped &&
+		next.PacketsReceived >= s.PacketsReceived
+}
+
+// add adds what a table's cumulative numbers grew by.
+func (r *CaptureRow) add(from, to CaptureStats) {
+	r.FlowDropped += uint64(to.FlowDropped - from.FlowDropped)
+	r.KernelFlowDropped += uint64(to.KernelFlowDropped - from.KernelFlowDropped)
+	r.PacketsDropped += uint64(to.PacketsDropped - from.PacketsDropped)
+	r.PacketsReceived += uint64(to.PacketsReceived - from.PacketsReceived)
+}
+
+// endAll makes every series end, as [Aggregator.EndAll] says.
+func (cs *captures) endAll() {
+	for _, c := range cs.byID {
+		c.ending = c.phase == fresh || c.phase == live
+	}
+}
+
+// sample returns the points of all captures at a tick.
+func (cs *captures) sample(t tick, feedNow time.Duration) []CapturePoint {
+	var points []CapturePoint
+	for id, c := range cs.byID {
+		if c.phase == ended {
+			delete(cs.byID, id)
+			continue
+		}
+		if c.phase == closing || (c.phase == live && !c.ending && feedNow-c.seen >= captureSilence) {
+			points = append(points, CapturePoint{CaptureRow: c.sampled, Start: c.start, End: true})
+			c.phase, c.ending, c.stale = ended, false, t.at
+			continue
+		}
+		c.forget(feedNow)
+		c.total.FlowCount = 0
+		for _, table := range c.tables {
+			c.total.FlowCount += uint64(max(table.stats.FlowCount, 0))
+		}
+		p := CapturePoint{CaptureRow: c.total}
+		if c.phase == fresh {
+			c.start = t.begin(c.stale)
+			p.Begin = c.start
+		}
+		p.Start = c.start
+		c.sampled, c.phase = c.total, live
+		if c.ending {
+			c.phase = closing
+		}
+		points = append(points, p)
+	}
+	return points
+}

@@ -1,0 +1,133 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import "time"
+
+// maxCount is where a counter ends and begins anew. Prometheus stores float64,
+// in which whole numbers are exact up to 2^53; half of that leaves queries room
+// to add two of them.
+const maxCount = 1 << 52
+
+// phase is where a connection is in its life. An incarnation is one such life:
+// zeros, values, stale markers.
+type phase uint8
+
+const (
+	fresh   phase = iota // not sampled yet: its zeros come with the next tick
+	live                 // sampled at least once
+	closing              // its last values are sampled; stale markers come next
+	ended                // stale markers are sampled; gone at the next tick unless it returns
+)
+
+// connection is the counters of one connection: the tuples of both directions,
+// which begin and end together.
+type connection struct {
+	counts            // as they are now
+	sampled    counts // as they were at the latest tick
+	layout     *Layout
+	values     string        // identity: label values, see [Row.Values]
+	node       *node         // of the latest traffic; its period says when the next is due
+	traffic    time.Duration // feed time of the latest traffic
+	start      int64         // ms, time of this incarnation's zeros
+	stale      int64         // ms, time of the former incarnation's stale markers, 0: none
+	rtt        uint64        // ns, 0: none yet
+	sampledRTT uint64
+	phase      phase
+	ending     bool // ends at the next tick whatever its traffic
+	overflow   bool // takes what max_series has no room for
+}
+
+// series is how many series the connection has.
+func (c *connection) series() int {
+	n := 2 * c.layout.directions()
+	if c.rtt != 0 {
+		n++
+	}
+	return n
+}
+
+// connections holds all of them, by label values.
+type connections struct {
+	records slab[connection]
+	byKey   map[string]uint32
+	series  int // in all, ended ones not included
+	// carried is traffic of connections whose incarnation is over: it begins the
+	// next one once the stale markers are out. Only a counter at maxCount or a
+	// reload leads here.
+	carried map[uint32]counts
+}
+
+func newConnections() *connections {
+	return &connections{byKey: map[string]uint32{}, carried: map[uint32]counts{}}
+}
+
+// add makes a connection. The caller has seen that there is none.
+func (cs *connections) add(layout *Layout, key []byte) uint32 {
+	i := cs.records.alloc()
+	c := cs.records.at(i)
+	c.layout, c.values = layout, string(key)
+	cs.byKey[c.values] = i
+	cs.series += c.series()
+	return i
+}
+
+// count adds traffic to a connection, or to its next incarnation where this
+// one takes no more.
+func (cs *connections) count(i uint32, delta counts) {
+	c := cs.records.at(i)
+	if c.layout.Direction < 0 {
+		delta = delta.summed()
+	}
+	if c.phase == ended { // and it returns
+		c.phase = fresh
+		cs.series += c.series()
+	}
+	sum := c.counts
+	sum.add(&delta)
+	if c.phase == closing || c.ending || !sum.fit(maxCount) {
+		c.ending = true
+		carried := cs.carried[i]
+		carried.add(&delta)
+		cs.carried[i] = carried
+		return
+	}
+	c.counts = sum
+}
+
+// end puts a connection to rest whose stale markers were sampled for the given
+// time in milliseconds. Traffic that was carried over begins it anew; what of
+// it does not fit below maxCount is carried on.
+func (cs *connections) end(i uint32, at int64) {
+	c := cs.records.at(i)
+	cs.series -= c.series()
+	c.phase, c.ending, c.stale = ended, false, at
+	c.counts, c.sampled, c.rtt, c.sampledRTT = counts{}, counts{}, 0, 0
+
+	carried, ok := cs.carried[i]
+	if !ok {
+		return
+	}
+	delete(cs.carried, i)
+	first := carried.atMost(counts{bytes: [2]uint64{maxCount, maxCount}, packets: [2]uint64{maxCount, maxCount}})
+	if cs.count(i, first); first != carried {
+		c.ending = true
+		cs.carried[i] = carried.minus(first)
+	}
+}
+
+// setRTT records the latest round-trip time in nanoseconds.
+func (cs *connections) setRTT(i uint32, rtt uint64) {
+	c := cs.records.at(i)
+	if c.rtt == 0 {
+		cs.series++
+	}
+	c.rtt = rtt
+}
+
+// remove forgets a connection that has ended.
+func (cs *connections) remove(i uint32) {
+	delete(cs.byKey, cs.records.at(i).values)
+	cs.records.release(i)
+}

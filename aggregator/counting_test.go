@@ -1,0 +1,471 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	abBytes = "bytes{direction=initiator_to_target"
+	baBytes = "bytes{direction=target_to_initiator"
+)
+
+func TestFirstSight(t *testing.T) {
+	const minute = time.Minute
+	tests := []struct {
+		name  string
+		setup func(w *world)
+		flow  func(w *world, f *Flow) // changes a first update of 1000 and 500 bytes
+		want  uint64                  // bytes from A to B
+	}{
+		{
+			name: "the first record ever sets the epoch and counts its update",
+			flow: func(w *world, f *Flow) { f.LastUpdate.ABBytes = 300 },
+			want: 300,
+		},
+		{
+			name:  "a flow that began after the epoch counts whole",
+			setup: (*world).known,
+			flow:  func(w *world, f *Flow) { f.LastUpdate.ABBytes = 300 },
+			want:  1000,
+		},
+		{
+			name:  "a flow that began before the epoch counts its update",
+			setup: (*world).known,
+			flow: func(w *world, f *Flow) {
+				f.Start, f.LastUpdate.ABBytes = w.ms(5*minute), 300
+			},
+			want: 300,
+		},
+		{
+			name:  "an update that ended before the epoch is history",
+			setup: (*world).known,
+			flow: func(w *world, f *Flow) {
+				f.Start, f.LastUpdate.Last = w.ms(5*minute), w.ms(3*minute)
+			},
+		},
+		{
+			name: "an end record before there is an epoch counts nothing",
+			flow: func(w *world, f *Flow) { f.FinishType = 1 },
+		},
+		{
+			name: "no epoch from a record without LastUpdateMetric",
+			flow: func(w *world, f *Flow) { f.HasLastUpdate = false },
+		},
+		{
+			name: "no epoch from a LastUpdateMetric without times",
+			flow: func(w *world, f *Flow) { f.LastUpdate.Last = 0 },
+		},
+		{
+			name:  "FinishType 2 and 3 do not end a flow",
+			setup: func(w *world) {},
+			flow:  func(w *world, f *Flow) { f.FinishType = 2 },
+			want:  1000,
+		},
+		{
+			name: "a negative field of the update counts 0",
+			flow: func(w *world, f *Flow) { f.LastUpdate.ABBytes = -7 },
+		},
+		{
+			name: "an update larger than the whole counts the whole",
+			flow: func(w *world, f *Flow) { f.LastUpdate.ABBytes = 5000 },
+			want: 1000,
+		},
+		{
+			name: "an evicted flow that comes back counts what came since",
+			setup: func(w *world) {
+				w.known()
+				f := w.flow("1", 800, 0)
+				w.Update([]Flow{f})
+				w.pass(31 * minute)
+				w.tickNow()
+			},
+			flow: func(w *world, f *Flow) {
+				f.Start, f.LastUpdate.ABBytes = w.ms(32*minute), 200
+			},
+			want: 800 + 200,
+		},
+		{
+			name: "an evicted flow's update that was counted already does not count again",
+			setup: func(w *world) {
+				w.known()
+				f := w.flow("1", 800, 0)
+				w.Update([]Flow{f})
+				w.pass(31 * minute)
+				w.tickNow()
+			},
+			flow: func(w *world, f *Flow) {
+				f.Start, f.LastUpdate.Last = w.ms(32*minute), w.ms(31*minute)
+			},
+			want: 800,
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t, Config{})
+			if test.setup != nil {
+				test.setup(w)
+			}
+			f := w.flow("1", 1000, 500)
+			test.flow(w, &f)
+			w.Update([]Flow{f})
+			w.tick()
+			if got := w.total(abBytes); got != test.want {
+				t.Errorf("counted %d bytes, want %d\n%s", got, test.want, w.ledger)
+			}
+		})
+	}
+}
+
+func TestCumulativeUpdates(t *testing.T) {
+	w := newWorld(t, Config{})
+	w.known()
+	// 700 is overtaken by 900; the end record repeats the last update.
+	for _, total := range []int64{300, 900, 700, 900, 1500} {
+		f := w.flow("1", total, total*2)
+		w.Update([]Flow{f})
+		w.tick()
+	}
+	end := w.flow("1", 1500, 3000)
+	end.FinishType = 1
+	after := w.flow("1", 1600, 3000) // records can overtake an end record
+	w.Update([]Flow{end, after})
+	w.tick()
+	if ab, ba := w.total(abBytes), w.total(baBytes); ab != 1600 || ba != 3000 {
+		t.Errorf("counted %d and %d bytes, want 1600 and 3000\n%s", ab, ba, w.ledger)
+	}
+	if n := w.metric("skybridge_stale_updates_total", ""); n != 1 {
+		t.Errorf("%v stale updates counted, want 1", n)
+	}
+}
+
+func TestResumedConnectionGoesOnUnderItsTuple(t *testing.T) {
+	w := newWorld(t, Config{})
+	w.known()
+	w.Update([]Flow{w.flow("1", 1000, 0)})
+	w.tick()
+	w.Update([]Flow{w.flow("2", 500, 0)}) // a new UUID counts from 0
+	w.tick()
+	if got := w.total(abBytes); got != 1500 {
+		t.Errorf("counted %d bytes, want 1500\n%s", got, w.ledger)
+	}
+	if n := w.metric("skybridge_series", ""); n != 4 {
+		t.Errorf("%v series, want 4: bytes and packets of both directions", n)
+	}
+}
+
+func TestTwoCapturesOfOneUUIDAreTwoBaselines(t *testing.T) {
+	w := newWorld(t, Config{})
+	w.known()
+	a, b := w.flow("1", 1000, 0), w.flow("1", 400, 0)
+	b.CaptureID = []byte("c2")
+	w.Update([]Flow{a, b})
+	w.tick()
+	if got := w.total(abBytes); got != 1400 {
+		t.Errorf("counted %d bytes, want 1400", got)
+	}
+}
+
+func TestFewerLabelsSum(t *testing.T) {
+	w := newWorld(t, Config{Labels: []string{"protocol"}})
+	w.known()
+	a, b := w.flow("1", 1000, 300), w.flow("2", 20, 7)
+	b.TransportA, b.NetworkA = 99, []byte("fd00::1")
+	w.Update([]Flow{a, b})
+	w.tick()
+	if got := w.ledger.increase("bytes{protocol=TCP}"); got != 1327 {
+		t.Errorf("counted %d bytes, want 1327\n%s", got, w.ledger)
+	}
+}
+
+func TestRTT(t *testing.T) {
+	w := newWorld(t, Config{})
+	w.known()
+	update := func(total, rtt int64) {
+		f := w.flow("1", total, 0)
+		f.Metric.RTT = rtt
+		w.Update([]Flow{f})
+		w.tick()
+	}
+	update(100, 0)
+	for name := range w.ledger.series {
+		if strings.HasPrefix(name, "rtt") {
+			t.Fatalf("%s exists before there is a round-trip time", name)
+		}
+	}
+	update(200, 47000)
+	update(150, 1) // overtaken: not the latest
+	update(300, 0) // not known this time
+	update(300, 52000)
+	for name, samples := range w.ledger.series {
+		if !strings.HasPrefix(name, "rtt") {
+			continue
+		}
+		if !strings.Contains(name, DirectionInitiatorToTarget) {
+			t.Errorf("%s: want it from initiator to target", name)
+		}
+		var got []uint64
+		for _, s := range samples {
+			got = append(got, s.value)
+		}
+		if want := []uint64{47000, 47000, 47000, 52000}; len(got) != 4 || got[0] != want[0] || got[1] != want[1] || got[2] != want[2] || got[3] != want[3] {
+			t.Errorf("%s is %v, want %v", name, got, want)
+		}
+	}
+	if n := w.metric("skybridge_series", ""); n != 5 {
+		t.Errorf("%v series, want 5", n)
+	}
+}
+
+func TestIdleConnectionEnds(t *testing.T) {
+	w := newWorld(t, Config{ConnectionTimeout: time.Minute})
+	w.known() // its LastUpdateMetric covers 10 s: that is the period
+	w.Update([]Flow{w.flow("1", 1000, 0)})
+	var name string
+	for range 5 { // 75 s: due after 10 s, a minute's grace passed at 70 s
+		w.tick()
+	}
+	for n := range w.ledger.series {
+		if strings.HasPrefix(n, abBytes) {
+			name = n
+		}
+	}
+	s := w.ledger.series[name]
+	if last := s[len(s)-1]; !last.stale {
+		t.Fatalf("no stale marker after 75 s: %v", s)
+	}
+	if n := len(s); n != 6 || !s[n-1].stale || s[n-2].stale { // zero, 4 values, marker
+		t.Fatalf("%v: want a zero, 4 values and a stale marker", s)
+	}
+	if n := w.metric("skybridge_series", ""); n != 0 {
+		t.Errorf("%v series after the end, want 0", n)
+	}
+
+	// It returns at once: its zero must come after its stale marker.
+	w.Update([]Flow{w.flow("1", 1700, 0)})
+	w.tick()
+	s = w.ledger.series[name]
+	if zero, marker := s[6], s[5]; zero.value != 0 || zero.at != marker.at+1 {
+		t.Errorf("zero %v after marker %v: want it 1 ms later", zero, marker)
+	}
+	if got := w.total(abBytes); got != 1700 {
+		t.Errorf("counted %d bytes, want 1700", got)
+	}
+}
+
+func TestLiveConnectionDoesNotFlap(t *testing.T) {
+	// Updates once a minute, a timeout of a minute: the old connector flapped here.
+	w := newWorld(t, Config{ConnectionTimeout: time.Minute})
+	for i := range int64(10) {
+		f := w.flow("1", 1000*(i+1), 0)
+		f.Start = w.ms(time.Hour)
+		f.LastUpdate.Start = w.ms(time.Minute)
+		w.Update([]Flow{f})
+		for range 4 {
+			w.tick()
+		}
+	}
+	for name, samples := range w.ledger.series {
+		for _, s := range samples {
+			if s.stale {
+				t.Fatalf("%s has a stale marker while live", name)
+			}
+		}
+	}
+}
+
+func TestOutageEndsNothing(t *testing.T) {
+	w := newWorld(t, Config{})
+	w.known()
+	w.Update([]Flow{w.flow("1", 1000, 0)})
+	w.tick()
+	w.AnalyzerDown("a")
+	for range 100 { // 25 minutes
+		w.tick()
+	}
+	w.AnalyzerUp("a")
+	f := w.flow("1", 5000, 0)
+	f.Start = w.ms(26 * time.Minute)
+	f.LastUpdate.ABBytes = 10
+	w.Update([]Flow{f})
+	w.tick()
+	if got := w.total(abBytes); got != 5000 {
+		t.Errorf("counted %d bytes, want 5000: cumulative totals catch up\n%s", got, w.ledger)
+	}
+}
+
+func TestSkippedRecords(t *testing.T) {
+	tests := []struct {
+		reason string
+		change func(f *Flow)
+	}{
+		{skipNoTransport, func(f *Flow) { f.HasTransport = false }},
+		{skipMalformed, func(f *Flow) { f.UUID = nil }},
+		{skipMalformed, func(f *Flow) { f.Metric.BABytes = -1 }},
+		{skipTooLong, func(f *Flow) { f.NodeTID = make([]byte, 257) }},
+		{skipImplausible, func(f *Flow) { f.Metric.ABBytes = 1<<52 + 1 }},
+	}
+	for _, test := range tests {
+		t.Run(test.reason, func(t *testing.T) {
+			w := newWorld(t, Config{})
+			w.known()
+			before := w.metric("skybridge_records_skipped_total", test.reason)
+			bad, good := w.flow("1", 10, 10), w.flow("2", 20, 20)
+			test.change(&bad)
+			w.Update([]Flow{bad, good})
+			w.tick()
+			if n := w.metric("skybridge_records_skipped_total", test.reason) - before; n != 1 {
+				t.Errorf("%v records skipped as %s, want 1", n, test.reason)
+			}
+			if got := w.total(abBytes); got != 20 {
+				t.Errorf("counted %d bytes, want 20: the other record counts", got)
+			}
+		})
+	}
+}
+
+func TestExcludedClasses(t *testing.T) {
+	cfg := Config{ClusterNetworks: prefixes("10.0.0.0/8", "fd00::/8"), ExcludeClasses: []Class{Internal}}
+	w := newWorld(t, cfg)
+	w.known()
+	inside, out := w.flow("1", 1000, 500), w.flow("2", 70, 7)
+	out.NetworkB = []byte("192.0.2.1")
+	w.Update([]Flow{inside, out})
+	w.tick()
+	if got := w.total("bytes"); got != 77 {
+		t.Errorf("counted %d bytes, want 77: internal traffic is excluded", got)
+	}
+	if n := w.metric("skybridge_filtered_bytes_total", "internal"); n != 1500 {
+		t.Errorf("%v bytes filtered, want 1500", n)
+	}
+	// A reload lets the class in: what was excluded before is not counted now.
+	cfg.ExcludeClasses, cfg.Labels, cfg.FlowRetention, cfg.ConnectionTimeout = nil, DefaultLabels(), time.Hour, time.Minute
+	if err := w.Configure(cfg); err != nil {
+		t.Fatal(err)
+	}
+	w.Update([]Flow{w.flow("1", 1010, 500)})
+	w.tick()
+	if got := w.total("bytes"); got != 87 {
+		t.Errorf("counted %d bytes, want 87", got)
+	}
+}
+
+func TestOverflowKeepsTotals(t *testing.T) {
+	w := newWorld(t, Config{MaxSeries: 8})
+	w.known()
+	for i := range int64(5) {
+		f := w.flow(string('1'+rune(i)), 1000, 10)
+		f.TransportA = 1000 + i
+		f.Metric.RTT = 5
+		w.Update([]Flow{f})
+	}
+	w.tick()
+	if got := w.total("bytes"); got != 5*1010 {
+		t.Errorf("counted %d bytes, want %d\n%s", got, 5*1010, w.ledger)
+	}
+	const overflow = "bytes{direction=initiator_to_target,initiator_ip=other,initiator_port=other,node_tid=other,protocol=TCP,target_ip=other,target_port=other}"
+	if got := w.ledger.increase(overflow); got == 0 || w.metric("skybridge_overflow_bytes_total", "") == 0 {
+		t.Errorf("nothing in the overflow tuple\n%s", w.ledger)
+	}
+	if n := w.metric("skybridge_series", ""); n > 8+4 {
+		t.Errorf("%v series, want at most 8 and the overflow's 4", n)
+	}
+}
+
+func TestMaxFlowsEvictsTheLongestUnseen(t *testing.T) {
+	w := newWorld(t, Config{MaxFlows: 3})
+	w.known()
+	for i := range int64(6) {
+		f := w.flow(string('1'+rune(i)), 1000, 0)
+		f.TransportA = 1000 + i
+		w.Update([]Flow{f})
+		w.pass(time.Second)
+	}
+	// An evicted flow comes back: what it counted does not count again.
+	f := w.flow("1", 1000, 0)
+	f.Start, f.TransportA, f.LastUpdate.ABBytes = w.ms(20*time.Second), 1000, 0
+	w.Update([]Flow{f})
+	w.tick()
+	if got := w.total(abBytes); got != 6000 {
+		t.Errorf("counted %d bytes, want 6000\n%s", got, w.ledger)
+	}
+	if n := w.metric("skybridge_flows", ""); n != 3 {
+		t.Errorf("%v flows kept, want 3", n)
+	}
+	if n := w.metric("skybridge_flows_evicted_total", evictBound); n != 4 {
+		t.Errorf("%v flows evicted, want 4", n)
+	}
+}
+
+func TestCounterBeginsAnewBelowItsLimit(t *testing.T) {
+	w := newWorld(t, Config{})
+	w.known()
+	const big = 1<<52 - 10
+	total := int64(0)
+	for range 3 {
+		total += big
+		w.Update([]Flow{w.flow("1", total, 0)})
+		w.tick()
+	}
+	for range 8 {
+		w.tick()
+	}
+	if got := w.total(abBytes); got != uint64(total) {
+		t.Errorf("counted %d bytes, want %d\n%s", got, total, w.ledger)
+	}
+}
+
+func TestReloadOfLabelsLosesNothing(t *testing.T) {
+	w := newWorld(t, Config{})
+	w.known()
+	w.Update([]Flow{w.flow("1", 1000, 0)})
+	w.tick()
+	w.Update([]Flow{w.flow("1", 1300, 0), w.flow("2", 50, 0)})
+
+	release := w.Hold()
+	w.EndAll()
+	w.pass(time.Second)
+	w.tickNow()
+	w.pass(2 * time.Millisecond)
+	w.tickNow()
+	cfg := w.cfg
+	cfg.Labels = []string{"target_port", "direction"}
+	if err := w.Configure(cfg); err != nil {
+		t.Fatal(err)
+	}
+	release()
+
+	for name, s := range w.ledger.series {
+		if !s[len(s)-1].stale {
+			t.Errorf("%s has no stale marker after the reload: %v", name, s)
+		}
+	}
+	w.Update([]Flow{w.flow("1", 1301, 0)})
+	w.tick()
+	if got := w.ledger.increase("bytes{direction=initiator_to_target,target_port=80}"); got != 1 {
+		t.Errorf("counted %d bytes under the new labels, want 1\n%s", got, w.ledger)
+	}
+	if got := w.total(abBytes); got != 1351 {
+		t.Errorf("counted %d bytes in all, want 1351", got)
+	}
+}
+
+func TestScrapeServesTheLatestTick(t *testing.T) {
+	w := newWorld(t, Config{})
+	w.known()
+	rows := make([]Row, 10)
+	w.Update([]Flow{w.flow("1", 1000, 0)})
+	if n := w.Scrape(&ScrapeCursor{}, rows); n != 0 {
+		t.Errorf("%d rows before the first tick, want none", n)
+	}
+	w.tick()
+	w.Update([]Flow{w.flow("1", 1700, 0)})
+	n := w.Scrape(&ScrapeCursor{}, rows)
+	if n != 1 || rows[0].Bytes[0] != 1000 {
+		t.Errorf("%d rows, %v: want the 1000 bytes of the tick", n, rows[:n])
+	}
+}

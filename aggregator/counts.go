@@ -1,0 +1,81 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+// counts are the four cumulative numbers of a flow or a connection.
+type counts struct {
+	bytes, packets [2]uint64 // by direction: A to B (initiator to target), B to A
+}
+
+func (c *counts) isZero() bool { return *c == counts{} }
+
+func (c *counts) totalBytes() uint64 { return c.bytes[0] + c.bytes[1] }
+
+// add adds d.
+func (c *counts) add(d *counts) {
+	for i := range c.bytes {
+		c.bytes[i] += d.bytes[i]
+		c.packets[i] += d.packets[i]
+	}
+}
+
+// fit says whether each number is at most limit.
+func (c *counts) fit(limit uint64) bool {
+	return max(c.bytes[0], c.bytes[1], c.packets[0], c.packets[1]) <= limit
+}
+
+// summed returns c with both directions added into the first.
+func (c counts) summed() counts {
+	return counts{
+		bytes:   [2]uint64{c.bytes[0] + c.bytes[1]},
+		packets: [2]uint64{c.packets[0] + c.packets[1]},
+	}
+}
+
+// counted returns the numbers of a Skydive metric. Negative ones count 0, as
+// NetFlow sources report some in LastUpdateMetric.
+func counted(m *Metric) counts {
+	n := func(v int64) uint64 { return uint64(max(v, 0)) }
+	return counts{
+		bytes:   [2]uint64{n(m.ABBytes), n(m.BABytes)},
+		packets: [2]uint64{n(m.ABPackets), n(m.BAPackets)},
+	}
+}
+
+// advance raises c to the cumulative numbers in m, field by field, and returns
+// by how much. A number below the one in c is an update that was overtaken by a
+// newer one: it adds nothing, and stale says that there was one.
+func (c *counts) advance(m counts) (delta counts, stale bool) {
+	step := func(have *uint64, seen uint64) (d uint64) {
+		if seen < *have {
+			stale = true
+			return 0
+		}
+		d, *have = seen-*have, seen
+		return d
+	}
+	for i := range c.bytes {
+		delta.bytes[i] = step(&c.bytes[i], m.bytes[i])
+		delta.packets[i] = step(&c.packets[i], m.packets[i])
+	}
+	return delta, stale
+}
+
+// minus returns c less o, whose numbers are at most those of c.
+func (c counts) minus(o counts) counts {
+	for i := range c.bytes {
+		c.bytes[i] -= o.bytes[i]
+		c.packets[i] -= o.packets[i]
+	}
+	return c
+}
+
+// atMost returns c with each number lowered to that of m where it is above.
+func (c counts) atMost(m counts) counts {
+	for i := range c.bytes {
+		c.bytes[i] = min(c.bytes[i], m.bytes[i])
+		c.packets[i] = min(c.packets[i], m.packets[i])
+	}
+	return c
+}

@@ -1,0 +1,74 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import "time"
+
+// feedClock measures feed time: the time during which silence means that there
+// was no traffic, rather than that nobody could tell. It advances while at
+// least one analyzer is live and none has been down for less than grace. So an
+// outage neither ends connections nor evicts baselines, and an analyzer that
+// never comes back holds the clock no longer than grace.
+type feedClock struct {
+	grace     time.Duration
+	analyzers map[string]analyzerState
+	elapsed   time.Duration // feed time at the moment asOf
+	asOf      time.Time
+}
+
+type analyzerState struct {
+	live  bool
+	since time.Time
+}
+
+func newFeedClock(grace time.Duration, now time.Time) *feedClock {
+	return &feedClock{grace: grace, analyzers: map[string]analyzerState{}, asOf: now}
+}
+
+// now returns the feed time at the given moment, which must not lie before one
+// passed earlier.
+func (c *feedClock) now(at time.Time) time.Duration {
+	from, live := c.asOf, false
+	for _, a := range c.analyzers {
+		if a.live {
+			live = true
+		} else if t := a.since.Add(c.grace); t.After(from) {
+			from = t // the clock stands until the last of those that are down is given up
+		}
+	}
+	if live && at.After(from) {
+		c.elapsed += at.Sub(from)
+	}
+	if at.After(c.asOf) {
+		c.asOf = at
+	}
+	return c.elapsed
+}
+
+// set records that an analyzer is live, or not, from the given moment on.
+func (c *feedClock) set(name string, live bool, at time.Time) {
+	c.now(at)
+	if a, ok := c.analyzers[name]; !ok || a.live != live {
+		c.analyzers[name] = analyzerState{live: live, since: at}
+	}
+}
+
+// add makes an analyzer known that is not: it is down until it is set.
+func (c *feedClock) add(name string, at time.Time) {
+	if _, ok := c.analyzers[name]; !ok {
+		c.set(name, false, at)
+	}
+}
+
+// keep forgets the analyzers that are not among names.
+func (c *feedClock) keep(names []string, at time.Time) {
+	c.now(at)
+	kept := make(map[string]analyzerState, len(names))
+	for _, name := range names {
+		if a, ok := c.analyzers[name]; ok {
+			kept[name] = a
+		}
+	}
+	c.analyzers = kept
+}

@@ -1,0 +1,129 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func prefixes(texts ...string) (all []netip.Prefix) {
+	for _, text := range texts {
+		all = append(all, netip.MustParsePrefix(text))
+	}
+	return all
+}
+
+func TestFeedTime(t *testing.T) {
+	start := time.UnixMilli(0)
+	at := func(minutes int) time.Time { return start.Add(time.Duration(minutes) * time.Minute) }
+	type event struct {
+		minute int
+		name   string
+		live   bool
+	}
+	tests := []struct {
+		name   string
+		events []event
+		at     int // minutes
+		want   int // minutes of feed time
+	}{
+		{"nobody is live", nil, 60, 0},
+		{"one is live", []event{{0, "a", true}}, 60, 60},
+		{"an outage stops it", []event{{0, "a", true}, {10, "a", false}, {30, "a", true}}, 60, 40},
+		{"one of two is down for less than the grace", []event{{0, "a", true}, {0, "b", true}, {10, "b", false}}, 35, 10},
+		{"one of two is given up after the grace", []event{{0, "a", true}, {0, "b", true}, {10, "b", false}}, 60, 30},
+		{"all are down for longer than the grace", []event{{0, "a", true}, {10, "a", false}}, 120, 10},
+		{"a flapping analyzer holds the clock only while down", []event{{0, "a", true}, {0, "b", true}, {10, "b", false}, {12, "b", true}}, 20, 18},
+		{"saying it twice changes nothing", []event{{0, "a", true}, {0, "b", false}, {20, "b", false}}, 40, 10},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c := newFeedClock(30*time.Minute, start)
+			for _, e := range test.events {
+				c.set(e.name, e.live, at(e.minute))
+			}
+			if got, want := c.now(at(test.at)), time.Duration(test.want)*time.Minute; got != want {
+				t.Errorf("feed time %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+func TestPeriodForgetsOldWindows(t *testing.T) {
+	n := &node{}
+	if got := n.period(0); got != defaultPeriod {
+		t.Errorf("period %v before any window, want %v", got, defaultPeriod)
+	}
+	n.observe(40*time.Second, 0)
+	n.observe(10*time.Second, 5*time.Minute)
+	if got := n.period(9 * time.Minute); got != 40*time.Second {
+		t.Errorf("period %v, want the largest of ten minutes, 40s", got)
+	}
+	if got := n.period(11 * time.Minute); got != 10*time.Second {
+		t.Errorf("period %v, want 10s: the largest is forgotten", got)
+	}
+	if got := n.period(time.Hour); got != defaultPeriod {
+		t.Errorf("period %v after an hour, want %v", got, defaultPeriod)
+	}
+}
+
+func TestClass(t *testing.T) {
+	c := classifier{prefixes("10.0.0.0/8", "fd00::/8")}
+	tests := []struct {
+		a, b string
+		want Class
+	}{
+		{"10.1.1.1", "10.2.2.2", Internal},
+		{"10.1.1.1", "192.0.2.1", Egress},
+		{"192.0.2.1", "10.1.1.1", Ingress},
+		{"192.0.2.1", "192.0.2.2", Other},
+		{"fd00::1", "10.1.1.1", Internal},
+		{"::ffff:10.1.1.1", "fd00::1", Internal},
+		{"", "10.1.1.1", Other},
+		{"no address", "10.1.1.1", Other},
+	}
+	for _, test := range tests {
+		if got := c.class([]byte(test.a), []byte(test.b)); got != test.want {
+			t.Errorf("%s to %s is %s, want %s", test.a, test.b, got, test.want)
+		}
+	}
+}
+
+func TestCaptureStatistics(t *testing.T) {
+	w := newWorld(t, Config{})
+	report := func(received int64) {
+		w.Stats(CaptureStats{CaptureID: []byte("c"), PacketsReceived: received, FlowCount: 3})
+	}
+	// Two flow tables under one id, 5 s apart, each every 10 s: what they did
+	// before the first sight is history, what follows adds up.
+	a, b := int64(100_000), int64(200)
+	for range 12 {
+		report(a)
+		w.pass(5 * time.Second)
+		report(b)
+		w.pass(5 * time.Second)
+		w.tickNow()
+		a, b = a+70, b+7
+	}
+	rows := w.ScrapeCaptures(nil)
+	if len(rows) != 1 || rows[0].PacketsReceived != 11*77 || rows[0].FlowCount != 6 {
+		t.Errorf("%+v: want %d packets, 6 flows", rows, 11*77)
+	}
+	if got := w.ledger.increase("capture_received{c}"); got != 11*77 {
+		t.Errorf("increase of %d packets, want %d", got, 11*77)
+	}
+	for range 5 {
+		w.tick()
+	}
+	s := w.ledger.series["capture_received{c}"]
+	if !s[len(s)-1].stale || len(w.ScrapeCaptures(nil)) != 0 {
+		t.Errorf("a silent capture does not end: %v", s)
+	}
+}

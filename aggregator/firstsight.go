@@ -1,0 +1,109 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import "time"
+
+// finishTimeout is the FinishType of an end record. The others do not end a
+// flow: they are set when its first packet carried FIN or RST.
+const finishTimeout = 1
+
+// malformed returns why a record cannot be counted, or "".
+func malformed(f *Flow) string {
+	m := &f.Metric
+	switch {
+	case len(f.UUID) == 0,
+		m.ABBytes < 0, m.ABPackets < 0, m.BABytes < 0, m.BAPackets < 0:
+		return skipMalformed
+	case max(len(f.UUID), len(f.NodeTID), len(f.CaptureID), len(f.NetworkA), len(f.NetworkB), len(f.TransportProtocol)) > maxText:
+		return skipTooLong
+	default:
+		return ""
+	}
+}
+
+// advance moves the flow's baseline to the record's cumulative metric and
+// returns by how much it grew. stale says that the record, or a field of it,
+// was overtaken by a newer one. Not ok means that it grew by more than a
+// counter holds, which no network carries between two updates; the baseline
+// then stays.
+func (a *Aggregator) advance(src *source, f *Flow, feedNow time.Duration) (delta counts, stale, ok bool) {
+	metric := counted(&f.Metric)
+	i, b := a.baselines.find(f, src)
+	if b == nil {
+		if delta = firstSight(src, f); !delta.fit(maxCount) {
+			return counts{}, false, false
+		}
+		if limit := a.cfg.MaxFlows; limit > 0 && a.baselines.records.used >= limit {
+			a.evict(a.baselines.longestUnseen(), evictBound)
+		}
+		i, b = a.baselines.add(f, src, feedNow)
+		b.counts = metric
+	} else {
+		next := b.counts
+		if delta, stale = next.advance(metric); !delta.fit(maxCount) {
+			return counts{}, false, false
+		}
+		b.counts = next
+	}
+	b.start = max(b.start, f.Start)
+	if f.HasLastUpdate {
+		b.last = max(b.last, f.LastUpdate.Last)
+	}
+	a.baselines.touch(i, f.FinishType == finishTimeout, feedNow)
+	return delta, stale, true
+}
+
+// firstSight returns what counts of a flow that has no baseline. Mostly this is
+// its first update, and all of it is new. Otherwise something was missed,
+// before this process or by it, and only what is surely new may count:
+//
+//   - all of Metric, if the flow began after the source's epoch and after every
+//     flow whose baseline was evicted;
+//   - else LastUpdateMetric, if it reaches to the epoch at least and beyond
+//     every update of an evicted baseline;
+//   - else nothing, nor while there is no epoch.
+func firstSight(src *source, f *Flow) counts {
+	metric := counted(&f.Metric)
+	switch {
+	case src.epoch == 0:
+		return counts{}
+	case f.Start > src.epoch && f.Start > src.evictedStart:
+		return metric
+	case f.HasLastUpdate && f.LastUpdate.Last >= src.epoch && f.LastUpdate.Last > src.evictedLast:
+		// An update is part of the whole; more than that would be invented.
+		return counted(&f.LastUpdate).atMost(metric)
+	default:
+		return counts{}
+	}
+}
+
+// evict forgets a baseline, and counts why.
+func (a *Aggregator) evict(i uint32, reason string) {
+	a.baselines.evict(i)
+	a.metrics.evicted.WithLabelValues(reason).Inc()
+}
+
+// evictDue forgets up to limit baselines whose time is over, and says whether
+// that was all of them.
+func (a *Aggregator) evictDue(feedNow time.Duration, limit int) (done bool) {
+	lists := []struct {
+		list   *seenList
+		keep   time.Duration
+		reason string
+	}{
+		{&a.baselines.live, a.cfg.FlowRetention, evictRetention},
+		{&a.baselines.ended, endedRetention, evictEnded},
+	}
+	for _, l := range lists {
+		for l.list.oldest != none && feedNow-a.baselines.records.at(l.list.oldest).seen >= l.keep {
+			if limit == 0 {
+				return false
+			}
+			limit--
+			a.evict(l.list.oldest, l.reason)
+		}
+	}
+	return true
+}

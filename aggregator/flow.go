@@ -1,0 +1,53 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+// Metric is Skydive's FlowMetric: what a flow carried in either direction. A
+// is the sender of the first packet that the capture saw, B its receiver.
+// Bytes include the Ethernet header. Start and Last are milliseconds on the
+// agent's clock, RTT is in nanoseconds and 0 when unknown.
+type Metric struct {
+	ABBytes, ABPackets int64
+	BABytes, BAPackets int64
+	Start, Last        int64
+	RTT                int64
+}
+
+// Flow is one record of the feed: the state of one Skydive flow, of which only
+// what counting needs is kept. Byte slices belong to the caller and are valid
+// during the call that they are passed to; nothing here retains them.
+type Flow struct {
+	UUID, NodeTID, CaptureID []byte
+
+	// NetworkA and NetworkB are addresses as text, empty without that layer.
+	NetworkA, NetworkB []byte
+
+	// HasTransport is false for flows that are no connections (ICMP, ARP, …).
+	HasTransport           bool
+	TransportProtocol      []byte
+	TransportA, TransportB int64 // ports
+
+	// Start is the time of the first packet in milliseconds on the agent's clock.
+	Start int64
+	// FinishType is 0 while the flow lives, 1 when it timed out; 2 (TCP_FIN) and
+	// 3 (TCP_RST) do not mean that the flow is over.
+	FinishType int64
+
+	// Metric is cumulative over the flow's life; LastUpdate, where
+	// HasLastUpdate, is what came since the previous update.
+	Metric, LastUpdate Metric
+	HasLastUpdate      bool
+}
+
+// CaptureStats is one message of the stats namespace: what a capture reports
+// of itself every 10 s. All but FlowCount are cumulative.
+type CaptureStats struct {
+	CaptureID []byte
+
+	FlowCount         int64
+	FlowDropped       int64
+	KernelFlowDropped int64
+	PacketsDropped    int64
+	PacketsReceived   int64
+}

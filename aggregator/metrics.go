@@ -1,0 +1,86 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Why a record was skipped.
+const (
+	skipNoTransport = "no_transport"   // no connection: ICMP, ARP, neighbour discovery …
+	skipMalformed   = "malformed_flow" // no UUID, or a negative total
+	skipTooLong     = "text_too_long"  // a name or address above 256 bytes
+	skipImplausible = "implausible"    // an increase beyond 2^52
+	skipSources     = "source_limit"   // more pairs of node and capture than are kept
+	skipCaptures    = "capture_limit"  // more captures than are kept
+)
+
+// Why a baseline was evicted.
+const (
+	evictRetention = "retention" // unseen for flow_retention
+	evictEnded     = "ended"     // its end record is past
+	evictBound     = "max_flows"
+)
+
+type metrics struct {
+	skipped       *prometheus.CounterVec
+	staleUpdates  prometheus.Counter
+	evicted       *prometheus.CounterVec
+	filteredBytes *prometheus.CounterVec
+	overflowBytes prometheus.Counter
+	overflowRTTs  prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Aggregator) *metrics {
+	m := &metrics{
+		skipped: skipped,
+		staleUpdates: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "skybridge_stale_updates_total",
+			Help: "Updates that a newer one of the same flow had overtaken; they add nothing.",
+		}),
+		evicted: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "skybridge_flows_evicted_total",
+			Help: "Flows forgotten: unseen for flow_retention, ended, or because max_flows was reached.",
+		}, []string{"reason"}),
+		filteredBytes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "skybridge_filtered_bytes_total",
+			Help: "Bytes of flows that exclude_classes keeps out, by class.",
+		}, []string{"class"}),
+		overflowBytes: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "skybridge_overflow_bytes_total",
+			Help: "Bytes counted in the overflow tuples because max_series was reached.",
+		}),
+		overflowRTTs: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "skybridge_overflow_rtts_total",
+			Help: "Round-trip times not exported because max_series was reached.",
+		}),
+	}
+	// Every reason is there from the start, so that an alert on its increase sees
+	// the first one.
+	for _, reason := range []string{skipNoTransport, skipMalformed, skipTooLong, skipImplausible, skipSources, skipCaptures} {
+		skipped.WithLabelValues(reason)
+	}
+	for _, reason := range []string{evictRetention, evictEnded, evictBound} {
+		m.evicted.WithLabelValues(reason)
+	}
+	gauge := func(name, help string, read func() int) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			return float64(read())
+		})
+	}
+	reg.MustRegister(m.staleUpdates, m.evicted, m.filteredBytes, m.overflowBytes, m.overflowRTTs,
+		gauge("skybridge_series", "Series of connections that live now.", func() int { return a.connections.series }),
+		gauge("skybridge_series_limit", "Bound on skybridge_series: aggregation.max_series.", func() int { return a.cfg.MaxSeries }),
+		gauge("skybridge_flows", "Flows remembered.", func() int { return a.baselines.records.used }),
+		gauge("skybridge_flows_limit", "Bound on skybridge_flows: aggregation.max_flows.", func() int { return a.cfg.MaxFlows }),
+	)
+	return m
+}
+
+func (m *metrics) skip(reason string) { m.skipped.WithLabelValues(reason).Inc() }
+
+func (m *metrics) filtered(class Class, bytes uint64) {
+	m.filteredBytes.WithLabelValues(string(class)).Add(float64(bytes))
+}

@@ -1,0 +1,85 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+// The two directions of a connection, as values of the label direction.
+const (
+	DirectionInitiatorToTarget = "initiator_to_target"
+	DirectionTargetToInitiator = "target_to_initiator"
+)
+
+// Separator follows each label value in [Row.Values]. It never occurs in valid
+// UTF-8, so it cannot occur in a value.
+const Separator = 0xFF
+
+// Layout says which labels connections have. It is immutable and shared.
+type Layout struct {
+	// Names are the label names, sorted, direction included where chosen.
+	Names []string
+	// Direction is the index of the label direction in Names, or -1.
+	Direction int
+}
+
+// Row is one connection as it was last sampled.
+type Row struct {
+	Layout *Layout
+	// Values are the label values in the order of Layout.Names without
+	// direction, each followed by [Separator]. An empty value means that the
+	// connection lacks the label.
+	Values string
+	// Bytes and Packets are indexed by direction: 0 is initiator to target, 1
+	// the other. Without a direction label 0 holds the sum and 1 is unused.
+	Bytes, Packets [2]uint64
+	// RTT is the latest round-trip time in nanoseconds; 0 means no series.
+	RTT uint64
+}
+
+// CaptureRow is one capture's statistics as last sampled.
+type CaptureRow struct {
+	CaptureID                                                                  string
+	FlowCount, FlowDropped, KernelFlowDropped, PacketsDropped, PacketsReceived uint64
+}
+
+// Family is what the series of one metric name share.
+type Family struct {
+	Name, Help, Unit string
+	Counter          bool // false: gauge
+}
+
+// Indices into [ConnectionFamilies].
+const (
+	Bytes = iota
+	Packets
+	RTT
+)
+
+// ConnectionFamilies returns the metrics of connections, in the order of the
+// constants [Bytes], [Packets] and [RTT].
+func ConnectionFamilies() [3]Family {
+	return [3]Family{
+		{Name: "skydive_network_connection_total_bytes", Unit: "bytes", Counter: true,
+			Help: "Bytes that the connection carried in this direction, Ethernet headers included."},
+		{Name: "skydive_network_connection_total_packets", Unit: "packets", Counter: true,
+			Help: "Packets that the connection carried in this direction."},
+		{Name: "skydive_network_connection_rtt_nanoseconds", Unit: "nanoseconds",
+			Help: "Latest round-trip time that Skydive reported for the connection."},
+	}
+}
+
+// CaptureFamilies returns the metrics of captures, in the order of the fields
+// of [CaptureRow].
+func CaptureFamilies() [5]Family {
+	return [5]Family{
+		{Name: "skydive_capture_flows",
+			Help: "Flows in the capture's table."},
+		{Name: "skydive_capture_flows_dropped_total", Counter: true,
+			Help: "Flows that the capture dropped because its table was full."},
+		{Name: "skydive_capture_kernel_flows_dropped_total", Counter: true,
+			Help: "Flows that the capture's kernel table dropped."},
+		{Name: "skydive_capture_packets_dropped_total", Counter: true,
+			Help: "Packets that the capture lost."},
+		{Name: "skydive_capture_packets_received_total", Counter: true,
+			Help: "Packets that the capture received."},
+	}
+}

@@ -1,0 +1,50 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+// none marks the absence of a record where an index is expected.
+const none = ^uint32(0)
+
+// slabChunk is how many records a slab allocates at a time: large enough that
+// the allocator is asked rarely, small enough that no single growth stalls
+// ingest, which doubling a slice of millions would.
+const slabChunk = 4096
+
+// slab stores records in chunks and hands out dense indices, so that millions
+// of them are a few thousand objects to the garbage collector and a reference
+// is four bytes. Pointers returned by at stay valid until the record is freed.
+type slab[T any] struct {
+	chunks [][]T
+	size   uint32 // indices ever handed out
+	free   []uint32
+	used   int
+}
+
+// alloc returns the index of a zeroed record.
+func (s *slab[T]) alloc() uint32 {
+	s.used++
+	if n := len(s.free); n > 0 {
+		i := s.free[n-1]
+		s.free = s.free[:n-1]
+		return i
+	}
+	if int(s.size) == len(s.chunks)*slabChunk {
+		s.chunks = append(s.chunks, make([]T, slabChunk))
+	}
+	s.size++
+	return s.size - 1
+}
+
+// at returns the record with index i.
+func (s *slab[T]) at(i uint32) *T {
+	return &s.chunks[i/slabChunk][i%slabChunk]
+}
+
+// release zeroes record i, so that it keeps nothing alive, and frees its index.
+func (s *slab[T]) release(i uint32) {
+	var zero T
+	*s.at(i) = zero
+	s.free = append(s.free, i)
+	s.used--
+}

@@ -1,0 +1,147 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import "time"
+
+// Point is one connection at a tick: its values then, what begins and what
+// ends.
+type Point struct {
+	Row
+	// Begin, where not 0, is the time in milliseconds of a sample of value 0 that
+	// goes before this one: the counters begin with this tick.
+	Begin int64
+	// Start is the time in milliseconds at which the counters began.
+	Start int64
+	// End means stale markers at this tick instead of values.
+	End bool
+}
+
+// CapturePoint is one capture at a tick.
+type CapturePoint struct {
+	CaptureRow
+	Begin, Start int64
+	End          bool
+}
+
+// Emitter takes what a tick samples. The slices are valid during the call; it
+// is not called under the aggregator's lock.
+type Emitter interface {
+	Connections([]Point)
+	Captures([]CapturePoint)
+}
+
+// Tick samples every live series for the given time in milliseconds, which
+// must be at least 2 after the tick before and after the process' start. A
+// counter that begins gets its zero at most interval earlier. A connection that
+// was idle for too long ends.
+//
+// Ticks must not overlap; updates and scrapes may run meanwhile.
+func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
+	a.mu.Lock()
+	t := tick{at: at, zero: max(a.lastTick, at-interval.Milliseconds(), a.begun)}
+	a.lastTick = at
+	feedNow := a.clock.now(a.now())
+	a.sources.sweep(feedNow)
+	captures := a.captures.sample(t, feedNow)
+	a.mu.Unlock()
+
+	for done := false; !done; {
+		a.mu.Lock()
+		done = a.evictDue(feedNow, batch)
+		a.mu.Unlock()
+	}
+	points := make([]Point, 0, batch)
+	for next, size := uint32(0), uint32(0); next <= size; {
+		a.mu.Lock()
+		points = points[:0]
+		// Those that updates add meanwhile are fresh: their turn comes now as well,
+		// or at the next tick.
+		size = a.connections.records.size
+		for end := min(next+batch, size); next < end; next++ {
+			points = a.sample(points, next, t, feedNow)
+		}
+		a.mu.Unlock()
+		if len(points) > 0 {
+			emit.Connections(points)
+		}
+		if next == size {
+			break
+		}
+	}
+	if len(captures) > 0 {
+		emit.Captures(captures)
+	}
+}
+
+// LastTick returns the time of the latest tick in milliseconds, 0 before it.
+func (a *Aggregator) LastTick() int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.lastTick
+}
+
+// EndAll makes every series end: the next tick samples the last values, the
+// tick after it the stale markers. It is for a reload that changes what series
+// are called; the caller holds updates back ([Aggregator.Hold]) until both
+// ticks are done.
+func (a *Aggregator) EndAll() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i := range a.connections.records.size {
+		if c := a.connections.records.at(i); c.phase == live || (c.phase == fresh && c.layout != nil) {
+			c.ending = true
+		}
+	}
+	a.captures.endAll()
+}
+
+// tick is what all series of a tick share.
+type tick struct {
+	at   int64 // ms
+	zero int64 // ms, where counters begin that nothing of themselves precedes
+}
+
+// begin returns the time of the zeros of an incarnation whose former one had
+// its stale markers at the given time, or 0: strictly after those, as a
+// receiver refuses two values for one time.
+func (t tick) begin(stale int64) int64 { return max(t.zero, stale+1) }
+
+// sample appends the point of connection i at a tick, if it has one.
+func (a *Aggregator) sample(points []Point, i uint32, t tick, feedNow time.Duration) []Point {
+	c := a.connections.records.at(i)
+	if c.layout == nil {
+		return points // no connection: a free record
+	}
+	if c.phase == ended {
+		a.connections.remove(i)
+		return points
+	}
+	if c.phase == closing || (c.phase == live && !c.ending && a.idle(c, feedNow)) {
+		points = append(points, Point{Row: c.row(), Start: c.start, End: true})
+		a.connections.end(i, t.at)
+		return points
+	}
+	p := Point{}
+	if c.phase == fresh {
+		c.start = t.begin(c.stale)
+		p.Begin = c.start
+	}
+	c.sampled, c.sampledRTT = c.counts, c.rtt
+	c.phase = live
+	if c.ending {
+		c.phase = closing
+	}
+	p.Row, p.Start = c.row(), c.start
+	return append(points, p)
+}
+
+// idle says whether a connection ends: all of its traffic has been sampled,
+// and none was reported for ConnectionTimeout after the next update was due.
+func (a *Aggregator) idle(c *connection, feedNow time.Duration) bool {
+	silence := feedNow - c.traffic
+	return silence >= a.cfg.ConnectionTimeout && // cheap, and mostly false
+		silence >= a.cfg.ConnectionTimeout+c.node.period(feedNow) &&
+		c.counts == c.sampled
+}
