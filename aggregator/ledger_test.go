@@ -140,7 +140,7 @@ func labelText(r Row, direction int) string {
 	values := strings.Split(strings.TrimSuffix(r.Values, "\xff"), "\xff")
 	var pairs []string
 	for i, name := range r.Layout.Names {
-		value := ""
+		var value string
 		if i == r.Layout.Direction {
 			value = []string{DirectionInitiatorToTarget, DirectionTargetToInitiator}[direction]
 		} else {

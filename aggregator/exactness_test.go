@@ -1,0 +1,112 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/internal/reference"
+	"github.com/skydive-project/skybridge/internal/script"
+)
+
+// TestExactness plays scripted feeds with ticks in between and holds the
+// receiver's sums against the reference, series by series.
+func TestExactness(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		w := newWorld(t, Config{
+			// Short, so that many connections end and return.
+			ConnectionTimeout: time.Duration(rapid.IntRange(1, 60).Draw(r, "timeout")) * time.Second,
+		})
+		feed := script.Write(script.Options{
+			Seed:        rapid.Uint64().Draw(r, "seed"),
+			Connections: rapid.IntRange(1, 60).Draw(r, "connections"),
+			Steps:       rapid.IntRange(1, 40).Draw(r, "steps"),
+			Analyzers:   rapid.IntRange(1, 3).Draw(r, "analyzers"),
+			Now:         w.time.UnixMilli(),
+		})
+		want := reference.New()
+		play := func(messages []script.Message) {
+			for _, m := range messages {
+				want.Report(m.Flows...)
+				w.Update(flowsOf(m.Flows))
+				if rapid.IntRange(0, 3).Draw(r, "tick") == 0 {
+					w.pass(time.Duration(rapid.IntRange(2, 20_000).Draw(r, "ms")) * time.Millisecond)
+					w.tickNow()
+				}
+			}
+		}
+		play(feed.Hello)
+		for _, messages := range feed.Steps {
+			play(messages)
+		}
+		w.tick()
+		if diff := cmp.Diff(seriesTotals(want), w.ledger.increases()); diff != "" {
+			r.Fatalf("the receiver's sums differ from what was reported (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// seriesTotals returns the reference's totals under the ledger's names.
+func seriesTotals(r *reference.Reference) map[string]uint64 {
+	layout, err := newLayout(DefaultLabels())
+	if err != nil {
+		panic(err)
+	}
+	all := map[string]uint64{}
+	for s, n := range r.Totals() {
+		f := Flow{
+			NetworkA: []byte(s.InitiatorIP), NetworkB: []byte(s.TargetIP),
+			NodeTID: []byte(s.NodeTID), TransportProtocol: []byte(s.Protocol),
+		}
+		for _, c := range []byte(s.InitiatorPort) {
+			f.TransportA = f.TransportA*10 + int64(c-'0')
+		}
+		for _, c := range []byte(s.TargetPort) {
+			f.TransportB = f.TransportB*10 + int64(c-'0')
+		}
+		name, direction := "bytes", 0
+		if s.Metric == reference.PacketsMetric {
+			name = "packets"
+		}
+		if s.Direction == DirectionTargetToInitiator {
+			direction = 1
+		}
+		row := Row{Layout: layout, Values: string(layout.appendValues(nil, &f))}
+		all[name+labelText(row, direction)] = n
+	}
+	return all
+}
+
+func flowsOf(records []analyzer.Flow) []Flow {
+	metric := func(m *analyzer.Metric) Metric {
+		return Metric{
+			ABBytes: m.ABBytes, ABPackets: m.ABPackets, BABytes: m.BABytes, BAPackets: m.BAPackets,
+			Start: m.Start, Last: m.Last, RTT: m.RTT,
+		}
+	}
+	flows := make([]Flow, len(records))
+	for i, r := range records {
+		f := Flow{
+			UUID: []byte(r.UUID), NodeTID: []byte(r.NodeTID), CaptureID: []byte(r.CaptureID),
+			Start: r.Start, FinishType: r.FinishType, Metric: metric(r.Metric),
+		}
+		if n := r.Network; n != nil {
+			f.NetworkA, f.NetworkB = []byte(n.A), []byte(n.B)
+		}
+		if tr := r.Transport; tr != nil {
+			f.HasTransport, f.TransportProtocol = true, []byte(tr.Protocol)
+			f.TransportA, f.TransportB = tr.A, tr.B
+		}
+		if r.LastUpdateMetric != nil {
+			f.HasLastUpdate, f.LastUpdate = true, metric(r.LastUpdateMetric)
+		}
+		flows[i] = f
+	}
+	return flows
+}

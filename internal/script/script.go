@@ -1,0 +1,320 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package script writes feeds for tests: what analyzers report of a small
+// network over some minutes, with everything that real feeds do wrong. A script
+// is determined by its seed.
+package script
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/skydive-project/skybridge/internal/analyzer"
+)
+
+const (
+	step   = 10_000 // ms between updates, Skydive's flow.update
+	expire = 60_000 // ms without packets after which a flow ends, flow.expire
+)
+
+// Options say how large a script is.
+type Options struct {
+	Seed        uint64
+	Connections int // at each of the two capture points
+	Steps       int // update periods
+	Analyzers   int // each record goes through one of them
+	Now         int64
+}
+
+// Message is what one analyzer sends at once.
+type Message struct {
+	Analyzer int
+	Flows    []analyzer.Flow
+}
+
+// Script is a feed. The messages of a step arrive in any order, and may arrive
+// while those of the step before do.
+type Script struct {
+	// Hello are the first messages of every node and capture: they set its epoch.
+	// They must have arrived, in this order, before the first step.
+	Hello []Message
+	Steps [][]Message
+}
+
+// Messages returns how many messages and records a script has.
+func (s *Script) Messages() (messages, records int) {
+	for _, step := range append([][]Message{s.Hello}, s.Steps...) {
+		messages += len(step)
+		for _, m := range step {
+			records += len(m.Flows)
+		}
+	}
+	return messages, records
+}
+
+// Write returns the script with the given options.
+func Write(o Options) *Script {
+	w := &writer{o: o, rng: rand.New(rand.NewPCG(o.Seed, 1)), now: o.Now, script: &Script{}}
+	// Two capture points on one link, one agent a minute ahead and one a minute
+	// behind; the second one saw half of the connections from the other side.
+	w.points = []*point{
+		{node: "11111111-0000-5000-8000-000000000001", capture: "c1000000-0000-4000-8000-000000000001", offset: 60_000},
+		{node: "22222222-0000-5000-8000-000000000002", capture: "c2000000-0000-4000-8000-000000000002", offset: -60_000},
+	}
+	for i := range o.Connections {
+		for _, p := range w.points {
+			c := w.connection(i)
+			c.point, c.swapped = p, p == w.points[1] && i%2 == 1
+			w.connections = append(w.connections, c)
+		}
+	}
+	w.hello()
+	for range o.Steps {
+		w.step()
+	}
+	w.step() // what was delayed
+	return w.script
+}
+
+type point struct {
+	node, capture string
+	offset        int64 // ms, the agent's clock against ours
+}
+
+// connection is a 5-tuple at a capture point, with the flow that Skydive has
+// for it, if any.
+type connection struct {
+	id           int
+	point        *point
+	swapped      bool
+	a, b         string
+	portA, portB int64
+	protocol     string
+	noise        bool // ARP and ICMP: no Transport
+	network      bool
+	finish       int64 // FinishType of every update
+	activity     float64
+	generation   int // how many flows it has had
+	flow         *analyzer.Flow
+	packets      int64 // ms, when the latest packet passed
+	updated      int64 // ms, when the latest update was made
+	reported     analyzer.Metric
+}
+
+type writer struct {
+	o           Options
+	rng         *rand.Rand
+	now         int64
+	points      []*point
+	connections []*connection
+	delayed     []analyzer.Flow
+	script      *Script
+}
+
+func (w *writer) chance(p float64) bool { return w.rng.Float64() < p }
+
+func (w *writer) connection(i int) *connection {
+	c := &connection{
+		id: i, network: true, protocol: "TCP",
+		a: fmt.Sprintf("10.77.%d.%d", i/250, i%250+1), b: "10.99.0.1",
+		portA: int64(32768 + i%28000), portB: 443,
+		activity: []float64{1, 0.7, 0.3, 0.08}[i%4],
+	}
+	switch i % 11 {
+	case 3:
+		c.protocol, c.portB = "UDP", 53
+	case 5:
+		c.a, c.b = fmt.Sprintf("fd77::%x", i+1), "fd77::ffff"
+	case 7:
+		c.noise = true
+	case 8:
+		c.finish = 2 + int64(i%2) // the first packet carried FIN or RST
+	case 9:
+		c.protocol, c.portB = "SCTP", 3868
+	}
+	return c
+}
+
+// hello makes the flows that live already when the bridge comes: the first
+// record of a capture may be an end record, which sets no epoch, and some
+// flows' last update is older than the epoch.
+func (w *writer) hello() {
+	for _, p := range w.points {
+		var flows []analyzer.Flow
+		for _, c := range w.connections {
+			if c.point != p || !w.chance(0.3) {
+				continue
+			}
+			w.open(c, w.now-int64(w.rng.IntN(3_600_000))-step)
+			w.traffic(c, c.flow.Start+1) // history
+			c.reported = *c.flow.Metric
+			c.updated = w.now - step
+			w.traffic(c, w.now-1)
+			f := w.update(c, w.now)
+			switch {
+			case len(flows) == 0:
+				f.FinishType = 1
+				c.flow = nil
+			case len(flows) > 2 && w.chance(0.2):
+				f.LastUpdateMetric.Start -= 2 * step
+				f.LastUpdateMetric.Last -= 2 * step
+			}
+			flows = append(flows, f)
+		}
+		w.script.Hello = append(w.script.Hello, w.messages(flows)...)
+	}
+	for i := range w.script.Hello {
+		w.script.Hello[i].Analyzer = 0 // one socket keeps their order
+	}
+}
+
+// step lets an update period pass and reports it.
+func (w *writer) step() {
+	w.now += step
+	records := w.delayed
+	w.delayed = nil
+	for _, c := range w.connections {
+		if c.flow == nil && w.chance(c.activity/2) {
+			w.open(c, w.now-int64(w.rng.IntN(step-1))-1)
+			w.traffic(c, c.flow.Start)
+		} else if c.flow != nil && w.chance(c.activity) {
+			w.traffic(c, w.now-int64(w.rng.IntN(step-1)))
+		}
+		if c.flow == nil {
+			continue
+		}
+		if w.now-c.packets > expire {
+			if f := w.end(c); !w.chance(0.3) { // end records get lost
+				records = append(records, f)
+			}
+			continue
+		}
+		if *c.flow.Metric == c.reported {
+			continue // idle flows are not reported
+		}
+		f := w.update(c, w.now)
+		w.spoil(&f)
+		switch {
+		case w.chance(0.03): // lost on the way to the analyzer
+		case w.chance(0.05): // overtaken by the next
+			w.delayed = append(w.delayed, f)
+		case w.chance(0.06): // twice in one message
+			records = append(records, f, f)
+		default:
+			records = append(records, f)
+		}
+	}
+	byAnalyzer := make([][]analyzer.Flow, max(w.o.Analyzers, 1))
+	for _, f := range records {
+		n := w.rng.IntN(len(byAnalyzer))
+		byAnalyzer[n] = append(byAnalyzer[n], f)
+	}
+	var messages []Message
+	for n, flows := range byAnalyzer {
+		for _, m := range w.messages(flows) {
+			m.Analyzer = n
+			messages = append(messages, m)
+		}
+	}
+	w.script.Steps = append(w.script.Steps, messages)
+}
+
+// messages splits records as an analyzer does: at most 100 each.
+func (w *writer) messages(flows []analyzer.Flow) (out []Message) {
+	for len(flows) > 0 {
+		n := min(len(flows), 1+w.rng.IntN(100))
+		out = append(out, Message{Flows: flows[:n]})
+		flows = flows[n:]
+	}
+	return out
+}
+
+// open begins a new flow on a connection: a new UUID, counting from 0.
+func (w *writer) open(c *connection, start int64) {
+	c.generation++
+	f := &analyzer.Flow{
+		UUID:        fmt.Sprintf("%x", w.rng.Uint64()),
+		Application: c.protocol,
+		Metric:      &analyzer.Metric{Start: start + c.point.offset},
+		Start:       start + c.point.offset,
+		NodeTID:     c.point.node,
+		CaptureID:   c.point.capture,
+		FinishType:  c.finish,
+	}
+	if c.generation%50 == 7 {
+		f.UUID = fmt.Sprintf("no-number-%d-%d-%s", c.id, c.generation, c.point.node)
+	}
+	family := "IPV4"
+	if c.a[0] == 'f' {
+		family = "IPV6"
+	}
+	f.Network = &analyzer.Layer{Protocol: family, A: c.a, B: c.b}
+	f.Transport = &analyzer.Transport{Protocol: c.protocol, A: c.portA, B: c.portB}
+	if c.swapped {
+		f.Network.A, f.Network.B = c.b, c.a
+		f.Transport.A, f.Transport.B = c.portB, c.portA
+	}
+	if c.noise {
+		f.Transport, f.ICMP = nil, &analyzer.ICMP{Type: "ECHO"}
+	}
+	c.flow, c.reported, c.updated = f, analyzer.Metric{Start: f.Start}, start
+}
+
+// traffic lets some packets pass at the given time.
+func (w *writer) traffic(c *connection, at int64) {
+	packets := int64(1 + w.rng.IntN(1<<w.rng.IntN(12)))
+	bytes := packets*60 + int64(w.rng.IntN(int(packets)*1400))
+	m := c.flow.Metric
+	m.ABPackets += packets
+	m.ABBytes += bytes
+	if c.protocol != "UDP" || w.chance(0.5) {
+		m.BAPackets += packets/2 + 1
+		m.BABytes += bytes / 3
+	}
+	if c.protocol == "TCP" {
+		m.RTT = int64(w.rng.IntN(1_000_000))
+	}
+	m.Last = at + c.point.offset
+	c.flow.Last = m.Last
+	c.packets = at
+}
+
+// update is the record of what came since the last one.
+func (w *writer) update(c *connection, at int64) analyzer.Flow {
+	f := *c.flow
+	m, was := *c.flow.Metric, c.reported
+	f.Metric = &m
+	f.LastUpdateMetric = &analyzer.Metric{
+		ABBytes: m.ABBytes - was.ABBytes, ABPackets: m.ABPackets - was.ABPackets,
+		BABytes: m.BABytes - was.BABytes, BAPackets: m.BAPackets - was.BAPackets,
+		Start: c.updated + c.point.offset, Last: at + c.point.offset, RTT: m.RTT,
+	}
+	c.reported, c.updated = m, at
+	return f
+}
+
+// end is the end record. Its LastUpdateMetric is zero with the former window, or
+// repeats the last one.
+func (w *writer) end(c *connection) analyzer.Flow {
+	f := *c.flow
+	m := *c.flow.Metric
+	f.Metric, f.FinishType = &m, 1
+	f.LastUpdateMetric = &analyzer.Metric{Start: c.updated - step + c.point.offset, Last: c.updated + c.point.offset}
+	if w.chance(0.5) {
+		f.LastUpdateMetric.ABBytes, f.LastUpdateMetric.ABPackets = m.ABBytes/2, m.ABPackets/2
+	}
+	c.flow = nil
+	return f
+}
+
+// spoil does to a record's LastUpdateMetric what sources do.
+func (w *writer) spoil(f *analyzer.Flow) {
+	switch {
+	case w.chance(0.06):
+		f.LastUpdateMetric = nil
+	case w.chance(0.05):
+		f.LastUpdateMetric.ABBytes *= -1
+		f.LastUpdateMetric.BAPackets *= -1
+	}
+}
