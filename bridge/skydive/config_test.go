@@ -1,0 +1,69 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package skydive
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+func TestTargets(t *testing.T) {
+	for _, c := range []struct{ url, name, dial string }{
+		{"ws://h:8082", "ws://h:8082/ws/subscriber/flow", "ws://h:8082/ws/subscriber/flow"},
+		{"wss://h/", "wss://h/ws/subscriber/flow", "wss://h/ws/subscriber/flow"},
+		{"ws://[::1]:1/x", "ws://[::1]:1/x", "ws://[::1]:1/x"},
+		{"ws://h?x-auth-token=s3cret", "ws://h/ws/subscriber/flow", "ws://h/ws/subscriber/flow?x-auth-token=s3cret"},
+	} {
+		got, err := parseTarget(c.url)
+		if err != nil || got.name != c.name || got.url != c.dial {
+			t.Errorf("%s: %+v, %v", c.url, got, err)
+		}
+	}
+}
+
+func TestBadConfigs(t *testing.T) {
+	sound := Config{Analyzers: []string{"ws://h:1"}, HostID: "b"}
+	for _, c := range []struct {
+		name, want string
+		change     func(*Config)
+	}{
+		{"no analyzer", "no analyzer", func(c *Config) { c.Analyzers = nil }},
+		{"scheme", "ws:// or wss://", func(c *Config) { c.Analyzers = []string{"http://h"} }},
+		{"no URL", "not a URL", func(c *Config) { c.Analyzers = []string{"ws://s3cret\x00"} }},
+		{"no host", "no host", func(c *Config) { c.Analyzers = []string{"ws://:80"} }},
+		{"user", "basic_auth", func(c *Config) { c.Analyzers = []string{"ws://u:s3cret@h"} }},
+		{"fragment", "fragment", func(c *Config) { c.Analyzers = []string{"ws://h#x"} }},
+		{"twice", "twice", func(c *Config) { c.Analyzers = []string{"ws://h", "ws://h/?a=s3cret"} }},
+		{"no host id", "host id is empty", func(c *Config) { c.HostID = "" }},
+		{"host id", "control", func(c *Config) { c.HostID = "a\r\nX: y" }},
+		{"capture id", "capture id", func(c *Config) { c.CaptureIDs = []string{"a\n"} }},
+		{"negative", "negative", func(c *Config) { c.SilenceTimeout = -time.Second }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cfg := sound
+			c.change(&cfg)
+			skipped := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "s", Help: "h"}, []string{"reason"})
+			_, err := NewFeed(cfg, nil, skipped, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+func TestMetricsAreRegisteredOnce(t *testing.T) {
+	skipped := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "s", Help: "h"}, []string{"reason"})
+	reg := prometheus.NewRegistry()
+	cfg := Config{Analyzers: []string{"ws://h:1"}, HostID: "b"}
+	for i := range 2 {
+		_, err := NewFeed(cfg, nil, skipped, reg, slog.New(slog.DiscardHandler))
+		if (err != nil) != (i == 1) {
+			t.Errorf("feed %d: %v", i, err)
+		}
+	}
+}

@@ -1,0 +1,282 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package skydive
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func compare(t *testing.T, d *Decoder, m *Message, msg []byte) reference {
+	t.Helper()
+	kept := bytes.Clone(msg)
+	err := d.Decode(msg, m)
+	got := outcome(m, err)
+	if !bytes.Equal(kept, msg) {
+		t.Fatal("the message was written to")
+	}
+	if (m.Malformed > 0) != (m.FirstError != nil) {
+		t.Errorf("%d malformed, first error %v", m.Malformed, m.FirstError)
+	}
+	if diff := cmp.Diff(referenceDecode(msg), got, cmp.AllowUnexported(reference{})); diff != "" {
+		t.Fatalf("reference and decoder (error %v) differ for %.500q\n%s", err, msg, diff)
+	}
+	return got
+}
+
+// Every message of every recording means to the decoder what it means to
+// encoding/json, and nothing in them is malformed.
+func TestRecordings(t *testing.T) {
+	var d Decoder
+	var m Message
+	flows := 0
+	for _, name := range recordings {
+		for _, msg := range recorded(t, name) {
+			got := compare(t, &d, &m, msg)
+			if got.failed || got.malformed > 0 || got.kind == Other {
+				t.Errorf("%s: %+v", name, got)
+			}
+			flows += len(got.flows)
+			if got.kind != Flows {
+				continue
+			}
+			old, err := decodeOldWay(msg)
+			if err != nil || len(old) != len(got.flows) {
+				t.Fatalf("%s: the old way: %v, %d flows of %d", name, err, len(old), len(got.flows))
+			}
+			for i, f := range got.flows {
+				if f.UUID != old[i].UUID || f.Metric.ABBytes != old[i].Metric.ABBytes || f.Start != old[i].Start {
+					t.Errorf("%s: flow %d differs from the old way", name, i)
+				}
+			}
+		}
+	}
+	if flows < 800 {
+		t.Errorf("only %d flows in all recordings", flows)
+	}
+}
+
+// A message that is cut short anywhere keeps the flows before the cut.
+func TestTruncated(t *testing.T) {
+	var d Decoder
+	var m Message
+	msg := recorded(t, "two-captures")[0]
+	for n := range msg {
+		got := compare(t, &d, &m, msg[:n])
+		if !got.failed {
+			t.Fatalf("cut at %d is not malformed", n)
+		}
+	}
+}
+
+const (
+	soundMetric = `"Metric":{"ABPackets":1,"ABBytes":2,"BAPackets":3,"BABytes":4,"Start":5,"Last":6,"RTT":7}`
+	soundFlow   = `{"UUID":"u",` + soundMetric + `}`
+)
+
+func flowMessage(flows string) string {
+	return `{"Namespace":"flow","Type":"store","UUID":"x","Status":200,"Obj":` + flows + `}`
+}
+
+// odd are inputs that a table of expectations names and the fuzzer starts from.
+// want is "flows malformed", with a trailing ! where the message is malformed.
+var odd = []struct{ name, msg, want string }{
+	{"sound", flowMessage(`[` + soundFlow + `]`), "1 0"},
+	{"none", flowMessage(`[]`), "0 0"},
+	{"null Obj", flowMessage(`null`), "0 0"},
+	{"no Obj", `{"Namespace":"flow","Type":"store"}`, "0 0"},
+	{"Obj is an object", flowMessage(`{}`), "0 0!"},
+	{"Obj is a string", flowMessage(`"x"`), "0 0!"},
+	{"capture's namespace", strings.Replace(flowMessage(`[`+soundFlow+`]`), `"flow"`, `"flow/c"`, 1), "1 0"},
+	{"Obj first", `{"Obj":[` + soundFlow + `],"Type":"store","Namespace":"flow"}`, "1 0"},
+	{"Obj between", `{"Namespace":"flow","Obj":[` + soundFlow + `],"Type":"store"}`, "1 0"},
+	{"Obj first, then broken", `{"Obj":[` + soundFlow + `,` + soundFlow + `],"Type":"store","Namespace":"flow",}`, "2 0!"},
+	{"Obj broken before its kind is known", `{"Obj":[` + soundFlow + `,x],"Type":"store","Namespace":"flow"}`, "0 0!"},
+	{"two Obj", `{"Namespace":"flow","Type":"store","Obj":[` + soundFlow + `,` + soundFlow + `],"Obj":[` + soundFlow + `]}`, "1 0"},
+	{"two Obj, the last null", `{"Namespace":"flow","Type":"store","Obj":[` + soundFlow + `],"Obj":null}`, "0 0"},
+	{"two Obj, the last broken", `{"Namespace":"flow","Type":"store","Obj":[` + soundFlow + `,` + soundFlow + `],"Obj":[` + soundFlow + `,tru]}`, "1 0!"},
+	{"namespace changes its mind", `{"Namespace":"flow","Type":"store","Obj":[` + soundFlow + `],"Namespace":"stats"}`, "0 0"},
+	{"and again", `{"Namespace":"flow","Type":"store","Obj":[` + soundFlow + `],"Namespace":"x","Namespace":"flow"}`, "1 0"},
+	{"becomes flows", `{"Namespace":"x","Type":"store","Obj":[` + soundFlow + `],"Namespace":"flow"}`, "1 0"},
+	{"namespace is a number", `{"Namespace":5,"Type":"store","Obj":[` + soundFlow + `]}`, "0 0!"},
+	{"namespace null", `{"Namespace":null,"Type":"store","Obj":[` + soundFlow + `]}`, "0 0"},
+	{"unknown namespace", `{"Namespace":"graph","Type":"store","Obj":[` + soundFlow + `]}`, "0 0"},
+	{"unknown type", `{"Namespace":"flow","Type":"delete","Obj":[` + soundFlow + `]}`, "0 0"},
+	{"envelope is an array", `[1]`, "0 0!"},
+	{"envelope is null", `null`, "0 0!"},
+	{"empty", ``, "0 0!"},
+	{"only a brace", `{`, "0 0!"},
+	{"empty object", `{}`, "0 0"},
+	{"something follows", flowMessage(`[`+soundFlow+`]`) + ` x`, "1 0!"},
+	{"white space", " {\n\"Namespace\" :\t\"flow\" , \"Type\":\"store\",\"Obj\" : [ " + soundFlow + " ] } \r\n", "1 0"},
+	{"broken between flows", flowMessage(`[` + soundFlow + `;` + soundFlow + `]`), "1 0!"},
+	{"trailing comma", flowMessage(`[` + soundFlow + `,]`), "1 0!"},
+	{"trailing comma in a flow", flowMessage(`[` + soundFlow + `,{"UUID":"v",` + soundMetric + `,}]`), "1 0!"},
+	{"key without quotes", flowMessage(`[` + soundFlow + `,{UUID:"v"}]`), "1 0!"},
+	{"control character", flowMessage("[" + soundFlow + ",{\"UUID\":\"a\nb\"}]"), "1 0!"},
+	{"bad escape", flowMessage(`[` + soundFlow + `,{"UUID":"a\x"}]`), "1 0!"},
+	{"bad unicode escape", flowMessage(`[` + soundFlow + `,{"UUID":"a\u12g4"}]`), "1 0!"},
+	{"leading zero", flowMessage(`[` + soundFlow + `,{"UUID":"v","Start":01,` + soundMetric + `}]`), "1 0!"},
+	{"bare minus", flowMessage(`[` + soundFlow + `,{"UUID":"v","Start":-,` + soundMetric + `}]`), "1 0!"},
+	{"dot without digits", flowMessage(`[` + soundFlow + `,{"UUID":"v","Start":1.,` + soundMetric + `}]`), "1 0!"},
+	{"elements that are no flows", flowMessage(`[1,null,"x",[],` + soundFlow + `,true]`), "1 5"},
+	{"empty flow", flowMessage(`[{},` + soundFlow + `]`), "1 1"},
+	{"no UUID", flowMessage(`[{` + soundMetric + `},` + soundFlow + `]`), "1 1"},
+	{"empty UUID", flowMessage(`[{"UUID":"",` + soundMetric + `}]`), "0 1"},
+	{"null UUID", flowMessage(`[{"UUID":null,` + soundMetric + `}]`), "0 1"},
+	{"UUID is a number", flowMessage(`[{"UUID":1,` + soundMetric + `}]`), "0 1"},
+	{"UUID bad, then good", flowMessage(`[{"UUID":{"a":[1]},"UUID":"u",` + soundMetric + `}]`), "1 0"},
+	{"UUID good, then bad", flowMessage(`[{"UUID":"u","UUID":[],` + soundMetric + `}]`), "0 1"},
+	{"UUID in escapes", flowMessage(`[{"\u0055UID":"\u00e9\ud83d\ude00\ud83d\"\\\/\b\f\n\r\tx",` + soundMetric + `}]`), "1 0"},
+	{"key in other case", flowMessage(`[{"uuid":"u",` + soundMetric + `}]`), "0 1"},
+	{"bad UTF-8", flowMessage("[{\"UUID\":\"a\xff\xc3(\xe2\x82\",\"NodeTID\":\"\xf0\x9f\x98\x80\"," + soundMetric + "}]"), "1 0"},
+	{"bad UTF-8 in a key", flowMessage("[{\"UUID\xff\":1,\"UUID\":\"u\"," + soundMetric + "}]"), "1 0"},
+	{"no Metric", flowMessage(`[{"UUID":"u"}]`), "0 1"},
+	{"null Metric", flowMessage(`[{"UUID":"u","Metric":null}]`), "0 1"},
+	{"empty Metric", flowMessage(`[{"UUID":"u","Metric":{}}]`), "1 0"},
+	{"Metric, then null", flowMessage(`[{"UUID":"u",` + soundMetric + `,"Metric":null}]`), "0 1"},
+	{"Metric twice", flowMessage(`[{"UUID":"u",` + soundMetric + `,"Metric":{"ABBytes":9}}]`), "1 0"},
+	{"Metric is a string", flowMessage(`[{"UUID":"u","Metric":"x"}]`), "0 1"},
+	{"negative counter", flowMessage(`[{"UUID":"u","Metric":{"BABytes":-1}}]`), "0 1"},
+	{"negative LastUpdateMetric", flowMessage(`[{"UUID":"u","Metric":{},"LastUpdateMetric":{"ABBytes":-1,"RTT":-5}}]`), "1 0"},
+	{"null LastUpdateMetric", flowMessage(`[{"UUID":"u","Metric":{},"LastUpdateMetric":null}]`), "1 0"},
+	{"LastUpdateMetric is a list", flowMessage(`[{"UUID":"u","Metric":{},"LastUpdateMetric":[]}]`), "0 1"},
+	{"counter is a string", flowMessage(`[{"UUID":"u","Metric":{"ABBytes":"1"}}]`), "0 1"},
+	{"counter is null", flowMessage(`[{"UUID":"u","Metric":{"ABBytes":5,"ABBytes":null}}]`), "1 0"},
+	{"counter bad, then good", flowMessage(`[{"UUID":"u","Metric":{"ABBytes":true,"ABBytes":3}}]`), "1 0"},
+	{"floats that are whole", flowMessage(`[{"UUID":"u","Metric":{"ABBytes":1e3,"ABPackets":12.0,"BABytes":12500e-2,"BAPackets":0.05E+2,"Start":-0,"Last":0e999999999999,"RTT":-0.0}}]`), "1 0"},
+	{"a float", flowMessage(`[{"UUID":"u","Metric":{"ABBytes":1.5}}]`), "0 1"},
+	{"a small float", flowMessage(`[{"UUID":"u","Metric":{"ABBytes":1e-999999999999}}]`), "0 1"},
+	{"largest", flowMessage(`[{"UUID":"u","Metric":{"ABBytes":9223372036854775807,"Start":-9223372036854775808,"BABytes":9.223372036854775807e18}}]`), "1 0"},
+	{"too large", flowMessage(`[{"UUID":"u","Metric":{"ABBytes":9223372036854775808}}]`), "0 1"},
+	{"too small", flowMessage(`[{"UUID":"u","Metric":{"Start":-9223372036854775809}}]`), "0 1"},
+	{"much too large", flowMessage(`[{"UUID":"u","Metric":{"ABBytes":1` + strings.Repeat("0", 400) + `}}]`), "0 1"},
+	{"huge exponent", flowMessage(`[{"UUID":"u","Metric":{"ABBytes":1e99999999999999999999}}]`), "0 1"},
+	{"several zeros", flowMessage(`[{"UUID":"u","Metric":{"ABBytes":000}},{"UUID":"u"}]`), "0 0!"},
+	{"many zeros", flowMessage(`[{"UUID":"u","Metric":{"ABBytes":7` + strings.Repeat("0", 300) + `e-300}}]`), "1 0"},
+	{"transport", flowMessage(`[{"UUID":"u","Metric":{},"Transport":{"Protocol":"TCP","A":1,"B":65535,"ID":0},"Network":{"Protocol":"IPV4","A":"::1","B":"10.0.0.1"}}]`), "1 0"},
+	{"transport empty", flowMessage(`[{"UUID":"u","Metric":{},"Transport":{},"Network":{}}]`), "1 0"},
+	{"transport null", flowMessage(`[{"UUID":"u","Metric":{},"Transport":{"A":5},"Transport":null,"Network":{"A":"x"},"Network":null}]`), "1 0"},
+	{"transport twice", flowMessage(`[{"UUID":"u","Metric":{},"Transport":{"A":"x"},"Transport":{"B":5},"Network":{"A":1},"Network":{"B":"x"}}]`), "1 0"},
+	{"port is a string", flowMessage(`[{"UUID":"u","Metric":{},"Transport":{"A":"80"}}]`), "0 1"},
+	{"transport is a number", flowMessage(`[{"UUID":"u","Metric":{},"Transport":6}]`), "0 1"},
+	{"address is a number", flowMessage(`[{"UUID":"u","Metric":{},"Network":{"A":6}}]`), "0 1"},
+	{"network is a list", flowMessage(`[{"UUID":"u","Metric":{},"Network":["a"]}]`), "0 1"},
+	{"unknown fields", flowMessage(`[{"UUID":"u","Metric":{"x":{"y":[{},[],[{}],"]}",1.5e-3,true,false,null]}},"z":-1.25}]`), "1 0"},
+	{"deepest", flowMessage(`[{"UUID":"u","Metric":{},"x":` + strings.Repeat("[", 9997) + strings.Repeat("]", 9997) + `}]`), "1 0"},
+	{"too deep", flowMessage(`[` + soundFlow + `,{"UUID":"u","Metric":{},"x":` + strings.Repeat("[", 9998) + strings.Repeat("]", 9998) + `}]`), "1 0!"},
+	{"much too deep", flowMessage(`[` + soundFlow + `,` + strings.Repeat(`{"a":[`, 100000)), "1 0!"},
+	{"closes the wrong thing", flowMessage(`[` + soundFlow + `,{"x":[1}]`), "1 0!"},
+	{"stats with a list", `{"Namespace":"stats","Type":"stats","Obj":[]}`, "0 0!"},
+	{"stats without Obj", `{"Namespace":"stats","Type":"stats"}`, "0 0!"},
+	{"stats null", `{"Namespace":"stats","Type":"stats","Obj":null}`, "0 0!"},
+	{"stats without capture", `{"Namespace":"stats","Type":"stats","Obj":{"FlowCount":1}}`, "0 0!"},
+	{"stats negative", `{"Namespace":"stats","Type":"stats","Obj":{"CaptureID":"c","FlowCount":-1}}`, "0 0!"},
+	{"stats of wrong type", `{"Namespace":"stats","Type":"stats","Obj":{"CaptureID":"c","FlowCount":"1"}}`, "0 0!"},
+	{"stats, then broken", `{"Namespace":"stats","Type":"stats","Obj":{"CaptureID":"c","FlowCount":1},}`, "0 0!"},
+}
+
+func TestOddInput(t *testing.T) {
+	var d Decoder
+	var m Message
+	for _, c := range odd {
+		t.Run(c.name, func(t *testing.T) {
+			r := compare(t, &d, &m, []byte(c.msg))
+			got := strings.TrimSpace(strings.Join([]string{itoa(len(r.flows)), itoa(r.malformed)}, " "))
+			if r.failed {
+				got += "!"
+			}
+			if got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+func itoa(n int) string { return string(rune('0' + n)) }
+
+func TestTexts(t *testing.T) {
+	var d Decoder
+	var m Message
+	msg := flowMessage("[{\"UUID\":\"\\u00e9\\ud83d\\ude00\\ud83d\\\"\\\\\\/\\b\\f\\n\\r\\tx\",\"NodeTID\":\"a\xff\xc3(\",\"CaptureID\":\"\xc3\xa9\",\"Metric\":{}}]")
+	if err := d.Decode([]byte(msg), &m); err != nil || len(m.Flows) != 1 {
+		t.Fatalf("%v, %d flows", err, len(m.Flows))
+	}
+	got := []string{string(m.Flows[0].UUID), string(m.Flows[0].NodeTID), string(m.Flows[0].CaptureID)}
+	want := []string{"é😀\uFFFD\"\\/\b\f\n\r\tx", "a\uFFFD\uFFFD(", "é"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestStats(t *testing.T) {
+	var d Decoder
+	var m Message
+	msg := `{"Obj":{"CaptureID":"c","FlowCount":1,"FlowDropped":2,"KernelFlowDropped":3,"PacketsDropped":4,"PacketsReceived":5,"x":6},"Namespace":"stats","Type":"stats"}`
+	got := compare(t, &d, &m, []byte(msg))
+	want := reference{kind: Stats, stats: plainStats{"c", 1, 2, 3, 4, 5}}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(reference{})); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// The flows of a message survive the growth of the memory they stand in.
+func TestManyEscapedFlows(t *testing.T) {
+	var d Decoder
+	var m Message
+	one := `{"UUID":"\u0061bc","NodeTID":"` + strings.Repeat(`\t`, 50) + `","Metric":{}}`
+	got := compare(t, &d, &m, []byte(flowMessage(`[`+one+strings.Repeat(`,`+one, 9999)+`]`)))
+	if len(got.flows) != 10000 {
+		t.Fatalf("%d flows", len(got.flows))
+	}
+	if err := d.Decode([]byte(flowMessage(`[]`)), &m); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Decode([]byte(flowMessage(`[]`)), &m); err != nil {
+		t.Fatal(err)
+	}
+	if cap(m.Flows) > maxKeptFlows || cap(d.scratch) > maxKeptScratch {
+		t.Errorf("keeps %d flows and %d bytes", cap(m.Flows), cap(d.scratch))
+	}
+}
+
+// A steady feed costs no allocation, whatever is in the messages of a real one.
+func TestDecodeDoesNotAllocate(t *testing.T) {
+	messages, _ := flowMessages(t)
+	messages = append(messages, recorded(t, "stats")...)
+	var d Decoder
+	var m Message
+	allocs := testing.AllocsPerRun(20, func() {
+		for _, msg := range messages {
+			if err := d.Decode(msg, &m); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	if allocs != 0 {
+		t.Errorf("%v allocations for %d messages", allocs, len(messages))
+	}
+}
+
+// FuzzDecode compares the decoder with the reference on any input.
+func FuzzDecode(f *testing.F) {
+	for _, c := range odd {
+		if len(c.msg) < 2000 { // the deep ones make the fuzzer slow
+			f.Add([]byte(c.msg))
+		}
+	}
+	for _, name := range []string{"stats", "capture-namespace", "capture-deleted"} {
+		f.Add(recorded(f, name)[0])
+	}
+	f.Fuzz(func(t *testing.T, msg []byte) {
+		var d Decoder
+		var m Message
+		compare(t, &d, &m, msg)
+		// Once more with the memory of the first time.
+		compare(t, &d, &m, msg)
+	})
+}

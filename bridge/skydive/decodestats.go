@@ -1,0 +1,67 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package skydive
+
+import "errors"
+
+var (
+	errStatsObject   = errors.New("Obj of a stats message is not an object")
+	errStatsFields   = errors.New("stats have a field of the wrong type")
+	errStatsCapture  = errors.New("stats without CaptureID")
+	errStatsNegative = errors.New("stats have a negative number")
+)
+
+// stats reads a capture's statistics at i, 0 for an absent Obj. The syntax has
+// been checked.
+func (d *Decoder) stats(b []byte, i int, m *Message) error {
+	if i == 0 || b[i] != '{' {
+		return errStatsObject
+	}
+	s := &m.Stats
+	var bad faults // one bit a field, as in a flow
+	i, more := open(b, i, '}')
+	for more {
+		var key []byte
+		if key, i = d.key(b, i); i < 0 {
+			return broken(i)
+		}
+		var field *int64
+		var bit faults
+		switch string(key) {
+		case "CaptureID":
+			var ok bool
+			s.CaptureID, i, ok = d.text(b, i, 2)
+			bad = bad.with(1<<0, ok)
+			i, more = next(b, i, '}')
+			continue
+		case "FlowCount":
+			field, bit = &s.FlowCount, 1<<1
+		case "FlowDropped":
+			field, bit = &s.FlowDropped, 1<<2
+		case "KernelFlowDropped":
+			field, bit = &s.KernelFlowDropped, 1<<3
+		case "PacketsDropped":
+			field, bit = &s.PacketsDropped, 1<<4
+		case "PacketsReceived":
+			field, bit = &s.PacketsReceived, 1<<5
+		}
+		if field == nil {
+			i = d.nesting.skip(b, i, 2)
+		} else {
+			var ok bool
+			*field, i, ok = d.number(b, i, 2)
+			bad = bad.with(bit, ok)
+		}
+		i, more = next(b, i, '}')
+	}
+	switch {
+	case bad != 0:
+		return errStatsFields
+	case len(s.CaptureID) == 0:
+		return errStatsCapture
+	case s.FlowCount|s.FlowDropped|s.KernelFlowDropped|s.PacketsDropped|s.PacketsReceived < 0:
+		return errStatsNegative
+	}
+	return nil
+}

@@ -1,0 +1,371 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package skydive
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"math/big"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/skydive-project/skybridge/internal/analyzer"
+)
+
+// Fault 1: another subscriber leaves, the analyzer forgets everybody, pings go
+// on. The watchdog reconnects, and that brings the data back.
+func TestFault1SilentFeed(t *testing.T) {
+	a := startAnalyzer(t, analyzer.Config{})
+	other := otherClient(t, a, "other", "flow", "stats")
+	r := newRig(t, Config{Analyzers: []string{a.URL()}, SilenceTimeout: 300 * time.Millisecond}).run(t)
+	waitSubscribed(t, a, 2)
+	a.SendFlows([]analyzer.Flow{flow("before")})
+	r.waitFlow(t, "before")
+	// How often the feed was reconnected so far depends on the machine's pace.
+	_ = other.Close()
+	waitSubscribed(t, a, 1)
+	r.sink.wait(t, "the reconnect", func() bool {
+		a.SendFlows([]analyzer.Flow{flow("after")}) // lost while the namespace is forgotten
+		return r.sink.seen("after")
+	})
+	if got := r.reconnects(t, a, reasonSilent); got < 1 {
+		t.Errorf("%v reconnects for silence", got)
+	}
+	if got := r.reconnects(t, a, reasonConflict); got != 0 {
+		t.Errorf("%v conflicts: connected before the old connection was closed", got)
+	}
+	r.logs.waitFor(t, "reason=silent")
+}
+
+// Close first, then connect: the analyzer has seen the goodbye when the next
+// request comes, so it neither answers 409 nor forgets the new subscription.
+func TestFault1ClosesBeforeItConnects(t *testing.T) {
+	a := startAnalyzer(t, analyzer.Config{})
+	r := newRig(t, Config{Analyzers: []string{a.URL()}, SilenceTimeout: 20 * time.Millisecond}).run(t)
+	for n := 1; n <= 10; n++ {
+		r.waitUps(t, n)
+	}
+	r.stop()
+	if silent, conflict := r.reconnects(t, a, reasonSilent), r.reconnects(t, a, reasonConflict); silent < 9 || conflict != 0 {
+		t.Errorf("%v for silence, %v conflicts", silent, conflict)
+	}
+}
+
+// Fault 2: an old connection still holds the host id. The 409 is retried until
+// the analyzer has let go of it.
+func TestFault2Conflict(t *testing.T) {
+	a := startAnalyzer(t, analyzer.Config{})
+	old := otherClient(t, a, "bridge", "flow")
+	waitSubscribed(t, a, 1)
+	r := newRig(t, Config{Analyzers: []string{a.URL()}}).run(t)
+	r.logs.waitFor(t, "still connected (HTTP 409")
+	if r.feed.Subscribed() {
+		t.Error("subscribed beside its own old connection")
+	}
+	_ = old.Close()
+	r.waitUps(t, 1)
+	waitSubscribed(t, a, 1)
+	a.SendFlows([]analyzer.Flow{flow("u")})
+	r.waitFlow(t, "u")
+	if got := r.reconnects(t, a, reasonConflict); got < 1 {
+		t.Errorf("%v conflicts", got)
+	}
+	if s := r.feed.Status()[0]; !strings.Contains(s.LastError, "skydive.host_id") || s.Reconnects < 1 {
+		t.Errorf("status %+v", s)
+	}
+}
+
+// The analyzer drops a connection, or dies and comes back. Faults 4 and 5:
+// what follows arrives under the same UUIDs, with cumulative metrics.
+func TestFault4And5ConnectionLossAndRestart(t *testing.T) {
+	a := startAnalyzer(t, analyzer.Config{})
+	r := newRig(t, Config{Analyzers: []string{a.URL()}}).run(t)
+	waitSubscribed(t, a, 1)
+	a.SendFlows([]analyzer.Flow{flow("u")})
+	r.waitFlow(t, "u")
+	a.DropAll()
+	r.waitUps(t, 2)
+	if got := r.reconnects(t, a, reasonLost); got != 1 {
+		t.Errorf("%v lost connections", got)
+	}
+	a.Stop()
+	r.sink.wait(t, "down", func() bool { return r.sink.count("down") == 3 })
+	a.SendFlows([]analyzer.Flow{flow("lost in the outage")})
+	r.logs.waitFor(t, "reason=dial")
+	if err := a.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	waitSubscribed(t, a, 1)
+	later := flow("u")
+	later.Metric.ABBytes = 1000
+	a.SendFlows([]analyzer.Flow{later})
+	r.sink.wait(t, "the update", func() bool { return r.sink.received() == 2 })
+	if r.sink.flows[1].Metric.ABBytes != 1000 {
+		t.Errorf("got %+v", r.sink.flows[1])
+	}
+}
+
+// An analyzer that keeps the connection but sends nothing, not even pings.
+func TestDeadPeer(t *testing.T) {
+	a := startAnalyzer(t, analyzer.Config{PingDelay: time.Hour, PongTimeout: time.Hour})
+	r := newRig(t, Config{Analyzers: []string{a.URL()}}, func(f *Feed) { f.timing.peer = 50 * time.Millisecond }).run(t)
+	r.waitUps(t, 2)
+	if got := r.reconnects(t, a, reasonTimeout); got < 1 {
+		t.Errorf("%v timeouts", got)
+	}
+}
+
+// Each ping is answered by a pong with its text, in the middle of nothing.
+func TestPongs(t *testing.T) {
+	l := listen(t)
+	const pings = 20
+	ponged := make(chan string, pings)
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		up := websocket.Upgrader{}
+		conn, err := up.Upgrade(w, req, nil)
+		if err != nil {
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		conn.SetPongHandler(func(text string) error { ponged <- text; return nil })
+		for i := range pings {
+			if conn.WriteControl(websocket.PingMessage, []byte{'a' + byte(i)}, time.Now().Add(patience)) != nil {
+				return
+			}
+		}
+		for {
+			if _, _, err := conn.ReadMessage(); err != nil {
+				return
+			}
+		}
+	})}
+	go func() { _ = server.Serve(l) }()
+	t.Cleanup(func() { _ = server.Close() })
+	newRig(t, Config{Analyzers: []string{"ws://" + l.Addr().String()}}).run(t)
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+	for i := range pings {
+		select {
+		case text := <-ponged:
+			if text != string(rune('a'+i)) {
+				t.Errorf("pong %d has %q", i, text)
+			}
+		case <-limit.C:
+			t.Fatalf("%d pongs", i)
+		}
+	}
+}
+
+// Whatever comes, a single byte of a slow message too, puts the deadline off.
+func TestLiveness(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		here, there := net.Pipe()
+		defer func() { _, _ = here.Close(), there.Close() }()
+		alive := &liveness{Conn: here}
+		if err := alive.start(peerTimeout); err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		go func() {
+			for range 20 {
+				<-time.After(peerTimeout / 2)
+				_, _ = there.Write([]byte("x"))
+			}
+		}()
+		b := make([]byte, 1)
+		for i := range 20 {
+			if _, err := alive.Read(b); err != nil {
+				t.Fatalf("read %d: %v", i, err)
+			}
+		}
+		_, err := alive.Read(b)
+		var timeout net.Error
+		if took := time.Since(begin); !errors.As(err, &timeout) || !timeout.Timeout() || took != 11*peerTimeout {
+			t.Errorf("%v after %v", err, took)
+		}
+	})
+}
+
+func TestTooLargeMessage(t *testing.T) {
+	a := startAnalyzer(t, analyzer.Config{})
+	r := newRig(t, Config{Analyzers: []string{a.URL()}}).run(t)
+	waitSubscribed(t, a, 1)
+	// The largest that is allowed arrives …
+	pad := maxMessage - len(flowMessage(`[`+soundFlow+`]`))
+	a.SendRaw([]byte(flowMessage(`[` + soundFlow + `]` + strings.Repeat(" ", pad))))
+	r.waitFlow(t, "u")
+	// … one byte more does not.
+	a.SendRaw([]byte(flowMessage(`[` + soundFlow + `]` + strings.Repeat(" ", pad+1))))
+	r.waitUps(t, 2)
+	if got := r.reconnects(t, a, reasonTooLarge); got != 1 {
+		t.Errorf("%v reconnects", got)
+	}
+	if got := r.metric(t, "skybridge_records_skipped_total", "reason", "message_too_large"); got != 1 {
+		t.Errorf("counted %v", got)
+	}
+	r.logs.waitFor(t, "more than 16777216 bytes")
+	waitSubscribed(t, a, 1)
+	a.SendFlows([]analyzer.Flow{flow("next")})
+	r.waitFlow(t, "next")
+}
+
+func TestCredentials(t *testing.T) {
+	a := startAnalyzer(t, analyzer.Config{Users: map[string]string{"bridge": "s3cret"}})
+	cfg := func(user string, password func() (string, error)) Config {
+		return Config{Analyzers: []string{a.URL()}, Username: user, Password: password}
+	}
+	given := func(p string) func() (string, error) { return func() (string, error) { return p, nil } }
+
+	t.Run("right", func(t *testing.T) {
+		newRig(t, cfg("bridge", given("s3cret"))).run(t).waitUps(t, 1)
+	})
+	t.Run("wrong", func(t *testing.T) {
+		r := newRig(t, cfg("bridge", given("wr0ng"))).run(t)
+		r.logs.waitFor(t, `check skydive.basic_auth.username and skydive.basic_auth.password_file`)
+		if text := r.logs.String() + r.feed.Status()[0].LastError; strings.Contains(text, "wr0ng") || !strings.Contains(text, "Wrong credentials") {
+			t.Errorf("the log: %s", text)
+		}
+		if got := r.reconnects(t, a, reasonUnauthorized); got < 1 {
+			t.Errorf("counted %v", got)
+		}
+	})
+	t.Run("none", func(t *testing.T) {
+		newRig(t, cfg("", nil)).run(t).logs.waitFor(t, "it wants credentials: set skydive.basic_auth.username")
+	})
+	t.Run("unreadable", func(t *testing.T) {
+		r := newRig(t, cfg("bridge", func() (string, error) { return "", errors.New("no such file") })).run(t)
+		r.logs.waitFor(t, "reason=credentials")
+	})
+	t.Run("corrected", func(t *testing.T) {
+		// The password is read at each connect: a corrected file is enough.
+		calls := 0
+		r := newRig(t, cfg("bridge", func() (string, error) {
+			if calls++; calls == 1 {
+				return "old", nil
+			}
+			return "s3cret", nil
+		})).run(t)
+		r.waitUps(t, 1)
+	})
+}
+
+// certificate returns a server's key pair for 127.0.0.1 and who trusts it.
+func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "analyzer"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(cert)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
+}
+
+func TestTLS(t *testing.T) {
+	cert, pool := certificate(t)
+	a := startAnalyzer(t, analyzer.Config{TLS: &tls.Config{Certificates: []tls.Certificate{cert}}})
+	t.Run("trusted", func(t *testing.T) {
+		r := newRig(t, Config{Analyzers: []string{a.URL()}, TLS: &tls.Config{RootCAs: pool}}).run(t)
+		waitSubscribed(t, a, 1)
+		a.SendFlows([]analyzer.Flow{flow("u")})
+		r.waitFlow(t, "u")
+		a.DropAll()
+		r.waitUps(t, 2)
+		if got := r.reconnects(t, a, reasonLost); got != 1 {
+			t.Errorf("%v lost connections", got)
+		}
+	})
+	t.Run("unknown authority", func(t *testing.T) {
+		r := newRig(t, Config{Analyzers: []string{a.URL()}}).run(t)
+		r.logs.waitFor(t, "check skydive.tls_config")
+	})
+	t.Run("not TLS", func(t *testing.T) {
+		r := newRig(t, Config{Analyzers: []string{strings.Replace(a.URL(), "wss", "ws", 1)}}).run(t)
+		r.logs.waitFor(t, "HTTP request to an HTTPS server")
+	})
+	t.Run("TLS to a plain one", func(t *testing.T) {
+		plainOne := startAnalyzer(t, analyzer.Config{})
+		r := newRig(t, Config{Analyzers: []string{strings.Replace(plainOne.URL(), "ws", "wss", 1)}}).run(t)
+		r.logs.waitFor(t, "reason=tls")
+	})
+}
+
+func TestOtherAnswers(t *testing.T) {
+	a := startAnalyzer(t, analyzer.Config{})
+	r := newRig(t, Config{Analyzers: []string{a.URL() + "/nowhere"}}).run(t)
+	r.logs.waitFor(t, "reason=http_status")
+	r.logs.waitFor(t, "HTTP 404 Not Found")
+
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "come back later", http.StatusServiceUnavailable)
+	})}
+	l := listen(t)
+	go func() { _ = server.Serve(l) }()
+	t.Cleanup(func() { _ = server.Close() })
+	r = newRig(t, Config{Analyzers: []string{"ws://" + l.Addr().String()}}).run(t)
+	r.logs.waitFor(t, `HTTP 503 Service Unavailable, \"come back later\"`)
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+// A peer that accepts and then says nothing does not hold the feed's end up.
+func TestEndsInTheMiddleOfAHandshake(t *testing.T) {
+	l := listen(t)
+	accepted := make(chan net.Conn, 1)
+	go func() {
+		if c, err := l.Accept(); err == nil {
+			accepted <- c
+		}
+	}()
+	r := newRig(t, Config{Analyzers: []string{"ws://" + l.Addr().String()}}).run(t)
+	c := <-accepted
+	defer func() { _ = c.Close() }()
+	begun := make([]byte, 16)
+	if _, err := c.Read(begun); err != nil || !bytes.HasPrefix(begun, []byte("GET /ws/subscrib")) {
+		t.Fatalf("%q, %v", begun, err)
+	}
+	ended := make(chan struct{})
+	go func() { r.stop(); close(ended) }()
+	ctx, cancel := context.WithTimeout(t.Context(), handshakeTimeout/2)
+	defer cancel()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		t.Error("waits for the handshake")
+	}
+}

@@ -1,0 +1,59 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package skydive
+
+import "github.com/skydive-project/skybridge/aggregator"
+
+// Kind says what a message carries.
+type Kind int
+
+// The kinds of message.
+const (
+	// Other is a namespace or type that means nothing here, or nothing that
+	// could be made out.
+	Other Kind = iota
+	// Flows is a message of namespace flow or flow/<capture>, type store.
+	Flows
+	// Stats is a message of namespace stats, type stats.
+	Stats
+)
+
+// Message is a decoded message. Its byte slices are valid until the next
+// [Decoder.Decode].
+type Message struct {
+	Kind  Kind
+	Flows []aggregator.Flow
+	Stats aggregator.CaptureStats
+
+	// Malformed counts the flows of the message that were left out, FirstError
+	// says what was wrong with the first of them.
+	Malformed  int
+	FirstError error
+}
+
+// maxKeptFlows bounds the memory that a message keeps for the next one. Real
+// ones have at most 100 flows.
+const maxKeptFlows = 4096
+
+// reset forgets the flows read so far and keeps their memory.
+func (m *Message) reset() {
+	if cap(m.Flows) > maxKeptFlows {
+		m.Flows = nil
+	}
+	*m = Message{Flows: m.Flows[:0]}
+}
+
+// next returns a zero flow at the end of the list.
+func (m *Message) next() *aggregator.Flow {
+	if n := len(m.Flows); n < cap(m.Flows) {
+		m.Flows = m.Flows[:n+1]
+		m.Flows[n] = aggregator.Flow{}
+	} else {
+		m.Flows = append(m.Flows, aggregator.Flow{})
+	}
+	return &m.Flows[len(m.Flows)-1]
+}
+
+// drop takes the last flow back.
+func (m *Message) drop() { m.Flows = m.Flows[:len(m.Flows)-1] }

@@ -1,0 +1,114 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package skydive
+
+import (
+	"crypto/tls"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/skydive-project/skybridge/internal/analyzer"
+)
+
+func TestReload(t *testing.T) {
+	a, b := startAnalyzer(t, analyzer.Config{}), startAnalyzer(t, analyzer.Config{})
+	cfg := Config{Analyzers: []string{a.URL()}, HostID: "bridge"}
+	r := newRig(t, cfg)
+	// Before Run it only changes what is to be run.
+	if err := r.feed.Reload(cfg); err != nil {
+		t.Fatal(err)
+	}
+	r.run(t)
+	r.waitUps(t, 1)
+
+	reload := func(c Config) {
+		t.Helper()
+		if err := r.feed.Reload(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// An invalid one changes nothing.
+	if err := r.feed.Reload(Config{HostID: "bridge", Analyzers: []string{"http://x"}}); err == nil {
+		t.Error("an invalid configuration was taken")
+	}
+	// Another analyzer, password, TLS and patience leave the connection alone.
+	both := cfg
+	both.Analyzers = []string{b.URL(), a.URL()}
+	both.Password = func() (string, error) { return "new", nil }
+	both.SilenceTimeout = time.Hour
+	both.QueueBytes = 1 << 20
+	reload(both)
+	r.waitUps(t, 2)
+	waitSubscribed(t, a, 1)
+	waitSubscribed(t, b, 1)
+	if a.Accepted() != 1 || b.Accepted() != 1 {
+		t.Errorf("accepted %d and %d times", a.Accepted(), b.Accepted())
+	}
+	if got := r.feed.queue.maxBytes.Load(); got != 1<<20 {
+		t.Errorf("the queue has %d bytes", got)
+	}
+	// Other captures need another subscription, made after the old one is left.
+	captures := both
+	captures.CaptureIDs = []string{"x"}
+	reload(captures)
+	r.waitUps(t, 4)
+	waitSubscribed(t, a, 1)
+	waitSubscribed(t, b, 1)
+	if diff := cmp.Diff([]string{"flow/x", "stats"}, a.Namespaces()); diff != "" {
+		t.Error(diff)
+	}
+	if got := r.reconnects(t, a, reasonConflict); got != 0 {
+		t.Errorf("%v conflicts", got)
+	}
+	// The same captures in another order are the same.
+	captures.CaptureIDs = []string{"x", "y"}
+	reload(captures)
+	r.waitUps(t, 6)
+	waitSubscribed(t, a, 1)
+	waitSubscribed(t, b, 1)
+	captures.CaptureIDs = []string{"y", "x"}
+	reload(captures)
+	// One is taken away, with its metrics.
+	one := captures
+	one.Analyzers = []string{a.URL()}
+	reload(one)
+	waitSubscribed(t, b, 0)
+	if got := r.metric(t, "skybridge_feed_connected", "analyzer", b.URL()); got != -1 {
+		t.Errorf("still has a metric: %v", got)
+	}
+	if s := r.feed.Status(); len(s) != 1 || s[0].Analyzer != a.URL() || a.Accepted() != 3 {
+		t.Errorf("status %+v, accepted %d times", s, a.Accepted())
+	}
+	r.stop()
+	if err := r.feed.Reload(cfg); err == nil {
+		t.Error("reloaded after its end")
+	}
+}
+
+func TestSameTLS(t *testing.T) {
+	cert, pool := certificate(t)
+	_, other := certificate(t)
+	full := func() *tls.Config {
+		return &tls.Config{RootCAs: pool.Clone(), ServerName: "x", Certificates: []tls.Certificate{cert}}
+	}
+	for _, c := range []struct {
+		name string
+		a, b *tls.Config
+		want bool
+	}{
+		{"none", nil, nil, true},
+		{"one", &tls.Config{}, nil, false},
+		{"equal", full(), full(), true},
+		{"other roots", &tls.Config{RootCAs: pool}, &tls.Config{RootCAs: other}, false},
+		{"no roots", &tls.Config{RootCAs: pool}, &tls.Config{}, false},
+		{"other name", &tls.Config{ServerName: "x"}, &tls.Config{ServerName: "y"}, false},
+		{"other certificate", full(), &tls.Config{RootCAs: pool, ServerName: "x"}, false},
+	} {
+		if got := sameTLS(c.a, c.b); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}

@@ -1,0 +1,327 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package skydive
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/internal/analyzer"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is how long a test waits for what must happen.
+const patience = 30 * time.Second
+
+// changes tells waiters that something may be different now.
+type changes struct {
+	mu sync.Mutex
+	ch chan struct{}
+}
+
+func (c *changes) announce() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ch != nil {
+		close(c.ch)
+		c.ch = nil
+	}
+}
+
+func (c *changes) next() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ch == nil {
+		c.ch = make(chan struct{})
+	}
+	return c.ch
+}
+
+func (c *changes) wait(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+	for {
+		changed := c.next()
+		if ok() {
+			return
+		}
+		select {
+		case <-changed:
+		case <-limit.C:
+			t.Fatalf("waited in vain: %s", what)
+		}
+	}
+}
+
+// sink records what the feed delivers.
+type sink struct {
+	changes
+	mu     sync.Mutex
+	flows  []plainFlow
+	calls  int
+	stats  []plainStats
+	states []string // "up name", "down name"
+	hold   chan struct{}
+}
+
+func (s *sink) Update(flows []aggregator.Flow) {
+	s.mu.Lock()
+	s.calls++
+	hold := s.hold
+	s.mu.Unlock()
+	s.announce()
+	if hold != nil {
+		<-hold
+	}
+	s.mu.Lock()
+	for i := range flows {
+		s.flows = append(s.flows, plain(&flows[i]))
+	}
+	s.mu.Unlock()
+	s.announce()
+}
+
+func (s *sink) Stats(c aggregator.CaptureStats) {
+	s.mu.Lock()
+	s.stats = append(s.stats, outcome(&Message{Kind: Stats, Stats: c}, nil).stats)
+	s.mu.Unlock()
+	s.announce()
+}
+
+func (s *sink) AnalyzerUp(name string)   { s.state("up " + name) }
+func (s *sink) AnalyzerDown(name string) { s.state("down " + name) }
+
+func (s *sink) state(what string) {
+	s.mu.Lock()
+	s.states = append(s.states, what)
+	s.mu.Unlock()
+	s.announce()
+}
+
+func (s *sink) count(state string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, st := range s.states {
+		if strings.HasPrefix(st, state) {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *sink) seen(uuid string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.flows, func(f plainFlow) bool { return f.UUID == uuid })
+}
+
+func (s *sink) received() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.flows)
+}
+
+// logs keeps what is logged, and tells when there is more.
+type logs struct {
+	changes
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logs) Write(p []byte) (int, error) {
+	defer l.announce()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+func (l *logs) waitFor(t *testing.T, text string) {
+	t.Helper()
+	l.wait(t, "log with "+text, func() bool { return strings.Contains(l.String(), text) })
+}
+
+// rig is a running feed with what it talks to.
+type rig struct {
+	feed *Feed
+	sink *sink
+	logs *logs
+	reg  *prometheus.Registry
+	stop func() // ends the feed and waits
+}
+
+// quick are the times of a feed in a test: it reconnects at once.
+func quick(f *Feed) {
+	f.timing.minDelay, f.timing.maxDelay = 5*time.Millisecond, 20*time.Millisecond
+}
+
+func newRig(t *testing.T, cfg Config, tweaks ...func(*Feed)) *rig {
+	t.Helper()
+	r := &rig{sink: &sink{}, logs: &logs{}, reg: prometheus.NewRegistry()}
+	if cfg.HostID == "" {
+		cfg.HostID = "bridge"
+	}
+	skipped := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "skybridge_records_skipped_total", Help: "h"}, []string{"reason"})
+	r.reg.MustRegister(skipped)
+	var err error
+	r.feed, err = NewFeed(cfg, r.sink, skipped, r.reg, slog.New(slog.NewTextHandler(r.logs, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	quick(r.feed)
+	for _, tweak := range tweaks {
+		tweak(r.feed)
+	}
+	return r
+}
+
+func (r *rig) run(t *testing.T) *rig {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := r.feed.Run(ctx); err != nil {
+			t.Errorf("run: %v", err)
+		}
+	}()
+	r.stop = func() { cancel(); <-done }
+	t.Cleanup(r.stop)
+	return r
+}
+
+// metric returns a metric's value; labels are name, value, ….
+func (r *rig) metric(t *testing.T, name string, labels ...string) float64 {
+	t.Helper()
+	families, err := r.reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+	metrics:
+		for _, m := range f.GetMetric() {
+			for i := 0; i < len(labels); i += 2 {
+				same := false
+				for _, l := range m.GetLabel() {
+					same = same || l.GetName() == labels[i] && l.GetValue() == labels[i+1]
+				}
+				if !same {
+					continue metrics
+				}
+			}
+			if m.GetGauge() != nil {
+				return m.GetGauge().GetValue()
+			}
+			return m.GetCounter().GetValue()
+		}
+	}
+	return -1
+}
+
+func (r *rig) reconnects(t *testing.T, a *analyzer.Analyzer, why reason) float64 {
+	t.Helper()
+	return r.metric(t, "skybridge_reconnects_total", "analyzer", a.URL(), "reason", string(why))
+}
+
+// waitMetric waits until a metric has a value; it asks again and again.
+func (r *rig) waitMetric(t *testing.T, want float64, name string, labels ...string) {
+	t.Helper()
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+	again := time.NewTicker(5 * time.Millisecond)
+	defer again.Stop()
+	for got := r.metric(t, name, labels...); got != want; got = r.metric(t, name, labels...) {
+		select {
+		case <-again.C:
+		case <-limit.C:
+			t.Fatalf("%s is %v, not %v", name, got, want)
+		}
+	}
+}
+
+// waitUps waits until the feed has subscribed n times.
+func (r *rig) waitUps(t *testing.T, n int) {
+	t.Helper()
+	r.sink.wait(t, fmt.Sprintf("%d subscriptions", n), func() bool { return r.sink.count("up") >= n })
+}
+
+func (r *rig) waitFlow(t *testing.T, uuid string) {
+	t.Helper()
+	r.sink.wait(t, "flow "+uuid, func() bool { return r.sink.seen(uuid) })
+}
+
+func startAnalyzer(t *testing.T, cfg analyzer.Config) *analyzer.Analyzer {
+	t.Helper()
+	a, err := analyzer.Start(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.Stop)
+	return a
+}
+
+// waitSubscribed waits until the analyzer would reach n subscribers.
+func waitSubscribed(t *testing.T, a *analyzer.Analyzer, n int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := a.WaitSubscribers(ctx, n); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func flow(uuid string) analyzer.Flow {
+	return analyzer.Flow{
+		UUID: uuid, CaptureID: "c", NodeTID: "n", Start: 5,
+		Network:          &analyzer.Layer{Protocol: "IPV4", A: "10.0.0.1", B: "10.0.0.2"},
+		Transport:        &analyzer.Transport{Protocol: "TCP", A: 40000, B: 80},
+		Metric:           &analyzer.Metric{ABBytes: 10, ABPackets: 1},
+		LastUpdateMetric: &analyzer.Metric{ABBytes: 10, ABPackets: 1, Start: 5, Last: 6},
+	}
+}
+
+// otherClient subscribes as somebody else would, and reads and pongs.
+func otherClient(t *testing.T, a *analyzer.Analyzer, host string, namespaces ...string) *websocket.Conn {
+	t.Helper()
+	h := http.Header{"X-Client-Type": {"other"}, "X-Host-Id": {host}, "X-Websocket-Namespace": namespaces}
+	conn, resp, err := websocket.DefaultDialer.DialContext(t.Context(), a.URL(), h)
+	if err != nil {
+		t.Fatalf("%v: %v", err, resp)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			if _, _, err := conn.ReadMessage(); err != nil {
+				return
+			}
+		}
+	}()
+	t.Cleanup(func() { _ = conn.Close(); <-done })
+	return conn
+}

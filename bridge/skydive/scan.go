@@ -1,0 +1,253 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package skydive
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// The scanning functions walk a message by index: they take the position of
+// what they read and return the position after it, or, where the JSON is
+// broken, the complement of the position of the fault (negative, so one test of
+// the sign is the error check). Positions in registers instead of a scanner
+// object in memory are worth about a third of the time of a message.
+
+// maxDepth is the deepest nesting that is read, the limit of encoding/json.
+const maxDepth = 10000
+
+func fault(i int) int { return ^i }
+
+// skipSpace returns the position of the next byte that is no white space,
+// which is len(b) at the end.
+func skipSpace(b []byte, i int) int {
+	for i < len(b) {
+		switch b[i] {
+		case ' ', '\t', '\r', '\n':
+			i++
+		default:
+			return i
+		}
+	}
+	return i
+}
+
+const (
+	eachByte = 0x0101010101010101
+	highBits = 0x8080808080808080
+)
+
+// stringEnd returns the position of the quote that closes the string whose
+// text begins at i. It is plain when it is ASCII without escapes, so that the
+// bytes are the text.
+func stringEnd(b []byte, i int) (end int, plain bool) {
+	for i+8 <= len(b) {
+		v := binary.LittleEndian.Uint64(b[i:])
+		quote := v ^ eachByte*'"'
+		slash := v ^ eachByte*'\\'
+		// The lowest set bit is exact: a subtraction borrows only from bytes
+		// above one that is a match itself.
+		stop := ((quote-eachByte)&^quote | (slash-eachByte)&^slash | (v-eachByte*' ')&^v | v) & highBits
+		if stop != 0 {
+			i += bits.TrailingZeros64(stop) >> 3
+			if b[i] == '"' {
+				return i, true
+			}
+			return oddStringEnd(b, i), false
+		}
+		i += 8
+	}
+	for ; i < len(b); i++ {
+		c := b[i]
+		if c == '"' {
+			return i, true
+		}
+		if c == '\\' || c < ' ' || c >= 0x80 {
+			return oddStringEnd(b, i), false
+		}
+	}
+	return fault(i), false
+}
+
+// oddStringEnd is stringEnd for the rest of a string that is not plain. As in
+// encoding/json, invalid UTF-8 is no broken JSON.
+func oddStringEnd(b []byte, i int) int {
+	for i < len(b) {
+		switch c := b[i]; {
+		case c == '"':
+			return i
+		case c < ' ':
+			return fault(i)
+		case c != '\\':
+			i++
+		case i+1 >= len(b):
+			return fault(i)
+		default:
+			switch b[i+1] {
+			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+				i += 2
+			case 'u':
+				if hex4(b, i+2) < 0 {
+					return fault(i)
+				}
+				i += 6
+			default:
+				return fault(i)
+			}
+		}
+	}
+	return fault(i)
+}
+
+// hex4 reads the four hexadecimal digits at i, or returns -1.
+func hex4(b []byte, i int) rune {
+	if i+4 > len(b) {
+		return -1
+	}
+	var r rune
+	for _, c := range b[i : i+4] {
+		switch {
+		case '0' <= c && c <= '9':
+			c -= '0'
+		case 'a' <= c && c <= 'f':
+			c -= 'a' - 10
+		case 'A' <= c && c <= 'F':
+			c -= 'A' - 10
+		default:
+			return -1
+		}
+		r = r<<4 | rune(c)
+	}
+	return r
+}
+
+// literalEnd reads one of true, false and null.
+func literalEnd(b []byte, i int) int {
+	word := "null"
+	switch b[i] {
+	case 't':
+		word = "true"
+	case 'f':
+		word = "false"
+	}
+	if len(b)-i < len(word) || string(b[i:i+len(word)]) != word {
+		return fault(i)
+	}
+	return i + len(word)
+}
+
+// colon reads what stands between a key and its value; i is the position after
+// the key's closing quote.
+func colon(b []byte, i int) int {
+	if i < len(b) && b[i] == ':' {
+		i++
+		if i < len(b) && b[i] > ' ' {
+			return i
+		}
+		return skipSpace(b, i)
+	}
+	i = skipSpace(b, i)
+	if i >= len(b) || b[i] != ':' {
+		return fault(i)
+	}
+	return skipSpace(b, i+1)
+}
+
+// nesting remembers, for each open level of what is skipped, whether it is an
+// object: one bit a level, so that depth costs no stack.
+type nesting [(maxDepth + 63) / 64]uint64
+
+func (n *nesting) set(level int, object bool) {
+	if object {
+		n[level>>6] |= 1 << (level & 63)
+	} else {
+		n[level>>6] &^= 1 << (level & 63)
+	}
+}
+
+func (n *nesting) object(level int) bool { return n[level>>6]>>(level&63)&1 != 0 }
+
+// skip walks over the value at i, checking its syntax. depth is the number of
+// arrays and objects around it.
+func (n *nesting) skip(b []byte, i, depth int) int {
+	if i >= len(b) {
+		return fault(i)
+	}
+	switch c := b[i]; {
+	case c == '"':
+		end, _ := stringEnd(b, i+1)
+		if end < 0 {
+			return end
+		}
+		return end + 1
+	case c == '{' || c == '[':
+		return n.skipNested(b, i, depth)
+	case c == '-' || '0' <= c && c <= '9':
+		return numberEnd(b, i)
+	case c == 't' || c == 'f' || c == 'n':
+		return literalEnd(b, i)
+	}
+	return fault(i)
+}
+
+// skipNested is skip for an array or object, without recursion.
+func (n *nesting) skipNested(b []byte, i, depth int) int {
+	level := depth
+	for {
+		// At a value: open a level, or pass a scalar.
+		if i >= len(b) {
+			return fault(i)
+		}
+		closed := true
+		if c := b[i]; c == '{' || c == '[' {
+			if level == maxDepth {
+				return fault(i)
+			}
+			n.set(level, c == '{')
+			level++
+			i = skipSpace(b, i+1)
+			if i < len(b) && b[i] == c+2 { // '}' is '{'+2, ']' is '['+2
+				level--
+				i++
+			} else {
+				closed = false
+			}
+		} else if i = n.skip(b, i, level); i < 0 {
+			return i
+		}
+		// After a value: close levels up to the next one.
+		for closed {
+			if level == depth {
+				return i
+			}
+			i = skipSpace(b, i)
+			if i >= len(b) {
+				return fault(i)
+			}
+			object := n.object(level - 1)
+			switch {
+			case b[i] == ',':
+				i = skipSpace(b, i+1)
+				closed = false
+			case b[i] == '}' && object, b[i] == ']' && !object:
+				level--
+				i++
+			default:
+				return fault(i)
+			}
+		}
+		if n.object(level - 1) {
+			if i >= len(b) || b[i] != '"' {
+				return fault(i)
+			}
+			end, _ := stringEnd(b, i+1)
+			if end < 0 {
+				return end
+			}
+			if i = colon(b, end+1); i < 0 {
+				return i
+			}
+		}
+	}
+}

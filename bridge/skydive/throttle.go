@@ -1,0 +1,32 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package skydive
+
+import (
+	"sync"
+	"time"
+)
+
+// throttle lets an event that can repeat without end through once in a while,
+// for the log. The zero value with every set is ready. Safe for concurrent use.
+type throttle struct {
+	every time.Duration
+
+	mu      sync.Mutex
+	last    time.Time
+	dropped uint64
+}
+
+// allow reports whether the event may be logged, and how many were held back
+// since the last one that was.
+func (t *throttle) allow(now time.Time) (dropped uint64, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.last.IsZero() && now.Sub(t.last) < t.every {
+		t.dropped++
+		return 0, false
+	}
+	dropped, t.dropped, t.last = t.dropped, 0, now
+	return dropped, true
+}
