@@ -1,0 +1,118 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	commoncfg "github.com/prometheus/common/config"
+)
+
+// Config is a validated configuration with every default filled in. It holds
+// secrets in the clear where the file does; fmt, slog and encoding/json show
+// them masked.
+type Config struct {
+	Global      Global
+	Skydive     Skydive
+	Aggregation Aggregation
+	Storage     Storage
+	RemoteWrite []RemoteWrite
+	Web         Web
+}
+
+// Global holds what concerns every sample.
+type Global struct {
+	// PushInterval is the distance of ticks, at least 1 s.
+	PushInterval time.Duration
+	// ExternalLabels are added to every pushed series, sorted by name.
+	ExternalLabels []Label
+}
+
+// Label is one external label.
+type Label struct{ Name, Value string }
+
+// Skydive says where flows come from.
+type Skydive struct {
+	// Analyzers are WebSocket URLs, path filled in, without credentials, no two
+	// the same.
+	Analyzers []string
+	// CaptureIDs restricts the feed to these captures; empty means all.
+	CaptureIDs []string
+	// HostID is the X-Host-ID to send; empty means host name and listen address.
+	HostID    string
+	BasicAuth BasicAuth
+	TLS       commoncfg.TLSConfig
+	// SilenceTimeout is how long a feed may be quiet before it is reconnected;
+	// 0 means that it is learned from the updates seen.
+	SilenceTimeout time.Duration
+}
+
+// BasicAuth are the credentials for the analyzers; no Username means none. At
+// most one of Password and PasswordFile is set.
+type BasicAuth struct {
+	Username     string
+	Password     commoncfg.Secret
+	PasswordFile string
+}
+
+// Aggregation says what is counted and in how many series.
+type Aggregation struct {
+	// Labels are the labels of a connection, in the order of the file.
+	Labels []string
+	// ConnectionTimeout is how long a connection without traffic keeps its
+	// series; FlowRetention, never shorter, how long a flow's baseline is kept.
+	ConnectionTimeout, FlowRetention time.Duration
+	// MaxSeries bounds series (a connection has up to 5), MaxFlows baselines.
+	MaxSeries, MaxFlows int
+	// ClusterNetworks say which addresses are inside, for ExcludeClasses:
+	// "ingress", "egress", "internal" or "other".
+	ClusterNetworks []netip.Prefix
+	ExcludeClasses  []string
+}
+
+// Storage bounds what is kept until every endpoint has it.
+type Storage struct {
+	// MemoryMaxBytes bounds the ticks held in memory.
+	MemoryMaxBytes int64
+}
+
+// Web says where the HTTP surface listens.
+type Web struct {
+	// ListenAddress is host:port; an empty host means every address.
+	ListenAddress string
+}
+
+// RemoteWrite is one endpoint. Its identity is Name, else URL; no two
+// endpoints share one.
+type RemoteWrite struct {
+	Name          string
+	URL           string
+	RemoteTimeout time.Duration
+	// Headers are sent with each request; none is reserved to the protocol.
+	Headers map[string]string
+	// HTTPClient has passed its own Validate.
+	HTTPClient commoncfg.HTTPClientConfig
+	Queue      Queue
+}
+
+// Queue tunes the requests to one endpoint.
+type Queue struct {
+	// MinShards and MaxShards bound the requests in flight at a time.
+	MinShards, MaxShards int
+	MaxSamplesPerSend    int
+	// MinBackoff and MaxBackoff bound the wait before a request is repeated.
+	MinBackoff, MaxBackoff time.Duration
+	// RetryOnHTTP429 repeats what a receiver's rate limit refused.
+	RetryOnHTTP429 bool
+}
+
+// setDirectory makes the names of files relative to dir.
+func (c *Config) setDirectory(dir string) {
+	c.Skydive.BasicAuth.PasswordFile = commoncfg.JoinDir(dir, c.Skydive.BasicAuth.PasswordFile)
+	c.Skydive.TLS.SetDirectory(dir)
+	for i := range c.RemoteWrite {
+		c.RemoteWrite[i].HTTPClient.SetDirectory(dir)
+	}
+}

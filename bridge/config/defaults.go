@@ -1,0 +1,65 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"time"
+
+	commoncfg "github.com/prometheus/common/config"
+)
+
+// Default returns the configuration of a file that sets nothing. It is not
+// complete: Skydive.Analyzers, the one required key, is empty.
+func Default() Config {
+	return Config{
+		Global: Global{PushInterval: 15 * time.Second},
+		Aggregation: Aggregation{
+			Labels:            connectionLabels(),
+			ConnectionTimeout: time.Minute,
+			FlowRetention:     30 * time.Minute,
+			MaxSeries:         1_000_000,
+			MaxFlows:          4_000_000,
+		},
+		Storage: Storage{MemoryMaxBytes: 512 << 20},
+		Web:     Web{ListenAddress: ":9100"},
+	}
+}
+
+// DefaultRemoteWrite returns an endpoint that sets nothing but its URL. The
+// values are Prometheus' but for RetryOnHTTP429: a rate limit must not lose
+// bytes, so what it refuses is sent again.
+func DefaultRemoteWrite(url string) RemoteWrite {
+	return RemoteWrite{
+		URL:           url,
+		RemoteTimeout: 30 * time.Second,
+		HTTPClient:    commoncfg.DefaultHTTPClientConfig,
+		Queue: Queue{
+			MinShards:         1,
+			MaxShards:         50,
+			MaxSamplesPerSend: 2000,
+			MinBackoff:        30 * time.Millisecond,
+			MaxBackoff:        5 * time.Second,
+			RetryOnHTTP429:    true,
+		},
+	}
+}
+
+// connectionLabels returns the labels that a connection can have, which are
+// also those that it has by default. They are the old connector's.
+func connectionLabels() []string {
+	return []string{"initiator_ip", "target_ip", "initiator_port", "target_port", "direction", "node_tid", "protocol"}
+}
+
+// laterLabels returns the labels that a later version will offer.
+func laterLabels() []string {
+	return []string{
+		"application", "capture_id", "initiator_network", "target_network", "flow_class", "node_name",
+		"host", "node_type", "initiator_name", "target_name",
+	}
+}
+
+// flowClasses returns the classes that exclude_classes can name.
+func flowClasses() []string {
+	return []string{"ingress", "egress", "internal", "other"}
+}

@@ -1,0 +1,212 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestErrorsGolden proves that all errors of a file are found in one pass, with
+// line and remedy, and without the secrets that stand in it.
+func TestErrorsGolden(t *testing.T) {
+	_, warnings, err := Parse("errors.yml", sample(t, "errors.yml"))
+	if err == nil {
+		t.Fatal("no error")
+	}
+	var all strings.Builder
+	for _, e := range err.(*Errors).List {
+		if e.Remedy == "" || e.Line == 0 || e.File != "errors.yml" {
+			t.Errorf("lacks file, line or remedy: %q", e.Error())
+		}
+		all.WriteString(e.Error() + "\n")
+	}
+	all.WriteString(strings.Join(texts(warnings), "\n") + "\n")
+	if strings.Contains(all.String(), "pa55word") {
+		t.Error("a secret is shown")
+	}
+	golden(t, "errors.golden", all.String())
+}
+
+// TestOneError proves the wording of single errors that need a file of their
+// own, because nothing else of it is read.
+func TestOneError(t *testing.T) {
+	for _, c := range []struct{ name, yaml, want string }{
+		{"empty", "", "f: the file is empty: set at least skydive.analyzers"},
+		{"comments only", "# nothing\n", "f: the file is empty: set at least skydive.analyzers"},
+		{"null", "---\n~\n", "f: the file is empty: set at least skydive.analyzers"},
+		{"too large", strings.Repeat("#", MaxFileSize+1), "f: the file is larger than 1024 KiB: check that it is a configuration file"},
+		{"a list", "- a\n", "f:1: the file must be a mapping (key: value), it is a list: begin with a key such as skydive:"},
+		{"a text", "\nhello\n", "f:2: the file must be a mapping (key: value), it is a string: begin with a key such as skydive:"},
+		{"nothing set", "global: {}\n", "f:1: skydive.analyzers is missing: list at least one analyzer, such as [ws://127.0.0.1:8082]"},
+		{"no analyzer", "global: {}\nskydive:\n  host_id: x\n", "f:2: skydive.analyzers is missing: list at least one analyzer, such as [ws://127.0.0.1:8082]"},
+		{"empty list of analyzers", "skydive:\n  analyzers: []\n", "f:2: skydive.analyzers is missing: list at least one analyzer, such as [ws://127.0.0.1:8082]"},
+		{"two documents", minimal + "---\na: 1\n", "f:3: a second document begins: keep one document in a file, and remove the line ---"},
+		{"tab", "skydive:\n\tanalyzers: []\n", "f:2: a tab stands in the indentation: indent with spaces; YAML allows no tabs there"},
+		{"tab after spaces", "skydive:\n  \tanalyzers: []\n", "f:2: a tab stands in the indentation: indent with spaces; YAML allows no tabs there"},
+		{"colon in a value", "skydive:\n  host_id: a: b\n", "f:2: this is not valid YAML (mapping values are not allowed in this context): check the indentation, and put a value that contains a colon and a space in quotes"},
+		{"no colon", "skydive:\n  host_id: a\n  oops\n", "f:3: this is not valid YAML (could not find expected ':'): write a colon and a space between key and value"},
+		{"indentation", "skydive:\n  host_id: b\n capture_ids: []\n", "f:3: this is not valid YAML (did not find expected key): check the indentation here and above; keys of one mapping begin in the same column"},
+		{"open quote", "skydive:\n  host_id: \"b\n", "f:2: this is not valid YAML (found unexpected end of stream): close the quote or bracket that is open"},
+		{"open list", "skydive:\n  analyzers: [a\nweb: {}\n", "f:2: this is not valid YAML (did not find expected ',' or ']'): close the list with ]"},
+		{"a secret as alias", "skydive:\n  basic_auth:\n    password: *pa55word\n", "f:3: an alias (*) names an anchor (&) that does not exist: put a value that begins with * in quotes"},
+		{"a secret as tag", "skydive:\n  basic_auth:\n    password: !pa55word\n", "f:3: a tag (!) stands before a value: remove the tag, or put a value that begins with ! in quotes"},
+		{"a secret with @", "skydive:\n  basic_auth:\n    password: @pa55word\n", "f:3: this is not valid YAML (found character that cannot start any token): put a value that begins with @, ` or % in quotes"},
+		{"escape", "skydive:\n  host_id: \"\\pa55word\"\n", `f:2: this is not valid YAML (found unknown escape character): put the value in single quotes, or write \\ for a backslash`},
+		{"not UTF-8", "skydive:\n  host_id: b\xff\n", "f:2: the file is not valid UTF-8: save it as UTF-8"},
+		{"control character", "skydive:\n\n  host_id: b\x01\n", "f:3: a control character stands in the file: remove it, or save the file as UTF-8"},
+		{"key in brackets", "skydive:\n  {{password}}: x\n", "f:2: a key is empty or not a plain word: write key: value; put a value that contains { } [ ] or ? in quotes"},
+		{"alias inside itself", "a: &a\n  b: *a\n", "f:1: values are nested more than 50 deep: nest less deeply; an alias (*) must not stand inside what it names"},
+		{"merge of a text", "a: &a x\nb:\n  <<: *a\n", "f:1: a merge key (<<) must name a mapping, it names a string: write <<: *name, where &name stands before a mapping"},
+		{"section of another kind", minimal + "web: 9100\n", "f:2: web must be a mapping (key: value), it is a number: write its keys on lines of their own, indented, with a space after each colon"},
+		{"no space after colon", "skydive:pa55word\n", "f:1: the file must be a mapping (key: value), it is a string: begin with a key such as skydive:"},
+		{"list where a mapping belongs", minimal + "remote_write:\n  url: http://r/w\n", `f:3: remote_write must be a list, it is a mapping: write "- " before the first key of each endpoint`},
+		{"text where a list belongs", "skydive: {analyzers: 'ws://a'}\n", `f:1: skydive.analyzers must be a list, it is a string: write each item on a line of its own after "- ", or all in [ ]`},
+		{"date is a text", under("aggregation", "connection_timeout: 2020-01-01"), `f:3: aggregation.connection_timeout is no duration: "2020-01-01": write numbers with the units ms, s, m, h or d, such as 15s or 1m30s`},
+		{"negative", under("aggregation", "max_series: -1"), "f:3: aggregation.max_series is -1: write a number from 5 to 1000000000"},
+		{"huge number", under("aggregation", "max_series: 99999999999999999999"), "f:3: aggregation.max_series is 99999999999999999999: write a number from 5 to 1000000000"},
+		{"labels, none", under("aggregation", "labels: []"), "f:3: aggregation.labels is empty: list at least one label, or remove the key for the default"},
+		{"retention too short for a long timeout", under("aggregation", "connection_timeout: 1h"),
+			"f:3: aggregation.flow_retention (30m) is shorter than connection_timeout (1h): a flow must be remembered for as long as its connection is shown; raise flow_retention"},
+		{"environment variable", under("skydive", "basic_auth: {username: u, password_file: '${CREDENTIALS_DIRECTORY}/p'}"),
+			"f:3: skydive.basic_auth.password_file contains ${, and environment variables are not expanded: write the path; a systemd credential is /run/credentials/<unit>/<name>"},
+		{"name of one, URL of the other", minimal + "remote_write:\n- url: http://r/w\n- {url: http://r/x, name: http://r/w}\n",
+			"f:4: remote_write.name is the same as that of the endpoint in line 3: give each endpoint a name of its own"},
+		{"oauth2 without secret", stanza("oauth2: {client_id: i, token_url: http://t}"), "f:4: remote_write.oauth2 has no secret: add client_secret_file or client_secret"},
+		{"header set twice", stanza("headers: {X-A: b}\n  http_headers: {x-a: {values: [c]}}"), "f:5: remote_write sets a header both in headers and in http_headers: keep one of them"},
+		{"null in basic_auth", stanza("basic_auth: {username: }"), "f:4: remote_write.basic_auth has no username: add username or username_file"},
+		{"two claims of a name", stanza("oauth2: {client_id: i, client_secret: s, token_url: http://t, claims: {a: 1, a: 2}}"),
+			"f:4: remote_write.oauth2.claims.a stands here and in line 4: remove one of them\nf:4: remote_write.oauth2.claims must be a mapping with distinct keys: write its keys on lines of their own, indented"},
+		{"fragment", minimal + "remote_write:\n- url: http://r/w#x\n", "f:3: remote_write.url has a fragment: remove # and what follows"},
+		{"scheme of a receiver", minimal + "remote_write:\n- url: ftp://r/w\n", "f:3: remote_write.url must begin with http:// or https://: write http://host:port/path or https://…"},
+		{"scheme of a proxy", stanza("proxy_url: ftp://p:1"), "f:4: remote_write.proxy_url has an unknown scheme: write http://host:port, https:// or socks5://"},
+		{"versions of TLS", under("skydive", "tls_config: {min_version: TLS13, max_version: TLS12}"), "f:3: skydive.tls_config.max_version is below min_version: raise max_version or remove it"},
+		{"scopes as text", stanza("oauth2: {client_id: i, client_secret: s, token_url: http://t, scopes: a}"),
+			`f:4: remote_write.oauth2.scopes must be a list, it is a string: write each item on a line of its own after "- ", or all in [ ]`},
+		{"scope as list", stanza("oauth2: {client_id: i, client_secret: s, token_url: http://t, scopes: [[a]]}"),
+			"f:4: an item of remote_write.oauth2.scopes must be one value, it is a list: put it in quotes if it begins with { or ["},
+		{"grant without key", stanza("oauth2: {client_id: i, token_url: http://t, grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer'}"),
+			"f:4: remote_write.oauth2 has no key for its grant_type: add client_certificate_key_file or client_certificate_key, or remove grant_type"},
+		{"authorization without credentials", stanza("authorization: {type: Bearer}"), "f:4: remote_write.authorization has no credentials: add credentials_file or credentials"},
+		{"basic authorization", stanza("authorization: {type: basic, credentials: x}"), `f:3: remote_write: authorization type cannot be set to "basic", use "basic_auth" instead: correct this stanza`},
+		{"external label without value", under("global", "external_labels: {a: }"), "f:3: global.external_labels.a has no value: write one, or remove the label"},
+		{"external label too long", under("global", "external_labels: {a: "+strings.Repeat("x", 2049)+"}"), "f:3: global.external_labels.a has 2049 bytes: write at most 2048; receivers refuse more"},
+		{"external labels as list", under("global", "external_labels: [a]"),
+			"f:3: global.external_labels must be a mapping (key: value), it is a list: write its keys on lines of their own, indented, with a space after each colon"},
+		{"password without user", under("skydive", "basic_auth: {password: pa55word}"), "f:3: skydive.basic_auth has a password without a username: add username"},
+		{"header without value", stanza("headers: {X-A: }"), "f:4: remote_write.headers.X-A has no value: write one, or remove the header"},
+		{"reserved header in http_headers", stanza("http_headers: {host: {values: [a]}}"), "f:4: remote_write.http_headers.host is reserved to the protocol: remove it"},
+		{"NUL in a file's name", stanza("bearer_token_file: \"a\\0b\""), "f:4: remote_write.bearer_token_file has a NUL character: write the path of a file"},
+		{"name", stanza("name: \"a\\nb\""), "f:4: remote_write.name is too long or has characters that cannot be printed: choose a short name"},
+		{"boolean as number", under("aggregation", "max_flows: true"), `f:3: aggregation.max_flows must be a whole number, it is "true": write digits only, without quotes`},
+		{"list as number", under("aggregation", "max_flows: [1]"), "f:3: aggregation.max_flows must be a whole number, it is a list: write digits only, without quotes"},
+		{"list as duration", under("aggregation", "flow_retention: [1]"),
+			"f:3: aggregation.flow_retention must be a duration, it is a list: write numbers with the units ms, s, m, h or d, such as 15s or 1m30s"},
+		{"size out of bounds", under("storage", "memory_max_bytes: 1KB"), `f:3: storage.memory_max_bytes is "1KB": write a size from 1MB to 1TB`},
+		{"huge size", under("storage", "memory_max_bytes: 9000000000TB"),
+			`f:3: storage.memory_max_bytes must be a size in bytes, it is "9000000000TB": write a whole number with one of the units B, KB, MB, GB or TB, such as 512MB`},
+		{"date as boolean", stanza("enable_http2: 2020-01-01"), "f:4: remote_write.enable_http2 must be true or false, it is a date: write true or false, without quotes"},
+		{"empty item", under("skydive", "capture_ids: [a, ~]"), "f:3: skydive.capture_ids has an empty item: write a value after the dash, or remove it"},
+		{"an address in a wrong place", under("web", "listen_address: u:pa55word@h:1"),
+			`f:3: web.listen_address must be host:port, it is something with an @: write host:port, or ":9100" for every address of this machine`},
+		{"error in the second document", minimal + "---\n[\n", "f:4: this is not valid YAML (did not find expected node content): put the value in quotes"},
+		{"proxy without URL", stanza("no_proxy: a"), "f:3: remote_write: if no_proxy is configured, proxy_url must also be configured: add what is missing"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, _, err := Parse("f", []byte(c.yaml))
+			if err == nil || got != nil {
+				t.Fatalf("got %v, %v", got, err)
+			}
+			if d := cmp.Diff(c.want, err.Error()); d != "" {
+				t.Errorf("(-want +got)\n%s", d)
+			}
+		})
+	}
+}
+
+// TestLaterKeys proves that each key of the design that is not read yet says
+// so, and that none is in two lists.
+func TestLaterKeys(t *testing.T) {
+	for _, key := range laterKeys() {
+		parts := strings.Split(key, ".")
+		var yaml string
+		switch {
+		case len(parts) == 1:
+			yaml = minimal + key + ": {}\n"
+		case parts[0] == "remote_write" && len(parts) == 3:
+			yaml = stanza(parts[1] + ": {" + parts[2] + ": 1}")
+		case parts[0] == "remote_write":
+			yaml = stanza(parts[1] + ": x")
+		default:
+			yaml = under(parts[0], parts[1]+": x")
+		}
+		_, _, err := Parse("f", []byte(yaml))
+		if err == nil || !strings.Contains(err.Error(), key+" is not supported by this version yet: remove it") {
+			t.Errorf("%s: %v", key, err)
+		}
+		for _, live := range liveKeys() {
+			if live == key {
+				t.Errorf("%s is both live and later", key)
+			}
+		}
+	}
+}
+
+// TestWarnings proves what is accepted with a word about it.
+func TestWarnings(t *testing.T) {
+	for _, c := range []struct {
+		name, yaml string
+		want       []string
+	}{
+		{"keys of Prometheus without meaning", stanza("send_exemplars: true\n  send_native_histograms: true\n  round_robin_dns: true\n  metadata_config: {send: false}\n  queue_config: {capacity: 1, batch_send_deadline: 5s}"),
+			[]string{
+				"f:4: remote_write.send_exemplars has no effect: skybridge has counters and gauges only",
+				"f:5: remote_write.send_native_histograms has no effect: skybridge has counters and gauges only",
+				"f:6: remote_write.round_robin_dns has no effect: connections are kept, and a new one goes where the resolver says",
+				"f:7: remote_write.metadata_config has no effect: remote-write 1.0 is sent without separate metadata",
+				"f:8: remote_write.queue_config.capacity has no effect: samples leave at each tick, they are not collected in shards",
+				"f:8: remote_write.queue_config.batch_send_deadline has no effect: samples leave at each tick, they are not collected in shards",
+			}},
+		{"networks", under("aggregation", "cluster_networks: [10.1.2.3/8, 10.0.0.0/8]"),
+			[]string{"f:3: aggregation.cluster_networks has 10.1.2.3/8, which is read as 10.0.0.0/8", "f:3: aggregation.cluster_networks has 10.0.0.0/8 twice"}},
+		{"nothing is left", under("aggregation", "exclude_classes: [other]"),
+			[]string{"f:3: aggregation.exclude_classes names other, and without cluster networks every connection is of that class: none is left"}},
+		{"nothing at all", under("aggregation", "exclude_classes: [other, ingress, egress, internal]"),
+			[]string{"f:3: aggregation.exclude_classes names every class: no connection is left"}},
+		{"environment", under("global", "external_labels: {host: '${HOSTNAME}'}"),
+			[]string{"f:3: global.external_labels.host contains ${: environment variables are not expanded"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, warnings, err := Parse("f", []byte(c.yaml))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(c.want, texts(warnings)); d != "" {
+				t.Errorf("(-want +got)\n%s", d)
+			}
+		})
+	}
+}
+
+// TestErrorsType proves that callers can take the list apart.
+func TestErrorsType(t *testing.T) {
+	_, _, err := Parse("f", []byte("web: {listen_address: x}\nfoo: 1\n"))
+	e, ok := errors.AsType[*Error](err)
+	if !ok || e.Line != 1 {
+		t.Errorf("first error is %v", e)
+	}
+	if list, ok := errors.AsType[*Errors](err); !ok || len(list.List) != 3 {
+		t.Errorf("got %v", err)
+	}
+	var many Errors
+	for range maxErrorsShown + 7 {
+		many.List = append(many.List, &Error{File: "f", Line: 1, What: "bad"})
+	}
+	if text := many.Error(); !strings.HasSuffix(text, "\n… and 7 more errors") {
+		t.Errorf("long list ends with %q", text[len(text)-40:])
+	}
+}
