@@ -1,0 +1,32 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package web
+
+import "github.com/skydive-project/skybridge/aggregator"
+
+// captureFamilies writes the families of captures. Captures are few: they are
+// copied once and written family by family.
+func (p *page) captureFamilies(source Source) {
+	p.captures = source.ScrapeCaptures(p.captures[:0])
+	for i, family := range aggregator.CaptureFamilies() {
+		p.family(family)
+		for j := range p.captures {
+			if p.stopped() {
+				return
+			}
+			if !p.headed {
+				p.head()
+			}
+			row := &p.captures[j]
+			p.text(family.Name)
+			if row.CaptureID != "" {
+				p.label('{', "capture_id", row.CaptureID)
+				p.text("}")
+			}
+			p.value([...]uint64{
+				row.FlowCount, row.FlowDropped, row.KernelFlowDropped, row.PacketsDropped, row.PacketsReceived,
+			}[i])
+		}
+	}
+}

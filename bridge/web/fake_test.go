@@ -1,0 +1,317 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package web
+
+import (
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/textparse"
+
+	"github.com/skydive-project/skybridge/aggregator"
+)
+
+var _ Source = (*aggregator.Aggregator)(nil)
+
+// source is a Source of fixed rows. Positions are kept by cursor, since a
+// cursor's inside belongs to the aggregator.
+type source struct {
+	rows     []aggregator.Row
+	captures []aggregator.CaptureRow
+	endless  bool // begin again instead of ending
+
+	mu    sync.Mutex
+	at    map[*aggregator.ScrapeCursor]int
+	calls int
+}
+
+func (s *source) Scrape(c *aggregator.ScrapeCursor, rows []aggregator.Row) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.at == nil {
+		s.at = make(map[*aggregator.ScrapeCursor]int)
+	}
+	s.calls++
+	n := copy(rows, s.rows[s.at[c]:])
+	if n > 0 {
+		s.at[c] += n
+		return n
+	}
+	delete(s.at, c)
+	if s.endless {
+		return copy(rows, s.rows)
+	}
+	return 0
+}
+
+func (s *source) ScrapeCaptures(dst []aggregator.CaptureRow) []aggregator.CaptureRow {
+	return append(dst, s.captures...)
+}
+
+// defaultLayout is that of the default labels.
+func defaultLayout() *aggregator.Layout {
+	return &aggregator.Layout{
+		Names: []string{
+			"direction", "initiator_ip", "initiator_port", "node_tid", "protocol", "target_ip", "target_port",
+		},
+	}
+}
+
+// values joins label values as a Row has them.
+func values(v ...string) string {
+	return strings.Join(v, "\xff") + "\xff"
+}
+
+// many returns a source of n connections, each with five series.
+func many(n int) *source {
+	layout := defaultLayout()
+	s := &source{rows: make([]aggregator.Row, n)}
+	for i := range s.rows {
+		s.rows[i] = aggregator.Row{
+			Layout: layout,
+			Values: values(
+				fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255), fmt.Sprint(32768+i%28000),
+				"4f1d4ac1-5b5a-5e5c-7b5b-1234567890ab", "TCP", fmt.Sprintf("192.168.7.%d", i%250), "443"),
+			Bytes:   [2]uint64{uint64(i) * 1234567, uint64(i) * 89},
+			Packets: [2]uint64{uint64(i) * 1021, uint64(i)},
+			RTT:     uint64(250000 + i),
+		}
+	}
+	return s
+}
+
+// want lists a source's series by name and labels as a receiver of the push
+// would have them. It is written without the page's code.
+func want(s *source) map[string]float64 {
+	all := make(map[string]float64)
+	for _, row := range s.rows {
+		rest := strings.Split(strings.TrimSuffix(row.Values, "\xff"), "\xff")
+		build := func(name, direction string) string {
+			b := labels.NewBuilder(labels.FromStrings(model.MetricNameLabel, name))
+			next := 0
+			for i, label := range row.Layout.Names {
+				if i == row.Layout.Direction {
+					b.Set(label, direction)
+					continue
+				}
+				b.Set(label, rest[next]) // empty: no label
+				next++
+			}
+			return b.Labels().String()
+		}
+		directions := []string{"initiator_to_target", "target_to_initiator"}
+		if row.Layout.Direction < 0 {
+			directions = directions[:1]
+		}
+		for d, direction := range directions {
+			all[build("skydive_network_connection_total_bytes", direction)] = float64(row.Bytes[d])
+			all[build("skydive_network_connection_total_packets", direction)] = float64(row.Packets[d])
+		}
+		if row.RTT > 0 {
+			all[build("skydive_network_connection_rtt_nanoseconds", "initiator_to_target")] = float64(row.RTT)
+		}
+	}
+	for _, c := range s.captures {
+		for name, v := range map[string]uint64{
+			"skydive_capture_flows":                      c.FlowCount,
+			"skydive_capture_flows_dropped_total":        c.FlowDropped,
+			"skydive_capture_kernel_flows_dropped_total": c.KernelFlowDropped,
+			"skydive_capture_packets_dropped_total":      c.PacketsDropped,
+			"skydive_capture_packets_received_total":     c.PacketsReceived,
+		} {
+			b := labels.NewBuilder(labels.FromStrings(model.MetricNameLabel, name))
+			b.Set("capture_id", c.CaptureID)
+			all[b.Labels().String()] = float64(v)
+		}
+	}
+	return all
+}
+
+// parsed is a page as Prometheus' own parser reads it.
+type parsed struct {
+	samples map[string]float64
+	types   map[string]model.MetricType
+	units   map[string]string
+}
+
+func parse(body []byte, contentType string) (parsed, error) {
+	out := parsed{map[string]float64{}, map[string]model.MetricType{}, map[string]string{}}
+	p, err := textparse.New(body, contentType, labels.NewSymbolTable(), textparse.ParserOptions{})
+	if err != nil {
+		return out, err
+	}
+	for {
+		entry, err := p.Next()
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
+		if err != nil {
+			return out, err
+		}
+		switch entry {
+		case textparse.EntrySeries:
+			var l labels.Labels
+			p.Labels(&l)
+			_, _, v := p.Series()
+			if _, twice := out.samples[l.String()]; twice {
+				return out, fmt.Errorf("series twice: %s", l)
+			}
+			out.samples[l.String()] = v
+		case textparse.EntryType:
+			name, kind := p.Type()
+			if _, twice := out.types[string(name)]; twice {
+				return out, fmt.Errorf("family twice: %s", name)
+			}
+			out.types[string(name)] = kind
+		case textparse.EntryUnit:
+			name, unit := p.Unit()
+			out.units[string(name)] = string(unit)
+		}
+	}
+}
+
+// rig is a server under test.
+type rig struct {
+	*Server
+	registry *prometheus.Registry
+}
+
+// newRig returns a server with an empty source, its own registry and a quiet
+// log, all of which change may replace.
+func newRig(t testing.TB, change func(*Options)) rig {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	opts := Options{
+		ListenAddress: "127.0.0.1:0",
+		Source:        &source{},
+		Gatherer:      registry,
+		Registerer:    registry,
+		Ready:         func() (bool, string) { return true, "ready" },
+		Version:       "1.2.3",
+		Logger:        slog.New(slog.DiscardHandler),
+	}
+	if change != nil {
+		change(&opts)
+	}
+	s, err := New(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.endLife)
+	return rig{s, registry}
+}
+
+// get asks the handler for target with headers in pairs.
+func (r rig) get(target string, headers ...string) *httptest.ResponseRecorder {
+	return r.do(http.MethodGet, target, headers...)
+}
+
+func (r rig) do(method, target string, headers ...string) *httptest.ResponseRecorder {
+	req := httptest.NewRequest(method, target, nil)
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Add(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	r.Handler().ServeHTTP(w, req)
+	return w
+}
+
+// metric returns the value of one of the server's own metrics, by name and
+// label value.
+func (r rig) metric(t *testing.T, name, label string) float64 {
+	t.Helper()
+	families, err := r.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() != name || (label != "" && m.GetLabel()[0].GetValue() != label) {
+				continue
+			}
+			return m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+		}
+	}
+	t.Fatalf("no metric %s %s", name, label)
+	return 0
+}
+
+const (
+	acceptOpenMetrics = "application/openmetrics-text;version=1.0.0"
+	acceptText        = "text/plain;version=0.0.4"
+)
+
+// body returns an answer's body, unpacked.
+func body(t testing.TB, w *httptest.ResponseRecorder) []byte {
+	t.Helper()
+	if w.Header().Get("Content-Encoding") != "gzip" {
+		return w.Body.Bytes()
+	}
+	zr, err := gzip.NewReader(w.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(zr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// check parses an answer and compares its samples.
+func check(t testing.TB, w *httptest.ResponseRecorder, samples map[string]float64) parsed {
+	t.Helper()
+	if w.Code != http.StatusOK {
+		t.Fatalf("status %d: %s", w.Code, w.Body)
+	}
+	page := body(t, w)
+	got, err := parse(page, w.Header().Get("Content-Type"))
+	if err != nil {
+		t.Fatalf("parse: %v\n%.2000s", err, page)
+	}
+	if diff := cmp.Diff(samples, got.samples); diff != "" {
+		t.Fatalf("samples (-want +got):\n%s", diff)
+	}
+	return got
+}
+
+// discard is a ResponseWriter without a connection.
+type discard struct {
+	header http.Header
+	n      int64
+}
+
+func (d *discard) Header() http.Header         { return d.header }
+func (d *discard) WriteHeader(int)             {}
+func (d *discard) Write(b []byte) (int, error) { d.n += int64(len(b)); return len(b), nil }
+
+// running is a server on a listener, ended by stop.
+func (r rig) running(t *testing.T) (stop func() error) {
+	t.Helper()
+	if err := r.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx) }()
+	stop = sync.OnceValue(func() error {
+		cancel()
+		return <-done
+	})
+	t.Cleanup(func() { _ = stop() })
+	return stop
+}

@@ -1,0 +1,47 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package web
+
+import "net/http"
+
+// serveHealthy answers as long as the process can.
+func (s *Server) serveHealthy(w http.ResponseWriter, _ *http.Request) {
+	plain(w, http.StatusOK, "healthy")
+}
+
+// serveReady says whether the bridge does its work; the body has the word either
+// way, since a ready bridge can still have something to say.
+func (s *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
+	ok, word := s.opts.Ready()
+	status, otherwise := http.StatusOK, "ready"
+	if !ok {
+		status, otherwise = http.StatusServiceUnavailable, "not ready"
+	}
+	if word == "" {
+		word = otherwise
+	}
+	plain(w, status, word)
+}
+
+// serveReload runs the reload and returns its error in full: who may reload may
+// know what is wrong with the file.
+func (s *Server) serveReload(w http.ResponseWriter, r *http.Request) {
+	if !s.opts.EnableLifecycle {
+		plain(w, http.StatusForbidden, "reload over HTTP is off: start skybridge with --web.enable-lifecycle")
+		return
+	}
+	if err := s.opts.Reload(s.life); err != nil {
+		s.opts.Logger.Error("Reload asked for over HTTP failed", "remote", r.RemoteAddr, "err", err)
+		plain(w, http.StatusInternalServerError, "reload failed: "+err.Error())
+		return
+	}
+	plain(w, http.StatusOK, "reloaded")
+}
+
+// plain answers with one line of text.
+func plain(w http.ResponseWriter, status int, line string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(line + "\n")) // nobody is left to tell
+}

@@ -1,0 +1,181 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package web
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A port that another process has: the error says where, who else likes the
+// default port, and what to change.
+func TestPortInUse(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	r := newRig(t, func(o *Options) { o.ListenAddress = taken.Addr().String() })
+	err = r.Listen()
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		t.Fatalf("error: %v", err)
+	}
+	for _, what := range []string{taken.Addr().String(), "in use", "9100", "node_exporter", "web.listen_address", "--web.listen-address"} {
+		if !strings.Contains(err.Error(), what) {
+			t.Errorf("%s is not named: %v", what, err)
+		}
+	}
+	if r.Addr() != "" {
+		t.Errorf("address %q", r.Addr())
+	}
+}
+
+func TestBadListenAddress(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.ListenAddress = "127.0.0.1:99999" })
+	if err := r.Listen(); err == nil || !strings.Contains(err.Error(), "web.listen_address") {
+		t.Errorf("error: %v", err)
+	}
+}
+
+func TestBadWebConfigFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "web.yml")
+	for _, content := range []string{"tls_server_config: {cert_file: absent.pem, key_file: absent.key}", "tls: 1", "basic_auth_users: {a: plain}"} {
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := newRig(t, func(o *Options) { o.ConfigFile = file })
+		if err := r.Listen(); err == nil || !strings.Contains(err.Error(), "--web.config.file") {
+			t.Errorf("%s: error: %v", content, err)
+		}
+	}
+	r := newRig(t, func(o *Options) { o.ConfigFile = file + ".absent" })
+	if err := r.Listen(); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("error: %v", err)
+	}
+}
+
+// certificate writes a new self-signed one for 127.0.0.1 to dir and returns a
+// pool that trusts it.
+func certificate(t *testing.T, dir string) *x509.CertPool {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotAfter:     time.Now().Add(time.Hour),
+		IsCA:         true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, block := range map[string]*pem.Block{
+		"web.crt": {Type: "CERTIFICATE", Bytes: der},
+		"web.key": {Type: "PRIVATE KEY", Bytes: keyDER},
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pool := x509.NewCertPool()
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool.AddCert(leaf)
+	return pool
+}
+
+// TLS and users by exporter-toolkit's file over a real listener, HTTP/1.1 and 2.
+func TestTLSAndBasicAuth(t *testing.T) {
+	dir := t.TempDir()
+	pool := certificate(t, dir)
+	file := filepath.Join(dir, "web.yml")
+	config := "tls_server_config: {cert_file: web.crt, key_file: web.key}\n" +
+		"http_server_config: {headers: {X-Frame-Options: sameorigin}}\n" +
+		"basic_auth_users: {prometheus: '$2a$04$jwmtaGME4bmvJdKeusiPruYSppHJNxIkgQM5mY4BNZULZilNOcPK.'}\n" // correct horse
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := many(500)
+	r := newRig(t, func(o *Options) { o.Source, o.ConfigFile = s, file })
+	stop := r.running(t)
+
+	for _, http2 := range []bool{false, true} {
+		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: http2}
+		client := &http.Client{Transport: transport}
+		for _, tc := range []struct {
+			user, password string
+			status         int
+		}{
+			{"", "", 401},
+			{"prometheus", "wrong", 401},
+			{"nobody", "correct horse", 401},
+			{"prometheus", "correct horse", 200},
+		} {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+r.Addr()+"/metrics?collect[]=connections", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tc.user != "" {
+				req.SetBasicAuth(tc.user, tc.password)
+			}
+			answer, err := client.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			page, err := io.ReadAll(answer.Body)
+			answer.Body.Close()
+			if err != nil || answer.StatusCode != tc.status || (answer.ProtoMajor == 2) != http2 {
+				t.Fatalf("%s %s: status %d, HTTP/%d, %v", tc.user, tc.password, answer.StatusCode, answer.ProtoMajor, err)
+			}
+			if tc.status != 200 {
+				continue
+			}
+			got, err := parse(page, answer.Header.Get("Content-Type"))
+			if err != nil || len(got.samples) != 2500 {
+				t.Errorf("%d series, %v", len(got.samples), err)
+			}
+			if answer.Header.Get("X-Frame-Options") != "sameorigin" || answer.Header.Get("X-Content-Type-Options") != "nosniff" {
+				t.Errorf("header: %v", answer.Header)
+			}
+		}
+		transport.CloseIdleConnections()
+	}
+
+	plain, err := http.Get("http://" + r.Addr() + "/-/healthy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain.Body.Close()
+	if plain.StatusCode != 400 {
+		t.Errorf("plain HTTP: status %d", plain.StatusCode)
+	}
+	http.DefaultClient.CloseIdleConnections()
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}

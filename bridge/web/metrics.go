@@ -1,0 +1,61 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package web
+
+import (
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// The ways a scrape can end, values of the label result.
+const (
+	resultOK       = "ok"
+	resultAborted  = "aborted"  // the client went away or was too slow
+	resultRejected = "rejected" // too many at once
+)
+
+// metrics are all metrics of this package.
+type metrics struct {
+	inFlight     prometheus.Gauge
+	scrapes      *prometheus.CounterVec
+	duration     prometheus.Histogram
+	gatherErrors prometheus.Counter
+	panics       prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "skybridge_http_requests_in_flight",
+			Help: "HTTP requests being served now.",
+		}),
+		scrapes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "skybridge_http_scrapes_total",
+			Help: "Scrapes of /metrics by result: ok, aborted (the client left or was too slow), rejected (too many at once).",
+		}, []string{"result"}),
+		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "skybridge_http_scrape_duration_seconds",
+			Help:    "Time that a complete page of /metrics took, the client's reading included.",
+			Buckets: []float64{0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 10},
+		}),
+		gatherErrors: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "skybridge_http_gather_errors_total",
+			Help: "Scrapes in which some of the bridge's own metrics could not be gathered or written; the rest was served.",
+		}),
+		panics: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "skybridge_http_panics_total",
+			Help: "HTTP requests that ended in a programming error.",
+		}),
+	}
+	for _, result := range []string{resultOK, resultAborted, resultRejected} {
+		m.scrapes.WithLabelValues(result)
+	}
+	for _, c := range []prometheus.Collector{m.inFlight, m.scrapes, m.duration, m.gatherErrors, m.panics} {
+		if err := reg.Register(c); err != nil {
+			return nil, fmt.Errorf("web: register metrics: %w", err)
+		}
+	}
+	return m, nil
+}

@@ -1,0 +1,75 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package web
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/prometheus/common/expfmt"
+)
+
+// negotiateFormat chooses what the page is written in: OpenMetrics 1.0.0 (or
+// 0.0.1, which is the same page under the name that scrapers of 2018 ask for)
+// where the Accept header prefers it, else text 0.0.4. Protobuf cannot be
+// streamed series by series, and what OpenMetrics 2.0 and text 1.0 add is of no
+// use to names like ours: who asks for them gets the best of the others that
+// they accept, or text.
+func negotiateFormat(h http.Header) expfmt.Format {
+	accept := http.Header{"Accept": {acceptable(h.Values("Accept"))}}
+	return expfmt.NegotiateAccept(accept,
+		expfmt.FmtOpenMetrics_1_0_0, expfmt.FmtOpenMetrics_0_0_1, expfmt.FmtText)
+}
+
+// acceptable joins the lines of a header and drops the elements with q=0, which
+// mean "not this" and which expfmt takes for "this last".
+func acceptable(lines []string) string {
+	var kept []string
+	for _, line := range lines {
+		for element := range strings.SplitSeq(line, ",") {
+			if quality(element) > 0 {
+				kept = append(kept, element)
+			}
+		}
+	}
+	return strings.Join(kept, ",")
+}
+
+// acceptsGzip reads Accept-Encoding (RFC 9110, section 12.5.3): gzip by name,
+// else by *; q=0 refuses.
+func acceptsGzip(h http.Header) bool {
+	named, rest := -1.0, -1.0
+	for _, line := range h.Values("Accept-Encoding") {
+		for element := range strings.SplitSeq(line, ",") {
+			coding, _, _ := strings.Cut(element, ";")
+			switch strings.ToLower(strings.TrimSpace(coding)) {
+			case "gzip", "x-gzip":
+				named = max(named, quality(element))
+			case "*":
+				rest = max(rest, quality(element))
+			}
+		}
+	}
+	if named >= 0 {
+		return named > 0
+	}
+	return rest > 0
+}
+
+// quality returns the q of one element of an Accept header, 1 where it is absent
+// or unreadable.
+func quality(element string) float64 {
+	_, params, _ := strings.Cut(element, ";")
+	for param := range strings.SplitSeq(params, ";") {
+		key, value, ok := strings.Cut(strings.TrimSpace(param), "=")
+		if !ok || !strings.EqualFold(strings.TrimSpace(key), "q") {
+			continue
+		}
+		if q, err := strconv.ParseFloat(strings.TrimSpace(value), 64); err == nil {
+			return q
+		}
+	}
+	return 1
+}

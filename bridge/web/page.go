@@ -1,0 +1,192 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package web
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/skydive-project/skybridge/aggregator"
+)
+
+// What a page needs in memory, whatever its length: the buffer, the rows
+// (64 B each), and net/http's own 6 kB. Larger ones were not faster.
+const (
+	pageBytes = 32 << 10
+	pageRows  = 128
+)
+
+// maxKeptCaptures bounds what a spare page holds on to.
+const maxKeptCaptures = 256
+
+// page formats series into a buffer and hands it on whenever it is full. The
+// first error of writing sticks: what comes after it does nothing. A page
+// belongs to one goroutine.
+type page struct {
+	ctx         context.Context // of the scrape under way
+	w           io.Writer
+	err         error
+	openMetrics bool
+
+	buf      []byte // its capacity never changes
+	rows     []aggregator.Row
+	captures []aggregator.CaptureRow
+	self     bytes.Buffer
+
+	// begun is the family whose samples are being written, headed whether its
+	// header has been: a family without series is left out.
+	begun  aggregator.Family
+	headed bool
+
+	// lastLayout saves connections from adding up names for each row.
+	lastLayout *aggregator.Layout
+	lastBytes  int
+}
+
+func newPage() *page {
+	return &page{buf: make([]byte, 0, pageBytes), rows: make([]aggregator.Row, pageRows)}
+}
+
+// reset begins a page.
+func (p *page) reset(ctx context.Context, w io.Writer, openMetrics bool) {
+	p.ctx, p.w, p.err, p.openMetrics = ctx, w, nil, openMetrics
+	p.buf = p.buf[:0]
+}
+
+// release forgets all that the page borrowed, for the next scrape.
+func (p *page) release() {
+	clear(p.rows)
+	clear(p.captures[:cap(p.captures)])
+	if cap(p.captures) > maxKeptCaptures {
+		p.captures = nil
+	}
+	p.ctx, p.w, p.lastLayout = nil, nil, nil
+}
+
+// finish writes what is left and returns the page's error.
+func (p *page) finish() error {
+	if p.openMetrics {
+		p.text("# EOF\n")
+	}
+	p.flush()
+	return p.err
+}
+
+// stopped reports whether more series would reach nobody.
+func (p *page) stopped() bool {
+	if p.err == nil {
+		p.err = p.ctx.Err()
+	}
+	return p.err != nil
+}
+
+// flush hands the buffer on.
+func (p *page) flush() {
+	if p.err == nil && len(p.buf) > 0 {
+		_, p.err = p.w.Write(p.buf)
+	}
+	p.buf = p.buf[:0]
+}
+
+// room makes sure that n bytes fit, n at most [pageBytes].
+func (p *page) room(n int) {
+	if cap(p.buf)-len(p.buf) < n {
+		p.flush()
+	}
+}
+
+// text adds s, of any length.
+func (p *page) text(s string) {
+	for len(s) > 0 && p.err == nil {
+		p.room(1)
+		n := min(len(s), cap(p.buf)-len(p.buf))
+		p.buf = append(p.buf, s[:n]...)
+		s = s[n:]
+	}
+}
+
+// bytes adds b, of any length, which it does not keep.
+func (p *page) bytes(b []byte) {
+	for len(b) > 0 && p.err == nil {
+		p.room(1)
+		n := min(len(b), cap(p.buf)-len(p.buf))
+		p.buf = append(p.buf, b[:n]...)
+		b = b[n:]
+	}
+}
+
+// value ends a sample's line.
+func (p *page) value(v uint64) {
+	const longest = len(" 18446744073709551615\n")
+	p.room(longest)
+	p.buf = append(p.buf, ' ')
+	p.buf = strconv.AppendUint(p.buf, v, 10)
+	p.buf = append(p.buf, '\n')
+}
+
+// label adds one label with a value of any length; separator is '{' before the
+// first.
+func (p *page) label(separator byte, name, value string) {
+	p.room(1)
+	p.buf = append(p.buf, separator)
+	p.text(name)
+	p.text(`="`)
+	for len(value) > 0 && p.err == nil {
+		n := min(len(value), pageBytes/4)
+		if n < len(value) {
+			n -= cutRune(value[:n])
+		}
+		p.room(escapedMax * n)
+		p.buf = appendEscaped(p.buf, value[:n])
+		value = value[n:]
+	}
+	p.text(`"`)
+}
+
+// family begins a family; its header comes with its first sample.
+func (p *page) family(f aggregator.Family) {
+	p.begun, p.headed = f, false
+	p.lastLayout = nil // lastBytes holds for one family
+}
+
+// head writes the family's header.
+//
+// Text 0.0.4 types counters as such. OpenMetrics (1.0.0, "Counter" and "Metric
+// Family Name") wants a counter's samples to end in _total and its family to be
+// named without that; names are fixed here, so counters named otherwise are of
+// type unknown. A unit may be stated only where the family's name ends in it.
+func (p *page) head() {
+	p.headed = true
+	name, kind := p.begun.Name, "gauge"
+	if p.begun.Counter {
+		kind = "counter"
+	}
+	if p.openMetrics && p.begun.Counter {
+		base, ok := strings.CutSuffix(name, "_total")
+		if ok {
+			name = base
+		} else {
+			kind = "unknown"
+		}
+	}
+	p.text("# HELP ")
+	p.text(name)
+	p.text(" ")
+	p.text(escapeHelp(p.begun.Help, p.openMetrics))
+	p.text("\n# TYPE ")
+	p.text(name)
+	p.text(" ")
+	p.text(kind)
+	p.text("\n")
+	if unit := p.begun.Unit; p.openMetrics && unit != "" && strings.HasSuffix(name, "_"+unit) {
+		p.text("# UNIT ")
+		p.text(name)
+		p.text(" ")
+		p.text(unit)
+		p.text("\n")
+	}
+}

@@ -1,0 +1,259 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package web
+
+import (
+	"flag"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
+	"pgregory.net/rapid"
+
+	"github.com/skydive-project/skybridge/aggregator"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// smallPage is a page that a person can check: both directions, IPv6, absent
+// labels, no RTT, captures, one own metric of each plain type.
+func smallPage() (*source, prometheus.Gatherer) {
+	s := &source{
+		rows: []aggregator.Row{
+			{
+				Layout:  defaultLayout(),
+				Values:  values("10.0.0.1", "49152", "4f1d4ac1-5b5a-5e5c-7b5b-1234567890ab", "TCP", "10.0.0.2", "443"),
+				Bytes:   [2]uint64{610875, 2937996},
+				Packets: [2]uint64{812, 2011},
+				RTT:     184000,
+			},
+			{
+				Layout: defaultLayout(),
+				Values: values("2001:db8::1", "5353", "", "UDP", "2001:db8::fb", "5353"),
+				Bytes:  [2]uint64{242, 0}, Packets: [2]uint64{1, 0},
+			},
+		},
+		captures: []aggregator.CaptureRow{
+			{CaptureID: "7f0c", FlowCount: 3, PacketsReceived: 9007199254740991},
+			{CaptureID: "a \"quoted\" one", FlowCount: 4, FlowDropped: 5, KernelFlowDropped: 6, PacketsDropped: 7, PacketsReceived: 8},
+		},
+	}
+	reg := prometheus.NewRegistry()
+	c := prometheus.NewCounter(prometheus.CounterOpts{Name: "skybridge_updates_received_total", Help: "Flow records decoded."})
+	g := prometheus.NewGauge(prometheus.GaugeOpts{Name: "skybridge_series", Help: "Live series."})
+	reg.MustRegister(c, g)
+	c.Add(12)
+	g.Set(9)
+	return s, reg
+}
+
+func TestGoldenPages(t *testing.T) {
+	for _, tc := range []struct{ file, accept string }{
+		{"page.txt", acceptText},
+		{"page.openmetrics.txt", acceptOpenMetrics},
+	} {
+		t.Run(tc.file, func(t *testing.T) {
+			s, own := smallPage()
+			r := newRig(t, func(o *Options) { o.Source, o.Gatherer = s, own })
+			w := r.get("/metrics", "Accept", tc.accept)
+
+			all := want(s)
+			all[`{__name__="skybridge_updates_received_total"}`] = 12
+			all[`{__name__="skybridge_series"}`] = 9
+			check(t, w, all)
+
+			path := filepath.Join("testdata", tc.file)
+			if *update {
+				if err := os.WriteFile(path, w.Body.Bytes(), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			golden, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(golden), w.Body.String()); diff != "" {
+				t.Errorf("page (-golden +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// The types and units of each format: names never change, so OpenMetrics calls
+// counters without _total unknown.
+func TestTypesAndUnits(t *testing.T) {
+	s, own := smallPage()
+	r := newRig(t, func(o *Options) { o.Source, o.Gatherer = s, own })
+
+	text, err := parse(r.get("/metrics", "Accept", acceptText).Body.Bytes(), acceptText)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantTypes := map[string]model.MetricType{
+		"skydive_network_connection_total_bytes":     model.MetricTypeCounter,
+		"skydive_network_connection_total_packets":   model.MetricTypeCounter,
+		"skydive_network_connection_rtt_nanoseconds": model.MetricTypeGauge,
+		"skydive_capture_flows":                      model.MetricTypeGauge,
+		"skydive_capture_flows_dropped_total":        model.MetricTypeCounter,
+		"skydive_capture_kernel_flows_dropped_total": model.MetricTypeCounter,
+		"skydive_capture_packets_dropped_total":      model.MetricTypeCounter,
+		"skydive_capture_packets_received_total":     model.MetricTypeCounter,
+		"skybridge_updates_received_total":           model.MetricTypeCounter,
+		"skybridge_series":                           model.MetricTypeGauge,
+	}
+	if diff := cmp.Diff(wantTypes, text.types); diff != "" {
+		t.Errorf("text types (-want +got):\n%s", diff)
+	}
+
+	om, err := parse(r.get("/metrics", "Accept", acceptOpenMetrics).Body.Bytes(), acceptOpenMetrics)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inOpenMetrics := make(map[string]model.MetricType)
+	for name, kind := range wantTypes {
+		base, total := strings.CutSuffix(name, "_total")
+		if kind == model.MetricTypeCounter && !total {
+			kind = model.MetricTypeUnknown
+		}
+		inOpenMetrics[base] = kind
+	}
+	if diff := cmp.Diff(inOpenMetrics, om.types); diff != "" {
+		t.Errorf("OpenMetrics types (-want +got):\n%s", diff)
+	}
+	wantUnits := map[string]string{
+		"skydive_network_connection_total_bytes":     "bytes",
+		"skydive_network_connection_total_packets":   "packets",
+		"skydive_network_connection_rtt_nanoseconds": "nanoseconds",
+	}
+	if diff := cmp.Diff(wantUnits, om.units); diff != "" {
+		t.Errorf("units (-want +got):\n%s", diff)
+	}
+}
+
+func TestEmptyPages(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.Gatherer = prometheus.NewRegistry() })
+	if got := r.get("/metrics", "Accept", acceptText).Body.String(); got != "" {
+		t.Errorf("text: %q", got)
+	}
+	if got := r.get("/metrics", "Accept", acceptOpenMetrics).Body.String(); got != "# EOF\n" {
+		t.Errorf("OpenMetrics: %q", got)
+	}
+}
+
+// Values that try to end the label, the line or the page, or to be markup, are
+// read back as they were sent.
+func TestHostileValues(t *testing.T) {
+	hostile := []string{
+		`"`, `\`, "\n", `\n`, `\\"`, "\"} 1\nevil_total 1\n# EOF\n", "# EOF", "# EOF\n",
+		"<script>alert(1)</script>", "{}", ",", "=", `a="b",c="d"`, "\t\r\v\f ", "é日本🜛", "\u2028\uFEFF\uFFFD",
+		strings.Repeat(`\`, 999), strings.Repeat("日", 12<<10), strings.Repeat("\"\n", 20<<10),
+	}
+	layout := &aggregator.Layout{Names: []string{"a", "direction", "z"}, Direction: 1}
+	s := &source{}
+	for i, v := range hostile {
+		s.rows = append(s.rows,
+			aggregator.Row{Layout: layout, Values: values(v, ""), Bytes: [2]uint64{uint64(i), 1}, RTT: 5},
+			aggregator.Row{Layout: layout, Values: values("", v), Bytes: [2]uint64{uint64(i), 2}},
+			aggregator.Row{Layout: layout, Values: values(v, v), Packets: [2]uint64{uint64(i), 3}})
+		s.captures = append(s.captures, aggregator.CaptureRow{CaptureID: v, FlowCount: uint64(i)})
+	}
+	r := newRig(t, func(o *Options) { o.Source = s })
+	for _, accept := range []string{acceptText, acceptOpenMetrics} {
+		check(t, r.get("/metrics?collect[]=connections&collect[]=captures", "Accept", accept), want(s))
+	}
+}
+
+// What is not UTF-8 costs its own bytes, not the page.
+func TestInvalidUTF8(t *testing.T) {
+	layout := &aggregator.Layout{Names: []string{"a"}, Direction: -1}
+	for _, v := range []string{"x\x80y", "\xc3", "\xe6\x97", strings.Repeat("\x80", 40<<10), strings.Repeat("ab\xe6\x97", 20<<10)} {
+		s := &source{rows: []aggregator.Row{{Layout: layout, Values: values(v), Bytes: [2]uint64{7}}}}
+		clean := &source{rows: []aggregator.Row{{Layout: layout, Values: values(replaceInvalid(v)), Bytes: [2]uint64{7}}}}
+		r := newRig(t, func(o *Options) { o.Source = s })
+		check(t, r.get("/metrics?collect[]=connections"), want(clean))
+	}
+}
+
+// replaceInvalid puts one U+FFFD for each byte that is not UTF-8, as ranging over
+// a string does.
+func replaceInvalid(s string) string {
+	return string([]rune(s))
+}
+
+// Rows of any layout and size, several layouts on one page, are read back
+// exactly, in both formats, plain and gzipped.
+func TestPageEqualsRows(t *testing.T) {
+	names := []string{"a", "direction", "initiator_ip", "node_tid", "protocol", "z_9"}
+	rapid.Check(t, func(rt *rapid.T) {
+		value := rapid.OneOf(
+			rapid.StringMatching(`[0-9a-f.:]{0,20}`),
+			rapid.StringOf(rapid.RuneFrom([]rune("\"\\\n{}=,# EOF_<é日🜛\r\t"))),
+			rapid.SampledFrom([]string{strings.Repeat("v", 3000), strings.Repeat("\n", 3000)}),
+		)
+		number := rapid.Uint64Range(0, 1<<53)
+		s := &source{}
+		known := make(map[string]float64)
+		for range rapid.IntRange(1, 3).Draw(rt, "layouts") {
+			layout := &aggregator.Layout{
+				Names: rapid.SliceOfNDistinct(rapid.SampledFrom(names), 1, -1, rapid.ID[string]).Draw(rt, "names"),
+			}
+			slices.Sort(layout.Names)
+			layout.Direction = slices.Index(layout.Names, "direction")
+			for range rapid.IntRange(0, 12).Draw(rt, "rows") {
+				var v []string
+				for i := range layout.Names {
+					if i != layout.Direction {
+						v = append(v, value.Draw(rt, "value"))
+					}
+				}
+				row := aggregator.Row{
+					Layout:  layout,
+					Bytes:   [2]uint64{number.Draw(rt, "n"), number.Draw(rt, "n")},
+					Packets: [2]uint64{number.Draw(rt, "n"), number.Draw(rt, "n")},
+					RTT:     rapid.SampledFrom([]uint64{0, 1, math.MaxInt32}).Draw(rt, "rtt"),
+				}
+				if len(v) > 0 {
+					row.Values = values(v...)
+				}
+				one := want(&source{rows: []aggregator.Row{row}})
+				if !overlap(known, one) {
+					s.rows = append(s.rows, row)
+					maps.Copy(known, one)
+				}
+			}
+		}
+		r := newRig(t, func(o *Options) { o.Source = s })
+		accept := rapid.SampledFrom([]string{acceptText, acceptOpenMetrics}).Draw(rt, "accept")
+		encoding := rapid.SampledFrom([]string{"identity", "gzip"}).Draw(rt, "encoding")
+		check(t, r.get("/metrics?collect[]=connections", "Accept", accept, "Accept-Encoding", encoding), known)
+	})
+}
+
+func overlap(a, b map[string]float64) bool {
+	for k := range b {
+		if _, ok := a[k]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// A row whose values are fewer than its names is a defect elsewhere; the page
+// stays readable.
+func TestRowWithMissingValues(t *testing.T) {
+	for _, v := range []string{"", "x", "x\xffy"} {
+		s := &source{rows: []aggregator.Row{{Layout: defaultLayout(), Values: v}}}
+		w := newRig(t, func(o *Options) { o.Source = s }).get("/metrics")
+		if _, err := parse(w.Body.Bytes(), w.Header().Get("Content-Type")); err != nil {
+			t.Errorf("%q: %v", v, err)
+		}
+	}
+}

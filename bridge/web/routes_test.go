@@ -1,0 +1,230 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package web
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestRoutes(t *testing.T) {
+	for _, tc := range []struct {
+		method, path string
+		lifecycle    bool
+		status       int
+		body, allow  string
+	}{
+		{method: "GET", path: "/", status: 200, body: "skybridge"},
+		{method: "HEAD", path: "/", status: 200},
+		{method: "POST", path: "/", status: 405, allow: "GET, HEAD"},
+		{method: "GET", path: "/-/healthy", status: 200, body: "healthy\n"},
+		{method: "HEAD", path: "/-/healthy", status: 200},
+		{method: "DELETE", path: "/-/healthy", status: 405, allow: "GET, HEAD"},
+		{method: "GET", path: "/-/ready", status: 200, body: "ready\n"},
+		{method: "POST", path: "/metrics", status: 405, allow: "GET, HEAD"},
+		{method: "PUT", path: "/metrics", status: 405, allow: "GET, HEAD"},
+		{method: "OPTIONS", path: "/metrics", status: 405, allow: "GET, HEAD"},
+		{method: "POST", path: "/-/reload", status: 403, body: "--web.enable-lifecycle"},
+		{method: "PUT", path: "/-/reload", status: 403, body: "--web.enable-lifecycle"},
+		{method: "GET", path: "/-/reload", status: 405, allow: "POST, PUT"},
+		{method: "POST", path: "/-/reload", lifecycle: true, status: 200, body: "reloaded"},
+		{method: "PUT", path: "/-/reload", lifecycle: true, status: 200, body: "reloaded"},
+		{method: "GET", path: "/-/reload", lifecycle: true, status: 405, allow: "POST, PUT"},
+		{method: "HEAD", path: "/-/reload", lifecycle: true, status: 405, allow: "POST, PUT"},
+		{method: "GET", path: "/nothing", status: 404},
+		{method: "GET", path: "/metrics/", status: 404},
+		{method: "GET", path: "/-/", status: 404},
+		{method: "GET", path: "/index.html", status: 404},
+		{method: "GET", path: "/debug/pprof/", status: 404},
+		{method: "GET", path: "/debug/vars", status: 404},
+		{method: "POST", path: "/nothing", status: 404},
+	} {
+		t.Run(tc.method+tc.path, func(t *testing.T) {
+			reloads := 0
+			r := newRig(t, func(o *Options) {
+				o.EnableLifecycle = tc.lifecycle
+				o.Reload = func(context.Context) error { reloads++; return nil }
+			})
+			w := r.do(tc.method, tc.path)
+			if w.Code != tc.status || w.Header().Get("Allow") != tc.allow {
+				t.Errorf("status %d, Allow %q", w.Code, w.Header().Get("Allow"))
+			}
+			if !strings.Contains(w.Body.String(), tc.body) {
+				t.Errorf("body: %s", w.Body)
+			}
+			if (reloads == 1) != (tc.body == "reloaded") {
+				t.Errorf("%d reloads", reloads)
+			}
+			if w.Header().Get("X-Content-Type-Options") != "nosniff" ||
+				!strings.HasPrefix(w.Header().Get("Content-Security-Policy"), "default-src 'none'") {
+				t.Errorf("header: %v", w.Header())
+			}
+		})
+	}
+}
+
+func TestReady(t *testing.T) {
+	ok, word := false, "waiting for an analyzer: ws://127.0.0.1:8082 refuses the connection"
+	r := newRig(t, func(o *Options) { o.Ready = func() (bool, string) { return ok, word } })
+	if w := r.get("/-/ready"); w.Code != 503 || w.Body.String() != word+"\n" {
+		t.Errorf("status %d: %s", w.Code, w.Body)
+	}
+	word = ""
+	if w := r.get("/-/ready"); w.Code != 503 || w.Body.String() != "not ready\n" {
+		t.Errorf("status %d: %s", w.Code, w.Body)
+	}
+	ok, word = true, "ready, but exactness is suspended"
+	if w := r.get("/-/ready"); w.Code != 200 || w.Body.String() != word+"\n" {
+		t.Errorf("status %d: %s", w.Code, w.Body)
+	}
+}
+
+// The body of a failed reload is the whole error, as plain text.
+func TestReloadError(t *testing.T) {
+	const text = "skybridge.yml:3: web.listen_adress: unknown key: did you mean listen_address?\nskybridge.yml:9: <b>: no"
+	r := newRig(t, func(o *Options) {
+		o.EnableLifecycle = true
+		o.Reload = func(context.Context) error { return errors.New(text) }
+	})
+	w := r.do(http.MethodPost, "/-/reload")
+	if w.Code != 500 || w.Body.String() != "reload failed: "+text+"\n" {
+		t.Errorf("status %d: %s", w.Code, w.Body)
+	}
+	if ct := w.Header().Get("Content-Type"); ct != "text/plain; charset=utf-8" {
+		t.Errorf("Content-Type %q", ct)
+	}
+}
+
+// A client that hangs up does not stop a reload half-way; the server's end does.
+func TestReloadOutlivesItsClient(t *testing.T) {
+	var under context.Context
+	r := newRig(t, func(o *Options) {
+		o.EnableLifecycle = true
+		o.Reload = func(ctx context.Context) error { under = ctx; return ctx.Err() }
+	})
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	w := httptest.NewRecorder()
+	r.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/-/reload", nil).WithContext(gone))
+	if w.Code != 200 {
+		t.Errorf("status %d: %s", w.Code, w.Body)
+	}
+	r.endLife()
+	if under.Err() == nil {
+		t.Error("goes on after the server's end")
+	}
+}
+
+// A page of another site that a browser shows cannot reload the bridge.
+func TestReloadRefusesOtherSites(t *testing.T) {
+	r := newRig(t, func(o *Options) {
+		o.EnableLifecycle = true
+		o.Reload = func(context.Context) error { return errors.New("reloaded") }
+	})
+	if w := r.do(http.MethodPost, "/-/reload", "Sec-Fetch-Site", "cross-site"); w.Code != 403 {
+		t.Errorf("status %d: %s", w.Code, w.Body)
+	}
+	if w := r.do(http.MethodPost, "/-/reload", "Origin", "https://evil.example"); w.Code != 403 {
+		t.Errorf("status %d: %s", w.Code, w.Body)
+	}
+}
+
+func TestPprofBehindItsFlag(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.EnablePprof = true })
+	for _, path := range []string{"/debug/pprof/", "/debug/pprof/goroutine?debug=1", "/debug/pprof/cmdline", "/debug/pprof/symbol"} {
+		if w := r.get(path); w.Code != 200 || w.Body.Len() == 0 {
+			t.Errorf("%s: status %d", path, w.Code)
+		}
+	}
+	if w := r.do(http.MethodPost, "/debug/pprof/symbol"); w.Code != 200 {
+		t.Errorf("symbol: status %d", w.Code)
+	}
+	if w := r.do(http.MethodPost, "/debug/pprof/heap"); w.Code != 405 {
+		t.Errorf("heap: status %d", w.Code)
+	}
+}
+
+// Every link of the landing page works, nothing on it is markup that was not
+// meant, and it needs nothing that its policy forbids.
+func TestLandingPage(t *testing.T) {
+	const hostile = `<script>alert("1")</script>`
+	ok := true
+	r := newRig(t, func(o *Options) {
+		o.EnablePprof = true
+		o.Version = hostile
+		o.Ready = func() (bool, string) { return ok, hostile }
+	})
+	w := r.get("/")
+	page := w.Body.String()
+	if w.Code != 200 || w.Header().Get("Content-Type") != "text/html; charset=utf-8" {
+		t.Fatalf("status %d, header %v", w.Code, w.Header())
+	}
+	if strings.Contains(page, "<script") || strings.Count(page, "&lt;script&gt;") != 2 {
+		t.Errorf("not escaped:\n%s", page)
+	}
+	links := regexp.MustCompile(`(?:href|src)="([^"]*)"`).FindAllStringSubmatch(page, -1)
+	if len(links) != 7 {
+		t.Errorf("%d links:\n%s", len(links), page)
+	}
+	for _, link := range links {
+		if !strings.HasPrefix(link[1], "/") {
+			t.Errorf("leaves the server: %s", link[1])
+		}
+		if w := r.get(link[1]); w.Code != 200 {
+			t.Errorf("%s: status %d", link[1], w.Code)
+		}
+	}
+	policy := w.Header().Get("Content-Security-Policy")
+	if !strings.HasPrefix(policy, "default-src 'none'; style-src 'sha256-") || strings.Contains(policy, "unsafe") {
+		t.Errorf("policy: %s", policy)
+	}
+	style := regexp.MustCompile(`(?s)<style>(.*?)</style>`).FindStringSubmatch(page)
+	hash := sha256.Sum256([]byte(style[1]))
+	if !strings.Contains(policy, "'sha256-"+base64.StdEncoding.EncodeToString(hash[:])+"'") {
+		t.Errorf("the policy does not allow the style: %s", policy)
+	}
+	if strings.Contains(page, "style=") || strings.Contains(page, "onclick") {
+		t.Error("inline attributes, which the policy forbids")
+	}
+	ok = false
+	if page := r.get("/").Body.String(); !strings.Contains(page, "Not ready") {
+		t.Errorf("not ready:\n%s", page)
+	}
+}
+
+// What the operator set in the web configuration file is not overruled.
+func TestOperatorsHeadersWin(t *testing.T) {
+	h := http.Header{"X-Frame-Options": {"SAMEORIGIN"}}
+	secure(h)
+	if h.Get("X-Frame-Options") != "SAMEORIGIN" || h.Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("header: %v", h)
+	}
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	_, err := New(Options{EnableLifecycle: true})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, what := range []string{"Source", "Gatherer", "Registerer", "Ready", "Logger", "Reload", "ListenAddress"} {
+		if !strings.Contains(err.Error(), what) {
+			t.Errorf("%s is not named: %v", what, err)
+		}
+	}
+}
+
+// Two servers on one registry are a mistake that is reported, not a panic.
+func TestMetricsRegisteredTwice(t *testing.T) {
+	r := newRig(t, nil)
+	if _, err := New(r.opts); err == nil || !strings.Contains(err.Error(), "web: register metrics") {
+		t.Errorf("error: %v", err)
+	}
+}

@@ -1,0 +1,106 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package web
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/prometheus/common/expfmt"
+)
+
+// serveMetrics answers /metrics. Once the first byte is out the status is 200,
+// so what fails later can only cut the connection; a page that ends properly is
+// whole.
+func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request) {
+	want, err := parseCollect(r.URL.RawQuery)
+	if err != nil {
+		plain(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	format := negotiateFormat(r.Header)
+	compressed := acceptsGzip(r.Header)
+	h := w.Header()
+	h.Set("Content-Type", string(format))
+	h.Set("Vary", "Accept, Accept-Encoding")
+	if compressed {
+		h.Set("Content-Encoding", "gzip")
+	}
+	if r.Method == http.MethodHead {
+		return
+	}
+
+	select {
+	case s.scrapes <- struct{}{}:
+		defer func() { <-s.scrapes }()
+	default:
+		s.metrics.scrapes.WithLabelValues(resultRejected).Inc()
+		h.Del("Content-Encoding")
+		h.Set("Retry-After", "5")
+		plain(w, http.StatusServiceUnavailable, fmt.Sprintf("busy: %d scrapes are being served already, the most at once", s.limits.scrapes))
+		return
+	}
+
+	start := time.Now()
+	paced := newPacedWriter(r.Context(), w, s.limits.chunk, start.Add(s.limits.page))
+	if err := s.writeScrape(paced, want, format, compressed); err != nil {
+		s.metrics.scrapes.WithLabelValues(resultAborted).Inc()
+		if held, ok := s.slowLog.allow(time.Now()); ok {
+			s.opts.Logger.Info("Scrape cut off: the client left or was too slow",
+				"remote", r.RemoteAddr, "after", time.Since(start), "err", err, "not_logged", held)
+		}
+		// Returning would end a half page as if it were whole.
+		panic(http.ErrAbortHandler)
+	}
+	s.metrics.scrapes.WithLabelValues(resultOK).Inc()
+	s.metrics.duration.Observe(time.Since(start).Seconds())
+}
+
+// writeScrape writes a whole page to out. The error is that of writing.
+func (s *Server) writeScrape(out *pacedWriter, want part, format expfmt.Format, compressed bool) error {
+	if !compressed {
+		return s.writePage(out, out, want, format)
+	}
+	gz := s.gzips.get(newCompressor)
+	defer func() {
+		gz.Reset(io.Discard) // do not keep the client's connection alive
+		s.gzips.put(gz)
+	}()
+	gz.Reset(out)
+	if err := s.writePage(gz, out, want, format); err != nil {
+		return err
+	}
+	return gz.Close()
+}
+
+// newCompressor makes one of level BestSpeed: on a page of 250,000 series the
+// default level takes twice the time for a page 4 % smaller (measured).
+func newCompressor() *gzip.Writer {
+	gz, _ := gzip.NewWriterLevel(io.Discard, gzip.BestSpeed) // the level is valid
+	return gz
+}
+
+// writePage writes the parts asked for to w, which ends in out.
+func (s *Server) writePage(w io.Writer, out *pacedWriter, want part, format expfmt.Format) error {
+	p := s.pages.get(newPage)
+	defer func() {
+		p.release()
+		s.pages.put(p)
+	}()
+	p.reset(out.ctx, w, format.FormatType() == expfmt.TypeOpenMetrics)
+
+	if want&partConnections != 0 {
+		p.connections(s.opts.Source)
+	}
+	if want&partCaptures != 0 {
+		p.captureFamilies(s.opts.Source)
+	}
+	if want&partSelf != 0 {
+		s.writeSelf(p, format)
+	}
+	return p.finish()
+}

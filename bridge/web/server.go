@@ -1,0 +1,122 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package web is the bridge's HTTP surface: the scrape page, health, reload and
+// a landing page, on one port.
+//
+// A page is streamed. Connection series are formatted into one buffer that is
+// handed to the client as it fills, so what a scrape costs in memory does not
+// depend on how many series there are.
+package web
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+)
+
+// limits are the server's bounds on time and concurrency. They are fixed;
+// tests of this package tighten them.
+type limits struct {
+	// scrapes is how many pages are written at once; the next is refused with
+	// 503. Eight serve a pair of Prometheis, a few agents and a person with
+	// curl, and bound the compressors' memory to 7 MB (0.8 MB each, measured).
+	scrapes int
+	// header bounds reading a request's header (and the TLS handshake), body
+	// the reading of a body that nobody asked for.
+	header, body time.Duration
+	// idle closes a kept-alive connection; longer than Prometheus' usual scrape
+	// intervals, so that a scraper keeps its connection.
+	idle time.Duration
+	// chunk is how long a client may take to accept [pacedBytes], page how long
+	// a whole page may take. A client slower than either is cut off.
+	chunk, page time.Duration
+	// grace is what requests in flight get at shutdown, and what they get once
+	// more to return after their connections are closed.
+	grace time.Duration
+}
+
+func defaultLimits() limits {
+	return limits{
+		scrapes: 8,
+		header:  10 * time.Second,
+		body:    10 * time.Second,
+		idle:    3 * time.Minute,
+		chunk:   30 * time.Second,
+		page:    5 * time.Minute,
+		grace:   5 * time.Second,
+	}
+}
+
+// maxHeaderBytes bounds a request's header. Credentials and Prometheus' longest
+// Accept header together are under 1 kB.
+const maxHeaderBytes = 16 << 10
+
+// Server serves the bridge's one port. Create it with [New], then [Server.Listen],
+// then [Server.Run]. Its handlers may be used from many goroutines.
+type Server struct {
+	opts    Options
+	limits  limits
+	metrics *metrics
+	handler http.Handler
+
+	listeners []net.Listener
+	requests  gate
+
+	// life ends when the server does: what must outlive a client's connection
+	// but not the server (a reload) runs under it.
+	life    context.Context
+	endLife context.CancelFunc
+
+	scrapes chan struct{} // one token for each page in the making
+	pages   spare[*page]
+	gzips   spare[*gzip.Writer]
+
+	// Events that hostile or broken peers can repeat are logged seldom.
+	gatherLog, panicLog, slowLog seldom
+}
+
+// New checks the options, registers the package's metrics and builds the
+// handlers. It opens nothing.
+func New(opts Options) (*Server, error) {
+	if err := opts.validate(); err != nil {
+		return nil, err
+	}
+	m, err := newMetrics(opts.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		opts: opts, limits: defaultLimits(), metrics: m,
+		pages: newSpare[*page](), gzips: newSpare[*gzip.Writer](),
+	}
+	s.scrapes = make(chan struct{}, s.limits.scrapes)
+	s.life, s.endLife = context.WithCancel(context.Background())
+	s.handler = s.guard(s.routes())
+	return s, nil
+}
+
+// Handler returns everything that the server serves, without TLS and
+// authentication, which the listener adds.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// httpServer returns a server for one listener. Each listener has its own,
+// since exporter-toolkit wraps the handler of the server that it is given.
+func (s *Server) httpServer() *http.Server {
+	return &http.Server{
+		Handler:           s.handler,
+		ReadHeaderTimeout: s.limits.header,
+		// No ReadTimeout: it would end the context of a page that takes longer.
+		// Bodies have a deadline of their own (guard).
+		IdleTimeout:    s.limits.idle,
+		WriteTimeout:   s.limits.chunk, // extended chunk by chunk where a page is long
+		MaxHeaderBytes: maxHeaderBytes,
+		BaseContext:    func(net.Listener) context.Context { return s.life },
+		// Failed handshakes and the like: any port scanner makes them.
+		ErrorLog: slog.NewLogLogger(s.opts.Logger.Handler(), slog.LevelDebug),
+	}
+}
