@@ -1,0 +1,276 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package prom_test
+
+import (
+	"errors"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/prometheus/model/labels"
+	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
+
+	"github.com/skydive-project/skybridge/internal/prom"
+)
+
+// What is written by remote-write 1.0 comes back by every way of reading, and
+// the three ways of measuring growth agree: raw samples by the querier, raw
+// samples by the query API, and increase() over an anchored range.
+func TestWrittenComesBack(t *testing.T) {
+	server := start(t, prom.Options{})
+	samples := []prom.Sample{
+		at(0, 0), at(15, 100), at(30, 250), at(45, stale()), // one life of 250
+		at(100, 0), at(115, 7), at(130, stale()), // one of 7
+		at(200, 0), at(215, 1000), at(230, 1000), // one of 1000, which goes on
+	}
+	for _, s := range samples {
+		mustWrite(t, server, series("a", s), series("b", s))
+	}
+
+	name := labels.FromStrings("__name__", metric, "who", "a")
+	selector := metric + `{who="a"}`
+	raw, err := server.RawSeries(t.Context(), selector, after(0), after(230))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []prom.Series{{Labels: name, Samples: samples}}
+	if diff := cmp.Diff(want, raw, sameBits, sameLabels); diff != "" {
+		t.Errorf("by the querier (-want +got):\n%s", diff)
+	}
+
+	asked, err := server.Client().RawSeries(t.Context(), selector, after(0), after(230))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var values []prom.Sample
+	for _, s := range samples {
+		if !s.Stale() {
+			values = append(values, s)
+		}
+	}
+	want = []prom.Series{{Labels: name, Samples: values}}
+	if diff := cmp.Diff(want, asked, sameBits, sameLabels); diff != "" {
+		t.Errorf("by the query API (-want +got):\n%s", diff)
+	}
+
+	const grown = 1257
+	if sum := prom.ResetAwareSum(raw[0].Samples); sum != grown {
+		t.Errorf("sum by the querier %v, want %v", sum, grown)
+	}
+	if sum := prom.ResetAwareSum(asked[0].Samples); sum != grown {
+		t.Errorf("sum by the query API %v, want %v", sum, grown)
+	}
+	want = []prom.Series{{Labels: labels.FromStrings("who", "a"), Samples: []prom.Sample{at(230, grown)}}}
+	inside, err := server.AnchoredIncrease(t.Context(), selector, after(0), after(230))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, inside, sameBits, sameLabels); diff != "" {
+		t.Errorf("anchored increase in the engine (-want +got):\n%s", diff)
+	}
+	outside, err := server.Client().AnchoredIncrease(t.Context(), selector, after(0), after(230))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, outside, sameBits, sameLabels); diff != "" {
+		t.Errorf("anchored increase by HTTP (-want +got):\n%s", diff)
+	}
+
+	both, err := server.RawSeries(t.Context(), metric, after(0), after(230))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(both) != 2 {
+		t.Errorf("%d series under the name alone, want 2", len(both))
+	}
+	if got := server.Writes(); got.Requests[204] != len(samples) || got.Refused() != 0 {
+		t.Errorf("writes: %+v", got)
+	}
+}
+
+// A range that begins at the first sample holds it, one that begins a
+// millisecond later does not; likewise at the end.
+func TestRangesIncludeTheirEnds(t *testing.T) {
+	server := start(t, prom.Options{})
+	mustWrite(t, server, series("a", at(0, 1)))
+	mustWrite(t, server, series("a", at(10, 2)))
+	ms := time.Millisecond
+	for _, test := range []struct {
+		name     string
+		from, to time.Time
+		want     int
+	}{
+		{"both", after(0), after(10), 2},
+		{"first cut off", after(0).Add(ms), after(10), 1},
+		{"last cut off", after(0), after(10).Add(-ms), 1},
+		{"one instant", after(10), after(10), 1},
+		{"between", after(1), after(9), 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			raw, err := server.RawSeries(t.Context(), metric, test.from, test.to)
+			if err != nil {
+				t.Fatal(err)
+			}
+			asked, err := server.Client().RawSeries(t.Context(), metric, test.from, test.to)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := count(raw); n != test.want {
+				t.Errorf("querier: %d samples, want %d", n, test.want)
+			}
+			if n := count(asked); n != test.want {
+				t.Errorf("query API: %d samples, want %d", n, test.want)
+			}
+		})
+	}
+}
+
+// A 2.0 request is stored too, and confirmed by the header that senders wait for.
+func TestWrite20(t *testing.T) {
+	server := start(t, prom.Options{})
+	symbols := writev2.NewSymbolTable()
+	refs := symbols.SymbolizeLabels(labels.FromStrings("__name__", metric, "who", "a"), nil)
+	body, err := (&writev2.Request{
+		Timeseries: []writev2.TimeSeries{{
+			LabelsRefs: refs,
+			Metadata:   writev2.Metadata{Type: writev2.Metadata_METRIC_TYPE_COUNTER, HelpRef: symbols.Symbolize("Bytes.")},
+			Samples:    []writev2.Sample{{Timestamp: past.UnixMilli(), Value: 42}},
+		}},
+		Symbols: symbols.Symbols(),
+	}).Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, text := post(t, server, "application/x-protobuf;proto=io.prometheus.write.v2.Request", "2.0.0", body); status != http.StatusNoContent {
+		t.Fatalf("write: %d %s", status, text)
+	}
+	got, err := server.Client().Query(t.Context(), metric, past)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 1 || got[0].Samples[0] != (prom.Sample{T: past.UnixMilli(), V: 42}) {
+		t.Errorf("stored: %v", got)
+	}
+}
+
+// The rest of the query API is mounted, and what is not here answers emptily.
+func TestAPIIsMounted(t *testing.T) {
+	server := start(t, prom.Options{})
+	mustWrite(t, server, series("a", at(0, 1)), series("b", at(0, 2)))
+	from := "&start=1600000000&end=1600000100"
+	for _, test := range []struct{ path, want string }{
+		{"/api/v1/query?query=sum(" + metric + ")&time=1600000001", `"value":[1600000001,"3"]`},
+		{"/api/v1/query_range?query=count(" + metric + ")&step=15" + from, `[1600000015,"2"]`},
+		{"/api/v1/series?match[]=" + metric + from, `"who":"b"`},
+		{"/api/v1/labels?match[]=" + metric + from, `["__name__","who"]`},
+		{"/api/v1/label/who/values", `["a","b"]`},
+		{"/api/v1/metadata", `"data":{}`},
+		{"/api/v1/targets", `"activeTargets":[]`},
+		{"/api/v1/alertmanagers", `"activeAlertmanagers":[]`},
+		{"/api/v1/rules", `"groups":[]`},
+		{"/api/v1/alerts", `"alerts":[]`},
+		{"/api/v1/status/tsdb", `"numSeries":2`},
+		{"/api/v1/status/flags", `promql-extended-range-selectors`},
+		{"/api/v1/status/runtimeinfo", `"reloadConfigSuccess":true`},
+		{"/api/v1/status/buildinfo", `"version":"v0.315.0`},
+		{"/api/v1/status/config", `scrape_interval`},
+		{"/api/v1/scrape_pools", `"scrapePools":[]`},
+		{"/metrics", "prometheus_tsdb_head_series 2"},
+		{"/-/healthy", "Healthy"},
+		{"/-/ready", "Ready"},
+		{"/", "HTTP API"},
+	} {
+		t.Run(test.path, func(t *testing.T) {
+			status, text := get(t, server.URL()+test.path)
+			if status != http.StatusOK || !strings.Contains(text, test.want) {
+				t.Errorf("%d %s\nwant %s in it", status, text, test.want)
+			}
+		})
+	}
+	values, err := server.Client().LabelValues(t.Context(), "who")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"a", "b"}, values); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A range query returns a point per step; they stay the caller's when the
+// engine goes on using its pools.
+func TestQueryRange(t *testing.T) {
+	server := start(t, prom.Options{})
+	mustWrite(t, server, series("a", at(0, 5)))
+	first, err := server.QueryRange(t.Context(), metric, after(0), after(60), 15*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := first.String()
+	if len(first) != 1 || len(first[0].Floats) != 5 {
+		t.Fatalf("got %v", first)
+	}
+	for range 3 {
+		if _, err := server.QueryRange(t.Context(), metric+"*2", after(0), after(60), 15*time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := first.String(); got != want {
+		t.Errorf("the result changed under its owner: %s, was %s", got, want)
+	}
+}
+
+// A given directory outlives its server, a temporary one does not.
+func TestDirectories(t *testing.T) {
+	dir := t.TempDir()
+	first, err := prom.Start(prom.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustWrite(t, first, series("a", at(0, 0)))
+	mustWrite(t, first, series("a", at(15, stale())))
+	if err := errors.Join(first.Close(), first.Close()); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := start(t, prom.Options{Dir: dir}).RawSeries(t.Context(), metric, after(0), after(15))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := count(raw); n != 2 {
+		t.Errorf("%d samples after a restart, want 2", n)
+	}
+
+	temporary := start(t, prom.Options{})
+	if err := temporary.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(temporary.Dir()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("temporary directory: %v", err)
+	}
+}
+
+// KeepLive writes its first sample before anything can stop it.
+func TestKeepLive(t *testing.T) {
+	dir, began := t.TempDir(), time.Now()
+	server, err := prom.Start(prom.Options{Dir: dir, KeepLive: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Tick(); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	live, err := start(t, prom.Options{Dir: dir}).RawSeries(t.Context(), prom.LiveMetric, began, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if count(live) == 0 {
+		t.Error("no live sample")
+	}
+}

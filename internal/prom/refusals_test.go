@@ -1,0 +1,162 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package prom_test
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/skydive-project/skybridge/internal/prom"
+)
+
+// The TSDB refuses what the table in remote-write.md says it refuses.
+func TestRefusals(t *testing.T) {
+	now := time.Now()
+	ago := func(d time.Duration, v float64) prom.Sample { return prom.Sample{T: now.Add(-d).UnixMilli(), V: v} }
+	for _, test := range []struct {
+		name    string
+		options prom.Options
+		live    bool
+		samples []prom.Sample
+		status  int
+		text    string
+	}{
+		{"exact duplicate", prom.Options{}, false, []prom.Sample{at(0, 1), at(0, 1)}, 204, ""},
+		{"repeated stale marker", prom.Options{}, false, []prom.Sample{at(0, stale()), at(0, stale())}, 204, ""},
+		{"same time, other value", prom.Options{}, false, []prom.Sample{at(0, 1), at(0, 2)}, 400, "duplicate sample"},
+		{"out of order", prom.Options{}, false, []prom.Sample{at(60, 1), at(0, 0)}, 400, "out of order"},
+		{"out of order within the window", prom.Options{OutOfOrderWindow: time.Hour}, false, []prom.Sample{at(60, 1), at(0, 0)}, 204, ""},
+		{"3 h old, nothing live", prom.Options{}, false, []prom.Sample{ago(3*time.Hour, 1)}, 204, ""},
+		{"3 h old beside a live series", prom.Options{}, true, []prom.Sample{ago(3*time.Hour, 1)}, 400, "out of bounds"},
+		{"61 min old beside a live series", prom.Options{}, true, []prom.Sample{ago(61*time.Minute, 1)}, 400, "out of bounds"},
+		{"59 min old beside a live series", prom.Options{}, true, []prom.Sample{ago(59*time.Minute, 1)}, 204, ""},
+		{"3 h old beside a live series within the window", prom.Options{OutOfOrderWindow: 4 * time.Hour}, true, []prom.Sample{ago(3*time.Hour, 1)}, 204, ""},
+		{"11 min ahead", prom.Options{}, false, []prom.Sample{ago(-11*time.Minute, 1)}, 400, "out of bounds"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			server := start(t, test.options)
+			if test.live {
+				if err := server.TickAt(now); err != nil {
+					t.Fatal(err)
+				}
+			}
+			last := len(test.samples) - 1
+			for _, s := range test.samples[:last] {
+				mustWrite(t, server, series("a", s))
+			}
+			status, text := write(t, server, series("a", test.samples[last]))
+			if status != test.status || !strings.Contains(text, test.text) {
+				t.Fatalf("answer %d %q, want %d %q", status, text, test.status, test.text)
+			}
+			got := server.Writes()
+			if test.status == 400 && (got.Refused() != 1 || got.Refusals[0] != text) {
+				t.Errorf("counted: %+v", got)
+			}
+			if test.status == 204 && got.Refused() != 0 {
+				t.Errorf("counted: %+v", got)
+			}
+		})
+	}
+}
+
+// A page of another origin cannot read answers.
+func TestOtherOriginsAreRefused(t *testing.T) {
+	server := start(t, prom.Options{})
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL()+"/api/v1/labels", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Origin", "http://elsewhere.example")
+	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if allowed := response.Header.Get("Access-Control-Allow-Origin"); allowed != "" {
+		t.Errorf("Access-Control-Allow-Origin: %s", allowed)
+	}
+}
+
+// Errors of queries reach the caller in the engine's words, by both ways.
+func TestQueryErrors(t *testing.T) {
+	server := start(t, prom.Options{})
+	const broken = "sum("
+	if _, err := server.Query(t.Context(), broken, past); err == nil || !strings.Contains(err.Error(), "parse error") {
+		t.Errorf("engine: %v", err)
+	}
+	if _, err := server.Client().Query(t.Context(), broken, past); err == nil || !strings.Contains(err.Error(), "parse error") {
+		t.Errorf("query API: %v", err)
+	}
+	if _, err := server.RawSeries(t.Context(), "{", past, past); err == nil {
+		t.Error("querier: no error")
+	}
+	if _, err := server.QueryRange(t.Context(), "1", after(0), after(10), -time.Second); err == nil {
+		t.Error("range with a negative step: no error")
+	}
+}
+
+// A fault injector sits in front of the real handler, and what it answers counts.
+func TestWrapWrite(t *testing.T) {
+	requests := 0
+	server := start(t, prom.Options{WrapWrite: func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if requests++; requests == 1 {
+				http.Error(w, "come back later", http.StatusServiceUnavailable)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}})
+	if status, _ := write(t, server, series("a", at(0, 1))); status != http.StatusServiceUnavailable {
+		t.Errorf("first: %d", status)
+	}
+	mustWrite(t, server, series("a", at(0, 1)))
+	if diff := cmp.Diff(map[int]int{503: 1, 204: 1}, server.Writes().Requests); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestStartRefuses(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name    string
+		options prom.Options
+		is      error
+		text    string
+	}{
+		{"all interfaces", prom.Options{ListenAddress: "0.0.0.0:0"}, nil, "not a loopback address"},
+		{"no host", prom.Options{ListenAddress: ":0"}, nil, "not a loopback address"},
+		{"no port", prom.Options{ListenAddress: "127.0.0.1"}, nil, "missing port"},
+		{"port in use", prom.Options{ListenAddress: taken.Addr().String()}, syscall.EADDRINUSE, taken.Addr().String()},
+		{"directory is a file", prom.Options{Dir: file}, nil, "open storage"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			server, err := prom.Start(test.options)
+			if err == nil {
+				_ = server.Close()
+				t.Fatal("it started")
+			}
+			if !strings.Contains(err.Error(), test.text) || (test.is != nil && !errors.Is(err, test.is)) {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
