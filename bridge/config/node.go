@@ -89,13 +89,18 @@ func (o *object) label(key string) string {
 	return "a key of " + o.path
 }
 
+// alphanumeric reports whether c is an ASCII letter or digit.
+func alphanumeric(c rune) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+}
+
 // wordy reports whether s looks like a key or the name of a header.
 func wordy(s string) bool {
 	if s == "" || len(s) > 40 {
 		return false
 	}
 	for _, c := range s {
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-' || c == '.') {
+		if !alphanumeric(c) && !strings.ContainsRune("_-.", c) {
 			return false
 		}
 	}

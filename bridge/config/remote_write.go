@@ -130,7 +130,7 @@ func (r *reader) headerName(path, name string, line int) bool {
 // token reports whether s is a token in the sense of RFC 9110, section 5.6.2.
 func token(s string) bool {
 	for _, c := range s {
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", c)) {
+		if !alphanumeric(c) && !strings.ContainsRune("!#$%&'*+-.^_`|~", c) {
 			return false
 		}
 	}

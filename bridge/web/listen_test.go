@@ -171,7 +171,7 @@ func TestTLSAndBasicAuth(t *testing.T) {
 		t.Fatal(err)
 	}
 	plain.Body.Close()
-	if plain.StatusCode != 400 {
+	if plain.StatusCode != http.StatusBadRequest {
 		t.Errorf("plain HTTP: status %d", plain.StatusCode)
 	}
 	http.DefaultClient.CloseIdleConnections()

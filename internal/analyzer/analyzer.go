@@ -108,7 +108,7 @@ func (a *Analyzer) start() error {
 	a.serving.Go(func() {
 		serve := func() error { return host.Server.Serve(l) }
 		if a.cfg.TLS != nil {
-			serve = func() error { return host.Server.ServeTLS(l, "", "") }
+			serve = func() error { return host.ServeTLS(l, "", "") }
 		}
 		if err := serve(); !errors.Is(err, http.ErrServerClosed) {
 			a.cfg.Logger.Error("analyzer stopped serving", "err", err)
@@ -271,7 +271,7 @@ func (a *Analyzer) Stop() {
 	a.mu.Unlock()
 	// Skydive's own Stop races with clients that are just connecting. Cutting
 	// the connections ends its goroutines as well.
-	_ = host.Server.Close() // it is gone either way
+	_ = host.Close() // it is gone either way
 	l.cut()
 	requests.wait()
 	l.cut() // those that a request became a subscriber on meanwhile

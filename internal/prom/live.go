@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 )
 
@@ -23,7 +24,7 @@ func (s *Server) Tick() error { return s.TickAt(time.Now()) }
 // TickAt is Tick at a time of the caller's choice. Twice the same is no error.
 func (s *Server) TickAt(at time.Time) error {
 	app := s.db.Appender(context.Background())
-	if _, err := app.Append(0, labels.FromStrings(labels.MetricName, LiveMetric), at.UnixMilli(), 1); err != nil {
+	if _, err := app.Append(0, labels.FromStrings(model.MetricNameLabel, LiveMetric), at.UnixMilli(), 1); err != nil {
 		return fmt.Errorf("prom: live sample at %s: %w", at, errors.Join(err, app.Rollback()))
 	}
 	if err := app.Commit(); err != nil {
