@@ -44,8 +44,6 @@ type Config struct {
 	// ClusterNetworks tell the [Class] of a flow; ExcludeClasses are not exported.
 	ClusterNetworks []netip.Prefix
 	ExcludeClasses  []Class
-	// Analyzers are the names that [Aggregator.AnalyzerUp] may be called with.
-	Analyzers []string
 }
 
 // Aggregator is safe for concurrent use.
@@ -92,9 +90,6 @@ func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *p
 		captures:    newCaptures(),
 		begun:       start.UnixMilli(),
 	}
-	for _, name := range cfg.Analyzers {
-		a.clock.set(name, false, start)
-	}
 	a.metrics = newMetrics(reg, skipped, a)
 	return a, nil
 }
@@ -116,13 +111,8 @@ func (a *Aggregator) Configure(cfg Config) error {
 		a.layout = layout
 		a.connections = newConnections()
 	}
-	now := a.now()
-	a.clock.now(now)
+	a.clock.now(a.now())
 	a.clock.grace = cfg.FlowRetention
-	a.clock.keep(cfg.Analyzers, now)
-	for _, name := range cfg.Analyzers {
-		a.clock.add(name, now)
-	}
 	a.classifier = classifier{cfg.ClusterNetworks}
 	a.cfg = cfg
 	return nil
@@ -140,6 +130,14 @@ func (a *Aggregator) AnalyzerUp(name string) { a.setAnalyzer(name, true) }
 
 // AnalyzerDown records that the feed of the named analyzer is not live.
 func (a *Aggregator) AnalyzerDown(name string) { a.setAnalyzer(name, false) }
+
+// AnalyzerGone records that the named analyzer is no longer one of those whose
+// silence matters.
+func (a *Aggregator) AnalyzerGone(name string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.clock.forget(name, a.now())
+}
 
 func (a *Aggregator) setAnalyzer(name string, live bool) {
 	a.mu.Lock()

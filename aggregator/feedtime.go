@@ -54,21 +54,8 @@ func (c *feedClock) set(name string, live bool, at time.Time) {
 	}
 }
 
-// add makes an analyzer known that is not: it is down until it is set.
-func (c *feedClock) add(name string, at time.Time) {
-	if _, ok := c.analyzers[name]; !ok {
-		c.set(name, false, at)
-	}
-}
-
-// keep forgets the analyzers that are not among names.
-func (c *feedClock) keep(names []string, at time.Time) {
+// forget takes an analyzer out of the reckoning.
+func (c *feedClock) forget(name string, at time.Time) {
 	c.now(at)
-	kept := make(map[string]analyzerState, len(names))
-	for _, name := range names {
-		if a, ok := c.analyzers[name]; ok {
-			kept[name] = a
-		}
-	}
-	c.analyzers = kept
+	delete(c.analyzers, name)
 }

@@ -31,23 +31,29 @@ func TestFeedTime(t *testing.T) {
 	tests := []struct {
 		name   string
 		events []event
+		gone   string // an analyzer that a reload removes
+		goneAt int
 		at     int // minutes
 		want   int // minutes of feed time
 	}{
-		{"nobody is live", nil, 60, 0},
-		{"one is live", []event{{0, "a", true}}, 60, 60},
-		{"an outage stops it", []event{{0, "a", true}, {10, "a", false}, {30, "a", true}}, 60, 40},
-		{"one of two is down for less than the grace", []event{{0, "a", true}, {0, "b", true}, {10, "b", false}}, 35, 10},
-		{"one of two is given up after the grace", []event{{0, "a", true}, {0, "b", true}, {10, "b", false}}, 60, 30},
-		{"all are down for longer than the grace", []event{{0, "a", true}, {10, "a", false}}, 120, 10},
-		{"a flapping analyzer holds the clock only while down", []event{{0, "a", true}, {0, "b", true}, {10, "b", false}, {12, "b", true}}, 20, 18},
-		{"saying it twice changes nothing", []event{{0, "a", true}, {0, "b", false}, {20, "b", false}}, 40, 10},
+		{name: "nobody is live", at: 60, want: 0},
+		{name: "one is live", events: []event{{0, "a", true}}, at: 60, want: 60},
+		{name: "an outage stops it", events: []event{{0, "a", true}, {10, "a", false}, {30, "a", true}}, at: 60, want: 40},
+		{name: "one of two is down for less than the grace", events: []event{{0, "a", true}, {0, "b", true}, {10, "b", false}}, at: 35, want: 10},
+		{name: "one of two is given up after the grace", events: []event{{0, "a", true}, {0, "b", true}, {10, "b", false}}, at: 60, want: 30},
+		{name: "all are down for longer than the grace", events: []event{{0, "a", true}, {10, "a", false}}, at: 120, want: 10},
+		{name: "a flapping analyzer holds the clock only while down", events: []event{{0, "a", true}, {0, "b", true}, {10, "b", false}, {12, "b", true}}, at: 20, want: 18},
+		{name: "saying it twice changes nothing", events: []event{{0, "a", true}, {0, "b", false}, {20, "b", false}}, at: 40, want: 10},
+		{name: "one that is removed holds it no longer", events: []event{{0, "a", true}, {0, "b", false}}, gone: "b", goneAt: 5, at: 20, want: 15},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			c := newFeedClock(30*time.Minute, start)
 			for _, e := range test.events {
 				c.set(e.name, e.live, at(e.minute))
+			}
+			if test.gone != "" {
+				c.forget(test.gone, at(test.goneAt))
 			}
 			if got, want := c.now(at(test.at)), time.Duration(test.want)*time.Minute; got != want {
 				t.Errorf("feed time %v, want %v", got, want)

@@ -33,6 +33,8 @@ type Sink interface {
 	// For one analyzer they come in order; otherwise from any goroutine.
 	AnalyzerUp(analyzer string)
 	AnalyzerDown(analyzer string)
+	// AnalyzerGone says that a reload removed an analyzer.
+	AnalyzerGone(analyzer string)
 }
 
 // Config says what to subscribe to, and how.

@@ -187,6 +187,7 @@ func (f *Feed) Reload(cfg Config) error {
 	for _, l := range leaving {
 		if !slices.ContainsFunc(targets, func(t target) bool { return t.name == l.to.name }) {
 			f.metrics.forget(l.to.name)
+			f.sink.AnalyzerGone(l.to.name)
 		}
 	}
 	for _, t := range targets {

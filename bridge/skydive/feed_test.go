@@ -131,6 +131,13 @@ func TestSeveralAnalyzers(t *testing.T) {
 	waitSubscribed(t, b, 1)
 	b.SendFlows([]analyzer.Flow{flow("b2")})
 	r.waitFlow(t, "b2")
+	// The sink hears of one that a reload removes.
+	if err := r.feed.Reload(Config{Analyzers: []string{a.URL()}, HostID: "bridge"}); err != nil {
+		t.Fatal(err)
+	}
+	if r.sink.count("gone "+b.URL()) != 1 || r.sink.count("gone "+a.URL()) != 0 {
+		t.Error("the sink was not told which analyzer is gone")
+	}
 }
 
 // While the sink does not take anything, the readers go on: the analyzer is

@@ -106,6 +106,7 @@ func (s *sink) Stats(c aggregator.CaptureStats) {
 
 func (s *sink) AnalyzerUp(name string)   { s.state("up " + name) }
 func (s *sink) AnalyzerDown(name string) { s.state("down " + name) }
+func (s *sink) AnalyzerGone(name string) { s.state("gone " + name) }
 
 func (s *sink) state(what string) {
 	s.mu.Lock()
