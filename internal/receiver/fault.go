@@ -1,0 +1,108 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package receiver
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Fault is what goes wrong with one request. The zero value is nothing: what is
+// sent is stored and answered with 204.
+type Fault struct {
+	// Status is the answer instead of 204; Header and Body go with it. Anything
+	// but a 2xx stores nothing.
+	Status int
+	Header http.Header
+	Body   string
+	// Store stores nevertheless: the sender cannot know.
+	Store bool
+	// ResetAfter resets the connection after as many bytes of the body were read.
+	ResetAfter int
+	// Hang, after the body was read, waits until the channel is closed, the
+	// sender has gone or the receiver is closed. HangForever is without a channel.
+	// What the sender does not wait for is stored only where Store is set.
+	Hang        <-chan struct{}
+	HangForever bool
+	// NoAnswer resets the connection instead of answering.
+	NoAnswer bool
+	// ReadPause is waited before each KiB of the body.
+	ReadPause time.Duration
+	// AnswerPause is waited between the answer's header and its body.
+	AnswerPause time.Duration
+}
+
+// reset closes the request's connection, on TCP with an RST.
+func reset(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil { // HTTP/2: this ends the stream
+		panic(http.ErrAbortHandler)
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
+}
+
+// readBody reads the body as the fault wants it; false: the connection is to be
+// reset.
+func (f *Fault) readBody(r *http.Request) ([]byte, bool, error) {
+	if f.ResetAfter > 0 {
+		_, err := io.ReadFull(r.Body, make([]byte, f.ResetAfter))
+		return nil, false, err
+	}
+	if f.ReadPause == 0 {
+		body, err := io.ReadAll(r.Body)
+		return body, true, err
+	}
+	var body []byte
+	for piece := make([]byte, 1024); ; {
+		if !sleep(r, f.ReadPause) {
+			return body, true, r.Context().Err()
+		}
+		n, err := io.ReadFull(r.Body, piece)
+		body = append(body, piece[:n]...)
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			return body, true, nil
+		} else if err != nil {
+			return body, true, err
+		}
+	}
+}
+
+// answer writes the response.
+func (f *Fault) answer(w http.ResponseWriter, r *http.Request) {
+	for name, values := range f.Header {
+		w.Header()[http.CanonicalHeaderKey(name)] = values
+	}
+	w.WriteHeader(f.status())
+	if f.AnswerPause > 0 {
+		_ = http.NewResponseController(w).Flush()
+		sleep(r, f.AnswerPause)
+	}
+	if f.Body != "" {
+		_, _ = io.WriteString(w, f.Body)
+	}
+}
+
+func (f *Fault) status() int {
+	if f.Status == 0 {
+		return http.StatusNoContent
+	}
+	return f.Status
+}
+
+// sleep waits; false when the sender has gone meanwhile.
+func sleep(r *http.Request, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-r.Context().Done():
+		return false
+	}
+}

@@ -1,0 +1,100 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package receiver
+
+import (
+	"crypto/sha256"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// ServeHTTP receives one request.
+func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	r.mu.Lock()
+	n := r.requests
+	r.requests++
+	r.mu.Unlock()
+	var fault Fault
+	if r.cfg.Fail != nil {
+		fault = r.cfg.Fail(n, req)
+	}
+	version := r.checkHeader(req)
+
+	body, whole, err := fault.readBody(req)
+	if !whole {
+		reset(w)
+		return
+	}
+	if err != nil {
+		return // the sender went away; there is nobody to answer
+	}
+	hash := bodyHash(sha256.Sum256(body))
+	samples, err := parse(version, body, r.violate)
+	if err != nil {
+		r.violate("%v", err)
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	f := &flight{hash: hash, samples: samples, gone: req.Context().Done(), done: make(chan struct{})}
+	r.arrive(f)
+	abandoned := false
+	defer func() { r.leave(f, abandoned) }()
+
+	if fault.Hang != nil || fault.HangForever {
+		select {
+		case <-fault.Hang:
+		case <-req.Context().Done():
+		case <-r.closed:
+		}
+	}
+	abandoned = req.Context().Err() != nil
+	if fault.Store || (!abandoned && fault.status()/100 == 2) {
+		r.store(samples)
+	}
+	if abandoned {
+		return
+	}
+	if fault.NoAnswer {
+		r.answered(f, 0)
+		reset(w)
+		return
+	}
+	if version == 2 && fault.status()/100 == 2 {
+		w.Header().Set("X-Prometheus-Remote-Write-Samples-Written", strconv.Itoa(len(samples)))
+		w.Header().Set("X-Prometheus-Remote-Write-Histograms-Written", "0")
+		w.Header().Set("X-Prometheus-Remote-Write-Exemplars-Written", "0")
+	}
+	// Before the answer is written: the sender may be back the moment it has it.
+	r.answered(f, fault.status())
+	fault.answer(w, req)
+}
+
+// checkHeader checks method and headers and returns the protocol version.
+func (r *Receiver) checkHeader(req *http.Request) int {
+	if req.Method != http.MethodPost {
+		r.violate("method is %s, want POST", req.Method)
+	}
+	want := func(name, value string) {
+		if got := req.Header.Values(name); len(got) != 1 || got[0] != value {
+			r.violate("header %s is %q, want %q", name, got, value)
+		}
+	}
+	want("Content-Encoding", "snappy")
+	version := 1
+	if strings.Contains(req.Header.Get("Content-Type"), "v2.Request") {
+		version = 2
+		want("Content-Type", "application/x-protobuf;proto=io.prometheus.write.v2.Request")
+		want("X-Prometheus-Remote-Write-Version", "2.0.0")
+	} else {
+		want("Content-Type", "application/x-protobuf")
+		want("X-Prometheus-Remote-Write-Version", "0.1.0")
+	}
+	if agent := req.Header.Get("User-Agent"); r.cfg.UserAgent != "" {
+		want("User-Agent", r.cfg.UserAgent)
+	} else if !strings.HasPrefix(agent, "skybridge/") || len(agent) == len("skybridge/") {
+		r.violate("header User-Agent is %q, want skybridge/ and a version", agent)
+	}
+	return version
+}

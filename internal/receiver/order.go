@@ -1,0 +1,190 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package receiver
+
+import (
+	"math"
+	"time"
+)
+
+// patience is how long the receiver waits to notice that the sender of an
+// earlier request has gone. Only a sender at fault, or a machine that stands
+// still, makes it wait that long.
+const patience = 10 * time.Second
+
+// bodyHash identifies a request's body.
+type bodyHash [32]byte
+
+// fate is what became of a body that arrived.
+type fate struct{ final int } // a 2xx, or a 4xx but 429, with which it was answered
+
+// flight is a request that is being handled.
+type flight struct {
+	hash    bodyHash
+	samples []received
+	gone    <-chan struct{} // closed when its sender has left or has its answer
+	done    chan struct{}   // closed when it has been handled
+	// abandoned: its sender left before there was an answer.
+	abandoned bool
+}
+
+// series is what is known of one series.
+type series struct {
+	stored []Sample
+	// newest is the latest sample seen, stored or not.
+	newest Sample
+	seen   bool
+	// open is the last request that carried the series, while it has no final
+	// answer; waiting is it while it is being handled.
+	open    *bodyHash
+	waiting *flight
+}
+
+// arrive checks the order of a request's samples against everything before it,
+// and enters it as in flight.
+func (r *Receiver) arrive(f *flight) {
+	r.awaitOthers(f)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if before := r.bodies[f.hash]; before == nil {
+		r.bodies[f.hash] = &fate{}
+	} else if before.final != 0 {
+		r.violateLocked("request was sent again after its answer %d", before.final)
+	}
+	inRequest := make(map[string]bool, len(f.samples))
+	for _, s := range f.samples {
+		if inRequest[s.key] {
+			r.violateLocked("%s: more than one sample in a request", s.key)
+		}
+		inRequest[s.key] = true
+		known := r.series[s.key]
+		if known == nil {
+			known = &series{newest: Sample{At: math.MinInt64}}
+			r.series[s.key] = known
+		}
+		r.checkOrder(s, known, f)
+		known.newest, known.seen = s.sample, true
+		known.waiting = f
+		known.open = &f.hash
+	}
+}
+
+// checkOrder checks a sample against what was seen of its series.
+func (r *Receiver) checkOrder(s received, known *series, f *flight) {
+	if !known.seen {
+		return
+	}
+	resent := known.open != nil && *known.open == f.hash
+	switch last := known.newest; {
+	case s.sample.At < last.At:
+		r.violateLocked("%s: sample at %d after one at %d", s.key, s.sample.At, last.At)
+	case s.sample.At == last.At && s.sample.Bits != last.Bits:
+		r.violateLocked("%s: two values at %d: %v and %v", s.key, last.At, last.Value(), s.sample.Value())
+	case s.sample.At == last.At && !resent:
+		r.violateLocked("%s: sample at %d was sent again in another request", s.key, last.At)
+	}
+	if known.open != nil && !resent && !r.cfg.GiveUps {
+		r.violateLocked("%s: sent at %d while an earlier request that carried it has no final answer", s.key, s.sample.At)
+	}
+}
+
+// awaitOthers waits until no other request that carries one of the series is
+// being handled. That is at once, unless the earlier request's sender has given
+// up waiting and the receiver is about to notice. If it has not, the sender has
+// two requests of a series in flight.
+func (r *Receiver) awaitOthers(f *flight) {
+	for _, s := range f.samples {
+		for other := r.waiting(s.key); other != nil; other = r.waiting(s.key) {
+			timer := time.NewTimer(patience)
+			select {
+			case <-other.done:
+			case <-other.gone:
+			case <-r.closed:
+			case <-timer.C:
+			}
+			timer.Stop()
+			r.mu.Lock()
+			if !other.left() {
+				r.violateLocked("%s: in two concurrent requests", s.key)
+			}
+			r.land(other)
+			r.mu.Unlock()
+		}
+	}
+}
+
+// left says whether the flight's sender has left without an answer.
+func (f *flight) left() bool {
+	select {
+	case <-f.done: // then gone is closed too, or will be, and says nothing
+		return f.abandoned
+	default:
+	}
+	select {
+	case <-f.gone:
+		return true
+	default:
+		return false
+	}
+}
+
+func (r *Receiver) waiting(key string) *flight {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if known := r.series[key]; known != nil {
+		return known.waiting
+	}
+	return nil
+}
+
+// land takes a flight's series out of it.
+func (r *Receiver) land(f *flight) {
+	for _, s := range f.samples {
+		if known := r.series[s.key]; known != nil && known.waiting == f {
+			known.waiting = nil
+		}
+	}
+}
+
+// leave ends the handling of a request.
+func (r *Receiver) leave(f *flight, abandoned bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.land(f)
+	f.abandoned = abandoned
+	close(f.done)
+}
+
+// answered records that the request is about to be answered, 0: by a reset.
+// It comes before the answer goes out, so a request that still meets the flight
+// after it is concurrent with it.
+func (r *Receiver) answered(f *flight, status int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.land(f)
+	final := status/100 == 2 || status/100 == 4 && (status != 429 || r.cfg.Final429)
+	if !final {
+		return
+	}
+	r.bodies[f.hash].final = status
+	for _, s := range f.samples {
+		r.series[s.key].open = nil
+	}
+}
+
+// store keeps samples; one that is stored already is not kept twice.
+func (r *Receiver) store(samples []received) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+next:
+	for _, s := range samples {
+		known := r.series[s.key]
+		for i := len(known.stored) - 1; i >= 0 && known.stored[i].At >= s.sample.At; i-- {
+			if known.stored[i] == s.sample {
+				continue next
+			}
+		}
+		known.stored = append(known.stored, s.sample)
+	}
+}

@@ -1,0 +1,166 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package receiver
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/golang/snappy"
+	"github.com/prometheus/prometheus/prompb"
+	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
+)
+
+// label is a name and a value.
+type label struct{ name, value string }
+
+// received is one sample of a request, and the series it belongs to.
+type received struct {
+	key    string
+	sample Sample
+}
+
+// parse reads a body of the given protocol version and checks it; complain takes
+// what is wrong. An error means that nothing could be read.
+func parse(version int, body []byte, complain func(format string, args ...any)) ([]received, error) {
+	plain, err := snappy.Decode(nil, body) // the block format; a stream fails here
+	if err != nil {
+		return nil, fmt.Errorf("body is not in snappy's block format: %w", err)
+	}
+	if version == 2 {
+		return parse2(plain, complain)
+	}
+	return parse1(plain, complain)
+}
+
+func parse1(plain []byte, complain func(string, ...any)) ([]received, error) {
+	var req prompb.WriteRequest
+	if err := req.Unmarshal(plain); err != nil {
+		return nil, fmt.Errorf("body is not a prometheus.WriteRequest: %w", err)
+	}
+	if req.XXX_unrecognized != nil {
+		complain("request has unknown fields")
+	}
+	if len(req.Timeseries) == 0 {
+		complain("request has no series")
+	}
+	var out []received
+	for _, ts := range req.Timeseries {
+		labels := make([]label, len(ts.Labels))
+		for i, l := range ts.Labels {
+			labels[i] = label{l.Name, l.Value}
+		}
+		key := checkLabels(labels, complain)
+		if len(ts.Samples) != 1 {
+			complain("%s: %d samples in one request, want 1", key, len(ts.Samples))
+		}
+		for _, s := range ts.Samples {
+			out = append(out, received{key, Sample{At: s.Timestamp, Bits: math.Float64bits(s.Value)}})
+		}
+	}
+	return out, nil
+}
+
+func parse2(plain []byte, complain func(string, ...any)) ([]received, error) {
+	var req writev2.Request
+	if err := req.Unmarshal(plain); err != nil {
+		return nil, fmt.Errorf("body is not an io.prometheus.write.v2.Request: %w", err)
+	}
+	if len(req.Symbols) == 0 || req.Symbols[0] != "" {
+		complain("the first symbol is not the empty string")
+	}
+	seen := make(map[string]bool)
+	for _, s := range req.Symbols {
+		if seen[s] {
+			complain("symbol %q is there twice", s)
+		}
+		seen[s] = true
+	}
+	symbol := func(ref uint32) string {
+		if int(ref) >= len(req.Symbols) {
+			complain("reference %d to one of %d symbols", ref, len(req.Symbols))
+			return ""
+		}
+		return req.Symbols[ref]
+	}
+	if len(req.Timeseries) == 0 {
+		complain("request has no series")
+	}
+	var out []received
+	for _, ts := range req.Timeseries {
+		if len(ts.LabelsRefs)%2 != 0 {
+			complain("odd number of label references")
+		}
+		var labels []label
+		for i := 0; i+1 < len(ts.LabelsRefs); i += 2 {
+			labels = append(labels, label{symbol(ts.LabelsRefs[i]), symbol(ts.LabelsRefs[i+1])})
+		}
+		key := checkLabels(labels, complain)
+		if ts.Metadata.Type == writev2.Metadata_METRIC_TYPE_UNSPECIFIED || symbol(ts.Metadata.HelpRef) == "" {
+			complain("%s: no metadata", key)
+		}
+		symbol(ts.Metadata.UnitRef)
+		if len(ts.Samples) != 1 {
+			complain("%s: %d samples in one request, want 1", key, len(ts.Samples))
+		}
+		for _, s := range ts.Samples {
+			if s.StartTimestamp > s.Timestamp {
+				complain("%s: sample starts at %d, after its time %d", key, s.StartTimestamp, s.Timestamp)
+			}
+			out = append(out, received{key, Sample{At: s.Timestamp, Bits: math.Float64bits(s.Value), Start: s.StartTimestamp}})
+		}
+	}
+	return out, nil
+}
+
+// checkLabels checks the labels of a series and returns its Key.
+func checkLabels(labels []label, complain func(string, ...any)) string {
+	name, others := "", make(map[string]string)
+	for _, l := range labels {
+		if l.name == "__name__" {
+			name = l.value
+		} else {
+			others[l.name] = l.value
+		}
+	}
+	key := Key(name, others)
+	for i, l := range labels {
+		if i > 0 && labels[i-1].name == l.name {
+			complain("%s: label %q is there twice", key, l.name)
+		} else if i > 0 && labels[i-1].name > l.name {
+			complain("%s: label %q is not in order", key, l.name)
+		}
+		if l.value == "" {
+			complain("%s: label %q has an empty value", key, l.name)
+		}
+		if !utf8.ValidString(l.value) {
+			complain("%s: label %q is not valid UTF-8", key, l.name)
+		}
+		if !validName(l.name, false) || (strings.HasPrefix(l.name, "__") && l.name != "__name__") {
+			complain("%s: label name %q is not valid", key, l.name)
+		}
+	}
+	if name == "" {
+		complain("%s: no __name__", key)
+	} else if !validName(name, true) {
+		complain("%s: metric name is not valid", key)
+	}
+	return key
+}
+
+// validName checks a name of the classic data model.
+func validName(s string, metric bool) bool {
+	for i, r := range s {
+		switch {
+		case r == '_', 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z':
+		case '0' <= r && r <= '9' && i > 0:
+		case r == ':' && metric:
+		default:
+			return false
+		}
+	}
+	return s != ""
+}

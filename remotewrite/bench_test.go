@@ -1,0 +1,141 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package remotewrite
+
+import (
+	"fmt"
+	"log/slog"
+	"testing"
+
+	"github.com/golang/snappy"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/prometheus/prompb"
+)
+
+// connection is a connection's labels in both directions, seven and three
+// external ones.
+type connection struct{ ab, ba []Label }
+
+func connections(n int) []connection {
+	out := make([]connection, n)
+	for i := range out {
+		labels := func(direction string) []Label {
+			return []Label{
+				{"direction", direction},
+				{"initiator_ip", fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255)},
+				{"initiator_port", fmt.Sprint(32768 + i%28000)},
+				{"node_tid", fmt.Sprintf("6f6e8b1c-5f0a-5b7e-%04x-2f1d5b3b9a10", i%16)},
+				{"protocol", "TCP"},
+				{"target_ip", fmt.Sprintf("192.168.%d.%d", i>>4&255, i&15)},
+				{"target_port", "443"},
+			}
+		}
+		out[i] = connection{labels("initiator_to_target"), labels("target_to_initiator")}
+	}
+	return out
+}
+
+var benchExternal = []Label{{"cluster", "eu-west-1"}, {"env", "production"}, {"replica", "skybridge-0"}}
+
+// fill gives one value to each of the five series of each connection.
+func fill(t *Tick, conns []connection) {
+	for i := range conns {
+		t.Labels(conns[i].ab)
+		t.Value(bytesMetric, 1_700_000_000_000, float64(i)*1500)
+		t.Value(packetsMetric, 1_700_000_000_000, float64(i))
+		t.Value(rttMetric, 0, 250_000)
+		t.Labels(conns[i].ba)
+		t.Value(bytesMetric, 1_700_000_000_000, float64(i)*900)
+		t.Value(packetsMetric, 1_700_000_000_000, float64(i))
+	}
+}
+
+// BenchmarkAppend measures a tick of 10,000 samples from Begin to Append.
+func BenchmarkAppend(b *testing.B) {
+	l := NewLog(LogConfig{ExternalLabels: benchExternal, MaxBytes: 1}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	l.newCursor(func(int, int, string) {})
+	conns := connections(2000)
+	at := int64(1_700_000_015_000)
+	b.ReportAllocs()
+	for b.Loop() {
+		t := l.Begin(at)
+		fill(t, conns)
+		if err := l.Append(t); err != nil {
+			b.Fatal(err)
+		}
+		at += 15_000
+	}
+	perSample(b, 5*len(conns))
+	_, size := l.size()
+	b.ReportMetric(float64(size)/float64(5*len(conns)), "B-log/sample")
+}
+
+func perSample(b *testing.B, samples int) {
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(samples), "ns/sample")
+}
+
+// BenchmarkEncode1 measures a full block becoming the body of a 1.0 request: by
+// our encoder, from the block as it lies in the log, and by prompb's Marshal,
+// from structs that are there already. plain is without the final compression.
+func BenchmarkEncode1(b *testing.B) {
+	l := NewLog(LogConfig{ExternalLabels: benchExternal}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	l.newCursor(func(int, int, string) {})
+	t := l.Begin(1_700_000_015_000)
+	fill(t, connections(MaxBlockSamples/5))
+	blocks := t.values.take()
+	if len(blocks) != 1 || blocks[0].samples != MaxBlockSamples {
+		b.Fatalf("%d blocks, the first with %d samples", len(blocks), blocks[0].samples)
+	}
+	req := request{block: &blocks[0], to: MaxBlockSamples}
+
+	plain, _, err := new(encoder1).appendRequest(nil, req)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var generic prompb.WriteRequest
+	if err := generic.Unmarshal(plain); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("ours/plain", func(b *testing.B) {
+		var e encoder1
+		buf := make([]byte, 0, len(plain))
+		b.ReportAllocs()
+		for b.Loop() {
+			buf, _, err = e.appendRequest(buf[:0], req)
+		}
+		perSample(b, MaxBlockSamples)
+	})
+	b.Run("prompb/plain", func(b *testing.B) {
+		buf := make([]byte, 0, len(plain))
+		b.ReportAllocs()
+		for b.Loop() {
+			buf = buf[:generic.Size()]
+			_, err = generic.MarshalToSizedBuffer(buf)
+		}
+		perSample(b, MaxBlockSamples)
+	})
+	b.Run("ours/body", func(b *testing.B) {
+		var w workspace
+		b.ReportAllocs()
+		for b.Loop() {
+			_, err = w.build(req)
+		}
+		perSample(b, MaxBlockSamples)
+		b.ReportMetric(float64(len(w.body.data))/MaxBlockSamples, "B-wire/sample")
+	})
+	b.Run("prompb/body", func(b *testing.B) {
+		buf := make([]byte, 0, len(plain))
+		body := make([]byte, snappy.MaxEncodedLen(len(plain)))
+		b.ReportAllocs()
+		for b.Loop() {
+			buf = buf[:generic.Size()]
+			_, err = generic.MarshalToSizedBuffer(buf)
+			snappy.Encode(body, buf)
+		}
+		perSample(b, MaxBlockSamples)
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+}

@@ -1,0 +1,255 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package remotewrite
+
+import (
+	"encoding/binary"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/golang/snappy"
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/prometheus/prompb"
+	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
+	"pgregory.net/rapid"
+)
+
+// plainSample is a sample of a block, as tests draw and compare it.
+type plainSample struct {
+	labels    []Label // sorted, with the metric's name
+	metric    *Metric
+	value     uint64
+	at, start int64
+}
+
+// drawn is what goes into a block: sets of labels, each for a run of samples.
+type drawn struct {
+	external []Label
+	sets     [][]Label
+	samples  []plainSample // a zero plainSample ends a run
+}
+
+// drawSamples draws samples, runs of which share their labels.
+func drawSamples(t *rapid.T) (d drawn) {
+	name := rapid.StringMatching(`[A-Z_a-z]{1,3}`).Filter(func(s string) bool { return s != nameLabel })
+	value := rapid.OneOf(rapid.SampledFrom([]string{"", "10.0.0.1", "10.0.0.2", "TCP"}), rapid.StringN(0, 4, 300))
+	draw := func(what string, most int) []Label {
+		byName := rapid.MapOfN(name, value, 0, most).Draw(t, what)
+		var labels []Label
+		for n, v := range byName {
+			labels = append(labels, Label{n, v})
+		}
+		return sortedLabels(labels)
+	}
+	d.external = draw("external", 2)
+	number := rapid.OneOf(rapid.SampledFrom([]uint64{0, 1 << 63, staleMarker, math.Float64bits(1)}), rapid.Uint64())
+	ms := rapid.OneOf(rapid.SampledFrom([]int64{0, -1, math.MinInt64, 1_700_000_000_000}), rapid.Int64())
+	for range rapid.IntRange(1, 6).Draw(t, "sets") {
+		set := draw("labels", 12)
+		d.sets = append(d.sets, set)
+		merged := map[string]string{}
+		for _, l := range append(slices.Clone(d.external), set...) {
+			if l.Value != "" {
+				merged[l.Name] = l.Value
+			}
+		}
+		for range rapid.IntRange(1, 4).Draw(t, "samples") {
+			m := rapid.SampledFrom([]*Metric{bytesMetric, packetsMetric, rttMetric}).Draw(t, "metric")
+			s := plainSample{metric: m, value: number.Draw(t, "value"), at: ms.Draw(t, "at"), start: ms.Draw(t, "start")}
+			s.labels = []Label{{nameLabel, m.Name}}
+			for n, v := range merged {
+				s.labels = append(s.labels, Label{n, v})
+			}
+			s.labels = sortedLabels(s.labels)
+			d.samples = append(d.samples, s)
+		}
+		d.samples = append(d.samples, plainSample{})
+	}
+	return d
+}
+
+// build gives samples to a blockBuilder and returns them as one list.
+func build(b *blockBuilder, d drawn) (block, []plainSample) {
+	var set labelSet
+	var samples []plainSample
+	i := -1
+	fresh := true
+	for _, s := range d.samples {
+		if s.metric == nil {
+			fresh = true
+			continue
+		}
+		if fresh {
+			i++
+			set.merge(d.sets[i], d.external)
+			fresh = false
+		}
+		b.add(&set, s.metric, s.value, s.at, s.start)
+		samples = append(samples, s)
+	}
+	return b.seal(), samples
+}
+
+// request2 is the remote-write 2.0 request of samples, made from Prometheus' own
+// types. Symbols are numbered as a block numbers them.
+func request2(samples []plainSample) *writev2.Request {
+	req := &writev2.Request{Symbols: []string{""}}
+	symbol := func(s string) uint32 {
+		i := slices.Index(req.Symbols, s)
+		if i < 0 {
+			i = len(req.Symbols)
+			req.Symbols = append(req.Symbols, s)
+		}
+		return uint32(i)
+	}
+	for _, s := range samples {
+		for _, l := range s.labels { // a block meets the labels of a set first
+			if l.Name != nameLabel {
+				symbol(l.Name)
+				symbol(l.Value)
+			}
+		}
+		ts := writev2.TimeSeries{Samples: []writev2.Sample{{Value: math.Float64frombits(s.value), Timestamp: s.at, StartTimestamp: s.start}}}
+		symbol(nameLabel)
+		symbol(s.metric.Name)
+		for _, l := range s.labels {
+			ts.LabelsRefs = append(ts.LabelsRefs, symbol(l.Name), symbol(l.Value))
+		}
+		ts.Metadata = writev2.Metadata{Type: writev2.Metadata_MetricType(s.metric.Type), HelpRef: symbol(s.metric.Help), UnitRef: symbol(s.metric.Unit)}
+		req.Timeseries = append(req.Timeseries, ts)
+	}
+	return req
+}
+
+// request1 is the remote-write 1.0 request of samples.
+func request1(samples []plainSample) *prompb.WriteRequest {
+	req := &prompb.WriteRequest{}
+	for _, s := range samples {
+		ts := prompb.TimeSeries{Samples: []prompb.Sample{{Value: math.Float64frombits(s.value), Timestamp: s.at}}}
+		for _, l := range s.labels {
+			ts.Labels = append(ts.Labels, prompb.Label{Name: l.Name, Value: l.Value})
+		}
+		req.Timeseries = append(req.Timeseries, ts)
+	}
+	return req
+}
+
+// TestBlockIsRequest2 proves that a block is, byte for byte, what Prometheus'
+// own encoder makes of the same 2.0 request, whatever was built before it.
+func TestBlockIsRequest2(t *testing.T) {
+	var b blockBuilder
+	rapid.Check(t, func(t *rapid.T) {
+		blk, samples := build(&b, drawSamples(t))
+		want, err := request2(samples).Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := snappy.Decode(nil, blk.data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatal(diff)
+		}
+		if blk.samples != len(samples) {
+			t.Fatalf("block counts %d samples of %d", blk.samples, len(samples))
+		}
+	})
+}
+
+// TestEncode1 proves that the 1.0 request of any part of a block is, byte for
+// byte, what prompb makes of the same samples.
+func TestEncode1(t *testing.T) {
+	var b blockBuilder
+	var e encoder1
+	rapid.Check(t, func(t *rapid.T) {
+		blk, samples := build(&b, drawSamples(t))
+		from := rapid.IntRange(0, len(samples)).Draw(t, "from")
+		to := rapid.IntRange(from, len(samples)).Draw(t, "to")
+		req := request{block: &blk, from: from, to: to}
+		want := slices.Clone(samples[from:to])
+		if rapid.Bool().Draw(t, "repair") {
+			p := &repair{from: rapid.Int64().Draw(t, "begun"), before: rapid.Int64().Draw(t, "lost"), at: rapid.Int64().Draw(t, "at")}
+			req.repair = p
+			want = slices.DeleteFunc(want, func(s plainSample) bool { return s.start == 0 || s.start < p.from || s.start >= p.before })
+			for i := range want {
+				want[i].value, want[i].at = 0, p.at
+			}
+		}
+		wantBytes, err := request1(want).Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, count, err := e.appendRequest([]byte("kept"), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(append([]byte("kept"), wantBytes...), got); diff != "" {
+			t.Fatal(diff)
+		}
+		if count.samples != len(want) {
+			t.Fatalf("counted %d samples of %d", count.samples, len(want))
+		}
+	})
+}
+
+// TestBlockSplits proves when a block is closed: at its number of samples, and
+// early where labels are long.
+func TestBlockSplits(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		samples int
+		length  int // of a label's value, negative: of one that all have
+		want    []int
+	}{
+		{"few", 3, 10, []int{3}},
+		{"exactly full", MaxBlockSamples, 10, []int{MaxBlockSamples}},
+		{"one more", MaxBlockSamples + 1, 10, []int{MaxBlockSamples, 1}},
+		{"long labels", 5, maxBlockBytes / 2, []int{2, 2, 1}},
+		{"long common labels", 100, -maxExpanded / 50, []int{50, 50}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := newRig(t, LogConfig{}).log
+			l.newCursor(nil)
+			tick := l.Begin(1000)
+			for i := range c.samples {
+				own, common := max(4, c.length)-4, max(0, -c.length)
+				tick.Labels([]Label{{"a", strings.Repeat("x", own) + string(binary.BigEndian.AppendUint32(nil, uint32(i)))}, {"b", strings.Repeat("y", common)}})
+				tick.Zero(bytesMetric, 1)
+			}
+			var got []int
+			for _, b := range tick.zeros.take() {
+				got = append(got, b.samples)
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// TestStaleMarkerBits proves that the marker leaves as the one NaN it must be.
+func TestStaleMarkerBits(t *testing.T) {
+	var b blockBuilder
+	var set labelSet
+	set.merge(nil, nil)
+	b.add(&set, bytesMetric, staleMarker, 1, 0)
+	blk := b.seal()
+	plain, _, err := new(encoder1).appendRequest(nil, request{block: &blk, to: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var req prompb.WriteRequest
+	if err := req.Unmarshal(plain); err != nil {
+		t.Fatal(err)
+	}
+	if got := math.Float64bits(req.Timeseries[0].Samples[0].Value); got != 0x7ff0000000000002 {
+		t.Errorf("stale marker has bits %#x", got)
+	}
+	if blk.stale != 1 {
+		t.Errorf("block counts %d stale markers", blk.stale)
+	}
+}

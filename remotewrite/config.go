@@ -1,0 +1,128 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package remotewrite
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/config"
+)
+
+// EndpointConfig is one receiver. Zero fields take the defaults of Prometheus'
+// remote_write stanza, except for the booleans, which mean what they say.
+type EndpointConfig struct {
+	// Name identifies the endpoint; where it is empty, URL does.
+	Name, URL string
+	// Timeout bounds one attempt, from dialling to the end of the answer.
+	// Default 30 s.
+	Timeout time.Duration
+	// Headers are added to each request; those that the protocol or HTTP itself
+	// sets are never overridden.
+	Headers map[string]string
+	// HTTPClient is authentication, TLS, proxy, redirects and HTTP/2.
+	HTTPClient config.HTTPClientConfig
+	// MinShards and MaxShards bound the requests in flight at once; see
+	// senderCount. Defaults 1 and 50.
+	MinShards, MaxShards int
+	// MaxSamplesPerSend splits blocks for receivers that want small requests.
+	// More than MaxBlockSamples means MaxBlockSamples, the default.
+	MaxSamplesPerSend int
+	// MinBackoff and MaxBackoff bound the pause before a retry. Defaults 30 ms
+	// and 5 s.
+	MinBackoff, MaxBackoff time.Duration
+	// RetryOn429 retries what a rate limit turned away instead of losing it.
+	RetryOn429 bool
+}
+
+// identity is what an endpoint is told apart by, over all of its changes.
+func (c *EndpointConfig) identity() string {
+	if c.Name != "" {
+		return c.Name
+	}
+	return c.URL
+}
+
+// label is the endpoint's remote_name in metrics, its name or, as in Prometheus,
+// six digits of a hash.
+func (c *EndpointConfig) label() string {
+	if c.Name != "" {
+		return c.Name
+	}
+	sum := sha256.Sum256([]byte(c.URL))
+	return hex.EncodeToString(sum[:3])
+}
+
+// complete fills in defaults and complains about what cannot work.
+func (c *EndpointConfig) complete() error {
+	setDefault(&c.Timeout, 30*time.Second)
+	setDefault(&c.MinShards, 1)
+	setDefault(&c.MaxShards, max(50, c.MinShards))
+	setDefault(&c.MaxSamplesPerSend, MaxBlockSamples)
+	setDefault(&c.MinBackoff, 30*time.Millisecond)
+	setDefault(&c.MaxBackoff, max(5*time.Second, c.MinBackoff))
+	c.MaxSamplesPerSend = min(c.MaxSamplesPerSend, MaxBlockSamples)
+
+	var errs []error
+	complain := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	switch u, err := url.Parse(c.URL); {
+	case err != nil: // its text would repeat the URL, which may hold a password
+		complain("url cannot be parsed")
+	case u.Scheme != "http" && u.Scheme != "https":
+		complain("url must begin with http:// or https://")
+	case u.Host == "":
+		complain("url has no host")
+	}
+	if c.Timeout < 0 || c.MinBackoff < 0 || c.MaxBackoff < 0 {
+		complain("a duration is negative")
+	}
+	if c.MinShards < 0 || c.MaxShards < c.MinShards {
+		complain("min_shards %d and max_shards %d are not in order", c.MinShards, c.MaxShards)
+	}
+	if c.MaxBackoff < c.MinBackoff {
+		complain("min_backoff %v is more than max_backoff %v", c.MinBackoff, c.MaxBackoff)
+	}
+	if c.MaxSamplesPerSend < 0 {
+		complain("max_samples_per_send is negative")
+	}
+	if err := c.HTTPClient.Validate(); err != nil {
+		complain("%w", err)
+	}
+	if c.HTTPClient.HTTPHeaders != nil {
+		if err := c.HTTPClient.HTTPHeaders.Validate(); err != nil {
+			complain("%w", err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// redacted is a URL fit for logs and labels: no user, no password, and no value
+// in the query, where tokens live.
+func redacted(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "(unreadable url)"
+	}
+	u.User = nil
+	u.Fragment = ""
+	if query := u.Query(); len(query) > 0 {
+		for key := range query {
+			query.Set(key, "xxxxx")
+		}
+		u.RawQuery = query.Encode()
+	}
+	return strings.TrimSuffix(u.String(), "?")
+}

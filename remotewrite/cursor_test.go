@@ -1,0 +1,140 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package remotewrite
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestCursorAddedBesideOpenTick proves that an endpoint which comes while a tick
+// is built for nobody begins with the tick after it.
+func TestCursorAddedBesideOpenTick(t *testing.T) {
+	r := newRig(t, LogConfig{})
+	tick := r.log.Begin(1000)
+	cur := newReading(r.log)
+	r.append(tick)
+	r.value(2000, 0, false, 1)
+	got, missing, err := cur.take(t.Context())
+	if err != nil || got.at != 2000 || missing != nil {
+		t.Errorf("tick %+v, missing %+v, error %v", got, missing, err)
+	}
+}
+
+// TestGap walks through the sequences of drops and answers, and proves which
+// zeros the next tick needs beside its own.
+func TestGap(t *testing.T) {
+	const interval = 10
+	step := func(r *rig, at int64) { r.value(at, 0, false, 1) }
+	take := func(t *testing.T, c *reading) (*loggedTick, *repair) {
+		t.Helper()
+		tick, missing, err := c.take(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tick, missing
+	}
+	finish := func(t *testing.T, c *reading) {
+		t.Helper()
+		take(t, c)
+		c.zerosDone()
+		c.finish()
+	}
+	for _, c := range []struct {
+		name string
+		walk func(t *testing.T, r *rig, c *reading)
+		at   int64
+		want *repair
+	}{
+		{"nothing lost", func(t *testing.T, r *rig, c *reading) {
+			step(r, 10)
+			finish(t, c)
+			step(r, 20)
+		}, 20, nil},
+		{"one dropped", func(t *testing.T, r *rig, c *reading) {
+			step(r, 10)
+			finish(t, c)
+			step(r, 20)
+			step(r, 30) // drops 20
+		}, 30, &repair{from: 10, before: 20, at: 20}},
+		{"several dropped, then a pause", func(t *testing.T, r *rig, c *reading) {
+			step(r, 10)
+			finish(t, c)
+			step(r, 20)
+			step(r, 30)
+			step(r, 100)
+		}, 100, &repair{from: 10, before: 30, at: 90}},
+		{"repaired once", func(t *testing.T, r *rig, c *reading) {
+			step(r, 10)
+			finish(t, c)
+			step(r, 20)
+			step(r, 30)
+			finish(t, c)
+			step(r, 40)
+		}, 40, nil},
+		{"dropped while one was held, which finished", func(t *testing.T, r *rig, c *reading) {
+			step(r, 10)
+			take(t, c)
+			step(r, 20)
+			step(r, 30)
+			c.zerosDone()
+			c.finish()
+		}, 30, &repair{from: 10, before: 20, at: 20}},
+		{"given up among zeros", func(t *testing.T, r *rig, c *reading) {
+			step(r, 10)
+			finish(t, c)
+			step(r, 20)
+			take(t, c)
+			step(r, 30)
+			c.giveUp(1, 0, reasonTooOld)
+			c.finish()
+		}, 30, &repair{from: 10, before: 20, at: 20}},
+		{"given up among values", func(t *testing.T, r *rig, c *reading) {
+			step(r, 10)
+			finish(t, c)
+			step(r, 20)
+			take(t, c)
+			c.zerosDone()
+			step(r, 30)
+			c.giveUp(1, 0, reasonTooOld)
+			c.finish()
+		}, 30, nil},
+		{"given up among values, more dropped behind it", func(t *testing.T, r *rig, c *reading) {
+			step(r, 10)
+			finish(t, c)
+			step(r, 20)
+			take(t, c)
+			c.zerosDone()
+			step(r, 30)
+			step(r, 40)
+			c.giveUp(1, 0, reasonTooOld)
+			c.finish()
+		}, 40, &repair{from: 20, before: 30, at: 30}},
+		{"repair given up, repaired at the next", func(t *testing.T, r *rig, c *reading) {
+			step(r, 10)
+			finish(t, c)
+			step(r, 20)
+			step(r, 30)
+			take(t, c)
+			c.giveUp(1, 0, reasonTooOld)
+			c.finish()
+			step(r, 40)
+		}, 40, &repair{from: 10, before: 30, at: 30}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, LogConfig{MaxBytes: 1, PushInterval: interval * time.Millisecond})
+			cur := newReading(r.log)
+			c.walk(t, r, cur)
+			tick, got := take(t, cur)
+			if tick.at != c.at {
+				t.Fatalf("next tick is at %d, want %d", tick.at, c.at)
+			}
+			if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(repair{})); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}

@@ -1,0 +1,248 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package remotewrite
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// errTooOld ends the sending of a tick that no receiver would accept any more.
+var errTooOld = errors.New("tick is too old to be accepted")
+
+// endpoint carries the log to one receiver: tick after tick, in each the zeros
+// before the rest. It shares nothing with other endpoints but the log and idle
+// buffers, so however slow it is, it costs them nothing.
+type endpoint struct {
+	id         string
+	logger     *slog.Logger
+	cursor     *cursor
+	workspaces *sync.Pool // of *workspace
+	settings   atomic.Pointer[settings]
+
+	// quiet is the receiver's Retry-After.
+	quiet quietTime
+	// senders is the size of the group now or last sent.
+	senders, desired atomic.Int64
+	highestSent      atomic.Int64 // time of the newest tick with an answer, ms
+	requests         []request    // of that group, reused
+
+	failures, refusals rateLimit
+	failing            atomic.Bool
+
+	mu          sync.Mutex // for what follows
+	lastSuccess time.Time
+	lastError   string
+	lastErrorAt time.Time
+
+	cancel  context.CancelFunc
+	stopped chan struct{} // closed when run has returned
+}
+
+// settings is what a reload can change while the endpoint runs.
+type settings struct {
+	cfg     EndpointConfig
+	client  *client
+	metrics *endpointMetrics
+	// replaced is closed when newer settings are in force, so that a request
+	// that waits for its retry tries them at once.
+	replaced chan struct{}
+}
+
+// run sends until ctx ends.
+func (e *endpoint) run(ctx context.Context) {
+	for {
+		t, missing, err := e.cursor.take(ctx)
+		if err != nil {
+			return
+		}
+		var done tally
+		err = e.sendTick(ctx, t, missing, &done)
+		switch {
+		case ctx.Err() != nil:
+			return // the tick stays held: it is not finished
+		case err != nil:
+			e.giveUp(t, err, &done)
+		default:
+			e.settings.Load().metrics.reached(t.at)
+		}
+		e.cursor.finish()
+	}
+}
+
+// sendTick sends both groups of a tick. Every sample of it has its final answer
+// when the error is nil.
+func (e *endpoint) sendTick(ctx context.Context, t *loggedTick, missing *repair, done *tally) error {
+	if t.broken {
+		return errBlock
+	}
+	limit := e.settings.Load().cfg.MaxSamplesPerSend
+	zeros := appendRequests(e.requests[:0], t.zeros, limit, nil)
+	if missing != nil {
+		// In the same group: no counter has a zero of its own and a missing one.
+		zeros = appendRequests(zeros, t.values, limit, missing)
+	}
+	if err := e.sendBarrier(ctx, t, zeros, done); err != nil {
+		return err
+	}
+	e.cursor.zerosDone()
+
+	values := appendRequests(e.requests[:0], t.values, limit, nil)
+	return e.sendBarrier(ctx, t, values, done)
+}
+
+// sendBarrier sends a group whole.
+func (e *endpoint) sendBarrier(ctx context.Context, t *loggedTick, group []request, done *tally) error {
+	e.requests = group
+	defer clear(group) // so that idle buffers do not keep blocks alive
+	if len(group) == 0 {
+		return nil
+	}
+	cfg := &e.settings.Load().cfg
+	n, desired := senderCount(cfg.MinShards, cfg.MaxShards, e.cursor.place().ticks-1, len(group))
+	e.senders.Store(int64(n))
+	e.desired.Store(int64(desired))
+	return e.sendGroup(ctx, t, group, n, done)
+}
+
+// sendRequest makes a request and sends it, the same bytes each time, until it
+// has its final answer.
+func (e *endpoint) sendRequest(ctx context.Context, t *loggedTick, req request, w *workspace, done *tally) error {
+	count, err := w.build(req)
+	if err != nil {
+		return err
+	}
+	if count.samples == 0 {
+		return nil // no counter in the block misses its zero
+	}
+	pauses := backoff{}
+	for attempt := 0; ; attempt++ {
+		s, err := e.awaitQuiet(ctx)
+		if err != nil {
+			return err
+		}
+		if e.cursor.expired(t) {
+			return errTooOld
+		}
+		began := time.Now()
+		a := s.client.post(ctx, w.body, attempt)
+		s.metrics.attempted(time.Since(began))
+		switch a.verdict {
+		case delivered:
+			s.metrics.answered(t.at, len(w.body.data))
+			e.succeeded(s, count)
+		case refused:
+			s.metrics.answered(t.at, len(w.body.data))
+			e.refused(s, t, count, a)
+		case aborted:
+			return ctx.Err()
+		case again:
+			pauses.minimum, pauses.maximum = s.cfg.MinBackoff, s.cfg.MaxBackoff
+			wait := pauses.next()
+			e.failed(s, count, attempt, a, wait)
+			if err := pause(ctx, wait, s.replaced); err != nil {
+				return err
+			}
+			continue
+		}
+		if req.repair == nil {
+			done.samples.Add(int64(count.samples))
+			done.stale.Add(int64(count.stale))
+		}
+		return nil
+	}
+}
+
+// awaitQuiet waits until the receiver may be asked, and returns the settings
+// that are in force then.
+func (e *endpoint) awaitQuiet(ctx context.Context) (*settings, error) {
+	for {
+		s := e.settings.Load()
+		left := e.quiet.left()
+		if left == 0 {
+			return s, ctx.Err()
+		}
+		if err := pause(ctx, left, s.replaced); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// succeeded records a request that the receiver has stored.
+func (e *endpoint) succeeded(s *settings, count encoded) {
+	s.metrics.samples.Add(float64(count.samples))
+	e.mu.Lock()
+	e.lastSuccess = time.Now()
+	e.mu.Unlock()
+	if e.failing.CompareAndSwap(true, false) {
+		e.logger.Info("receiver accepts samples again", "remote_name", s.cfg.label(), "url", redacted(s.cfg.URL))
+	}
+}
+
+// refused records a request that will never be sent again.
+func (e *endpoint) refused(s *settings, t *loggedTick, count encoded, a answer) {
+	s.metrics.samplesFailed.Add(float64(count.samples))
+	e.noteError(a)
+	if suppressed, ok := e.refusals.allow(time.Now()); ok {
+		e.logger.Error("receiver refused samples, they are lost", "remote_name", s.cfg.label(), "url", redacted(s.cfg.URL),
+			"samples", count.samples, "tick", time.UnixMilli(t.at).UTC(), "err", a.words, "suppressed", suppressed)
+	}
+}
+
+// failed records an attempt that will be repeated.
+func (e *endpoint) failed(s *settings, count encoded, attempt int, a answer, wait time.Duration) {
+	s.metrics.samplesRetried.Add(float64(count.samples))
+	if a.retryAfter > 0 {
+		e.quiet.extend(a.retryAfter)
+	}
+	e.noteError(a)
+	if suppressed, ok := e.failures.allow(time.Now()); ok {
+		e.failing.Store(true) // only what was said is taken back
+		e.logger.Warn("push failed, will be repeated", "remote_name", s.cfg.label(), "url", redacted(s.cfg.URL),
+			"samples", count.samples, "attempt", attempt+1, "retry_in", max(wait, a.retryAfter), "err", a.words, "suppressed", suppressed)
+	}
+}
+
+// giveUp counts what is left of a tick that cannot be sent.
+func (e *endpoint) giveUp(t *loggedTick, err error, done *tally) {
+	reason := reasonTooOld
+	if !errors.Is(err, errTooOld) {
+		reason = reasonUnreadable
+	}
+	samples, stale := t.samples-int(done.samples.Load()), t.stale-int(done.stale.Load())
+	e.cursor.giveUp(samples, stale, reason)
+	s := e.settings.Load()
+	if suppressed, ok := e.refusals.allow(time.Now()); ok {
+		e.logger.Error("gave up a tick", "remote_name", s.cfg.label(), "url", redacted(s.cfg.URL),
+			"tick", time.UnixMilli(t.at).UTC(), "samples", samples, "err", err, "suppressed", suppressed)
+	}
+}
+
+// hasStopped says that nothing will be sent any more.
+func (e *endpoint) hasStopped() bool {
+	select {
+	case <-e.stopped:
+		return true
+	default:
+		return false
+	}
+}
+
+func (e *endpoint) noteError(a answer) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.lastError, e.lastErrorAt = a.words, time.Now()
+}
+
+// stop ends run and waits for it; requests in flight are cut off.
+func (e *endpoint) stop() {
+	e.cancel()
+	<-e.stopped
+	e.cursor.close()
+	e.settings.Load().client.http.CloseIdleConnections()
+}

@@ -1,0 +1,200 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package remotewrite
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// reading is a cursor of a test and what it was told to be lost.
+type reading struct {
+	*cursor
+	lostSamples, lostStale int
+	reasons                []string
+}
+
+func newReading(l *Log) *reading {
+	r := &reading{}
+	r.cursor = l.newCursor(func(samples, stale int, reason string) {
+		r.lostSamples += samples
+		r.lostStale += stale
+		r.reasons = append(r.reasons, reason)
+	})
+	return r
+}
+
+// TestLogReleases proves that a tick is kept as long as a cursor needs it, and
+// that nothing is kept for nobody.
+func TestLogReleases(t *testing.T) {
+	r := newRig(t, LogConfig{})
+	want := func(ticks int) {
+		t.Helper()
+		if got, bytes := r.log.size(); got != ticks || (bytes > 0) != (ticks > 0) {
+			t.Errorf("%d ticks with %d bytes in the log, want %d", got, bytes, ticks)
+		}
+	}
+	r.value(1000, 0, false, 1)
+	want(0)
+	fast, slow := newReading(r.log), newReading(r.log)
+	r.value(2000, 0, false, 2)
+	r.value(3000, 0, false, 3)
+	want(2)
+	for _, at := range []int64{2000, 3000} {
+		tick, _, err := fast.take(t.Context())
+		if err != nil || tick.at != at {
+			t.Fatalf("tick at %d, error %v, want %d", tick.at, err, at)
+		}
+		fast.finish()
+	}
+	want(2)
+	if got := slow.place(); got.ticks != 2 || got.samples != 2 {
+		t.Errorf("slow cursor is at %+v", got)
+	}
+	if _, _, err := slow.take(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	slow.finish()
+	want(1)
+	slow.close()
+	want(0)
+	if !fast.atEnd() {
+		t.Error("fast cursor is not at the end")
+	}
+}
+
+// TestLogBounds proves what each bound drops, from whom, and how it is counted.
+func TestLogBounds(t *testing.T) {
+	r := newRig(t, LogConfig{})
+	probe := newReading(r.log)
+	r.value(1, 0, false, 1)
+	_, tickBytes := r.log.size()
+	probe.close()
+
+	for _, c := range []struct {
+		name   string
+		cfg    LogConfig
+		times  []int64
+		held   bool // the first tick is taken before the others come
+		kept   []int64
+		lost   int
+		reason string
+	}{
+		{"none", LogConfig{}, []int64{1000, 2000, 9e9}, false, []int64{1000, 2000, 9e9}, 0, ""},
+		{"bytes", LogConfig{MaxBytes: 2*tickBytes + 20}, []int64{1000, 2000, 3000, 4000}, false, []int64{3000, 4000}, 2, reasonLogFull},
+		{"bytes, held", LogConfig{MaxBytes: 2*tickBytes + 20}, []int64{1000, 2000, 3000, 4000}, true, []int64{1000, 3000, 4000}, 1, reasonLogFull},
+		{"newest stays", LogConfig{MaxBytes: 1}, []int64{1000, 2000}, false, []int64{2000}, 1, reasonLogFull},
+		{"age", LogConfig{MaxAge: time.Second}, []int64{1000, 2000, 3000}, false, []int64{2000, 3000}, 1, reasonTooOld},
+		{"age, held", LogConfig{MaxAge: time.Second}, []int64{1000, 2000, 4001}, true, []int64{1000, 4001}, 1, reasonTooOld},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, c.cfg)
+			cur := newReading(r.log)
+			var got []int64
+			take := func() {
+				tick, _, err := cur.take(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, tick.at)
+			}
+			for i, at := range c.times {
+				r.value(at, 0, false, 1)
+				if i == 0 && c.held {
+					take()
+				}
+			}
+			if c.held {
+				cur.finish()
+			}
+			for !cur.atEnd() {
+				if p := cur.place(); p.samples != int64(p.ticks) {
+					t.Errorf("%d samples pending in %d ticks", p.samples, p.ticks)
+				}
+				take()
+				cur.finish()
+			}
+			if diff := cmp.Diff(c.kept, got); diff != "" {
+				t.Error(diff)
+			}
+			if cur.lostSamples != c.lost || (c.lost > 0 && cur.reasons[0] != c.reason) {
+				t.Errorf("%d samples lost for %q, want %d for %q", cur.lostSamples, cur.reasons, c.lost, c.reason)
+			}
+			if p := cur.place(); p.samples != 0 || p.ticks != 0 {
+				t.Errorf("at the end %+v is pending", p)
+			}
+		})
+	}
+}
+
+// TestAppendRejects proves what makes a tick unfit, and that the cursors then
+// count and repair it as dropped where time has gone on.
+func TestAppendRejects(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		fill func(*Tick)
+		at   int64
+		want string
+	}{
+		{"not later", func(*Tick) {}, 1000, "not later than the last"},
+		{"zero too late", func(t *Tick) { t.Zero(bytesMetric, 2000) }, 2000, "zero of test_bytes at 2000"},
+		{"zero too early", func(t *Tick) { t.Zero(bytesMetric, 999) }, 2000, "zero of test_bytes at 999"},
+		{"start too late", func(t *Tick) { t.Value(bytesMetric, 2000, 1) }, 2000, "started at 2000"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, LogConfig{})
+			cur := newReading(r.log)
+			r.value(1000, 0, false, 1)
+			tick := r.log.Begin(c.at)
+			tick.Labels(nil)
+			c.fill(tick)
+			err := r.log.Append(tick)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v does not say %q", err, c.want)
+			}
+			r.value(3000, 0, false, 1) // the builder is fit again
+			if want := map[bool]int{true: 3, false: 2}[c.at > 1000]; cur.place().ticks != want {
+				t.Errorf("%d ticks, want %d", cur.place().ticks, want)
+			}
+		})
+	}
+}
+
+// TestExternalLabels proves how external labels join a series' own.
+func TestExternalLabels(t *testing.T) {
+	for _, c := range []struct {
+		labels, external, want string
+		nameAt                 int
+	}{
+		{"", "", "", 0},
+		{"a=1 b=2", "", "a=1 b=2", 0},
+		{"b=2", "a=1 c=3", "a=1 b=2 c=3", 0},
+		{"b=2", "A=1", "A=1 b=2", 1},
+		{"a=own", "a=external", "a=own", 0},
+		{"a= b=2", "a=external", "a=external b=2", 0},
+		{"b=", "", "", 0},
+	} {
+		t.Run(fmt.Sprintf("%s and %s", c.labels, c.external), func(t *testing.T) {
+			parse := func(s string) (out []Label) {
+				for pair := range strings.FieldsSeq(s) {
+					name, value, _ := strings.Cut(pair, "=")
+					out = append(out, Label{name, value})
+				}
+				return out
+			}
+			var set labelSet
+			set.merge(parse(c.labels), parse(c.external))
+			if diff := cmp.Diff(parse(c.want), append([]Label(nil), set.labels...)); diff != "" {
+				t.Error(diff)
+			}
+			if set.nameAt != c.nameAt {
+				t.Errorf("name at %d, want %d", set.nameAt, c.nameAt)
+			}
+		})
+	}
+}

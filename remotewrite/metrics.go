@@ -1,0 +1,156 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package remotewrite
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Reasons of samples_dropped_total. too_old is Prometheus' own word.
+const (
+	reasonTooOld     = "too_old"    // past LogConfig.MaxAge
+	reasonLogFull    = "log_full"   // past LogConfig.MaxBytes
+	reasonUnreadable = "unreadable" // a tick that contradicts itself, or a damaged block
+)
+
+const prefix = "prometheus_remote_storage_"
+
+// logMetrics is what concerns the log as a whole. The two Prometheus names are
+// without endpoint labels there too.
+type logMetrics struct {
+	samplesIn prometheus.Counter
+	highest   prometheus.Gauge
+}
+
+func newLogMetrics(reg prometheus.Registerer, l *Log) *logMetrics {
+	m := &logMetrics{
+		samplesIn: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: prefix + "samples_in_total",
+			Help: "Samples appended to the log, compare to the samples that endpoints sent.",
+		}),
+		highest: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: prefix + "highest_timestamp_in_seconds",
+			Help: "Time of the newest tick in the log, in seconds since the epoch.",
+		}),
+	}
+	reg.MustRegister(m.samplesIn, m.highest,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "skybridge_log_bytes",
+			Help: "Bytes of the ticks that wait in the log for some endpoint.",
+		}, func() float64 { _, bytes := l.size(); return float64(bytes) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "skybridge_log_ticks",
+			Help: "Ticks that wait in the log for some endpoint.",
+		}, func() float64 { ticks, _ := l.size(); return float64(ticks) }),
+	)
+	return m
+}
+
+func (m *logMetrics) appended(t *loggedTick) {
+	m.samplesIn.Add(float64(t.samples))
+	m.highest.Set(math.Floor(float64(t.at) / 1000))
+}
+
+// senderMetrics is what an endpoint counts, named and labelled as in Prometheus'
+// storage/remote/queue_manager.go, so that its alerts and dashboards work.
+// Meanings differ in two points: samples_total counts what was acknowledged, not
+// what was tried (so that in = sent + failed + dropped + pending holds, but for
+// zeros in place of dropped ones), and enqueue_retries_total stays 0, for
+// nothing here waits to enqueue.
+type senderMetrics struct {
+	samples, samplesFailed, samplesRetried, enqueueRetries, bytes *prometheus.CounterVec
+	samplesDropped, staleDropped                                  *prometheus.CounterVec
+	duration                                                      *prometheus.HistogramVec
+}
+
+// The labels of an endpoint in metrics.
+func endpointLabels(more ...string) []string { return append([]string{"remote_name", "url"}, more...) }
+
+func newSenderMetrics(reg prometheus.Registerer, live *liveEndpoints) *senderMetrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, endpointLabels(labels...))
+		reg.MustRegister(c)
+		return c
+	}
+	m := &senderMetrics{
+		samples:        counter(prefix+"samples_total", "Samples that the receiver acknowledged."),
+		samplesFailed:  counter(prefix+"samples_failed_total", "Samples that the receiver refused; they are not sent again."),
+		samplesRetried: counter(prefix+"samples_retried_total", "Samples of failed attempts that were sent again."),
+		enqueueRetries: counter(prefix+"enqueue_retries_total", "Always 0: appending to the log never waits."),
+		bytes:          counter(prefix+"bytes_total", "Bytes of answered requests, compressed."),
+		samplesDropped: counter(prefix+"samples_dropped_total", "Samples that were dropped before the receiver gave its final answer.", "reason"),
+		staleDropped:   counter("skybridge_stale_markers_dropped_total", "Stale markers among the dropped samples: where the series did not return, only the receiver's lookback ends it."),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    prefix + "sent_batch_duration_seconds",
+			Help:    "Duration of send calls to the remote storage.",
+			Buckets: append(append([]float64(nil), prometheus.DefBuckets...), 25, 60, 120, 300),
+
+			NativeHistogramBucketFactor:     1.1,
+			NativeHistogramMaxBucketNumber:  100,
+			NativeHistogramMinResetDuration: time.Hour,
+		}, endpointLabels()),
+	}
+	reg.MustRegister(m.duration, live)
+	return m
+}
+
+// endpointMetrics is one endpoint's share of senderMetrics.
+type endpointMetrics struct {
+	samples, samplesFailed, samplesRetried, bytes, staleDropped prometheus.Counter
+
+	samplesDropped *prometheus.CounterVec
+	duration       prometheus.Observer
+	highestSent    *atomic.Int64 // ms, 0: none yet
+}
+
+func (m *senderMetrics) endpoint(labels prometheus.Labels, highestSent *atomic.Int64) *endpointMetrics {
+	m.enqueueRetries.With(labels)
+	e := &endpointMetrics{
+		samples: m.samples.With(labels), samplesFailed: m.samplesFailed.With(labels),
+		samplesRetried: m.samplesRetried.With(labels), bytes: m.bytes.With(labels),
+		staleDropped: m.staleDropped.With(labels), samplesDropped: m.samplesDropped.MustCurryWith(labels),
+		duration: m.duration.With(labels), highestSent: highestSent,
+	}
+	for _, reason := range []string{reasonTooOld, reasonLogFull} {
+		e.samplesDropped.WithLabelValues(reason) // so that the first loss is seen as an increase
+	}
+	return e
+}
+
+// forget removes an endpoint's series.
+func (m *senderMetrics) forget(labels prometheus.Labels) {
+	for _, c := range []*prometheus.CounterVec{
+		m.samples, m.samplesFailed, m.samplesRetried, m.enqueueRetries, m.bytes, m.samplesDropped, m.staleDropped,
+	} {
+		c.DeletePartialMatch(labels)
+	}
+	m.duration.DeletePartialMatch(labels)
+}
+
+func (e *endpointMetrics) attempted(took time.Duration) { e.duration.Observe(took.Seconds()) }
+
+// answered counts a request of the tick at (ms) that has its final answer.
+func (e *endpointMetrics) answered(at int64, bytes int) {
+	e.bytes.Add(float64(bytes))
+	e.reached(at)
+}
+
+// reached records that something of the tick at (ms) has its final answer, or
+// that the tick is finished: one without samples must not look like a backlog.
+func (e *endpointMetrics) reached(at int64) {
+	for old := e.highestSent.Load(); at > old; old = e.highestSent.Load() {
+		if e.highestSent.CompareAndSwap(old, at) {
+			return
+		}
+	}
+}
+
+func (e *endpointMetrics) dropped(samples, stale int, reason string) {
+	e.samplesDropped.WithLabelValues(reason).Add(float64(samples))
+	e.staleDropped.Add(float64(stale))
+}

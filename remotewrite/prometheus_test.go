@@ -1,0 +1,117 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package remotewrite
+
+import (
+	"fmt"
+	"log/slog"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	remoteapi "github.com/prometheus/client_golang/exp/api/remote"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/storage/remote"
+	"github.com/prometheus/prometheus/tsdb"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
+
+	"github.com/skydive-project/skybridge/internal/receiver"
+)
+
+// TestPrometheus proves with Prometheus' own write handler and storage that what
+// was appended is what it has, also where the fate of every other request was
+// unknown to the sender and it sent the same again.
+func TestPrometheus(t *testing.T) {
+	logger := slog.New(slog.DiscardHandler)
+	db, err := tsdb.Open(t.TempDir(), logger, nil, tsdb.DefaultOptions(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	handler := remote.NewWriteHandler(logger, prometheus.NewRegistry(), db, remoteapi.MessageTypes{remoteapi.WriteV1MessageType}, false, false, false)
+	var requests, refusals atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, r)
+		if answer.Code != http.StatusNoContent {
+			refusals.Add(1)
+			t.Errorf("Prometheus answers %d: %s", answer.Code, answer.Body)
+		}
+		if requests.Add(1)%2 == 1 {
+			panic(http.ErrAbortHandler) // stored, and the sender never learns
+		}
+		w.WriteHeader(answer.Code)
+	}))
+	t.Cleanup(server.Close)
+
+	r := newRig(t, LogConfig{ExternalLabels: []Label{{"Cluster", "c"}, {"zone", "z"}}})
+	sender := NewSender(r.log, prometheus.NewRegistry(), logger, WithVersion("test"))
+	t.Cleanup(sender.Close)
+	if err := sender.Apply([]EndpointConfig{{URL: server.URL, MinBackoff: time.Millisecond, MaxBackoff: time.Millisecond, MinShards: 4, MaxSamplesPerSend: 50}}); err != nil {
+		t.Fatal(err)
+	}
+	want := make(map[string][]receiver.Sample)
+	begin := time.Now().Add(-time.Minute).UnixMilli()
+	const connections = 100
+	for k := range int64(4) {
+		at := begin + (k+1)*pushInterval.Milliseconds()
+		tick := r.log.Begin(at)
+		for i := range connections {
+			tick.Labels([]Label{{"initiator_ip", fmt.Sprintf("10.0.0.%d", i)}, {"target_ip", "é"}})
+			key := labels.FromStrings("__name__", "test_bytes", "Cluster", "c", "zone", "z", "initiator_ip", fmt.Sprintf("10.0.0.%d", i), "target_ip", "é").String()
+			switch {
+			case k == 0:
+				tick.Zero(bytesMetric, begin)
+				want[key] = append(want[key], sample(begin, 0))
+				fallthrough
+			case k < 3:
+				v := float64(uint64(1)<<52 - uint64(i) + uint64(k)) // counters are exact up to 2^53
+				tick.Value(bytesMetric, begin, v)
+				want[key] = append(want[key], sample(at, v))
+			default:
+				tick.Stale(bytesMetric)
+				want[key] = append(want[key], receiver.Sample{At: at, Bits: staleMarker})
+			}
+		}
+		r.append(tick)
+	}
+	if err := sender.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, stored(t, db)); diff != "" {
+		t.Error(diff)
+	}
+	if got, want := requests.Load(), int32(10*2); got < want || refusals.Load() != 0 {
+		t.Errorf("%d requests, want at least %d, and %d refusals", got, want, refusals.Load())
+	}
+}
+
+// stored reads everything that the storage has, by series.
+func stored(t *testing.T, db *tsdb.DB) map[string][]receiver.Sample {
+	t.Helper()
+	q, err := db.Querier(math.MinInt64, math.MaxInt64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Close()
+	out := make(map[string][]receiver.Sample)
+	set := q.Select(t.Context(), false, nil, labels.MustNewMatcher(labels.MatchRegexp, "__name__", ".+"))
+	for set.Next() {
+		series := set.At()
+		for it := series.Iterator(nil); it.Next() == chunkenc.ValFloat; {
+			at, v := it.At()
+			key := series.Labels().String()
+			out[key] = append(out[key], receiver.Sample{At: at, Bits: math.Float64bits(v)})
+		}
+	}
+	if err := set.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}

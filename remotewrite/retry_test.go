@@ -1,0 +1,92 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package remotewrite
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestBackoff proves that pauses double from min to max, with jitter, and never
+// leave that range.
+func TestBackoff(t *testing.T) {
+	for _, c := range []struct{ minimum, maximum time.Duration }{
+		{30 * time.Millisecond, 5 * time.Second},
+		{time.Second, time.Second},
+		{time.Nanosecond, 3 * time.Nanosecond},
+	} {
+		b := backoff{minimum: c.minimum, maximum: c.maximum}
+		step := c.minimum
+		for i := range 40 {
+			got := b.next()
+			if got < c.minimum || got < step/2 || got > step {
+				t.Errorf("pause %d from %v to %v is %v, want between %v and %v", i, c.minimum, c.maximum, got, step/2, step)
+			}
+			step = min(2*step, c.maximum)
+		}
+	}
+}
+
+// TestParseRetryAfter proves both forms, the ceiling, and that nonsense is no
+// wish.
+func TestParseRetryAfter(t *testing.T) {
+	now := time.Date(2024, 7, 1, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		value string
+		want  time.Duration
+	}{
+		{"", 0}, {"0", 0}, {"7", 7 * time.Second}, {" 7 ", 7 * time.Second}, {"-5", 0},
+		{"300", 5 * time.Minute}, {"301", 5 * time.Minute}, {"9223372036854775807", 5 * time.Minute},
+		{now.Add(90 * time.Second).Format(http.TimeFormat), 90 * time.Second},
+		{now.Add(-time.Second).Format(http.TimeFormat), 0},
+		{now.Add(24 * time.Hour).Format(http.TimeFormat), 5 * time.Minute},
+		{"soon", 0}, {"1.5", 0}, {"99999999999999999999", 0},
+	} {
+		if got := parseRetryAfter(c.value, now); got != c.want {
+			t.Errorf("Retry-After %q is %v, want %v", c.value, got, c.want)
+		}
+	}
+}
+
+// TestPause proves what ends a pause.
+func TestPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		if err := pause(t.Context(), time.Minute, nil); err != nil || time.Since(began) != time.Minute {
+			t.Errorf("error %v after %v", err, time.Since(began))
+		}
+		hurry := make(chan struct{})
+		time.AfterFunc(time.Second, func() { close(hurry) })
+		began = time.Now()
+		if err := pause(t.Context(), time.Minute, hurry); err != nil || time.Since(began) != time.Second {
+			t.Errorf("hurried: error %v after %v", err, time.Since(began))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := pause(ctx, time.Minute, nil); err == nil {
+			t.Error("no error at the end of the context")
+		}
+	})
+}
+
+// TestSenderCount proves the rule by which a group's parallelism grows.
+func TestSenderCount(t *testing.T) {
+	for _, c := range []struct{ minimum, maximum, waiting, requests, want, desired int }{
+		{1, 50, 0, 100, 1, 1},
+		{1, 50, 3, 100, 8, 8},
+		{1, 50, 10, 100, 50, 100},
+		{4, 4, 9, 100, 4, 100},
+		{5, 50, 1, 3, 3, 3},
+		{1, 50, 1000, 1 << 20, 50, 1 << 16},
+		{2, 50, 0, 0, 1, 1},
+	} {
+		n, desired := senderCount(c.minimum, c.maximum, c.waiting, c.requests)
+		if n != c.want || desired != c.desired {
+			t.Errorf("senderCount(%d, %d, %d, %d) = %d, %d, want %d, %d", c.minimum, c.maximum, c.waiting, c.requests, n, desired, c.want, c.desired)
+		}
+	}
+}

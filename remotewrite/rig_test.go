@@ -1,0 +1,175 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package remotewrite
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/config"
+	"go.uber.org/goleak"
+
+	"github.com/skydive-project/skybridge/internal/receiver"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const pushInterval = 15 * time.Second
+
+// Two metrics of each kind that tests use.
+var (
+	bytesMetric   = &Metric{Name: "test_bytes", Help: "Bytes.", Unit: "bytes", Type: Counter}
+	packetsMetric = &Metric{Name: "test_packets", Help: "Packets.", Type: Counter}
+	rttMetric     = &Metric{Name: "test_rtt", Help: "Time.", Unit: "nanoseconds", Type: Gauge}
+)
+
+// rig is a log and its sender, whose endpoints are receivers in memory.
+type rig struct {
+	t      *testing.T
+	log    *Log
+	sender *Sender
+	reg    *prometheus.Registry
+	logged *lockedBuffer
+
+	mu    sync.Mutex
+	dials map[string]func(context.Context, string, string) (net.Conn, error)
+}
+
+func newRig(t *testing.T, cfg LogConfig) *rig {
+	t.Helper()
+	r := &rig{
+		t: t, reg: prometheus.NewPedanticRegistry(), logged: &lockedBuffer{},
+		dials: make(map[string]func(context.Context, string, string) (net.Conn, error)),
+	}
+	logger := slog.New(slog.NewTextHandler(r.logged, nil))
+	r.log = NewLog(cfg, r.reg, logger)
+	r.sender = NewSender(r.log, r.reg, logger, WithVersion("test"), WithHTTPClientOption(config.WithDialContextFunc(r.dial)))
+	t.Cleanup(r.sender.Close)
+	return r
+}
+
+// receiver starts a receiver that is reached as http://host/.
+func (r *rig) receiver(host string, cfg receiver.Config) *receiver.Receiver {
+	rec := receiver.New(cfg)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.dials[host+":80"] = rec.Pipe()
+	r.t.Cleanup(func() {
+		r.sender.Close() // it must not be interrupted by a receiver that goes first
+		rec.Close()
+		for _, v := range rec.Violations() {
+			r.t.Errorf("violation at %s: %s", host, v)
+		}
+	})
+	return rec
+}
+
+func (r *rig) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	r.mu.Lock()
+	dial := r.dials[address]
+	r.mu.Unlock()
+	if dial == nil {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: net.UnknownNetworkError("nobody at " + address)}
+	}
+	return dial(ctx, network, address)
+}
+
+func (r *rig) apply(cfgs ...EndpointConfig) {
+	r.t.Helper()
+	if err := r.sender.Apply(cfgs); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// flush waits for the endpoints, at most an hour of the bubble's time.
+func (r *rig) flush() {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), time.Hour)
+	defer cancel()
+	if err := r.sender.Flush(ctx); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) append(tick *Tick) {
+	r.t.Helper()
+	if err := r.log.Append(tick); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// value appends a tick with one counter sample, with its zero where zero is set.
+func (r *rig) value(at, start int64, zero bool, v float64) {
+	r.t.Helper()
+	tick := r.log.Begin(at)
+	tick.Labels([]Label{{"a", "1"}})
+	if zero {
+		tick.Zero(bytesMetric, start)
+	}
+	tick.Value(bytesMetric, start, v)
+	r.append(tick)
+}
+
+// metric returns the sum of a metric's values over all series that have labels.
+func (r *rig) metric(name string, labels ...string) float64 {
+	r.t.Helper()
+	families, err := r.reg.Gather()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var sum float64
+	for _, family := range families {
+		if family.GetName() != name {
+			continue
+		}
+	series:
+		for _, m := range family.GetMetric() {
+			have := make(map[string]string)
+			for _, l := range m.GetLabel() {
+				have[l.GetName()] = l.GetValue()
+			}
+			for i := 0; i < len(labels); i += 2 {
+				if have[labels[i]] != labels[i+1] {
+					continue series
+				}
+			}
+			sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+		}
+	}
+	return sum
+}
+
+func (r *rig) wantMetric(want float64, name string, labels ...string) {
+	r.t.Helper()
+	if got := r.metric(name, labels...); got != want {
+		r.t.Errorf("%s%q = %v, want %v", name, labels, got, want)
+	}
+}
+
+var keyA = receiver.Key("test_bytes", map[string]string{"a": "1"})
+
+// lockedBuffer is a buffer for logs of several goroutines.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) count(words string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return strings.Count(b.b.String(), words)
+}

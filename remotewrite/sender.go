@@ -1,0 +1,246 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package remotewrite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/config"
+)
+
+// Sender carries a log to its endpoints. It owns their goroutines. All methods
+// are safe for concurrent use.
+type Sender struct {
+	log     *Log
+	logger  *slog.Logger
+	metrics *senderMetrics
+	agent   string
+	http    []config.HTTPClientOption
+
+	workspaces sync.Pool // shared: idle endpoints hold no buffers
+	live       liveEndpoints
+
+	mu     sync.Mutex // serialises changes
+	closed bool
+}
+
+// Option changes a Sender at its creation.
+type Option func(*Sender)
+
+// WithVersion sets the version that stands in the User-Agent, skybridge/version.
+func WithVersion(version string) Option {
+	return func(s *Sender) { s.agent = "skybridge/" + version }
+}
+
+// WithHTTPClientOption passes an option to the HTTP clients of all endpoints,
+// such as config.WithDialContextFunc.
+func WithHTTPClientOption(opt config.HTTPClientOption) Option {
+	return func(s *Sender) { s.http = append(s.http, opt) }
+}
+
+// NewSender returns a sender without endpoints, with its metrics registered on
+// reg. Close ends it.
+func NewSender(log *Log, reg prometheus.Registerer, logger *slog.Logger, opts ...Option) *Sender {
+	s := &Sender{log: log, logger: logger, agent: "skybridge/unknown"}
+	s.workspaces.New = func() any { return new(workspace) }
+	s.metrics = newSenderMetrics(reg, &s.live)
+	for _, opt := range opts {
+		opt(s)
+	}
+	return s
+}
+
+// Apply makes the endpoints be cfgs: new ones start at the log's end, those that
+// are gone stop, with what they had not sent, and those whose identity (name,
+// else URL) stays keep their place in the log, whatever else changed. Where
+// anything is wrong with any config, nothing changes and the error names it all.
+// What cfgs refers to must not be changed afterwards.
+func (s *Sender) Apply(cfgs []EndpointConfig) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return errors.New("remote write: sender is closed")
+	}
+	wanted, err := s.prepare(cfgs)
+	if err != nil {
+		return fmt.Errorf("remote write: %w", err)
+	}
+	running := make(map[string]*endpoint)
+	for _, e := range s.live.all() {
+		running[e.id] = e
+	}
+	var list []*endpoint
+	for _, next := range wanted {
+		id := next.cfg.identity()
+		e := running[id]
+		delete(running, id)
+		switch {
+		case e == nil:
+			e = s.start(id, next)
+		case next.client != nil:
+			s.change(e, next)
+		}
+		list = append(list, e)
+	}
+	s.live.list.Store(&list)
+	for _, e := range running {
+		e.stop()
+		s.metrics.forget(metricLabels(&e.settings.Load().cfg))
+	}
+	return nil
+}
+
+// prepare checks the configs and makes what can fail. Settings without a client
+// stand for an endpoint that stays as it is.
+func (s *Sender) prepare(cfgs []EndpointConfig) ([]*settings, error) {
+	running := make(map[string]*EndpointConfig)
+	for _, e := range s.live.all() {
+		running[e.id] = &e.settings.Load().cfg
+	}
+	var errs []error
+	var out []*settings
+	seen := make(map[string]bool)
+	for i, cfg := range cfgs {
+		where := fmt.Sprintf("endpoint %d (%s)", i+1, cfg.label())
+		id := cfg.identity()
+		if seen[id] {
+			errs = append(errs, fmt.Errorf("%s: another endpoint has the same name, or the same url and no name: give each its own name", where))
+			continue
+		}
+		seen[id] = true
+		if err := cfg.complete(); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", where, err))
+			continue
+		}
+		next := &settings{cfg: cfg}
+		if old := running[id]; old == nil || !reflect.DeepEqual(*old, cfg) {
+			c, err := newClient(&next.cfg, s.agent, s.http...)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", where, err))
+				continue
+			}
+			next.client, next.replaced = c, make(chan struct{})
+		}
+		out = append(out, next)
+	}
+	return out, errors.Join(errs...)
+}
+
+func metricLabels(cfg *EndpointConfig) prometheus.Labels {
+	return prometheus.Labels{"remote_name": cfg.label(), "url": redacted(cfg.URL)}
+}
+
+// start runs a new endpoint.
+func (s *Sender) start(id string, first *settings) *endpoint {
+	ctx, cancel := context.WithCancel(context.Background())
+	e := &endpoint{id: id, logger: s.logger, workspaces: &s.workspaces, cancel: cancel, stopped: make(chan struct{})}
+	first.metrics = s.metrics.endpoint(metricLabels(&first.cfg), &e.highestSent)
+	e.settings.Store(first)
+	e.cursor = s.log.newCursor(func(samples, stale int, reason string) {
+		e.settings.Load().metrics.dropped(samples, stale, reason)
+	})
+	go func() {
+		defer close(e.stopped)
+		e.run(ctx)
+	}()
+	return e
+}
+
+// change gives a running endpoint new settings. Requests in flight end under the
+// old ones; those that wait are woken.
+func (s *Sender) change(e *endpoint, next *settings) {
+	old := e.settings.Load()
+	before, after := metricLabels(&old.cfg), metricLabels(&next.cfg)
+	next.metrics = s.metrics.endpoint(after, &e.highestSent)
+	e.settings.Store(next)
+	e.quiet.clear()
+	close(old.replaced)
+	old.client.http.CloseIdleConnections()
+	if !reflect.DeepEqual(before, after) {
+		s.metrics.forget(before)
+	}
+}
+
+// Flush waits until every endpoint has dealt with every tick in the log, or until
+// ctx ends; the error then says what is left where.
+func (s *Sender) Flush(ctx context.Context) error {
+	endpoints := s.live.all()
+	err := s.log.wait(ctx, func() bool {
+		for _, e := range endpoints {
+			if !e.cursor.atEnd() && !e.hasStopped() {
+				return false
+			}
+		}
+		return true
+	})
+	if err == nil {
+		return nil
+	}
+	errs := []error{err}
+	for _, e := range endpoints {
+		if p := e.cursor.place(); p.ticks > 0 {
+			cfg := &e.settings.Load().cfg
+			errs = append(errs, fmt.Errorf("%s (%s): %d ticks with %d samples are not acknowledged", cfg.label(), redacted(cfg.URL), p.ticks, p.samples))
+		}
+	}
+	return fmt.Errorf("remote write: flush: %w", errors.Join(errs...))
+}
+
+// Close cuts off what is in flight, ends all endpoints and waits for them. What
+// they had not sent is gone with them.
+func (s *Sender) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	endpoints := s.live.all()
+	s.live.list.Store(nil)
+	for _, e := range endpoints {
+		e.cancel() // all at once, then wait
+	}
+	for _, e := range endpoints {
+		e.stop()
+	}
+}
+
+// EndpointStatus is how an endpoint is doing.
+type EndpointStatus struct {
+	Name string
+	// URL is without user, password and values of its query.
+	URL string
+	// BacklogTicks and BacklogSamples are what is being sent or waits.
+	BacklogTicks   int
+	BacklogSamples int64
+	// Shards is how many requests go out at once.
+	Shards int
+	// LastSuccess is when the receiver last stored something.
+	LastSuccess time.Time
+	// LastError is the last trouble, in the receiver's own words where it had
+	// some, at most some hundred bytes; untrusted text. It stays after a success.
+	LastError   string
+	LastErrorAt time.Time
+}
+
+// Status returns the endpoints' state, in the order of the config.
+func (s *Sender) Status() []EndpointStatus {
+	endpoints := s.live.all()
+	out := make([]EndpointStatus, 0, len(endpoints))
+	for _, e := range endpoints {
+		cfg, p := &e.settings.Load().cfg, e.cursor.place()
+		e.mu.Lock()
+		out = append(out, EndpointStatus{
+			Name: cfg.label(), URL: redacted(cfg.URL),
+			BacklogTicks: p.ticks, BacklogSamples: p.samples, Shards: int(e.senders.Load()),
+			LastSuccess: e.lastSuccess, LastError: e.lastError, LastErrorAt: e.lastErrorAt,
+		})
+		e.mu.Unlock()
+	}
+	return out
+}

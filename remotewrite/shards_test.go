@@ -1,0 +1,119 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package remotewrite
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/skydive-project/skybridge/internal/receiver"
+)
+
+// TestShards proves that a group goes out in parallel, no wider than allowed,
+// that the next group waits for all of it, and that blocks are split as asked.
+func TestShards(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, LogConfig{})
+		release := make(chan struct{})
+		r.receiver("a", receiver.Config{Fail: func(n int, req *http.Request) receiver.Fault {
+			if n < 5 {
+				return receiver.Fault{Hang: release}
+			}
+			return receiver.Fault{}
+		}})
+		r.apply(EndpointConfig{Name: "a", URL: "http://a/", MinShards: 2, MaxShards: 5, MaxSamplesPerSend: 3})
+		tick := func(at, start int64, zero bool) {
+			tick := r.log.Begin(at)
+			for i := range 30 {
+				tick.Labels([]Label{{"a", fmt.Sprint(i)}})
+				if zero {
+					tick.Zero(bytesMetric, start)
+				}
+				tick.Value(bytesMetric, start, 1)
+			}
+			r.append(tick)
+		}
+		want := func(shards, desired, requests float64) {
+			t.Helper()
+			synctest.Wait()
+			r.wantMetric(shards, prefix+"shards")
+			r.wantMetric(desired, prefix+"shards_desired")
+			r.wantMetric(requests, prefix+"sent_batch_duration_seconds")
+		}
+		tick(1000, 1, true)
+		want(2, 2, 0)
+		if got := r.metric(prefix + "samples_pending"); got != 60 {
+			t.Errorf("%v samples pending", got)
+		}
+		tick(2000, 1, false)
+		tick(3000, 1, false)
+		want(2, 2, 0) // a group keeps its width
+		close(release)
+		r.flush()
+		synctest.Wait()
+		r.wantMetric(4*10, prefix+"sent_batch_duration_seconds") // four groups of 30 samples by 3
+		r.wantMetric(2, prefix+"shards")                         // the last had nothing behind it
+		r.wantMetric(120, prefix+"samples_total")
+	})
+}
+
+// TestGroupBarrier proves with requests that hang that no value leaves before
+// every zero of its tick is answered, and no tick before the one before it.
+func TestGroupBarrier(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, LogConfig{})
+		gates := make([]chan struct{}, 6)
+		for i := range gates {
+			gates[i] = make(chan struct{})
+		}
+		rec := r.receiver("a", receiver.Config{Fail: func(n int, _ *http.Request) receiver.Fault {
+			return receiver.Fault{Hang: gates[n]}
+		}})
+		r.apply(EndpointConfig{URL: "http://a/", MinShards: 8, MaxShards: 8, MaxSamplesPerSend: 1})
+		for _, at := range []int64{1000, 2000} {
+			tick := r.log.Begin(at)
+			for _, a := range []string{"1", "2"} {
+				tick.Labels([]Label{{"a", a}})
+				if at == 1000 {
+					tick.Zero(bytesMetric, 1)
+				}
+				tick.Value(bytesMetric, 1, float64(at))
+			}
+			r.append(tick)
+		}
+		for i, flown := range []int{2, 2, 4, 4, 6, 6} {
+			synctest.Wait()
+			if got := rec.Requests(); got != flown {
+				t.Fatalf("%d requests when %d were answered, want %d", got, i, flown)
+			}
+			close(gates[i])
+		}
+		r.flush()
+	})
+}
+
+// TestCloseInFlight proves that Close cuts off a request that hangs.
+func TestCloseInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, LogConfig{})
+		r.receiver("a", receiver.Config{Fail: failing(9, receiver.Fault{HangForever: true})})
+		r.apply(EndpointConfig{URL: "http://a/"})
+		r.value(1000, 1, true, 1)
+		synctest.Wait()
+		began := time.Now()
+		r.sender.Close()
+		if took := time.Since(began); took != 0 {
+			t.Errorf("Close took %v", took)
+		}
+		if err := r.sender.Apply(nil); err == nil {
+			t.Error("Apply works after Close")
+		}
+		if err := r.sender.Flush(t.Context()); err != nil {
+			t.Errorf("Flush after Close: %v", err)
+		}
+	})
+}

@@ -1,0 +1,133 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package remotewrite
+
+import (
+	"fmt"
+	"math"
+)
+
+// Tick collects what is sampled at one moment. It comes from [Log.Begin] and
+// goes to [Log.Append], after which it must not be touched: its buffers serve
+// later ticks. One goroutine uses it at a time.
+//
+// No two samples of one series may be given to one group (the zeros; values and
+// stale markers): that is what lets the requests of a group go out in parallel.
+type Tick struct {
+	log *Log
+	at  int64
+	// after is the time of the tick before, or math.MinInt64.
+	after    int64
+	external []Label
+	set      labelSet
+	zeros    groupBuilder
+	values   groupBuilder
+	// unread: nobody is there to read the tick, so nothing is encoded.
+	unread bool
+	err    error
+}
+
+// Labels sets the labels of the samples that follow, none at first: sorted by name, no name
+// twice, without __name__, names and values valid UTF-8. Labels with an empty
+// value are left out. External labels are added where labels does not have them.
+// The slice is not retained, its strings are until their block is full.
+func (t *Tick) Labels(labels []Label) {
+	if !t.unread {
+		t.set.merge(labels, t.external)
+	}
+}
+
+// Zero gives the value 0 at time at (ms), with which a counter begins. It must
+// not lie before the previous tick and must lie before this one.
+func (t *Tick) Zero(m *Metric, at int64) {
+	if at < t.after || at >= t.at {
+		t.fail("zero of %s at %d ms, outside of [%d, %d)", m.Name, at, t.after, t.at)
+	}
+	t.add(&t.zeros, m, 0, at, at)
+}
+
+// Value gives a series' value at the tick's time. start is the time of the zero
+// that the counter began with, in ms and before the tick; 0 for gauges.
+func (t *Tick) Value(m *Metric, start int64, v float64) {
+	if start >= t.at {
+		t.fail("value of %s started at %d ms, not before its tick at %d", m.Name, start, t.at)
+	}
+	t.add(&t.values, m, math.Float64bits(v), t.at, start)
+}
+
+// Stale gives a stale marker at the tick's time: the series ended after its
+// last value, in an earlier tick.
+func (t *Tick) Stale(m *Metric) {
+	t.add(&t.values, m, staleMarker, t.at, 0)
+}
+
+func (t *Tick) add(g *groupBuilder, m *Metric, value uint64, at, start int64) {
+	if !t.unread {
+		g.add(&t.set, m, value, at, start)
+	}
+}
+
+// fail remembers the first thing that makes the tick unfit to be sent.
+func (t *Tick) fail(format string, args ...any) {
+	if t.err == nil {
+		t.err = fmt.Errorf(format, args...)
+	}
+}
+
+// groupBuilder makes the blocks of one group.
+type groupBuilder struct {
+	open   blockBuilder
+	blocks []block
+}
+
+func (g *groupBuilder) add(set *labelSet, m *Metric, value uint64, at, start int64) {
+	g.open.add(set, m, value, at, start)
+	if g.open.full() {
+		g.blocks = append(g.blocks, g.open.seal())
+	}
+}
+
+// take returns the group's blocks and empties the builder.
+func (g *groupBuilder) take() []block {
+	if g.open.samples > 0 {
+		g.blocks = append(g.blocks, g.open.seal())
+	}
+	blocks := g.blocks
+	g.blocks = nil
+	return blocks
+}
+
+// loggedTick is a tick in the log. It is immutable, so a cursor may hold it
+// after the log has let go of it.
+type loggedTick struct {
+	seq uint64
+	at  int64 // ms
+	// The two groups; see the package comment.
+	zeros, values []block
+
+	samples, stale int
+	bytes          int64
+	// broken: what it holds must not be sent. It stays in the sequence so that
+	// each cursor meets it in its turn and counts and repairs the loss.
+	broken bool
+}
+
+// tickOverhead stands for a block's and a tick's own fields in the log's bytes.
+const tickOverhead = 128
+
+// seal ends the building of the tick.
+func (t *Tick) seal() *loggedTick {
+	lt := &loggedTick{at: t.at, zeros: t.zeros.take(), values: t.values.take(), bytes: tickOverhead}
+	for _, group := range [][]block{lt.zeros, lt.values} {
+		for i := range group {
+			lt.samples += group[i].samples
+			lt.stale += group[i].stale
+			lt.bytes += int64(len(group[i].data)) + tickOverhead
+		}
+	}
+	if t.err != nil {
+		lt.zeros, lt.values, lt.bytes, lt.broken = nil, nil, tickOverhead, true
+	}
+	return lt
+}
