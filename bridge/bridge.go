@@ -1,0 +1,220 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package bridge runs one skybridge: it wires the feed, the aggregator, the
+// remote-write sender and the web server together, and owns their lifecycle.
+//
+// Data goes one way: bridge/skydive to aggregator at the pace of the feed;
+// aggregator to remotewrite at each tick; aggregator to bridge/web at each
+// scrape.
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/bridge/config"
+	"github.com/skydive-project/skybridge/bridge/skydive"
+	"github.com/skydive-project/skybridge/bridge/web"
+	"github.com/skydive-project/skybridge/remotewrite"
+)
+
+// flushTimeout is how long a stopping bridge waits for receivers to take the
+// last tick. systemd's default patience with a stopping service is 90 s.
+const flushTimeout = 15 * time.Second
+
+// Options are what a process is started with, as opposed to what its
+// configuration file says.
+type Options struct {
+	ConfigFile    string
+	ListenAddress string // wins over web.listen_address where given
+	WebConfigFile string // TLS and authentication of the listener
+	SystemdSocket bool   // listen on the socket that systemd passes
+
+	EnableLifecycle bool // POST /-/reload
+	EnablePprof     bool // /debug/pprof/
+
+	Logger *slog.Logger
+	// Reload asks for a reload of the configuration file with every value. May be
+	// nil.
+	Reload <-chan struct{}
+	// Listening, where given, is called with the address once the web server
+	// listens.
+	Listening func(address string)
+}
+
+// Bridge is one running bridge.
+type Bridge struct {
+	options Options
+	logger  *slog.Logger
+	metrics *metrics
+
+	aggregator *aggregator.Aggregator
+	log        *remotewrite.Log
+	sender     *remotewrite.Sender
+	feed       *skydive.Feed
+	web        *web.Server
+
+	reloading sync.Mutex // one reload at a time
+
+	ticking sync.Mutex // one tick at a time; guards series and cfg
+	series  *series
+	cfg     *config.Config
+	changed chan struct{} // the push interval may have changed
+	begun   int64         // ms, when the bridge began; every tick is later
+}
+
+// Run runs a bridge until ctx is done, and then stops it: the feed first, then
+// one last tick that is flushed to the receivers. It returns an error where the
+// bridge could not start or its listener failed; nothing to do with analyzers
+// or receivers is one.
+func Run(ctx context.Context, options Options) error {
+	cfg, err := load(options)
+	if err != nil {
+		return err
+	}
+	b, err := newBridge(cfg, options)
+	if err != nil {
+		return err
+	}
+	defer b.sender.Close()
+	if err := b.web.Listen(); err != nil {
+		return err
+	}
+	if options.Listening != nil {
+		options.Listening(b.web.Addr())
+	}
+	return b.run(ctx)
+}
+
+// newBridge builds the parts, each with what it depends on. None of them does
+// anything yet.
+func newBridge(cfg *config.Config, options Options) (*Bridge, error) {
+	registry := newRegistry()
+	b := &Bridge{
+		options: options,
+		logger:  options.Logger,
+		metrics: newMetrics(registry),
+		cfg:     cfg,
+		series:  newSeries(),
+		changed: make(chan struct{}, 1),
+		begun:   time.Now().UnixMilli(),
+	}
+	skipped := newSkipped(registry)
+	var err error
+	b.aggregator, err = aggregator.New(aggregation(cfg), time.Now, registry, skipped)
+	if err != nil {
+		return nil, fmt.Errorf("bridge: %w", err)
+	}
+	feed, err := feedConfig(cfg, b.listenAddress(cfg))
+	if err != nil {
+		return nil, err
+	}
+	b.feed, err = skydive.NewFeed(feed, b.aggregator, skipped, registry, component(b.logger, "feed"))
+	if err != nil {
+		return nil, fmt.Errorf("bridge: %w", err)
+	}
+	b.log = remotewrite.NewLog(logConfig(cfg), registry, component(b.logger, "log"))
+	b.sender = remotewrite.NewSender(b.log, registry, component(b.logger, "remote_write"), remotewrite.WithVersion(versionText()))
+	if err := b.sender.Apply(endpoints(cfg)); err != nil {
+		return nil, fmt.Errorf("bridge: %w", err)
+	}
+	b.web, err = web.New(b.webOptions(cfg, registry))
+	if err != nil {
+		b.sender.Close()
+		return nil, fmt.Errorf("bridge: %w", err)
+	}
+	return b, nil
+}
+
+func (b *Bridge) webOptions(cfg *config.Config, registry *prometheus.Registry) web.Options {
+	return web.Options{
+		ListenAddress:   b.listenAddress(cfg),
+		ConfigFile:      b.options.WebConfigFile,
+		SystemdSocket:   b.options.SystemdSocket,
+		EnableLifecycle: b.options.EnableLifecycle,
+		EnablePprof:     b.options.EnablePprof,
+		Source:          b.aggregator,
+		Gatherer:        registry,
+		Registerer:      registry,
+		Ready:           b.ready,
+		Reload:          b.reload,
+		Version:         versionText(),
+		Logger:          component(b.logger, "web"),
+	}
+}
+
+// run starts everything, waits for the end, and stops in the order in which
+// data flows: no update is lost between the last one read and the last tick.
+func (b *Bridge) run(ctx context.Context) error {
+	webCtx, stopWeb := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWeb()
+	feedCtx, stopFeed := context.WithCancel(ctx)
+	defer stopFeed()
+
+	var webDone, others sync.WaitGroup
+	var webErr, feedErr error
+	webDone.Go(func() {
+		webErr = b.web.Run(webCtx)
+		stopFeed() // without its listener the bridge does not go on
+	})
+	others.Go(func() {
+		feedErr = b.feed.Run(feedCtx)
+		stopFeed()
+	})
+	others.Go(func() { b.tickLoop(feedCtx) })
+	others.Go(func() { b.reloadLoop(feedCtx) })
+	b.logger.Info("skybridge runs", "version", versionText(), "address", b.web.Addr(), "analyzers", len(b.cfg.Skydive.Analyzers), "endpoints", len(b.cfg.RemoteWrite))
+
+	<-feedCtx.Done()
+	b.logger.Info("stopping: the feed ends, then the last tick is flushed", "deadline", flushTimeout)
+	others.Wait()
+	b.finish()
+	stopWeb()
+	webDone.Wait()
+	if errors.Is(feedErr, context.Canceled) {
+		feedErr = nil
+	}
+	return errors.Join(webErr, feedErr)
+}
+
+// finish pushes the last values and the end of every series, for the counters
+// end with this process, and waits until the receivers have them.
+func (b *Bridge) finish() {
+	b.ticking.Lock()
+	b.endAll()
+	b.ticking.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+	defer cancel()
+	if err := b.sender.Flush(ctx); err != nil {
+		b.logger.Error("not everything was pushed before the bridge stopped; what is left is lost", "err", err)
+		return
+	}
+	b.logger.Info("stopped; every receiver has the last tick")
+}
+
+// ready says whether the bridge does its job, and in a word why not.
+func (b *Bridge) ready() (ok bool, word string) {
+	if !b.feed.Subscribed() {
+		return false, "not subscribed to any analyzer"
+	}
+	return true, "ready"
+}
+
+func (b *Bridge) listenAddress(cfg *config.Config) string {
+	if b.options.ListenAddress != "" {
+		return b.options.ListenAddress
+	}
+	return cfg.Web.ListenAddress
+}
+
+func component(logger *slog.Logger, name string) *slog.Logger {
+	return logger.With("component", name)
+}

@@ -1,0 +1,134 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bridge
+
+import (
+	"bufio"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/internal/prom"
+	"github.com/skydive-project/skybridge/internal/script"
+)
+
+// TestExactnessOfGeneratedFeeds plays thousands of flows through two analyzers,
+// with connections cut in between, and judges the receiver to the byte.
+func TestExactnessOfGeneratedFeeds(t *testing.T) {
+	r := newRig(t, 2, prom.Options{})
+	r.configure("", "aggregation: {connection_timeout: 1s}\n")
+	r.start()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	feed := script.Write(script.Options{
+		Seed: seed, Connections: 1000, Steps: 24, Analyzers: 2, Now: time.Now().UnixMilli(),
+	})
+	for _, m := range feed.Hello {
+		r.Send(m)
+	}
+	r.awaitReceived()
+	for i, messages := range feed.Steps {
+		switch i {
+		case 6, 15: // a connection is cut; what comes meanwhile is lost
+			r.awaitReceived()
+			a := r.Analyzers[i%2]
+			accepted := a.Accepted()
+			a.DropAll()
+			for _, m := range messages {
+				if m.Analyzer == i%2 && len(a.Subscribers()) == 0 {
+					r.Lost(m)
+				}
+			}
+			r.await(func() (bool, string) { return a.Accepted() > accepted, "not subscribed again" })
+			r.awaitSubscribed()
+			continue
+		case 12:
+			r.awaitReceived()
+			r.awaitTicks(2)
+		}
+		for _, m := range messages {
+			r.Send(m)
+		}
+	}
+	r.awaitReceived()
+	r.halt()
+	r.judgeExact()
+}
+
+// TestExactnessOfRecordings plays what a real analyzer sent.
+func TestExactnessOfRecordings(t *testing.T) {
+	files, err := filepath.Glob("skydive/testdata/*.jsonl")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no recordings: %v", err)
+	}
+	for _, file := range files {
+		messages := recording(t, file)
+		if len(messages) == 0 {
+			continue // statistics only
+		}
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			r := newRig(t, 1, prom.Options{})
+			r.configure("", "")
+			r.start()
+			for i, m := range messages {
+				r.Send(m)
+				if i == len(messages)/2 {
+					r.awaitReceived()
+					r.awaitTicks(1)
+				}
+			}
+			r.awaitReceived()
+			r.halt()
+			if len(r.Reference.Totals()) == 0 {
+				if n := len(r.raw()); n != 0 {
+					t.Errorf("%d series of a recording without connections", n)
+				}
+				return
+			}
+			r.judgeExact()
+		})
+	}
+}
+
+// recording reads the flow messages of a recording.
+func recording(t *testing.T, file string) (messages []script.Message) {
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 1<<24)
+	for lines.Scan() {
+		var frame struct{ Text string }
+		if err := json.Unmarshal(lines.Bytes(), &frame); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		if frame.Text == "" {
+			continue // a ping
+		}
+		var message struct {
+			Type string
+			Obj  json.RawMessage
+		}
+		if err := json.Unmarshal([]byte(frame.Text), &message); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		if message.Type != "store" {
+			continue
+		}
+		var flows []analyzer.Flow
+		if err := json.Unmarshal(message.Obj, &flows); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		messages = append(messages, script.Message{Flows: flows})
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	return messages
+}

@@ -1,0 +1,311 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/skydive-project/skybridge/internal/judge"
+	"github.com/skydive-project/skybridge/internal/prom"
+)
+
+// reloadNow asks for a reload as SIGHUP does and waits until it is done.
+func (r *rig) reloadNow() {
+	r.t.Helper()
+	select {
+	case r.reload <- struct{}{}:
+	case <-r.ctx.Done():
+		r.t.Fatal("nobody takes the reload")
+	}
+	// The bridge takes the next one when this one is done.
+	select {
+	case r.reload <- struct{}{}:
+	case <-r.ctx.Done():
+		r.t.Fatal("the reload does not end")
+	}
+}
+
+func (r *rig) reloadOK() bool {
+	r.t.Helper()
+	ok, err := judge.Metric(r.ctx, r.url, "skybridge_config_last_reload_successful")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return ok == 1
+}
+
+// TestReloadKeepsCounters changes what does not concern series: nothing ends,
+// and no analyzer sees a new connection.
+func TestReloadKeepsCounters(t *testing.T) {
+	r := newRig(t, 1, prom.Options{})
+	r.configure("", "")
+	r.start()
+	r.play(30)
+	r.configure("", "aggregation: {connection_timeout: 90s, max_series: 5000}\n")
+	r.reloadNow()
+	if !r.reloadOK() {
+		t.Fatalf("the reload failed\n%s", r.logs)
+	}
+	if n := r.Analyzers[0].Accepted(); n != 1 {
+		t.Errorf("%d connections to the analyzer, want the first one kept", n)
+	}
+	for _, s := range r.raw() {
+		if n := len(prom.Incarnations(s.Samples)); n != 1 {
+			t.Errorf("%v has %d incarnations after the reload, want 1", s.Labels, n)
+		}
+	}
+	if limit, err := judge.Metric(r.ctx, r.url, "skybridge_series_limit"); err != nil || limit != 5000 {
+		t.Errorf("series limit %v (%v), want 5000", limit, err)
+	}
+	r.halt()
+	r.judgeExact()
+}
+
+// TestReloadOfIdentity changes external labels, then the labels of connections:
+// the old series end with all that was counted, the new ones begin at 0.
+func TestReloadOfIdentity(t *testing.T) {
+	r := newRig(t, 1, prom.Options{})
+	r.configure("", "")
+	r.start()
+	r.play(30)
+	r.configure(", external_labels: {site: b}", "")
+	r.reloadNow()
+	if !r.reloadOK() {
+		t.Fatalf("the reload failed\n%s", r.logs)
+	}
+	r.awaitTicks(1) // and so has the receiver what came before
+	for _, s := range r.raw() {
+		lives := prom.Incarnations(s.Samples)
+		if last := lives[len(lives)-1]; s.Labels.Get("site") == "" && !last.Ended {
+			t.Errorf("%v did not end at the reload", s.Labels)
+		}
+	}
+	r.play(30)
+	r.configure(", external_labels: {site: b}", "aggregation: {labels: [direction, initiator_ip]}\n")
+	r.reloadNow()
+	r.play(30)
+	r.halt()
+
+	// The sum over all series is what was reported, whatever they were called.
+	want, got := uint64(0), uint64(0)
+	for s, n := range r.Reference.Totals() {
+		if strings.HasSuffix(s.Metric, "_bytes") {
+			want += n
+		}
+	}
+	for s, n := range judge.Sums(r.raw()) {
+		if strings.HasSuffix(s.Metric, "_bytes") {
+			got += n
+		}
+	}
+	if want != got {
+		t.Errorf("%d bytes over all series, want %d", got, want)
+	}
+	if w := r.prom.Writes(); w.Refused() > 0 {
+		t.Errorf("%d requests refused: %q", w.Refused(), w.Refusals)
+	}
+}
+
+func TestReloadOfABadFileChangesNothing(t *testing.T) {
+	r := newRig(t, 1, prom.Options{})
+	r.configure("", "")
+	r.start()
+	if err := os.WriteFile(r.config, []byte("skydive: {analyzers: [ws://127.0.0.1:1], colour: red}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.Post(r.url+"/-/reload", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusInternalServerError || !strings.Contains(string(body), ":1: ") || !strings.Contains(string(body), "colour") {
+		t.Errorf("%s: %s: want a 500 that names the key and its line", resp.Status, body)
+	}
+	if r.reloadOK() {
+		t.Error("the metric says that the reload succeeded")
+	}
+	r.play(20)
+	r.halt()
+	r.judgeExact()
+}
+
+// TestReloadMovesAnalyzersAndEndpoints adds a second receiver and takes the
+// first away.
+func TestReloadMovesAnalyzersAndEndpoints(t *testing.T) {
+	r := newRig(t, 2, prom.Options{})
+	second, err := prom.Start(prom.Options{KeepLive: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { second.Close() })
+	all := r.Analyzers
+	r.Analyzers = all[:1]
+	r.configure("", "")
+	r.start()
+	r.play(20)
+	r.Analyzers = all
+	r.configure("", fmt.Sprintf("remote_write: [{url: %s}]\n", second.WriteURL()))
+	r.reloadNow()
+	r.awaitSubscribed()
+	before := r.prom.Writes().Requests[http.StatusNoContent]
+	r.play(20)
+	if now := r.prom.Writes().Requests[http.StatusNoContent]; now != before {
+		t.Errorf("%d requests to the receiver that was removed", now-before)
+	}
+	series, err := second.RawSeries(r.ctx, judge.Selector, r.began.Add(-time.Minute), time.Now())
+	if err != nil || len(series) == 0 {
+		t.Errorf("the receiver that was added has %d series (%v)", len(series), err)
+	}
+}
+
+// TestStopFlushes stops the bridge right after records came in: what no tick had
+// sampled yet is pushed all the same, and every series ends.
+func TestStopFlushes(t *testing.T) {
+	r := newRig(t, 1, prom.Options{})
+	r.configure("", "")
+	r.start()
+	r.play(20)
+	r.play(20)
+	r.halt()
+	r.judgeExact()
+	for _, s := range r.raw() {
+		if lives := prom.Incarnations(s.Samples); !lives[len(lives)-1].Ended {
+			t.Errorf("%v has no stale marker after the bridge stopped", s.Labels)
+		}
+	}
+}
+
+// TestDeadReceiverCostsTheOthersNothing has one receiver that refuses
+// connections beside one that lives.
+func TestDeadReceiverCostsTheOthersNothing(t *testing.T) {
+	r := newRig(t, 1, prom.Options{})
+	r.configure("", fmt.Sprintf("remote_write: [{name: dead, url: 'http://%s/'}, {url: %s}]\n", deadAddress(t), r.prom.WriteURL()))
+	r.start()
+	for _, m := range recording(t, "skydive/testdata/session-mixed.jsonl") {
+		r.Send(m)
+	}
+	r.awaitReceived()
+	r.await(func() (bool, string) {
+		diff := judge.Diff(r.Reference.Totals(), judge.Sums(r.raw()))
+		return diff == "", diff
+	})
+	if ready, _, err := judge.Page(r.ctx, r.url+"/-/ready", ""); err != nil {
+		t.Errorf("not ready because of a dead receiver: %s %v", ready, err)
+	}
+}
+
+// deadAddress returns a loopback address that nobody listens on.
+func deadAddress(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func TestReadyMeansSubscribed(t *testing.T) {
+	r := newRig(t, 1, prom.Options{})
+	r.configure("", "")
+	r.start()
+	r.await(func() (bool, string) {
+		_, _, err := judge.Page(r.ctx, r.url+"/-/ready", "")
+		return err == nil, fmt.Sprint(err)
+	})
+	r.Analyzers[0].Stop()
+	r.await(func() (bool, string) {
+		_, _, err := judge.Page(r.ctx, r.url+"/-/ready", "")
+		return err != nil && strings.Contains(err.Error(), "not subscribed"), fmt.Sprint(err)
+	})
+	if _, _, err := judge.Page(r.ctx, r.url+"/-/healthy", ""); err != nil {
+		t.Errorf("not healthy because the analyzer is down: %v", err)
+	}
+}
+
+// TestOldConfigurationFile starts from prom_sky_con.yml as users have it: the
+// page on the configured port serves what the old queries ask for.
+func TestOldConfigurationFile(t *testing.T) {
+	r := newRig(t, 1, prom.Options{})
+	text := fmt.Sprintf(`host_id: ""
+analyzers:
+  - %s
+analyzer:
+  auth:
+    cluster:
+      username:
+      password:
+pipeline:
+  subscriber:
+    url: %s
+    capture_id:
+  classify:
+    # cluster_net_masks:
+      # - 10.0.0.0/8
+  transform:
+    type: none
+  store:
+    type: prom_sky_con
+    prom_sky_con:
+      port: 9100
+      connection_timeout: 60
+remote_write:
+  - url: %s
+`, r.Analyzers[0].Addr(), r.Analyzers[0].URL(), r.prom.WriteURL())
+	if err := os.WriteFile(r.config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.start()
+	for _, m := range recording(t, "skydive/testdata/session-mixed.jsonl") {
+		r.Send(m)
+	}
+	r.awaitReceived()
+	r.halt() // the old file's push interval is the default of 15 s
+	r.judgeExact()
+}
+
+func TestErrorsAtStart(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	tests := []struct {
+		name, config string
+		address      string
+		want         []string
+	}{
+		{"no file", "", "", []string{"no such file"}},
+		{"a bad file", "global: {push_interval: 0s}\n", "", []string{":1:", "push_interval", "analyzers"}},
+		{"a taken port", "skydive: {analyzers: [ws://127.0.0.1:1]}\n", taken.Addr().String(), []string{"in use", "web.listen_address", "--web.listen-address"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			file := t.TempDir() + "/skybridge.yml"
+			if test.config != "" {
+				if err := os.WriteFile(file, []byte(test.config), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			err := Run(context.Background(), Options{ConfigFile: file, ListenAddress: test.address, Logger: slog.New(slog.DiscardHandler)})
+			if err == nil {
+				t.Fatal("the bridge ran")
+			}
+			for _, want := range test.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q does not say %q", err, want)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,75 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bridge
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/collectors/version"
+)
+
+type metrics struct {
+	ticks         prometheus.Counter
+	tickSeconds   prometheus.Histogram
+	reloadSuccess prometheus.Gauge
+	reloadTime    prometheus.Gauge
+}
+
+// newRegistry returns a registry with what every Go service tells of itself.
+func newRegistry() *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		version.NewCollector("skybridge"),
+	)
+	return registry
+}
+
+// newSkipped returns the counter of records that do not count, which the feed
+// and the aggregator share.
+func newSkipped(registry prometheus.Registerer) *prometheus.CounterVec {
+	skipped := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "skybridge_records_skipped_total",
+		Help: "Records of the feed that do not count, by reason.",
+	}, []string{"reason"})
+	registry.MustRegister(skipped)
+	return skipped
+}
+
+func newMetrics(registry prometheus.Registerer) *metrics {
+	m := &metrics{
+		ticks: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "skybridge_ticks_total",
+			Help: "Ticks, at each of which all series were sampled.",
+		}),
+		tickSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "skybridge_tick_duration_seconds",
+			Help:    "How long it took to sample all series and queue the samples.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 4, 8),
+		}),
+		reloadSuccess: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "skybridge_config_last_reload_successful",
+			Help: "Whether the last reload of the configuration file succeeded.",
+		}),
+		reloadTime: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "skybridge_config_last_reload_success_timestamp_seconds",
+			Help: "When the configuration file was last read with success.",
+		}),
+	}
+	registry.MustRegister(m.ticks, m.tickSeconds, m.reloadSuccess, m.reloadTime)
+	m.reloaded(nil)
+	return m
+}
+
+func (m *metrics) reloaded(err error) {
+	if err != nil {
+		m.reloadSuccess.Set(0)
+		return
+	}
+	m.reloadSuccess.Set(1)
+	m.reloadTime.Set(float64(time.Now().Unix()))
+}

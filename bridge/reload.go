@@ -1,0 +1,111 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/skydive-project/skybridge/bridge/config"
+)
+
+// reloadLoop reloads whenever it is asked to, until ctx is done.
+func (b *Bridge) reloadLoop(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-b.options.Reload:
+			_ = b.reload(ctx) // logged there
+		}
+	}
+}
+
+// reload reads the configuration file, validates it, and swaps it in. Counters,
+// queues and the connections of unchanged analyzers and endpoints are kept. A
+// bad file changes nothing.
+func (b *Bridge) reload(context.Context) error {
+	b.reloading.Lock()
+	defer b.reloading.Unlock()
+	cfg, err := load(b.options)
+	if err == nil {
+		err = b.swap(cfg)
+	}
+	b.metrics.reloaded(err)
+	if err != nil {
+		b.logger.Error("reload failed; the former configuration stays in force", "err", err)
+		return err
+	}
+	b.logger.Info("configuration reloaded", "file", b.options.ConfigFile)
+	return nil
+}
+
+// swap puts a valid configuration into force. What can fail comes first, and is
+// undone where something after it fails.
+func (b *Bridge) swap(cfg *config.Config) error {
+	address := b.listenAddress(b.cfg)
+	feed, err := feedConfig(cfg, address)
+	if err != nil {
+		return err
+	}
+	former, err := feedConfig(b.cfg, address)
+	if err != nil {
+		return err
+	}
+	if err := b.feed.Reload(feed); err != nil {
+		return fmt.Errorf("bridge: %w", err)
+	}
+	if err := b.sender.Apply(endpoints(cfg)); err != nil {
+		return errors.Join(fmt.Errorf("bridge: %w", err), b.feed.Reload(former))
+	}
+
+	b.ticking.Lock()
+	defer b.ticking.Unlock()
+	if !slices.Equal(cfg.Global.ExternalLabels, b.cfg.Global.ExternalLabels) || !sameSet(cfg.Aggregation.Labels, b.cfg.Aggregation.Labels) {
+		// The series get new names. The old ones end with all that was counted, the
+		// new ones begin at 0; no update may come between.
+		release := b.aggregator.Hold()
+		defer release()
+		b.endAll()
+		b.log.SetExternalLabels(externalLabels(cfg))
+	}
+	if err := b.aggregator.Configure(aggregation(cfg)); err != nil {
+		return fmt.Errorf("bridge: %w", err)
+	}
+	b.warnOfRestart(cfg)
+	b.cfg = cfg
+	select {
+	case b.changed <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// warnOfRestart names what only a restart can change.
+func (b *Bridge) warnOfRestart(cfg *config.Config) {
+	if was, is := b.listenAddress(b.cfg), b.listenAddress(cfg); was != is {
+		b.logger.Warn("web.listen_address changes with a restart only", "in_force", was, "configured", is)
+	}
+	if was, is := b.cfg.Storage.MemoryMaxBytes, cfg.Storage.MemoryMaxBytes; was != is {
+		b.logger.Warn("storage.memory_max_bytes changes with a restart only", "in_force", was, "configured", is)
+	}
+}
+
+// load reads the configuration file and logs its warnings.
+func load(options Options) (*config.Config, error) {
+	cfg, warnings, err := config.Load(options.ConfigFile)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range warnings {
+		options.Logger.Warn("configuration: " + w.String())
+	}
+	return cfg, nil
+}
+
+func sameSet(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+}

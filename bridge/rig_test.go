@@ -1,0 +1,223 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/internal/judge"
+	"github.com/skydive-project/skybridge/internal/prom"
+	"github.com/skydive-project/skybridge/internal/reference"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// Idle connections of http.DefaultClient, with which the judge reads pages.
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
+}
+
+// rig is a bridge with its world: analyzers of Skydive's own server code and a
+// real Prometheus.
+type rig struct {
+	judge.Feed
+	t      *testing.T
+	ctx    context.Context
+	prom   *prom.Server
+	began  time.Time
+	config string // path
+	url    string // of the bridge
+	reload chan struct{}
+	logs   *logs
+	stop   context.CancelFunc
+	done   chan error
+	plays  uint64
+}
+
+// newRig starts analyzers and a Prometheus, beside those of other tests. The
+// bridge starts with start.
+func newRig(t *testing.T, analyzers int, options prom.Options) *rig {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	t.Cleanup(cancel)
+	r := &rig{
+		t: t, ctx: ctx, began: time.Now(),
+		config: filepath.Join(t.TempDir(), "skybridge.yml"),
+		reload: make(chan struct{}),
+		logs:   &logs{},
+	}
+	r.Reference = reference.New()
+	for range analyzers {
+		a, err := analyzer.Start(analyzer.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(a.Stop)
+		r.Analyzers = append(r.Analyzers, a)
+	}
+	var err error
+	if options.KeepLive == 0 {
+		options.KeepLive = time.Second
+	}
+	if r.prom, err = prom.Start(options); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.prom.Close() })
+	return r
+}
+
+// configure writes the configuration: the analyzers, a push every second, the
+// Prometheus, and what is added.
+func (r *rig) configure(global, rest string) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "global: {push_interval: 1s%s}\nskydive:\n  analyzers:\n", global)
+	for _, a := range r.Analyzers {
+		fmt.Fprintf(&b, "    - %s\n", a.URL())
+	}
+	if !strings.Contains(rest, "remote_write:") {
+		fmt.Fprintf(&b, "remote_write:\n  - url: %s\n", r.prom.WriteURL())
+	}
+	b.WriteString(rest)
+	if err := os.WriteFile(r.config, []byte(b.String()), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// start runs the bridge until halt or the end of the test, and waits until it
+// is subscribed to every analyzer.
+func (r *rig) start() {
+	ctx, stop := context.WithCancel(r.ctx)
+	r.stop, r.done = stop, make(chan error, 1)
+	listening := make(chan string, 1)
+	options := Options{
+		ConfigFile:      r.config,
+		ListenAddress:   "127.0.0.1:0",
+		EnableLifecycle: true,
+		Logger:          slog.New(slog.NewTextHandler(r.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Reload:          r.reload,
+		Listening:       func(address string) { listening <- "http://" + address },
+	}
+	done := r.done
+	go func() { done <- Run(ctx, options) }()
+	r.t.Cleanup(func() { r.halt() })
+	select {
+	case r.url = <-listening:
+	case err := <-r.done:
+		r.stop = nil
+		r.t.Fatalf("the bridge did not start: %v", err)
+	}
+	r.awaitSubscribed()
+}
+
+func (r *rig) awaitSubscribed() {
+	r.t.Helper()
+	for _, a := range r.Analyzers {
+		if err := a.WaitSubscribers(r.ctx, 1); err != nil {
+			r.t.Fatalf("not subscribed: %v\n%s", err, r.logs)
+		}
+	}
+}
+
+// halt stops the bridge as SIGTERM does and waits for it. Only the first call
+// does.
+func (r *rig) halt() {
+	if r.stop == nil {
+		return
+	}
+	r.stop()
+	r.stop = nil
+	if err := <-r.done; err != nil {
+		r.t.Errorf("the bridge ended with %v\n%s", err, r.logs)
+	}
+}
+
+func (r *rig) awaitReceived() {
+	r.t.Helper()
+	if err := r.WaitReceived(r.ctx, r.url); err != nil {
+		r.t.Fatalf("%v\n%s", err, r.logs)
+	}
+}
+
+// await waits until ok, or fails with what it said last.
+func (r *rig) await(ok func() (bool, string)) {
+	r.t.Helper()
+	if err := judge.Wait(r.ctx, ok); err != nil {
+		r.t.Fatalf("%v\n%s", err, r.logs)
+	}
+}
+
+// awaitTicks waits until n more ticks were sampled and every receiver has them.
+func (r *rig) awaitTicks(n int) {
+	r.t.Helper()
+	if err := judge.WaitTicks(r.ctx, r.url, n); err != nil {
+		r.t.Fatalf("%v\n%s", err, r.logs)
+	}
+}
+
+// raw returns what the Prometheus holds of the judged counters.
+func (r *rig) raw() []prom.Series {
+	r.t.Helper()
+	series, err := r.prom.RawSeries(r.ctx, judge.Selector, r.began.Add(-time.Minute), time.Now().Add(time.Minute))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return series
+}
+
+// judgeExact holds what the receiver stored against the reference, by all three
+// judges: raw samples from the storage, raw samples by the query API, and
+// PromQL's anchored increase.
+func (r *rig) judgeExact() {
+	r.t.Helper()
+	want := r.Reference.Totals()
+	if len(want) == 0 {
+		r.t.Fatal("the reference has no series: nothing was judged")
+	}
+	if diff := judge.Diff(want, judge.Sums(r.raw())); diff != "" {
+		r.t.Errorf("raw samples differ from what was reported:\n%s", diff)
+	}
+	from, to := r.began.Add(-time.Minute), time.Now()
+	byAPI, err := r.prom.Client().RawSeries(r.ctx, judge.Selector, from, to)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if diff := judge.Diff(want, judge.Sums(byAPI)); diff != "" {
+		r.t.Errorf("raw samples by the query API differ from what was reported:\n%s", diff)
+	}
+	anchored := map[reference.Series]uint64{}
+	for _, metric := range []string{reference.BytesMetric, reference.PacketsMetric} {
+		series, err := r.prom.AnchoredIncrease(r.ctx, metric, from, to)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		for _, s := range series {
+			if v := s.Samples[0].V; v != 0 {
+				anchored[reference.Parse(metric, s.Labels.Map())] = uint64(v)
+			}
+		}
+	}
+	if diff := judge.Diff(want, anchored); diff != "" {
+		r.t.Errorf("increase(… anchored) differs from what was reported:\n%s", diff)
+	}
+	if w := r.prom.Writes(); w.Refused() > 0 {
+		r.t.Errorf("%d requests were refused: %q", w.Refused(), w.Refusals)
+	}
+	for _, s := range r.raw() {
+		for i, life := range prom.Incarnations(s.Samples) {
+			if !life.FromZero() {
+				r.t.Errorf("%v: incarnation %d does not begin with 0: %v", s.Labels, i, life.Samples)
+			}
+		}
+	}
+}

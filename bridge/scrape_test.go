@@ -1,0 +1,136 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/textparse"
+	"github.com/prometheus/prometheus/promql"
+
+	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/internal/judge"
+	"github.com/skydive-project/skybridge/internal/prom"
+	"github.com/skydive-project/skybridge/internal/reference"
+	"github.com/skydive-project/skybridge/internal/script"
+)
+
+// play sends a small feed, another one each time, and waits until all of it was
+// pushed.
+func (r *rig) play(connections int) {
+	r.t.Helper()
+	r.plays++
+	feed := script.Write(script.Options{Seed: r.plays, Connections: connections, Steps: 6, Analyzers: len(r.Analyzers), Now: time.Now().UnixMilli()})
+	for _, m := range feed.Hello {
+		r.Send(m)
+	}
+	r.awaitReceived()
+	for _, messages := range feed.Steps {
+		for _, m := range messages {
+			r.Send(m)
+		}
+	}
+	r.awaitReceived()
+	r.awaitTicks(2)
+}
+
+// TestPageEqualsPush reads the scrape page with Prometheus' own parser, in both
+// formats, and holds it against the last values that were pushed.
+func TestPageEqualsPush(t *testing.T) {
+	r := newRig(t, 1, prom.Options{})
+	r.configure("", "")
+	r.start()
+	r.play(100)
+	pushed := judge.Last(r.raw())
+	for _, accept := range []string{"text/plain;version=0.0.4", "application/openmetrics-text;version=1.0.0"} {
+		page, contentType, err := judge.Page(r.ctx, r.url+"/metrics", accept)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := judge.Diff(pushed, parsePage(t, page, contentType)); diff != "" {
+			t.Errorf("%s differs from the last push:\n%s", contentType, diff)
+		}
+	}
+}
+
+// parsePage returns the judged counters of a page.
+func parsePage(t *testing.T, page, contentType string) map[reference.Series]uint64 {
+	t.Helper()
+	parser, err := textparse.New([]byte(page), contentType, labels.NewSymbolTable(), textparse.ParserOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[reference.Series]uint64{}
+	for {
+		entry, err := parser.Next()
+		if errors.Is(err, io.EOF) {
+			return values
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", contentType, err)
+		}
+		if entry != textparse.EntrySeries {
+			continue
+		}
+		_, _, value := parser.Series()
+		var l labels.Labels
+		parser.Labels(&l)
+		if name := l.Get("__name__"); name == reference.BytesMetric || name == reference.PacketsMetric {
+			values[reference.Parse(name, l.Map())] = uint64(value)
+		}
+	}
+}
+
+// TestRateOfAConnectionReportedOnce is what a user sees: the rate of a
+// connection that was reported a single time is not 0.
+func TestRateOfAConnectionReportedOnce(t *testing.T) {
+	r := newRig(t, 1, prom.Options{})
+	r.configure("", "")
+	r.start()
+	now := time.Now().UnixMilli()
+	m := &analyzer.Metric{ABBytes: 6000, ABPackets: 6, Start: now - 1000, Last: now}
+	r.Send(script.Message{Flows: []analyzer.Flow{{
+		UUID: "1", NodeTID: "n", CaptureID: "c", Start: now - 1000, Metric: m, LastUpdateMetric: m,
+		Network:   &analyzer.Layer{Protocol: "IPV4", A: "10.0.0.1", B: "10.0.0.2"},
+		Transport: &analyzer.Transport{Protocol: "TCP", A: 40000, B: 80},
+	}}})
+	r.awaitReceived()
+	r.awaitTicks(2)
+	value, err := r.prom.Query(r.ctx, `rate(skydive_network_connection_total_bytes{direction="initiator_to_target"}[1m])`, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	vector, ok := value.(promql.Vector)
+	if !ok || len(vector) != 1 || vector[0].F <= 0 {
+		t.Errorf("rate is %v, want one positive value", value)
+	}
+	r.halt()
+	r.judgeExact()
+}
+
+func TestCapturesArePushedAndServed(t *testing.T) {
+	r := newRig(t, 1, prom.Options{})
+	r.configure("", "")
+	r.start()
+	stats := analyzer.Stats{CaptureID: "c1", FlowCount: 3, PacketsReceived: 1000}
+	r.Analyzers[0].SendStats(stats)
+	stats.PacketsReceived, stats.PacketsDropped = 1250, 7
+	r.Analyzers[0].SendStats(stats)
+	const want = `skydive_capture_packets_received_total{capture_id="c1"} 250`
+	r.await(func() (bool, string) {
+		page, _, err := judge.Page(r.ctx, r.url+"/metrics?collect[]=captures", "")
+		return err == nil && strings.Contains(page, want), fmt.Sprint(page, err)
+	})
+	r.awaitTicks(1)
+	series, err := r.prom.RawSeries(r.ctx, "skydive_capture_packets_dropped_total", r.began.Add(-time.Minute), time.Now())
+	if err != nil || len(series) != 1 || prom.ResetAwareSum(series[0].Samples) != 7 {
+		t.Errorf("dropped packets pushed: %v (%v), want an increase of 7", series, err)
+	}
+}

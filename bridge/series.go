@@ -1,0 +1,114 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bridge
+
+import (
+	"strings"
+
+	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/remotewrite"
+)
+
+// series turns what the aggregator samples into remote-write samples: it is the
+// one place that knows both. It is an [aggregator.Emitter] for one tick at a
+// time, and not safe for concurrent use.
+type series struct {
+	tick        *remotewrite.Tick
+	connections [3]remotewrite.Metric
+	captures    [5]remotewrite.Metric
+	labels      []remotewrite.Label // scratch
+}
+
+func newSeries() *series {
+	s := &series{}
+	for i, f := range aggregator.ConnectionFamilies() {
+		s.connections[i] = metric(f)
+	}
+	for i, f := range aggregator.CaptureFamilies() {
+		s.captures[i] = metric(f)
+	}
+	return s
+}
+
+func metric(f aggregator.Family) remotewrite.Metric {
+	m := remotewrite.Metric{Name: f.Name, Help: f.Help, Unit: f.Unit, Type: remotewrite.Gauge}
+	if f.Counter {
+		m.Type = remotewrite.Counter
+	}
+	return m
+}
+
+// Connections writes the samples of connections.
+func (s *series) Connections(points []aggregator.Point) {
+	for i := range points {
+		p := &points[i]
+		directions := 2
+		if p.Layout.Direction < 0 {
+			directions = 1
+		}
+		for d := range directions {
+			s.setLabels(&p.Row, d)
+			s.counter(&s.connections[aggregator.Bytes], p.Bytes[d], p.Begin, p.Start, p.End)
+			s.counter(&s.connections[aggregator.Packets], p.Packets[d], p.Begin, p.Start, p.End)
+			if d == 0 && p.RTT != 0 {
+				s.gauge(&s.connections[aggregator.RTT], p.RTT, p.End)
+			}
+		}
+	}
+}
+
+// Captures writes the samples of capture statistics.
+func (s *series) Captures(points []aggregator.CapturePoint) {
+	for i := range points {
+		p := &points[i]
+		s.labels = append(s.labels[:0], remotewrite.Label{Name: "capture_id", Value: p.CaptureID})
+		s.tick.Labels(s.labels)
+		s.gauge(&s.captures[0], p.FlowCount, p.End)
+		for j, total := range []uint64{p.FlowDropped, p.KernelFlowDropped, p.PacketsDropped, p.PacketsReceived} {
+			s.counter(&s.captures[1+j], total, p.Begin, p.Start, p.End)
+		}
+	}
+}
+
+func (s *series) counter(m *remotewrite.Metric, value uint64, begin, start int64, end bool) {
+	if end {
+		s.tick.Stale(m)
+		return
+	}
+	if begin != 0 {
+		s.tick.Zero(m, begin)
+	}
+	s.tick.Value(m, start, float64(value))
+}
+
+func (s *series) gauge(m *remotewrite.Metric, value uint64, end bool) {
+	if end {
+		s.tick.Stale(m)
+		return
+	}
+	s.tick.Value(m, 0, float64(value))
+}
+
+// setLabels makes a row's labels, for one direction, those of the samples that
+// follow.
+func (s *series) setLabels(row *aggregator.Row, direction int) {
+	s.labels = s.labels[:0]
+	rest := row.Values
+	for i, name := range row.Layout.Names {
+		var value string
+		switch {
+		case i != row.Layout.Direction:
+			end := strings.IndexByte(rest, aggregator.Separator)
+			value, rest = rest[:end], rest[end+1:]
+		case direction == 0:
+			value = aggregator.DirectionInitiatorToTarget
+		default:
+			value = aggregator.DirectionTargetToInitiator
+		}
+		if value != "" {
+			s.labels = append(s.labels, remotewrite.Label{Name: name, Value: value})
+		}
+	}
+	s.tick.Labels(s.labels)
+}

@@ -1,0 +1,77 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bridge
+
+import (
+	"context"
+	"time"
+)
+
+// minTickGap is the least distance in milliseconds between two ticks: a counter
+// that returns has its zero 1 ms after its stale marker, and needs another
+// millisecond for its value.
+const minTickGap = 2
+
+// tickLoop samples all series at every multiple of the push interval, until ctx
+// is done.
+func (b *Bridge) tickLoop(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for behind := false; ; {
+		b.ticking.Lock()
+		interval := b.cfg.Global.PushInterval
+		b.ticking.Unlock()
+		// Round strips the monotonic clock reading: ticks are aligned to wall time,
+		// and a wall clock that is set meanwhile is looked at again on waking.
+		now := time.Now().Round(0)
+		timer.Reset(now.Truncate(interval).Add(interval).Sub(now))
+		select {
+		case <-ctx.Done():
+			return
+		case <-b.changed:
+			continue
+		case <-timer.C:
+		}
+		at := time.Now().Truncate(interval).UnixMilli()
+		b.ticking.Lock()
+		last := b.aggregator.LastTick()
+		if at >= max(last, b.begun)+minTickGap {
+			b.tick(at)
+			behind = false
+		} else if !behind && at < last-interval.Milliseconds() {
+			behind = true
+			b.logger.Warn("the clock went back; no samples until it has passed the last ones",
+				"last", time.UnixMilli(last), "now", time.Now())
+		}
+		b.ticking.Unlock()
+	}
+}
+
+// tick samples every series for the given time in milliseconds and hands the
+// samples to the log. The caller holds ticking.
+func (b *Bridge) tick(at int64) {
+	started := time.Now()
+	b.series.tick = b.log.Begin(at)
+	b.aggregator.Tick(at, b.cfg.Global.PushInterval, b.series)
+	if err := b.log.Append(b.series.tick); err != nil {
+		b.logger.Error("a tick was not queued", "at", time.UnixMilli(at), "err", err)
+	}
+	b.series.tick = nil
+	b.metrics.ticks.Inc()
+	b.metrics.tickSeconds.Observe(time.Since(started).Seconds())
+}
+
+// tickNow is a tick at this moment, or as soon after the last one as can be. The
+// caller holds ticking.
+func (b *Bridge) tickNow() {
+	b.tick(max(time.Now().UnixMilli(), b.aggregator.LastTick()+minTickGap, b.begun+minTickGap))
+}
+
+// endAll ends every series with its latest values: two ticks, between which no
+// update is let in. The caller holds ticking.
+func (b *Bridge) endAll() {
+	b.aggregator.EndAll()
+	b.tickNow()
+	b.tickNow()
+}

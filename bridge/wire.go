@@ -1,0 +1,117 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bridge
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	commoncfg "github.com/prometheus/common/config"
+
+	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/bridge/config"
+	"github.com/skydive-project/skybridge/bridge/skydive"
+	"github.com/skydive-project/skybridge/remotewrite"
+)
+
+// maxAge is how old a queued tick may grow. Prometheus and its kin refuse
+// samples more than about an hour behind their newest (59 minutes accepted, 61
+// refused, measured).
+const maxAge = 50 * time.Minute
+
+// aggregation translates the configuration for the aggregator.
+func aggregation(cfg *config.Config) aggregator.Config {
+	a := cfg.Aggregation
+	out := aggregator.Config{
+		Labels:            a.Labels,
+		ConnectionTimeout: a.ConnectionTimeout,
+		FlowRetention:     a.FlowRetention,
+		MaxSeries:         a.MaxSeries,
+		MaxFlows:          a.MaxFlows,
+		ClusterNetworks:   a.ClusterNetworks,
+	}
+	for _, class := range a.ExcludeClasses {
+		out.ExcludeClasses = append(out.ExcludeClasses, aggregator.Class(class))
+	}
+	return out
+}
+
+// feedConfig translates the configuration for the feed. The listen address is
+// part of the default host id, so that two bridges on one host differ.
+func feedConfig(cfg *config.Config, listenAddress string) (skydive.Config, error) {
+	s := cfg.Skydive
+	tls, err := commoncfg.NewTLSConfig(&s.TLS)
+	if err != nil {
+		return skydive.Config{}, fmt.Errorf("bridge: skydive.tls_config: %w", err)
+	}
+	hostID := s.HostID
+	if hostID == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			return skydive.Config{}, fmt.Errorf("bridge: no host name for skydive.host_id: %w: set it", err)
+		}
+		hostID = "skybridge-" + host + "-" + listenAddress
+	}
+	out := skydive.Config{
+		Analyzers:      s.Analyzers,
+		CaptureIDs:     s.CaptureIDs,
+		HostID:         hostID,
+		Username:       s.BasicAuth.Username,
+		TLS:            tls,
+		SilenceTimeout: s.SilenceTimeout,
+	}
+	if file := s.BasicAuth.PasswordFile; file != "" {
+		out.Password = func() (string, error) {
+			secret, err := os.ReadFile(file)
+			if err != nil {
+				return "", fmt.Errorf("skydive.basic_auth.password_file: %w", err)
+			}
+			return strings.TrimSpace(string(secret)), nil
+		}
+	} else if s.BasicAuth.Username != "" {
+		out.Password = func() (string, error) { return string(s.BasicAuth.Password), nil }
+	}
+	return out, nil
+}
+
+// logConfig translates the configuration for the log.
+func logConfig(cfg *config.Config) remotewrite.LogConfig {
+	return remotewrite.LogConfig{
+		MaxBytes:       cfg.Storage.MemoryMaxBytes,
+		MaxAge:         maxAge,
+		PushInterval:   cfg.Global.PushInterval,
+		ExternalLabels: externalLabels(cfg),
+	}
+}
+
+// endpoints translates the remote_write stanzas.
+func endpoints(cfg *config.Config) []remotewrite.EndpointConfig {
+	out := make([]remotewrite.EndpointConfig, 0, len(cfg.RemoteWrite))
+	for _, rw := range cfg.RemoteWrite {
+		out = append(out, remotewrite.EndpointConfig{
+			Name:              rw.Name,
+			URL:               rw.URL,
+			Timeout:           rw.RemoteTimeout,
+			Headers:           rw.Headers,
+			HTTPClient:        rw.HTTPClient,
+			MinShards:         rw.Queue.MinShards,
+			MaxShards:         rw.Queue.MaxShards,
+			MaxSamplesPerSend: rw.Queue.MaxSamplesPerSend,
+			MinBackoff:        rw.Queue.MinBackoff,
+			MaxBackoff:        rw.Queue.MaxBackoff,
+			RetryOn429:        rw.Queue.RetryOnHTTP429,
+		})
+	}
+	return out
+}
+
+func externalLabels(cfg *config.Config) []remotewrite.Label {
+	out := make([]remotewrite.Label, len(cfg.Global.ExternalLabels))
+	for i, l := range cfg.Global.ExternalLabels {
+		out[i] = remotewrite.Label{Name: l.Name, Value: l.Value}
+	}
+	return out
+}

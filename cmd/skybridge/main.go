@@ -1,0 +1,96 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Command skybridge subscribes to the flows that Skydive analyzers capture, sums
+// them into exact counters, and pushes those by Prometheus remote-write.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/common/promslog"
+	"github.com/prometheus/common/promslog/flag"
+	"github.com/prometheus/common/version"
+
+	"github.com/skydive-project/skybridge/bridge"
+)
+
+func main() {
+	if err := run(os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "skybridge:", err)
+		os.Exit(1)
+	}
+}
+
+// run parses the command line and does what it says.
+func run(args []string, stdout, stderr io.Writer) error {
+	app := kingpin.New("skybridge", "A push bridge from Skydive to Prometheus.")
+	app.HelpFlag.Short('h')
+	app.Version(version.Print("skybridge"))
+	app.UsageWriter(stdout).ErrorWriter(stderr)
+
+	// Without a command the bridge runs; its flags stand in the main help.
+	app.Command("run", "Run the bridge.").Default().Hidden()
+	options := bridge.Options{}
+	app.Flag("config.file", "Configuration file: skybridge.yml, or the old connector's prom_sky_con.yml.").Default("skybridge.yml").StringVar(&options.ConfigFile)
+	app.Flag("web.listen-address", "Address to listen on; wins over web.listen_address of the file.").PlaceHolder("ADDR").StringVar(&options.ListenAddress)
+	app.Flag("web.config.file", "File with TLS and authentication settings of the listener.").PlaceHolder("FILE").StringVar(&options.WebConfigFile)
+	app.Flag("web.systemd-socket", "Listen on the socket that systemd passes.").BoolVar(&options.SystemdSocket)
+	app.Flag("web.enable-lifecycle", "Enable POST /-/reload.").BoolVar(&options.EnableLifecycle)
+	app.Flag("web.enable-pprof", "Enable /debug/pprof/.").BoolVar(&options.EnablePprof)
+	logs := &promslog.Config{Writer: stderr}
+	flag.AddFlags(app, logs)
+
+	check := app.Command("check-config", "Check configuration files: a summary, or every error with its line.")
+	checkFiles := check.Arg("file", "Configuration files.").Required().Strings()
+	convert := app.Command("convert-config", "Write prom_sky_con.yml as skybridge.yml.")
+	convertFile := convert.Arg("file", "The old connector's configuration file.").Required().String()
+
+	command, err := app.Parse(args)
+	if err != nil {
+		return fmt.Errorf("%w (see --help)", err)
+	}
+	switch command {
+	case check.FullCommand():
+		return checkConfig(*checkFiles, stdout, stderr)
+	case convert.FullCommand():
+		return convertConfig(*convertFile, stdout, stderr)
+	}
+	options.Logger = promslog.New(logs)
+	return serveUntilSignal(options)
+}
+
+// serveUntilSignal runs the bridge until SIGTERM or SIGINT; SIGHUP reloads. The
+// first signal to stop is obeyed in order, a second one at once.
+func serveUntilSignal(options bridge.Options) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	context.AfterFunc(ctx, stop) // signals have their usual effect again
+
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	reload := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hangup:
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case reload <- struct{}{}:
+			}
+		}
+	}()
+	options.Reload = reload
+	return bridge.Run(ctx, options)
+}

@@ -1,0 +1,196 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/skydive-project/skybridge/internal/analyzer"
+)
+
+// TestMain lets the test binary be skybridge: its children run main.
+func TestMain(m *testing.M) {
+	if os.Getenv("SKYBRIDGE_TEST_MAIN") != "" {
+		main()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// command returns skybridge as a child process that ends with the test.
+func command(t *testing.T, args ...string) *exec.Cmd {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, os.Args[0], args...)
+	cmd.Env = append(os.Environ(), "SKYBRIDGE_TEST_MAIN=1")
+	return cmd
+}
+
+func write(t *testing.T, name, text string) string {
+	file := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+const oldFile = `analyzers:
+  - 127.0.0.1:8082
+pipeline:
+  subscriber:
+    url: ws://127.0.0.1:8082/ws/subscriber/flow
+  transform: {type: none}
+  store:
+    type: prom_sky_con
+    prom_sky_con: {port: 9100, connection_timeout: 90}
+`
+
+func TestCommands(t *testing.T) {
+	good := write(t, "skybridge.yml", "skydive: {analyzers: [ws://127.0.0.1:8082]}\n")
+	bad := write(t, "bad.yml", "skydive:\n  analyzers: [ws://127.0.0.1:8082]\n  color: red\nwob: 1\n")
+	old := write(t, "prom_sky_con.yml", oldFile)
+	tests := []struct {
+		name           string
+		args           []string
+		code           int
+		stdout, stderr []string
+	}{
+		{"a valid file", []string{"check-config", good}, 0, []string{"is valid", "ws://127.0.0.1:8082"}, nil},
+		{"the old file is valid as it is", []string{"check-config", old}, 0, []string{"is valid"}, nil},
+		{"every error with its line", []string{"check-config", good, bad}, 1, []string{good}, []string{"bad.yml:3: ", "bad.yml:4: ", "1 file is not valid"}},
+		{"a file that is not there", []string{"check-config", "nowhere.yml"}, 1, nil, []string{"nowhere.yml"}},
+		{"convert", []string{"convert-config", old}, 0, []string{"connection_timeout: 1m30s", "listen_address"}, nil},
+		{"version", []string{"--version"}, 0, []string{"skybridge, version"}, nil},
+		{"help", []string{"--help"}, 0, []string{"--config.file", "check-config"}, nil},
+		{"an unknown flag", []string{"--colour"}, 1, nil, []string{"colour"}},
+		{"a bad configuration", []string{"--config.file=" + bad}, 1, nil, []string{"bad.yml:3: "}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			cmd := command(t, test.args...)
+			cmd.Stdout, cmd.Stderr = &stdout, &stderr
+			code := 0
+			if err := cmd.Run(); err != nil {
+				exit, ok := errors.AsType[*exec.ExitError](err)
+				if !ok {
+					t.Fatal(err)
+				}
+				code = exit.ExitCode()
+			}
+			if code != test.code {
+				t.Errorf("exit code %d, want %d\n%s", code, test.code, stderr.String())
+			}
+			for _, want := range test.stdout {
+				if !strings.Contains(stdout.String(), want) {
+					t.Errorf("standard output lacks %q:\n%s", want, stdout.String())
+				}
+			}
+			for _, want := range test.stderr {
+				if !strings.Contains(stderr.String(), want) {
+					t.Errorf("standard error lacks %q:\n%s", want, stderr.String())
+				}
+			}
+		})
+	}
+}
+
+// TestConvertedFileIsValid feeds what convert-config prints to check-config.
+func TestConvertedFileIsValid(t *testing.T) {
+	out, err := command(t, "convert-config", write(t, "prom_sky_con.yml", oldFile)).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := command(t, "check-config", write(t, "skybridge.yml", string(out))).CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// running starts the bridge against an analyzer and a receiver that does not
+// exist, and waits until it is subscribed.
+func running(t *testing.T) (cmd *exec.Cmd, a *analyzer.Analyzer, logs *bytes.Buffer) {
+	a, err := analyzer.Start(analyzer.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.Stop)
+	file := write(t, "skybridge.yml", "skydive: {analyzers: ['"+a.URL()+"']}\nremote_write: [{url: 'http://127.0.0.1:9/'}]\n")
+	logs = &bytes.Buffer{}
+	cmd = command(t, "--config.file="+file, "--web.listen-address=127.0.0.1:0")
+	cmd.Stderr = logs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.WaitSubscribers(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	return cmd, a, logs
+}
+
+func TestSIGTERMStopsInOrder(t *testing.T) {
+	cmd, _, logs := running(t)
+	// No connections, so there is nothing to flush: the dead receiver is no
+	// reason to wait.
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v, want exit code 0\n%s", err, logs)
+	}
+}
+
+func TestSecondSignalExitsAtOnce(t *testing.T) {
+	cmd, a, logs := running(t)
+	now := time.Now().UnixMilli()
+	m := &analyzer.Metric{ABBytes: 60, ABPackets: 1, Start: now, Last: now}
+	a.SendFlows([]analyzer.Flow{{
+		UUID: "1", NodeTID: "n", CaptureID: "c", Start: now, Metric: m, LastUpdateMetric: m,
+		Transport: &analyzer.Transport{Protocol: "TCP", A: 1, B: 2},
+	}})
+	a.SendStats(analyzer.Stats{CaptureID: "c"})
+	// Now there is something to flush and nobody who takes it.
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Wait(t.Context(), func(s []analyzer.Subscriber) bool { return len(s) == 0 }); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	err := cmd.Wait()
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	if !ok || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGTERM {
+		t.Errorf("ended with %v, want death by the second signal\n%s", err, logs)
+	}
+}
+
+// TestImports holds the product to what it may carry: Prometheus' own
+// configuration package brings the software kits of three clouds.
+func TestImports(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pkg := range strings.FieldsSeq(string(out)) {
+		for _, never := range []string{
+			"github.com/prometheus/prometheus/config", "github.com/prometheus/prometheus/storage", "github.com/prometheus/prometheus/tsdb",
+			"github.com/aws/", "github.com/Azure/", "cloud.google.com/",
+			"github.com/skydive-project/skybridge/internal/",
+		} {
+			if strings.HasPrefix(pkg+"/", strings.TrimSuffix(never, "/")+"/") {
+				t.Errorf("the product imports %s", pkg)
+			}
+		}
+	}
+}
