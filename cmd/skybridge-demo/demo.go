@@ -1,0 +1,165 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/skydive-project/skybridge/bridge"
+	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/internal/prom"
+)
+
+// The flags that say where something listens, as errors name them.
+const (
+	webFlag        = "web.listen-address"
+	prometheusFlag = "prometheus.listen-address"
+	feedFlag       = "feed.listen-address"
+)
+
+// past is how long the made-up network has been living when the bridge meets
+// it: some connections are in the middle of their lives then. It leaves 2 s
+// until its agents' next update.
+const past = 188 * time.Second
+
+// retention keeps a demo that nobody ends from filling the disk.
+const retention = 24 * time.Hour
+
+// options of one demo.
+type options struct {
+	WebAddress, PrometheusAddress, FeedAddress string
+
+	Analyzer      string // URL of a real one; empty: the made-up one
+	PrometheusDir string
+	PushInterval  time.Duration
+	Traffic       trafficOptions
+	Out           io.Writer
+	Logger        *slog.Logger
+}
+
+// demonstrate starts the world from its end to its beginning, so that each part
+// finds the one it sends to, and stops it in the order in which data flows:
+// the bridge's last push still finds its Prometheus.
+func demonstrate(ctx context.Context, o options) (err error) {
+	home, err := queryPage()
+	if err != nil {
+		return err
+	}
+	server, err := prom.Start(prom.Options{
+		Dir: o.PrometheusDir, ListenAddress: o.PrometheusAddress, Retention: retention,
+		Home: home, Logger: o.Logger.With("part", "prometheus"),
+	})
+	if err != nil {
+		return listenError(prometheusFlag, err)
+	}
+	defer func() { err = errors.Join(err, server.Close()) }()
+	where := places{Feed: o.Analyzer, Prometheus: server.URL()}
+
+	// The feed, the bridge and what is printed end together, whichever ends first.
+	ctx, stop := context.WithCancel(ctx)
+	var playing sync.WaitGroup
+	defer playing.Wait()
+	defer stop()
+
+	if o.Analyzer == "" {
+		feed, err := analyzer.Start(analyzer.Config{Addr: o.FeedAddress, Logger: o.Logger.With("part", "feed")})
+		if err != nil {
+			return listenError(feedFlag, err)
+		}
+		defer feed.Stop()
+		where.Feed, where.MadeUp, where.Seed = feed.URL(), true, o.Traffic.Seed
+		playing.Go(func() { playWhenHeard(ctx, o.Traffic, feed) })
+	}
+
+	dir, err := os.MkdirTemp("", "skybridge-demo-")
+	if err != nil {
+		return fmt.Errorf("make a directory for the bridge's configuration: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	where.Config = filepath.Join(dir, "skybridge.yml")
+	if err := writeConfig(where.Config, o, where.Feed, server.WriteURL()); err != nil {
+		return err
+	}
+	return runBridge(ctx, o, where.Config, func(address string) {
+		where.Bridge = "http://" + address
+		playing.Go(func() { guide(ctx, o.Out, where, server.Client()) })
+	})
+}
+
+// runBridge runs the bridge by the same function as the skybridge command. Its
+// error about a port in use names --web.listen-address, which is called the
+// same here.
+func runBridge(ctx context.Context, o options, config string, listening func(address string)) error {
+	return bridge.Run(ctx, bridge.Options{ConfigFile: config, Logger: o.Logger.With("part", "bridge"), Listening: listening})
+}
+
+// writeConfig writes the bridge's configuration: what a user would write, with
+// everything that it leaves out at its default.
+func writeConfig(path string, o options, feed, write string) error {
+	type section = map[string]any
+	data, err := yaml.Marshal(section{
+		"global":       section{"push_interval": o.PushInterval.String()},
+		"skydive":      section{"analyzers": []string{feed}},
+		"remote_write": []section{{"url": write}},
+		"web":          section{"listen_address": o.WebAddress},
+	})
+	if err != nil {
+		return fmt.Errorf("write the bridge's configuration: %w", err)
+	}
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		return fmt.Errorf("write the bridge's configuration: %w", err)
+	}
+	return nil
+}
+
+// playWhenHeard brings the made-up network to life once somebody listens.
+func playWhenHeard(ctx context.Context, traffic trafficOptions, feed *analyzer.Analyzer) {
+	heard := func(all []analyzer.Subscriber) bool { return len(all) > 0 }
+	if feed.Wait(ctx, heard) != nil {
+		return // the demo is over
+	}
+	now := time.Now()
+	w := newWorld(traffic, now.Add(-past))
+	w.Advance(now) // nobody heard of that
+	play(ctx, w, feed)
+}
+
+// guide prints where to look and, when the first push has arrived, what to ask.
+func guide(ctx context.Context, out io.Writer, where places, client *prom.Client) {
+	describe(out, where)
+	ticker := time.NewTicker(500 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-ticker.C:
+			// An error can only be that the demo is about to end.
+			found, err := client.Query(ctx, "count(skydive_network_connection_total_bytes)", now)
+			if err == nil && len(found) > 0 {
+				invite(out, where, int(found[0].Samples[0].V))
+				return
+			}
+		}
+	}
+}
+
+// listenError names the flag that an address came from.
+func listenError(flag string, err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("--%s: %w: choose a free port with this flag", flag, err)
+	}
+	return fmt.Errorf("--%s: %w", flag, err)
+}
