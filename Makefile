@@ -1,0 +1,47 @@
+# skybridge: `make help` lists what can be made.
+
+export CGO_ENABLED ?= 0
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+LDFLAGS := -s -w \
+	-X github.com/prometheus/common/version.Version=$(VERSION) \
+	-X github.com/prometheus/common/version.Revision=$(shell git rev-parse --short HEAD 2>/dev/null) \
+	-X github.com/prometheus/common/version.Branch=$(shell git rev-parse --abbrev-ref HEAD 2>/dev/null)
+TOOL    := $(GO) tool -modfile=tools/go.mod
+
+.PHONY: help run build test test-real lint bench fuzz
+
+help: ## List the targets.
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+run: ## Run a demo world: a Skydive feed, the bridge as shipped, a Prometheus. FLAGS="--help" lists its flags.
+	@$(GO) run ./cmd/skybridge-demo $(FLAGS)
+
+build: ## Build the static binary bin/skybridge.
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/skybridge ./cmd/skybridge
+
+test: ## Run the tests that need Go alone.
+	$(GO) vet ./...
+	$(GO) test ./...
+
+# What needs parts of Debian: gcc for the race detector, prometheus and
+# victoria-metrics. A part that is missing is a failure.
+test-real: ## Run the tests that need Debian's parts.
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+	$(GO) test -tags real -timeout 10m ./internal/real/...
+
+lint: ## Check the style of the code.
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'lint: gofmt these files'; exit 1; }
+	$(GO) mod tidy -diff
+	$(TOOL) golangci-lint run ./...
+
+bench: ## Run the benchmarks, ready for benchstat.
+	$(GO) test -run '^$$' -bench . -benchmem -count $${COUNT:-6} ./aggregator ./remotewrite ./bridge/skydive ./bridge/web
+
+fuzz: ## Fuzz every decoder for FUZZTIME (default 30s) each.
+	@for package in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $${FUZZTIME:-30s} $$package || exit 1; \
+	  done; \
+	done

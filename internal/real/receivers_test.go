@@ -1,0 +1,106 @@
+//go:build real
+
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package real
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/internal/judge"
+	"github.com/skydive-project/skybridge/internal/prom"
+	"github.com/skydive-project/skybridge/internal/reference"
+	"github.com/skydive-project/skybridge/internal/script"
+)
+
+// TestReceivers plays one feed to the real binary, which pushes it to Debian's
+// Prometheus and to Debian's VictoriaMetrics at once. What their query APIs
+// give back equals what the analyzers reported, to the byte.
+func TestReceivers(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	began := time.Now()
+	prometheus, victoria := startPrometheus(t), startVictoriaMetrics(t)
+	feed := judge.Feed{Reference: reference.New()}
+	for range 2 {
+		a, err := analyzer.Start(analyzer.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(a.Stop)
+		feed.Analyzers = append(feed.Analyzers, a)
+	}
+	file := filepath.Join(t.TempDir(), "skybridge.yml")
+	text := fmt.Sprintf(`global: {push_interval: 1s}
+skydive: {analyzers: ["%s", "%s"]}
+aggregation: {connection_timeout: 1s}
+remote_write:
+  - url: %s/api/v1/write
+  - url: %s/api/v1/write
+`, feed.Analyzers[0].URL(), feed.Analyzers[1].URL(), prometheus.url, victoria.url)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	address := freeAddress(t)
+	bridge := start(t, address, "/-/ready", build(t), "--config.file="+file, "--web.listen-address="+address)
+	for _, a := range feed.Analyzers {
+		if err := a.WaitSubscribers(ctx, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	seed := uint64(began.UnixNano())
+	t.Logf("seed %d", seed)
+	s := script.Write(script.Options{Seed: seed, Connections: 500, Steps: 20, Analyzers: 2, Now: began.UnixMilli()})
+	for _, m := range s.Hello {
+		feed.Send(m)
+	}
+	received := func() {
+		if err := feed.WaitReceived(ctx, bridge.url); err != nil {
+			t.Fatalf("%v\n%s", err, bridge.logs)
+		}
+	}
+	received()
+	for i, messages := range s.Steps {
+		for _, m := range messages {
+			feed.Send(m)
+		}
+		if i%5 == 0 {
+			received()
+			if err := judge.WaitTicks(ctx, bridge.url, 2); err != nil {
+				t.Fatalf("%v\n%s", err, bridge.logs)
+			}
+		}
+	}
+	received()
+	bridge.terminate()
+	if code := bridge.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("exit code %d after SIGTERM\n%s", code, bridge.logs)
+	}
+
+	want := feed.Reference.Totals()
+	for name, receiver := range map[string]*server{"prometheus": prometheus, "victoria-metrics": victoria} {
+		client := prom.NewClient(receiver.url)
+		defer client.Close()
+		// VictoriaMetrics makes samples visible about a second after it took them.
+		var diff string
+		err := judge.Wait(ctx, func() (bool, string) {
+			series, err := client.RawSeries(ctx, judge.Selector, began.Add(-time.Minute), time.Now().Add(time.Minute))
+			if err != nil {
+				return false, err.Error()
+			}
+			diff = judge.Diff(want, judge.Sums(series))
+			return diff == "" || time.Since(began) > 2*time.Minute, diff
+		})
+		if err != nil || diff != "" {
+			t.Errorf("%s differs from what was reported (%v):\n%s\n%s", name, err, diff, bridge.logs)
+		}
+	}
+}

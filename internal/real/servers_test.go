@@ -1,0 +1,126 @@
+//go:build real
+
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package real
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/skydive-project/skybridge/internal/judge"
+)
+
+// server is a process that listens on a loopback port.
+type server struct {
+	url  string
+	cmd  *exec.Cmd
+	logs *buffer
+	done chan struct{}
+}
+
+type buffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// freeAddress returns a loopback address that nobody listens on.
+func freeAddress(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// start runs a program until the end of the test and waits until the page at
+// path answers 200.
+func start(t *testing.T, address, path, program string, args ...string) *server {
+	t.Helper()
+	s := &server{url: "http://" + address, cmd: exec.Command(program, args...), logs: &buffer{}, done: make(chan struct{})}
+	s.cmd.Stdout, s.cmd.Stderr = s.logs, s.logs
+	if err := s.cmd.Start(); err != nil {
+		t.Fatalf("%s is needed for this test: %v", program, err)
+	}
+	go func() {
+		defer close(s.done)
+		_ = s.cmd.Wait()
+	}()
+	t.Cleanup(s.terminate)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err := judge.Wait(ctx, func() (bool, string) {
+		resp, err := http.Get(s.url + path)
+		if err != nil {
+			return false, err.Error()
+		}
+		resp.Body.Close()
+		return resp.StatusCode == http.StatusOK, resp.Status
+	})
+	if err != nil {
+		t.Fatalf("%s does not answer: %v\n%s", program, err, s.logs)
+	}
+	return s
+}
+
+// terminate sends SIGTERM and waits; the first time only.
+func (s *server) terminate() {
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	<-s.done
+}
+
+// startPrometheus runs Debian's prometheus as a remote-write receiver.
+func startPrometheus(t *testing.T) *server {
+	dir := t.TempDir()
+	config := filepath.Join(dir, "prometheus.yml")
+	if err := os.WriteFile(config, []byte("global: {scrape_interval: 15s}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	address := freeAddress(t)
+	return start(t, address, "/-/ready", "prometheus",
+		"--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"),
+		"--web.listen-address="+address, "--web.enable-remote-write-receiver")
+}
+
+// startVictoriaMetrics runs Debian's victoria-metrics.
+func startVictoriaMetrics(t *testing.T) *server {
+	address := freeAddress(t)
+	return start(t, address, "/health", "victoria-metrics",
+		"-httpListenAddr="+address, "-storageDataPath="+filepath.Join(t.TempDir(), "data"),
+		"-search.latencyOffset=0s", "-retentionPeriod=1d")
+}
+
+// build makes the binary under test.
+func build(t *testing.T) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "skybridge")
+	cmd := exec.Command("go", "build", "-o", binary, "github.com/skydive-project/skybridge/cmd/skybridge")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	return binary
+}
