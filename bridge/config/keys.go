@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// This file is the list of keys of skybridge's own file. A later issue that
+// This file is the list of keys of skybridge's own file. A later version that
 // gives a key a meaning moves it from laterKeys to liveKeys and reads it.
 
 // liveKeys returns the keys that have a meaning, those of Prometheus' HTTP
