@@ -213,8 +213,12 @@ func (a *Aggregator) count(f *Flow, feedNow time.Duration) {
 	}
 	i, found := a.find(f)
 	if traffic {
-		if !found {
-			i = a.make(f)
+		switch {
+		case found && a.connections.records.at(i).phase != ended: // it lives
+		case !a.room():
+			i = a.overflow(f)
+		case !found:
+			i = a.connections.add(a.layout, a.key)
 		}
 		a.connections.count(i, delta)
 		c := a.connections.records.at(i)
@@ -254,12 +258,15 @@ func (a *Aggregator) find(f *Flow) (i uint32, ok bool) {
 	return i, ok
 }
 
-// make returns the connection of a flow that [Aggregator.find] did not find: a
-// new one, or the overflow where series are at their bound.
-func (a *Aggregator) make(f *Flow) uint32 {
-	if limit := a.cfg.MaxSeries; limit == 0 || a.connections.series+2*a.layout.directions() <= limit {
-		return a.connections.add(a.layout, a.key)
-	}
+// room says whether one more connection fits into max_series.
+func (a *Aggregator) room() bool {
+	limit := a.cfg.MaxSeries
+	return limit == 0 || a.connections.series+2*a.layout.directions() <= limit
+}
+
+// overflow returns the connection that takes the traffic of flows for which
+// there is no room.
+func (a *Aggregator) overflow(f *Flow) uint32 {
 	a.key = a.layout.appendOverflow(a.key[:0], f)
 	i, ok := a.connections.byKey[string(a.key)]
 	if !ok {

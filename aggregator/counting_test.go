@@ -376,6 +376,32 @@ func TestOverflowKeepsTotals(t *testing.T) {
 	}
 }
 
+func TestReturningConnectionsRespectMaxSeries(t *testing.T) {
+	w := newWorld(t, Config{MaxSeries: 8})
+	w.known()
+	update := func(port, total int64) {
+		f := w.flow(string('a'+rune(port)), total, 0)
+		f.TransportA = port
+		w.Update([]Flow{f})
+	}
+	update(1, 100)
+	update(2, 100)
+	for range 5 { // both end
+		w.tick()
+	}
+	update(3, 100) // others take their room before they return
+	update(4, 100)
+	update(1, 150)
+	update(2, 150)
+	if n := w.metric("skybridge_series", ""); n != 8+4 {
+		t.Errorf("%v series, want 8 and the overflow's 4", n)
+	}
+	w.tick()
+	if got := w.total(abBytes); got != 500 {
+		t.Errorf("counted %d bytes, want 500\n%s", got, w.ledger)
+	}
+}
+
 func TestMaxFlowsEvictsTheLongestUnseen(t *testing.T) {
 	w := newWorld(t, Config{MaxFlows: 3})
 	w.known()
