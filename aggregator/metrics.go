@@ -63,6 +63,9 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 	for _, reason := range []string{evictRetention, evictEnded, evictBound} {
 		m.evicted.WithLabelValues(reason)
 	}
+	for _, class := range []Class{Ingress, Egress, Internal, Other} {
+		m.filteredBytes.WithLabelValues(string(class))
+	}
 	gauge := func(name, help string, read func() int) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
 			a.mu.Lock()

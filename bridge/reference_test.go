@@ -1,0 +1,104 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bridge
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/internal/judge"
+	"github.com/skydive-project/skybridge/internal/prom"
+)
+
+var update = flag.Bool("update", false, "write docs/reference/metrics.md anew")
+
+const metricsReference = "../docs/reference/metrics.md"
+
+// TestMetricsReference holds docs/reference/metrics.md against what a running
+// bridge serves. With -update it writes the file.
+func TestMetricsReference(t *testing.T) {
+	r := newRig(t, 1, prom.Options{})
+	r.configure("", "")
+	r.start()
+	r.Analyzers[0].SendStats(analyzer.Stats{CaptureID: "c1"})
+	r.play(50)
+	page, _, err := judge.Page(r.ctx, r.url+"/metrics", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := metricsPage(page)
+	if *update {
+		if err := os.WriteFile(metricsReference, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(metricsReference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s differs from what the bridge serves (-file +bridge); go test ./bridge -run Reference -update writes it anew:\n%s", metricsReference, diff)
+	}
+}
+
+type family struct {
+	kind, help string
+	labels     map[string]bool
+}
+
+// metricsPage is the reference as Markdown, made of a page in the text format.
+func metricsPage(page string) string {
+	families := map[string]*family{}
+	label := regexp.MustCompile(`([a-z_]+)="`)
+	for line := range strings.Lines(page) {
+		line = strings.TrimSpace(line)
+		fields := strings.SplitN(line, " ", 4)
+		switch {
+		case strings.HasPrefix(line, "# HELP "):
+			families[fields[2]] = &family{help: fields[3], labels: map[string]bool{}}
+		case strings.HasPrefix(line, "# TYPE "):
+			families[fields[2]].kind = fields[3]
+		default:
+			name, _, _ := strings.Cut(fields[0], "{")
+			for _, suffix := range []string{"", "_bucket", "_sum", "_count"} {
+				f := families[strings.TrimSuffix(name, suffix)]
+				if f == nil {
+					continue
+				}
+				for _, m := range label.FindAllStringSubmatch(line, -1) {
+					if m[1] != "le" {
+						f.labels[m[1]] = true
+					}
+				}
+			}
+		}
+	}
+	var b strings.Builder
+	b.WriteString("# Metrics\n\nEvery metric on `/metrics`. `collect[]=connections`, `captures` or `self` asks for a\npart of them; connections and captures are what is pushed.\n")
+	for _, section := range []struct{ title, prefix string }{
+		{"Connections", "skydive_network_connection_"},
+		{"Captures", "skydive_capture_"},
+		{"The bridge", "skybridge_"},
+		{"Pushing, by the names that Prometheus gives them", "prometheus_remote_storage_"},
+	} {
+		fmt.Fprintf(&b, "\n## %s\n\n| metric | type | labels | |\n|---|---|---|---|\n", section.title)
+		for _, name := range slices.Sorted(maps.Keys(families)) {
+			if f := families[name]; strings.HasPrefix(name, section.prefix) {
+				labels := strings.Join(slices.Sorted(maps.Keys(f.labels)), ", ")
+				fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", name, f.kind, labels, f.help)
+			}
+		}
+	}
+	b.WriteString("\nBeside them stand the usual `go_*` and `process_*`.\n")
+	return b.String()
+}
