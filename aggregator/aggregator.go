@@ -11,6 +11,7 @@ package aggregator
 
 import (
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"sync"
@@ -50,6 +51,7 @@ type Config struct {
 type Aggregator struct {
 	now     func() time.Time
 	metrics *metrics
+	notices notices // under mu
 
 	// hold keeps updates out while a reload ends every series; see [Aggregator.Hold].
 	hold sync.RWMutex
@@ -63,8 +65,7 @@ type Aggregator struct {
 	baselines   *baselines
 	connections *connections
 	captures    *captures
-	lastTick    int64 // ms
-	begun       int64 // ms, when this process began: no sample lies before it
+	lastTick    int64 // ms; before the first one, when this process began
 
 	key []byte // scratch
 }
@@ -72,7 +73,7 @@ type Aggregator struct {
 // New returns an aggregator without flows. Time comes from now. Records that
 // do not count are counted by reason in skipped; all other metrics are
 // registered with reg.
-func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *prometheus.CounterVec) (*Aggregator, error) {
+func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *prometheus.CounterVec, logger *slog.Logger) (*Aggregator, error) {
 	layout, err := newLayout(cfg.Labels)
 	if err != nil {
 		return nil, err
@@ -80,6 +81,7 @@ func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *p
 	start := now()
 	a := &Aggregator{
 		now:         now,
+		notices:     notices{logger: logger, latest: map[string]time.Time{}},
 		cfg:         cfg,
 		layout:      layout,
 		classifier:  classifier{cfg.ClusterNetworks},
@@ -88,7 +90,7 @@ func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *p
 		baselines:   newBaselines(),
 		connections: newConnections(),
 		captures:    newCaptures(),
-		begun:       start.UnixMilli(),
+		lastTick:    start.UnixMilli(),
 	}
 	a.metrics = newMetrics(reg, skipped, a)
 	return a, nil
@@ -166,30 +168,30 @@ func (a *Aggregator) Stats(s CaptureStats) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.captures.report(s, a.clock.now(a.now())) {
-		a.metrics.skip(skipCaptures)
+		a.skip(skipCaptures, "a capture's statistics do not count: its name is too long or there are too many", "limit", maxCaptures)
 	}
 }
 
 // count takes one record of the feed.
 func (a *Aggregator) count(f *Flow, feedNow time.Duration) {
 	if reason := malformed(f); reason != "" {
-		a.metrics.skip(reason)
+		a.skip(reason, "a flow is malformed and does not count", "reason", reason)
 		return
 	}
 	src := a.sources.get(f, feedNow)
 	if src == nil {
-		a.metrics.skip(skipSources)
+		a.skip(skipSources, "flows of a new node or capture do not count: there are too many", "node_tid", string(f.NodeTID), "limit", maxSources)
 		return
 	}
 	a.learn(src, f, feedNow)
 	if !f.HasTransport {
-		a.metrics.skip(skipNoTransport)
+		a.metrics.skipped[skipNoTransport].Inc()
 		return
 	}
 	delta, stale, ok := a.advance(src, f, feedNow)
 	switch {
 	case !ok:
-		a.metrics.skip(skipImplausible)
+		a.skip(skipImplausible, implausible, "uuid", string(f.UUID), "node_tid", string(f.NodeTID))
 		return
 	case stale:
 		a.metrics.staleUpdates.Inc()
@@ -220,7 +222,10 @@ func (a *Aggregator) count(f *Flow, feedNow time.Duration) {
 		case !found:
 			i = a.connections.add(a.layout, a.key)
 		}
-		a.connections.count(i, delta)
+		if !a.connections.count(i, delta) {
+			a.skip(skipImplausible, implausible, "uuid", string(f.UUID), "node_tid", string(f.NodeTID))
+			return
+		}
 		c := a.connections.records.at(i)
 		c.traffic, c.node = feedNow, src.node
 		if c.overflow {
@@ -233,21 +238,26 @@ func (a *Aggregator) count(f *Flow, feedNow time.Duration) {
 	}
 }
 
+const implausible = "an update grew by more than a counter holds and does not count"
+
+// skip counts a record that does not count, and says so.
+func (a *Aggregator) skip(reason, message string, args ...any) {
+	a.metrics.skipped[reason].Inc()
+	a.notices.say(reason, a.now(), message, args...)
+}
+
 // learn takes from a record what it says of its source: the epoch and the
 // update period.
 func (a *Aggregator) learn(src *source, f *Flow, feedNow time.Duration) {
-	if !f.HasLastUpdate {
+	lum := f.LastUpdate
+	if !f.HasLastUpdate || f.FinishType == finishTimeout || lum.Last <= 0 {
 		return
 	}
-	if lum := f.LastUpdate; f.FinishType != finishTimeout && lum.Last > 0 {
-		if src.epoch == 0 {
-			src.epoch = lum.Last
-		}
-		// A window as long as flows are remembered is no period but a clock that
-		// was set.
-		if window := time.Duration(lum.Last-lum.Start) * time.Millisecond; lum.Start > 0 && window > 0 && window <= a.cfg.FlowRetention {
-			src.node.observe(window, feedNow)
-		}
+	src.present(lum.Last)
+	// A window as long as flows are remembered is no period but a clock that was
+	// set.
+	if window := time.Duration(lum.Last-lum.Start) * time.Millisecond; lum.Start > 0 && window > 0 && window <= a.cfg.FlowRetention {
+		src.node.observe(window, feedNow)
 	}
 }
 
@@ -267,6 +277,7 @@ func (a *Aggregator) room() bool {
 // overflow returns the connection that takes the traffic of flows for which
 // there is no room.
 func (a *Aggregator) overflow(f *Flow) uint32 {
+	a.notices.say("max_series", a.now(), "aggregation.max_series is reached: new connections are counted in the overflow, labelled "+overflowValue, "limit", a.cfg.MaxSeries)
 	a.key = a.layout.appendOverflow(a.key[:0], f)
 	i, ok := a.connections.byKey[string(a.key)]
 	if !ok {

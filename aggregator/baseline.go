@@ -95,8 +95,8 @@ func (b *baselines) find(f *Flow, src *source) (i uint32, found *baseline) {
 	return i, b.records.at(i)
 }
 
-// add makes the baseline of a flow that has none.
-func (b *baselines) add(f *Flow, src *source, feedNow time.Duration) (i uint32, r *baseline) {
+// add makes the baseline of a flow that has none; touch it then.
+func (b *baselines) add(f *Flow, src *source) (i uint32, r *baseline) {
 	i = b.records.alloc()
 	r = b.records.at(i)
 	r.source, r.start = src, f.Start
@@ -108,7 +108,6 @@ func (b *baselines) add(f *Flow, src *source, feedNow time.Duration) (i uint32, 
 		b.byText[textKey{r.text, src.capture.id}] = i
 	}
 	src.baselines++
-	r.seen = feedNow
 	b.append(&b.live, i)
 	return i, r
 }

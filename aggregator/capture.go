@@ -9,12 +9,15 @@ const (
 	// tableSilence is how long, in feed time, a flow table may be silent before it
 	// is taken for gone: each reports every 10 s.
 	tableSilence = 15 * time.Second
+	// tableDue is how long after its last report a table's next one is expected,
+	// with room for the analyzer's delay.
+	tableDue = 8 * time.Second
 	// captureSilence is how long, in feed time, a capture may be silent before its
 	// series end.
 	captureSilence = time.Minute
-	// maxCaptures and maxTables bound the captures, and the flow tables of one.
+	// maxCaptures and maxTables bound the captures, and the flow tables of all.
 	maxCaptures = 10_000
-	maxTables   = 1_000
+	maxTables   = 100_000
 )
 
 // captures holds the statistics that captures report of themselves.
@@ -24,7 +27,8 @@ const (
 // the table began. So the tables are told apart here, and what each grew by is
 // added up.
 type captures struct {
-	byID map[string]*captureState
+	byID   map[string]*captureState
+	tables int // in all
 }
 
 type captureState struct {
@@ -35,7 +39,6 @@ type captureState struct {
 	ending  bool
 	seen    time.Duration // feed time of the latest report
 	start   int64         // ms, as with connections
-	stale   int64
 }
 
 // table is one flow table's latest report.
@@ -46,47 +49,64 @@ type table struct {
 
 func newCaptures() *captures { return &captures{byID: map[string]*captureState{}} }
 
-// report takes one message. It returns false when the capture is a new one and
-// there are maxCaptures already, or its name is too long.
+// report takes one message. It returns false when the capture or its
+// table is a new one and there are too many already, or its name is too long.
 func (cs *captures) report(s CaptureStats, feedNow time.Duration) bool {
-	c, ok := cs.byID[string(s.CaptureID)]
+	id := string(appendText(nil, s.CaptureID))
+	c, ok := cs.byID[id]
 	if !ok {
-		if len(cs.byID) >= maxCaptures || len(s.CaptureID) == 0 || len(s.CaptureID) > maxText {
+		if len(cs.byID) >= maxCaptures || id == "" || len(id) > maxText {
 			return false
 		}
-		id := string(appendText(nil, s.CaptureID))
 		c = &captureState{total: CaptureRow{CaptureID: id}}
-		cs.byID[string(s.CaptureID)] = c
+		cs.byID[id] = c
 	}
 	s.CaptureID = nil
 	c.seen = feedNow
 	if c.phase == ended {
 		c.phase, c.total = fresh, CaptureRow{CaptureID: c.total.CaptureID}
 	}
-	c.forget(feedNow)
-	// The table that has been silent longest is the one whose turn it is, unless
-	// the numbers lie below its own. A table that is new counts from here: what
-	// it did before is history.
-	for i, t := range c.tables {
-		if t.stats.follows(s) {
-			c.total.add(t.stats, s)
-			c.tables = append(append(c.tables[:i], c.tables[i+1:]...), table{feedNow, s})
-			return true
-		}
+	cs.tables -= c.forget(feedNow)
+	if i := c.reporter(s, feedNow); i >= 0 {
+		c.total.add(c.tables[i].stats, s)
+		c.tables = append(append(c.tables[:i], c.tables[i+1:]...), table{feedNow, s})
+		return true
 	}
-	if len(c.tables) < maxTables {
-		c.tables = append(c.tables, table{feedNow, s})
+	// A table that is new counts from here: what it did before is history.
+	if cs.tables >= maxTables {
+		return false
 	}
+	cs.tables++
+	c.tables = append(c.tables, table{feedNow, s})
 	return true
 }
 
-// forget drops the tables that are gone.
-func (c *captureState) forget(feedNow time.Duration) {
-	n := 0
+// reporter returns the index of the table whose next report s is, or -1: of
+// those that it can follow the nearest, by packets, but one whose turn it is
+// before one that has just reported.
+func (c *captureState) reporter(s CaptureStats, feedNow time.Duration) int {
+	best, bestDue := -1, false
+	for i := range c.tables {
+		t := &c.tables[i]
+		if !t.stats.follows(s) {
+			continue
+		}
+		due := feedNow-t.seen >= tableDue
+		nearer := best < 0 || t.stats.PacketsReceived > c.tables[best].stats.PacketsReceived
+		if (due && !bestDue) || (due == bestDue && nearer) {
+			best, bestDue = i, due
+		}
+	}
+	return best
+}
+
+// forget drops the tables that are gone and returns how many.
+func (c *captureState) forget(feedNow time.Duration) (n int) {
 	for n < len(c.tables) && feedNow-c.tables[n].seen > tableSilence {
 		n++
 	}
 	c.tables = append(c.tables[:0], c.tables[n:]...)
+	return n
 }
 
 // follows says whether next can be the table's next report after s.
@@ -106,10 +126,14 @@ func (r *CaptureRow) add(from, to CaptureStats) {
 }
 
 // endAll makes every series end, as [Aggregator.EndAll] says.
-func (cs *captures) endAll() {
+func (cs *captures) endAll() (left int) {
 	for _, c := range cs.byID {
-		c.ending = c.phase == fresh || c.phase == live
+		if c.phase != ended {
+			c.ending = true
+			left++
+		}
 	}
+	return left
 }
 
 // sample returns the points of all captures at a tick.
@@ -117,22 +141,23 @@ func (cs *captures) sample(t tick, feedNow time.Duration) []CapturePoint {
 	var points []CapturePoint
 	for id, c := range cs.byID {
 		if c.phase == ended {
+			cs.tables -= len(c.tables)
 			delete(cs.byID, id)
 			continue
 		}
 		if c.phase == closing || (c.phase == live && !c.ending && feedNow-c.seen >= captureSilence) {
 			points = append(points, CapturePoint{CaptureRow: c.sampled, Start: c.start, End: true})
-			c.phase, c.ending, c.stale = ended, false, t.at
+			c.phase, c.ending = ended, false
 			continue
 		}
-		c.forget(feedNow)
+		cs.tables -= c.forget(feedNow)
 		c.total.FlowCount = 0
 		for _, table := range c.tables {
 			c.total.FlowCount += uint64(max(table.stats.FlowCount, 0))
 		}
 		p := CapturePoint{CaptureRow: c.total}
 		if c.phase == fresh {
-			c.start = t.begin(c.stale)
+			c.start = t.zero
 			p.Begin = c.start
 		}
 		p.Start = c.start

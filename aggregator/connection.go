@@ -10,6 +10,9 @@ import "time"
 // to add two of them.
 const maxCount = 1 << 52
 
+// maxCarried bounds what waits for a counter to begin anew, between two ticks.
+const maxCarried = 1 << 60
+
 // phase is where a connection is in its life. An incarnation is one such life:
 // zeros, values, stale markers.
 type phase uint8
@@ -31,7 +34,6 @@ type connection struct {
 	node       *node         // of the latest traffic; its period says when the next is due
 	traffic    time.Duration // feed time of the latest traffic
 	start      int64         // ms, time of this incarnation's zeros
-	stale      int64         // ms, time of the former incarnation's stale markers, 0: none
 	rtt        uint64        // ns, 0: none yet
 	sampledRTT uint64
 	phase      phase
@@ -74,8 +76,9 @@ func (cs *connections) add(layout *Layout, key []byte) uint32 {
 }
 
 // count adds traffic to a connection, or to its next incarnation where this
-// one takes no more.
-func (cs *connections) count(i uint32, delta counts) {
+// one takes no more. It returns false, and adds nothing, where even that has no
+// room.
+func (cs *connections) count(i uint32, delta counts) (ok bool) {
 	c := cs.records.at(i)
 	if c.layout.Direction < 0 {
 		delta = delta.summed()
@@ -89,20 +92,23 @@ func (cs *connections) count(i uint32, delta counts) {
 	if c.phase == closing || c.ending || !sum.fit(maxCount) {
 		c.ending = true
 		carried := cs.carried[i]
-		carried.add(&delta)
+		if carried.add(&delta); !carried.fit(maxCarried) {
+			return false
+		}
 		cs.carried[i] = carried
-		return
+		return true
 	}
 	c.counts = sum
+	return true
 }
 
-// end puts a connection to rest whose stale markers were sampled for the given
-// time in milliseconds. Traffic that was carried over begins it anew; what of
-// it does not fit below maxCount is carried on.
-func (cs *connections) end(i uint32, at int64) {
+// end puts a connection to rest whose stale markers were sampled. Traffic that
+// was carried over begins it anew; what of it does not fit below maxCount is
+// carried on.
+func (cs *connections) end(i uint32) {
 	c := cs.records.at(i)
 	cs.series -= c.series()
-	c.phase, c.ending, c.stale = ended, false, at
+	c.phase, c.ending = ended, false
 	c.counts, c.sampled, c.rtt, c.sampledRTT = counts{}, counts{}, 0, 0
 
 	carried, ok := cs.carried[i]
@@ -111,7 +117,7 @@ func (cs *connections) end(i uint32, at int64) {
 	}
 	delete(cs.carried, i)
 	first := carried.atMost(counts{bytes: [2]uint64{maxCount, maxCount}, packets: [2]uint64{maxCount, maxCount}})
-	if cs.count(i, first); first != carried {
+	if _ = cs.count(i, first); first != carried {
 		c.ending = true
 		cs.carried[i] = carried.minus(first)
 	}

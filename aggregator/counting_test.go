@@ -4,6 +4,7 @@
 package aggregator
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -445,6 +446,99 @@ func TestCounterBeginsAnewBelowItsLimit(t *testing.T) {
 	}
 }
 
+// TestEndAllEndsWhatIsCarried ends everything while a counter at its limit has
+// carried traffic over, as a reload or the end of the process may find it.
+func TestEndAllEndsWhatIsCarried(t *testing.T) {
+	w := newWorld(t, Config{})
+	w.known()
+	w.Update([]Flow{w.flow("1", 1<<52-10, 0)})
+	w.tick()
+	w.Update([]Flow{w.flow("1", 1<<52+20, 0)})
+	for w.EndAll() > 0 {
+		w.pass(MinTickGap * time.Millisecond)
+		w.tickNow()
+	}
+	if got := w.total(abBytes); got != 1<<52+20 {
+		t.Errorf("counted %d bytes, want %d", got, uint64(1<<52+20))
+	}
+	for name, s := range w.ledger.series {
+		if !s[len(s)-1].stale {
+			t.Errorf("%s has not ended", name)
+		}
+	}
+}
+
+func TestMoreThanCanBeCarriedIsRefused(t *testing.T) {
+	w := newWorld(t, Config{})
+	w.known()
+	total := uint64(0)
+	for i := range 300 {
+		w.Update([]Flow{w.flow("a"+strconv.Itoa(i), 1<<52, 0)})
+	}
+	for w.EndAll() > 0 {
+		w.pass(MinTickGap * time.Millisecond)
+		w.tickNow()
+	}
+	total = w.total(abBytes)
+	if refused := w.metric("skybridge_records_skipped_total", skipImplausible); total+uint64(refused)<<52 != 300<<52 || refused == 0 {
+		t.Errorf("%d times 2^52 counted and %v refused, want 300 in all", total>>52, refused)
+	}
+}
+
+// TestAFullTableOfSourcesForgetsIdleOnes has a hostile feed invent nodes: a real
+// one that comes later counts.
+func TestAFullTableOfSourcesForgetsIdleOnes(t *testing.T) {
+	w := newWorld(t, Config{})
+	for i := range maxSources + 100 {
+		f := w.flow("1", 0, 0)
+		f.HasTransport, f.NodeTID = false, strconv.AppendInt(nil, int64(i), 10)
+		w.Update([]Flow{f})
+	}
+	w.pass(time.Minute)
+	w.Update([]Flow{w.flow("2", 100, 0)})
+	w.tick()
+	if got := w.total(abBytes); got != 100 {
+		t.Errorf("counted %d bytes, want 100", got)
+	}
+	if n := len(w.sources.byKey); n > maxSources {
+		t.Errorf("%d sources, want at most %d", n, maxSources)
+	}
+}
+
+// TestClockSetBack has a source whose first record lies far in the future:
+// what follows counts all the same.
+func TestClockSetBack(t *testing.T) {
+	w := newWorld(t, Config{MaxFlows: 1})
+	f := w.flow("1", 1000, 0)
+	f.Start, f.LastUpdate.Last = 1<<62, 1<<62
+	w.Update([]Flow{f}) // counts its update, sets the epoch
+	w.pass(time.Minute)
+	present := w.flow("2", 100, 0) // evicts the first, whose times become marks
+	w.Update([]Flow{present})
+	w.pass(time.Minute)
+	for i := range int64(5) {
+		w.Update([]Flow{w.flow(string('3'+rune(i)), 10, 0)})
+		w.pass(time.Minute)
+	}
+	w.tickNow()
+	if got := w.total(abBytes); got != 1000+100+50 {
+		t.Errorf("counted %d bytes, want 1150\n%s", got, w.ledger)
+	}
+}
+
+func TestBoundsAreLoggedOnceAMinute(t *testing.T) {
+	w := newWorld(t, Config{MaxSeries: 4})
+	w.known()
+	for i := range int64(100) {
+		f := w.flow("1"+string('a'+rune(i%6)), 10*i, 0)
+		f.TransportA = i
+		w.Update([]Flow{f})
+	}
+	if n := strings.Count(w.logs.String(), "max_series"); n != 1 {
+		t.Errorf("%d lines about max_series, want 1:\n%s", n, w.logs.String())
+	}
+}
+
 func TestReloadOfLabelsLosesNothing(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.known()
@@ -453,11 +547,10 @@ func TestReloadOfLabelsLosesNothing(t *testing.T) {
 	w.Update([]Flow{w.flow("1", 1300, 0), w.flow("2", 50, 0)})
 
 	release := w.Hold()
-	w.EndAll()
-	w.pass(time.Second)
-	w.tickNow()
-	w.pass(2 * time.Millisecond)
-	w.tickNow()
+	for w.EndAll() > 0 {
+		w.pass(MinTickGap * time.Millisecond)
+		w.tickNow()
+	}
 	cfg := w.cfg
 	cfg.Labels = []string{"target_port", "direction"}
 	if err := w.Configure(cfg); err != nil {

@@ -31,10 +31,22 @@ func TestExactness(t *testing.T) {
 			Now:         w.time.UnixMilli(),
 		})
 		want := reference.New()
+		var rest []script.Message
+		send := func() {
+			m := rest[0]
+			rest = rest[1:]
+			want.Report(m.Flows...)
+			w.Update(flowsOf(m.Flows))
+		}
+		// Updates go on while a tick walks through the connections.
+		w.ledger.between = func() {
+			for len(rest) > 0 && rapid.Bool().Draw(r, "meanwhile") {
+				send()
+			}
+		}
 		play := func(messages []script.Message) {
-			for _, m := range messages {
-				want.Report(m.Flows...)
-				w.Update(flowsOf(m.Flows))
+			for rest = messages; len(rest) > 0; {
+				send()
 				if rapid.IntRange(0, 3).Draw(r, "tick") == 0 {
 					w.pass(time.Duration(rapid.IntRange(2, 20_000).Draw(r, "ms")) * time.Millisecond)
 					w.tickNow()

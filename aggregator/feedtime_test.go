@@ -75,8 +75,12 @@ func TestPeriodForgetsOldWindows(t *testing.T) {
 	if got := n.period(11 * time.Minute); got != 10*time.Second {
 		t.Errorf("period %v, want 10s: the largest is forgotten", got)
 	}
-	if got := n.period(time.Hour); got != defaultPeriod {
-		t.Errorf("period %v after an hour, want %v", got, defaultPeriod)
+	if got := n.period(time.Hour); got != 10*time.Second {
+		t.Errorf("period %v after an hour of silence, want the last known, 10s", got)
+	}
+	n.observe(20*time.Second, time.Hour)
+	if got := n.period(59 * time.Minute); got != 20*time.Second {
+		t.Errorf("period %v, want 20s: feed time as of a moment ago erases nothing", got)
 	}
 }
 
@@ -124,6 +128,16 @@ func TestCaptureStatistics(t *testing.T) {
 	}
 	if got := w.ledger.increase("capture_received{c}"); got != 11*77 {
 		t.Errorf("increase of %d packets, want %d", got, 11*77)
+	}
+	// The busy table is deleted with its interface: the other goes on.
+	for range 3 {
+		w.pass(10 * time.Second)
+		report(b)
+		b += 7
+	}
+	w.tickNow()
+	if got := w.ledger.increase("capture_received{c}"); got != 11*77+3*7 {
+		t.Errorf("increase of %d packets after a table is gone, want %d", got, 11*77+3*7)
 	}
 	for range 5 {
 		w.tick()

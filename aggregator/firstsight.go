@@ -32,13 +32,16 @@ func (a *Aggregator) advance(src *source, f *Flow, feedNow time.Duration) (delta
 	metric := counted(&f.Metric)
 	i, b := a.baselines.find(f, src)
 	if b == nil {
-		if delta = firstSight(src, f); !delta.fit(maxCount) {
+		if delta = firstSight(src, f, metric); !delta.fit(maxCount) {
 			return counts{}, false, false
 		}
+		history := metric.minus(delta)
+		a.metrics.historyBytes.Add(float64(history.totalBytes()))
 		if limit := a.cfg.MaxFlows; limit > 0 && a.baselines.records.used >= limit {
+			a.notices.say(evictBound, a.now(), "aggregation.max_flows is reached: the flows unseen longest are forgotten", "limit", limit)
 			a.evict(a.baselines.longestUnseen(), evictBound)
 		}
-		i, b = a.baselines.add(f, src, feedNow)
+		i, b = a.baselines.add(f, src)
 		b.counts = metric
 	} else {
 		next := b.counts
@@ -55,7 +58,8 @@ func (a *Aggregator) advance(src *source, f *Flow, feedNow time.Duration) (delta
 	return delta, stale, true
 }
 
-// firstSight returns what counts of a flow that has no baseline. Mostly this is
+// firstSight returns what counts of a flow that has no baseline, of the metric
+// in its record. Mostly this is
 // its first update, and all of it is new. Otherwise something was missed,
 // before this process or by it, and only what is surely new may count:
 //
@@ -64,8 +68,7 @@ func (a *Aggregator) advance(src *source, f *Flow, feedNow time.Duration) (delta
 //   - else LastUpdateMetric, if it reaches to the epoch at least and beyond
 //     every update of an evicted baseline;
 //   - else nothing, nor while there is no epoch.
-func firstSight(src *source, f *Flow) counts {
-	metric := counted(&f.Metric)
+func firstSight(src *source, f *Flow, metric counts) counts {
 	switch {
 	case src.epoch == 0:
 		return counts{}

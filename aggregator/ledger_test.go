@@ -4,7 +4,9 @@
 package aggregator
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -27,6 +29,8 @@ type ledger struct {
 	t      testing.TB
 	at     int64
 	series map[string][]sample
+	// between, where given, is called whenever a tick is between two batches.
+	between func()
 }
 
 func newLedger(t testing.TB) *ledger { return &ledger{t: t, series: map[string][]sample{}} }
@@ -55,6 +59,9 @@ func (l *ledger) Connections(points []Point) {
 		if p.RTT != 0 {
 			l.add("rtt"+labelText(p.Row, 0), sample{at: l.at, value: p.RTT, stale: p.End})
 		}
+	}
+	if l.between != nil {
+		l.between()
 	}
 }
 
@@ -161,6 +168,7 @@ type world struct {
 	ledger   *ledger
 	registry *prometheus.Registry
 	skipped  *prometheus.CounterVec
+	logs     bytes.Buffer
 }
 
 const testInterval = 15 * time.Second
@@ -186,7 +194,7 @@ func newWorld(t testing.TB, cfg Config) *world {
 	}
 	w.registry.MustRegister(w.skipped)
 	var err error
-	w.Aggregator, err = New(cfg, func() time.Time { return w.time }, w.registry, w.skipped)
+	w.Aggregator, err = New(cfg, func() time.Time { return w.time }, w.registry, w.skipped, slog.New(slog.NewTextHandler(&w.logs, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,17 +23,18 @@ const (
 )
 
 type metrics struct {
-	skipped       *prometheus.CounterVec
+	skipped       map[string]prometheus.Counter // by reason
 	staleUpdates  prometheus.Counter
 	evicted       *prometheus.CounterVec
 	filteredBytes *prometheus.CounterVec
+	historyBytes  prometheus.Counter
 	overflowBytes prometheus.Counter
 	overflowRTTs  prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Aggregator) *metrics {
 	m := &metrics{
-		skipped: skipped,
+		skipped: map[string]prometheus.Counter{},
 		staleUpdates: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "skybridge_stale_updates_total",
 			Help: "Updates that a newer one of the same flow had overtaken; they add nothing.",
@@ -46,6 +47,10 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 			Name: "skybridge_filtered_bytes_total",
 			Help: "Bytes of flows that exclude_classes keeps out, by class.",
 		}, []string{"class"}),
+		historyBytes: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "skybridge_history_bytes_total",
+			Help: "Bytes that flows had carried when they were first seen and that do not count: they may have been counted before.",
+		}),
 		overflowBytes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "skybridge_overflow_bytes_total",
 			Help: "Bytes counted in the overflow tuples because max_series was reached.",
@@ -58,7 +63,7 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 	// Every reason is there from the start, so that an alert on its increase sees
 	// the first one.
 	for _, reason := range []string{skipNoTransport, skipMalformed, skipTooLong, skipImplausible, skipSources, skipCaptures} {
-		skipped.WithLabelValues(reason)
+		m.skipped[reason] = skipped.WithLabelValues(reason)
 	}
 	for _, reason := range []string{evictRetention, evictEnded, evictBound} {
 		m.evicted.WithLabelValues(reason)
@@ -73,7 +78,7 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 			return float64(read())
 		})
 	}
-	reg.MustRegister(m.staleUpdates, m.evicted, m.filteredBytes, m.overflowBytes, m.overflowRTTs,
+	reg.MustRegister(m.staleUpdates, m.evicted, m.filteredBytes, m.historyBytes, m.overflowBytes, m.overflowRTTs,
 		gauge("skybridge_series", "Series of connections that live now.", func() int { return a.connections.series }),
 		gauge("skybridge_series_limit", "Bound on skybridge_series: aggregation.max_series.", func() int { return a.cfg.MaxSeries }),
 		gauge("skybridge_flows", "Flows remembered.", func() int { return a.baselines.records.used }),
@@ -81,8 +86,6 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 	)
 	return m
 }
-
-func (m *metrics) skip(reason string) { m.skipped.WithLabelValues(reason).Inc() }
 
 func (m *metrics) filtered(class Class, bytes uint64) {
 	m.filteredBytes.WithLabelValues(string(class)).Add(float64(bytes))

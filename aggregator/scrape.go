@@ -13,20 +13,29 @@ import (
 type ScrapeCursor struct{ next uint32 }
 
 // Scrape fills rows with the next connections as the latest tick sampled them
-// and returns how many; 0 is the end. The lock is held for one call only, so a
+// and returns how many; 0 is the end. The lock is held for a batch only, so a
 // walk may straddle two ticks; each row is of one.
 func (a *Aggregator) Scrape(cursor *ScrapeCursor, rows []Row) int {
+	for n, end := 0, false; ; {
+		if n, end = a.scrapeBatch(cursor, rows); n > 0 || end {
+			return n
+		}
+	}
+}
+
+// scrapeBatch is Scrape for one batch of records, of which few may be in use.
+func (a *Aggregator) scrapeBatch(cursor *ScrapeCursor, rows []Row) (n int, end bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	n := 0
-	for ; n < len(rows) && cursor.next < a.connections.records.size; cursor.next++ {
+	size := a.connections.records.size
+	for limit := min(cursor.next+batch, size); n < len(rows) && cursor.next < limit; cursor.next++ {
 		c := a.connections.records.at(cursor.next)
 		if c.phase == live || c.phase == closing {
 			rows[n] = c.row()
 			n++
 		}
 	}
-	return n
+	return n, cursor.next >= size
 }
 
 // row is the connection as it was sampled.
@@ -46,7 +55,7 @@ func (a *Aggregator) ScrapeCaptures(dst []CaptureRow) []CaptureRow {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, c := range a.captures.byID {
-		if c.phase == live {
+		if c.phase == live || c.phase == closing {
 			dst = append(dst, c.sampled)
 		}
 	}

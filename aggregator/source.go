@@ -3,7 +3,10 @@
 
 package aggregator
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 const (
 	// defaultPeriod is Skydive's default flow.update: how often a live flow is
@@ -15,6 +18,9 @@ const (
 	// marks, in feed time. Forgetting them is safe: what comes later counts as
 	// after a restart without state, so nothing counts twice.
 	sourceRetention = 24 * time.Hour
+	// clockStep is how far an update may lie behind a newer one without the
+	// agent's clock having been set back. Updates overtake each other by seconds.
+	clockStep = time.Hour
 	// maxSources bounds the pairs of node and capture, about 300 bytes each.
 	maxSources = 1 << 18
 )
@@ -23,6 +29,7 @@ const (
 type node struct {
 	windows [periodSlots]time.Duration // largest LastUpdateMetric window, by minute of feed time
 	minute  int64                      // feed-time minute of the newest slot
+	known   time.Duration              // the period before the windows were forgotten, 0: none
 	sources int                        // how many refer to it
 }
 
@@ -35,27 +42,29 @@ func (n *node) observe(window, feedNow time.Duration) {
 	}
 }
 
-// period returns the largest window of the last ten minutes of feed time.
+// period returns the largest window of the last ten minutes of feed time. Where
+// there was none, the one before stays: updates may be further apart than that.
 func (n *node) period(feedNow time.Duration) time.Duration {
 	n.advance(feedNow)
-	var largest time.Duration
-	for _, w := range n.windows {
-		largest = max(largest, w)
+	if largest := slices.Max(n.windows[:]); largest > 0 {
+		return largest
 	}
-	if largest == 0 {
-		return defaultPeriod
+	if n.known > 0 {
+		return n.known
 	}
-	return largest
+	return defaultPeriod
 }
 
 func (n *node) advance(feedNow time.Duration) {
 	minute := int64(feedNow / time.Minute)
-	if minute-n.minute >= periodSlots {
-		n.windows = [periodSlots]time.Duration{}
-	} else {
-		for m := n.minute + 1; m <= minute; m++ {
-			n.windows[m%periodSlots] = 0
-		}
+	if minute <= n.minute {
+		return
+	}
+	if largest := slices.Max(n.windows[:]); largest > 0 {
+		n.known = largest
+	}
+	for m := max(n.minute+1, minute-periodSlots+1); m <= minute; m++ {
+		n.windows[m%periodSlots] = 0
 	}
 	n.minute = minute
 }
@@ -85,6 +94,27 @@ type source struct {
 	seen      time.Duration // feed time of its latest record
 }
 
+// present takes the time, in milliseconds on the agent's clock, that a live
+// flow was updated. The first one is the epoch.
+//
+// Where it lies well before the epoch or a mark, the agent's clock was set back,
+// or a single record lied: no flow that counted can be of a later time than the
+// present one. The epoch and the marks then come down to it, or nothing would
+// count until the clock had passed them.
+func (s *source) present(last int64) {
+	if s.epoch == 0 {
+		s.epoch = last
+	}
+	lower := func(mark *int64, to int64) {
+		if *mark-last > clockStep.Milliseconds() {
+			*mark = to
+		}
+	}
+	lower(&s.epoch, last)
+	lower(&s.evictedStart, last)
+	lower(&s.evictedLast, last-1) // so that this very update may count
+}
+
 type sourceKey struct{ nodeTID, captureID string }
 
 // sources interns nodes, captures and their pairs.
@@ -105,14 +135,14 @@ func newSources() *sources {
 	}
 }
 
-// get returns the source of a flow, or nil when it is a new one and there are
-// maxSources already.
+// get returns the source of a flow, or nil when it is a new one, there are
+// maxSources already, and none of them can be forgotten.
 func (s *sources) get(f *Flow, feedNow time.Duration) *source {
 	src := s.recent
 	if src == nil || src.key.nodeTID != string(f.NodeTID) || src.key.captureID != string(f.CaptureID) {
 		var ok bool
 		if src, ok = s.byKey[sourceKey{string(f.NodeTID), string(f.CaptureID)}]; !ok {
-			if len(s.byKey) >= maxSources {
+			if len(s.byKey) >= maxSources && !s.evict() {
 				return nil
 			}
 			src = s.add(sourceKey{string(f.NodeTID), string(f.CaptureID)})
@@ -150,18 +180,44 @@ func (s *sources) sweep(feedNow time.Duration) {
 	}
 	s.swept = feedNow
 	for key, src := range s.byKey {
-		if src.baselines > 0 || feedNow-src.seen < sourceRetention {
-			continue
+		if src.baselines == 0 && feedNow-src.seen >= sourceRetention {
+			s.forget(key, src)
 		}
-		delete(s.byKey, key)
-		if src.node.sources--; src.node.sources == 0 {
-			delete(s.nodes, key.nodeTID)
+	}
+}
+
+// evict forgets a source without baselines, of some that chance picks the one
+// unseen longest, and says whether it found one.
+func (s *sources) evict() bool {
+	const look = 64
+	var oldest *source
+	looked := 0
+	for _, src := range s.byKey {
+		if src.baselines == 0 && (oldest == nil || src.seen < oldest.seen) {
+			oldest = src
 		}
-		if src.capture.sources--; src.capture.sources == 0 {
-			delete(s.captures, key.captureID)
+		if looked++; looked == look {
+			break
 		}
-		if s.recent == src {
-			s.recent = nil
-		}
+	}
+	if oldest == nil {
+		return false
+	}
+	s.forget(oldest.key, oldest)
+	return true
+}
+
+// forget takes a source out. Safe at any time that it has no baselines: what
+// comes of it later counts as after a restart without state.
+func (s *sources) forget(key sourceKey, src *source) {
+	delete(s.byKey, key)
+	if src.node.sources--; src.node.sources == 0 {
+		delete(s.nodes, key.nodeTID)
+	}
+	if src.capture.sources--; src.capture.sources == 0 {
+		delete(s.captures, key.captureID)
+	}
+	if s.recent == src {
+		s.recent = nil
 	}
 }

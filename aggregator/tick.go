@@ -5,6 +5,10 @@ package aggregator
 
 import "time"
 
+// MinTickGap is the least distance between two ticks in milliseconds: a counter
+// that begins has its zero between them.
+const MinTickGap = 2
+
 // Point is one connection at a tick: its values then, what begins and what
 // ends.
 type Point struct {
@@ -33,14 +37,16 @@ type Emitter interface {
 }
 
 // Tick samples every live series for the given time in milliseconds, which
-// must be at least 2 after the tick before and after the process' start. A
-// counter that begins gets its zero at most interval earlier. A connection that
-// was idle for too long ends.
+// must be at least [MinTickGap] after [Aggregator.LastTick]. A counter that
+// begins gets its zero after the last tick and at most interval before this
+// one. A connection that was idle for too long ends.
 //
 // Ticks must not overlap; updates and scrapes may run meanwhile.
 func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 	a.mu.Lock()
-	t := tick{at: at, zero: max(a.lastTick, at-interval.Milliseconds(), a.begun)}
+	// Later than the last tick: that one may hold stale markers of the same
+	// series, and a receiver refuses two values for one time.
+	t := tick{at: at, zero: max(a.lastTick+1, at-interval.Milliseconds())}
 	a.lastTick = at
 	feedNow := a.clock.now(a.now())
 	a.sources.sweep(feedNow)
@@ -75,38 +81,37 @@ func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 	}
 }
 
-// LastTick returns the time of the latest tick in milliseconds, 0 before it.
+// LastTick returns the time of the latest tick in milliseconds; before it, when
+// the aggregator began.
 func (a *Aggregator) LastTick() int64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.lastTick
 }
 
-// EndAll makes every series end: the next tick samples the last values, the
-// tick after it the stale markers. It is for a reload that changes what series
-// are called; the caller holds updates back ([Aggregator.Hold]) until both
-// ticks are done.
-func (a *Aggregator) EndAll() {
+// EndAll makes every series end that has not: the next tick samples the last
+// values, the tick after it the stale markers. It returns how many connections
+// and captures are to end. It is for a reload that changes what series are
+// called, and for the end of the process; the caller holds updates back
+// ([Aggregator.Hold]) until there are none. Rarely a second round is needed, for
+// what a counter at its limit carried over.
+func (a *Aggregator) EndAll() (left int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for i := range a.connections.records.size {
-		if c := a.connections.records.at(i); c.phase == live || (c.phase == fresh && c.layout != nil) {
+		if c := a.connections.records.at(i); c.layout != nil && c.phase != ended {
 			c.ending = true
+			left++
 		}
 	}
-	a.captures.endAll()
+	return left + a.captures.endAll()
 }
 
 // tick is what all series of a tick share.
 type tick struct {
 	at   int64 // ms
-	zero int64 // ms, where counters begin that nothing of themselves precedes
+	zero int64 // ms, where counters begin
 }
-
-// begin returns the time of the zeros of an incarnation whose former one had
-// its stale markers at the given time, or 0: strictly after those, as a
-// receiver refuses two values for one time.
-func (t tick) begin(stale int64) int64 { return max(t.zero, stale+1) }
 
 // sample appends the point of connection i at a tick, if it has one.
 func (a *Aggregator) sample(points []Point, i uint32, t tick, feedNow time.Duration) []Point {
@@ -120,12 +125,12 @@ func (a *Aggregator) sample(points []Point, i uint32, t tick, feedNow time.Durat
 	}
 	if c.phase == closing || (c.phase == live && !c.ending && a.idle(c, feedNow)) {
 		points = append(points, Point{Row: c.row(), Start: c.start, End: true})
-		a.connections.end(i, t.at)
+		a.connections.end(i)
 		return points
 	}
 	p := Point{}
 	if c.phase == fresh {
-		c.start = t.begin(c.stale)
+		c.start = t.zero
 		p.Begin = c.start
 	}
 	c.sampled, c.sampledRTT = c.counts, c.rtt

@@ -305,6 +305,11 @@ func (w *writer) end(c *connection) analyzer.Flow {
 		f.LastUpdateMetric.ABBytes, f.LastUpdateMetric.ABPackets = m.ABBytes/2, m.ABPackets/2
 	}
 	c.flow = nil
+	if w.chance(0.2) { // an update that the end record overtook
+		late := f
+		late.FinishType = c.finish
+		w.delayed = append(w.delayed, late)
+	}
 	return f
 }
 
