@@ -178,7 +178,12 @@ func statusWords(status int, text []byte) string {
 // networkWords is an error without the URL that net/http puts around it, for
 // that can hold secrets.
 func networkWords(err error) string {
-	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+	for {
+		// One inside another where a token is fetched on the way.
+		wrapped, ok := errors.AsType[*url.Error](err)
+		if !ok {
+			break
+		}
 		err = wrapped.Err
 	}
 	words := strings.ToValidUTF8(err.Error(), "\uFFFD")

@@ -29,6 +29,7 @@ type endpoint struct {
 	quiet quietTime
 	// senders is the size of the group now or last sent.
 	senders, desired atomic.Int64
+	hurry            atomic.Bool  // the process ends: as many senders as allowed
 	highestSent      atomic.Int64 // time of the newest tick with an answer, ms
 	requests         []request    // of that group, reused
 
@@ -104,7 +105,11 @@ func (e *endpoint) sendBarrier(ctx context.Context, t *loggedTick, group []reque
 		return nil
 	}
 	cfg := &e.settings.Load().cfg
-	n, desired := senderCount(cfg.MinShards, cfg.MaxShards, e.cursor.place().ticks-1, len(group))
+	waiting := e.cursor.place().ticks - 1
+	if e.hurry.Load() {
+		waiting = manyDoublings
+	}
+	n, desired := senderCount(cfg.MinShards, cfg.MaxShards, waiting, len(group))
 	e.senders.Store(int64(n))
 	e.desired.Store(int64(desired))
 	return e.sendGroup(ctx, t, group, n, done)

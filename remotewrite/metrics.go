@@ -116,7 +116,7 @@ func (m *senderMetrics) endpoint(labels prometheus.Labels, highestSent *atomic.I
 		staleDropped: m.staleDropped.With(labels), samplesDropped: m.samplesDropped.MustCurryWith(labels),
 		duration: m.duration.With(labels), highestSent: highestSent,
 	}
-	for _, reason := range []string{reasonTooOld, reasonLogFull} {
+	for _, reason := range []string{reasonTooOld, reasonLogFull, reasonUnreadable} {
 		e.samplesDropped.WithLabelValues(reason) // so that the first loss is seen as an increase
 	}
 	return e

@@ -48,10 +48,9 @@ func parseRetryAfter(value string, now time.Time) time.Duration {
 		return 0
 	}
 	if seconds, err := strconv.ParseInt(value, 10, 64); err == nil {
-		if seconds > int64(maxRetryAfter/time.Second) {
-			return maxRetryAfter
-		}
-		return max(0, time.Duration(seconds)*time.Second)
+		// Bounded before it is multiplied: the product of a hostile one would wrap.
+		seconds = min(max(0, seconds), int64(maxRetryAfter/time.Second))
+		return time.Duration(seconds) * time.Second
 	}
 	if date, err := http.ParseTime(value); err == nil {
 		return min(max(0, date.Sub(now)), maxRetryAfter)

@@ -93,6 +93,9 @@ func (s *Sender) Apply(cfgs []EndpointConfig) error {
 	s.live.list.Store(&list)
 	for _, e := range running {
 		e.stop()
+		if left := e.cursor.place(); left.ticks > 0 {
+			e.logger.Warn("the endpoint was removed before it had sent everything; the rest is lost", "ticks", left.ticks, "samples", left.samples)
+		}
 		s.metrics.forget(metricLabels(&e.settings.Load().cfg))
 	}
 	return nil
@@ -170,9 +173,18 @@ func (s *Sender) change(e *endpoint, next *settings) {
 }
 
 // Flush waits until every endpoint has dealt with every tick in the log, or until
-// ctx ends; the error then says what is left where.
+// ctx ends; the error then says what is left where. Meanwhile endpoints use all
+// the senders they may.
 func (s *Sender) Flush(ctx context.Context) error {
 	endpoints := s.live.all()
+	for _, e := range endpoints {
+		e.hurry.Store(true)
+	}
+	defer func() {
+		for _, e := range endpoints {
+			e.hurry.Store(false)
+		}
+	}()
 	err := s.log.wait(ctx, func() bool {
 		for _, e := range endpoints {
 			if !e.cursor.atEnd() && !e.hasStopped() {

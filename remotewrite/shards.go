@@ -12,13 +12,15 @@ import (
 	"github.com/golang/snappy"
 )
 
+// manyDoublings of min_shards are more than any max_shards.
+const manyDoublings = 16
+
 // senderCount is how many requests of a group go out at once: minShards, doubled
 // for every tick that waits behind this one, at most maxShards, and never more
 // than there are requests. So an endpoint that keeps up is asked gently, and one
 // that fell behind is served as fast as it is allowed to be. desired is the same
 // without maxShards.
 func senderCount(minShards, maxShards, waiting, requests int) (n, desired int) {
-	const manyDoublings = 16
 	desired = minShards << min(waiting, manyDoublings)
 	desired = max(1, min(desired, requests))
 	return min(desired, max(1, maxShards)), desired
