@@ -471,7 +471,6 @@ func TestEndAllEndsWhatIsCarried(t *testing.T) {
 func TestMoreThanCanBeCarriedIsRefused(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.known()
-	total := uint64(0)
 	for i := range 300 {
 		w.Update([]Flow{w.flow("a"+strconv.Itoa(i), 1<<52, 0)})
 	}
@@ -479,7 +478,7 @@ func TestMoreThanCanBeCarriedIsRefused(t *testing.T) {
 		w.pass(MinTickGap * time.Millisecond)
 		w.tickNow()
 	}
-	total = w.total(abBytes)
+	total := w.total(abBytes)
 	if refused := w.metric("skybridge_records_skipped_total", skipImplausible); total+uint64(refused)<<52 != 300<<52 || refused == 0 {
 		t.Errorf("%d times 2^52 counted and %v refused, want 300 in all", total>>52, refused)
 	}

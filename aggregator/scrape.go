@@ -16,8 +16,8 @@ type ScrapeCursor struct{ next uint32 }
 // and returns how many; 0 is the end. The lock is held for a batch only, so a
 // walk may straddle two ticks; each row is of one.
 func (a *Aggregator) Scrape(cursor *ScrapeCursor, rows []Row) int {
-	for n, end := 0, false; ; {
-		if n, end = a.scrapeBatch(cursor, rows); n > 0 || end {
+	for {
+		if n, end := a.scrapeBatch(cursor, rows); n > 0 || end {
 			return n
 		}
 	}

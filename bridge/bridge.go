@@ -56,6 +56,10 @@ type Bridge struct {
 	logger  *slog.Logger
 	metrics *metrics
 
+	// What only a restart can change, as it is in force.
+	listenAddress string
+	memoryBytes   int64
+
 	aggregator *aggregator.Aggregator
 	log        *remotewrite.Log
 	sender     *remotewrite.Sender
@@ -64,11 +68,10 @@ type Bridge struct {
 
 	reloading sync.Mutex // one reload at a time
 
-	ticking sync.Mutex // one tick at a time; guards series and cfg
-	series  *series
+	ticking sync.Mutex // one tick at a time; guards sampler and cfg
+	sampler *sampler
 	cfg     *config.Config
 	changed chan struct{} // the push interval may have changed
-	begun   int64         // ms, when the bridge began; every tick is later
 }
 
 // Run runs a bridge until ctx is done, and then stops it: the feed first, then
@@ -103,17 +106,17 @@ func newBridge(cfg *config.Config, options Options) (*Bridge, error) {
 		logger:  options.Logger,
 		metrics: newMetrics(registry),
 		cfg:     cfg,
-		series:  newSeries(),
+		sampler: newSampler(),
 		changed: make(chan struct{}, 1),
-		begun:   time.Now().UnixMilli(),
 	}
+	b.listenAddress, b.memoryBytes = listenAddress(cfg, options), cfg.Storage.MemoryMaxBytes
 	skipped := newSkipped(registry)
 	var err error
-	b.aggregator, err = aggregator.New(aggregation(cfg), time.Now, registry, skipped)
+	b.aggregator, err = aggregator.New(aggregation(cfg), time.Now, registry, skipped, component(b.logger, "aggregator"))
 	if err != nil {
 		return nil, fmt.Errorf("bridge: %w", err)
 	}
-	feed, err := feedConfig(cfg, b.listenAddress(cfg))
+	feed, err := feedConfig(cfg, b.listenAddress)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +129,7 @@ func newBridge(cfg *config.Config, options Options) (*Bridge, error) {
 	if err := b.sender.Apply(endpoints(cfg)); err != nil {
 		return nil, fmt.Errorf("bridge: %w", err)
 	}
-	b.web, err = web.New(b.webOptions(cfg, registry))
+	b.web, err = web.New(b.webOptions(registry))
 	if err != nil {
 		b.sender.Close()
 		return nil, fmt.Errorf("bridge: %w", err)
@@ -134,9 +137,9 @@ func newBridge(cfg *config.Config, options Options) (*Bridge, error) {
 	return b, nil
 }
 
-func (b *Bridge) webOptions(cfg *config.Config, registry *prometheus.Registry) web.Options {
+func (b *Bridge) webOptions(registry *prometheus.Registry) web.Options {
 	return web.Options{
-		ListenAddress:   b.listenAddress(cfg),
+		ListenAddress:   b.listenAddress,
 		ConfigFile:      b.options.WebConfigFile,
 		SystemdSocket:   b.options.SystemdSocket,
 		EnableLifecycle: b.options.EnableLifecycle,
@@ -159,6 +162,8 @@ func (b *Bridge) run(ctx context.Context) error {
 	feedCtx, stopFeed := context.WithCancel(ctx)
 	defer stopFeed()
 
+	b.logger.Info("skybridge runs", "version", versionText(), "address", b.web.Addr(), "analyzers", len(b.cfg.Skydive.Analyzers), "endpoints", len(b.cfg.RemoteWrite))
+
 	var webDone, others sync.WaitGroup
 	var webErr, feedErr error
 	webDone.Go(func() {
@@ -171,7 +176,6 @@ func (b *Bridge) run(ctx context.Context) error {
 	})
 	others.Go(func() { b.tickLoop(feedCtx) })
 	others.Go(func() { b.reloadLoop(feedCtx) })
-	b.logger.Info("skybridge runs", "version", versionText(), "address", b.web.Addr(), "analyzers", len(b.cfg.Skydive.Analyzers), "endpoints", len(b.cfg.RemoteWrite))
 
 	<-feedCtx.Done()
 	b.logger.Info("stopping: the feed ends, then the last tick is flushed", "deadline", flushTimeout)
@@ -197,7 +201,7 @@ func (b *Bridge) finish() {
 		b.logger.Error("not everything was pushed before the bridge stopped; what is left is lost", "err", err)
 		return
 	}
-	b.logger.Info("stopped; every receiver has the last tick")
+	b.logger.Info("stopped; nothing is left to push")
 }
 
 // ready says whether the bridge does its job, and in a word why not.
@@ -208,9 +212,10 @@ func (b *Bridge) ready() (ok bool, word string) {
 	return true, "ready"
 }
 
-func (b *Bridge) listenAddress(cfg *config.Config) string {
-	if b.options.ListenAddress != "" {
-		return b.options.ListenAddress
+// listenAddress is where a bridge with this configuration would listen.
+func listenAddress(cfg *config.Config, options Options) string {
+	if options.ListenAddress != "" {
+		return options.ListenAddress
 	}
 	return cfg.Web.ListenAddress
 }

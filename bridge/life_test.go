@@ -17,6 +17,7 @@ import (
 
 	"github.com/skydive-project/skybridge/internal/judge"
 	"github.com/skydive-project/skybridge/internal/prom"
+	"github.com/skydive-project/skybridge/internal/script"
 )
 
 // reloadNow asks for a reload as SIGHUP does and waits until it is done.
@@ -113,6 +114,56 @@ func TestReloadOfIdentity(t *testing.T) {
 	}
 	if w := r.prom.Writes(); w.Refused() > 0 {
 		t.Errorf("%d requests refused: %q", w.Refused(), w.Refusals)
+	}
+}
+
+// TestReloadWhileTrafficFlows changes the series' names while records arrive:
+// each of them counts once, under one name or the other.
+func TestReloadWhileTrafficFlows(t *testing.T) {
+	r := newRig(t, 1, prom.Options{})
+	r.configure("", "")
+	r.start()
+	feed := script.Write(script.Options{Seed: uint64(time.Now().UnixNano()), Connections: 300, Steps: 20, Analyzers: 1, Now: time.Now().UnixMilli()})
+	for _, m := range feed.Hello {
+		r.Send(m)
+	}
+	r.awaitReceived()
+	for i, messages := range feed.Steps {
+		for _, m := range messages {
+			r.Send(m)
+		}
+		if i%5 == 0 {
+			r.configure(fmt.Sprintf(", external_labels: {generation: \"%d\"}", i), "")
+			r.reloadNow()
+		}
+	}
+	r.awaitReceived()
+	r.halt()
+	// The judge adds up a connection's series whatever their generation.
+	if diff := judge.Diff(r.Reference.Totals(), judge.Sums(r.raw())); diff != "" {
+		t.Errorf("differs from what was reported:\n%s", diff)
+	}
+	if w := r.prom.Writes(); w.Refused() > 0 {
+		t.Errorf("%d requests refused: %q", w.Refused(), w.Refusals)
+	}
+}
+
+// TestReloadOfTheListenAddress changes what only a restart can change: nobody
+// is connected anew for it, at the next reload neither.
+func TestReloadOfTheListenAddress(t *testing.T) {
+	r := newRig(t, 1, prom.Options{})
+	r.address = ""
+	r.configure("", "web: {listen_address: '127.0.0.1:0'}\n")
+	r.start()
+	for range 2 {
+		r.configure("", "web: {listen_address: '127.0.0.1:1'}\n")
+		r.reloadNow()
+	}
+	if n := r.Analyzers[0].Accepted(); n != 1 {
+		t.Errorf("%d connections to the analyzer, want 1", n)
+	}
+	if n := strings.Count(r.logs.String(), "web.listen_address changes with a restart only"); n < 2 {
+		t.Errorf("%d warnings, want one for each reload", n)
 	}
 }
 

@@ -46,20 +46,15 @@ func (b *Bridge) reload(context.Context) error {
 // swap puts a valid configuration into force. What can fail comes first, and is
 // undone where something after it fails.
 func (b *Bridge) swap(cfg *config.Config) error {
-	address := b.listenAddress(b.cfg)
-	feed, err := feedConfig(cfg, address)
+	feed, err := feedConfig(cfg, b.listenAddress)
 	if err != nil {
 		return err
-	}
-	former, err := feedConfig(b.cfg, address)
-	if err != nil {
-		return err
-	}
-	if err := b.feed.Reload(feed); err != nil {
-		return fmt.Errorf("bridge: %w", err)
 	}
 	if err := b.sender.Apply(endpoints(cfg)); err != nil {
-		return errors.Join(fmt.Errorf("bridge: %w", err), b.feed.Reload(former))
+		return fmt.Errorf("bridge: %w", err)
+	}
+	if err := b.feed.Reload(feed); err != nil {
+		return errors.Join(fmt.Errorf("bridge: %w", err), b.sender.Apply(endpoints(b.cfg)))
 	}
 
 	b.ticking.Lock()
@@ -86,11 +81,11 @@ func (b *Bridge) swap(cfg *config.Config) error {
 
 // warnOfRestart names what only a restart can change.
 func (b *Bridge) warnOfRestart(cfg *config.Config) {
-	if was, is := b.listenAddress(b.cfg), b.listenAddress(cfg); was != is {
-		b.logger.Warn("web.listen_address changes with a restart only", "in_force", was, "configured", is)
+	if is := listenAddress(cfg, b.options); is != b.listenAddress {
+		b.logger.Warn("web.listen_address changes with a restart only", "in_force", b.listenAddress, "configured", is)
 	}
-	if was, is := b.cfg.Storage.MemoryMaxBytes, cfg.Storage.MemoryMaxBytes; was != is {
-		b.logger.Warn("storage.memory_max_bytes changes with a restart only", "in_force", was, "configured", is)
+	if is := cfg.Storage.MemoryMaxBytes; is != b.memoryBytes {
+		b.logger.Warn("storage.memory_max_bytes changes with a restart only", "in_force", b.memoryBytes, "configured", is)
 	}
 }
 

@@ -43,6 +43,8 @@ type rig struct {
 	stop   context.CancelFunc
 	done   chan error
 	plays  uint64
+	// address is the flag of the listener; empty leaves it to the file.
+	address string
 }
 
 // newRig starts analyzers and a Prometheus, beside those of other tests. The
@@ -54,8 +56,8 @@ func newRig(t *testing.T, analyzers int, options prom.Options) *rig {
 	r := &rig{
 		t: t, ctx: ctx, began: time.Now(),
 		config: filepath.Join(t.TempDir(), "skybridge.yml"),
-		reload: make(chan struct{}),
-		logs:   &logs{},
+		reload: make(chan struct{}), address: "127.0.0.1:0",
+		logs: &logs{},
 	}
 	r.Reference = reference.New()
 	for range analyzers {
@@ -102,7 +104,7 @@ func (r *rig) start() {
 	listening := make(chan string, 1)
 	options := Options{
 		ConfigFile:      r.config,
-		ListenAddress:   "127.0.0.1:0",
+		ListenAddress:   r.address,
 		EnableLifecycle: true,
 		Logger:          slog.New(slog.NewTextHandler(r.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Reload:          r.reload,

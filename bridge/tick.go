@@ -6,12 +6,9 @@ package bridge
 import (
 	"context"
 	"time"
-)
 
-// minTickGap is the least distance in milliseconds between two ticks: a counter
-// that returns has its zero 1 ms after its stale marker, and needs another
-// millisecond for its value.
-const minTickGap = 2
+	"github.com/skydive-project/skybridge/aggregator"
+)
 
 // tickLoop samples all series at every multiple of the push interval, until ctx
 // is done.
@@ -29,17 +26,16 @@ func (b *Bridge) tickLoop(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-b.changed:
-			continue
+		case <-b.changed: // the interval, perhaps
 		case <-timer.C:
 		}
-		at := time.Now().Truncate(interval).UnixMilli()
 		b.ticking.Lock()
+		at := time.Now().Truncate(b.cfg.Global.PushInterval).UnixMilli()
 		last := b.aggregator.LastTick()
-		if at >= max(last, b.begun)+minTickGap {
+		if at >= last+aggregator.MinTickGap {
 			b.tick(at)
 			behind = false
-		} else if !behind && at < last-interval.Milliseconds() {
+		} else if !behind && at <= last-interval.Milliseconds() {
 			behind = true
 			b.logger.Warn("the clock went back; no samples until it has passed the last ones",
 				"last", time.UnixMilli(last), "now", time.Now())
@@ -52,12 +48,12 @@ func (b *Bridge) tickLoop(ctx context.Context) {
 // samples to the log. The caller holds ticking.
 func (b *Bridge) tick(at int64) {
 	started := time.Now()
-	b.series.tick = b.log.Begin(at)
-	b.aggregator.Tick(at, b.cfg.Global.PushInterval, b.series)
-	if err := b.log.Append(b.series.tick); err != nil {
+	b.sampler.tick = b.log.Begin(at)
+	b.aggregator.Tick(at, b.cfg.Global.PushInterval, b.sampler)
+	if err := b.log.Append(b.sampler.tick); err != nil {
 		b.logger.Error("a tick was not queued", "at", time.UnixMilli(at), "err", err)
 	}
-	b.series.tick = nil
+	b.sampler.tick = nil
 	b.metrics.ticks.Inc()
 	b.metrics.tickSeconds.Observe(time.Since(started).Seconds())
 }
@@ -65,13 +61,13 @@ func (b *Bridge) tick(at int64) {
 // tickNow is a tick at this moment, or as soon after the last one as can be. The
 // caller holds ticking.
 func (b *Bridge) tickNow() {
-	b.tick(max(time.Now().UnixMilli(), b.aggregator.LastTick()+minTickGap, b.begun+minTickGap))
+	b.tick(max(time.Now().UnixMilli(), b.aggregator.LastTick()+aggregator.MinTickGap))
 }
 
-// endAll ends every series with its latest values: two ticks, between which no
-// update is let in. The caller holds ticking.
+// endAll ends every series with its latest values. The caller holds ticking, and
+// lets no update in.
 func (b *Bridge) endAll() {
-	b.aggregator.EndAll()
-	b.tickNow()
-	b.tickNow()
+	for b.aggregator.EndAll() > 0 {
+		b.tickNow()
+	}
 }

@@ -65,16 +65,33 @@ func feedConfig(cfg *config.Config, listenAddress string) (skydive.Config, error
 	}
 	if file := s.BasicAuth.PasswordFile; file != "" {
 		out.Password = func() (string, error) {
-			secret, err := os.ReadFile(file)
+			secret, err := readSecret(file)
 			if err != nil {
 				return "", fmt.Errorf("skydive.basic_auth.password_file: %w", err)
 			}
-			return strings.TrimSpace(string(secret)), nil
+			return secret, nil
 		}
 	} else if s.BasicAuth.Username != "" {
 		out.Password = func() (string, error) { return string(s.BasicAuth.Password), nil }
 	}
 	return out, nil
+}
+
+// maxSecret bounds the size of a secret's file in bytes.
+const maxSecret = 64 << 10
+
+// readSecret reads a secret from a regular file: a pipe or device may never end,
+// and the reconnection that waits for it could not be stopped.
+func readSecret(file string) (string, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return "", err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxSecret {
+		return "", fmt.Errorf("%s is no regular file of at most %d bytes", file, maxSecret)
+	}
+	secret, err := os.ReadFile(file)
+	return strings.TrimSpace(string(secret)), err
 }
 
 // logConfig translates the configuration for the log.

@@ -142,8 +142,8 @@ func TestLoadUnreadable(t *testing.T) {
 	dir := t.TempDir()
 	large := write(t, dir, "large", strings.Repeat("#", MaxFileSize+1))
 	for path, want := range map[string]string{
-		filepath.Join(dir, "absent"): ": cannot open the file (no such file or directory): name the configuration file with --config.file",
-		dir:                          ": cannot read the file (is a directory): name the configuration file with --config.file",
+		filepath.Join(dir, "absent"): ": cannot open the file (no such file or directory): check the name of the configuration file",
+		dir:                          ": cannot read the file (is a directory): check the name of the configuration file",
 		large:                        ": the file is larger than 1024 KiB: check that it is a configuration file",
 	} {
 		c, _, err := Load(path)

@@ -66,12 +66,13 @@ func run(args []string, stdout, stderr io.Writer) error {
 	return serveUntilSignal(options)
 }
 
-// serveUntilSignal runs the bridge until SIGTERM or SIGINT; SIGHUP reloads. The
-// first signal to stop is obeyed in order, a second one at once.
+// serveUntilSignal runs the bridge until SIGTERM or SIGINT; SIGHUP reloads.
 func serveUntilSignal(options bridge.Options) error {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	defer stop()
-	context.AfterFunc(ctx, stop) // signals have their usual effect again
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	ended := make(chan struct{})
+	defer close(ended)
+	go stopOnSignals(cancel, ended)
 
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
@@ -93,4 +94,23 @@ func serveUntilSignal(options bridge.Options) error {
 	}()
 	options.Reload = reload
 	return bridge.Run(ctx, options)
+}
+
+// stopOnSignals obeys the first signal to stop in order, by cancel, and a second
+// one at once: it has the effect that it has on a process that does not mind it.
+func stopOnSignals(cancel func(), ended <-chan struct{}) {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	select {
+	case <-signals:
+		cancel()
+	case <-ended:
+		return
+	}
+	select {
+	case again := <-signals:
+		signal.Reset(again)
+		_ = syscall.Kill(os.Getpid(), again.(syscall.Signal))
+	case <-ended:
+	}
 }

@@ -7,6 +7,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/internal/judge"
 )
 
 // TestMain lets the test binary be skybridge: its children run main.
@@ -119,16 +122,22 @@ func TestConvertedFileIsValid(t *testing.T) {
 }
 
 // running starts the bridge against an analyzer and a receiver that does not
-// exist, and waits until it is subscribed.
-func running(t *testing.T) (cmd *exec.Cmd, a *analyzer.Analyzer, logs *bytes.Buffer) {
+// exist, sends it one flow and waits until it has read it.
+func running(t *testing.T, receiver string) (cmd *exec.Cmd, a *analyzer.Analyzer, logs *bytes.Buffer) {
 	a, err := analyzer.Start(analyzer.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(a.Stop)
-	file := write(t, "skybridge.yml", "skydive: {analyzers: ['"+a.URL()+"']}\nremote_write: [{url: 'http://127.0.0.1:9/'}]\n")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+	file := write(t, "skybridge.yml", "skydive: {analyzers: ['"+a.URL()+"']}\n"+receiver)
 	logs = &bytes.Buffer{}
-	cmd = command(t, "--config.file="+file, "--web.listen-address=127.0.0.1:0")
+	cmd = command(t, "--config.file="+file, "--web.listen-address="+address)
 	cmd.Stderr = logs
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -136,13 +145,24 @@ func running(t *testing.T) (cmd *exec.Cmd, a *analyzer.Analyzer, logs *bytes.Buf
 	if err := a.WaitSubscribers(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
+	now := time.Now().UnixMilli()
+	m := &analyzer.Metric{ABBytes: 60, ABPackets: 1, Start: now, Last: now}
+	a.SendFlows([]analyzer.Flow{{
+		UUID: "1", NodeTID: "n", CaptureID: "c", Start: now, Metric: m, LastUpdateMetric: m,
+		Transport: &analyzer.Transport{Protocol: "TCP", A: 1, B: 2},
+	}})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	feed := judge.Feed{Sent: 1}
+	if err := feed.WaitReceived(ctx, "http://"+address); err != nil {
+		t.Fatal(err)
+	}
+	http.DefaultClient.CloseIdleConnections()
 	return cmd, a, logs
 }
 
 func TestSIGTERMStopsInOrder(t *testing.T) {
-	cmd, _, logs := running(t)
-	// No connections, so there is nothing to flush: the dead receiver is no
-	// reason to wait.
+	cmd, _, logs := running(t, "")
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -151,16 +171,10 @@ func TestSIGTERMStopsInOrder(t *testing.T) {
 	}
 }
 
+// TestSecondSignalExitsAtOnce stops a bridge that has something to flush and
+// nobody who takes it, and does not wait for its deadline.
 func TestSecondSignalExitsAtOnce(t *testing.T) {
-	cmd, a, logs := running(t)
-	now := time.Now().UnixMilli()
-	m := &analyzer.Metric{ABBytes: 60, ABPackets: 1, Start: now, Last: now}
-	a.SendFlows([]analyzer.Flow{{
-		UUID: "1", NodeTID: "n", CaptureID: "c", Start: now, Metric: m, LastUpdateMetric: m,
-		Transport: &analyzer.Transport{Protocol: "TCP", A: 1, B: 2},
-	}})
-	a.SendStats(analyzer.Stats{CaptureID: "c"})
-	// Now there is something to flush and nobody who takes it.
+	cmd, a, logs := running(t, "remote_write: [{url: 'http://127.0.0.1:9/'}]\n")
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

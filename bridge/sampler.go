@@ -10,18 +10,18 @@ import (
 	"github.com/skydive-project/skybridge/remotewrite"
 )
 
-// series turns what the aggregator samples into remote-write samples: it is the
+// sampler turns what the aggregator samples into remote-write samples: it is the
 // one place that knows both. It is an [aggregator.Emitter] for one tick at a
 // time, and not safe for concurrent use.
-type series struct {
+type sampler struct {
 	tick        *remotewrite.Tick
 	connections [3]remotewrite.Metric
 	captures    [5]remotewrite.Metric
 	labels      []remotewrite.Label // scratch
 }
 
-func newSeries() *series {
-	s := &series{}
+func newSampler() *sampler {
+	s := &sampler{}
 	for i, f := range aggregator.ConnectionFamilies() {
 		s.connections[i] = metric(f)
 	}
@@ -40,7 +40,7 @@ func metric(f aggregator.Family) remotewrite.Metric {
 }
 
 // Connections writes the samples of connections.
-func (s *series) Connections(points []aggregator.Point) {
+func (s *sampler) Connections(points []aggregator.Point) {
 	for i := range points {
 		p := &points[i]
 		directions := 2
@@ -59,7 +59,7 @@ func (s *series) Connections(points []aggregator.Point) {
 }
 
 // Captures writes the samples of capture statistics.
-func (s *series) Captures(points []aggregator.CapturePoint) {
+func (s *sampler) Captures(points []aggregator.CapturePoint) {
 	for i := range points {
 		p := &points[i]
 		s.labels = append(s.labels[:0], remotewrite.Label{Name: "capture_id", Value: p.CaptureID})
@@ -71,7 +71,7 @@ func (s *series) Captures(points []aggregator.CapturePoint) {
 	}
 }
 
-func (s *series) counter(m *remotewrite.Metric, value uint64, begin, start int64, end bool) {
+func (s *sampler) counter(m *remotewrite.Metric, value uint64, begin, start int64, end bool) {
 	if end {
 		s.tick.Stale(m)
 		return
@@ -82,7 +82,7 @@ func (s *series) counter(m *remotewrite.Metric, value uint64, begin, start int64
 	s.tick.Value(m, start, float64(value))
 }
 
-func (s *series) gauge(m *remotewrite.Metric, value uint64, end bool) {
+func (s *sampler) gauge(m *remotewrite.Metric, value uint64, end bool) {
 	if end {
 		s.tick.Stale(m)
 		return
@@ -92,7 +92,7 @@ func (s *series) gauge(m *remotewrite.Metric, value uint64, end bool) {
 
 // setLabels makes a row's labels, for one direction, those of the samples that
 // follow.
-func (s *series) setLabels(row *aggregator.Row, direction int) {
+func (s *sampler) setLabels(row *aggregator.Row, direction int) {
 	s.labels = s.labels[:0]
 	rest := row.Values
 	for i, name := range row.Layout.Names {
