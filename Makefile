@@ -16,7 +16,8 @@ help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 run: ## Run a demo world: a Skydive feed, the bridge as shipped, a Prometheus. FLAGS="--help" lists its flags.
-	@$(GO) run ./cmd/skybridge-demo $(FLAGS)
+	@$(GO) build -o bin/skybridge-demo ./cmd/skybridge-demo
+	@exec bin/skybridge-demo $(FLAGS)
 
 build: ## Build the static binary bin/skybridge.
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/skybridge ./cmd/skybridge
