@@ -63,8 +63,12 @@ func (d *Decoder) flows(b []byte, i int, m *Message) int {
 	}
 	i, more := open(b, i, ']')
 	for more {
-		if i < len(b) && b[i] == '{' {
+		if object := i < len(b) && b[i] == '{'; object && len(m.Flows) < maxFlows {
 			i = d.flow(b, i, m)
+		} else if object {
+			if i = d.nesting.skip(b, i, 2); i >= 0 {
+				m.malformed(errManyFlows)
+			}
 		} else if i = d.nesting.skip(b, i, 2); i >= 0 {
 			m.malformed(errNoFlow)
 		}

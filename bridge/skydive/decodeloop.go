@@ -65,7 +65,7 @@ func (f *Feed) logMalformed(r raw, m *Message, err error) {
 		return
 	}
 	r.from.log.Warn("the analyzer sent what cannot be read; the rest of the message counts",
-		"err", err, "flows", len(m.Flows), "malformed_flows", m.Malformed, "not_logged", held)
+		"err", err, "flows", len(m.Flows), "malformed_flows", m.Malformed, notLogged(held))
 }
 
 // longestWindow is the longest update window among the flows.

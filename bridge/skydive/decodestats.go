@@ -3,12 +3,20 @@
 
 package skydive
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
+
+// maxCaptureID is the longest capture id in bytes that is taken: ids are kept,
+// those of Skydive have 36 bytes.
+const maxCaptureID = 256
 
 var (
 	errStatsObject   = errors.New("Obj of a stats message is not an object")
 	errStatsFields   = errors.New("stats have a field of the wrong type")
 	errStatsCapture  = errors.New("stats without CaptureID")
+	errStatsLong     = fmt.Errorf("stats have a CaptureID of more than %d bytes", maxCaptureID)
 	errStatsNegative = errors.New("stats have a negative number")
 )
 
@@ -60,6 +68,8 @@ func (d *Decoder) stats(b []byte, i int, m *Message) error {
 		return errStatsFields
 	case len(s.CaptureID) == 0:
 		return errStatsCapture
+	case len(s.CaptureID) > maxCaptureID:
+		return errStatsLong
 	case s.FlowCount|s.FlowDropped|s.KernelFlowDropped|s.PacketsDropped|s.PacketsReceived < 0:
 		return errStatsNegative
 	}

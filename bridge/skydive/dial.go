@@ -5,13 +5,11 @@ package skydive
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"strings"
+	"net/url"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -26,17 +24,37 @@ const (
 	clientType = "skybridge"
 )
 
+// subscription is a connection whose handshake succeeded.
+type subscription struct {
+	conn   *websocket.Conn
+	alive  *liveness // under conn
+	hidden secrets   // what the peer may repeat and no log may show
+}
+
+// proxyFunc says through which proxy a request goes, nil for none.
+type proxyFunc func(*http.Request) (*url.URL, error)
+
 // dial subscribes to the analyzer. A failure's text names the configuration key
 // to look at where there is one, and never a secret.
-func dial(ctx context.Context, cfg *Config, to target) (*websocket.Conn, *liveness, *failure) {
-	header, fail := requestHeader(cfg)
+func dial(ctx context.Context, cfg *Config, to target, proxy proxyFunc) (*subscription, *failure) {
+	header, hidden, fail := requestHeader(cfg, to)
 	if fail != nil {
-		return nil, nil, fail
+		return nil, fail
 	}
 	var alive *liveness
 	stop := func() bool { return true }
 	dialer := websocket.Dialer{
-		Proxy:            http.ProxyFromEnvironment,
+		Proxy: func(req *http.Request) (*url.URL, error) {
+			u, err := proxy(req)
+			if err != nil { // its text has the URL, and with it a password
+				return nil, errors.New("the proxy's URL (HTTP_PROXY, HTTPS_PROXY) is invalid")
+			}
+			if u != nil {
+				password, _ := u.User.Password()
+				hidden = hidden.with(basic(u.User.Username(), password)...)
+			}
+			return u, nil
+		},
 		HandshakeTimeout: handshakeTimeout,
 		ReadBufferSize:   readBuffer,
 		WriteBufferSize:  1 << 10, // pongs
@@ -54,21 +72,45 @@ func dial(ctx context.Context, cfg *Config, to target) (*websocket.Conn, *livene
 			return alive, nil
 		},
 	}
-	conn, resp, err := dialer.DialContext(ctx, to.url, header)
+	conn, resp, err := shake(ctx, &dialer, to.url, header)
 	if !stop() && err == nil {
 		_ = conn.Close()
-		return nil, nil, unreached(ctx.Err())
+		return nil, unreached(ctx.Err(), hidden)
 	}
-	if err == nil {
-		return conn, alive, nil
+	switch {
+	case resp != nil && resp.StatusCode == http.StatusSwitchingProtocols:
+		if fail := misshaken(resp, err); fail != nil {
+			_ = alive.Close()
+			return nil, fail
+		}
+	case resp != nil && errors.Is(err, websocket.ErrBadHandshake):
+		return nil, refused(cfg, resp, hidden)
 	}
-	if resp != nil && errors.Is(err, websocket.ErrBadHandshake) {
-		return nil, nil, refused(cfg, resp)
+	if err != nil {
+		if alive != nil {
+			_ = alive.Close() // the library has done so, if it did not panic
+			if alive.endless {
+				err = errEndlessHandshake // which http may take for the end of a header
+			}
+		}
+		return nil, unreached(err, hidden)
 	}
-	return nil, nil, unreached(err)
+	return &subscription{conn, alive, hidden}, nil
 }
 
-func requestHeader(cfg *Config) (http.Header, *failure) {
+// shake is the library's handshake, with its panics as errors: it has one for a
+// proxy's refusal without a reason phrase.
+func shake(ctx context.Context, d *websocket.Dialer, url string, h http.Header) (conn *websocket.Conn, resp *http.Response, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			conn, resp, err = nil, nil, fmt.Errorf("the answer of the analyzer, or of a proxy before it, cannot be understood (%v)", p)
+		}
+	}()
+	return d.DialContext(ctx, url, h)
+}
+
+// requestHeader returns what the request says, and what of it is secret.
+func requestHeader(cfg *Config, to target) (http.Header, secrets, *failure) {
 	h := http.Header{}
 	h.Set("X-Host-ID", cfg.HostID)
 	h.Set("X-Client-Type", clientType)
@@ -76,51 +118,16 @@ func requestHeader(cfg *Config) (http.Header, *failure) {
 	h["X-Websocket-Namespace"] = cfg.namespaces()
 	h.Set("User-Agent", clientType)
 	if cfg.Username == "" {
-		return h, nil
+		return h, to.secrets(), nil
 	}
 	password := ""
 	if cfg.Password != nil {
 		var err error
 		if password, err = cfg.Password(); err != nil {
-			return nil, &failure{reasonCredentials, fmt.Errorf("read the password (skydive.basic_auth.password_file): %w", err)}
+			return nil, nil, &failure{reasonCredentials, fmt.Errorf("read the password (skydive.basic_auth.password_file): %w", err)}
 		}
 	}
 	r := http.Request{Header: h}
 	r.SetBasicAuth(cfg.Username, password)
-	return h, nil
-}
-
-// refused says what an answer other than 101 means.
-func refused(cfg *Config, resp *http.Response) *failure {
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, 256)) // it is in memory already
-	status := fmt.Sprintf("HTTP %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
-	if text := strings.TrimSpace(string(body)); text != "" {
-		status += fmt.Sprintf(", %q", text)
-	}
-	switch resp.StatusCode {
-	case http.StatusUnauthorized:
-		remedy := "check skydive.basic_auth.username and skydive.basic_auth.password_file"
-		if cfg.Username == "" {
-			remedy = "it wants credentials: set skydive.basic_auth.username and skydive.basic_auth.password_file"
-		}
-		return &failure{reasonUnauthorized, fmt.Errorf("the analyzer refuses the credentials (%s): %s", status, remedy)}
-	case http.StatusConflict:
-		return &failure{reasonConflict, fmt.Errorf("a client with host id %q is still connected (%s): "+
-			"an earlier connection of this bridge, which the analyzer gives up after 7 s, "+
-			"or another bridge with the same skydive.host_id", cfg.HostID, status)}
-	case http.StatusNotFound:
-		return &failure{reasonHTTP, fmt.Errorf("no flow feed at this address (%s): check the port and path of skydive.analyzers", status)}
-	}
-	return &failure{reasonHTTP, fmt.Errorf("the analyzer answers %s", status)}
-}
-
-// unreached says why there was no answer.
-func unreached(err error) *failure {
-	var certificate *tls.CertificateVerificationError
-	var record tls.RecordHeaderError
-	var alert tls.AlertError
-	if errors.As(err, &certificate) || errors.As(err, &record) || errors.As(err, &alert) {
-		return &failure{reasonTLS, fmt.Errorf("TLS: %w: check skydive.tls_config and whether the analyzer speaks TLS", err)}
-	}
-	return &failure{reasonDial, fmt.Errorf("connect: %w", err)}
+	return h, to.secrets().with(basic(cfg.Username, password)...), nil
 }

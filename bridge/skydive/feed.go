@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -38,11 +39,14 @@ type Feed struct {
 	wg    sync.WaitGroup   // the links' goroutines; added to only with mu held and not ended
 }
 
-// timing is what tests shorten.
+// timing is what tests shorten, and the proxy, which the environment sets once
+// for a process.
 type timing struct {
 	minDelay, maxDelay time.Duration
-	peer, goodbye      time.Duration
+	peer, pong         time.Duration
+	goodbye            time.Duration
 	random             func() float64
+	proxy              proxyFunc
 }
 
 // NewFeed checks the configuration and registers the metrics. Skipped records
@@ -58,8 +62,11 @@ func NewFeed(cfg Config, sink Sink, skipped *prometheus.CounterVec, reg promethe
 	}
 	return &Feed{
 		sink: sink, log: logger, metrics: m, queue: q, cfg: &cfg,
-		links:   map[string]*link{},
-		timing:  timing{minDelay: minDelay, maxDelay: maxDelay, peer: peerTimeout, goodbye: closeTimeout, random: rand.Float64},
+		links: map[string]*link{},
+		timing: timing{
+			minDelay: minDelay, maxDelay: maxDelay, peer: peerTimeout, pong: pongTimeout, goodbye: closeTimeout,
+			random: rand.Float64, proxy: http.ProxyFromEnvironment,
+		},
 		shedLog: throttle{every: repeatLog},
 		badLog:  throttle{every: repeatLog},
 	}, nil

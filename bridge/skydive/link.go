@@ -6,6 +6,7 @@ package skydive
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -89,17 +90,22 @@ func (l *link) run(ctx context.Context) {
 // the session lasted.
 func (l *link) connect(ctx context.Context) (*failure, time.Duration) {
 	cfg := l.cfg.Load()
-	conn, alive, fail := dial(ctx, cfg, l.to)
+	sub, fail := dial(ctx, cfg, l.to, l.feed.timing.proxy)
 	if fail != nil {
 		return fail, 0
 	}
 	begin := time.Now()
 	l.watchdog.begin(begin)
 	l.setConnected(true, begin)
-	l.log.Info("subscribed to the analyzer", "namespaces", cfg.namespaces())
+	captures := "all"
+	if len(cfg.CaptureIDs) > 0 {
+		captures = strings.Join(cfg.CaptureIDs, ",")
+	}
+	l.log.Info("subscribed to the analyzer", "captures", captures)
+	l.log.Debug("what the analyzer was asked for", "namespaces", cfg.namespaces())
 	l.feed.sink.AnalyzerUp(l.to.name)
 
-	fail = l.session(ctx, conn, alive)
+	fail = l.session(ctx, sub)
 
 	end := time.Now()
 	l.setConnected(false, end)
@@ -135,7 +141,7 @@ func (l *link) failed(fail *failure, wait time.Duration) {
 	}
 	l.lastReason = fail.reason
 	l.log.Warn("not subscribed to the analyzer, connecting again",
-		"reason", string(fail.reason), "err", fail.err, "in", wait.Round(time.Millisecond), "not_logged", held)
+		"reason", string(fail.reason), "err", fail.err, "retry_in", wait.Round(time.Millisecond), notLogged(held))
 }
 
 // received takes over a message that came just now. It never waits.
@@ -154,7 +160,7 @@ func (l *link) received(buf *buffer, now time.Time) {
 	l.feed.metrics.shed.Inc()
 	if held, ok := l.feed.shedLog.allow(now); ok {
 		l.log.Warn("the queue of undecoded messages is full, a message was dropped: its flows catch up at their next update",
-			"bytes", size, "not_logged", held)
+			"bytes", size, notLogged(held))
 	}
 }
 

@@ -3,7 +3,11 @@
 
 package skydive
 
-import "github.com/skydive-project/skybridge/aggregator"
+import (
+	"fmt"
+
+	"github.com/skydive-project/skybridge/aggregator"
+)
 
 // Kind says what a message carries.
 type Kind int
@@ -26,21 +30,21 @@ type Message struct {
 	Flows []aggregator.Flow
 	Stats aggregator.CaptureStats
 
-	// Malformed counts the flows of the message that were left out, FirstError
+	// Malformed counts the flows of the message that were left out, because of
+	// what they are or because 4,096 others stand before them. FirstError
 	// says what was wrong with the first of them.
 	Malformed  int
 	FirstError error
 }
 
-// maxKeptFlows bounds the memory that a message keeps for the next one. Real
-// ones have at most 100 flows.
-const maxKeptFlows = 4096
+// maxFlows bounds the flows of a message, and with it their memory: small ones
+// take more than ten times that of their text. Real messages have at most 100.
+const maxFlows = 4096
+
+var errManyFlows = fmt.Errorf("skydive: more than %d flows in one message", maxFlows)
 
 // reset forgets the flows read so far and keeps their memory.
 func (m *Message) reset() {
-	if cap(m.Flows) > maxKeptFlows {
-		m.Flows = nil
-	}
 	*m = Message{Flows: m.Flows[:0]}
 }
 

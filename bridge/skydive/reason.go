@@ -17,6 +17,7 @@ const (
 	reasonClosed       reason = "closed"            // the analyzer said goodbye
 	reasonLost         reason = "connection_lost"   // it went without a word
 	reasonTimeout      reason = "timeout"           // not even pings came
+	reasonWriteTimeout reason = "write_timeout"     // pings came, but no pong could be written
 	reasonSilent       reason = "silent"            // pings, but no data: fault 1 of the feed
 	reasonTooLarge     reason = "message_too_large" // beyond maxMessage
 	reasonProtocol     reason = "protocol"          // not the WebSocket protocol
@@ -25,7 +26,7 @@ const (
 func reasons() []reason {
 	return []reason{
 		reasonDial, reasonTLS, reasonCredentials, reasonUnauthorized, reasonConflict, reasonHTTP,
-		reasonClosed, reasonLost, reasonTimeout, reasonSilent, reasonTooLarge, reasonProtocol,
+		reasonClosed, reasonLost, reasonTimeout, reasonWriteTimeout, reasonSilent, reasonTooLarge, reasonProtocol,
 	}
 }
 

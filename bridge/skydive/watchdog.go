@@ -22,7 +22,8 @@ const (
 	maxPatience         = time.Hour
 	// memory is how long, at least, the watchdog remembers a gap or a window.
 	memory = 10 * time.Minute
-	// maxCaptures bounds the captures whose packet counts are remembered.
+	// maxCaptures bounds the captures whose packet counts are remembered; with
+	// maxCaptureID their names take 256 KiB at most.
 	maxCaptures = 1024
 	// watchEvery is how often the watchdog looks, at least.
 	watchEvery = 5 * time.Second
@@ -117,6 +118,9 @@ func (w *watchdog) stats(now time.Time, capture []byte, packets int64) {
 	}
 	w.lastStats = now
 
+	if len(capture) > maxCaptureID {
+		return
+	}
 	before, known := w.packets[string(capture)]
 	if !known && len(w.packets) >= maxCaptures {
 		clear(w.packets)

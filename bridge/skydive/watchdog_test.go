@@ -227,8 +227,16 @@ func TestManyCapturesAreBounded(t *testing.T) {
 		for i := range 3 * maxCaptures {
 			c.stats(time.Now(), []byte{byte(i), byte(i >> 8)}, 1)
 		}
+		for range maxCaptures {
+			c.stats(time.Now(), make([]byte, maxCaptureID+1), 1)
+		}
 		if n := len(c.watchdog.packets); n > maxCaptures {
 			t.Errorf("%d captures remembered", n)
+		}
+		for id := range c.watchdog.packets {
+			if len(id) > maxCaptureID {
+				t.Errorf("a capture of %d bytes remembered", len(id))
+			}
 		}
 	})
 }
