@@ -25,14 +25,13 @@ func (s *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
 }
 
 // serveReload runs the reload and returns its error in full: who may reload may
-// know what is wrong with the file.
-func (s *Server) serveReload(w http.ResponseWriter, r *http.Request) {
+// know what is wrong with the file. Reload logs how it went itself.
+func (s *Server) serveReload(w http.ResponseWriter, _ *http.Request) {
 	if !s.opts.EnableLifecycle {
 		plain(w, http.StatusForbidden, "reload over HTTP is off: start skybridge with --web.enable-lifecycle")
 		return
 	}
 	if err := s.opts.Reload(s.life); err != nil {
-		s.opts.Logger.Error("Reload asked for over HTTP failed", "remote", r.RemoteAddr, "err", err)
 		plain(w, http.StatusInternalServerError, "reload failed: "+err.Error())
 		return
 	}

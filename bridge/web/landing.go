@@ -11,7 +11,7 @@ import (
 	"net/http"
 )
 
-const landingStyle = `:root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;max-width:44rem;margin:2rem auto;padding:0 1rem}dt{font-weight:600}`
+const landingStyle = `:root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;max-width:44rem;margin:2rem auto;padding:0 1rem}dt{font-weight:600}table{border-collapse:collapse}th,td{text-align:left;vertical-align:top;padding:0 1rem 0 0;overflow-wrap:anywhere}`
 
 const landingPage = `<!DOCTYPE html>
 <html lang="en">
@@ -28,7 +28,13 @@ const landingPage = `<!DOCTYPE html>
 <dt>Version</dt><dd>{{.Version}}</dd>
 <dt>{{if .Ready}}Ready{{else}}Not ready{{end}}</dt><dd>{{.Word}}</dd>
 </dl>
-<ul>
+{{with .Status}}<table>
+<thead><tr><th scope="col">Peer</th><th scope="col">State</th><th scope="col">Details</th></tr></thead>
+<tbody>
+{{range .}}<tr><th scope="row">{{.Name}}</th><td>{{if .OK}}ok{{else}}not ok{{end}}</td><td>{{.Text}}</td></tr>
+{{end}}</tbody>
+</table>
+{{end}}<ul>
 <li><a href="/metrics">Metrics</a>, or a part of them:{{range .Parts}} <a href="/metrics?collect[]={{.}}">{{.}}</a>{{end}}</li>
 <li><a href="/-/healthy">Health</a></li>
 <li><a href="/-/ready">Readiness</a></li>
@@ -51,15 +57,20 @@ func (s *Server) landing() http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ready, word := s.opts.Ready()
+		var status []StatusLine
+		if s.opts.Status != nil {
+			status = s.opts.Status()
+		}
 		var body bytes.Buffer
 		err := page.Execute(&body, struct {
 			Version, Word string
 			Ready, Pprof  bool
 			Parts         []string
-		}{s.opts.Version, word, ready, s.opts.EnablePprof, names})
+			Status        []StatusLine
+		}{s.opts.Version, word, ready, s.opts.EnablePprof, names, status})
 		if err != nil {
 			plain(w, http.StatusInternalServerError, "the page could not be written")
-			s.opts.Logger.Error("Writing the landing page failed", "err", err)
+			s.opts.Logger.Error("writing the landing page failed", "err", err)
 			return
 		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")

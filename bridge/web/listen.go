@@ -48,13 +48,20 @@ func (s *Server) takeSystemdSockets() error {
 	return nil
 }
 
+// sharedPort is the default port, the old connector's, which node_exporter has
+// too: on many machines it is taken by that.
+const sharedPort = "9100"
+
 // listenError says what an operator can do about a port that cannot be had. It
 // wraps err.
 func listenError(address string, err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("web: listen on %q: the port is in use by another process "+
-			"(9100, the default here, is also node_exporter's): "+
-			"choose another with web.listen_address or --web.listen-address: %w", address, err)
+		whose := ""
+		if _, port, _ := net.SplitHostPort(address); port == sharedPort {
+			whose = " (" + sharedPort + ", the default here, is also node_exporter's)"
+		}
+		return fmt.Errorf("web: listen on %q: the port is in use by another process%s: "+
+			"choose another with web.listen_address or --web.listen-address: %w", address, whose, err)
 	}
 	return fmt.Errorf("web: listen on %q (web.listen_address or --web.listen-address): %w", address, err)
 }

@@ -23,8 +23,7 @@ import (
 	"time"
 )
 
-// A port that another process has: the error says where, who else likes the
-// default port, and what to change.
+// A port that another process has: the error says where and what to change.
 func TestPortInUse(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -36,13 +35,26 @@ func TestPortInUse(t *testing.T) {
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		t.Fatalf("error: %v", err)
 	}
-	for _, what := range []string{taken.Addr().String(), "in use", "9100", "node_exporter", "web.listen_address", "--web.listen-address"} {
+	for _, what := range []string{taken.Addr().String(), "in use", "web.listen_address", "--web.listen-address"} {
 		if !strings.Contains(err.Error(), what) {
 			t.Errorf("%s is not named: %v", what, err)
 		}
 	}
 	if r.Addr() != "" {
 		t.Errorf("address %q", r.Addr())
+	}
+}
+
+// Who else likes the default port is said where that is the port asked for.
+func TestPortInUseNamesNodeExporter(t *testing.T) {
+	for address, want := range map[string]bool{
+		":9100": true, "127.0.0.1:9100": true, "[::1]:9100": true,
+		"127.0.0.1:19100": false, "9100.example:80": false, "[::9100]:80": false, "9100": false,
+	} {
+		err := listenError(address, syscall.EADDRINUSE)
+		if strings.Contains(err.Error(), "node_exporter") != want || !errors.Is(err, syscall.EADDRINUSE) {
+			t.Errorf("%s: %v", address, err)
+		}
 	}
 }
 

@@ -48,13 +48,24 @@ type Options struct {
 
 	// Ready says whether the bridge does its work, and in a word how or why not.
 	Ready func() (ok bool, word string)
-	// Reload reads the configuration again. It may be called from several
-	// requests at once. Its context does not end with the client's connection
-	// (a half-done reload helps nobody), only with the server.
+	// Status says how each of the bridge's peers is, for the landing page. It is
+	// called for each request of that page, from several at once. May be nil.
+	Status func() []StatusLine
+	// Reload reads the configuration again, and logs how that went. It may be
+	// called from several requests at once. Its context does not end with the
+	// client's connection (a half-done reload helps nobody), only with the server.
 	Reload func(context.Context) error
 
 	Version string
 	Logger  *slog.Logger
+}
+
+// StatusLine is a row of the landing page: what it is about, whether that is
+// well, and a few words. Everybody who reaches the port reads it, so secrets
+// have no place in it; markup in it is shown, not interpreted.
+type StatusLine struct {
+	Name, Text string
+	OK         bool
 }
 
 func (o *Options) validate() error {

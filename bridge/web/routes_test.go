@@ -4,10 +4,12 @@
 package web
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -90,9 +92,11 @@ func TestReady(t *testing.T) {
 // The body of a failed reload is the whole error, as plain text.
 func TestReloadError(t *testing.T) {
 	const text = "skybridge.yml:3: web.listen_adress: unknown key: did you mean listen_address?\nskybridge.yml:9: <b>: no"
+	var log bytes.Buffer
 	r := newRig(t, func(o *Options) {
 		o.EnableLifecycle = true
 		o.Reload = func(context.Context) error { return errors.New(text) }
+		o.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	})
 	w := r.do(http.MethodPost, "/-/reload")
 	if w.Code != 500 || w.Body.String() != "reload failed: "+text+"\n" {
@@ -100,6 +104,9 @@ func TestReloadError(t *testing.T) {
 	}
 	if ct := w.Header().Get("Content-Type"); ct != "text/plain; charset=utf-8" {
 		t.Errorf("Content-Type %q", ct)
+	}
+	if log.Len() > 0 { // who reloads logs it; twice would look like two failures
+		t.Errorf("logged: %s", log.String())
 	}
 }
 
@@ -197,6 +204,30 @@ func TestLandingPage(t *testing.T) {
 	ok = false
 	if page := r.get("/").Body.String(); !strings.Contains(page, "Not ready") {
 		t.Errorf("not ready:\n%s", page)
+	}
+}
+
+// The status lines are a table on the landing page, with all markup in them
+// escaped; without any there is no table.
+func TestLandingPageStatus(t *testing.T) {
+	lines := []StatusLine{
+		{Name: "ws://analyzer:8082/ws/subscriber/flow", Text: "subscribed since 10:00:00", OK: true},
+		{Name: `<b onclick="x">`, Text: "<script>alert(1)</script> & refused"},
+	}
+	r := newRig(t, func(o *Options) { o.Status = func() []StatusLine { return lines } })
+	page := r.get("/").Body.String()
+	for _, want := range []string{
+		`<tr><th scope="row">ws://analyzer:8082/ws/subscriber/flow</th><td>ok</td><td>subscribed since 10:00:00</td></tr>`,
+		`<tr><th scope="row">&lt;b onclick=&#34;x&#34;&gt;</th><td>not ok</td><td>&lt;script&gt;alert(1)&lt;/script&gt; &amp; refused</td></tr>`,
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %s in\n%s", want, page)
+		}
+	}
+	lines = nil
+	none := r.get("/").Body.String()
+	if without := newRig(t, nil).get("/").Body.String(); strings.Contains(none, "<table>") || none != without {
+		t.Errorf("without lines:\n%s\nwithout Status:\n%s", none, without)
 	}
 }
 

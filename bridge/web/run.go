@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	toolkit "github.com/prometheus/exporter-toolkit/web"
+	"golang.org/x/net/netutil"
 )
 
 // Run serves until ctx is done, then lets requests in flight finish for a few
@@ -32,6 +33,7 @@ func (s *Server) Run(ctx context.Context) error {
 	servers := make([]*http.Server, len(s.listeners))
 	failed := make(chan error, len(s.listeners))
 	for i, l := range s.listeners {
+		l = netutil.LimitListener(l, s.limits.connections)
 		srv := s.httpServer()
 		servers[i] = srv
 		serving.Go(func() {

@@ -10,10 +10,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // pipes is a listener whose connections are in memory, for tests on fake time.
@@ -177,6 +180,92 @@ func TestStalledRequestsAreCutOff(t *testing.T) {
 			})
 		})
 	}
+}
+
+// wide adds more metrics of the bridge's own than net/http buffers.
+func wide(t *testing.T, narrow prometheus.Gatherer) prometheus.Gatherer {
+	t.Helper()
+	more := prometheus.NewRegistry()
+	gauges := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "wide", Help: "Many."}, []string{"n"})
+	more.MustRegister(gauges)
+	for n := range 1000 {
+		gauges.WithLabelValues(strconv.Itoa(n)).Set(1)
+	}
+	return prometheus.Gatherers{narrow, more}
+}
+
+// Clients of collect[]=self that do not read hold nothing that the next one
+// needs, however many they are.
+func TestStalledWatchersLockNobodyOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, p, stop := bubble(t, func(o *Options) { o.Gatherer = wide(t, o.Gatherer) })
+		const ask = "GET /metrics?collect[]=self HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+		stalled := make([]net.Conn, 3*defaultLimits().scrapes)
+		for i := range stalled {
+			stalled[i] = p.dial()
+			if _, err := io.WriteString(stalled[i], ask); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if got := r.metric(t, "skybridge_http_requests_in_flight", ""); got != float64(len(stalled)) {
+			t.Errorf("in flight: %v", got)
+		}
+		c := p.dial()
+		if _, err := io.WriteString(c, ask); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, answer.Body); err != nil || answer.StatusCode != http.StatusOK {
+			t.Errorf("status %d, %v", answer.StatusCode, err)
+		}
+		c.Close()
+		for _, c := range stalled {
+			c.Close()
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// One connection more than the limit waits until another ends, and is served
+// then.
+func TestConnectionsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, p, stop := bubble(t, nil)
+		most := defaultLimits().connections
+		open := make([]net.Conn, most)
+		for i := range open {
+			open[i] = p.dial()
+		}
+		served := make(chan net.Conn, 1)
+		go func() { served <- p.dial() }()
+		synctest.Wait()
+		select {
+		case <-served:
+			t.Errorf("%d connections are open", most+1)
+		default:
+		}
+		open[0].Close()
+		c := <-served
+		if _, err := io.WriteString(c, "GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if answer, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || answer.StatusCode != http.StatusOK {
+			t.Errorf("%v, %v", answer, err)
+		}
+		c.Close()
+		for _, c := range open {
+			c.Close()
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // A request in flight at the end is finished; new ones are not accepted.

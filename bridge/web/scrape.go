@@ -4,6 +4,8 @@
 package web
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -34,23 +36,29 @@ func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	select {
-	case s.scrapes <- struct{}{}:
-		defer func() { <-s.scrapes }()
-	default:
-		s.metrics.scrapes.WithLabelValues(resultRejected).Inc()
-		h.Del("Content-Encoding")
-		h.Set("Retry-After", "5")
-		plain(w, http.StatusServiceUnavailable, fmt.Sprintf("busy: %d scrapes are being served already, the most at once", s.limits.scrapes))
-		return
+	write := s.writeAside
+	if want != partSelf {
+		write = s.writeScrape
+		select {
+		case s.scrapes <- struct{}{}:
+			defer func() { <-s.scrapes }()
+		default:
+			s.metrics.scrapes.WithLabelValues(resultRejected).Inc()
+			h.Del("Content-Encoding")
+			h.Set("Retry-After", "5")
+			plain(w, http.StatusServiceUnavailable, fmt.Sprintf(
+				"busy: %d scrapes are being served already, the most at once; collect[]=self alone is always served", s.limits.scrapes))
+			return
+		}
 	}
 
 	start := time.Now()
 	paced := newPacedWriter(r.Context(), w, s.limits.chunk, start.Add(s.limits.page))
-	if err := s.writeScrape(paced, want, format, compressed); err != nil {
+	if err := write(r.Context(), paced, want, format, compressed); err != nil {
 		s.metrics.scrapes.WithLabelValues(resultAborted).Inc()
 		if held, ok := s.slowLog.allow(time.Now()); ok {
-			s.opts.Logger.Info("Scrape cut off: the client left or was too slow",
+			// No more than a line for debugging: `curl | head` does it too.
+			s.opts.Logger.Debug("scrape cut off: the client left or was too slow",
 				"remote", r.RemoteAddr, "after", time.Since(start), "err", err, "not_logged", held)
 		}
 		// Returning would end a half page as if it were whole.
@@ -60,10 +68,30 @@ func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	s.metrics.duration.Observe(time.Since(start).Seconds())
 }
 
-// writeScrape writes a whole page to out. The error is that of writing.
-func (s *Server) writeScrape(out *pacedWriter, want part, format expfmt.Format, compressed bool) error {
+// writeAside makes a page in memory before the client gets its first byte. It is
+// for collect[]=self alone, whose page is some tens of kB whatever the number of
+// series. Nothing waits for the client while a page is in the making, so one
+// after the other is enough, and a client that does not read keeps its own page
+// but neither a buffer nor a compressor, and holds nobody up.
+func (s *Server) writeAside(ctx context.Context, out io.Writer, want part, format expfmt.Format, compressed bool) error {
+	var page bytes.Buffer
+	render := func() error {
+		s.aside.Lock()
+		defer s.aside.Unlock() // also where a collector panics
+		return s.writeScrape(ctx, &page, want, format, compressed)
+	}
+	if err := render(); err != nil {
+		return err
+	}
+	_, err := page.WriteTo(out)
+	return err
+}
+
+// writeScrape writes a whole page to out. The error is that of writing, or of
+// ctx, the request's.
+func (s *Server) writeScrape(ctx context.Context, out io.Writer, want part, format expfmt.Format, compressed bool) error {
 	if !compressed {
-		return s.writePage(out, out, want, format)
+		return s.writePage(ctx, out, want, format)
 	}
 	gz := s.gzips.get(newCompressor)
 	defer func() {
@@ -71,7 +99,7 @@ func (s *Server) writeScrape(out *pacedWriter, want part, format expfmt.Format, 
 		s.gzips.put(gz)
 	}()
 	gz.Reset(out)
-	if err := s.writePage(gz, out, want, format); err != nil {
+	if err := s.writePage(ctx, gz, want, format); err != nil {
 		return err
 	}
 	return gz.Close()
@@ -84,14 +112,14 @@ func newCompressor() *gzip.Writer {
 	return gz
 }
 
-// writePage writes the parts asked for to w, which ends in out.
-func (s *Server) writePage(w io.Writer, out *pacedWriter, want part, format expfmt.Format) error {
+// writePage writes the parts asked for to w.
+func (s *Server) writePage(ctx context.Context, w io.Writer, want part, format expfmt.Format) error {
 	p := s.pages.get(newPage)
 	defer func() {
 		p.release()
 		s.pages.put(p)
 	}()
-	p.reset(out.ctx, w, format.FormatType() == expfmt.TypeOpenMetrics)
+	p.reset(ctx, w, format.FormatType() == expfmt.TypeOpenMetrics)
 
 	if want&partConnections != 0 {
 		p.connections(s.opts.Source)

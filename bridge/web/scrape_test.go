@@ -57,6 +57,17 @@ func TestConcurrentScrapesAreBounded(t *testing.T) {
 	if got := r.metric(t, "skybridge_http_requests_in_flight", ""); got != float64(most) {
 		t.Errorf("in flight: %v", got)
 	}
+	// With all places taken the bridge can still be watched, but by nothing that
+	// walks series.
+	if w := r.get("/metrics?collect[]=self&collect[]=captures"); w.Code != http.StatusServiceUnavailable {
+		t.Errorf("self and captures: status %d", w.Code)
+	}
+	for _, encoding := range []string{"identity", "gzip"} {
+		w := r.get("/metrics?collect[]=self", "Accept-Encoding", encoding)
+		if w.Code != http.StatusOK || !bytes.Contains(body(t, w), []byte("\nskybridge_http_scrapes_total{result=\"rejected\"} 2\n")) {
+			t.Errorf("self, %s: status %d", encoding, w.Code)
+		}
+	}
 
 	close(s.open)
 	go func() {
@@ -73,12 +84,12 @@ func TestConcurrentScrapesAreBounded(t *testing.T) {
 		t.Errorf("afterwards: status %d", w.Code)
 	}
 	close(s.entered)
-	for label, n := range map[string]float64{resultOK: float64(most) + 1, resultRejected: 1, resultAborted: 0} {
+	for label, n := range map[string]float64{resultOK: float64(most) + 3, resultRejected: 2, resultAborted: 0} {
 		if got := r.metric(t, "skybridge_http_scrapes_total", label); got != n {
 			t.Errorf("%s: %v, want %v", label, got, n)
 		}
 	}
-	if got := r.metric(t, "skybridge_http_scrape_duration_seconds", ""); got != float64(most)+1 {
+	if got := r.metric(t, "skybridge_http_scrape_duration_seconds", ""); got != float64(most)+3 {
 		t.Errorf("durations: %v", got)
 	}
 }
@@ -144,7 +155,11 @@ func TestClientAbortEndsTheWalk(t *testing.T) {
 		t.Run(encoding, func(t *testing.T) {
 			s := many(1000)
 			s.endless = true
-			r := newRig(t, func(o *Options) { o.Source = s })
+			var log bytes.Buffer
+			r := newRig(t, func(o *Options) {
+				o.Source = s
+				o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+			})
 			req := httptest.NewRequest(http.MethodGet, "/metrics", nil)
 			req.Header.Set("Accept-Encoding", encoding)
 			w := &breaking{discard{header: http.Header{}}, 200 << 10}
@@ -153,6 +168,9 @@ func TestClientAbortEndsTheWalk(t *testing.T) {
 			}
 			if got := r.metric(t, "skybridge_http_scrapes_total", resultAborted); got != 1 {
 				t.Errorf("counted %v", got)
+			}
+			if log.Len() > 0 { // below info
+				t.Errorf("logged: %s", log.String())
 			}
 		})
 	}

@@ -29,7 +29,7 @@ func (s *Server) writeSelf(p *page, format expfmt.Format) {
 	if err != nil {
 		s.metrics.gatherErrors.Inc()
 		if held, ok := s.gatherLog.allow(time.Now()); ok {
-			s.opts.Logger.Warn("Some of the bridge's own metrics are missing from /metrics", "err", err, "not_logged", held)
+			s.opts.Logger.Warn("some of the bridge's own metrics are missing from /metrics", "err", err, "not_logged", held)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
@@ -22,9 +23,17 @@ import (
 // limits are the server's bounds on time and concurrency. They are fixed;
 // tests of this package tighten them.
 type limits struct {
-	// scrapes is how many pages are written at once; the next is refused with
-	// 503. Eight serve a pair of Prometheis, a few agents and a person with
-	// curl, and bound the compressors' memory to 7 MB (0.8 MB each, measured).
+	// connections is how many connections one listener has at once; the next
+	// wait in the kernel's queue until one ends, at the latest after idle. It is
+	// half of the usual 1,024 file descriptors: analyzers and receivers keep
+	// theirs whoever connects here.
+	connections int
+	// scrapes is how many pages of series are written at once; the next is
+	// refused with 503. Eight serve a pair of Prometheis, a few agents and a person with
+	// curl, and bound the compressors' memory to 7 MB (0.8 MB each, measured). A
+	// client that does not read keeps its place until chunk is over; so that the
+	// bridge can be watched even when eight of them do that, collect[]=self alone
+	// needs no place (see writeAside).
 	scrapes int
 	// header bounds reading a request's header (and the TLS handshake), body
 	// the reading of a body that nobody asked for.
@@ -42,13 +51,14 @@ type limits struct {
 
 func defaultLimits() limits {
 	return limits{
-		scrapes: 8,
-		header:  10 * time.Second,
-		body:    10 * time.Second,
-		idle:    3 * time.Minute,
-		chunk:   30 * time.Second,
-		page:    5 * time.Minute,
-		grace:   5 * time.Second,
+		connections: 512,
+		scrapes:     8,
+		header:      10 * time.Second,
+		body:        10 * time.Second,
+		idle:        3 * time.Minute,
+		chunk:       30 * time.Second,
+		page:        5 * time.Minute,
+		grace:       5 * time.Second,
 	}
 }
 
@@ -72,7 +82,8 @@ type Server struct {
 	life    context.Context
 	endLife context.CancelFunc
 
-	scrapes chan struct{} // one token for each page in the making
+	scrapes chan struct{} // one token for each page of series in the making
+	aside   sync.Mutex    // one page of self metrics in the making
 	pages   spare[*page]
 	gzips   spare[*gzip.Writer]
 

@@ -53,7 +53,8 @@ type options struct {
 // finds the one it sends to, and stops it in the order in which data flows:
 // the bridge's last push still finds its Prometheus.
 func demonstrate(ctx context.Context, o options) (err error) {
-	home, err := queryPage()
+	spans := ranges{update: o.Traffic.Update, push: o.PushInterval}
+	home, err := queryPage(guideQueries(spans))
 	if err != nil {
 		return err
 	}
@@ -65,7 +66,7 @@ func demonstrate(ctx context.Context, o options) (err error) {
 		return listenError(prometheusFlag, err)
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
-	where := places{Feed: o.Analyzer, Prometheus: server.URL()}
+	where := places{Feed: o.Analyzer, Prometheus: server.URL(), Ranges: spans}
 
 	// The feed, the bridge and what is printed end together, whichever ends first.
 	ctx, stop := context.WithCancel(ctx)

@@ -85,6 +85,9 @@ func TestDemo(t *testing.T) {
 	out, logs, ended := newTerminal(), newTerminal(), make(chan error, 1)
 	go func() { ended <- run(ctx, quick(), out, logs) }()
 	out.await(t, "Ctrl-C ends it", ended)
+	if !strings.Contains(out.String(), `"metric might not be a counter"`) {
+		t.Errorf("nothing on Prometheus' remark in\n%s", out)
+	}
 
 	prometheus := regexp.MustCompile(`Prometheus  (http://\S+)/ `).FindStringSubmatch(out.String())
 	bridge := regexp.MustCompile(`bridge      (http://\S+)/ `).FindStringSubmatch(out.String())
@@ -93,7 +96,7 @@ func TestDemo(t *testing.T) {
 	}
 	client := prom.NewClient(prometheus[1])
 	defer client.Close()
-	for _, q := range guideQueries() {
+	for _, q := range guideQueries(ranges{update: 10 * time.Second, push: time.Second}) {
 		if !strings.Contains(out.String(), q.Query) {
 			t.Errorf("not printed: %s", q.Query)
 		}
@@ -106,6 +109,7 @@ func TestDemo(t *testing.T) {
 	}
 	for url, want := range map[string]string{
 		prometheus[1] + "/":        "skybridge demo",
+		prometheus[1] + "/graph":   "skybridge demo",
 		bridge[1] + "/metrics":     "skydive_network_connection_total_bytes{",
 		bridge[1] + "/-/ready":     "ready",
 		prometheus[1] + "/-/ready": "Ready",
@@ -147,6 +151,15 @@ func TestDemoWithARealAnalyzer(t *testing.T) {
 	}
 }
 
+// Ctrl-C that comes before anything runs is no error either.
+func TestEndedBeforeItBegan(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := run(ctx, quick(), io.Discard, io.Discard); err != nil {
+		t.Errorf("ended with %v", err)
+	}
+}
+
 // A port that is taken is an error that names the flag that chooses it.
 func TestTakenPorts(t *testing.T) {
 	for _, flag := range []string{webFlag, prometheusFlag, feedFlag} {
@@ -184,7 +197,7 @@ func TestBadFlags(t *testing.T) {
 // The queries on offer are PromQL, without a running demo too.
 func TestGuideQueriesParse(t *testing.T) {
 	p := parser.NewParser(parser.Options{EnableExtendedRangeSelectors: true})
-	for _, q := range guideQueries() {
+	for _, q := range guideQueries(ranges{update: time.Minute, push: 15 * time.Second}) {
 		if _, err := p.ParseExpr(q.Query); err != nil {
 			t.Errorf("%s: %v", q.Query, err)
 		}
@@ -194,7 +207,7 @@ func TestGuideQueriesParse(t *testing.T) {
 // The query page carries the queries, and its policy allows its own script and
 // style and nothing else.
 func TestQueryPage(t *testing.T) {
-	home, err := queryPage()
+	home, err := queryPage(guideQueries(ranges{update: 10 * time.Second, push: 5 * time.Second}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,14 +14,16 @@ type guideQuery struct {
 	Name, Query string
 }
 
-// guideQueries are offered on the terminal and on the query page. Both nodes
-// see what goes from one to the other, so none of them adds node to node.
-func guideQueries() []guideQuery {
+// guideQueries are offered on the terminal and on the query page; the first is
+// what the page draws at once. Both nodes see what goes from one to the other,
+// so none of them adds node to node.
+func guideQueries(r ranges) []guideQuery {
+	minute, exact := promQL(r.minute()), promQL(r.exact())
 	return []guideQuery{
-		{"bytes per second of every connection", `rate(skydive_network_connection_total_bytes[1m])`},
-		{"top pairs of hosts, in bits per second", `topk(5, max by (initiator_ip, target_ip) (sum by (initiator_ip, target_ip, node_tid) (rate(skydive_network_connection_total_bytes[1m])))) * 8`},
+		{"bytes per second of every connection", `rate(skydive_network_connection_total_bytes[` + minute + `])`},
+		{"top pairs of hosts, in bits per second", `topk(5, max by (initiator_ip, target_ip) (sum by (initiator_ip, target_ip, node_tid) (rate(skydive_network_connection_total_bytes[` + exact + `])))) * 8`},
 		{"bytes in the last 5 minutes by node and service, to the byte", `sum by (node_tid, target_ip, target_port) (increase(skydive_network_connection_total_bytes[5m] anchored))`},
-		{"packets per second by node, protocol and direction", `sum by (node_tid, protocol, direction) (rate(skydive_network_connection_total_packets[1m]))`},
+		{"packets per second by node, protocol and direction", `sum by (node_tid, protocol, direction) (rate(skydive_network_connection_total_packets[` + exact + `]))`},
 		{"round trip in milliseconds by target", `max by (target_ip) (skydive_network_connection_rtt_nanoseconds) / 1e6`},
 		{"connections alive now, by node", `count by (node_tid) (skydive_network_connection_total_bytes) / 2`},
 	}
@@ -35,6 +37,7 @@ type places struct {
 	Bridge     string // base URL
 	Prometheus string // base URL
 	Config     string // the bridge's configuration file
+	Ranges     ranges // of the queries
 }
 
 // describe says what runs where.
@@ -59,9 +62,15 @@ func describe(w io.Writer, p places) {
 // invite lists the queries, now that they answer.
 func invite(w io.Writer, p places, series int) {
 	fmt.Fprintf(w, "… done: %d series of bytes. These queries work now; paste one into %s/\n", series, p.Prometheus)
-	for _, q := range guideQueries() {
+	for _, q := range guideQueries(p.Ranges) {
 		fmt.Fprintf(w, "\n  # %s\n  %s\n", q.Name, q.Query)
 	}
+	fmt.Fprintf(w, `
+A rate is right over whole flow.updates plus one push interval: %s here, from
+flow.update %s and push_interval %s.
+Prometheus may remark "metric might not be a counter" on an answer. That is
+harmless: they are counters, under the names that the old connector gave them.
+`, promQL(p.Ranges.exact()), p.Ranges.update, p.Ranges.push)
 	fmt.Fprintf(w, "\nOr from a shell:\n\n  curl -s %s/api/v1/query --data-urlencode 'query=%s'\n\nCtrl-C ends it.\n",
-		p.Prometheus, strings.ReplaceAll(guideQueries()[0].Query, "'", `'\''`))
+		p.Prometheus, strings.ReplaceAll(guideQueries(p.Ranges)[0].Query, "'", `'\''`))
 }

@@ -33,6 +33,7 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	options := options{Out: stdout}
 	level := promslog.NewLevel()
+	updateSaid := false
 	app := kingpin.New("skybridge-demo", "A Skydive feed, skybridge and a Prometheus in one process, to look at.")
 	app.HelpFlag.Short('h')
 	app.Version(version.Print("skybridge-demo"))
@@ -43,7 +44,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	app.Flag(feedFlag, "Where the made-up Skydive analyzer listens.").Default("127.0.0.1:8082").StringVar(&options.FeedAddress)
 	app.Flag("analyzer", "A real Skydive analyzer (ws://HOST:8082) instead of the made-up one.").PlaceHolder("URL").StringVar(&options.Analyzer)
 	app.Flag("push-interval", "The bridge's global.push_interval; skybridge's own default is 15s.").Default("5s").DurationVar(&options.PushInterval)
-	app.Flag("flow-update", "flow.update of the made-up agents; Skydive's own default is 60s.").Default("10s").DurationVar(&options.Traffic.Update)
+	app.Flag("flow-update", "flow.update of the made-up agents; Skydive's own default is 60s, which is also taken with --analyzer. The queries' ranges are made of it.").Default("10s").IsSetByUser(&updateSaid).DurationVar(&options.Traffic.Update)
 	app.Flag("flow-expire", "flow.expire of the made-up agents; Skydive's own default is 600s.").Default("60s").DurationVar(&options.Traffic.Expire)
 	app.Flag("seed", "Seed of the made-up traffic.").Default("1").Uint64Var(&options.Traffic.Seed)
 	app.Flag("log.level", "How much the parts say on standard error: debug, info, warn or error.").Default("warn").SetValue(level)
@@ -56,6 +57,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		if period < time.Second {
 			return fmt.Errorf("--%s: %s is below 1s", name, period)
 		}
+	}
+	if options.Analyzer != "" && !updateSaid {
+		options.Traffic.Update = realUpdate
 	}
 	options.Logger = promslog.New(&promslog.Config{Level: level, Writer: stderr})
 	return demonstrate(ctx, options)

@@ -21,9 +21,9 @@ var graphPage string
 
 const noQueries = `id="queries">[]</script>`
 
-// queryPage serves the page with the guide's queries as buttons.
-func queryPage() (http.Handler, error) {
-	queries, err := json.Marshal(guideQueries()) // escapes <, > and &
+// queryPage serves the page with the queries as buttons; the first is drawn.
+func queryPage(offered []guideQuery) (http.Handler, error) {
+	queries, err := json.Marshal(offered) // escapes <, > and &
 	if err != nil {
 		return nil, fmt.Errorf("query page: %w", err)
 	}

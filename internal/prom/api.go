@@ -46,6 +46,10 @@ func (s *Server) routes() http.Handler {
 	} else {
 		mux.HandleFunc("GET /{$}", say("Prometheus in one process, without its web UI. The HTTP API is under "+apiPrefix+"/.\n"))
 	}
+	// Where the web UI would draw: what links there finds what there is.
+	for _, path := range []string{"/graph", "/query"} {
+		mux.Handle("GET "+path, http.RedirectHandler("/", http.StatusFound))
+	}
 	return mux
 }
 

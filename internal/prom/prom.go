@@ -66,8 +66,8 @@ type Options struct {
 	// faults on the way to it. What it answers itself is counted by Writes too.
 	WrapWrite func(http.Handler) http.Handler
 
-	// Home answers "/", where the server would have its web UI. nil: a line of
-	// text that names the API.
+	// Home answers "/", where the server would have its web UI; /graph and /query
+	// lead there. nil: a line of text that names the API.
 	Home http.Handler
 
 	// Logger gets the parts' log lines; nil discards them.

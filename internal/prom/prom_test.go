@@ -184,6 +184,8 @@ func TestAPIIsMounted(t *testing.T) {
 		{"/-/healthy", "Healthy"},
 		{"/-/ready", "Ready"},
 		{"/", "HTTP API"},
+		{"/graph", "HTTP API"}, // redirected
+		{"/query?g0.expr=up", "HTTP API"},
 	} {
 		t.Run(test.path, func(t *testing.T) {
 			status, text := get(t, server.URL()+test.path)
