@@ -148,6 +148,7 @@ func (b *Bridge) webOptions(registry *prometheus.Registry) web.Options {
 		Gatherer:        registry,
 		Registerer:      registry,
 		Ready:           b.ready,
+		Status:          b.status,
 		Reload:          b.reload,
 		Version:         versionText(),
 		Logger:          component(b.logger, "web"),

@@ -274,11 +274,25 @@ func TestReadyMeansSubscribed(t *testing.T) {
 		_, _, err := judge.Page(r.ctx, r.url+"/-/ready", "")
 		return err == nil, fmt.Sprint(err)
 	})
+	landing := func(want ...string) {
+		t.Helper()
+		r.await(func() (bool, string) {
+			page, _, err := judge.Page(r.ctx, r.url+"/", "")
+			for _, w := range want {
+				if !strings.Contains(page, w) {
+					return false, fmt.Sprintf("no %q on the page (%v):\n%s", w, err, page)
+				}
+			}
+			return true, ""
+		})
+	}
+	landing(r.Analyzers[0].URL(), "subscribed", r.prom.WriteURL(), "nothing pushed yet")
 	r.Analyzers[0].Stop()
 	r.await(func() (bool, string) {
 		_, _, err := judge.Page(r.ctx, r.url+"/-/ready", "")
 		return err != nil && strings.Contains(err.Error(), "not subscribed"), fmt.Sprint(err)
 	})
+	landing("not subscribed: ")
 	if _, _, err := judge.Page(r.ctx, r.url+"/-/healthy", ""); err != nil {
 		t.Errorf("not healthy because the analyzer is down: %v", err)
 	}
