@@ -28,6 +28,8 @@ type EndpointConfig struct {
 	Headers map[string]string
 	// HTTPClient is authentication, TLS, proxy, redirects and HTTP/2.
 	HTTPClient config.HTTPClientConfig
+	// ProtobufMessage is what requests are made of. Default MessageAuto.
+	ProtobufMessage Message
 	// MinShards and MaxShards bound the requests in flight at once; see
 	// senderCount. Defaults 1 and 50.
 	MinShards, MaxShards int
@@ -62,6 +64,7 @@ func (c *EndpointConfig) label() string {
 // complete fills in defaults and complains about what cannot work.
 func (c *EndpointConfig) complete() error {
 	setDefault(&c.Timeout, 30*time.Second)
+	setDefault(&c.ProtobufMessage, MessageAuto)
 	setDefault(&c.MinShards, 1)
 	setDefault(&c.MaxShards, max(50, c.MinShards))
 	setDefault(&c.MaxSamplesPerSend, MaxBlockSamples)
@@ -78,6 +81,11 @@ func (c *EndpointConfig) complete() error {
 		complain("url must begin with http:// or https://")
 	case u.Host == "":
 		complain("url has no host")
+	}
+	switch c.ProtobufMessage {
+	case MessageAuto, Message1, Message2:
+	default:
+		complain("protobuf_message %q is none of %s, %s, %s", c.ProtobufMessage, MessageAuto, Message1, Message2)
 	}
 	if c.Timeout < 0 || c.MinBackoff < 0 || c.MaxBackoff < 0 {
 		complain("a duration is negative")

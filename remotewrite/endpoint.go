@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +26,8 @@ type endpoint struct {
 	workspaces *sync.Pool // of *workspace
 	settings   atomic.Pointer[settings]
 
+	// spoken is which version the receiver speaks.
+	spoken spoken
 	// quiet is the receiver's Retry-After.
 	quiet quietTime
 	// senders is the size of the group now or last sent.
@@ -103,6 +106,10 @@ func (e *endpoint) sendBarrier(ctx context.Context, t *loggedTick, group []reque
 	if len(group) == 0 {
 		return nil
 	}
+	group, err := e.probe(ctx, t, group, done)
+	if err != nil || len(group) == 0 {
+		return err
+	}
 	cfg := &e.settings.Load().cfg
 	n, desired := senderCount(cfg.MinShards, cfg.MaxShards, e.cursor.place().ticks-1, len(group))
 	e.senders.Store(int64(n))
@@ -111,15 +118,11 @@ func (e *endpoint) sendBarrier(ctx context.Context, t *loggedTick, group []reque
 }
 
 // sendRequest makes a request and sends it, the same bytes each time, until it
-// has its final answer.
+// has its final answer. Only where the receiver turns out not to speak 2.0 are
+// the same samples sent again in 1.0.
 func (e *endpoint) sendRequest(ctx context.Context, t *loggedTick, req request, w *workspace, done *tally) error {
-	count, err := w.build(req)
-	if err != nil {
-		return err
-	}
-	if count.samples == 0 {
-		return nil // no counter in the block misses its zero
-	}
+	var count encoded
+	w.forget()
 	pauses := backoff{}
 	for attempt := 0; ; attempt++ {
 		s, err := e.awaitQuiet(ctx)
@@ -129,6 +132,15 @@ func (e *endpoint) sendRequest(ctx context.Context, t *loggedTick, req request, 
 		if e.cursor.expired(t) {
 			return errTooOld
 		}
+		if v := e.spoken.use(s.cfg.ProtobufMessage); w.holds() != v {
+			if count, err = w.build(req, v); err != nil {
+				return err
+			}
+			if count.samples == 0 {
+				return nil // no counter in the block misses its zero
+			}
+			attempt = 0
+		}
 		began := time.Now()
 		a := s.client.post(ctx, w.body, attempt)
 		s.metrics.attempted(time.Since(began))
@@ -136,9 +148,6 @@ func (e *endpoint) sendRequest(ctx context.Context, t *loggedTick, req request, 
 		case delivered:
 			s.metrics.answered(t.at, len(w.body.data))
 			e.succeeded(s, count)
-		case refused:
-			s.metrics.answered(t.at, len(w.body.data))
-			e.refused(s, t, count, a)
 		case aborted:
 			return ctx.Err()
 		case again:
@@ -149,10 +158,21 @@ func (e *endpoint) sendRequest(ctx context.Context, t *loggedTick, req request, 
 				return err
 			}
 			continue
+		case foreign:
+			if s.cfg.ProtobufMessage == MessageAuto {
+				e.settle(s, version1, a.words)
+				continue
+			}
+			fallthrough
+		case refused:
+			if w.body.version == version2 && a.status == http.StatusBadRequest && !a.speaks2 {
+				e.spoken.doubt() // another receiver may stand there now
+			}
+			s.metrics.answered(t.at, len(w.body.data))
+			e.refused(s, t, req, count, a)
 		}
 		if req.repair == nil {
-			done.samples.Add(int64(count.samples))
-			done.stale.Add(int64(count.stale))
+			done.add(count)
 		}
 		return nil
 	}
@@ -185,12 +205,14 @@ func (e *endpoint) succeeded(s *settings, count encoded) {
 }
 
 // refused records a request that will never be sent again.
-func (e *endpoint) refused(s *settings, t *loggedTick, count encoded, a answer) {
+// Of none of its samples is known whether they were stored: a receiver of 2.0
+// may have taken some of them, but receivers count those in different ways.
+func (e *endpoint) refused(s *settings, t *loggedTick, req request, count encoded, a answer) {
 	s.metrics.samplesFailed.Add(float64(count.samples))
 	e.noteError(a)
 	if suppressed, ok := e.refusals.allow(time.Now()); ok {
 		e.logger.Error("receiver refused samples, they are lost", "remote_name", s.cfg.label(), "url", redacted(s.cfg.URL),
-			"samples", count.samples, "tick", time.UnixMilli(t.at).UTC(), "err", a.words, "suppressed", suppressed)
+			"samples", count.samples, "first_series", firstSeries(req), "tick", time.UnixMilli(t.at).UTC(), "err", a.words, "suppressed", suppressed)
 	}
 }
 

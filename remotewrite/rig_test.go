@@ -82,8 +82,13 @@ func (r *rig) dial(ctx context.Context, network, address string) (net.Conn, erro
 	return dial(ctx, network, address)
 }
 
+// apply gives the sender its endpoints. They are sent 1.0 where they do not say
+// anything else: most tests count requests, and a probe is one more.
 func (r *rig) apply(cfgs ...EndpointConfig) {
 	r.t.Helper()
+	for i := range cfgs {
+		setDefault(&cfgs[i].ProtobufMessage, Message1)
+	}
 	if err := r.sender.Apply(cfgs); err != nil {
 		r.t.Fatal(err)
 	}

@@ -88,6 +88,7 @@ func (s *Sender) Apply(cfgs []EndpointConfig) error {
 		case next.client != nil:
 			s.change(e, next)
 		}
+		e.spoken.retry2()
 		list = append(list, e)
 	}
 	s.live.list.Store(&list)
@@ -164,6 +165,9 @@ func (s *Sender) change(e *endpoint, next *settings) {
 	e.quiet.clear()
 	close(old.replaced)
 	old.client.http.CloseIdleConnections()
+	if old.cfg.URL != next.cfg.URL {
+		e.spoken.doubt() // another receiver
+	}
 	if !reflect.DeepEqual(before, after) {
 		s.metrics.forget(before)
 	}
@@ -218,6 +222,8 @@ type EndpointStatus struct {
 	// BacklogTicks and BacklogSamples are what is being sent or waits.
 	BacklogTicks   int
 	BacklogSamples int64
+	// Version is the remote-write version that requests are in, "2.0" or "1.0".
+	Version string
 	// Shards is how many requests go out at once.
 	Shards int
 	// LastSuccess is when the receiver last stored something.
@@ -238,6 +244,7 @@ func (s *Sender) Status() []EndpointStatus {
 		out = append(out, EndpointStatus{
 			Name: cfg.label(), URL: redacted(cfg.URL),
 			BacklogTicks: p.ticks, BacklogSamples: p.samples, Shards: int(e.senders.Load()),
+			Version:     e.spoken.use(cfg.ProtobufMessage).String(),
 			LastSuccess: e.lastSuccess, LastError: e.lastError, LastErrorAt: e.lastErrorAt,
 		})
 		e.mu.Unlock()
