@@ -35,10 +35,11 @@ type endpoint struct {
 	highestSent      atomic.Int64 // time of the newest tick with an answer, ms
 	requests         []request    // of that group, reused
 
-	failures, refusals rateLimit
-	failing            atomic.Bool
+	failures, refusals, losses rateLimit
+	failing                    atomic.Bool
 
 	mu          sync.Mutex // for what follows
+	names       []naming   // in order of from; the first is in force
 	lastSuccess time.Time
 	lastError   string
 	lastErrorAt time.Time
@@ -65,7 +66,9 @@ func (e *endpoint) run(ctx context.Context) {
 			return
 		}
 		var done tally
-		err = e.sendTick(ctx, t, missing, &done)
+		if t, err = e.rewrite(t); err == nil {
+			err = e.sendTick(ctx, t, missing, &done)
+		}
 		switch {
 		case ctx.Err() != nil:
 			return // the tick stays held: it is not finished

@@ -16,6 +16,10 @@ const (
 	reasonTooOld     = "too_old"    // past LogConfig.MaxAge
 	reasonLogFull    = "log_full"   // past LogConfig.MaxBytes
 	reasonUnreadable = "unreadable" // a tick that contradicts itself, or a damaged block
+
+	reasonDroppedSeries = "dropped_series"    // by write_relabel_configs; Prometheus' own word
+	reasonCollision     = "relabel_collision" // relabelled to the name of another series
+	reasonInvalid       = "relabel_invalid"   // relabelled to what is no valid name
 )
 
 const prefix = "prometheus_remote_storage_"

@@ -99,6 +99,38 @@ func (s *Sender) Apply(cfgs []EndpointConfig) error {
 	return nil
 }
 
+// Check says what Apply would return, and changes nothing.
+func (s *Sender) Check(cfgs []EndpointConfig) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	wanted, err := s.prepare(cfgs)
+	for _, next := range wanted {
+		if next.client != nil {
+			next.client.http.CloseIdleConnections()
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("remote write: %w", err)
+	}
+	return nil
+}
+
+// Renames says whether Apply would give other names to the series of an endpoint
+// that stays. The ticks that are in the log by then keep the old ones; so the
+// caller ends all series before it calls Apply, and begins them anew after it.
+func (s *Sender) Renames(cfgs []EndpointConfig) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.live.all() {
+		for i := range cfgs {
+			if cfgs[i].identity() == e.id && cfgs[i].naming() != e.settings.Load().cfg.naming() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // prepare checks the configs and makes what can fail. Settings without a client
 // stand for an endpoint that stays as it is.
 func (s *Sender) prepare(cfgs []EndpointConfig) ([]*settings, error) {
@@ -122,7 +154,7 @@ func (s *Sender) prepare(cfgs []EndpointConfig) ([]*settings, error) {
 			continue
 		}
 		next := &settings{cfg: cfg}
-		if old := running[id]; old == nil || !reflect.DeepEqual(*old, cfg) {
+		if old := running[id]; old == nil || !old.sameAs(&cfg) {
 			c, err := newClient(&next.cfg, s.agent, s.http...)
 			if err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", where, err))
@@ -145,6 +177,7 @@ func (s *Sender) start(id string, first *settings) *endpoint {
 	e := &endpoint{id: id, logger: s.logger, workspaces: &s.workspaces, cancel: cancel, stopped: make(chan struct{})}
 	first.metrics = s.metrics.endpoint(metricLabels(&first.cfg), &e.highestSent)
 	e.settings.Store(first)
+	e.names = []naming{{from: 0, rewriter: newRewriter(&first.cfg, e.lost)}}
 	e.cursor = s.log.newCursor(func(samples, stale int, reason string) {
 		e.settings.Load().metrics.dropped(samples, stale, reason)
 	})
@@ -161,6 +194,9 @@ func (s *Sender) change(e *endpoint, next *settings) {
 	old := e.settings.Load()
 	before, after := metricLabels(&old.cfg), metricLabels(&next.cfg)
 	next.metrics = s.metrics.endpoint(after, &e.highestSent)
+	if old.cfg.naming() != next.cfg.naming() {
+		e.rename(s.log.end(), newRewriter(&next.cfg, e.lost))
+	}
 	e.settings.Store(next)
 	e.quiet.clear()
 	close(old.replaced)

@@ -37,7 +37,7 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	if version == 2 && r.cfg.Without2 != nil && fault.status()/100 == 2 {
+	if version == 2 && r.cfg.Without2 != nil && fault.status()/100 != 5 && fault.status() != http.StatusTooManyRequests {
 		r.mu.Lock()
 		r.unspoken++
 		r.mu.Unlock()
