@@ -160,10 +160,14 @@ func BenchmarkRewrite(b *testing.B) {
 	t := l.Begin(1_700_000_015_000)
 	fill(t, connections(MaxBlockSamples/5))
 	tick := t.seal()
-	w := newRewriter(&EndpointConfig{
-		ExternalLabels:      []Label{{"site", "b"}},
+	cfg := EndpointConfig{
+		URL: "http://a/", ExternalLabels: []Label{{"site", "b"}},
 		WriteRelabelConfigs: []*relabel.Config{act(relabel.LabelDrop, "", "replica"), replace("node_tid", "(.{8}).*", "node", "$1")},
-	}, func(string, string, string) {})
+	}
+	if err := cfg.complete(); err != nil {
+		b.Fatal(err)
+	}
+	w := newRewriter(&cfg, func(string, string, string) {})
 	b.ReportAllocs()
 	for b.Loop() {
 		if out, err := w.rewrite(tick); err != nil || out.tick.samples != MaxBlockSamples {

@@ -33,6 +33,12 @@ type EndpointConfig struct {
 	HTTPClient config.HTTPClientConfig
 	// ProtobufMessage is what requests are made of. Default MessageAuto.
 	ProtobufMessage Message
+	// SampleAgeLimit drops what is older than that by the clock, 0: nothing. The
+	// log has a bound of its own, LogConfig.MaxAge.
+	SampleAgeLimit time.Duration
+	// MetadataInterval is how often a receiver that is sent 1.0 gets the metadata
+	// of the metrics, 0: never. In 2.0 it always comes with the series.
+	MetadataInterval time.Duration
 	// ExternalLabels are set on each series, in place of one of the same name.
 	ExternalLabels []Label
 	// WriteRelabelConfigs are applied to each series after that. They are valid
@@ -111,7 +117,7 @@ func (c *EndpointConfig) complete() error {
 			complain("write_relabel_configs[%d]: %w", i, err)
 		}
 	}
-	if c.Timeout < 0 || c.MinBackoff < 0 || c.MaxBackoff < 0 {
+	if c.Timeout < 0 || c.MinBackoff < 0 || c.MaxBackoff < 0 || c.SampleAgeLimit < 0 || c.MetadataInterval < 0 {
 		complain("a duration is negative")
 	}
 	if c.MinShards < 0 || c.MaxShards < c.MinShards {

@@ -34,6 +34,7 @@ type endpoint struct {
 	senders, desired atomic.Int64
 	highestSent      atomic.Int64 // time of the newest tick with an answer, ms
 	requests         []request    // of that group, reused
+	metadataSent     time.Time    // the last attempt
 
 	failures, refusals, losses rateLimit
 	failing                    atomic.Bool
@@ -78,6 +79,7 @@ func (e *endpoint) run(ctx context.Context) {
 			e.settings.Load().metrics.reached(t.at)
 		}
 		e.cursor.finish()
+		e.sendMetadata(ctx, t)
 	}
 }
 
@@ -132,7 +134,7 @@ func (e *endpoint) sendRequest(ctx context.Context, t *loggedTick, req request, 
 		if err != nil {
 			return err
 		}
-		if e.cursor.expired(t) {
+		if e.tooOld(t, s.cfg.SampleAgeLimit) {
 			return errTooOld
 		}
 		if v := e.spoken.use(s.cfg.ProtobufMessage); w.holds() != v {

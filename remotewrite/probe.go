@@ -40,6 +40,9 @@ func (e *endpoint) probe(ctx context.Context, t *loggedTick, group []request, do
 		if err != nil {
 			return group, err
 		}
+		if e.tooOld(t, s.cfg.SampleAgeLimit) {
+			return group, errTooOld
+		}
 		if s.cfg.ProtobufMessage != MessageAuto || !e.newest() {
 			return group, nil // a reload or a failure later
 		}

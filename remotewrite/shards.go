@@ -79,13 +79,19 @@ func (w *workspace) forget() { w.built = unknownVersion }
 
 func (w *workspace) holds() version { return w.built }
 
-// build makes the body of req in a version of the protocol. A whole block in 2.0
-// is sent as it lies; else the plain form is encoded and compressed.
-func (w *workspace) build(req request, v version) (encoded, error) {
+// ready makes a body that nobody reads.
+func (w *workspace) ready(v version) {
 	if w.body == nil || !w.body.idle() {
 		w.body = &body{} // a transport still reads the old one
 	}
-	w.body.version, w.built = v, v
+	w.body.version = v
+}
+
+// build makes the body of req in a version of the protocol. A whole block in 2.0
+// is sent as it lies; else the plain form is encoded and compressed.
+func (w *workspace) build(req request, v version) (encoded, error) {
+	w.ready(v)
+	w.built = v
 	if v == version2 && req.lies() {
 		w.body.data = req.block.data
 		return encoded{req.block.samples, req.block.stale}, nil

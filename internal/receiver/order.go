@@ -50,7 +50,7 @@ func (r *Receiver) arrive(f *flight) {
 	defer r.mu.Unlock()
 	if before := r.bodies[f.hash]; before == nil {
 		r.bodies[f.hash] = &fate{}
-	} else if before.final != 0 {
+	} else if before.final != 0 && len(f.samples) > 0 { // metadata comes again and again
 		r.violateLocked("request was sent again after its answer %d", before.final)
 	}
 	inRequest := make(map[string]bool, len(f.samples))
