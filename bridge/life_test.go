@@ -64,6 +64,9 @@ func TestReloadKeepsCounters(t *testing.T) {
 			t.Errorf("%v has %d incarnations after the reload, want 1", s.Labels, n)
 		}
 	}
+	if version, err := judge.Metric(r.ctx, r.url, "skybridge_remote_write_version"); err != nil || version != 2 {
+		t.Errorf("version %v (%v) is spoken, want 2 with a Prometheus of today", version, err)
+	}
 	if limit, err := judge.Metric(r.ctx, r.url, "skybridge_series_limit"); err != nil || limit != 5000 {
 		t.Errorf("series limit %v (%v), want 5000", limit, err)
 	}
