@@ -32,7 +32,7 @@ func (e *endpoint) sendMetadata(ctx context.Context, t *loggedTick) {
 		return
 	}
 	w := e.workspaces.Get().(*workspace)
-	defer e.workspaces.Put(w)
+	defer e.putAway(w)
 	families, err := w.buildMetadata(t.values)
 	if err != nil || families == 0 {
 		return

@@ -88,7 +88,7 @@ func TestMetadataInterval(t *testing.T) {
 				r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: c.message, MetadataInterval: c.interval})
 				const ticks = 10
 				for i := range int64(ticks) {
-					tick := r.log.Begin(int64(i+1) * 15000)
+					tick := r.log.Begin((i + 1) * 15000)
 					tick.Labels([]Label{{"a", "a rather long value, in no way compressible: 0123456789"}})
 					tick.Value(bytesMetric, 0, float64(i))
 					r.append(tick)

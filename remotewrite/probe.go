@@ -29,7 +29,7 @@ func (e *endpoint) probe(ctx context.Context, t *loggedTick, group []request, do
 	small := group[0]
 	small.to = min(small.to, small.from+probeSamples)
 	w := e.workspaces.Get().(*workspace)
-	defer e.workspaces.Put(w)
+	defer e.putAway(w)
 	count, err := w.build(small, version2)
 	if err != nil {
 		return group, err

@@ -128,7 +128,7 @@ func TestCollision(t *testing.T) {
 		tick := func(script string) {
 			at += 15000
 			tick := r.log.Begin(at)
-			for _, part := range strings.Fields(script) {
+			for part := range strings.FieldsSeq(script) {
 				tick.Labels([]Label{{"ip", "x"}, {"port", part[:1]}})
 				value := float64(part[0])*1000 + float64(at/15000)
 				switch part[1:] {
@@ -224,9 +224,8 @@ func TestRename(t *testing.T) {
 
 // life is a series of the log from its beginning to its end.
 type life struct {
-	series  int
-	given   int // values
-	dropped bool
+	series int
+	given  int // values
 }
 
 // TestRelabelKeepsSums proves with random rules, series and faults that of each

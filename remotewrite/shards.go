@@ -43,7 +43,7 @@ func (e *endpoint) sendGroup(ctx context.Context, t *loggedTick, requests []requ
 	)
 	send := func(shard int) {
 		w := e.workspaces.Get().(*workspace)
-		defer func() { e.workspaces.Put(w) }()
+		defer e.putAway(w)
 		for !stopped.Load() {
 			i := int(next.Add(1)) - 1
 			if i >= len(requests) {
@@ -71,6 +71,14 @@ type workspace struct {
 	plain    []byte
 	body     *body
 	built    version
+}
+
+// putAway keeps a workspace for later, but not the block that it sent as it lay.
+func (e *endpoint) putAway(w *workspace) {
+	if w.body != nil {
+		w.body.data = nil
+	}
+	e.workspaces.Put(w)
 }
 
 // forget and holds are about the version of the body that was built last for the

@@ -163,7 +163,7 @@ func TestUnlearned(t *testing.T) {
 		r.apply(cfg)
 		series := func(at int64) {
 			tick := r.log.Begin(at)
-			for _, a := range strings.Split("a b c d e f g h i j", " ") {
+			for a := range strings.SplitSeq("a b c d e f g h i j", " ") {
 				tick.Labels([]Label{{"a", a}})
 				tick.Value(bytesMetric, 1, float64(at))
 			}
