@@ -97,10 +97,14 @@ type rewritten struct {
 }
 
 // rewrite relabels a tick. An error means that the tick cannot be read.
-func (r *rewriter) rewrite(t *loggedTick) (rewritten, error) {
+func (r *rewriter) rewrite(t *loggedTick) (out rewritten, err error) {
 	r.tick++
-	out := rewritten{tick: &loggedTick{seq: t.seq, at: t.at, broken: t.broken}, dropped: make(map[string]int)}
-	var err error
+	defer func() {
+		if err != nil {
+			r.tick-- // nobody lost its name by missing a tick that could not be read
+		}
+	}()
+	out = rewritten{tick: &loggedTick{seq: t.seq, at: t.at, broken: t.broken}, dropped: make(map[string]int)}
 	if out.tick.zeros, err = r.rewriteGroup(t.zeros, out.dropped); err != nil {
 		return out, err
 	}
