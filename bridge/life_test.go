@@ -65,6 +65,9 @@ func TestReloadKeepsCounters(t *testing.T) {
 			t.Errorf("%v has %d incarnations after the reload, want 1", s.Labels, n)
 		}
 	}
+	if version, err := judge.Metric(r.ctx, r.url, "skybridge_remote_write_version"); err != nil || version != 2 {
+		t.Errorf("version %v (%v) is spoken, want 2 with a Prometheus of today", version, err)
+	}
 	if limit, err := judge.Metric(r.ctx, r.url, "skybridge_series_limit"); err != nil || limit != 5000 {
 		t.Errorf("series limit %v (%v), want 5000", limit, err)
 	}
@@ -164,6 +167,57 @@ func TestReloadOfTheListenAddress(t *testing.T) {
 	}
 	if n := strings.Count(r.logs.String(), "web.listen_address changes with a restart only"); n < 2 {
 		t.Errorf("%d warnings, want one for each reload", n)
+	}
+}
+
+// TestReloadOfAnEndpointsNames changes what one of two receivers calls its
+// series, by labels of its own and by relabelling. Its old series end and the new
+// ones begin at 0, and neither receiver loses or doubles a byte.
+func TestReloadOfAnEndpointsNames(t *testing.T) {
+	r := newRig(t, 1, prom.Options{})
+	second, err := prom.Start(prom.Options{KeepLive: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { second.Close() })
+	configure := func(more string) {
+		r.configure("", fmt.Sprintf("remote_write:\n- url: %s\n- url: %s\n  %s\n", r.prom.WriteURL(), second.WriteURL(), more))
+	}
+	for i, more := range []string{
+		"protobuf_message: prometheus.WriteRequest", "external_labels: {site: b}",
+		"write_relabel_configs: [{target_label: site, replacement: c}, {source_labels: [initiator_ip], target_label: from}]",
+	} {
+		configure(more)
+		if i == 0 {
+			r.start()
+		} else if r.reloadNow(); !r.reloadOK() {
+			t.Fatalf("the reload failed\n%s", r.logs)
+		}
+		r.play(30)
+	}
+	r.halt()
+	r.judgeExact()
+	if w := second.Writes(); w.Refused() > 0 {
+		t.Errorf("%d requests were refused: %q", w.Refused(), w.Refusals)
+	}
+	series, err := second.RawSeries(t.Context(), judge.Selector, r.began.Add(-time.Minute), time.Now().Add(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sites := map[string]int{}
+	for _, s := range series {
+		lives := prom.Incarnations(s.Samples)
+		if last := lives[len(lives)-1]; !last.Ended {
+			t.Errorf("%v did not end", s.Labels)
+		}
+		sites[s.Labels.Get("site")]++
+	}
+	if len(sites) != 3 || sites[""] == 0 || sites["b"] == 0 || sites["c"] == 0 {
+		t.Errorf("series by site: %v", sites)
+	}
+	// judge.Sums adds up series that differ in labels of the receiver's own only.
+	if diff := judge.Diff(r.Reference.Totals(), judge.Sums(series)); diff != "" {
+		t.Errorf("the renamed series differ from what was reported:\n%s", diff)
 	}
 }
 

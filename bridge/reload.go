@@ -50,23 +50,33 @@ func (b *Bridge) swap(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	if err := b.sender.Apply(endpoints(cfg)); err != nil {
+	former, err := feedConfig(b.cfg, b.listenAddress)
+	if err != nil {
+		return err
+	}
+	receivers := endpoints(cfg)
+	if err := b.sender.Check(receivers); err != nil {
 		return fmt.Errorf("bridge: %w", err)
 	}
 	if err := b.feed.Reload(feed); err != nil {
-		return errors.Join(fmt.Errorf("bridge: %w", err), b.sender.Apply(endpoints(b.cfg)))
+		return fmt.Errorf("bridge: %w", err)
 	}
 
 	b.ticking.Lock()
 	defer b.ticking.Unlock()
-	if !slices.Equal(cfg.Global.ExternalLabels, b.cfg.Global.ExternalLabels) || !sameSet(cfg.Aggregation.Labels, b.cfg.Aggregation.Labels) {
-		// The series get new names. The old ones end with all that was counted, the
-		// new ones begin at 0; no update may come between.
+	if !slices.Equal(cfg.Global.ExternalLabels, b.cfg.Global.ExternalLabels) || !sameSet(cfg.Aggregation.Labels, b.cfg.Aggregation.Labels) ||
+		b.sender.Renames(receivers) {
+		// The series get new names, be it for one receiver only. The old ones end
+		// with all that was counted, the new ones begin at 0; no update may come
+		// between.
 		release := b.aggregator.Hold()
 		defer release()
 		b.endAll()
-		b.log.SetExternalLabels(externalLabels(cfg))
 	}
+	if err := b.sender.Apply(receivers); err != nil { // only if a file has gone since Check
+		return errors.Join(fmt.Errorf("bridge: %w", err), b.feed.Reload(former))
+	}
+	b.log.SetExternalLabels(wireLabels(cfg.Global.ExternalLabels))
 	if err := b.aggregator.Configure(aggregation(cfg)); err != nil {
 		return fmt.Errorf("bridge: %w", err)
 	}

@@ -100,7 +100,7 @@ func logConfig(cfg *config.Config) remotewrite.LogConfig {
 		MaxBytes:       cfg.Storage.MemoryMaxBytes,
 		MaxAge:         maxAge,
 		PushInterval:   cfg.Global.PushInterval,
-		ExternalLabels: externalLabels(cfg),
+		ExternalLabels: wireLabels(cfg.Global.ExternalLabels),
 	}
 }
 
@@ -108,6 +108,10 @@ func logConfig(cfg *config.Config) remotewrite.LogConfig {
 func endpoints(cfg *config.Config) []remotewrite.EndpointConfig {
 	out := make([]remotewrite.EndpointConfig, 0, len(cfg.RemoteWrite))
 	for _, rw := range cfg.RemoteWrite {
+		var metadataInterval time.Duration
+		if rw.Metadata.Send {
+			metadataInterval = rw.Metadata.SendInterval
+		}
 		out = append(out, remotewrite.EndpointConfig{
 			Name:              rw.Name,
 			URL:               rw.URL,
@@ -120,14 +124,20 @@ func endpoints(cfg *config.Config) []remotewrite.EndpointConfig {
 			MinBackoff:        rw.Queue.MinBackoff,
 			MaxBackoff:        rw.Queue.MaxBackoff,
 			RetryOn429:        rw.Queue.RetryOnHTTP429,
+
+			ProtobufMessage:     remotewrite.Message(rw.ProtobufMessage),
+			ExternalLabels:      wireLabels(rw.ExternalLabels),
+			WriteRelabelConfigs: rw.WriteRelabelConfigs,
+			SampleAgeLimit:      rw.Queue.SampleAgeLimit,
+			MetadataInterval:    metadataInterval,
 		})
 	}
 	return out
 }
 
-func externalLabels(cfg *config.Config) []remotewrite.Label {
-	out := make([]remotewrite.Label, len(cfg.Global.ExternalLabels))
-	for i, l := range cfg.Global.ExternalLabels {
+func wireLabels(in []config.Label) []remotewrite.Label {
+	out := make([]remotewrite.Label, len(in))
+	for i, l := range in {
 		out[i] = remotewrite.Label{Name: l.Name, Value: l.Value}
 	}
 	return out

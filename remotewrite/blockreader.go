@@ -33,6 +33,7 @@ type blockReader struct {
 	refs      []uint32
 	value     uint64
 	at, start int64
+	metadata  []byte // still encoded; readMetadata reads it
 }
 
 // reset turns to a block and reads its symbols.
@@ -87,7 +88,7 @@ func (r *blockReader) next() (bool, error) {
 	if !ok || err != nil {
 		return false, err
 	}
-	r.refs, r.value, r.at, r.start = r.refs[:0], 0, 0, 0
+	r.refs, r.value, r.at, r.start, r.metadata = r.refs[:0], 0, 0, 0, nil
 	samples := 0
 	for len(msg) > 0 {
 		tag := msg[0]
@@ -106,7 +107,8 @@ func (r *blockReader) next() (bool, error) {
 			if !r.readSample(field) {
 				return false, fmt.Errorf("%w: a sample is malformed", errBlock)
 			}
-		case tagMetadata: // 1.0 has no use for it
+		case tagMetadata:
+			r.metadata = field
 		default:
 			return false, fmt.Errorf("%w: unknown field in a series, tag %#x", errBlock, tag)
 		}

@@ -9,6 +9,8 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+
+	"github.com/golang/snappy"
 )
 
 // body is the payload of one request, made once and sent as often as it takes.
@@ -17,7 +19,18 @@ import (
 // may its bytes serve another request.
 type body struct {
 	data    []byte
+	version version // of the protocol, that the data is a message of
 	readers atomic.Int32
+	// buffer is the body's own memory; data lies in it, or is a block's.
+	buffer []byte
+}
+
+// compress fills the body.
+func (b *body) compress(plain []byte) {
+	if n := snappy.MaxEncodedLen(len(plain)); cap(b.buffer) < n {
+		b.buffer = make([]byte, n)
+	}
+	b.data = snappy.Encode(b.buffer[:cap(b.buffer)], plain)
 }
 
 // open returns a new reader of the body.

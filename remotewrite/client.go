@@ -34,6 +34,7 @@ const (
 	delivered verdict = iota // stored: never send it again
 	refused                  // the receiver does not want it: never send it again
 	again                    // its fate is unknown or only delayed: send the same again
+	foreign                  // sent as 2.0, which the receiver does not speak: nothing is stored
 	aborted                  // we stopped it ourselves
 )
 
@@ -73,6 +74,9 @@ type client struct {
 // answer is what came of an attempt.
 type answer struct {
 	verdict verdict
+	status  int // 0 without an answer
+	// speaks2: the answer bears statistics that only 2.0 has, whatever they say.
+	speaks2 bool
 	// words say what went wrong, in the receiver's words where it had some. They
 	// are for people: nothing may depend on them.
 	words string
@@ -136,6 +140,10 @@ func (c *client) post(ctx context.Context, b *body, attempt int) answer {
 	if attempt > 0 {
 		req.Header.Set("Retry-Attempt", strconv.Itoa(attempt))
 	}
+	if b.version == version2 {
+		req.Header.Set("Content-Type", "application/x-protobuf;proto="+string(Message2))
+		req.Header.Set("X-Prometheus-Remote-Write-Version", "2.0.0")
+	}
 	req.ContentLength = int64(len(b.data))
 	req.Body = b.open()
 	req.GetBody = func() (io.ReadCloser, error) { return b.open(), nil }
@@ -152,8 +160,17 @@ func (c *client) post(ctx context.Context, b *body, attempt int) answer {
 	}
 	defer resp.Body.Close()
 
-	a := answer{verdict: judge(resp.StatusCode, c.retryOn429)}
-	if a.verdict != delivered {
+	a := answer{verdict: judge(resp.StatusCode, c.retryOn429), status: resp.StatusCode}
+	stored, speaks2 := written(resp.Header)
+	a.speaks2 = speaks2
+	switch {
+	case b.version == version2 && a.verdict == delivered && !stored:
+		a.verdict = foreign
+		a.words = statusWords(resp.StatusCode, []byte("it does not confirm that anything was stored"))
+	case a.verdict != delivered:
+		if b.version == version2 && resp.StatusCode == http.StatusUnsupportedMediaType {
+			a.verdict = foreign
+		}
 		// An answer that breaks off here has still given its status.
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, maxReceiverWords))
 		a.words = statusWords(resp.StatusCode, text)
@@ -163,6 +180,19 @@ func (c *client) post(ctx context.Context, b *body, attempt int) answer {
 	}
 	_, _ = io.CopyN(io.Discard, resp.Body, maxDrain) // so that the connection is used again
 	return a
+}
+
+// written reads what a receiver of 2.0 says it has stored (specification 2.0,
+// "Required Written Response Headers"). How many that are is of no use: on
+// errors the receivers count differently.
+func written(h http.Header) (stored, speaks2 bool) {
+	for _, kind := range [...]string{"Samples", "Histograms", "Exemplars"} {
+		value := h.Get("X-Prometheus-Remote-Write-" + kind + "-Written")
+		speaks2 = speaks2 || value != ""
+		n, err := strconv.ParseInt(value, 10, 64)
+		stored = stored || err == nil && n > 0
+	}
+	return stored, speaks2
 }
 
 // statusWords is an error answer in the receiver's words. The text after the

@@ -9,10 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"reflect"
 	"strings"
 	"time"
 
 	"github.com/prometheus/common/config"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/relabel"
 )
 
 // EndpointConfig is one receiver. Zero fields take the defaults of Prometheus'
@@ -28,6 +31,21 @@ type EndpointConfig struct {
 	Headers map[string]string
 	// HTTPClient is authentication, TLS, proxy, redirects and HTTP/2.
 	HTTPClient config.HTTPClientConfig
+	// ProtobufMessage is what requests are made of. Default MessageAuto.
+	ProtobufMessage Message
+	// SampleAgeLimit drops what is older than that by the clock, 0: nothing. The
+	// log has a bound of its own, LogConfig.MaxAge.
+	SampleAgeLimit time.Duration
+	// MetadataInterval is how often a receiver that is sent 1.0 gets the metadata
+	// of the metrics, 0: never. In 2.0 it always comes with the series.
+	MetadataInterval time.Duration
+	// ExternalLabels are set on each series, in place of one of the same name.
+	ExternalLabels []Label
+	// WriteRelabelConfigs are applied to each series after that. They are valid
+	// (relabel.Config.Validate). A series that they drop is not sent, nor is one
+	// that they give the name of another series; labels whose names begin with __
+	// are removed in the end.
+	WriteRelabelConfigs []*relabel.Config
 	// MinShards and MaxShards bound the requests in flight at once; see
 	// senderCount. Defaults 1 and 50.
 	MinShards, MaxShards int
@@ -62,6 +80,7 @@ func (c *EndpointConfig) label() string {
 // complete fills in defaults and complains about what cannot work.
 func (c *EndpointConfig) complete() error {
 	setDefault(&c.Timeout, 30*time.Second)
+	setDefault(&c.ProtobufMessage, MessageAuto)
 	setDefault(&c.MinShards, 1)
 	setDefault(&c.MaxShards, max(50, c.MinShards))
 	setDefault(&c.MaxSamplesPerSend, MaxBlockSamples)
@@ -79,7 +98,26 @@ func (c *EndpointConfig) complete() error {
 	case u.Host == "":
 		complain("url has no host")
 	}
-	if c.Timeout < 0 || c.MinBackoff < 0 || c.MaxBackoff < 0 {
+	switch c.ProtobufMessage {
+	case MessageAuto, Message1, Message2:
+	default:
+		complain("protobuf_message %q is none of %s, %s, %s", c.ProtobufMessage, MessageAuto, Message1, Message2)
+	}
+	c.ExternalLabels = sortedLabels(c.ExternalLabels)
+	for i, l := range c.ExternalLabels {
+		if !model.LegacyValidation.IsValidLabelName(l.Name) || strings.HasPrefix(l.Name, "__") || l.Value == "" {
+			complain("external_labels: %q is no valid name, or has no value", l.Name)
+		}
+		if i > 0 && c.ExternalLabels[i-1].Name == l.Name {
+			complain("external_labels: %q is there twice", l.Name)
+		}
+	}
+	for i, rule := range c.WriteRelabelConfigs {
+		if err := rule.Validate(model.LegacyValidation); err != nil {
+			complain("write_relabel_configs[%d]: %w", i, err)
+		}
+	}
+	if c.Timeout < 0 || c.MinBackoff < 0 || c.MaxBackoff < 0 || c.SampleAgeLimit < 0 || c.MetadataInterval < 0 {
 		complain("a duration is negative")
 	}
 	if c.MinShards < 0 || c.MaxShards < c.MinShards {
@@ -100,6 +138,14 @@ func (c *EndpointConfig) complete() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// sameAs says whether o means the same. Both are complete.
+func (c *EndpointConfig) sameAs(o *EndpointConfig) bool {
+	a, b := *c, *o
+	// Compiled expressions do not compare.
+	a.WriteRelabelConfigs, b.WriteRelabelConfigs = nil, nil
+	return reflect.DeepEqual(a, b) && c.naming() == o.naming()
 }
 
 func setDefault[T comparable](field *T, value T) {

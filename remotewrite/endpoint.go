@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +26,8 @@ type endpoint struct {
 	workspaces *sync.Pool // of *workspace
 	settings   atomic.Pointer[settings]
 
+	// spoken is which version the receiver speaks.
+	spoken spoken
 	// quiet is the receiver's Retry-After.
 	quiet quietTime
 	// senders is the size of the group now or last sent.
@@ -32,11 +35,13 @@ type endpoint struct {
 	hurry            atomic.Bool  // the process ends: as many senders as allowed
 	highestSent      atomic.Int64 // time of the newest tick with an answer, ms
 	requests         []request    // of that group, reused
+	metadataSent     time.Time    // the last attempt
 
-	failures, refusals rateLimit
-	failing            atomic.Bool
+	failures, refusals, losses rateLimit
+	failing                    atomic.Bool
 
 	mu          sync.Mutex // for what follows
+	names       []naming   // in order of from; the first is in force
 	lastSuccess time.Time
 	lastError   string
 	lastErrorAt time.Time
@@ -63,7 +68,9 @@ func (e *endpoint) run(ctx context.Context) {
 			return
 		}
 		var done tally
-		err = e.sendTick(ctx, t, missing, &done)
+		if t, err = e.rewrite(t); err == nil {
+			err = e.sendTick(ctx, t, missing, &done)
+		}
 		switch {
 		case ctx.Err() != nil:
 			return // the tick stays held: it is not finished
@@ -73,6 +80,7 @@ func (e *endpoint) run(ctx context.Context) {
 			e.settings.Load().metrics.reached(t.at)
 		}
 		e.cursor.finish()
+		e.sendMetadata(ctx, t)
 	}
 }
 
@@ -104,6 +112,10 @@ func (e *endpoint) sendBarrier(ctx context.Context, t *loggedTick, group []reque
 	if len(group) == 0 {
 		return nil
 	}
+	group, err := e.probe(ctx, t, group, done)
+	if err != nil || len(group) == 0 {
+		return err
+	}
 	cfg := &e.settings.Load().cfg
 	waiting := e.cursor.place().ticks - 1
 	if e.hurry.Load() {
@@ -116,23 +128,28 @@ func (e *endpoint) sendBarrier(ctx context.Context, t *loggedTick, group []reque
 }
 
 // sendRequest makes a request and sends it, the same bytes each time, until it
-// has its final answer.
+// has its final answer. Only where the receiver turns out not to speak 2.0 are
+// the same samples sent again in 1.0.
 func (e *endpoint) sendRequest(ctx context.Context, t *loggedTick, req request, w *workspace, done *tally) error {
-	count, err := w.build(req)
-	if err != nil {
-		return err
-	}
-	if count.samples == 0 {
-		return nil // no counter in the block misses its zero
-	}
+	var count encoded
+	w.forget()
 	pauses := backoff{}
 	for attempt := 0; ; attempt++ {
 		s, err := e.awaitQuiet(ctx)
 		if err != nil {
 			return err
 		}
-		if e.cursor.expired(t) {
+		if e.tooOld(t, s.cfg.SampleAgeLimit) {
 			return errTooOld
+		}
+		if v := e.spoken.use(s.cfg.ProtobufMessage); w.holds() != v {
+			if count, err = w.build(req, v); err != nil {
+				return err
+			}
+			if count.samples == 0 {
+				return nil // no counter in the block misses its zero
+			}
+			attempt = 0
 		}
 		began := time.Now()
 		a := s.client.post(ctx, w.body, attempt)
@@ -141,9 +158,6 @@ func (e *endpoint) sendRequest(ctx context.Context, t *loggedTick, req request, 
 		case delivered:
 			s.metrics.answered(t.at, len(w.body.data))
 			e.succeeded(s, count)
-		case refused:
-			s.metrics.answered(t.at, len(w.body.data))
-			e.refused(s, t, count, a)
 		case aborted:
 			return ctx.Err()
 		case again:
@@ -154,10 +168,21 @@ func (e *endpoint) sendRequest(ctx context.Context, t *loggedTick, req request, 
 				return err
 			}
 			continue
+		case foreign:
+			if s.cfg.ProtobufMessage == MessageAuto {
+				e.settle(s, version1, a.words)
+				continue
+			}
+			fallthrough
+		case refused:
+			if w.body.version == version2 && a.status == http.StatusBadRequest && !a.speaks2 {
+				e.spoken.doubt() // another receiver may stand there now
+			}
+			s.metrics.answered(t.at, len(w.body.data))
+			e.refused(s, t, req, count, a)
 		}
 		if req.repair == nil {
-			done.samples.Add(int64(count.samples))
-			done.stale.Add(int64(count.stale))
+			done.add(count)
 		}
 		return nil
 	}
@@ -190,12 +215,14 @@ func (e *endpoint) succeeded(s *settings, count encoded) {
 }
 
 // refused records a request that will never be sent again.
-func (e *endpoint) refused(s *settings, t *loggedTick, count encoded, a answer) {
+// Of none of its samples is known whether they were stored: a receiver of 2.0
+// may have taken some of them, but receivers count those in different ways.
+func (e *endpoint) refused(s *settings, t *loggedTick, req request, count encoded, a answer) {
 	s.metrics.samplesFailed.Add(float64(count.samples))
 	e.noteError(a)
 	if suppressed, ok := e.refusals.allow(time.Now()); ok {
 		e.logger.Error("receiver refused samples, they are lost", "remote_name", s.cfg.label(), "url", redacted(s.cfg.URL),
-			"samples", count.samples, "tick", time.UnixMilli(t.at).UTC(), "err", a.words, "suppressed", suppressed)
+			"samples", count.samples, "first_series", firstSeries(req), "tick", time.UnixMilli(t.at).UTC(), "err", a.words, "suppressed", suppressed)
 	}
 }
 

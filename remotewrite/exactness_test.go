@@ -24,6 +24,7 @@ type plan struct {
 	ticks    []plannedTick
 	faults   []string // of the first requests, by kind
 	refuses  bool     // whether "400" is among them
+	without2 *receiver.Fault
 }
 
 type plannedTick struct {
@@ -55,6 +56,10 @@ func drawPlan(t *rapid.T) plan {
 			MinShards: rapid.IntRange(1, 4).Draw(t, "shards"), MaxSamplesPerSend: rapid.IntRange(1, 6).Draw(t, "samples per send"),
 		},
 	}
+	p.endpoint.ProtobufMessage = rapid.SampledFrom([]Message{Message1, Message2, MessageAuto, MessageAuto}).Draw(t, "message")
+	if p.endpoint.ProtobufMessage != Message2 {
+		p.without2 = rapid.SampledFrom([]*receiver.Fault{nil, nil, {}, {Status: 415}, {Status: 400}}).Draw(t, "without 2.0")
+	}
 	kinds := []string{"", "", "", "", "500", "500 stored", "503 later", "429", "dropped", "stored, dropped", "reset", "hang", "hang, stored", "slow"}
 	if p.refuses = rapid.Bool().Draw(t, "refuses"); p.refuses {
 		kinds = append(kinds, "400")
@@ -79,7 +84,7 @@ func drawPlan(t *rapid.T) plan {
 func fault(kind string) receiver.Fault {
 	switch kind {
 	case "400":
-		return receiver.Fault{Status: 400}
+		return receiver.Fault{Status: 400, Header: http.Header{"X-Prometheus-Remote-Write-Samples-Written": {"0"}}}
 	case "429":
 		return receiver.Fault{Status: 429, Header: http.Header{"Retry-After": {"1"}}}
 	case "500":
@@ -107,8 +112,9 @@ func fault(kind string) receiver.Fault {
 // run follows the plan and returns what is wrong at its end.
 func run(t *testing.T, p plan) (problems []string) {
 	w := &world{rig: newRig(t, p.log), appended: make(map[string]map[int64]given)}
+	w.rig.judged = true
 	w.down.Store("")
-	w.rec = w.rig.receiver("a", receiver.Config{GiveUps: p.log.MaxAge > 0, Fail: func(n int, _ *http.Request) receiver.Fault {
+	w.rec = w.rig.receiver("a", receiver.Config{Without2: p.without2, GiveUps: p.log.MaxAge > 0, Fail: func(n int, _ *http.Request) receiver.Fault {
 		if down := w.down.Load().(string); down != "" {
 			return fault(down)
 		}
@@ -159,7 +165,7 @@ func (w *world) check(p plan) (problems []string) {
 				if g = next.given; g.generation == generation && last != 0 {
 					bad("%s: zero in mid-count at %d", key, s.At)
 				}
-				if next.at-s.At > time.Minute.Milliseconds() && p.log.MaxAge == 0 {
+				if next.at-s.At > time.Minute.Milliseconds() && p.log.MaxAge == 0 && !p.refuses {
 					bad("%s: zero at %d is too far from %d for rate()", key, s.At, next.at)
 				}
 			default:

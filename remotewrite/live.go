@@ -51,6 +51,8 @@ func gauges() []gauge {
 			func(e *endpoint, _ place) float64 { return float64(cfg(e).MaxShards) }),
 		of("shard_capacity", "Samples that a sender holds at once: one request.",
 			func(e *endpoint, _ place) float64 { return float64(cfg(e).MaxSamplesPerSend) }),
+		{prometheus.NewDesc("skybridge_remote_write_version", "Version of the protocol that requests are in: 1 or 2.", endpointLabels(), nil),
+			func(e *endpoint, _ place) float64 { return float64(e.spoken.use(cfg(e).ProtobufMessage)) }},
 		of("max_samples_per_send", "Samples that a request carries at most.",
 			func(e *endpoint, _ place) float64 { return float64(cfg(e).MaxSamplesPerSend) }),
 	}

@@ -13,9 +13,13 @@ import (
 
 // Reasons of samples_dropped_total. too_old is Prometheus' own word.
 const (
-	reasonTooOld     = "too_old"    // past LogConfig.MaxAge
+	reasonTooOld     = "too_old"    // past LogConfig.MaxAge or SampleAgeLimit
 	reasonLogFull    = "log_full"   // past LogConfig.MaxBytes
 	reasonUnreadable = "unreadable" // a tick that contradicts itself, or a damaged block
+
+	reasonDroppedSeries = "dropped_series"    // by write_relabel_configs; Prometheus' own word
+	reasonCollision     = "relabel_collision" // relabelled to the name of another series
+	reasonInvalid       = "relabel_invalid"   // relabelled to what is no valid name
 )
 
 const prefix = "prometheus_remote_storage_"
@@ -65,6 +69,7 @@ func (m *logMetrics) appended(t *loggedTick) {
 type senderMetrics struct {
 	samples, samplesFailed, samplesRetried, enqueueRetries, bytes *prometheus.CounterVec
 	samplesDropped, staleDropped                                  *prometheus.CounterVec
+	metadata, metadataFailed, metadataBytes                       *prometheus.CounterVec
 	duration                                                      *prometheus.HistogramVec
 }
 
@@ -83,6 +88,9 @@ func newSenderMetrics(reg prometheus.Registerer, live *liveEndpoints) *senderMet
 		samplesRetried: counter(prefix+"samples_retried_total", "Samples of failed attempts that were sent again."),
 		enqueueRetries: counter(prefix+"enqueue_retries_total", "Always 0: appending to the log never waits."),
 		bytes:          counter(prefix+"bytes_total", "Bytes of answered requests, compressed."),
+		metadata:       counter(prefix+"metadata_total", "Metadata entries that the receiver acknowledged, in 1.0; 2.0 has them in the series."),
+		metadataFailed: counter(prefix+"metadata_failed_total", "Metadata entries that the receiver did not take; they come again with the next."),
+		metadataBytes:  counter(prefix+"metadata_bytes_total", "Bytes of acknowledged metadata requests, compressed."),
 		samplesDropped: counter(prefix+"samples_dropped_total", "Samples that were dropped before the receiver gave its final answer.", "reason"),
 		staleDropped:   counter("skybridge_stale_markers_dropped_total", "Stale markers among the dropped samples: where the series did not return, only the receiver's lookback ends it."),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -102,6 +110,7 @@ func newSenderMetrics(reg prometheus.Registerer, live *liveEndpoints) *senderMet
 // endpointMetrics is one endpoint's share of senderMetrics.
 type endpointMetrics struct {
 	samples, samplesFailed, samplesRetried, bytes, staleDropped prometheus.Counter
+	metadata, metadataFailed, metadataBytes                     prometheus.Counter
 
 	samplesDropped *prometheus.CounterVec
 	duration       prometheus.Observer
@@ -114,6 +123,7 @@ func (m *senderMetrics) endpoint(labels prometheus.Labels, highestSent *atomic.I
 		samples: m.samples.With(labels), samplesFailed: m.samplesFailed.With(labels),
 		samplesRetried: m.samplesRetried.With(labels), bytes: m.bytes.With(labels),
 		staleDropped: m.staleDropped.With(labels), samplesDropped: m.samplesDropped.MustCurryWith(labels),
+		metadata: m.metadata.With(labels), metadataFailed: m.metadataFailed.With(labels), metadataBytes: m.metadataBytes.With(labels),
 		duration: m.duration.With(labels), highestSent: highestSent,
 	}
 	for _, reason := range []string{reasonTooOld, reasonLogFull, reasonUnreadable} {
@@ -126,6 +136,7 @@ func (m *senderMetrics) endpoint(labels prometheus.Labels, highestSent *atomic.I
 func (m *senderMetrics) forget(labels prometheus.Labels) {
 	for _, c := range []*prometheus.CounterVec{
 		m.samples, m.samplesFailed, m.samplesRetried, m.enqueueRetries, m.bytes, m.samplesDropped, m.staleDropped,
+		m.metadata, m.metadataFailed, m.metadataBytes,
 	} {
 		c.DeletePartialMatch(labels)
 	}

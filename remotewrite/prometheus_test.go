@@ -6,6 +6,7 @@ package remotewrite
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -28,24 +29,43 @@ import (
 // was appended is what it has, also where the fate of every other request was
 // unknown to the sender and it sent the same again.
 func TestPrometheus(t *testing.T) {
+	only1 := remoteapi.MessageTypes{remoteapi.WriteV1MessageType}
+	both := remoteapi.MessageTypes{remoteapi.WriteV1MessageType, remoteapi.WriteV2MessageType}
+	for _, c := range []struct {
+		name    string
+		accepts remoteapi.MessageTypes
+		send    Message
+		version string
+	}{
+		{"1.0", both, Message1, "1.0"},
+		{"2.0", both, Message2, "2.0"},
+		{"auto with 2.0", both, MessageAuto, "2.0"},
+		{"auto without 2.0", only1, MessageAuto, "1.0"},
+	} {
+		t.Run(c.name, func(t *testing.T) { testPrometheus(t, c.accepts, c.send, c.version) })
+	}
+}
+
+func testPrometheus(t *testing.T, accepts remoteapi.MessageTypes, send Message, version string) {
 	logger := slog.New(slog.DiscardHandler)
 	db, err := tsdb.Open(t.TempDir(), logger, nil, tsdb.DefaultOptions(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	handler := remote.NewWriteHandler(logger, prometheus.NewRegistry(), db, remoteapi.MessageTypes{remoteapi.WriteV1MessageType}, false, false, false)
+	handler := remote.NewWriteHandler(logger, prometheus.NewRegistry(), db, accepts, false, false, false)
 	var requests, refusals atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer := httptest.NewRecorder()
 		handler.ServeHTTP(answer, r)
-		if answer.Code != http.StatusNoContent {
+		if answer.Code != http.StatusNoContent && answer.Code != http.StatusUnsupportedMediaType {
 			refusals.Add(1)
 			t.Errorf("Prometheus answers %d: %s", answer.Code, answer.Body)
 		}
 		if requests.Add(1)%2 == 1 {
 			panic(http.ErrAbortHandler) // stored, and the sender never learns
 		}
+		maps.Copy(w.Header(), answer.Header())
 		w.WriteHeader(answer.Code)
 	}))
 	t.Cleanup(server.Close)
@@ -53,7 +73,7 @@ func TestPrometheus(t *testing.T) {
 	r := newRig(t, LogConfig{ExternalLabels: []Label{{"Cluster", "c"}, {"zone", "z"}}})
 	sender := NewSender(r.log, prometheus.NewRegistry(), logger, WithVersion("test"))
 	t.Cleanup(sender.Close)
-	if err := sender.Apply([]EndpointConfig{{URL: server.URL, MinBackoff: time.Millisecond, MaxBackoff: time.Millisecond, MinShards: 4, MaxSamplesPerSend: 50}}); err != nil {
+	if err := sender.Apply([]EndpointConfig{{URL: server.URL, ProtobufMessage: send, MinBackoff: time.Millisecond, MaxBackoff: time.Millisecond, MinShards: 4, MaxSamplesPerSend: 50}}); err != nil {
 		t.Fatal(err)
 	}
 	want := make(map[string][]receiver.Sample)
@@ -86,6 +106,9 @@ func TestPrometheus(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, stored(t, db)); diff != "" {
 		t.Error(diff)
+	}
+	if got := sender.Status()[0].Version; got != version {
+		t.Errorf("version %s is spoken, want %s", got, version)
 	}
 	if got, want := requests.Load(), int32(10*2); got < want || refusals.Load() != 0 {
 		t.Errorf("%d requests, want at least %d, and %d refusals", got, want, refusals.Load())

@@ -88,6 +88,7 @@ func (s *Sender) Apply(cfgs []EndpointConfig) error {
 		case next.client != nil:
 			s.change(e, next)
 		}
+		e.spoken.retry2()
 		list = append(list, e)
 	}
 	s.live.list.Store(&list)
@@ -99,6 +100,38 @@ func (s *Sender) Apply(cfgs []EndpointConfig) error {
 		s.metrics.forget(metricLabels(&e.settings.Load().cfg))
 	}
 	return nil
+}
+
+// Check says what Apply would return, and changes nothing.
+func (s *Sender) Check(cfgs []EndpointConfig) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	wanted, err := s.prepare(cfgs)
+	for _, next := range wanted {
+		if next.client != nil {
+			next.client.http.CloseIdleConnections()
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("remote write: %w", err)
+	}
+	return nil
+}
+
+// Renames says whether Apply would give other names to the series of an endpoint
+// that stays. The ticks that are in the log by then keep the old ones; so the
+// caller ends all series before it calls Apply, and begins them anew after it.
+func (s *Sender) Renames(cfgs []EndpointConfig) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.live.all() {
+		for i := range cfgs {
+			if cfgs[i].identity() == e.id && cfgs[i].naming() != e.settings.Load().cfg.naming() {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // prepare checks the configs and makes what can fail. Settings without a client
@@ -124,7 +157,7 @@ func (s *Sender) prepare(cfgs []EndpointConfig) ([]*settings, error) {
 			continue
 		}
 		next := &settings{cfg: cfg}
-		if old := running[id]; old == nil || !reflect.DeepEqual(*old, cfg) {
+		if old := running[id]; old == nil || !old.sameAs(&cfg) {
 			c, err := newClient(&next.cfg, s.agent, s.http...)
 			if err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", where, err))
@@ -147,6 +180,7 @@ func (s *Sender) start(id string, first *settings) *endpoint {
 	e := &endpoint{id: id, logger: s.logger, workspaces: &s.workspaces, cancel: cancel, stopped: make(chan struct{})}
 	first.metrics = s.metrics.endpoint(metricLabels(&first.cfg), &e.highestSent)
 	e.settings.Store(first)
+	e.names = []naming{{from: 0, rewriter: newRewriter(&first.cfg, e.lost)}}
 	e.cursor = s.log.newCursor(func(samples, stale int, reason string) {
 		e.settings.Load().metrics.dropped(samples, stale, reason)
 	})
@@ -163,10 +197,16 @@ func (s *Sender) change(e *endpoint, next *settings) {
 	old := e.settings.Load()
 	before, after := metricLabels(&old.cfg), metricLabels(&next.cfg)
 	next.metrics = s.metrics.endpoint(after, &e.highestSent)
+	if old.cfg.naming() != next.cfg.naming() {
+		e.rename(s.log.end(), newRewriter(&next.cfg, e.lost))
+	}
 	e.settings.Store(next)
 	e.quiet.clear()
 	close(old.replaced)
 	old.client.http.CloseIdleConnections()
+	if old.cfg.URL != next.cfg.URL {
+		e.spoken.doubt() // another receiver
+	}
 	if !reflect.DeepEqual(before, after) {
 		s.metrics.forget(before)
 	}
@@ -230,6 +270,8 @@ type EndpointStatus struct {
 	// BacklogTicks and BacklogSamples are what is being sent or waits.
 	BacklogTicks   int
 	BacklogSamples int64
+	// Version is the remote-write version that requests are in, "2.0" or "1.0".
+	Version string
 	// Shards is how many requests go out at once.
 	Shards int
 	// LastSuccess is when the receiver last stored something.
@@ -250,6 +292,7 @@ func (s *Sender) Status() []EndpointStatus {
 		out = append(out, EndpointStatus{
 			Name: cfg.label(), URL: redacted(cfg.URL),
 			BacklogTicks: p.ticks, BacklogSamples: p.samples, Shards: int(e.senders.Load()),
+			Version:     e.spoken.use(cfg.ProtobufMessage).String(),
 			LastSuccess: e.lastSuccess, LastError: e.lastError, LastErrorAt: e.lastErrorAt,
 		})
 		e.mu.Unlock()

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
-
-	"github.com/golang/snappy"
 )
 
 // manyDoublings of min_shards are more than any max_shards.
@@ -30,6 +28,11 @@ func senderCount(minShards, maxShards, waiting, requests int) (n, desired int) {
 // place of dropped ones are not the tick's own and are not counted.
 type tally struct{ samples, stale atomic.Int64 }
 
+func (t *tally) add(count encoded) {
+	t.samples.Add(int64(count.samples))
+	t.stale.Add(int64(count.stale))
+}
+
 // sendGroup sends requests, none of which shares a series with another, through
 // n senders, and returns when each has its final answer. On an error, errTooOld
 // or the context's, it returns as soon as no request is in flight.
@@ -42,7 +45,7 @@ func (e *endpoint) sendGroup(ctx context.Context, t *loggedTick, requests []requ
 	)
 	send := func(shard int) {
 		w := e.workspaces.Get().(*workspace)
-		defer func() { e.workspaces.Put(w) }()
+		defer e.putAway(w)
 		for !stopped.Load() {
 			i := int(next.Add(1)) - 1
 			if i >= len(requests) {
@@ -65,26 +68,55 @@ func (e *endpoint) sendGroup(ctx context.Context, t *loggedTick, requests []requ
 // workspace is what a sender needs to make a request. The plain form is only
 // needed until it is compressed, the body until its answer.
 type workspace struct {
-	encoder encoder1
-	plain   []byte
-	body    *body
+	encoder1 encoder1
+	encoder2 encoder2
+	plain    []byte
+	body     *body
+	built    version
 }
 
-// build makes the body of req: the plain form is encoded and compressed.
-func (w *workspace) build(req request) (encoded, error) {
+// putAway keeps a workspace for later, but not the block that it sent as it lay.
+func (e *endpoint) putAway(w *workspace) {
+	if w.body != nil {
+		w.body.data = nil
+	}
+	e.workspaces.Put(w)
+}
+
+// forget and holds are about the version of the body that was built last for the
+// request at hand, unknownVersion: none.
+func (w *workspace) forget() { w.built = unknownVersion }
+
+func (w *workspace) holds() version { return w.built }
+
+// ready makes a body that nobody reads.
+func (w *workspace) ready(v version) {
 	if w.body == nil || !w.body.idle() {
 		w.body = &body{} // a transport still reads the old one
 	}
+	w.body.version = v
+}
+
+// build makes the body of req in a version of the protocol. A whole block in 2.0
+// is sent as it lies; else the plain form is encoded and compressed.
+func (w *workspace) build(req request, v version) (encoded, error) {
+	w.ready(v)
+	w.built = v
+	if v == version2 && req.lies() {
+		w.body.data = req.block.data
+		return encoded{req.block.samples, req.block.stale}, nil
+	}
 	var err error
 	var count encoded
-	w.plain, count, err = w.encoder.appendRequest(w.plain[:0], req)
+	if v == version2 {
+		w.plain, count, err = w.encoder2.appendRequest(w.plain[:0], req)
+	} else {
+		w.plain, count, err = w.encoder1.appendRequest(w.plain[:0], req)
+	}
 	if err != nil {
 		return count, err
 	}
-	if n := snappy.MaxEncodedLen(len(w.plain)); cap(w.body.data) < n {
-		w.body.data = make([]byte, n)
-	}
-	w.body.data = snappy.Encode(w.body.data[:cap(w.body.data)], w.plain)
+	w.body.compress(w.plain)
 	return count, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	commoncfg "github.com/prometheus/common/config"
+	"github.com/prometheus/prometheus/model/relabel"
 )
 
 // Config is a validated configuration with every default filled in. It holds
@@ -90,11 +91,26 @@ type RemoteWrite struct {
 	Name          string
 	URL           string
 	RemoteTimeout time.Duration
+	// ProtobufMessage is "auto" or the name of the message in Prometheus' stanza.
+	ProtobufMessage string
+	// ExternalLabels are set on each series, in place of one of Global's with the
+	// same name; sorted by name. WriteRelabelConfigs are applied after that; each
+	// is valid.
+	ExternalLabels      []Label
+	WriteRelabelConfigs []*relabel.Config
 	// Headers are sent with each request; none is reserved to the protocol.
 	Headers map[string]string
 	// HTTPClient has passed its own Validate.
 	HTTPClient commoncfg.HTTPClientConfig
 	Queue      Queue
+	Metadata   Metadata
+}
+
+// Metadata says whether and how often a receiver of remote-write 1.0 is told the
+// type, help and unit of the metrics.
+type Metadata struct {
+	Send         bool
+	SendInterval time.Duration
 }
 
 // Queue tunes the requests to one endpoint.
@@ -106,6 +122,8 @@ type Queue struct {
 	MinBackoff, MaxBackoff time.Duration
 	// RetryOnHTTP429 repeats what a receiver's rate limit refused.
 	RetryOnHTTP429 bool
+	// SampleAgeLimit drops what is older, 0: nothing.
+	SampleAgeLimit time.Duration
 }
 
 // setDirectory makes the names of files relative to dir.

@@ -27,13 +27,16 @@ func Default() Config {
 }
 
 // DefaultRemoteWrite returns an endpoint that sets nothing but its URL. The
-// values are Prometheus' but for RetryOnHTTP429: a rate limit must not lose
-// bytes, so what it refuses is sent again.
+// values are Prometheus' but for two: RetryOnHTTP429, for a rate limit must not
+// lose bytes, so what it refuses is sent again; and ProtobufMessage, which there
+// is always 1.0 unless said otherwise.
 func DefaultRemoteWrite(url string) RemoteWrite {
 	return RemoteWrite{
-		URL:           url,
-		RemoteTimeout: 30 * time.Second,
-		HTTPClient:    commoncfg.DefaultHTTPClientConfig,
+		URL:             url,
+		RemoteTimeout:   30 * time.Second,
+		ProtobufMessage: protobufMessages()[0],
+		HTTPClient:      commoncfg.DefaultHTTPClientConfig,
+		Metadata:        Metadata{Send: true, SendInterval: time.Minute},
 		Queue: Queue{
 			MinShards:         1,
 			MaxShards:         50,
@@ -43,6 +46,11 @@ func DefaultRemoteWrite(url string) RemoteWrite {
 			RetryOnHTTP429:    true,
 		},
 	}
+}
+
+// protobufMessages returns the values of protobuf_message, the default first.
+func protobufMessages() []string {
+	return []string{"auto", "prometheus.WriteRequest", "io.prometheus.write.v2.Request"}
 }
 
 // connectionLabels returns the labels that a connection can have, which are

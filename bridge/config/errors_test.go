@@ -162,12 +162,12 @@ func TestWarnings(t *testing.T) {
 		name, yaml string
 		want       []string
 	}{
-		{"keys of Prometheus without meaning", stanza("send_exemplars: true\n  send_native_histograms: true\n  round_robin_dns: true\n  metadata_config: {send: false}\n  queue_config: {capacity: 1, batch_send_deadline: 5s}"),
+		{"keys of Prometheus without meaning", stanza("send_exemplars: true\n  send_native_histograms: true\n  round_robin_dns: true\n  metadata_config: {max_samples_per_send: 5}\n  queue_config: {capacity: 1, batch_send_deadline: 5s}"),
 			[]string{
 				"f:4: remote_write.send_exemplars has no effect: skybridge has counters and gauges only",
 				"f:5: remote_write.send_native_histograms has no effect: skybridge has counters and gauges only",
 				"f:6: remote_write.round_robin_dns has no effect: connections are kept, and a new one goes where the resolver says",
-				"f:7: remote_write.metadata_config has no effect: remote-write 1.0 is sent without separate metadata",
+				"f:7: remote_write.metadata_config.max_samples_per_send has no effect: there are few metrics, their metadata fits one request",
 				"f:8: remote_write.queue_config.capacity has no effect: samples leave at each tick, they are not collected in shards",
 				"f:8: remote_write.queue_config.batch_send_deadline has no effect: samples leave at each tick, they are not collected in shards",
 			}},

@@ -25,9 +25,12 @@ func liveKeys() []string {
 		"aggregation.exclude_classes",
 		"storage.memory_max_bytes",
 		"remote_write.url", "remote_write.name", "remote_write.remote_timeout", "remote_write.headers",
+		"remote_write.protobuf_message", "remote_write.external_labels", "remote_write.write_relabel_configs",
+		"remote_write.metadata_config.send", "remote_write.metadata_config.send_interval",
 		"remote_write.queue_config.min_shards", "remote_write.queue_config.max_shards",
 		"remote_write.queue_config.max_samples_per_send", "remote_write.queue_config.min_backoff",
 		"remote_write.queue_config.max_backoff", "remote_write.queue_config.retry_on_http_429",
+		"remote_write.queue_config.sample_age_limit",
 		"web.listen_address",
 	}
 }
@@ -41,8 +44,7 @@ func laterKeys() []string {
 		"aggregation.top_k", "aggregation.top_k_window",
 		"topology",
 		"storage.max_bytes", "storage.max_age",
-		"remote_write.backlog_window", "remote_write.protobuf_message", "remote_write.write_relabel_configs",
-		"remote_write.external_labels", "remote_write.queue_config.sample_age_limit",
+		"remote_write.backlog_window",
 	}
 }
 
@@ -56,8 +58,8 @@ func ignoredKey(path string) string {
 		return "skybridge has counters and gauges only"
 	case "remote_write.round_robin_dns":
 		return "connections are kept, and a new one goes where the resolver says"
-	case "remote_write.metadata_config":
-		return "remote-write 1.0 is sent without separate metadata"
+	case "remote_write.metadata_config.max_samples_per_send":
+		return "there are few metrics, their metadata fits one request"
 	case "remote_write.failed_request_logging":
 		return "the receiver's own words are always logged"
 	}

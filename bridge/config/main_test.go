@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	commoncfg "github.com/prometheus/common/config"
+	"github.com/prometheus/prometheus/model/relabel"
 	"go.uber.org/goleak"
 )
 
@@ -26,6 +27,7 @@ func diff(want, got *Config) string {
 	// By value: cmp.Diff must see the fields, not what Format shows.
 	return cmp.Diff(*want, *got,
 		cmpopts.IgnoreUnexported(commoncfg.ProxyConfig{}),
+		cmp.Comparer(func(a, b relabel.Regexp) bool { return a.String() == b.String() }),
 		cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
 		cmp.Comparer(func(a, b *url.URL) bool { return (a == nil) == (b == nil) && (a == nil || a.String() == b.String()) }))
 }

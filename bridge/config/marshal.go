@@ -156,11 +156,7 @@ func (c *Config) document(w writer) *yaml.Node {
 	d, doc := Default(), mapping()
 	global := mapping()
 	w.put(global, "push_interval", c.Global.PushInterval, d.Global.PushInterval)
-	labels := mapping()
-	for _, l := range c.Global.ExternalLabels {
-		add(labels, l.Name, textNode(l.Value))
-	}
-	w.putMap(global, "external_labels", labels)
+	w.putMap(global, "external_labels", labelsNode(c.Global.ExternalLabels))
 	w.putMap(doc, "global", global)
 	w.putMap(doc, "skydive", c.Skydive.node(w))
 	w.putMap(doc, "aggregation", c.Aggregation.node(w))
@@ -178,6 +174,14 @@ func (c *Config) document(w writer) *yaml.Node {
 	w.put(web, "listen_address", c.Web.ListenAddress, always)
 	w.putMap(doc, "web", web)
 	return doc
+}
+
+func labelsNode(labels []Label) *yaml.Node {
+	m := mapping()
+	for _, l := range labels {
+		add(m, l.Name, textNode(l.Value))
+	}
+	return m
 }
 
 func (s *Skydive) node(w writer) *yaml.Node {
@@ -232,6 +236,15 @@ func (rw *RemoteWrite) node(w writer) *yaml.Node {
 		add(headers, name, textNode(w.secret(rw.Headers[name])))
 	}
 	w.putMap(m, "headers", headers)
+	w.put(m, "protobuf_message", rw.ProtobufMessage, d.ProtobufMessage)
+	w.putMap(m, "external_labels", labelsNode(rw.ExternalLabels))
+	if len(rw.WriteRelabelConfigs) > 0 {
+		rules := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"}
+		for _, rule := range rw.WriteRelabelConfigs {
+			rules.Content = append(rules.Content, relabelNode(rule))
+		}
+		add(m, "write_relabel_configs", rules)
+	}
 	w.fields(m, reflect.ValueOf(rw.HTTPClient), reflect.ValueOf(d.HTTPClient))
 	queue, q := mapping(), rw.Queue
 	w.put(queue, "min_shards", q.MinShards, d.Queue.MinShards)
@@ -240,6 +253,11 @@ func (rw *RemoteWrite) node(w writer) *yaml.Node {
 	w.put(queue, "min_backoff", q.MinBackoff, d.Queue.MinBackoff)
 	w.put(queue, "max_backoff", q.MaxBackoff, d.Queue.MaxBackoff)
 	w.put(queue, "retry_on_http_429", q.RetryOnHTTP429, d.Queue.RetryOnHTTP429)
+	w.put(queue, "sample_age_limit", q.SampleAgeLimit, d.Queue.SampleAgeLimit)
 	w.putMap(m, "queue_config", queue)
+	metadata := mapping()
+	w.put(metadata, "send", rw.Metadata.Send, d.Metadata.Send)
+	w.put(metadata, "send_interval", rw.Metadata.SendInterval, d.Metadata.SendInterval)
+	w.putMap(m, "metadata_config", metadata)
 	return m
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	commoncfg "github.com/prometheus/common/config"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/relabel"
 )
 
 const minimal = "skydive: {analyzers: [ws://127.0.0.1:8082]}\n"
@@ -39,6 +41,21 @@ func endpoint(set func(*RemoteWrite)) func(*Config) {
 		set(&rw)
 		c.RemoteWrite = []RemoteWrite{rw}
 	}
+}
+
+func rule(set func(*relabel.Config)) *relabel.Config {
+	c := relabel.DefaultRelabelConfig
+	c.NameValidationScheme = model.LegacyValidation
+	set(&c)
+	return &c
+}
+
+func rules(sets ...func(*relabel.Config)) func(*Config) {
+	return endpoint(func(rw *RemoteWrite) {
+		for _, set := range sets {
+			rw.WriteRelabelConfigs = append(rw.WriteRelabelConfigs, rule(set))
+		}
+	})
 }
 
 func queue(set func(*Queue)) func(*Config) {
@@ -126,6 +143,21 @@ func keyCases() []keyCase {
 		{"max backoff", "remote_write.queue_config.max_backoff", stanza("queue_config: {max_backoff: 30ms}"), queue(func(q *Queue) { q.MaxBackoff = 30 * time.Millisecond })},
 		{"429", "remote_write.queue_config.retry_on_http_429", stanza("queue_config: {retry_on_http_429: False}"), queue(func(q *Queue) { q.RetryOnHTTP429 = false })},
 
+		{"age limit", "remote_write.queue_config.sample_age_limit", stanza("queue_config: {sample_age_limit: 30m}"), queue(func(q *Queue) { q.SampleAgeLimit = 30 * time.Minute })},
+		{"message", "remote_write.protobuf_message", stanza("protobuf_message: prometheus.WriteRequest"), endpoint(func(rw *RemoteWrite) { rw.ProtobufMessage = "prometheus.WriteRequest" })},
+		{"labels of an endpoint", "remote_write.external_labels", stanza("external_labels: {z: 1, a: 2}"), endpoint(func(rw *RemoteWrite) { rw.ExternalLabels = []Label{{"a", "2"}, {"z", "1"}} })},
+		{"no metadata", "remote_write.metadata_config.send", stanza("metadata_config: {send: false}"), endpoint(func(rw *RemoteWrite) { rw.Metadata.Send = false })},
+		{"metadata interval", "remote_write.metadata_config.send_interval", stanza("metadata_config: {send_interval: 5m}"), endpoint(func(rw *RemoteWrite) { rw.Metadata.SendInterval = 5 * time.Minute })},
+		{"relabelling", "remote_write.write_relabel_configs",
+			stanza("write_relabel_configs:\n  - {source_labels: [a, b], separator: '', regex: '(x|10)', target_label: c, replacement: $1}\n  - {action: HashMod, source_labels: [a], modulus: 8, target_label: m}\n  - {regex: '', action: labeldrop}\n  - {action: keepequal, source_labels: [a], target_label: b}"),
+			rules(func(c *relabel.Config) {
+				c.SourceLabels, c.Separator, c.Regex, c.TargetLabel = model.LabelNames{"a", "b"}, "", relabel.MustNewRegexp("(x|10)"), "c"
+			}, func(c *relabel.Config) {
+				c.Action, c.SourceLabels, c.Modulus, c.TargetLabel = relabel.HashMod, model.LabelNames{"a"}, 8, "m"
+			}, func(c *relabel.Config) { c.Action, c.Regex = relabel.LabelDrop, relabel.MustNewRegexp("") },
+				func(c *relabel.Config) {
+					c.Action, c.SourceLabels, c.TargetLabel = relabel.KeepEqual, model.LabelNames{"a"}, "b"
+				})},
 		{"basic_auth", "", stanza("basic_auth: {username: u, password: p}"),
 			client(func(c *commoncfg.HTTPClientConfig) { c.BasicAuth = &commoncfg.BasicAuth{Username: "u", Password: "p"} })},
 		{"basic_auth from files", "", stanza("basic_auth: {username_file: u, password_file: /p}"),
@@ -279,7 +311,14 @@ func TestFull(t *testing.T) {
 	mimir.Name, mimir.RemoteTimeout = "mimir", 10*time.Second
 	mimir.Headers = map[string]string{"X-Scope-OrgID": "network-7f3a"}
 	mimir.HTTPClient.Authorization = &commoncfg.Authorization{Type: "Bearer", CredentialsFile: "testdata/secrets/mimir"}
-	mimir.Queue = Queue{MinShards: 2, MaxShards: 10, MaxSamplesPerSend: 1000, MinBackoff: time.Second, MaxBackoff: time.Minute}
+	mimir.Queue = Queue{MinShards: 2, MaxShards: 10, MaxSamplesPerSend: 1000, MinBackoff: time.Second, MaxBackoff: time.Minute, SampleAgeLimit: 2 * time.Hour}
+	mimir.ProtobufMessage, mimir.ExternalLabels, mimir.Metadata.Send = "io.prometheus.write.v2.Request", []Label{{"tier", "1"}}, false
+	mimir.WriteRelabelConfigs = []*relabel.Config{
+		rule(func(c *relabel.Config) {
+			c.SourceLabels, c.Separator, c.Regex, c.Action = model.LabelNames{"protocol", "direction"}, "/", relabel.MustNewRegexp("UDP/.*"), relabel.Drop
+		}),
+		rule(func(c *relabel.Config) { c.Regex, c.Action = relabel.MustNewRegexp("replica"), relabel.LabelDrop }),
+	}
 	prom := DefaultRemoteWrite("http://prometheus.example.net:9090/api/v1/write?token=t0ps3cret")
 	prom.HTTPClient.BasicAuth = &commoncfg.BasicAuth{Username: "skybridge", Password: "t0ps3cret"}
 	prom.HTTPClient.TLSConfig.InsecureSkipVerify = true

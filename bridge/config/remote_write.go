@@ -6,6 +6,7 @@ package config
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,7 +67,20 @@ func (r *reader) remoteWrite(n *yaml.Node) RemoteWrite {
 	}
 	o.duration("remote_timeout", &rw.RemoteTimeout, 10*time.Millisecond, 10*time.Minute)
 	rw.Headers = r.headers(r.object(o.take("headers"), "remote_write.headers", false))
+	if n := o.take("protobuf_message"); n != nil {
+		if s, ok := r.scalar(n, "remote_write.protobuf_message"); ok && slices.Contains(protobufMessages(), s) {
+			rw.ProtobufMessage = s
+		} else if ok {
+			r.fail(n.Line, "remote_write.protobuf_message is unknown: "+quoted(s), "use one of "+strings.Join(protobufMessages(), ", "))
+		}
+	}
+	rw.ExternalLabels = r.externalLabels(r.object(o.take("external_labels"), "remote_write.external_labels", false))
+	rw.WriteRelabelConfigs = o.relabelConfigs("write_relabel_configs")
 	r.httpClient(o, &rw)
+	metadata := o.child("metadata_config")
+	metadata.boolean("send", &rw.Metadata.Send)
+	metadata.duration("send_interval", &rw.Metadata.SendInterval, time.Second, 24*time.Hour)
+	metadata.done()
 	r.queue(o.child("queue_config"), &rw.Queue)
 	o.done()
 	return rw
@@ -155,5 +169,6 @@ func (r *reader) queue(o *object, q *Queue) {
 			o.path, showDuration(q.MinBackoff), showDuration(q.MaxBackoff)), "lower min_backoff or raise max_backoff")
 	}
 	o.boolean("retry_on_http_429", &q.RetryOnHTTP429)
+	o.duration("sample_age_limit", &q.SampleAgeLimit, 0, 365*24*time.Hour)
 	o.done()
 }

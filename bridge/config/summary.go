@@ -28,11 +28,7 @@ func Summary(c *Config) string {
 	a := &c.Aggregation
 	line("labels", "%s", strings.Join(a.Labels, ", "))
 	if len(c.Global.ExternalLabels) > 0 {
-		labels := make([]string, len(c.Global.ExternalLabels))
-		for i, l := range c.Global.ExternalLabels {
-			labels[i] = fmt.Sprintf("%s=%q", l.Name, l.Value)
-		}
-		line("", "and in pushed series %s", strings.Join(labels, ", "))
+		line("", "and in pushed series %s", labelList(c.Global.ExternalLabels))
 	}
 	line("connections", "end when idle for %s; flows are remembered for %s", showDuration(a.ConnectionTimeout), showDuration(a.FlowRetention))
 	line("", "%s", a.classes())
@@ -53,6 +49,14 @@ func Summary(c *Config) string {
 		line("", "  %s", rw.how())
 	}
 	return b.String()
+}
+
+func labelList(labels []Label) string {
+	list := make([]string, len(labels))
+	for i, l := range labels {
+		list[i] = fmt.Sprintf("%s=%q", l.Name, l.Value)
+	}
+	return strings.Join(list, ", ")
 }
 
 func (s *Skydive) captures() string {
@@ -114,6 +118,18 @@ func (rw *RemoteWrite) how() string {
 	q := &rw.Queue
 	parts = append(parts, "timeout "+showDuration(rw.RemoteTimeout),
 		fmt.Sprintf("%d to %d requests of up to %d samples at a time", q.MinShards, q.MaxShards, q.MaxSamplesPerSend))
+	if rw.ProtobufMessage != DefaultRemoteWrite("").ProtobufMessage {
+		parts = append(parts, "always as "+rw.ProtobufMessage)
+	}
+	if len(rw.ExternalLabels) > 0 {
+		parts = append(parts, "with "+labelList(rw.ExternalLabels))
+	}
+	if n := len(rw.WriteRelabelConfigs); n > 0 {
+		parts = append(parts, fmt.Sprintf("relabelled by %d rules", n))
+	}
+	if q.SampleAgeLimit > 0 {
+		parts = append(parts, "what is older than "+showDuration(q.SampleAgeLimit)+" is dropped")
+	}
 	if !q.RetryOnHTTP429 {
 		parts = append(parts, "what a rate limit refuses is lost")
 	}

@@ -37,7 +37,14 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	f := &flight{hash: hash, samples: samples, gone: req.Context().Done(), done: make(chan struct{})}
+	if version == 2 && r.cfg.Without2 != nil && fault.status()/100 != 5 && fault.status() != http.StatusTooManyRequests {
+		r.mu.Lock()
+		r.unspoken++
+		r.mu.Unlock()
+		r.cfg.Without2.answer(w, req)
+		return
+	}
+	f := &flight{hash: hash, version: version, samples: samples, gone: req.Context().Done(), done: make(chan struct{})}
 	r.arrive(f)
 	abandoned := false
 	defer func() { r.leave(f, abandoned) }()

@@ -22,6 +22,7 @@ type fate struct{ final int } // a 2xx, or a 4xx but 429, with which it was answ
 // flight is a request that is being handled.
 type flight struct {
 	hash    bodyHash
+	version int
 	samples []received
 	gone    <-chan struct{} // closed when its sender has left or has its answer
 	done    chan struct{}   // closed when it has been handled
@@ -37,7 +38,7 @@ type series struct {
 	seen   bool
 	// open is the last request that carried the series, while it has no final
 	// answer; waiting is it while it is being handled.
-	open    *bodyHash
+	open    *flight
 	waiting *flight
 }
 
@@ -49,7 +50,7 @@ func (r *Receiver) arrive(f *flight) {
 	defer r.mu.Unlock()
 	if before := r.bodies[f.hash]; before == nil {
 		r.bodies[f.hash] = &fate{}
-	} else if before.final != 0 {
+	} else if before.final != 0 && len(f.samples) > 0 { // metadata comes again and again
 		r.violateLocked("request was sent again after its answer %d", before.final)
 	}
 	inRequest := make(map[string]bool, len(f.samples))
@@ -66,7 +67,7 @@ func (r *Receiver) arrive(f *flight) {
 		r.checkOrder(s, known, f)
 		known.newest, known.seen = s.sample, true
 		known.waiting = f
-		known.open = &f.hash
+		known.open = f
 	}
 }
 
@@ -75,7 +76,10 @@ func (r *Receiver) checkOrder(s received, known *series, f *flight) {
 	if !known.seen {
 		return
 	}
-	resent := known.open != nil && *known.open == f.hash
+	resent := known.open != nil && known.open.hash == f.hash
+	if known.open != nil && known.open.version == 2 && f.version == 1 && s.sample.At == known.newest.At {
+		resent = true // the sender could not find out whether 2.0 is spoken
+	}
 	switch last := known.newest; {
 	case s.sample.At < last.At:
 		r.violateLocked("%s: sample at %d after one at %d", s.key, s.sample.At, last.At)
@@ -181,7 +185,8 @@ next:
 	for _, s := range samples {
 		known := r.series[s.key]
 		for i := len(known.stored) - 1; i >= 0 && known.stored[i].At >= s.sample.At; i-- {
-			if known.stored[i] == s.sample {
+			// The start is not compared: 1.0 does not carry it.
+			if known.stored[i].At == s.sample.At && known.stored[i].Bits == s.sample.Bits {
 				continue next
 			}
 		}

@@ -44,8 +44,13 @@ func parse1(plain []byte, complain func(string, ...any)) ([]received, error) {
 	if req.XXX_unrecognized != nil {
 		complain("request has unknown fields")
 	}
-	if len(req.Timeseries) == 0 {
+	if len(req.Timeseries) == 0 && len(req.Metadata) == 0 {
 		complain("request has no series")
+	}
+	for _, m := range req.Metadata {
+		if !validName(m.MetricFamilyName, true) || m.Type == prompb.MetricMetadata_UNKNOWN || m.Help == "" {
+			complain("metadata of %q is not complete", m.MetricFamilyName)
+		}
 	}
 	var out []received
 	for _, ts := range req.Timeseries {

@@ -33,6 +33,10 @@ type Config struct {
 	Fail func(n int, r *http.Request) Fault
 	// Final429 holds a sender to taking a 429 for final.
 	Final429 bool
+	// Without2 is how a receiver answers 2.0 that has not heard of it; nil: it
+	// speaks both versions. What it is sent in 2.0 is checked, not stored and
+	// forgotten, so that the sender can send it again in 1.0.
+	Without2 *Fault
 	// GiveUps allows that a sender goes on to newer samples of a series without a
 	// final answer for older ones, as it does when those are too old.
 	GiveUps bool
@@ -46,6 +50,7 @@ type Receiver struct {
 	mu         sync.Mutex
 	violations []string
 	requests   int
+	unspoken   int
 	series     map[string]*series
 	// bodies is the fate of each distinct body, by its hash.
 	bodies map[bodyHash]*fate
@@ -128,6 +133,13 @@ func (r *Receiver) Requests() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.requests
+}
+
+// Unspoken is how many requests were turned away with Without2.
+func (r *Receiver) Unspoken() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.unspoken
 }
 
 // Series returns the stored samples of each series in order of time, by the

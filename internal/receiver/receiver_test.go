@@ -260,3 +260,26 @@ func TestIncrease(t *testing.T) {
 		})
 	}
 }
+
+// TestWithout2 proves what a receiver that does not know 2.0 makes of it: it
+// stores nothing, and the same samples in 1.0 are no repeat.
+func TestWithout2(t *testing.T) {
+	statuses := []int{http.StatusInternalServerError, 0, 0, 0}
+	r := New(Config{Without2: &Fault{Status: http.StatusOK, Body: "fine"}, Fail: func(n int, _ *http.Request) Fault {
+		return Fault{Status: statuses[n]}
+	}})
+	p := newPeer(t, r)
+	for i, want := range []int{http.StatusInternalServerError, http.StatusOK, http.StatusOK} {
+		resp, err := p.send(t.Context(), http.MethodPost, header(2), body2(t, func(*writev2.Request) {}))
+		if err != nil || resp.StatusCode != want || resp.Header.Get("X-Prometheus-Remote-Write-Samples-Written") != "" {
+			t.Errorf("request %d: %v, %v", i, resp, err)
+		}
+	}
+	if r.Stored() != 0 || r.Unspoken() != 2 || r.Requests() != 3 {
+		t.Errorf("%d stored, %d unspoken, %d requests", r.Stored(), r.Unspoken(), r.Requests())
+	}
+	p.post(body(t, sent{[]prompb.Label{{Name: "__name__", Value: "m"}}, 10, 1}))
+	if r.Stored() != 1 || len(r.Violations()) != 0 {
+		t.Errorf("%d stored, violations %q", r.Stored(), r.Violations())
+	}
+}
