@@ -103,6 +103,9 @@ func (e *endpoint) sendBarrier(ctx context.Context, t *loggedTick, group []reque
 	if len(group) == 0 {
 		return nil
 	}
+	// Before anything of this group goes out, it must be on disk that the one before
+	// is done: a resend would come after newer samples of its series.
+	e.cursor.commit()
 	cfg := &e.settings.Load().cfg
 	n, desired := senderCount(cfg.MinShards, cfg.MaxShards, e.cursor.place().ticks-1, len(group))
 	e.senders.Store(int64(n))
@@ -113,7 +116,11 @@ func (e *endpoint) sendBarrier(ctx context.Context, t *loggedTick, group []reque
 // sendRequest makes a request and sends it, the same bytes each time, until it
 // has its final answer.
 func (e *endpoint) sendRequest(ctx context.Context, t *loggedTick, req request, w *workspace, done *tally) error {
-	count, err := w.build(req)
+	var count encoded
+	err := e.cursor.log.retryRead(ctx, damagedBlock, func() (err error) {
+		count, err = w.build(req)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -239,10 +246,10 @@ func (e *endpoint) noteError(a answer) {
 	e.lastError, e.lastErrorAt = a.words, time.Now()
 }
 
-// stop ends run and waits for it; requests in flight are cut off.
+// stop ends run and waits for it; requests in flight are cut off. The cursor is
+// the caller's to close or to park.
 func (e *endpoint) stop() {
 	e.cancel()
 	<-e.stopped
-	e.cursor.close()
 	e.settings.Load().client.http.CloseIdleConnections()
 }

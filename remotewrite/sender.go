@@ -60,7 +60,9 @@ func NewSender(log *Log, reg prometheus.Registerer, logger *slog.Logger, opts ..
 
 // Apply makes the endpoints be cfgs: new ones start at the log's end, those that
 // are gone stop, with what they had not sent, and those whose identity (name,
-// else URL) stays keep their place in the log, whatever else changed. Where
+// else URL) stays keep their place in the log, whatever else changed. To the first
+// Apply the endpoints of the former process, which a durable log remembers, are
+// those that stay or are gone. Where
 // anything is wrong with any config, nothing changes and the error names it all.
 // What cfgs refers to must not be changed afterwards.
 func (s *Sender) Apply(cfgs []EndpointConfig) error {
@@ -93,8 +95,10 @@ func (s *Sender) Apply(cfgs []EndpointConfig) error {
 	s.live.list.Store(&list)
 	for _, e := range running {
 		e.stop()
+		e.cursor.close()
 		s.metrics.forget(metricLabels(&e.settings.Load().cfg))
 	}
+	s.log.forgetParked()
 	return nil
 }
 
@@ -144,7 +148,7 @@ func (s *Sender) start(id string, first *settings) *endpoint {
 	e := &endpoint{id: id, logger: s.logger, workspaces: &s.workspaces, cancel: cancel, stopped: make(chan struct{})}
 	first.metrics = s.metrics.endpoint(metricLabels(&first.cfg), &e.highestSent)
 	e.settings.Store(first)
-	e.cursor = s.log.newCursor(func(samples, stale int, reason string) {
+	e.cursor = s.log.resumeCursor(id, func(samples, stale int, reason string) {
 		e.settings.Load().metrics.dropped(samples, stale, reason)
 	})
 	go func() {
@@ -195,7 +199,7 @@ func (s *Sender) Flush(ctx context.Context) error {
 }
 
 // Close cuts off what is in flight, ends all endpoints and waits for them. What
-// they had not sent is gone with them.
+// they had not sent stays in a durable log, and is gone with another.
 func (s *Sender) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -207,6 +211,7 @@ func (s *Sender) Close() {
 	}
 	for _, e := range endpoints {
 		e.stop()
+		e.cursor.park()
 	}
 }
 

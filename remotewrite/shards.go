@@ -64,6 +64,8 @@ func (e *endpoint) sendGroup(ctx context.Context, t *loggedTick, requests []requ
 // needed until it is compressed, the body until its answer.
 type workspace struct {
 	encoder encoder1
+	raw     []byte // of a block that lies on disk
+	loaded  block
 	plain   []byte
 	body    *body
 }
@@ -75,6 +77,10 @@ func (w *workspace) build(req request) (encoded, error) {
 	}
 	var err error
 	var count encoded
+	if w.loaded, w.raw, err = req.block.load(w.raw); err != nil {
+		return count, err
+	}
+	req.block = &w.loaded
 	w.plain, count, err = w.encoder.appendRequest(w.plain[:0], req)
 	if err != nil {
 		return count, err

@@ -103,6 +103,13 @@ func (d *Disk) Ops() int {
 	return d.ops
 }
 
+// Dead says whether an operation has failed with ErrDead.
+func (d *Disk) Dead() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.dead
+}
+
 // Kill ends the process as kill -9 does: what was written stays, synced or not,
 // and the locks are free.
 func (d *Disk) Kill() {
