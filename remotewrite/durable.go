@@ -118,22 +118,24 @@ func (l *Log) addParked(id identityHash, state cursorState) {
 	l.parked[id] = c
 }
 
-// forgetParked removes the cursors of endpoints that did not come back.
-func (l *Log) forgetParked() {
+// settle removes the cursors of endpoints that did not come back, and makes those
+// durable that came.
+func (l *Log) settle() {
 	if l.store == nil {
 		return
 	}
 	l.mu.Lock()
-	forgotten := 0
 	for id, c := range l.parked {
 		if id != wildcard {
-			forgotten++
 			l.logger.Info("an endpoint of the former process is not configured any more; what waited for it is let go", "samples", c.pending)
 		}
 		delete(l.cursors, c)
 	}
 	changed := len(l.parked) > 0
 	clear(l.parked)
+	for c := range l.cursors {
+		changed = changed || c.named && c.saved != c.state()
+	}
 	l.release()
 	l.mu.Unlock()
 	if changed {

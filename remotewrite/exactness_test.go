@@ -160,7 +160,8 @@ func (w *world) check(p plan) (problems []string) {
 				if g = next.given; g.generation == generation && last != 0 {
 					bad("%s: zero in mid-count at %d", key, s.At)
 				}
-				if next.at-s.At > time.Minute.Milliseconds() && p.log.MaxAge == 0 {
+				// The longest distance of two ticks in a plan, with a restart between.
+				if next.at-s.At > (time.Minute+2*time.Second).Milliseconds() && p.log.MaxAge == 0 {
 					bad("%s: zero at %d is too far from %d for rate()", key, s.At, next.at)
 				}
 			default:

@@ -123,6 +123,15 @@ func (l *Log) recoverSegment(name string, size int64, last bool) error {
 		}
 		l.recoverTick(g, t)
 	}
+	if last && g.last != 0 {
+		// A process that was killed before its last sync left bytes that are only in
+		// the page cache.
+		err := s.sync(f)
+		if err == nil {
+			err = s.fs.SyncDir(s.dir)
+		}
+		s.troubles.note(l, partLog, err)
+	}
 	s.segments = append(s.segments, g)
 	s.bytes += g.size
 	return nil

@@ -98,7 +98,7 @@ func (s *Sender) Apply(cfgs []EndpointConfig) error {
 		e.cursor.close()
 		s.metrics.forget(metricLabels(&e.settings.Load().cfg))
 	}
-	s.log.forgetParked()
+	s.log.settle()
 	return nil
 }
 

@@ -61,6 +61,9 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) {
 	if !f.writable {
 		return 0, fs.ErrPermission
 	}
+	if f.disk.dead {
+		return 0, ErrDead
+	}
 	err := f.disk.op(Write, f.name)
 	if err != nil {
 		p = p[:f.disk.random.IntN(len(p)+1)] // some of it was written
@@ -84,7 +87,9 @@ func (f *file) Sync() error {
 		return err
 	}
 	if err := f.disk.op(Sync, f.name); err != nil {
-		f.inode.forget()
+		if !f.disk.dead { // else it was not even asked
+			f.inode.forget()
+		}
 		return err
 	}
 	f.inode.sync()
