@@ -89,8 +89,8 @@ func (b *Bridge) warnOfRestart(cfg *config.Config) {
 	if was, is := b.listenAddress(b.cfg), b.listenAddress(cfg); was != is {
 		b.logger.Warn("web.listen_address changes with a restart only", "in_force", was, "configured", is)
 	}
-	if was, is := b.cfg.Storage.MemoryMaxBytes, cfg.Storage.MemoryMaxBytes; was != is {
-		b.logger.Warn("storage.memory_max_bytes changes with a restart only", "in_force", was, "configured", is)
+	if b.cfg.Storage != cfg.Storage {
+		b.logger.Warn("the keys of storage change with a restart only")
 	}
 }
 

@@ -37,6 +37,7 @@ type rig struct {
 	prom   *prom.Server
 	began  time.Time
 	config string // path
+	dir    string // storage path, "" none
 	url    string // of the bridge
 	reload chan struct{}
 	logs   *logs
@@ -102,6 +103,7 @@ func (r *rig) start() {
 	listening := make(chan string, 1)
 	options := Options{
 		ConfigFile:      r.config,
+		StoragePath:     r.dir,
 		ListenAddress:   "127.0.0.1:0",
 		EnableLifecycle: true,
 		Logger:          slog.New(slog.NewTextHandler(r.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
