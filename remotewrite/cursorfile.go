@@ -13,7 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/skydive-project/skybridge/internal/disk"
+	"github.com/skydive-project/skybridge/disk"
 )
 
 // The cursor file says where each endpoint is. It is described in

@@ -15,7 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/skydive-project/skybridge/internal/disk"
+	"github.com/skydive-project/skybridge/disk"
 )
 
 // LogConfig bounds a log and says what all of its samples have in common.

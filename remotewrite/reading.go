@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/skydive-project/skybridge/internal/disk"
+	"github.com/skydive-project/skybridge/disk"
 )
 
 // A disk that does not answer is asked again for a while before what lies there

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/skydive-project/skybridge/internal/disk"
+	"github.com/skydive-project/skybridge/disk"
 )
 
 // recover reads what a former process left: the index of every segment, and the

@@ -17,7 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/skydive-project/skybridge/internal/disk/disktest"
+	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
 // written is a disk with a log of that many ticks, one a second, of which the

@@ -14,7 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/skydive-project/skybridge/internal/disk"
+	"github.com/skydive-project/skybridge/disk"
 )
 
 const (

@@ -19,7 +19,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/skydive-project/skybridge/internal/disk"
+	"github.com/skydive-project/skybridge/disk"
 )
 
 // ErrDead is the answer to everything after the operation that Die names.

@@ -3,7 +3,7 @@
 
 // Package disk is the file operations that durable data needs, and no more, so
 // that a test can put a disk in their place that loses power or breaks
-// (internal/disk/disktest).
+// (internal/disktest).
 package disk
 
 import (

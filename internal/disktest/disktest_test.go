@@ -8,7 +8,7 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/skydive-project/skybridge/internal/disk/disktest"
+	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
 var errBroken = errors.New("broken")
