@@ -95,8 +95,9 @@ func (l *Log) recoverSegment(name string, size int64, last bool) error {
 	}
 
 	r := frameReader{from: f, salt: g.salt, size: size}
-	for offset, end := int64(segmentHeader), int64(0); offset < size; offset = end {
+	for offset := int64(segmentHeader); offset < size; {
 		var t *loggedTick
+		var end int64
 		t, end, err = r.read(offset)
 		if err != nil {
 			var next *loggedTick
@@ -122,6 +123,7 @@ func (l *Log) recoverSegment(name string, size int64, last bool) error {
 			}
 		}
 		l.recoverTick(g, t)
+		offset = end
 	}
 	if last && g.last != 0 {
 		// A process that was killed before its last sync left bytes that are only in

@@ -303,18 +303,6 @@ func (d *decoder) uint32() uint32 {
 	return v
 }
 
-// bytes reads a length and as many bytes.
-func (d *decoder) bytes() []byte {
-	n := d.count()
-	if d.bad || n > int64(len(d.rest)) {
-		d.bad = true
-		return nil
-	}
-	b := d.rest[:n]
-	d.rest = d.rest[n:]
-	return b
-}
-
 // segment is a file of ticks that may be read. Its name, salt and first never
 // change; the log's lock guards last, size and refs.
 type segment struct {
