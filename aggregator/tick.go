@@ -89,6 +89,14 @@ func (a *Aggregator) LastTick() int64 {
 	return a.lastTick
 }
 
+// ContinueAfter makes the time at (ms) that of the latest tick, where none was:
+// that of a former process, which this one's samples must all come after.
+func (a *Aggregator) ContinueAfter(at int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.lastTick = max(a.lastTick, at)
+}
+
 // EndAll makes every series end that has not: the next tick samples the last
 // values, the tick after it the stale markers. It returns how many connections
 // and captures are to end. It is for a reload that changes what series are

@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -34,6 +35,7 @@ const flushTimeout = 15 * time.Second
 // configuration file says.
 type Options struct {
 	ConfigFile    string
+	StoragePath   string // directory of what outlives the process; empty: nothing does
 	ListenAddress string // wins over web.listen_address where given
 	WebConfigFile string // TLS and authentication of the listener
 	SystemdSocket bool   // listen on the socket that systemd passes
@@ -58,9 +60,10 @@ type Bridge struct {
 
 	// What only a restart can change, as it is in force.
 	listenAddress string
-	memoryBytes   int64
+	storageKeys   config.Storage
 
 	aggregator *aggregator.Aggregator
+	storage    io.Closer // the lock on the storage path; nil: there is none
 	log        *remotewrite.Log
 	sender     *remotewrite.Sender
 	feed       *skydive.Feed
@@ -87,7 +90,7 @@ func Run(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
-	defer b.sender.Close()
+	defer b.close()
 	if err := b.web.Listen(); err != nil {
 		return err
 	}
@@ -99,7 +102,7 @@ func Run(ctx context.Context, options Options) error {
 
 // newBridge builds the parts, each with what it depends on. None of them does
 // anything yet.
-func newBridge(cfg *config.Config, options Options) (*Bridge, error) {
+func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 	registry := newRegistry()
 	b := &Bridge{
 		options: options,
@@ -109,9 +112,13 @@ func newBridge(cfg *config.Config, options Options) (*Bridge, error) {
 		sampler: newSampler(),
 		changed: make(chan struct{}, 1),
 	}
-	b.listenAddress, b.memoryBytes = listenAddress(cfg, options), cfg.Storage.MemoryMaxBytes
+	b.listenAddress, b.storageKeys = listenAddress(cfg, options), cfg.Storage
+	defer func() {
+		if err != nil {
+			b.close()
+		}
+	}()
 	skipped := newSkipped(registry)
-	var err error
 	b.aggregator, err = aggregator.New(aggregation(cfg), time.Now, registry, skipped, component(b.logger, "aggregator"))
 	if err != nil {
 		return nil, fmt.Errorf("bridge: %w", err)
@@ -124,17 +131,33 @@ func newBridge(cfg *config.Config, options Options) (*Bridge, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bridge: %w", err)
 	}
-	b.log = remotewrite.NewLog(logConfig(cfg), registry, component(b.logger, "log"))
+	if err := b.openLog(cfg, registry); err != nil {
+		return nil, err
+	}
 	b.sender = remotewrite.NewSender(b.log, registry, component(b.logger, "remote_write"), remotewrite.WithVersion(versionText()))
 	if err := b.sender.Apply(endpoints(cfg)); err != nil {
 		return nil, fmt.Errorf("bridge: %w", err)
 	}
 	b.web, err = web.New(b.webOptions(registry))
 	if err != nil {
-		b.sender.Close()
 		return nil, fmt.Errorf("bridge: %w", err)
 	}
 	return b, nil
+}
+
+// close ends what a bridge holds before and after it runs.
+func (b *Bridge) close() {
+	if b.sender != nil {
+		b.sender.Close()
+	}
+	if b.log != nil {
+		if err := b.log.Close(); err != nil {
+			b.logger.Error("the log did not close well; some of it may be pushed twice, which receivers accept", "err", err)
+		}
+	}
+	if b.storage != nil {
+		_ = b.storage.Close() // the lock ends with the process at the latest
+	}
 }
 
 func (b *Bridge) webOptions(registry *prometheus.Registry) web.Options {
@@ -198,7 +221,12 @@ func (b *Bridge) finish() {
 	b.ticking.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 	defer cancel()
-	if err := b.sender.Flush(ctx); err != nil {
+	err := b.sender.Flush(ctx)
+	switch {
+	case err != nil && b.storage != nil && b.log.Trouble() == nil:
+		b.logger.Warn("not everything was pushed before the bridge stopped; what is left is on disk and will be pushed when it starts again", "err", err)
+		return
+	case err != nil:
 		b.logger.Error("not everything was pushed before the bridge stopped; what is left is lost", "err", err)
 		return
 	}
@@ -209,6 +237,9 @@ func (b *Bridge) finish() {
 func (b *Bridge) ready() (ok bool, word string) {
 	if !b.feed.Subscribed() {
 		return false, "not subscribed to any analyzer"
+	}
+	if err := b.log.Trouble(); err != nil {
+		return true, "ready, but exactness is suspended: the disk is in trouble, and a crash now would lose what it could not take"
 	}
 	return true, "ready"
 }

@@ -40,6 +40,19 @@ func newSkipped(registry prometheus.Registerer) *prometheus.CounterVec {
 	return skipped
 }
 
+// registerSuspended registers the one metric that says whether exactness holds.
+func registerSuspended(registry prometheus.Registerer, suspended func() bool) {
+	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "skybridge_exactness_suspended",
+		Help: "1 while the disk under --storage.path is in trouble: what is counted now does not survive a crash. 0 without --storage.path.",
+	}, func() float64 {
+		if suspended() {
+			return 1
+		}
+		return 0
+	}))
+}
+
 func newMetrics(registry prometheus.Registerer) *metrics {
 	m := &metrics{
 		ticks: prometheus.NewCounter(prometheus.CounterOpts{

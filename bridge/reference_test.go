@@ -29,6 +29,7 @@ const metricsReference = "../docs/reference/metrics.md"
 func TestMetricsReference(t *testing.T) {
 	r := newRig(t, 1, prom.Options{})
 	r.configure("", "")
+	r.dir = t.TempDir() // a storage path has metrics of its own
 	r.start()
 	r.Analyzers[0].SendStats(analyzer.Stats{CaptureID: "c1"})
 	r.play(50)

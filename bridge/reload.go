@@ -94,8 +94,8 @@ func (b *Bridge) warnOfRestart(cfg *config.Config) {
 	if is := listenAddress(cfg, b.options); is != b.listenAddress {
 		b.logger.Warn("web.listen_address changes with a restart only", "in_force", b.listenAddress, "configured", is)
 	}
-	if is := cfg.Storage.MemoryMaxBytes; is != b.memoryBytes {
-		b.logger.Warn("storage.memory_max_bytes changes with a restart only", "in_force", b.memoryBytes, "configured", is)
+	if b.storageKeys != cfg.Storage {
+		b.logger.Warn("the keys of storage change with a restart only")
 	}
 }
 

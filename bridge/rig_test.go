@@ -37,6 +37,7 @@ type rig struct {
 	prom   *prom.Server
 	began  time.Time
 	config string // path
+	dir    string // storage path, "" none
 	url    string // of the bridge
 	reload chan struct{}
 	logs   *logs
@@ -104,6 +105,7 @@ func (r *rig) start() {
 	listening := make(chan string, 1)
 	options := Options{
 		ConfigFile:      r.config,
+		StoragePath:     r.dir,
 		ListenAddress:   r.address,
 		EnableLifecycle: true,
 		Logger:          slog.New(slog.NewTextHandler(r.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),

@@ -17,10 +17,11 @@ import (
 	"github.com/skydive-project/skybridge/remotewrite"
 )
 
-// maxAge is how old a queued tick may grow. Prometheus and its kin refuse
+// backlogWindow is how old a queued tick may grow to be pushed. Prometheus and
+// its kin refuse
 // samples more than about an hour behind their newest (59 minutes accepted, 61
 // refused, measured).
-const maxAge = 50 * time.Minute
+const backlogWindow = 50 * time.Minute
 
 // aggregation translates the configuration for the aggregator.
 func aggregation(cfg *config.Config) aggregator.Config {
@@ -98,7 +99,8 @@ func readSecret(file string) (string, error) {
 func logConfig(cfg *config.Config) remotewrite.LogConfig {
 	return remotewrite.LogConfig{
 		MaxBytes:       cfg.Storage.MemoryMaxBytes,
-		MaxAge:         maxAge,
+		BacklogWindow:  backlogWindow,
+		MaxAge:         backlogWindow,
 		PushInterval:   cfg.Global.PushInterval,
 		ExternalLabels: wireLabels(cfg.Global.ExternalLabels),
 	}

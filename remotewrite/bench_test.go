@@ -176,3 +176,50 @@ func BenchmarkRewrite(b *testing.B) {
 	}
 	perSample(b, MaxBlockSamples)
 }
+
+// BenchmarkAppendDurable measures the same tick on the way to a real disk: to the
+// page cache and, but for the part that is the disk's own, its sync.
+func BenchmarkAppendDurable(b *testing.B) {
+	l, err := OpenLog(LogConfig{ExternalLabels: benchExternal, MaxBytes: 64 << 20, Dir: b.TempDir()}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		b.Fatal(err)
+	}
+	l.newCursor(func(int, int, string) {})
+	conns := connections(2000)
+	at := int64(1_700_000_015_000)
+	b.ReportAllocs()
+	for b.Loop() {
+		t := l.Begin(at)
+		fill(t, conns)
+		if err := l.Append(t); err != nil {
+			b.Fatal(err)
+		}
+		at += 15_000
+	}
+	perSample(b, 5*len(conns))
+	l.mu.Lock()
+	b.ReportMetric(float64(l.ticks[0].bytes)/float64(5*len(conns)), "B-disk/sample")
+	l.mu.Unlock()
+	if err := l.Close(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkCommit measures an endpoint's place becoming durable, which comes before
+// each group that it sends.
+func BenchmarkCommit(b *testing.B) {
+	l, err := OpenLog(LogConfig{Dir: b.TempDir()}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		b.Fatal(err)
+	}
+	c := l.resumeCursor("a", func(int, int, string) {})
+	for b.Loop() {
+		l.mu.Lock()
+		c.passed.samples++
+		l.mu.Unlock()
+		c.commit()
+	}
+	if err := l.Close(); err != nil {
+		b.Fatal(err)
+	}
+}

@@ -54,6 +54,13 @@ type block struct {
 	samples, stale int
 	// maxStart is the latest start_timestamp, 0 without any.
 	maxStart int64
+
+	// Where source is not nil, data is nil and lies on disk instead: size bytes
+	// from offset, with a checksum. See load.
+	source *segment
+	offset int64
+	size   int
+	sum    uint32
 }
 
 // blockBuilder encodes samples into a block as they come. The zero value is

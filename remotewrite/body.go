@@ -23,6 +23,8 @@ type body struct {
 	readers atomic.Int32
 	// buffer is the body's own memory; data lies in it, or is a block's.
 	buffer []byte
+	// raw is memory for a block that is read from disk.
+	raw []byte
 }
 
 // compress fills the body.

@@ -34,20 +34,33 @@ import (
 //   - A tick is given up among its values: all zeros of it were answered, so
 //     nothing that began in it needs one, and a second zero, after a value that
 //     did arrive, would count that value twice.
+//
+// On a durable log, a cursor survives its process as cursorState: commit writes
+// it. What was dropped behind a tick that is held is not part of it: after a
+// restart it is there again, or is missed and counted then.
 type cursor struct {
 	log *Log
+	// id identifies the endpoint on disk; named: there is one.
+	id    identityHash
+	named bool
 	// next is the number of the tick that is held, or else to be taken next.
 	next uint64
 	held *loggedTick
 	// pending counts samples of ticks that are held or wait.
 	pending int64
+	// passed is what all ticks held that were dealt with, up to here; what a cursor
+	// misses on disk is counted by it.
+	passed tallied
 	// begun is the time of the last tick whose zeros all have their answer:
 	// what started before it began at the receiver.
 	begun int64
 	// lost is the time of the last tick that was dropped or given up.
 	lost int64
-	// dropped is told what is lost, under the log's lock.
+	// The state when held was taken, but for begun; and the one on disk.
+	taken, saved cursorState
+	// dropped is told what is lost, under the log's lock; a parked cursor keeps it.
 	dropped func(samples, stale int, reason string)
+	untold  []loss
 }
 
 // newCursor adds a cursor at the log's end. The counters that run get no zero:
@@ -55,7 +68,11 @@ type cursor struct {
 func (l *Log) newCursor(dropped func(samples, stale int, reason string)) *cursor {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c := &cursor{log: l, next: l.next, begun: l.lastAt, lost: math.MinInt64, dropped: dropped}
+	return l.addCursor(dropped)
+}
+
+func (l *Log) addCursor(dropped func(samples, stale int, reason string)) *cursor {
+	c := &cursor{log: l, next: l.next, passed: l.total, begun: l.lastAt, lost: math.MinInt64, dropped: dropped}
 	l.cursors[c] = struct{}{}
 	return c
 }
@@ -63,26 +80,97 @@ func (l *Log) newCursor(dropped func(samples, stale int, reason string)) *cursor
 // close removes the cursor and lets go of what only it needed.
 func (c *cursor) close() {
 	c.log.mu.Lock()
-	defer c.log.mu.Unlock()
+	c.letGo()
 	delete(c.log.cursors, c)
 	c.log.release()
 	c.log.broadcast()
+	c.log.mu.Unlock()
+	c.log.sweep()
+}
+
+// letGo ends the holding of a tick.
+func (c *cursor) letGo() {
+	if c.held != nil && c.held.segment != nil {
+		c.held.segment.letGo()
+	}
+	c.held = nil
 }
 
 // take waits for the next tick and holds it. Missing describes the zeros that
 // the tick's counters need beside their own, nil: none.
 func (c *cursor) take(ctx context.Context) (t *loggedTick, missing *repair, err error) {
 	l := c.log
+	var zerosDone bool
 	err = l.wait(ctx, func() bool {
-		if c.next >= l.next {
+		if t = c.hold(); t == nil {
 			return false
 		}
-		t = l.ticks[c.next-l.first()]
-		c.held = t
+		zerosDone = c.begun >= t.at
 		missing = c.gap(t)
 		return true
 	})
-	return t, missing, err
+	if err != nil {
+		return nil, nil, err
+	}
+	if t.segment != nil {
+		if t, err = l.load(ctx, t); err != nil {
+			return nil, nil, err
+		}
+	}
+	if zerosDone { // by the process before
+		t = t.valuesOnly()
+	}
+	return t, missing, nil
+}
+
+// hold finds the next tick that can be sent, and holds it; nil: there is none
+// yet. What lies before it and cannot be sent is counted.
+func (c *cursor) hold() *loggedTick {
+	l, first := c.log, c.next
+	for c.held == nil && c.next < l.next {
+		i := l.index(c.next)
+		switch {
+		case i == len(l.ticks):
+			c.miss(l.total, l.lastAt)
+			c.next = l.next
+		case l.ticks[i].seq > c.next:
+			c.miss(l.ticks[i].before, l.ticks[i].after)
+			c.next = l.ticks[i].seq
+		case l.ticks[i].gone != "":
+			c.lose(l.ticks[i], l.ticks[i].gone)
+			c.next++
+		case l.tooOld(l.ticks[i], l.backlogWindow):
+			c.lose(l.ticks[i], reasonTooOld)
+			c.next++
+		default:
+			t := l.ticks[i]
+			c.taken = cursorState{next: c.next, lost: c.lost, passed: c.passed}
+			c.held = t
+			if t.segment != nil {
+				t.segment.refs++
+			}
+		}
+	}
+	if c.next > first {
+		l.release()
+		l.broadcast()
+	}
+	return c.held
+}
+
+// miss counts ticks that the log does not have any more, up to one that ended at
+// end and after.
+func (c *cursor) miss(end tallied, after int64) {
+	c.lost = max(c.lost, after)
+	samples, stale := max(0, end.samples-c.passed.samples), max(0, end.stale-c.passed.stale)
+	c.pass(end)
+	if samples > 0 {
+		c.dropped(int(samples), int(stale), reasonUnreadable)
+	}
+}
+
+func (c *cursor) pass(end tallied) {
+	c.passed.samples, c.passed.stale = max(c.passed.samples, end.samples), max(c.passed.stale, end.stale)
 }
 
 // gap says which counters of t, the next tick, began in ticks that were lost:
@@ -114,15 +202,16 @@ func (c *cursor) zerosDone() {
 }
 
 // finish lets go of the held tick, whose samples all have their answer or were
-// given up, and moves on, past what was dropped meanwhile.
+// given up, and moves on.
 func (c *cursor) finish() {
 	l := c.log
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := c.held
-	c.held = nil
+	c.letGo()
 	c.pending -= int64(t.samples)
-	c.next = max(t.seq+1, l.first())
+	c.pass(t.end())
+	c.next = t.seq + 1
 	l.release()
 	l.broadcast()
 }
@@ -138,17 +227,18 @@ func (c *cursor) giveUp(samples, stale int, reason string) {
 }
 
 // lose counts a tick that was dropped before it was taken.
-func (c *cursor) lose(t *loggedTick, samples, stale int, reason string) {
+func (c *cursor) lose(t *loggedTick, reason string) {
 	c.lost = max(c.lost, t.at)
-	c.pending -= int64(samples)
-	c.dropped(samples, stale, reason)
+	c.pending -= int64(t.samples)
+	c.pass(t.end())
+	c.dropped(t.samples, t.stale, reason)
 }
 
 // expired says whether the held tick has become too old to be accepted.
 func (c *cursor) expired(t *loggedTick) bool {
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
-	return c.log.tooOld(t)
+	return c.log.tooOld(t, c.log.backlogWindow) || c.log.tooOld(t, c.log.maxAge)
 }
 
 // place is a cursor's distance from the log's end.
@@ -166,13 +256,15 @@ func (c *cursor) place() place {
 
 func (c *cursor) placeLocked() place {
 	l := c.log
-	p := place{samples: c.pending, newest: l.lastAt}
-	p.ticks = int(l.next - max(c.next, l.first()))
-	if c.held != nil && c.held.seq < l.first() {
+	i := l.index(c.next)
+	p := place{samples: c.pending, newest: l.lastAt, ticks: len(l.ticks) - i}
+	if c.held != nil && (i == len(l.ticks) || l.ticks[i].seq != c.held.seq) {
 		p.ticks++ // held, and dropped by the log
 	}
 	return p
 }
 
 // atEnd says that every tick has been dealt with. Call it under the log's lock.
-func (c *cursor) atEnd() bool { return c.next == c.log.next && c.held == nil }
+func (c *cursor) atEnd() bool {
+	return c.held == nil && c.log.index(c.next) == len(c.log.ticks)
+}

@@ -68,7 +68,7 @@ func (e *endpoint) run(ctx context.Context) {
 			return
 		}
 		var done tally
-		if t, err = e.rewrite(t); err == nil {
+		if t, err = e.rewrite(ctx, t); err == nil {
 			err = e.sendTick(ctx, t, missing, &done)
 		}
 		switch {
@@ -112,6 +112,9 @@ func (e *endpoint) sendBarrier(ctx context.Context, t *loggedTick, group []reque
 	if len(group) == 0 {
 		return nil
 	}
+	// Before anything of this group goes out, it must be on disk that the one before
+	// is done: a resend would come after newer samples of its series.
+	e.cursor.commit()
 	group, err := e.probe(ctx, t, group, done)
 	if err != nil || len(group) == 0 {
 		return err
@@ -143,7 +146,7 @@ func (e *endpoint) sendRequest(ctx context.Context, t *loggedTick, req request, 
 			return errTooOld
 		}
 		if v := e.spoken.use(s.cfg.ProtobufMessage); w.holds() != v {
-			if count, err = w.build(req, v); err != nil {
+			if count, err = e.build(ctx, w, req, v); err != nil {
 				return err
 			}
 			if count.samples == 0 {
@@ -186,6 +189,15 @@ func (e *endpoint) sendRequest(ctx context.Context, t *loggedTick, req request, 
 		}
 		return nil
 	}
+}
+
+// build makes the body of a request, whose block may lie on a disk in trouble.
+func (e *endpoint) build(ctx context.Context, w *workspace, req request, v version) (count encoded, err error) {
+	err = e.cursor.log.retryRead(ctx, damagedBlock, func() (err error) {
+		count, err = w.build(req, v)
+		return err
+	})
+	return count, err
 }
 
 // awaitQuiet waits until the receiver may be asked, and returns the settings
@@ -271,10 +283,10 @@ func (e *endpoint) noteError(a answer) {
 	e.lastError, e.lastErrorAt = a.words, time.Now()
 }
 
-// stop ends run and waits for it; requests in flight are cut off.
+// stop ends run and waits for it; requests in flight are cut off. The cursor is
+// the caller's to close or to park.
 func (e *endpoint) stop() {
 	e.cancel()
 	<-e.stopped
-	e.cursor.close()
 	e.settings.Load().client.http.CloseIdleConnections()
 }

@@ -4,16 +4,18 @@
 package remotewrite
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
-	"math"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/skydive-project/skybridge/disk"
 )
 
 // LogConfig bounds a log and says what all of its samples have in common.
@@ -23,53 +25,90 @@ type LogConfig struct {
 	// Beside it each endpoint may hold the one tick that it is sending.
 	MaxBytes int64
 	// MaxAge bounds them by time, measured against the newest tick, as receivers
-	// measure against their newest sample; 0 is no bound. Prometheus and its kin
-	// refuse what is about an hour behind.
+	// measure against their newest sample; 0 is no bound.
 	MaxAge time.Duration
+	// BacklogWindow is how old a tick may be to be sent, measured likewise; 0 is no
+	// bound. Prometheus and its kin refuse what is about an hour behind.
+	BacklogWindow time.Duration
 	// PushInterval is the usual distance of two ticks. A zero that stands in for
 	// a dropped one lies at most this far before its counter's first sample, so
 	// that rate() sees both; 0: as far as the previous tick.
 	PushInterval time.Duration
 	// ExternalLabels are added to every series that does not have them.
 	ExternalLabels []Label
+
+	// The rest is for OpenLog.
+
+	// Dir is the log's own directory.
+	Dir string
+	// MemoryMaxBytes bounds the ticks that wait in memory for a disk in trouble; 0
+	// is no bound.
+	MemoryMaxBytes int64
+	// Opened is the time now, 0 if ages are not to be measured against it, but only
+	// against the newest tick. Receivers that others write to as well have gone on
+	// while nobody wrote to the log.
+	Opened time.Time
+	// FS is the file system; nil is the system's own.
+	FS disk.FS
+	// SegmentBytes is how large a segment may grow; 0 is a sixteenth of MaxBytes,
+	// 64 MiB at most.
+	SegmentBytes int64
 }
 
 // Log is a bounded sequence of ticks that any number of cursors read, each at
-// its own pace. It is in memory. A tick is let go when all cursors are past it;
+// its own pace. It is in memory, or durable (store.go). A tick is let go when all cursors are past it;
 // where the bounds are hit, the oldest goes first, and each cursor that had not
 // sent it counts the loss (cursor.go). All methods are safe for concurrent use.
 type Log struct {
-	maxBytes, maxAge, pushInterval int64 // bytes, ms, ms
+	maxBytes                            int64 // of all ticks in memory; a durable log has store.maxBytes
+	maxAge, backlogWindow, pushInterval int64 // ms
+	opened                              int64 // ms, never: not used
 
 	logger   *slog.Logger
 	metrics  *logMetrics
 	builders sync.Pool // of *Tick
 	drops    rateLimit
+	store    *store // nil: everything is in memory
+
+	appending sync.Mutex // one Append at a time; taken before mu
 
 	mu       sync.Mutex
 	external []Label       // sorted, replaced as a whole
-	ticks    []*loggedTick // consecutive, oldest first
-	next     uint64        // number of the tick that will be appended
-	lastAt   int64         // time of the last tick, math.MinInt64 before any
+	ticks    []*loggedTick // those that some cursor needs, oldest first
+	next     uint64        // number of the tick that will be appended, 1 at first
+	lastAt   int64         // time of the last tick, never before any
+	total    tallied       // what all ticks held
 	bytes    int64
 	cursors  map[*cursor]struct{}
-	changed  chan struct{} // closed and replaced whenever a waiter should look
+	// parked are those of cursors that a former process left and whose endpoint has
+	// not come yet.
+	parked  map[identityHash]*cursor
+	changed chan struct{} // closed and replaced whenever a waiter should look
 }
 
-// NewLog returns an empty log with its metrics registered on reg.
+// NewLog returns an empty log in memory with its metrics registered on reg.
 func NewLog(cfg LogConfig, reg prometheus.Registerer, logger *slog.Logger) *Log {
+	l := newLog(cfg, logger)
+	l.metrics = newLogMetrics(reg, l)
+	return l
+}
+
+func newLog(cfg LogConfig, logger *slog.Logger) *Log {
 	l := &Log{
-		maxBytes:     cfg.MaxBytes,
-		maxAge:       cfg.MaxAge.Milliseconds(),
-		pushInterval: cfg.PushInterval.Milliseconds(),
-		logger:       logger,
-		lastAt:       math.MinInt64,
-		cursors:      make(map[*cursor]struct{}),
-		changed:      make(chan struct{}),
-		external:     sortedLabels(cfg.ExternalLabels),
+		maxBytes:      cfg.MaxBytes,
+		maxAge:        cfg.MaxAge.Milliseconds(),
+		backlogWindow: cfg.BacklogWindow.Milliseconds(),
+		pushInterval:  cfg.PushInterval.Milliseconds(),
+		opened:        never,
+		logger:        logger,
+		next:          1,
+		lastAt:        never,
+		cursors:       make(map[*cursor]struct{}),
+		parked:        make(map[identityHash]*cursor),
+		changed:       make(chan struct{}),
+		external:      sortedLabels(cfg.ExternalLabels),
 	}
 	l.builders.New = func() any { return &Tick{log: l} }
-	l.metrics = newLogMetrics(reg, l)
 	return l
 }
 
@@ -101,21 +140,44 @@ func (l *Log) Begin(at int64) *Tick {
 	return t
 }
 
-// Append makes the tick visible to the endpoints. It takes the tick over, also
-// when it returns an error: the tick was not later than the one before, and
-// nothing has changed; or samples in it contradict its time, and the endpoints
-// count it as dropped.
+// LastTick returns the number and the time in ms of the log's last tick, of a
+// former process too; 0 and 0 before any. Numbers grow and are never used twice;
+// ticks that come must be later.
+func (l *Log) LastTick() (number uint64, at int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lastAt == never {
+		return 0, 0
+	}
+	return l.next - 1, l.lastAt
+}
+
+// Append makes the tick visible to the endpoints, on a durable log once it is on
+// disk. It takes the tick over, also when it returns an error: the tick was not
+// later than the one before, and nothing has changed; or samples in it contradict
+// its time, and the endpoints count it as dropped. A disk in trouble is no error:
+// see Trouble.
 func (l *Log) Append(t *Tick) error {
 	lt, err, unread := t.seal(), t.err, t.unread
 	l.builders.Put(t)
 
+	l.appending.Lock()
+	defer l.appending.Unlock()
+	l.mu.Lock()
+	lt.seq, lt.after, lt.before = l.next, l.lastAt, l.total
+	l.mu.Unlock()
+	if lt.at <= lt.after {
+		return fmt.Errorf("log: tick at %d ms is not later than the last, at %d ms", lt.at, lt.after)
+	}
+	if l.store != nil {
+		defer l.sweep()
+		if !unread {
+			lt = l.persist(lt)
+		}
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if lt.at <= l.lastAt {
-		return fmt.Errorf("log: tick at %d ms is not later than the last, at %d ms", lt.at, l.lastAt)
-	}
-	l.lastAt = lt.at
-	lt.seq = l.next
+	l.lastAt, l.total = lt.at, lt.end()
 	l.next++
 	l.metrics.appended(lt)
 	switch {
@@ -124,11 +186,14 @@ func (l *Log) Append(t *Tick) error {
 		// An endpoint came while the tick was built for nobody. It starts after
 		// the tick, as if it had come a moment later.
 		for c := range l.cursors {
-			c.next, c.begun = l.next, lt.at
+			c.next, c.begun, c.passed = l.next, lt.at, l.total
 		}
 	default:
 		l.ticks = append(l.ticks, lt)
 		l.bytes += lt.bytes
+		if l.store != nil && lt.segment == nil {
+			l.store.memory += lt.bytes
+		}
 		for c := range l.cursors {
 			c.pending += int64(lt.samples)
 		}
@@ -141,27 +206,34 @@ func (l *Log) Append(t *Tick) error {
 	return nil
 }
 
-// enforceBounds drops the oldest ticks until the rest fits.
+// enforceBounds drops the oldest ticks until the rest fits. On disk, room is made
+// before a tick is written (store.go).
 func (l *Log) enforceBounds() {
 	for len(l.ticks) > 1 {
 		switch {
-		case l.maxAge > 0 && l.tooOld(l.ticks[0]):
+		case l.tooOld(l.ticks[0], l.maxAge):
 			l.dropOldest(reasonTooOld)
 		case l.maxBytes > 0 && l.bytes > l.maxBytes:
 			l.dropOldest(reasonLogFull)
 		default:
+			if l.store != nil {
+				l.shed()
+			}
 			return
 		}
 	}
 }
 
-func (l *Log) tooOld(t *loggedTick) bool { return l.maxAge > 0 && l.lastAt-t.at > l.maxAge }
+// tooOld says whether t is older than age (ms, 0: no bound).
+func (l *Log) tooOld(t *loggedTick, age int64) bool {
+	return age > 0 && max(l.lastAt, l.opened)-t.at > age
+}
 
 func (l *Log) dropOldest(reason string) {
 	t := l.ticks[0]
 	for c := range l.cursors {
-		if c.next <= t.seq && c.held != t {
-			c.lose(t, t.samples, t.stale, reason)
+		if c.next <= t.seq && (c.held == nil || c.held.seq != t.seq) {
+			c.lose(t, cmp.Or(t.gone, reason))
 			if c.held == nil {
 				c.next = t.seq + 1
 			}
@@ -187,12 +259,17 @@ func (l *Log) release() {
 
 func (l *Log) removeOldest() {
 	l.bytes -= l.ticks[0].bytes
+	if l.store != nil && l.ticks[0].segment == nil {
+		l.store.memory -= l.ticks[0].bytes
+	}
 	l.ticks = slices.Delete(l.ticks, 0, 1)
 }
 
-// first is the number of the oldest tick that the log still has, or of the one
-// to come.
-func (l *Log) first() uint64 { return l.next - uint64(len(l.ticks)) }
+// index finds the first tick with that number or a later one.
+func (l *Log) index(number uint64) int {
+	i, _ := slices.BinarySearchFunc(l.ticks, number, func(t *loggedTick, number uint64) int { return cmp.Compare(t.seq, number) })
+	return i
+}
 
 // broadcast wakes everyone who waits on the log.
 func (l *Log) broadcast() {

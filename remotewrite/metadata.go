@@ -58,7 +58,10 @@ func (w *workspace) buildMetadata(blocks []block) (families int, err error) {
 	seen := make(map[string]bool)
 	r := &w.encoder2.reader
 	for i := range blocks {
-		if err := r.reset(blocks[i].data); err != nil {
+		if w.loaded, w.body.raw, err = blocks[i].load(w.body.raw); err != nil {
+			return 0, err
+		}
+		if err := r.reset(w.loaded.data); err != nil {
 			return 0, err
 		}
 		last := uint32(0) // the name of the series before

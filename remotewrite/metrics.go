@@ -55,6 +55,56 @@ func newLogMetrics(reg prometheus.Registerer, l *Log) *logMetrics {
 	return m
 }
 
+// Values of corruptions_total's label what.
+const (
+	damagedTail    = "tail"    // the last tick was cut off, as by a loss of power
+	damagedTick    = "tick"    // a tick, or some in a row, or the end of a segment
+	damagedBlock   = "block"   // some samples of a tick
+	damagedSegment = "segment" // a whole segment
+	damagedCursors = "cursors" // one copy of the endpoints' places, or all
+)
+
+// storeMetrics is what concerns the disk under a log.
+type storeMetrics struct {
+	corruptions *prometheus.CounterVec
+	fsync       prometheus.Histogram
+}
+
+func newStoreMetrics() *storeMetrics {
+	m := &storeMetrics{
+		corruptions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "skybridge_log_corruptions_total",
+			Help: "What could not be read of the log on disk and was skipped, by what it was.",
+		}, []string{"what"}),
+		fsync: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "skybridge_log_fsync_duration_seconds",
+			Help:    "How long the disk took to make a tick or the endpoints' places durable.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
+		}),
+	}
+	for _, what := range []string{damagedTail, damagedTick, damagedBlock, damagedSegment, damagedCursors} {
+		m.corruptions.WithLabelValues(what)
+	}
+	return m
+}
+
+func (m *storeMetrics) register(reg prometheus.Registerer, l *Log) {
+	gauge := func(name, help string, value func(s *store) float64) {
+		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return value(l.store)
+		}))
+	}
+	reg.MustRegister(m.corruptions, m.fsync)
+	gauge("skybridge_log_segments", "Files that the log is in.",
+		func(s *store) float64 { return float64(len(s.segments) + len(s.doomed)) })
+	gauge("skybridge_log_disk_bytes", "Bytes of the log's segments, with ticks that no endpoint needs any more.",
+		func(s *store) float64 { return float64(s.bytes) })
+	gauge("skybridge_log_memory_bytes", "Bytes of ticks that wait in memory for a disk in trouble.",
+		func(s *store) float64 { return float64(s.memory) })
+}
+
 func (m *logMetrics) appended(t *loggedTick) {
 	m.samplesIn.Add(float64(t.samples))
 	m.highest.Set(math.Floor(float64(t.at) / 1000))

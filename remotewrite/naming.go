@@ -3,7 +3,10 @@
 
 package remotewrite
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // naming is how an endpoint's series are called from a tick on. A reload takes
 // effect for ticks after it only: a backlog keeps the names under which its
@@ -31,7 +34,7 @@ func (e *endpoint) rename(from uint64, r *rewriter) {
 }
 
 // rewrite makes of a tick what the endpoint is sent of it, and counts the rest.
-func (e *endpoint) rewrite(t *loggedTick) (*loggedTick, error) {
+func (e *endpoint) rewrite(ctx context.Context, t *loggedTick) (*loggedTick, error) {
 	e.mu.Lock()
 	for len(e.names) > 1 && e.names[1].from <= t.seq {
 		e.names = e.names[1:]
@@ -41,7 +44,11 @@ func (e *endpoint) rewrite(t *loggedTick) (*loggedTick, error) {
 	if r == nil || t.broken {
 		return t, nil
 	}
-	out, err := r.rewrite(t)
+	var out rewritten
+	err := e.cursor.log.retryRead(ctx, damagedBlock, func() (err error) {
+		out, err = r.rewrite(t)
+		return err
+	})
 	if err != nil {
 		return t, err
 	}

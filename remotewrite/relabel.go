@@ -45,6 +45,7 @@ type rewriter struct {
 	builder *labels.Builder
 	seeds   [2]maphash.Seed
 	key     []byte
+	raw     []byte // of a block that lies on disk
 }
 
 // seriesKey stands for a series' labels. 128 bits of hash, seeded anew in each
@@ -124,7 +125,12 @@ func (r *rewriter) rewrite(t *loggedTick) (out rewritten, err error) {
 // rewriteGroup relabels the blocks of a group.
 func (r *rewriter) rewriteGroup(blocks []block, dropped map[string]int) ([]block, error) {
 	for i := range blocks {
-		if err := r.reader.reset(blocks[i].data); err != nil {
+		loaded, raw, err := blocks[i].load(r.raw)
+		r.raw = raw
+		if err == nil {
+			err = r.reader.reset(loaded.data)
+		}
+		if err != nil {
 			r.group.discard()
 			return nil, err
 		}

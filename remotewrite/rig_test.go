@@ -34,10 +34,12 @@ var (
 // rig is a log and its sender, whose endpoints are receivers in memory.
 type rig struct {
 	t      *testing.T
+	cfg    LogConfig
 	log    *Log
 	sender *Sender
 	reg    *prometheus.Registry
 	logged *lockedBuffer
+	past   []*prometheus.Registry // of processes that have ended
 	// judged: the test looks at the receivers' violations itself. A test in a
 	// bubble that fails takes the whole test with it, so rapid could not shrink.
 	judged bool
@@ -49,14 +51,39 @@ type rig struct {
 func newRig(t *testing.T, cfg LogConfig) *rig {
 	t.Helper()
 	r := &rig{
-		t: t, reg: prometheus.NewPedanticRegistry(), logged: &lockedBuffer{},
+		t: t, cfg: cfg, logged: &lockedBuffer{},
 		dials: make(map[string]func(context.Context, string, string) (net.Conn, error)),
 	}
-	logger := slog.New(slog.NewTextHandler(r.logged, nil))
-	r.log = NewLog(cfg, r.reg, logger)
-	r.sender = NewSender(r.log, r.reg, logger, WithVersion("test"), WithHTTPClientOption(config.WithDialContextFunc(r.dial)))
-	t.Cleanup(r.sender.Close)
+	if err := r.open(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.sender.Close() })
 	return r
+}
+
+// open starts a process: in memory, or where there is a file system, durable.
+func (r *rig) open() (err error) {
+	r.reg = prometheus.NewPedanticRegistry()
+	logger := slog.New(slog.NewTextHandler(r.logged, nil))
+	if r.cfg.FS == nil && r.cfg.Dir == "" {
+		r.log = NewLog(r.cfg, r.reg, logger)
+	} else if r.log, err = OpenLog(r.cfg, r.reg, logger); err != nil {
+		return err
+	}
+	r.sender = NewSender(r.log, r.reg, logger, WithVersion("test"), WithHTTPClientOption(config.WithDialContextFunc(r.dial)))
+	return nil
+}
+
+// halt ends the process, as SIGTERM does where how is nil, else by how.
+func (r *rig) halt(how func()) {
+	r.t.Helper()
+	r.sender.Close()
+	if how != nil {
+		how()
+	} else if err := r.log.Close(); err != nil {
+		r.t.Error(err)
+	}
+	r.past = append(r.past, r.reg)
 }
 
 // receiver starts a receiver that is reached as http://host/.
@@ -132,7 +159,22 @@ func (r *rig) value(at, start int64, zero bool, v float64) {
 // metric returns the sum of a metric's values over all series that have labels.
 func (r *rig) metric(name string, labels ...string) float64 {
 	r.t.Helper()
-	families, err := r.reg.Gather()
+	return r.metricOf(r.reg, name, labels...)
+}
+
+// metricEver returns that of all processes together.
+func (r *rig) metricEver(name string, labels ...string) float64 {
+	r.t.Helper()
+	sum := r.metric(name, labels...)
+	for _, reg := range r.past {
+		sum += r.metricOf(reg, name, labels...)
+	}
+	return sum
+}
+
+func (r *rig) metricOf(reg *prometheus.Registry, name string, labels ...string) float64 {
+	r.t.Helper()
+	families, err := reg.Gather()
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -60,7 +60,9 @@ func NewSender(log *Log, reg prometheus.Registerer, logger *slog.Logger, opts ..
 
 // Apply makes the endpoints be cfgs: new ones start at the log's end, those that
 // are gone stop, with what they had not sent, and those whose identity (name,
-// else URL) stays keep their place in the log, whatever else changed. Where
+// else URL) stays keep their place in the log, whatever else changed. To the first
+// Apply the endpoints of the former process, which a durable log remembers, are
+// those that stay or are gone. Where
 // anything is wrong with any config, nothing changes and the error names it all.
 // What cfgs refers to must not be changed afterwards.
 func (s *Sender) Apply(cfgs []EndpointConfig) error {
@@ -97,8 +99,10 @@ func (s *Sender) Apply(cfgs []EndpointConfig) error {
 		if left := e.cursor.place(); left.ticks > 0 {
 			e.logger.Warn("the endpoint was removed before it had sent everything; the rest is lost", "ticks", left.ticks, "samples", left.samples)
 		}
+		e.cursor.close()
 		s.metrics.forget(metricLabels(&e.settings.Load().cfg))
 	}
+	s.log.settle()
 	return nil
 }
 
@@ -181,7 +185,7 @@ func (s *Sender) start(id string, first *settings) *endpoint {
 	first.metrics = s.metrics.endpoint(metricLabels(&first.cfg), &e.highestSent)
 	e.settings.Store(first)
 	e.names = []naming{{from: 0, rewriter: newRewriter(&first.cfg, e.lost)}}
-	e.cursor = s.log.newCursor(func(samples, stale int, reason string) {
+	e.cursor = s.log.resumeCursor(id, func(samples, stale int, reason string) {
 		e.settings.Load().metrics.dropped(samples, stale, reason)
 	})
 	go func() {
@@ -247,7 +251,7 @@ func (s *Sender) Flush(ctx context.Context) error {
 }
 
 // Close cuts off what is in flight, ends all endpoints and waits for them. What
-// they had not sent is gone with them.
+// they had not sent stays in a durable log, and is gone with another.
 func (s *Sender) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -259,6 +263,7 @@ func (s *Sender) Close() {
 	}
 	for _, e := range endpoints {
 		e.stop()
+		e.cursor.park()
 	}
 }
 

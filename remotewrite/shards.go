@@ -73,6 +73,7 @@ type workspace struct {
 	plain    []byte
 	body     *body
 	built    version
+	loaded   block // of the request at hand
 }
 
 // putAway keeps a workspace for later, but not the block that it sent as it lay.
@@ -101,13 +102,18 @@ func (w *workspace) ready(v version) {
 // is sent as it lies; else the plain form is encoded and compressed.
 func (w *workspace) build(req request, v version) (encoded, error) {
 	w.ready(v)
+	var err error
+	var count encoded
+	// The bytes of a block on disk are the body's own: they may be sent as they lie.
+	if w.loaded, w.body.raw, err = req.block.load(w.body.raw); err != nil {
+		return count, err
+	}
+	req.block = &w.loaded
 	w.built = v
 	if v == version2 && req.lies() {
 		w.body.data = req.block.data
 		return encoded{req.block.samples, req.block.stale}, nil
 	}
-	var err error
-	var count encoded
 	if v == version2 {
 		w.plain, count, err = w.encoder2.appendRequest(w.plain[:0], req)
 	} else {

@@ -98,19 +98,61 @@ func (g *groupBuilder) take() []block {
 	return blocks
 }
 
+// never is the time in ms of what has not been.
+const never = math.MinInt64
+
 // loggedTick is a tick in the log. It is immutable, so a cursor may hold it
 // after the log has let go of it.
 type loggedTick struct {
 	seq uint64
 	at  int64 // ms
+	// after is the time of the tick before, which tells what a cursor has missed
+	// that finds a later tick than it expects, and before what that tick and all
+	// before it held.
+	after  int64
+	before tallied
 	// The two groups; see the package comment.
 	zeros, values []block
 
 	samples, stale int
 	bytes          int64
+
+	// segment is where the tick lies on disk, at offset; its groups are empty then,
+	// until it is loaded. Nil: in memory.
+	segment *segment
+	offset  int64
+	// gone is why nothing but this is left of the tick, a reason of
+	// samples_dropped_total.
+	gone string
+
 	// broken: what it holds must not be sent. It stays in the sequence so that
 	// each cursor meets it in its turn and counts and repairs the loss.
 	broken bool
+}
+
+// tallied counts samples, and the stale markers among them.
+type tallied struct{ samples, stale int64 }
+
+// end is what the tick and all before it held.
+func (t *loggedTick) end() tallied {
+	return tallied{t.before.samples + int64(t.samples), t.before.stale + int64(t.stale)}
+}
+
+// bare returns a copy without the groups.
+func (t *loggedTick) bare() *loggedTick {
+	c := *t
+	c.zeros, c.values = nil, nil
+	return &c
+}
+
+// valuesOnly returns the tick as it is when its zeros have their answer.
+func (t *loggedTick) valuesOnly() *loggedTick {
+	c := *t
+	for i := range c.zeros {
+		c.samples -= c.zeros[i].samples
+	}
+	c.zeros = nil
+	return &c
 }
 
 // tickOverhead stands for a block's and a tick's own fields in the log's bytes.

@@ -37,6 +37,9 @@ type world struct {
 	appended map[string]map[int64]given // by series and time
 	samples  int
 	before   int64 // time of the last tick
+	// uncertain is how many samples a crash may have taken, of ticks that were not
+	// on disk; restarts is how often the process began anew.
+	uncertain, restarts int
 }
 
 func (w *world) key(i int) string {

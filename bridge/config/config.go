@@ -75,7 +75,11 @@ type Aggregation struct {
 
 // Storage bounds what is kept until every endpoint has it.
 type Storage struct {
-	// MemoryMaxBytes bounds the ticks held in memory.
+	// MaxBytes and MaxAge bound the ticks on disk, where there is a storage path.
+	MaxBytes int64
+	MaxAge   time.Duration
+	// MemoryMaxBytes bounds the ticks held in memory: all of them without a storage
+	// path, else those that wait for a disk in trouble.
 	MemoryMaxBytes int64
 }
 

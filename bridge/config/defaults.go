@@ -21,8 +21,12 @@ func Default() Config {
 			MaxSeries:         1_000_000,
 			MaxFlows:          4_000_000,
 		},
-		Storage: Storage{MemoryMaxBytes: 512 << 20},
-		Web:     Web{ListenAddress: ":9100"},
+		Storage: Storage{
+			MaxBytes:       10 << 30,
+			MaxAge:         24 * time.Hour,
+			MemoryMaxBytes: 512 << 20,
+		},
+		Web: Web{ListenAddress: ":9100"},
 	}
 }
 

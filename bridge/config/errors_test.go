@@ -106,6 +106,8 @@ func TestOneError(t *testing.T) {
 		{"list as number", under("aggregation", "max_flows: [1]"), "f:3: aggregation.max_flows must be a whole number, it is a list: write digits only, without quotes"},
 		{"list as duration", under("aggregation", "flow_retention: [1]"),
 			"f:3: aggregation.flow_retention must be a duration, it is a list: write numbers with the units ms, s, m, h or d, such as 15s or 1m30s"},
+		{"disk too small", under("storage", "max_bytes: 1MB"), `f:3: storage.max_bytes is "1MB": write a size from 16MB to 1024TB`},
+		{"age too short", under("storage", "max_age: 1s"), `f:3: storage.max_age is "1s": write a duration from 1m to 1y`},
 		{"size out of bounds", under("storage", "memory_max_bytes: 1KB"), `f:3: storage.memory_max_bytes is "1KB": write a size from 1MB to 1TB`},
 		{"huge size", under("storage", "memory_max_bytes: 9000000000TB"),
 			`f:3: storage.memory_max_bytes must be a size in bytes, it is "9000000000TB": write a whole number with one of the units B, KB, MB, GB or TB, such as 512MB`},

@@ -23,7 +23,7 @@ func liveKeys() []string {
 		"aggregation.labels", "aggregation.connection_timeout", "aggregation.flow_retention",
 		"aggregation.max_series", "aggregation.max_flows", "aggregation.cluster_networks",
 		"aggregation.exclude_classes",
-		"storage.memory_max_bytes",
+		"storage.max_bytes", "storage.max_age", "storage.memory_max_bytes",
 		"remote_write.url", "remote_write.name", "remote_write.remote_timeout", "remote_write.headers",
 		"remote_write.protobuf_message", "remote_write.external_labels", "remote_write.write_relabel_configs",
 		"remote_write.metadata_config.send", "remote_write.metadata_config.send_interval",
@@ -43,7 +43,6 @@ func laterKeys() []string {
 		"aggregation.exclude_applications", "aggregation.observers", "aggregation.tunnels",
 		"aggregation.top_k", "aggregation.top_k_window",
 		"topology",
-		"storage.max_bytes", "storage.max_age",
 		"remote_write.backlog_window",
 	}
 }

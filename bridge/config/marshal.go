@@ -161,6 +161,8 @@ func (c *Config) document(w writer) *yaml.Node {
 	w.putMap(doc, "skydive", c.Skydive.node(w))
 	w.putMap(doc, "aggregation", c.Aggregation.node(w))
 	storage := mapping()
+	w.put(storage, "max_bytes", showSize(c.Storage.MaxBytes), showSize(d.Storage.MaxBytes))
+	w.put(storage, "max_age", c.Storage.MaxAge, d.Storage.MaxAge)
 	w.put(storage, "memory_max_bytes", showSize(c.Storage.MemoryMaxBytes), showSize(d.Storage.MemoryMaxBytes))
 	w.putMap(doc, "storage", storage)
 	if len(c.RemoteWrite) > 0 {

@@ -23,6 +23,8 @@ func (r *reader) native(root *yaml.Node) *Config {
 	r.aggregation(top.child("aggregation"), &c.Aggregation)
 
 	storage := top.child("storage")
+	storage.size("max_bytes", &c.Storage.MaxBytes, minDiskBytes, 1<<50)
+	storage.duration("max_age", &c.Storage.MaxAge, time.Minute, maxRetention)
 	storage.size("memory_max_bytes", &c.Storage.MemoryMaxBytes, 1<<20, 1<<40)
 	storage.done()
 
@@ -38,6 +40,10 @@ func (r *reader) native(root *yaml.Node) *Config {
 	top.done()
 	return &c
 }
+
+// minDiskBytes is room for a few ticks of many series, so that there are always
+// several segments.
+const minDiskBytes = 16 << 20
 
 // maxPushInterval is Prometheus' lookback of 5 m less a margin: series that are
 // pushed less often have gaps in every graph.

@@ -127,6 +127,8 @@ func keyCases() []keyCase {
 			}},
 		{"excluded classes", "aggregation.exclude_classes", under("aggregation", "exclude_classes: [internal, ingress]"),
 			func(c *Config) { c.Aggregation.ExcludeClasses = []string{"internal", "ingress"} }},
+		{"disk", "storage.max_bytes", under("storage", "max_bytes: 1TB"), func(c *Config) { c.Storage.MaxBytes = 1 << 40 }},
+		{"age", "storage.max_age", under("storage", "max_age: 3h"), func(c *Config) { c.Storage.MaxAge = 3 * time.Hour }},
 		{"memory", "storage.memory_max_bytes", under("storage", "memory_max_bytes: 2GiB"), func(c *Config) { c.Storage.MemoryMaxBytes = 2 << 30 }},
 		{"memory in bytes", "storage.memory_max_bytes", under("storage", "memory_max_bytes: 2000001"), func(c *Config) { c.Storage.MemoryMaxBytes = 2_000_001 }},
 		{"address", "web.listen_address", under("web", "listen_address: '[::1]:0'"), func(c *Config) { c.Web.ListenAddress = "[::1]:0" }},
@@ -341,7 +343,7 @@ func TestFull(t *testing.T) {
 				netip.MustParsePrefix("192.168.0.0/16"), netip.MustParsePrefix("fd00::/8")},
 			ExcludeClasses: []string{"internal"},
 		},
-		Storage:     Storage{MemoryMaxBytes: 1 << 30},
+		Storage:     Storage{MaxBytes: 20 << 30, MaxAge: 48 * time.Hour, MemoryMaxBytes: 1 << 30},
 		RemoteWrite: []RemoteWrite{mimir, prom},
 		Web:         Web{ListenAddress: "127.0.0.1:9200"},
 	}

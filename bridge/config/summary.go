@@ -33,6 +33,7 @@ func Summary(c *Config) string {
 	line("connections", "end when idle for %s; flows are remembered for %s", showDuration(a.ConnectionTimeout), showDuration(a.FlowRetention))
 	line("", "%s", a.classes())
 	line("bounds", "%d series, %d flows, %s of samples in memory", a.MaxSeries, a.MaxFlows, showSize(c.Storage.MemoryMaxBytes))
+	line("", "with --storage.path %s or %s of samples on disk", showSize(c.Storage.MaxBytes), showDuration(c.Storage.MaxAge))
 	line("scrape", "/metrics on %s", c.Web.ListenAddress)
 	if len(c.RemoteWrite) == 0 {
 		line("push", "none (no remote_write)")

@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -129,12 +128,7 @@ func running(t *testing.T, receiver string) (cmd *exec.Cmd, a *analyzer.Analyzer
 		t.Fatal(err)
 	}
 	t.Cleanup(a.Stop)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
+	address := freeAddress(t)
 	file := write(t, "skybridge.yml", "skydive: {analyzers: ['"+a.URL()+"']}\n"+receiver)
 	logs = &bytes.Buffer{}
 	cmd = command(t, "--config.file="+file, "--web.listen-address="+address)

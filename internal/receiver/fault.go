@@ -65,8 +65,8 @@ func (f *Fault) readBody(r *http.Request) ([]byte, bool, error) {
 		}
 		n, err := io.ReadFull(r.Body, piece)
 		body = append(body, piece[:n]...)
-		if err == io.EOF || err == io.ErrUnexpectedEOF {
-			return body, true, nil
+		if ended := err == io.EOF || err == io.ErrUnexpectedEOF; ended && int64(len(body)) >= r.ContentLength {
+			return body, true, nil // else the sender has gone
 		} else if err != nil {
 			return body, true, err
 		}

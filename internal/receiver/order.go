@@ -40,6 +40,8 @@ type series struct {
 	// answer; waiting is it while it is being handled.
 	open    *flight
 	waiting *flight
+	// restarted: the sender may not know what became of the newest sample.
+	restarted bool
 }
 
 // arrive checks the order of a request's samples against everything before it,
@@ -65,6 +67,9 @@ func (r *Receiver) arrive(f *flight) {
 			r.series[s.key] = known
 		}
 		r.checkOrder(s, known, f)
+		if s.sample.At > known.newest.At {
+			known.restarted = false
+		}
 		known.newest, known.seen = s.sample, true
 		known.waiting = f
 		known.open = f
@@ -85,12 +90,24 @@ func (r *Receiver) checkOrder(s received, known *series, f *flight) {
 		r.violateLocked("%s: sample at %d after one at %d", s.key, s.sample.At, last.At)
 	case s.sample.At == last.At && s.sample.Bits != last.Bits:
 		r.violateLocked("%s: two values at %d: %v and %v", s.key, last.At, last.Value(), s.sample.Value())
-	case s.sample.At == last.At && !resent:
+	case s.sample.At == last.At && !resent && !known.restarted:
 		r.violateLocked("%s: sample at %d was sent again in another request", s.key, last.At)
 	}
 	if known.open != nil && !resent && !r.cfg.GiveUps {
 		r.violateLocked("%s: sent at %d while an earlier request that carried it has no final answer", s.key, s.sample.At)
 	}
+}
+
+// Restarted says that the sender was restarted: it may send the newest sample of
+// each series once more, whatever became of it, and in other requests. All other
+// duties stand.
+func (r *Receiver) Restarted() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, known := range r.series {
+		known.open, known.restarted = nil, true
+	}
+	clear(r.bodies)
 }
 
 // awaitOthers waits until no other request that carries one of the series is
@@ -171,7 +188,9 @@ func (r *Receiver) answered(f *flight, status int) {
 	if !final {
 		return
 	}
-	r.bodies[f.hash].final = status
+	if known := r.bodies[f.hash]; known != nil { // else the sender is another by now
+		known.final = status
+	}
 	for _, s := range f.samples {
 		r.series[s.key].open = nil
 	}

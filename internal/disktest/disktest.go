@@ -1,0 +1,364 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package disktest is a disk in memory that loses power and breaks when it is
+// told to.
+//
+// It is as unkind as POSIX allows: after a loss of power, what was not synced is
+// there or not, sector by sector, and a file whose directory was not synced may
+// have its old name, its new name, or none.
+package disktest
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"maps"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/skydive-project/skybridge/disk"
+)
+
+// ErrDead is the answer to everything after the operation that Die names.
+var ErrDead = errors.New("disktest: the process is dead")
+
+// sector is what is written whole or not at all.
+const sector = 64 // small, so that small files have several
+
+// Op is an operation that changes something.
+type Op string
+
+// The operations that count, in the order in which they may fail.
+const (
+	Create   Op = "create"
+	Write    Op = "write"
+	Sync     Op = "sync"
+	Truncate Op = "truncate"
+	Rename   Op = "rename"
+	Remove   Op = "remove"
+	SyncDir  Op = "syncdir"
+)
+
+// Disk is a file system in memory. The zero value is not ready: see New.
+type Disk struct {
+	mu      sync.Mutex
+	random  *rand.Rand
+	names   map[string]*inode // as the process sees them
+	durable map[string]*inode // as a loss of power leaves them
+	pending []change          // of names, since their directory was synced
+	locks   map[string]bool
+	ops     int
+	fail    func(n int, op Op, name string) error
+	reads   func(name string) error
+	dead    bool
+	life    int // counts losses of power: older files are of a dead process
+}
+
+type inode struct {
+	data    []byte // as the process sees it
+	durable []byte
+	lost    map[int]bool // sectors that a failed sync forgot, until written again
+}
+
+// change of a name; to nil is its removal.
+type change struct {
+	dir, name string
+	to        *inode
+}
+
+var _ disk.FS = (*Disk)(nil)
+
+// New returns an empty disk whose losses of power take their course from seed.
+func New(seed uint64) *Disk {
+	return &Disk{
+		random: rand.New(rand.NewPCG(seed, 1)), names: make(map[string]*inode),
+		durable: make(map[string]*inode), locks: make(map[string]bool),
+	}
+}
+
+// Fail asks f before every operation that changes something, the first of which
+// has number 0; where it returns an error, the operation fails with it, a write
+// in its midst. ErrDead is the end of the process: everything fails after it.
+// Nil ends that.
+func (d *Disk) Fail(f func(n int, op Op, name string) error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fail, d.ops = f, 0
+}
+
+// FailReads asks f before a file is opened for reading, and before every read.
+func (d *Disk) FailReads(f func(name string) error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.reads = f
+}
+
+// Ops is how many operations there were since Fail.
+func (d *Disk) Ops() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.ops
+}
+
+// Dead says whether an operation has failed with ErrDead.
+func (d *Disk) Dead() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.dead
+}
+
+// Kill ends the process as kill -9 does: what was written stays, synced or not,
+// and the locks are free.
+func (d *Disk) Kill() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.dead, d.fail, d.reads = false, nil, nil
+	clear(d.locks)
+	d.life++
+}
+
+// LosePower ends the process and leaves what was synced, and of the rest what
+// chance leaves.
+func (d *Disk) LosePower() {
+	d.Kill()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	// A journal keeps the order of names: some of the first changes are there.
+	kept := 0
+	if len(d.pending) > 0 {
+		kept = d.random.IntN(len(d.pending) + 1)
+	}
+	for _, c := range d.pending[:kept] {
+		c.apply(d.durable)
+	}
+	d.pending = nil
+	d.names = maps.Clone(d.durable)
+	for _, name := range slices.Sorted(maps.Keys(d.names)) {
+		d.names[name].tear(d.random)
+	}
+}
+
+func (c change) apply(names map[string]*inode) {
+	if c.to == nil {
+		delete(names, c.name)
+		return
+	}
+	names[c.name] = c.to
+}
+
+// tear leaves of an inode what a loss of power leaves.
+func (i *inode) tear(random *rand.Rand) {
+	size := len(i.durable)
+	if grown := len(i.data) - size; grown > 0 {
+		size += random.IntN(grown + 1)
+	} else if grown < 0 && random.IntN(2) == 0 {
+		size = len(i.data)
+	}
+	left := make([]byte, size)
+	copy(left, i.durable)
+	for from := 0; from < size; from += sector {
+		if random.IntN(2) == 0 && from < len(i.data) {
+			copy(left[from:min(from+sector, size)], i.data[from:])
+		}
+	}
+	i.data, i.durable, i.lost = left, slices.Clone(left), nil
+}
+
+// Files returns the names of all files.
+func (d *Disk) Files() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Sorted(maps.Keys(d.names))
+}
+
+// Bytes returns a copy of a file.
+func (d *Disk) Bytes(name string) []byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if i := d.names[name]; i != nil {
+		return slices.Clone(i.data)
+	}
+	return nil
+}
+
+// SetBytes makes a file, or changes one, durably.
+func (d *Disk) SetBytes(name string, data []byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	i := &inode{data: slices.Clone(data), durable: slices.Clone(data)}
+	d.names[name], d.durable[name] = i, i
+}
+
+// op counts an operation and says whether it fails. The lock is held.
+func (d *Disk) op(op Op, name string) error {
+	if d.dead {
+		return ErrDead
+	}
+	n := d.ops
+	d.ops++
+	if d.fail == nil {
+		return nil
+	}
+	err := d.fail(n, op, name)
+	if errors.Is(err, ErrDead) {
+		d.dead = true
+	}
+	if err != nil {
+		return &fs.PathError{Op: string(op), Path: name, Err: err}
+	}
+	return nil
+}
+
+func (d *Disk) read(name string) error {
+	if d.dead {
+		return ErrDead
+	}
+	if d.reads != nil {
+		if err := d.reads(name); err != nil {
+			return &fs.PathError{Op: "read", Path: name, Err: err}
+		}
+	}
+	return nil
+}
+
+// MkdirAll implements disk.FS; directories are not told apart from names.
+func (d *Disk) MkdirAll(string) error { return nil }
+
+// Create implements disk.FS.
+func (d *Disk) Create(name string) (disk.File, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.op(Create, name); err != nil {
+		return nil, err
+	}
+	if d.names[name] != nil {
+		return nil, &fs.PathError{Op: "create", Path: name, Err: fs.ErrExist}
+	}
+	i := &inode{}
+	d.rename(change{filepath.Dir(name), name, i})
+	return &file{disk: d, name: name, inode: i, life: d.life, writable: true}, nil
+}
+
+func (d *Disk) rename(c change) {
+	c.apply(d.names)
+	d.pending = append(d.pending, c)
+}
+
+// Open implements disk.FS.
+func (d *Disk) Open(name string) (disk.File, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.read(name); err != nil {
+		return nil, err
+	}
+	i := d.names[name]
+	if i == nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	return &file{disk: d, name: name, inode: i, life: d.life}, nil
+}
+
+// Truncate implements disk.FS.
+func (d *Disk) Truncate(name string, size int64) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.op(Truncate, name); err != nil {
+		return err
+	}
+	i := d.names[name]
+	if i == nil {
+		return &fs.PathError{Op: "truncate", Path: name, Err: fs.ErrNotExist}
+	}
+	i.data = i.data[:min(int(size), len(i.data))]
+	i.sync()
+	return nil
+}
+
+// Rename implements disk.FS.
+func (d *Disk) Rename(from, to string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.op(Rename, to); err != nil {
+		return err
+	}
+	i := d.names[from]
+	if i == nil {
+		return &fs.PathError{Op: "rename", Path: from, Err: fs.ErrNotExist}
+	}
+	d.rename(change{filepath.Dir(to), to, i})
+	d.rename(change{filepath.Dir(from), from, nil})
+	return nil
+}
+
+// Remove implements disk.FS.
+func (d *Disk) Remove(name string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.op(Remove, name); err != nil {
+		return err
+	}
+	if d.names[name] == nil {
+		return &fs.PathError{Op: "remove", Path: name, Err: fs.ErrNotExist}
+	}
+	d.rename(change{filepath.Dir(name), name, nil})
+	return nil
+}
+
+// ReadDir implements disk.FS.
+func (d *Disk) ReadDir(dir string) ([]disk.Entry, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.read(dir); err != nil {
+		return nil, err
+	}
+	var out []disk.Entry
+	for _, name := range slices.Sorted(maps.Keys(d.names)) {
+		if filepath.Dir(name) == filepath.Clean(dir) {
+			out = append(out, disk.Entry{Name: filepath.Base(name), Size: int64(len(d.names[name].data))})
+		}
+	}
+	return out, nil
+}
+
+// SyncDir implements disk.FS.
+func (d *Disk) SyncDir(dir string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.op(SyncDir, dir); err != nil {
+		return err
+	}
+	d.pending = slices.DeleteFunc(d.pending, func(c change) bool {
+		if c.dir != filepath.Clean(dir) {
+			return false
+		}
+		c.apply(d.durable)
+		return true
+	})
+	return nil
+}
+
+// Lock implements disk.FS.
+func (d *Disk) Lock(name string) (io.Closer, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.locks[name] {
+		return nil, disk.ErrLocked
+	}
+	d.locks[name] = true
+	return unlock{d, name}, nil
+}
+
+type unlock struct {
+	disk *Disk
+	name string
+}
+
+func (u unlock) Close() error {
+	u.disk.mu.Lock()
+	defer u.disk.mu.Unlock()
+	delete(u.disk.locks, u.name)
+	return nil
+}

@@ -1,0 +1,224 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package remotewrite
+
+import (
+	"cmp"
+	"log/slog"
+	"math/rand/v2"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/skydive-project/skybridge/disk"
+)
+
+// OpenLog returns the durable log in cfg.Dir, with what a former process left
+// there, and with its metrics registered on reg. The endpoints of the former
+// process go on where they were when a Sender's first Apply names them. Nobody
+// else may use the directory. Damage is no error: what cannot be read is skipped,
+// counted and logged. Close ends the log.
+func OpenLog(cfg LogConfig, reg prometheus.Registerer, logger *slog.Logger) (*Log, error) {
+	inMemory := cfg
+	inMemory.MaxBytes = 0
+	l := newLog(inMemory, logger)
+	if !cfg.Opened.IsZero() {
+		l.opened = cfg.Opened.UnixMilli()
+	}
+	s := &store{
+		fs: cfg.FS, dir: cfg.Dir, maxBytes: cfg.MaxBytes, segmentBytes: cfg.SegmentBytes, memoryMax: cfg.MemoryMaxBytes,
+		metrics: newStoreMetrics(),
+	}
+	if s.fs == nil {
+		s.fs = disk.OS{}
+	}
+	if s.segmentBytes == 0 {
+		s.segmentBytes = maxSegmentBytes
+		if s.maxBytes > 0 {
+			s.segmentBytes = min(s.segmentBytes, cmp.Or(s.maxBytes/16, 1))
+		}
+	}
+	s.cursors = cursorFile{fs: s.fs, dir: s.dir, salt: rand.Uint64, sync: s.sync}
+	l.store = s
+	if err := l.recover(); err != nil {
+		return nil, err
+	}
+	l.metrics = newLogMetrics(reg, l)
+	s.metrics.register(reg, l)
+	return l, nil
+}
+
+// Close makes durable where the endpoints are, which must have stopped, and ends
+// the log.
+func (l *Log) Close() error {
+	s := l.store
+	if s == nil {
+		return nil
+	}
+	l.sweep()
+	err := l.save()
+	s.closed.Store(true)
+	l.appending.Lock()
+	defer l.appending.Unlock()
+	s.finish()
+	s.saving.Lock()
+	defer s.saving.Unlock()
+	s.cursors.abandon()
+	return err
+}
+
+// wildcard stands for every endpoint that the log does not know, at the place
+// where they start when the cursor file is lost: the oldest tick. What some of
+// them had sent is sent again; receivers take it for what it is.
+var wildcard identityHash
+
+// resumeCursor returns the cursor of an endpoint: the one that a former process
+// left, or a new one at the log's end.
+func (l *Log) resumeCursor(id string, dropped func(samples, stale int, reason string)) *cursor {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.store == nil {
+		return l.addCursor(dropped)
+	}
+	hash := hashIdentity(id)
+	if c := l.parked[hash]; c != nil {
+		delete(l.parked, hash)
+		c.dropped = dropped
+		for _, loss := range c.untold {
+			dropped(loss.samples, loss.stale, loss.reason)
+		}
+		c.untold = nil
+		return c
+	}
+	c := l.addCursor(dropped)
+	c.id, c.named = hash, true
+	if w := l.parked[wildcard]; w != nil {
+		c.next, c.begun, c.lost, c.passed, c.pending = w.next, w.begun, w.lost, w.passed, w.pending
+	}
+	return c
+}
+
+// loss is what a parked cursor lost.
+type loss struct {
+	samples, stale int
+	reason         string
+}
+
+// addParked adds a cursor that waits for its endpoint.
+func (l *Log) addParked(id identityHash, state cursorState) {
+	c := l.addCursor(nil)
+	c.id, c.named = id, true
+	c.next, c.begun, c.lost, c.passed = state.next, state.begun, state.lost, state.passed
+	c.dropped = func(samples, stale int, reason string) {
+		c.untold = append(c.untold, loss{samples, stale, reason})
+	}
+	for _, t := range l.ticks[l.index(c.next):] {
+		c.pending += int64(t.samples)
+	}
+	l.parked[id] = c
+}
+
+// settle removes the cursors of endpoints that did not come back, and makes those
+// durable that came.
+func (l *Log) settle() {
+	if l.store == nil {
+		return
+	}
+	l.mu.Lock()
+	for id, c := range l.parked {
+		if id != wildcard {
+			l.logger.Info("an endpoint of the former process is not configured any more; what waited for it is let go", "samples", c.pending)
+		}
+		delete(l.cursors, c)
+	}
+	changed := len(l.parked) > 0
+	clear(l.parked)
+	for c := range l.cursors {
+		changed = changed || c.named && c.saved != c.state()
+	}
+	l.release()
+	l.mu.Unlock()
+	if changed {
+		_ = l.save() // noted as trouble
+	}
+	l.sweep()
+}
+
+// park leaves the cursor where it is, for the next process.
+func (c *cursor) park() {
+	l := c.log
+	if l.store == nil || !c.named {
+		c.close()
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	state := c.state()
+	c.letGo()
+	c.lost, c.passed = state.lost, state.passed
+}
+
+// state is what of the cursor survives the process. While a tick is held, it is
+// what it was when that was taken: the tick may have to be sent again with all
+// that belongs to it.
+func (c *cursor) state() cursorState {
+	s := cursorState{next: c.next, begun: c.begun, lost: c.lost, passed: c.passed}
+	if c.held != nil {
+		s.lost, s.passed = c.taken.lost, c.taken.passed
+	}
+	return s
+}
+
+// commit makes the cursor durable. An endpoint does so before it sends anything of
+// a group: after a crash at worst that group is sent again, which receivers accept
+// as nothing newer of its series has gone out. Where the disk is in trouble, the
+// endpoint goes on: then a crash makes it repeat older groups, which receivers
+// refuse or know already; nothing is counted twice.
+func (c *cursor) commit() {
+	l := c.log
+	if l.store == nil || !c.named {
+		return
+	}
+	l.mu.Lock()
+	durable := c.saved == c.state()
+	l.mu.Unlock()
+	if !durable {
+		_ = l.saveFor(c) // noted as trouble
+	}
+}
+
+// save makes all cursors durable.
+func (l *Log) save() error { return l.saveFor(nil) }
+
+// saveFor does so if that of c is not yet; endpoints that wait for each other
+// here need one sync for all.
+func (l *Log) saveFor(c *cursor) error {
+	s := l.store
+	s.saving.Lock()
+	defer s.saving.Unlock()
+	l.mu.Lock()
+	if s.closed.Load() || (c != nil && c.saved == c.state()) {
+		l.mu.Unlock()
+		return nil
+	}
+	file := cursors{next: l.next, lastAt: l.lastAt, total: l.total, states: make(map[identityHash]cursorState)}
+	written := make(map[*cursor]cursorState)
+	for c := range l.cursors {
+		if c.named {
+			file.states[c.id] = c.state()
+			written[c] = c.state()
+		}
+	}
+	l.mu.Unlock()
+	err := s.cursors.write(&file)
+	s.troubles.note(l, partCursors, err)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c, state := range written {
+		c.saved = state
+	}
+	return nil
+}

@@ -1,0 +1,124 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package remotewrite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/skydive-project/skybridge/disk"
+)
+
+// A disk that does not answer is asked again for a while before what lies there
+// is given up: else an hour of ticks would be gone within a moment of trouble.
+const (
+	readPause   = time.Second
+	readRetries = 60
+)
+
+// lazyFile is a file that is open for as long as someone reads it.
+type lazyFile struct {
+	mu     sync.Mutex
+	opened disk.File
+}
+
+// file returns the file, opened where it is not.
+func (r *lazyFile) file(system disk.FS, name string) (disk.File, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.opened == nil {
+		f, err := system.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		r.opened = f
+	}
+	return r.opened, nil
+}
+
+// close closes the file; nobody may be reading.
+func (r *lazyFile) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.opened != nil {
+		_ = r.opened.Close() // it was read only
+		r.opened = nil
+	}
+}
+
+// load returns the block with its bytes in data: as it is where it lies in
+// memory, else read from disk into buf, which is returned to be used again.
+func (b *block) load(buf []byte) (loaded block, _ []byte, err error) {
+	if b.source == nil {
+		return *b, buf, nil
+	}
+	buf = slices.Grow(buf[:0], b.size)[:b.size]
+	f, err := b.source.file(b.source.store.fs, b.source.name)
+	if err == nil {
+		err = b.readFrom(f, buf)
+	}
+	if err != nil {
+		return block{}, buf, fmt.Errorf("log: segment %s: %w", b.source.name, err)
+	}
+	loaded = *b
+	loaded.data = buf
+	return loaded, buf, nil
+}
+
+// lasting says that reading again will not help: the bytes are not those that
+// were written, or are gone.
+func lasting(err error) bool {
+	return errors.Is(err, errDamaged) || errors.Is(err, errBlock) || errors.Is(err, fs.ErrNotExist)
+}
+
+// retryRead calls read until it succeeds, fails for good, or has failed for a
+// minute. What is to be read is named by what.
+func (l *Log) retryRead(ctx context.Context, what string, read func() error) error {
+	for attempt := 0; ; attempt++ {
+		err := read()
+		if err == nil || l.store == nil {
+			return err
+		}
+		if lasting(err) || attempt == readRetries {
+			l.store.damaged(l, what, err)
+			return err
+		}
+		if suppressed, ok := l.store.readFailures.allow(time.Now()); ok {
+			l.logger.Warn("log cannot be read, will be tried again", "err", err, "suppressed", suppressed)
+		}
+		if err := pause(ctx, readPause, nil); err != nil {
+			return err
+		}
+	}
+}
+
+// load reads the index of a tick that lies on disk. What cannot be read is
+// returned as broken; the error is the context's.
+func (l *Log) load(ctx context.Context, t *loggedTick) (loaded *loggedTick, err error) {
+	err = l.retryRead(ctx, damagedTick, func() (err error) {
+		loaded, err = t.segment.load(t)
+		return err
+	})
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		loaded = t.bare()
+		loaded.broken = true
+	}
+	return loaded, nil
+}
+
+// damaged counts and logs what cannot be read.
+func (s *store) damaged(l *Log, what string, err error) {
+	s.metrics.corruptions.WithLabelValues(what).Inc()
+	if suppressed, ok := s.damages.allow(time.Now()); ok {
+		l.logger.Error("log is damaged; what cannot be read is skipped", "what", what, "err", err, "suppressed", suppressed)
+	}
+}

@@ -1,0 +1,208 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package remotewrite
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/skydive-project/skybridge/disk"
+)
+
+// recover reads what a former process left: the index of every segment, and the
+// cursors. Errors are those that a person has to look at; damage is none.
+func (l *Log) recover() error {
+	s := l.store
+	if err := s.fs.MkdirAll(s.dir); err != nil {
+		return fmt.Errorf("log: make directory: %w", err)
+	}
+	entries, err := s.fs.ReadDir(s.dir)
+	if err != nil {
+		return fmt.Errorf("log: read directory: %w", err)
+	}
+	var files []disk.Entry
+	for _, e := range entries {
+		var serial uint64
+		if base, ok := strings.CutSuffix(e.Name, segmentSuffix); !ok {
+			continue
+		} else if _, err := fmt.Sscanf(base, "%d", &serial); err != nil {
+			continue
+		}
+		s.serial = max(s.serial, serial)
+		files = append(files, e)
+	}
+	for i, e := range files {
+		if err := l.recoverSegment(s.path(e.Name), e.Size, i == len(files)-1); err != nil {
+			return err
+		}
+	}
+	if n := len(l.ticks); n > 0 {
+		last := l.ticks[n-1]
+		l.passed(last)
+	}
+	if err := l.recoverCursors(); err != nil {
+		return err
+	}
+	l.release()
+	l.sweep()
+	if len(l.cursors) > 0 && len(l.ticks) > 0 {
+		l.logger.Info("log goes on where the former process ended", "ticks", len(l.ticks), "bytes", l.bytes,
+			"first", time.UnixMilli(l.ticks[0].at).UTC(), "last", time.UnixMilli(l.lastAt).UTC())
+	}
+	return nil
+}
+
+// passed makes what comes later than t.
+func (l *Log) passed(t *loggedTick) {
+	l.next, l.lastAt = max(l.next, t.seq+1), max(l.lastAt, t.at)
+	if t.end().samples > l.total.samples {
+		l.total = t.end()
+	}
+}
+
+// recoverSegment reads the index of a segment.
+func (l *Log) recoverSegment(name string, size int64, last bool) error {
+	s := l.store
+	g := &segment{store: s, name: name, size: size}
+	damaged := func(what string, err error) {
+		s.damaged(l, what, fmt.Errorf("segment %s: %w", filepath.Base(name), err))
+	}
+	f, err := g.file(s.fs, name)
+	if err == nil {
+		defer g.close()
+		g.salt, err = readSegmentHeader(f, segmentMagic, segmentVersion)
+	}
+	switch {
+	case errors.Is(err, errNewer):
+		return fmt.Errorf("log: segment %s: %w", name, err)
+	case errors.Is(err, errDamaged):
+		switch {
+		case last && size > 0:
+			damaged(damagedTail, err)
+		case size > 0:
+			damaged(damagedSegment, err)
+		}
+		s.doomed = append(s.doomed, g) // nothing in it can be read, ever
+		return nil
+	case err != nil: // the disk's: it stays where it is
+		damaged(damagedSegment, err)
+		return nil
+	}
+
+	r := frameReader{from: f, salt: g.salt, size: size}
+	for offset := int64(segmentHeader); offset < size; {
+		var t *loggedTick
+		var end int64
+		t, end, err = r.read(offset)
+		if err != nil {
+			var next *loggedTick
+			why := err
+			next, end, err = r.next(offset + 1)
+			if next == nil && err == nil && last {
+				damaged(damagedTail, fmt.Errorf("%d bytes cut at %d: %w", size-offset, offset, why))
+				l.cut(g, offset)
+				break
+			}
+			damaged(damagedTick, fmt.Errorf("at %d: %w", offset, why))
+			if next == nil {
+				break
+			}
+			t = next
+		}
+		if last && end >= size {
+			if err := r.verify(t); errors.Is(err, errDamaged) {
+				damaged(damagedTail, fmt.Errorf("%d bytes cut at %d: %w", size-t.offset, t.offset, err))
+				l.passed(t) // its number and time were used, maybe
+				l.cut(g, t.offset)
+				break
+			}
+		}
+		l.recoverTick(g, t)
+		offset = end
+	}
+	if last && g.last != 0 {
+		// A process that was killed before its last sync left bytes that are only in
+		// the page cache.
+		err := s.sync(f)
+		if err == nil {
+			err = s.fs.SyncDir(s.dir)
+		}
+		s.troubles.note(l, partLog, err)
+	}
+	s.segments = append(s.segments, g)
+	s.bytes += g.size
+	return nil
+}
+
+// recoverTick adds a tick to the index. One that was written again, after a sync
+// that had failed, is there twice: the later one counts.
+func (l *Log) recoverTick(g *segment, t *loggedTick) {
+	if i := l.index(t.seq); i < len(l.ticks) {
+		for _, old := range l.ticks[i:] {
+			l.bytes -= old.bytes
+		}
+		l.ticks = l.ticks[:i]
+	}
+	if g.last == 0 {
+		g.begun = t.at
+	}
+	g.last = t.seq
+	t = t.bare()
+	t.segment = g
+	l.ticks = append(l.ticks, t)
+	l.bytes += t.bytes
+}
+
+// cut takes a damaged tail off a segment.
+func (l *Log) cut(g *segment, size int64) {
+	if err := l.store.fs.Truncate(g.name, size); err != nil {
+		l.logger.Warn("the damaged tail of a segment cannot be cut off; the next start will find it again", "err", err)
+		return
+	}
+	g.size = size
+}
+
+// recoverCursors reads where the endpoints are.
+func (l *Log) recoverCursors() error {
+	s := l.store
+	name := s.path(cursorName)
+	var found *cursors
+	f, err := s.fs.Open(name)
+	if err == nil {
+		var damaged int
+		found, damaged, err = readCursors(f)
+		_ = f.Close() // it was read only
+		for range damaged {
+			s.damaged(l, damagedCursors, fmt.Errorf("a copy in %s: %w", cursorName, errDamaged))
+		}
+	}
+	switch {
+	case errors.Is(err, errNewer):
+		return fmt.Errorf("log: %s: %w", name, err)
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		s.damaged(l, damagedCursors, fmt.Errorf("%s: %w", cursorName, err))
+	}
+	if found == nil {
+		if len(l.ticks) > 0 {
+			first := l.ticks[0]
+			l.logger.Warn("it is not known what the endpoints had sent: all that is on disk is sent again, and some receivers will refuse what they have",
+				"ticks", len(l.ticks))
+			l.addParked(wildcard, cursorState{next: first.seq, begun: first.after, lost: never, passed: first.before})
+		}
+		return nil
+	}
+	l.next, l.lastAt = max(l.next, found.next), max(l.lastAt, found.lastAt)
+	if found.total.samples > l.total.samples {
+		l.total = found.total
+	}
+	for id, state := range found.states {
+		l.addParked(id, state)
+	}
+	return nil
+}

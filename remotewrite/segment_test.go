@@ -1,0 +1,337 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package remotewrite
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"math"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/skydive-project/skybridge/internal/disktest"
+)
+
+// diskOf is a disk with a log of that many ticks, one a second, of which the
+// endpoint "a" has the first acknowledged; a segment holds
+// two or three.
+func diskOf(t testing.TB, ticks int) *disktest.Disk {
+	t.Helper()
+	d := disktest.New(1)
+	l, err := OpenLog(LogConfig{FS: d, Dir: "log", SegmentBytes: 250}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := l.resumeCursor("a", func(int, int, string) {})
+	for i := range int64(ticks) {
+		tick := l.Begin(1000 * (i + 1))
+		tick.Labels([]Label{{"a", "1"}})
+		if i == 0 {
+			tick.Zero(bytesMetric, 1)
+		}
+		tick.Value(bytesMetric, 1, float64(i))
+		if err := l.Append(tick); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := c.take(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.zerosDone()
+	c.finish()
+	c.park()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// lastWritten is the time of the tick that reopen appends, ms.
+const lastWritten = 8000
+
+// found is what a reopened log has for the endpoint "a".
+type found struct {
+	at          []int64
+	values      []uint64
+	lost        int
+	corruptions float64
+}
+
+// reopen reads everything that is left for the endpoint "a".
+func reopen(t testing.TB, d *disktest.Disk) (found, error) {
+	t.Helper()
+	reg := prometheus.NewRegistry()
+	l, err := OpenLog(LogConfig{FS: d, Dir: "log"}, reg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return found{}, err
+	}
+	var f found
+	c := l.resumeCursor("a", func(samples, _ int, _ string) { f.lost += samples })
+	l.settle()
+	// The next tick tells what is missing before it.
+	tick := l.Begin(lastWritten)
+	tick.Labels([]Label{{"a", "1"}})
+	tick.Value(bytesMetric, 1, lastWritten/1000-1)
+	if err := l.Append(tick); err != nil {
+		t.Fatal(err)
+	}
+	var w workspace
+	for !c.atEnd() {
+		tick, _, err := c.take(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tick.broken {
+			c.giveUp(tick.samples, tick.stale, reasonUnreadable)
+		}
+		for i := range tick.values {
+			b, _, err := tick.values[i].load(nil)
+			if err != nil {
+				l.store.damaged(l, damagedBlock, err)
+				c.giveUp(tick.samples, tick.stale, reasonUnreadable)
+				continue
+			}
+			r := &w.encoder1.reader
+			if err := r.reset(b.data); err != nil {
+				t.Fatalf("a block with a good checksum: %v", err)
+			}
+			for ok, err := r.next(); ok; ok, err = r.next() {
+				if err != nil {
+					t.Fatal(err)
+				}
+				f.at, f.values = append(f.at, r.at), append(f.values, r.value)
+			}
+		}
+		c.finish()
+	}
+	c.park()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() == "skybridge_log_corruptions_total" {
+			for _, m := range family.GetMetric() {
+				f.corruptions += m.GetCounter().GetValue()
+			}
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return f, nil
+}
+
+func segments(d *disktest.Disk) (names []string) {
+	for _, name := range d.Files() {
+		if strings.HasSuffix(name, segmentSuffix) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// TestDamage proves what each kind of damage costs: what is left, and how it is
+// counted.
+func TestDamage(t *testing.T) {
+	flip := func(d *disktest.Disk, name string, at int) {
+		b := d.Bytes(name)
+		if at < 0 {
+			at += len(b)
+		}
+		b[at] ^= 0x40
+		d.SetBytes(name, b)
+	}
+	all := []int64{2000, 3000, 4000, 5000, 6000, 7000, 8000}
+	withoutLast := []int64{2000, 3000, 4000, 5000, 6000, 8000}
+	for _, c := range []struct {
+		name        string
+		damage      func(d *disktest.Disk, segments []string)
+		at          []int64
+		lost        int
+		corruptions float64
+	}{
+		{"none", func(*disktest.Disk, []string) {}, all, 0, 0},
+		{"last tick cut off", func(d *disktest.Disk, s []string) {
+			b := d.Bytes(s[len(s)-1])
+			d.SetBytes(s[len(s)-1], b[:len(b)-1])
+		}, withoutLast, 1, 1},
+
+		{"last block changed", func(d *disktest.Disk, s []string) { flip(d, s[len(s)-1], -1) }, withoutLast, 1, 1},
+		{"index in the middle", func(d *disktest.Disk, s []string) { flip(d, s[1], segmentHeader+frameHeader) }, []int64{2000, 4000, 5000, 6000, 7000, 8000}, 1, 1},
+		{"block in the middle", func(d *disktest.Disk, s []string) { flip(d, s[1], -1) }, []int64{2000, 3000, 4000, 6000, 7000, 8000}, 1, 1},
+		{"header in the middle", func(d *disktest.Disk, s []string) { flip(d, s[1], 0) }, []int64{2000, 6000, 7000, 8000}, 3, 1},
+		{"segment gone", func(d *disktest.Disk, s []string) { _ = d.Remove(s[1]) }, []int64{2000, 6000, 7000, 8000}, 3, 0},
+		{"salt", func(d *disktest.Disk, s []string) { flip(d, s[1], 16) }, []int64{2000, 6000, 7000, 8000}, 3, 1},
+		{"cursors gone", func(d *disktest.Disk, _ []string) { _ = d.Remove("log/cursors") }, append([]int64{1000}, all...), 0, 0},
+		{"cursors damaged", func(d *disktest.Disk, _ []string) { flip(d, "log/cursors", 3) }, append([]int64{1000}, all...), 0, 1},
+		{"empty segment", func(d *disktest.Disk, _ []string) { d.SetBytes("log/000000000099.seg", nil) }, all, 0, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := diskOf(t, 7)
+			names := segments(d)
+			if len(names) < 3 {
+				t.Fatalf("segments %q", names)
+			}
+			c.damage(d, names)
+			got, err := reopen(t, d)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.at, got.at); diff != "" {
+				t.Error(diff)
+			}
+			if got.lost != c.lost || got.corruptions != c.corruptions {
+				t.Errorf("%d samples lost and %v corruptions, want %d and %v", got.lost, got.corruptions, c.lost, c.corruptions)
+			}
+		})
+	}
+}
+
+// TestNewerFormat proves that files of a newer version are an error and stay.
+func TestNewerFormat(t *testing.T) {
+	for _, magic := range []string{segmentMagic, cursorMagic} {
+		d := diskOf(t, 3)
+		name := "log/cursors"
+		if magic == segmentMagic {
+			name = segments(d)[0]
+		}
+		b := d.Bytes(name)
+		copy(b, appendSegmentHeader(nil, magic, 2, 0))
+		d.SetBytes(name, b)
+		if _, err := reopen(t, d); !errors.Is(err, errNewer) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if !bytes.Equal(d.Bytes(name), b) {
+			t.Errorf("%s was changed", name)
+		}
+	}
+}
+
+// TestRemovedEndpoint proves that an endpoint which is not configured any more
+// holds nothing back, also after a restart.
+func TestRemovedEndpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := diskOf(t, 7)
+		r := newRig(t, LogConfig{FS: d, Dir: "log"})
+		r.apply(EndpointConfig{Name: "b", URL: "http://nobody/"})
+		if n := len(segments(d)); n != 0 {
+			t.Errorf("%d segments are left", n)
+		}
+		if n, at := r.log.LastTick(); n != 7 || at != 7000 {
+			t.Errorf("last tick %d at %d", n, at)
+		}
+		r.halt(nil)
+		if got, err := reopen(t, d); err != nil || len(got.at) != 1 || got.lost > 0 {
+			t.Errorf("%+v, %v", got, err)
+		}
+	})
+}
+
+// TestTrouble proves what is said of a disk in trouble and when, that memory is
+// bounded meanwhile, and that all of it is durable once the disk is well.
+func TestTrouble(t *testing.T) {
+	d := disktest.New(1)
+	r := newRig(t, LogConfig{FS: d, Dir: "log", MemoryMaxBytes: 1500})
+	c := newReading(r.log)
+	for i, full := range []bool{false, true, true, true, true, true, true, true, true, false} {
+		d.Fail(func(_ int, op disktest.Op, _ string) error {
+			if full && op == disktest.Write {
+				return syscall.ENOSPC
+			}
+			return nil
+		})
+		r.value(1000*int64(i+1), 0, false, float64(i))
+		if err := r.log.Trouble(); (err != nil) != full || (full && !errors.Is(err, syscall.ENOSPC)) {
+			t.Errorf("tick %d: trouble %v", i, err)
+		}
+	}
+	for words, want := range map[string]int{"the disk is in trouble: ticks": 1, "well again": 1, "memory is full": 1} {
+		if got := r.logged.count(words); got != want {
+			t.Errorf("%q is logged %d times", words, got)
+		}
+	}
+	ticks, inMemory := 0, r.metric("skybridge_log_memory_bytes")
+	for !c.atEnd() {
+		if _, _, err := c.take(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		c.finish()
+		ticks++
+	}
+	if ticks+c.lostSamples != 10 || c.lostSamples == 0 || ticks < 4 || inMemory != 0 {
+		t.Errorf("%d ticks read, %d lost, %v bytes in memory", ticks, c.lostSamples, inMemory)
+	}
+}
+
+// FuzzLogFiles proves that whatever happened to the files, a log opens, gives no
+// sample that was never written, and says so where one is missing.
+func FuzzLogFiles(f *testing.F) {
+	d := diskOf(f, 7)
+	files := make(map[string][]byte)
+	for _, name := range d.Files() {
+		files[name] = d.Bytes(name)
+	}
+	names := append(segments(d), filepath.Join("log", cursorName))
+	for i := range names {
+		f.Add(uint8(i), uint16(0), []byte{1}, false)
+		f.Add(uint8(i), uint16(30), []byte("TICK"), false)
+		f.Add(uint8(i), uint16(200), []byte{0xff, 0xff, 0xff, 0xff}, true)
+	}
+	f.Fuzz(func(t *testing.T, which uint8, at uint16, xor []byte, cut bool) {
+		d := disktest.New(1)
+		for name, b := range files {
+			d.SetBytes(name, b)
+		}
+		name := names[int(which)%len(names)]
+		b := bytes.Clone(files[name])
+		changed := false
+		for i, x := range xor {
+			if p := int(at) + i; p < len(b) {
+				b[p] ^= x
+				changed = changed || x != 0
+			}
+		}
+		if cut && int(at) < len(b) {
+			b, changed = b[:at], true
+		}
+		d.SetBytes(name, b)
+		got, err := reopen(t, d)
+		if errors.Is(err, errNewer) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := make(map[int64]bool)
+		for i, at := range got.at {
+			if want := at/1000 - 1; at%1000 != 0 || math.Float64frombits(got.values[i]) != float64(want) || seen[at] {
+				t.Errorf("value %v at %d", math.Float64frombits(got.values[i]), at)
+			}
+			seen[at] = true
+			if i > 0 && at < got.at[i-1] {
+				t.Errorf("%d after %d", at, got.at[i-1])
+			}
+		}
+		missing := 0
+		for at := int64(2000); at <= 7000; at += 1000 {
+			if !seen[at] {
+				missing++
+			}
+		}
+		if missing > 0 && got.lost < missing {
+			t.Errorf("%d ticks are missing, %d counted", missing, got.lost)
+		}
+		if !changed && (missing > 0 || got.corruptions > 0) {
+			t.Errorf("%d ticks are missing of files that nobody changed", missing)
+		}
+	})
+}
