@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -23,6 +24,9 @@ const (
 	// maxDrain is how much of an answer is read to keep its connection; past it
 	// a new connection is cheaper.
 	maxDrain = 64 << 10
+	// bodyTimeout bounds the reading of an answer's text. The status has come: a
+	// text that trickles in must not hold up the next request.
+	bodyTimeout = time.Second
 	// maxRedirects is the limit of net/http's own policy.
 	maxRedirects = 10
 )
@@ -159,6 +163,7 @@ func (c *client) post(ctx context.Context, b *body, attempt int) answer {
 		return answer{verdict: again, words: networkWords(err)}
 	}
 	defer resp.Body.Close()
+	defer time.AfterFunc(bodyTimeout, cancel).Stop()
 
 	a := answer{verdict: judge(resp.StatusCode, c.retryOn429), status: resp.StatusCode}
 	stored, speaks2 := written(resp.Header)
@@ -200,9 +205,15 @@ func written(h http.Header) (stored, speaks2 bool) {
 func statusWords(status int, text []byte) string {
 	words := fmt.Sprintf("HTTP status %d %s", status, http.StatusText(status))
 	if said := strings.TrimSpace(strings.ToValidUTF8(string(text), "\uFFFD")); said != "" {
-		words += ": " + said
+		words += ": " + hideTokens(said)
 	}
 	return words
+}
+
+// hideTokens takes out what looks like credentials: some proxies answer with the
+// request that they refuse, and words get into the log.
+func hideTokens(words string) string {
+	return regexp.MustCompile(`(?i)\b(basic|bearer)\s+[^\s"',;]+`).ReplaceAllString(words, "$1 <hidden>")
 }
 
 // networkWords is an error without the URL that net/http puts around it, for
@@ -216,7 +227,7 @@ func networkWords(err error) string {
 		}
 		err = wrapped.Err
 	}
-	words := strings.ToValidUTF8(err.Error(), "\uFFFD")
+	words := hideTokens(strings.ToValidUTF8(err.Error(), "\uFFFD"))
 	if len(words) > maxReceiverWords {
 		words = strings.ToValidUTF8(words[:maxReceiverWords], "")
 	}

@@ -178,3 +178,17 @@ func TestBodyIdle(t *testing.T) {
 		t.Error("a body that is read was taken for the next request")
 	}
 }
+
+// TestCredentialsThatAReceiverEchoesAreHidden proves that a debugging proxy's
+// answer does not carry them into the log.
+func TestCredentialsThatAReceiverEchoesAreHidden(t *testing.T) {
+	for said, want := range map[string]string{
+		"Authorization: Bearer s3cret\r\nX: y": "Authorization: Bearer <hidden>\r\nX: y",
+		`{"authorization":"Basic dTpw"}`:       `{"authorization":"Basic <hidden>"}`,
+		"out of order sample":                  "out of order sample",
+	} {
+		if got, full := hideTokens(said), statusWords(400, []byte(said)); got != want || !strings.HasSuffix(full, want) {
+			t.Errorf("%q became %q and %q", said, got, full)
+		}
+	}
+}

@@ -70,7 +70,7 @@ func TestFaults(t *testing.T) {
 		{name: "reset in mid-body", fail: failing(3, receiver.Fault{ResetAfter: 10}), want: whole, retried: 3, took: [2]time.Duration{minBackoff, 7 * minBackoff}},
 		{name: "stored and dropped", fail: failing(1, receiver.Fault{Store: true, NoAnswer: true}), want: whole, retried: 1, took: [2]time.Duration{minBackoff, minBackoff}},
 		{name: "slow", fail: failing(9, receiver.Fault{ReadPause: time.Second}), want: whole, took: [2]time.Duration{3 * time.Second, 3 * time.Second}},
-		{name: "slow answer", fail: failing(1, receiver.Fault{Status: 200, Body: "done", AnswerPause: time.Hour}), want: whole, took: [2]time.Duration{10 * time.Second, 10 * time.Second}},
+		{name: "slow answer", fail: failing(1, receiver.Fault{Status: 200, Body: "done", AnswerPause: time.Hour}), want: whole, took: [2]time.Duration{bodyTimeout, bodyTimeout}},
 		{name: "redirect", fail: failing(1, receiver.Fault{Status: 301, Header: http.Header{"Location": {"http://elsewhere/"}}}), want: whole, retried: 1, took: [2]time.Duration{minBackoff, minBackoff}, words: "301"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
