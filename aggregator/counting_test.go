@@ -4,7 +4,6 @@
 package aggregator
 
 import (
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -355,155 +354,6 @@ func TestExcludedClasses(t *testing.T) {
 	}
 }
 
-func TestOverflowKeepsTotals(t *testing.T) {
-	w := newWorld(t, Config{MaxSeries: 8})
-	w.known()
-	for i := range int64(5) {
-		f := w.flow(string('1'+rune(i)), 1000, 10)
-		f.TransportA = 1000 + i
-		f.Metric.RTT = 5
-		w.Update([]Flow{f})
-	}
-	w.tick()
-	if got := w.total("bytes"); got != 5*1010 {
-		t.Errorf("counted %d bytes, want %d\n%s", got, 5*1010, w.ledger)
-	}
-	const overflow = "bytes{direction=initiator_to_target,initiator_ip=other,initiator_port=other,node_tid=other,protocol=TCP,target_ip=other,target_port=other}"
-	if got := w.ledger.increase(overflow); got == 0 || w.metric("skybridge_overflow_bytes_total", "") == 0 {
-		t.Errorf("nothing in the overflow tuple\n%s", w.ledger)
-	}
-	if n := w.metric("skybridge_series", ""); n > 8+4 {
-		t.Errorf("%v series, want at most 8 and the overflow's 4", n)
-	}
-}
-
-func TestReturningConnectionsRespectMaxSeries(t *testing.T) {
-	w := newWorld(t, Config{MaxSeries: 8})
-	w.known()
-	update := func(port, total int64) {
-		f := w.flow(string('a'+rune(port)), total, 0)
-		f.TransportA = port
-		w.Update([]Flow{f})
-	}
-	update(1, 100)
-	update(2, 100)
-	for range 5 { // both end
-		w.tick()
-	}
-	update(3, 100) // others take their room before they return
-	update(4, 100)
-	update(1, 150)
-	update(2, 150)
-	if n := w.metric("skybridge_series", ""); n != 8+4 {
-		t.Errorf("%v series, want 8 and the overflow's 4", n)
-	}
-	w.tick()
-	if got := w.total(abBytes); got != 500 {
-		t.Errorf("counted %d bytes, want 500\n%s", got, w.ledger)
-	}
-}
-
-func TestMaxFlowsEvictsTheLongestUnseen(t *testing.T) {
-	w := newWorld(t, Config{MaxFlows: 3})
-	w.known()
-	for i := range int64(6) {
-		f := w.flow(string('1'+rune(i)), 1000, 0)
-		f.TransportA = 1000 + i
-		w.Update([]Flow{f})
-		w.pass(time.Second)
-	}
-	// An evicted flow comes back: what it counted does not count again.
-	f := w.flow("1", 1000, 0)
-	f.Start, f.TransportA, f.LastUpdate.ABBytes = w.ms(20*time.Second), 1000, 0
-	w.Update([]Flow{f})
-	w.tick()
-	if got := w.total(abBytes); got != 6000 {
-		t.Errorf("counted %d bytes, want 6000\n%s", got, w.ledger)
-	}
-	if n := w.metric("skybridge_flows", ""); n != 3 {
-		t.Errorf("%v flows kept, want 3", n)
-	}
-	if n := w.metric("skybridge_flows_evicted_total", evictBound); n != 4 {
-		t.Errorf("%v flows evicted, want 4", n)
-	}
-}
-
-func TestCounterBeginsAnewBelowItsLimit(t *testing.T) {
-	w := newWorld(t, Config{})
-	w.known()
-	const big = 1<<52 - 10
-	total := int64(0)
-	for range 3 {
-		total += big
-		w.Update([]Flow{w.flow("1", total, 0)})
-		w.tick()
-	}
-	for range 8 {
-		w.tick()
-	}
-	if got := w.total(abBytes); got != uint64(total) {
-		t.Errorf("counted %d bytes, want %d\n%s", got, total, w.ledger)
-	}
-}
-
-// TestEndAllEndsWhatIsCarried ends everything while a counter at its limit has
-// carried traffic over, as a reload or the end of the process may find it.
-func TestEndAllEndsWhatIsCarried(t *testing.T) {
-	w := newWorld(t, Config{})
-	w.known()
-	w.Update([]Flow{w.flow("1", 1<<52-10, 0)})
-	w.tick()
-	w.Update([]Flow{w.flow("1", 1<<52+20, 0)})
-	for w.EndAll() > 0 {
-		w.pass(MinTickGap * time.Millisecond)
-		w.tickNow()
-	}
-	if got := w.total(abBytes); got != 1<<52+20 {
-		t.Errorf("counted %d bytes, want %d", got, uint64(1<<52+20))
-	}
-	for name, s := range w.ledger.series {
-		if !s[len(s)-1].stale {
-			t.Errorf("%s has not ended", name)
-		}
-	}
-}
-
-func TestMoreThanCanBeCarriedIsRefused(t *testing.T) {
-	w := newWorld(t, Config{})
-	w.known()
-	for i := range 300 {
-		w.Update([]Flow{w.flow("a"+strconv.Itoa(i), 1<<52, 0)})
-	}
-	for w.EndAll() > 0 {
-		w.pass(MinTickGap * time.Millisecond)
-		w.tickNow()
-	}
-	total := w.total(abBytes)
-	if refused := w.metric("skybridge_records_skipped_total", skipImplausible); total+uint64(refused)<<52 != 300<<52 || refused == 0 {
-		t.Errorf("%d times 2^52 counted and %v refused, want 300 in all", total>>52, refused)
-	}
-}
-
-// TestAFullTableOfSourcesForgetsIdleOnes has a hostile feed invent nodes: a real
-// one that comes later counts.
-func TestAFullTableOfSourcesForgetsIdleOnes(t *testing.T) {
-	w := newWorld(t, Config{})
-	for i := range maxSources + 100 {
-		f := w.flow("1", 0, 0)
-		f.HasTransport, f.NodeTID = false, strconv.AppendInt(nil, int64(i), 10)
-		w.Update([]Flow{f})
-	}
-	w.pass(time.Minute)
-	w.Update([]Flow{w.flow("2", 100, 0)})
-	w.tick()
-	if got := w.total(abBytes); got != 100 {
-		t.Errorf("counted %d bytes, want 100", got)
-	}
-	if n := len(w.sources.byKey); n > maxSources {
-		t.Errorf("%d sources, want at most %d", n, maxSources)
-	}
-}
-
 // TestClockSetBack has a source whose first record lies far in the future:
 // what follows counts all the same.
 func TestClockSetBack(t *testing.T) {
@@ -522,19 +372,6 @@ func TestClockSetBack(t *testing.T) {
 	w.tickNow()
 	if got := w.total(abBytes); got != 1000+100+50 {
 		t.Errorf("counted %d bytes, want 1150\n%s", got, w.ledger)
-	}
-}
-
-func TestBoundsAreLoggedOnceAMinute(t *testing.T) {
-	w := newWorld(t, Config{MaxSeries: 4})
-	w.known()
-	for i := range int64(100) {
-		f := w.flow("1"+string('a'+rune(i%6)), 10*i, 0)
-		f.TransportA = i
-		w.Update([]Flow{f})
-	}
-	if n := strings.Count(w.logs.String(), "max_series"); n != 1 {
-		t.Errorf("%d lines about max_series, want 1:\n%s", n, w.logs.String())
 	}
 }
 
