@@ -191,7 +191,7 @@ func (a *Aggregator) count(f *Flow, feedNow time.Duration) {
 	delta, stale, ok := a.advance(src, f, feedNow)
 	switch {
 	case !ok:
-		a.skip(skipImplausible, implausible, "uuid", string(f.UUID), "node_tid", string(f.NodeTID))
+		a.refuse(f)
 		return
 	case stale:
 		a.metrics.staleUpdates.Inc()
@@ -223,7 +223,7 @@ func (a *Aggregator) count(f *Flow, feedNow time.Duration) {
 			i = a.connections.add(a.layout, a.key)
 		}
 		if !a.connections.count(i, delta) {
-			a.skip(skipImplausible, implausible, "uuid", string(f.UUID), "node_tid", string(f.NodeTID))
+			a.refuse(f)
 			return
 		}
 		c := a.connections.records.at(i)
@@ -238,12 +238,15 @@ func (a *Aggregator) count(f *Flow, feedNow time.Duration) {
 	}
 }
 
-const implausible = "an update grew by more than a counter holds and does not count"
-
 // skip counts a record that does not count, and says so.
 func (a *Aggregator) skip(reason, message string, args ...any) {
 	a.metrics.skipped[reason].Inc()
 	a.notices.say(reason, a.now(), message, args...)
+}
+
+// refuse skips a record that grew by more than counters hold.
+func (a *Aggregator) refuse(f *Flow) {
+	a.skip(skipImplausible, "an update grew by more than a counter holds and does not count", "uuid", string(f.UUID), "node_tid", string(f.NodeTID))
 }
 
 // learn takes from a record what it says of its source: the epoch and the

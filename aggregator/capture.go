@@ -136,8 +136,9 @@ func (cs *captures) endAll() (left int) {
 	return left
 }
 
-// sample returns the points of all captures at a tick.
-func (cs *captures) sample(t tick, feedNow time.Duration) []CapturePoint {
+// sample returns the points of all captures at a tick. Counters that begin have
+// their zeros at the given time in milliseconds.
+func (cs *captures) sample(zero int64, feedNow time.Duration) []CapturePoint {
 	var points []CapturePoint
 	for id, c := range cs.byID {
 		if c.phase == ended {
@@ -157,7 +158,7 @@ func (cs *captures) sample(t tick, feedNow time.Duration) []CapturePoint {
 		}
 		p := CapturePoint{CaptureRow: c.total}
 		if c.phase == fresh {
-			c.start = t.zero
+			c.start = zero
 			p.Begin = c.start
 		}
 		p.Start = c.start

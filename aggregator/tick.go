@@ -46,11 +46,11 @@ func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 	a.mu.Lock()
 	// Later than the last tick: that one may hold stale markers of the same
 	// series, and a receiver refuses two values for one time.
-	t := tick{at: at, zero: max(a.lastTick+1, at-interval.Milliseconds())}
+	zero := max(a.lastTick+1, at-interval.Milliseconds())
 	a.lastTick = at
 	feedNow := a.clock.now(a.now())
 	a.sources.sweep(feedNow)
-	captures := a.captures.sample(t, feedNow)
+	captures := a.captures.sample(zero, feedNow)
 	a.mu.Unlock()
 
 	for done := false; !done; {
@@ -59,21 +59,19 @@ func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 		a.mu.Unlock()
 	}
 	points := make([]Point, 0, batch)
-	for next, size := uint32(0), uint32(0); next <= size; {
+	for next, end := uint32(0), false; !end; {
 		a.mu.Lock()
 		points = points[:0]
 		// Those that updates add meanwhile are fresh: their turn comes now as well,
 		// or at the next tick.
-		size = a.connections.records.size
-		for end := min(next+batch, size); next < end; next++ {
-			points = a.sample(points, next, t, feedNow)
+		size := a.connections.records.size
+		for limit := min(next+batch, size); next < limit; next++ {
+			points = a.sample(points, next, zero, feedNow)
 		}
+		end = next == size
 		a.mu.Unlock()
 		if len(points) > 0 {
 			emit.Connections(points)
-		}
-		if next == size {
-			break
 		}
 	}
 	if len(captures) > 0 {
@@ -115,14 +113,9 @@ func (a *Aggregator) EndAll() (left int) {
 	return left + a.captures.endAll()
 }
 
-// tick is what all series of a tick share.
-type tick struct {
-	at   int64 // ms
-	zero int64 // ms, where counters begin
-}
-
-// sample appends the point of connection i at a tick, if it has one.
-func (a *Aggregator) sample(points []Point, i uint32, t tick, feedNow time.Duration) []Point {
+// sample appends the point of connection i at a tick, if it has one. Counters
+// that begin have their zeros at the given time in milliseconds.
+func (a *Aggregator) sample(points []Point, i uint32, zero int64, feedNow time.Duration) []Point {
 	c := a.connections.records.at(i)
 	if c.layout == nil {
 		return points // no connection: a free record
@@ -138,7 +131,7 @@ func (a *Aggregator) sample(points []Point, i uint32, t tick, feedNow time.Durat
 	}
 	p := Point{}
 	if c.phase == fresh {
-		c.start = t.zero
+		c.start = zero
 		p.Begin = c.start
 	}
 	c.sampled, c.sampledRTT = c.counts, c.rtt

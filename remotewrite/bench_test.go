@@ -52,9 +52,9 @@ func fill(t *Tick, conns []connection) {
 	}
 }
 
-// BenchmarkAppend measures a tick of 10,000 samples from Begin to Append.
-func BenchmarkAppend(b *testing.B) {
-	l := NewLog(LogConfig{ExternalLabels: benchExternal, MaxBytes: 1}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+// appendTicks is the loop of a benchmark that appends ticks of 2,000 connections
+// to a log. It returns how many samples each has.
+func appendTicks(b *testing.B, l *Log) (samples int) {
 	l.newCursor(func(int, int, string) {})
 	conns := connections(2000)
 	at := int64(1_700_000_015_000)
@@ -67,9 +67,17 @@ func BenchmarkAppend(b *testing.B) {
 		}
 		at += 15_000
 	}
-	perSample(b, 5*len(conns))
+	samples = 5 * len(conns)
+	perSample(b, samples)
+	return samples
+}
+
+// BenchmarkAppend measures a tick of 10,000 samples from Begin to Append.
+func BenchmarkAppend(b *testing.B) {
+	l := NewLog(LogConfig{ExternalLabels: benchExternal, MaxBytes: 1}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	samples := appendTicks(b, l)
 	_, size := l.size()
-	b.ReportMetric(float64(size)/float64(5*len(conns)), "B-log/sample")
+	b.ReportMetric(float64(size)/float64(samples), "B-log/sample")
 }
 
 func perSample(b *testing.B, samples int) {
@@ -184,21 +192,9 @@ func BenchmarkAppendDurable(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	l.newCursor(func(int, int, string) {})
-	conns := connections(2000)
-	at := int64(1_700_000_015_000)
-	b.ReportAllocs()
-	for b.Loop() {
-		t := l.Begin(at)
-		fill(t, conns)
-		if err := l.Append(t); err != nil {
-			b.Fatal(err)
-		}
-		at += 15_000
-	}
-	perSample(b, 5*len(conns))
+	samples := appendTicks(b, l)
 	l.mu.Lock()
-	b.ReportMetric(float64(l.ticks[0].bytes)/float64(5*len(conns)), "B-disk/sample")
+	b.ReportMetric(float64(l.ticks[0].bytes)/float64(samples), "B-disk/sample")
 	l.mu.Unlock()
 	if err := l.Close(); err != nil {
 		b.Fatal(err)

@@ -160,6 +160,24 @@ func TestBlockIsRequest2(t *testing.T) {
 	})
 }
 
+// drawRequest draws a request for a part of a block, or for the zeros in place of
+// dropped ones that it misses, and returns the samples that it carries.
+func drawRequest(t *rapid.T, blk *block, samples []plainSample) (req request, want []plainSample) {
+	from := rapid.IntRange(0, len(samples)).Draw(t, "from")
+	to := rapid.IntRange(from, len(samples)).Draw(t, "to")
+	req = request{block: blk, from: from, to: to}
+	want = slices.Clone(samples[from:to])
+	if rapid.Bool().Draw(t, "repair") {
+		p := &repair{from: rapid.Int64().Draw(t, "begun"), before: rapid.Int64().Draw(t, "lost"), at: rapid.Int64().Draw(t, "at")}
+		req.repair = p
+		want = slices.DeleteFunc(want, func(s plainSample) bool { return s.start == 0 || s.start < p.from || s.start >= p.before })
+		for i := range want {
+			want[i].value, want[i].at = 0, p.at
+		}
+	}
+	return req, want
+}
+
 // TestEncode1 proves that the 1.0 request of any part of a block is, byte for
 // byte, what prompb makes of the same samples.
 func TestEncode1(t *testing.T) {
@@ -167,18 +185,7 @@ func TestEncode1(t *testing.T) {
 	var e encoder1
 	rapid.Check(t, func(t *rapid.T) {
 		blk, samples := build(&b, drawSamples(t))
-		from := rapid.IntRange(0, len(samples)).Draw(t, "from")
-		to := rapid.IntRange(from, len(samples)).Draw(t, "to")
-		req := request{block: &blk, from: from, to: to}
-		want := slices.Clone(samples[from:to])
-		if rapid.Bool().Draw(t, "repair") {
-			p := &repair{from: rapid.Int64().Draw(t, "begun"), before: rapid.Int64().Draw(t, "lost"), at: rapid.Int64().Draw(t, "at")}
-			req.repair = p
-			want = slices.DeleteFunc(want, func(s plainSample) bool { return s.start == 0 || s.start < p.from || s.start >= p.before })
-			for i := range want {
-				want[i].value, want[i].at = 0, p.at
-			}
-		}
+		req, want := drawRequest(t, &blk, samples)
 		wantBytes, err := request1(want).Marshal()
 		if err != nil {
 			t.Fatal(err)

@@ -46,18 +46,7 @@ func TestEncode2(t *testing.T) {
 	var e encoder2
 	rapid.Check(t, func(t *rapid.T) {
 		blk, samples := build(&b, drawSamples(t))
-		from := rapid.IntRange(0, len(samples)).Draw(t, "from")
-		to := rapid.IntRange(from, len(samples)).Draw(t, "to")
-		req := request{block: &blk, from: from, to: to}
-		want := slices.Clone(samples[from:to])
-		if rapid.Bool().Draw(t, "repair") {
-			p := &repair{from: rapid.Int64().Draw(t, "begun"), before: rapid.Int64().Draw(t, "lost"), at: rapid.Int64().Draw(t, "at")}
-			req.repair = p
-			want = slices.DeleteFunc(want, func(s plainSample) bool { return s.start == 0 || s.start < p.from || s.start >= p.before })
-			for i := range want {
-				want[i].value, want[i].at = 0, p.at
-			}
-		}
+		req, want := drawRequest(t, &blk, samples)
 		wantBytes, err := asTheyAppear(want).Marshal()
 		if err != nil {
 			t.Fatal(err)
@@ -77,7 +66,7 @@ func TestEncode2(t *testing.T) {
 		if _, err := w.build(req, version2); err != nil {
 			t.Fatal(err)
 		}
-		whole := from == 0 && to == len(samples) && req.repair == nil
+		whole := req.from == 0 && req.to == len(samples) && req.repair == nil
 		if whole != (len(w.body.data) > 0 && &w.body.data[0] == &blk.data[0]) {
 			t.Fatalf("whole block %v, but its bytes are sent %v", whole, !whole)
 		}
