@@ -58,7 +58,6 @@ type Aggregator struct {
 
 	mu          sync.Mutex
 	cfg         Config
-	layout      *Layout
 	classifier  classifier
 	clock       *feedClock
 	sources     *sources
@@ -66,6 +65,10 @@ type Aggregator struct {
 	connections *connections
 	captures    *captures
 	lastTick    int64 // ms; before the first one, when this process began
+	side        side
+	latest      tickTimes // of the latest tick that the state knows of
+	journal     *journal  // nil: nothing is durable
+	durable     *durable  // nil: nothing is durable
 
 	key []byte // scratch
 }
@@ -83,12 +86,11 @@ func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *p
 		now:         now,
 		notices:     notices{logger: logger, latest: map[string]time.Time{}},
 		cfg:         cfg,
-		layout:      layout,
 		classifier:  classifier{cfg.ClusterNetworks},
 		clock:       newFeedClock(cfg.FlowRetention, start),
 		sources:     newSources(),
 		baselines:   newBaselines(),
-		connections: newConnections(),
+		connections: newConnections(layout, nil),
 		captures:    newCaptures(),
 		lastTick:    start.UnixMilli(),
 	}
@@ -106,12 +108,13 @@ func (a *Aggregator) Configure(cfg Config) error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !slices.Equal(layout.Names, a.layout.Names) {
+	if !slices.Equal(layout.Names, a.connections.layout.Names) {
 		if a.connections.series > 0 {
 			return fmt.Errorf("aggregator: labels change while %d series have not ended", a.connections.series)
 		}
-		a.layout = layout
-		a.connections = newConnections()
+		a.connections = newConnections(layout, a.journal)
+		a.journal.layout(layout)
+		a.journal.seal(a.clock.now(a.now()))
 	}
 	a.clock.now(a.now())
 	a.clock.grace = cfg.FlowRetention
@@ -157,6 +160,7 @@ func (a *Aggregator) Update(flows []Flow) {
 		for i := range part {
 			a.count(&part[i], feedNow)
 		}
+		a.journal.seal(feedNow)
 		a.mu.Unlock()
 	}
 }
@@ -167,7 +171,10 @@ func (a *Aggregator) Stats(s CaptureStats) {
 	defer a.hold.RUnlock()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.captures.report(s, a.clock.now(a.now())) {
+	feedNow := a.clock.now(a.now())
+	a.journal.report(s)
+	a.journal.seal(feedNow)
+	if !a.captures.report(s, feedNow) {
 		a.skip(skipCaptures, "a capture's statistics do not count: its name is too long or there are too many", "limit", maxCaptures)
 	}
 }
@@ -220,22 +227,26 @@ func (a *Aggregator) count(f *Flow, feedNow time.Duration) {
 		case !a.room():
 			i = a.overflow(f)
 		case !found:
-			i = a.connections.add(a.layout, a.key)
+			i = a.connections.add(a.key, false)
 		}
 		if !a.connections.count(i, delta) {
 			a.refuse(f)
 			return
 		}
 		c := a.connections.records.at(i)
-		c.traffic, c.node = feedNow, src.node
+		c.traffic, c.source = feedNow, src.id
 		if c.overflow {
 			a.metrics.overflowBytes.Add(float64(delta.totalBytes()))
 		}
 		found = true
 	}
-	if found && rtt != 0 {
+	if !found {
+		return
+	}
+	if rtt != 0 {
 		a.setRTT(i, rtt)
 	}
+	a.journal.connection(i, a.connections.records.at(i))
 }
 
 // skip counts a record that does not count, and says so.
@@ -256,17 +267,20 @@ func (a *Aggregator) learn(src *source, f *Flow, feedNow time.Duration) {
 	if !f.HasLastUpdate || f.FinishType == finishTimeout || lum.Last <= 0 {
 		return
 	}
-	src.present(lum.Last)
+	if src.present(lum.Last) {
+		a.journal.marks(src)
+	}
 	// A window as long as flows are remembered is no period but a clock that was
 	// set.
 	if window := time.Duration(lum.Last-lum.Start) * time.Millisecond; lum.Start > 0 && window > 0 && window <= a.cfg.FlowRetention {
 		src.node.observe(window, feedNow)
+		a.journal.period(src, window)
 	}
 }
 
 // find looks up the connection of a flow.
 func (a *Aggregator) find(f *Flow) (i uint32, ok bool) {
-	a.key = a.layout.appendValues(a.key[:0], f)
+	a.key = a.connections.layout.appendValues(a.key[:0], f)
 	i, ok = a.connections.byKey[string(a.key)]
 	return i, ok
 }
@@ -274,18 +288,17 @@ func (a *Aggregator) find(f *Flow) (i uint32, ok bool) {
 // room says whether one more connection fits into max_series.
 func (a *Aggregator) room() bool {
 	limit := a.cfg.MaxSeries
-	return limit == 0 || a.connections.series+2*a.layout.directions() <= limit
+	return limit == 0 || a.connections.series+2*a.connections.layout.directions() <= limit
 }
 
 // overflow returns the connection that takes the traffic of flows for which
 // there is no room.
 func (a *Aggregator) overflow(f *Flow) uint32 {
 	a.notices.say("max_series", a.now(), "aggregation.max_series is reached: new connections are counted in the overflow, labelled "+overflowValue, "limit", a.cfg.MaxSeries)
-	a.key = a.layout.appendOverflow(a.key[:0], f)
+	a.key = a.connections.layout.appendOverflow(a.key[:0], f)
 	i, ok := a.connections.byKey[string(a.key)]
 	if !ok {
-		i = a.connections.add(a.layout, a.key)
-		a.connections.records.at(i).overflow = true
+		i = a.connections.add(a.key, true)
 	}
 	return i
 }

@@ -14,12 +14,13 @@ const endedRetention = 2 * time.Minute
 // from here.
 type baseline struct {
 	counts
-	source *source
 	uuid   uint64        // the UUID, where text is empty
 	text   string        // a UUID that is not a number, as Skydive's are
 	start  int64         // Flow.Start, ms on the agent's clock
 	last   int64         // latest LUM.Last, ms on the agent's clock
 	seen   time.Duration // feed time of the latest record
+	source uint32        // its id
+	used   bool          // false: a free record
 	ended  bool          // an end record (FinishType 1) was seen
 
 	older, newer uint32 // neighbours by last sight, in the list of its kind
@@ -99,17 +100,25 @@ func (b *baselines) find(f *Flow, src *source) (i uint32, found *baseline) {
 func (b *baselines) add(f *Flow, src *source) (i uint32, r *baseline) {
 	i = b.records.alloc()
 	r = b.records.at(i)
-	r.source, r.start = src, f.Start
+	r.used, r.source, r.start = true, src.id, f.Start
 	if n, isNumber := parseUUID(f.UUID); isNumber {
 		r.uuid = n
-		b.byNumber[numberKey{n, src.capture.id}] = i
 	} else {
 		r.text = string(f.UUID)
+	}
+	b.index(i, src)
+	b.append(&b.live, i)
+	return i, r
+}
+
+// index makes a baseline of the given source one that find finds.
+func (b *baselines) index(i uint32, src *source) {
+	if r := b.records.at(i); r.text == "" {
+		b.byNumber[numberKey{r.uuid, src.capture.id}] = i
+	} else {
 		b.byText[textKey{r.text, src.capture.id}] = i
 	}
 	src.baselines++
-	b.append(&b.live, i)
-	return i, r
 }
 
 // touch records that a baseline was seen, for the last time if ended.
@@ -135,11 +144,11 @@ func (b *baselines) longestUnseen() uint32 {
 	}
 }
 
-// evict forgets a baseline. Its source remembers how late it reached, so that
-// the flow, should it come back, does not count its history again.
-func (b *baselines) evict(i uint32) {
+// evict forgets a baseline of the given source, which remembers how late it
+// reached, so that the flow, should it come back, does not count its history
+// again.
+func (b *baselines) evict(i uint32, src *source) {
 	r := b.records.at(i)
-	src := r.source
 	src.evictedStart = max(src.evictedStart, r.start)
 	src.evictedLast = max(src.evictedLast, r.last)
 	src.baselines--

@@ -66,6 +66,7 @@ func BenchmarkTick(b *testing.B) {
 func BenchmarkScrape(b *testing.B) {
 	w, _ := crowd(b)
 	w.Tick(w.ms(-time.Second), testInterval, &discard{})
+	w.Publish()
 	rows := make([]Row, 64)
 	b.ReportAllocs()
 	for b.Loop() {

@@ -32,9 +32,10 @@ type captures struct {
 }
 
 type captureState struct {
-	sampled CaptureRow
-	total   CaptureRow // since the first sight
-	tables  []table    // the one silent longest first
+	sampled [2]CaptureRow // by side, see [Aggregator.side]
+	live    [2]bool       // it had values at that tick, not stale markers
+	total   CaptureRow    // since the first sight
+	tables  []table       // the one silent longest first
 	phase   phase
 	ending  bool
 	seen    time.Duration // feed time of the latest report
@@ -136,9 +137,9 @@ func (cs *captures) endAll() (left int) {
 	return left
 }
 
-// sample returns the points of all captures at a tick. Counters that begin have
-// their zeros at the given time in milliseconds.
-func (cs *captures) sample(zero int64, feedNow time.Duration) []CapturePoint {
+// sample returns the points of all captures at a tick, which is that of the given
+// side. Counters that begin have their zeros at the given time in milliseconds.
+func (cs *captures) sample(side int, zero int64, feedNow time.Duration) []CapturePoint {
 	var points []CapturePoint
 	for id, c := range cs.byID {
 		if c.phase == ended {
@@ -147,8 +148,8 @@ func (cs *captures) sample(zero int64, feedNow time.Duration) []CapturePoint {
 			continue
 		}
 		if c.phase == closing || (c.phase == live && !c.ending && feedNow-c.seen >= captureSilence) {
-			points = append(points, CapturePoint{CaptureRow: c.sampled, Start: c.start, End: true})
-			c.phase, c.ending = ended, false
+			points = append(points, CapturePoint{CaptureRow: c.sampled[1-side], Start: c.start, End: true})
+			c.phase, c.ending, c.live[side] = ended, false, false
 			continue
 		}
 		cs.tables -= c.forget(feedNow)
@@ -162,7 +163,7 @@ func (cs *captures) sample(zero int64, feedNow time.Duration) []CapturePoint {
 			p.Begin = c.start
 		}
 		p.Start = c.start
-		c.sampled, c.phase = c.total, live
+		c.sampled[side], c.live[side], c.phase = c.total, true, live
 		if c.ending {
 			c.phase = closing
 		}

@@ -27,31 +27,30 @@ const (
 // connection is the counters of one connection: the tuples of both directions,
 // which begin and end together.
 type connection struct {
-	counts            // as they are now
-	sampled    counts // as they were at the latest tick
-	layout     *Layout
-	values     string        // identity: label values, see [Row.Values]
-	node       *node         // of the latest traffic; its period says when the next is due
-	traffic    time.Duration // feed time of the latest traffic
-	start      int64         // ms, time of this incarnation's zeros
-	rtt        uint64        // ns, 0: none yet
-	sampledRTT uint64
-	phase      phase
-	ending     bool // ends at the next tick whatever its traffic
-	overflow   bool // takes what max_series has no room for
+	counts                 // as they are now
+	sampled  [2]sampled    // as they were at the latest two ticks, by side of [Aggregator.side]
+	values   string        // identity: label values, see [Row.Values]
+	traffic  time.Duration // feed time of the latest traffic
+	start    int64         // ms, time of this incarnation's zeros
+	rtt      uint64        // ns, 0: none yet
+	source   uint32        // of the latest traffic; its period says when the next is due
+	phase    phase
+	used     bool // false: a free record
+	ending   bool // ends at the next tick whatever its traffic
+	overflow bool // takes what max_series has no room for
 }
 
-// series is how many series the connection has.
-func (c *connection) series() int {
-	n := 2 * c.layout.directions()
-	if c.rtt != 0 {
-		n++
-	}
-	return n
+// sampled is a connection at a tick.
+type sampled struct {
+	counts
+	rtt  uint64
+	live bool // it had values then, not stale markers
 }
 
 // connections holds all of them, by label values.
 type connections struct {
+	layout  *Layout
+	journal *journal
 	records slab[connection]
 	byKey   map[string]uint32
 	series  int // in all, ended ones not included
@@ -61,18 +60,34 @@ type connections struct {
 	carried map[uint32]counts
 }
 
-func newConnections() *connections {
-	return &connections{byKey: map[string]uint32{}, carried: map[uint32]counts{}}
+func newConnections(layout *Layout, j *journal) *connections {
+	return &connections{layout: layout, journal: j, byKey: map[string]uint32{}, carried: map[uint32]counts{}}
 }
 
 // add makes a connection. The caller has seen that there is none.
-func (cs *connections) add(layout *Layout, key []byte) uint32 {
+func (cs *connections) add(key []byte, overflow bool) uint32 {
 	i := cs.records.alloc()
 	c := cs.records.at(i)
-	c.layout, c.values = layout, string(key)
+	c.used, c.values, c.overflow = true, string(key), overflow
 	cs.byKey[c.values] = i
-	cs.series += c.series()
+	cs.series += cs.seriesOf(c)
+	cs.journal.connectionNew(i, c)
 	return i
+}
+
+// seriesOf is how many series a connection has.
+func (cs *connections) seriesOf(c *connection) int {
+	n := 2 * cs.layout.directions()
+	if c.rtt != 0 {
+		n++
+	}
+	return n
+}
+
+// carry makes traffic wait for the next incarnation of a connection.
+func (cs *connections) carry(i uint32, traffic counts) {
+	cs.carried[i] = traffic
+	cs.journal.carried(i, traffic)
 }
 
 // count adds traffic to a connection, or to its next incarnation where this
@@ -80,12 +95,12 @@ func (cs *connections) add(layout *Layout, key []byte) uint32 {
 // room.
 func (cs *connections) count(i uint32, delta counts) (ok bool) {
 	c := cs.records.at(i)
-	if c.layout.Direction < 0 {
+	if cs.layout.Direction < 0 {
 		delta = delta.summed()
 	}
 	if c.phase == ended { // and it returns
 		c.phase = fresh
-		cs.series += c.series()
+		cs.series += cs.seriesOf(c)
 	}
 	sum := c.counts
 	sum.add(&delta)
@@ -95,7 +110,7 @@ func (cs *connections) count(i uint32, delta counts) (ok bool) {
 		if carried.add(&delta); !carried.fit(maxCarried) {
 			return false
 		}
-		cs.carried[i] = carried
+		cs.carry(i, carried)
 		return true
 	}
 	c.counts = sum
@@ -107,20 +122,22 @@ func (cs *connections) count(i uint32, delta counts) (ok bool) {
 // carried on.
 func (cs *connections) end(i uint32) {
 	c := cs.records.at(i)
-	cs.series -= c.series()
+	cs.series -= cs.seriesOf(c)
 	c.phase, c.ending = ended, false
-	c.counts, c.sampled, c.rtt, c.sampledRTT = counts{}, counts{}, 0, 0
+	c.counts, c.rtt = counts{}, 0
 
 	carried, ok := cs.carried[i]
 	if !ok {
 		return
 	}
 	delete(cs.carried, i)
+	cs.journal.carried(i, counts{})
 	first := carried.atMost(counts{bytes: [2]uint64{maxCount, maxCount}, packets: [2]uint64{maxCount, maxCount}})
 	if _ = cs.count(i, first); first != carried {
 		c.ending = true
-		cs.carried[i] = carried.minus(first)
+		cs.carry(i, carried.minus(first))
 	}
+	cs.journal.connection(i, c)
 }
 
 // setRTT records the latest round-trip time in nanoseconds.
@@ -136,4 +153,5 @@ func (cs *connections) setRTT(i uint32, rtt uint64) {
 func (cs *connections) remove(i uint32) {
 	delete(cs.byKey, cs.records.at(i).values)
 	cs.records.release(i)
+	cs.journal.connectionFree(i)
 }

@@ -31,7 +31,8 @@ func malformed(f *Flow) string {
 func (a *Aggregator) advance(src *source, f *Flow, feedNow time.Duration) (delta counts, stale, ok bool) {
 	metric := counted(&f.Metric)
 	i, b := a.baselines.find(f, src)
-	if b == nil {
+	known := b != nil
+	if !known {
 		if delta = firstSight(src, f, metric); !delta.fit(maxCount) {
 			return counts{}, false, false
 		}
@@ -55,6 +56,7 @@ func (a *Aggregator) advance(src *source, f *Flow, feedNow time.Duration) (delta
 		b.last = max(b.last, f.LastUpdate.Last)
 	}
 	a.baselines.touch(i, f.FinishType == finishTimeout, feedNow)
+	a.journal.baseline(i, b, known)
 	return delta, stale, true
 }
 
@@ -84,7 +86,10 @@ func firstSight(src *source, f *Flow, metric counts) counts {
 
 // evict forgets a baseline, and counts why.
 func (a *Aggregator) evict(i uint32, reason string) {
-	a.baselines.evict(i)
+	src := a.sources.list[a.baselines.records.at(i).source]
+	a.baselines.evict(i, src)
+	a.journal.baselineFree(i)
+	a.journal.marks(src)
 	a.metrics.evicted.WithLabelValues(reason).Inc()
 }
 

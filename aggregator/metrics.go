@@ -30,6 +30,11 @@ type metrics struct {
 	historyBytes  prometheus.Counter
 	overflowBytes prometheus.Counter
 	overflowRTTs  prometheus.Counter
+
+	stateTroubles  prometheus.Counter
+	stateDoubts    prometheus.Counter
+	stateSnapshots prometheus.Counter
+	stateCutBytes  prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Aggregator) *metrics {
@@ -60,6 +65,15 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 			Help: "Round-trip times not exported because max_series was reached.",
 		}),
 	}
+	counter := func(name, help string) prometheus.Counter {
+		c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+		reg.MustRegister(c)
+		return c
+	}
+	m.stateTroubles = counter("skybridge_state_troubles_total", "Times that the state could not be written and counting went on in memory.")
+	m.stateDoubts = counter("skybridge_state_doubts_total", "Starts at which every counter began anew because the state was missing, damaged, or older than what was sent.")
+	m.stateSnapshots = counter("skybridge_state_snapshots_total", "Snapshots of the state, each of which replaces the journal before it.")
+	m.stateCutBytes = counter("skybridge_state_cut_bytes_total", "Bytes at the end of the journal that a crash had left torn; no sample held what was in them.")
 	// Every reason is there from the start, so that an alert on its increase sees
 	// the first one.
 	for _, reason := range []string{skipNoTransport, skipMalformed, skipTooLong, skipImplausible, skipSources, skipCaptures} {
@@ -82,6 +96,7 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 		gauge("skybridge_series", "Series of connections that live now.", func() int { return a.connections.series }),
 		gauge("skybridge_series_limit", "Bound on skybridge_series: aggregation.max_series.", func() int { return a.cfg.MaxSeries }),
 		gauge("skybridge_flows", "Flows remembered.", func() int { return a.baselines.records.used }),
+		gauge("skybridge_state_bytes", "Bytes of the state on disk: the snapshot and the journal since.", a.stateBytes),
 		gauge("skybridge_flows_limit", "Bound on skybridge_flows: aggregation.max_flows.", func() int { return a.cfg.MaxFlows }),
 	)
 	return m

@@ -12,7 +12,7 @@ import (
 // beginning. It is for one goroutine.
 type ScrapeCursor struct{ next uint32 }
 
-// Scrape fills rows with the next connections as the latest tick sampled them
+// Scrape fills rows with the next connections as the latest published tick sampled them
 // and returns how many; 0 is the end. The lock is held for a batch only, so a
 // walk may straddle two ticks; each row is of one.
 func (a *Aggregator) Scrape(cursor *ScrapeCursor, rows []Row) int {
@@ -28,24 +28,26 @@ func (a *Aggregator) scrapeBatch(cursor *ScrapeCursor, rows []Row) (n int, end b
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	size := a.connections.records.size
+	shown := a.side.shown
 	for limit := min(cursor.next+batch, size); n < len(rows) && cursor.next < limit; cursor.next++ {
 		c := a.connections.records.at(cursor.next)
-		if c.phase == live || c.phase == closing {
-			rows[n] = c.row()
+		if c.sampled[shown].live {
+			rows[n] = a.row(c, shown)
 			n++
 		}
 	}
 	return n, cursor.next >= size
 }
 
-// row is the connection as it was sampled.
-func (c *connection) row() Row {
+// row is a connection as it was sampled at the tick of that side.
+func (a *Aggregator) row(c *connection, side int) Row {
+	s := &c.sampled[side]
 	return Row{
-		Layout:  c.layout,
+		Layout:  a.connections.layout,
 		Values:  c.values,
-		Bytes:   c.sampled.bytes,
-		Packets: c.sampled.packets,
-		RTT:     c.sampledRTT,
+		Bytes:   s.bytes,
+		Packets: s.packets,
+		RTT:     s.rtt,
 	}
 }
 
@@ -55,8 +57,8 @@ func (a *Aggregator) ScrapeCaptures(dst []CaptureRow) []CaptureRow {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, c := range a.captures.byID {
-		if c.phase == live || c.phase == closing {
-			dst = append(dst, c.sampled)
+		if c.live[a.side.shown] {
+			dst = append(dst, c.sampled[a.side.shown])
 		}
 	}
 	slices.SortFunc(dst, func(x, y CaptureRow) int { return strings.Compare(x.CaptureID, y.CaptureID) })

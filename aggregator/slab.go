@@ -48,3 +48,26 @@ func (s *slab[T]) release(i uint32) {
 	s.free = append(s.free, i)
 	s.used--
 }
+
+// reach makes i an index that was handed out, for a slab that is filled by
+// index; reclaim ends that.
+func (s *slab[T]) reach(i uint32) {
+	if i < s.size {
+		return
+	}
+	for int(i) >= len(s.chunks)*slabChunk {
+		s.chunks = append(s.chunks, make([]T, slabChunk))
+	}
+	s.size = i + 1
+}
+
+// reclaim frees the records that are not used, which it zeroes, lowest index
+// first.
+func (s *slab[T]) reclaim(used func(*T) bool) {
+	s.free, s.used = nil, int(s.size)
+	for i := s.size; i > 0; i-- {
+		if !used(s.at(i - 1)) {
+			s.release(i - 1)
+		}
+	}
+}

@@ -79,6 +79,7 @@ type capture struct {
 // sight) needs to tell new traffic from history. Times are milliseconds on the
 // agent's clock, which need not agree with ours.
 type source struct {
+	id      uint32 // index in [sources.list]
 	key     sourceKey
 	node    *node
 	capture *capture
@@ -92,6 +93,7 @@ type source struct {
 
 	baselines int           // how many refer to this source
 	seen      time.Duration // feed time of its latest record
+	journaled time.Duration // the period that the journal has
 }
 
 // present takes the time, in milliseconds on the agent's clock, that a live
@@ -101,24 +103,30 @@ type source struct {
 // or a single record lied: no flow that counted can be of a later time than the
 // present one. The epoch and the marks then come down to it, or nothing would
 // count until the clock had passed them.
-func (s *source) present(last int64) {
+//
+// It says whether anything changed.
+func (s *source) present(last int64) (changed bool) {
 	if s.epoch == 0 {
-		s.epoch = last
+		s.epoch, changed = last, true
 	}
 	lower := func(mark *int64, to int64) {
 		if *mark-last > clockStep.Milliseconds() {
-			*mark = to
+			*mark, changed = to, true
 		}
 	}
 	lower(&s.epoch, last)
 	lower(&s.evictedStart, last)
 	lower(&s.evictedLast, last-1) // so that this very update may count
+	return changed
 }
 
 type sourceKey struct{ nodeTID, captureID string }
 
 // sources interns nodes, captures and their pairs.
 type sources struct {
+	journal     *journal
+	list        []*source // by id; nil: a free one
+	free        []uint32
 	byKey       map[sourceKey]*source
 	nodes       map[string]*node
 	captures    map[string]*capture
@@ -146,6 +154,7 @@ func (s *sources) get(f *Flow, feedNow time.Duration) *source {
 				return nil
 			}
 			src = s.add(sourceKey{string(f.NodeTID), string(f.CaptureID)})
+			s.journal.source(src, feedNow)
 		}
 		s.recent = src
 	}
@@ -154,22 +163,48 @@ func (s *sources) get(f *Flow, feedNow time.Duration) *source {
 }
 
 func (s *sources) add(key sourceKey) *source {
-	n, ok := s.nodes[key.nodeTID]
+	src := &source{id: s.newID(), key: key}
+	s.list[src.id] = src
+	s.link(src)
+	return src
+}
+
+// link makes a source one that get finds.
+func (s *sources) link(src *source) {
+	n, ok := s.nodes[src.key.nodeTID]
 	if !ok {
 		n = &node{}
-		s.nodes[key.nodeTID] = n
+		s.nodes[src.key.nodeTID] = n
 	}
 	n.sources++
-	c, ok := s.captures[key.captureID]
+	c, ok := s.captures[src.key.captureID]
 	if !ok {
 		c = &capture{id: s.nextCapture}
 		s.nextCapture++
-		s.captures[key.captureID] = c
+		s.captures[src.key.captureID] = c
 	}
 	c.sources++
-	src := &source{key: key, node: n, capture: c}
-	s.byKey[key] = src
-	return src
+	src.node, src.capture = n, c
+	s.byKey[src.key] = src
+}
+
+func (s *sources) newID() uint32 {
+	if n := len(s.free); n > 0 {
+		id := s.free[n-1]
+		s.free = s.free[:n-1]
+		return id
+	}
+	s.list = append(s.list, nil)
+	return uint32(len(s.list) - 1)
+}
+
+// period returns how often live flows of the source with that id are reported.
+// The source may be forgotten, and its id another's.
+func (s *sources) period(id uint32, feedNow time.Duration) time.Duration {
+	if int(id) < len(s.list) && s.list[id] != nil {
+		return s.list[id].node.period(feedNow)
+	}
+	return defaultPeriod
 }
 
 // sweep forgets sources that have had no baseline and no record for
@@ -211,6 +246,9 @@ func (s *sources) evict() bool {
 // comes of it later counts as after a restart without state.
 func (s *sources) forget(key sourceKey, src *source) {
 	delete(s.byKey, key)
+	s.list[src.id] = nil
+	s.free = append(s.free, src.id)
+	s.journal.sourceFree(src.id)
 	if src.node.sources--; src.node.sources == 0 {
 		delete(s.nodes, key.nodeTID)
 	}

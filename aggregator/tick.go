@@ -47,15 +47,21 @@ func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 	// Later than the last tick: that one may hold stale markers of the same
 	// series, and a receiver refuses two values for one time.
 	zero := max(a.lastTick+1, at-interval.Milliseconds())
-	a.lastTick = at
 	feedNow := a.clock.now(a.now())
+	a.durable.switchJournal()
+	a.latest = tickTimes{before: a.latest.at, at: at, zero: zero}
+	a.journal.tick(a.latest)
+	a.lastTick = at
+	a.side.begin()
 	a.sources.sweep(feedNow)
-	captures := a.captures.sample(zero, feedNow)
+	captures := a.captures.sample(a.side.latest, zero, feedNow)
+	a.journal.seal(feedNow)
 	a.mu.Unlock()
 
 	for done := false; !done; {
 		a.mu.Lock()
 		done = a.evictDue(feedNow, batch)
+		a.journal.seal(feedNow)
 		a.mu.Unlock()
 	}
 	points := make([]Point, 0, batch)
@@ -69,6 +75,7 @@ func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 			points = a.sample(points, next, zero, feedNow)
 		}
 		end = next == size
+		a.journal.seal(feedNow)
 		a.mu.Unlock()
 		if len(points) > 0 {
 			emit.Connections(points)
@@ -78,6 +85,10 @@ func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 		emit.Captures(captures)
 	}
 }
+
+// tickTimes are the times of a tick, of the one before, and of the zeros of
+// counters that begin with it, in ms; 0 is none.
+type tickTimes struct{ before, at, zero int64 }
 
 // LastTick returns the time of the latest tick in milliseconds; before it, when
 // the aggregator began.
@@ -105,7 +116,7 @@ func (a *Aggregator) EndAll() (left int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for i := range a.connections.records.size {
-		if c := a.connections.records.at(i); c.layout != nil && c.phase != ended {
+		if c := a.connections.records.at(i); c.used && c.phase != ended {
 			c.ending = true
 			left++
 		}
@@ -117,29 +128,35 @@ func (a *Aggregator) EndAll() (left int) {
 // that begin have their zeros at the given time in milliseconds.
 func (a *Aggregator) sample(points []Point, i uint32, zero int64, feedNow time.Duration) []Point {
 	c := a.connections.records.at(i)
-	if c.layout == nil {
-		return points // no connection: a free record
+	if !c.used {
+		return points
 	}
 	if c.phase == ended {
 		a.connections.remove(i)
 		return points
 	}
 	if c.phase == closing || (c.phase == live && !c.ending && a.idle(c, feedNow)) {
-		points = append(points, Point{Row: c.row(), Start: c.start, End: true})
+		points = append(points, Point{Row: a.row(c, a.side.before()), Start: c.start, End: true})
+		a.journal.connectionEnd(i, c)
 		a.connections.end(i)
+		c.sampled[a.side.latest] = sampled{}
 		return points
 	}
 	p := Point{}
+	next := live
+	if c.ending {
+		next = closing
+	}
 	if c.phase == fresh {
 		c.start = zero
 		p.Begin = c.start
+		a.journal.connectionBegin(i, next)
+	} else if c.phase != next {
+		a.journal.connectionPhase(i, next)
 	}
-	c.sampled, c.sampledRTT = c.counts, c.rtt
-	c.phase = live
-	if c.ending {
-		c.phase = closing
-	}
-	p.Row, p.Start = c.row(), c.start
+	c.phase = next
+	c.sampled[a.side.latest] = sampled{c.counts, c.rtt, true}
+	p.Row, p.Start = a.row(c, a.side.latest), c.start
 	return append(points, p)
 }
 
@@ -148,6 +165,27 @@ func (a *Aggregator) sample(points []Point, i uint32, zero int64, feedNow time.D
 func (a *Aggregator) idle(c *connection, feedNow time.Duration) bool {
 	silence := feedNow - c.traffic
 	return silence >= a.cfg.ConnectionTimeout && // cheap, and mostly false
-		silence >= a.cfg.ConnectionTimeout+c.node.period(feedNow) &&
-		c.counts == c.sampled
+		silence >= a.cfg.ConnectionTimeout+a.sources.period(c.source, feedNow) &&
+		c.counts == c.sampled[a.side.before()].counts
+}
+
+// side tells the two latest ticks apart, whose samples are kept: that of the
+// latest, which may not be durable yet, and that which scrapes see.
+type side struct{ latest, shown int }
+
+// begin makes room for a tick; the one before it is shown at the latest now.
+func (s *side) begin() {
+	s.shown = s.latest
+	s.latest = 1 - s.latest
+}
+
+// before is the side of the tick before the latest.
+func (s *side) before() int { return 1 - s.latest }
+
+// Publish shows the latest tick to scrapes. A caller with durable state does so
+// once the tick cannot be lost any more.
+func (a *Aggregator) Publish() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.side.shown = a.side.latest
 }

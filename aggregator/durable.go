@@ -1,0 +1,224 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import (
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/skydive-project/skybridge/disk"
+)
+
+const (
+	// minCheckpoint is how many bytes of journal call for a snapshot at least. Above
+	// it a snapshot is due when the journal is as large as the latest one: so
+	// snapshots write at most as much as the journal does.
+	minCheckpoint = 16 << 20
+	// healEvery is how often a disk in trouble is tried again.
+	healEvery = time.Minute
+)
+
+// StateConfig says where the state that outlives the process lies.
+type StateConfig struct {
+	// Dir is the state's own directory. Nobody else may use it.
+	Dir string
+	// FS is the file system; nil is the system's own.
+	FS disk.FS
+	// LastTick is the time in ms of the latest tick that the log has, 0 if it has
+	// none; negative: nobody reads the log, so that it need not fit the state.
+	LastTick int64
+	// CheckpointBytes is how large the journal may grow before a snapshot is due at
+	// the earliest; 0 is 16 MiB.
+	CheckpointBytes int64
+}
+
+// durable keeps the state on disk: a journal that the aggregator writes, and now
+// and then a snapshot that replaces all of it before.
+type durable struct {
+	a      *Aggregator
+	store  *store
+	logger *slog.Logger
+	// least is CheckpointBytes.
+	least int64
+	kick  chan struct{}
+	ended chan struct{} // closed by Close
+	// next is the journal that the next tick begins with, and switched is told once
+	// it has. The aggregator's lock guards both.
+	next     *stateFile
+	switched chan snapshotHead
+	run      sync.WaitGroup
+
+	mu       sync.Mutex
+	number   uint64    // of the newest files
+	keep     uint64    // those from here on are not outdated
+	size     int64     // bytes of the snapshot
+	before   int64     // bytes of the journals before the present one, since the snapshot
+	due      int64     // how many bytes of journals make a snapshot due
+	trouble  error     // why a restart could not go on from what is on disk
+	outdated bool      // what is on disk must not be gone on from, but is still there
+	tried    time.Time // the latest checkpoint
+	making   bool      // a checkpoint is made, or waits for the next tick
+}
+
+// Sync makes durable what the latest tick holds: the caller sends nothing of it
+// before, and calls [Aggregator.Publish] then. A disk in trouble is no error, see
+// [Aggregator.Trouble]: counting goes on, and the next Sync may find the disk
+// well again. Without durable state it does nothing.
+func (a *Aggregator) Sync() {
+	if d := a.durable; d != nil {
+		d.sync()
+	}
+}
+
+// Trouble is why a crash now would lose what was counted, or nil. It is nil
+// without durable state, where every end of the process does.
+func (a *Aggregator) Trouble() error {
+	d := a.durable
+	if d == nil {
+		return nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.trouble
+}
+
+// MayBeOut records, durably, that receivers may have the latest tick although the
+// log could not make it durable. A restart then does not push its zeros again.
+func (a *Aggregator) MayBeOut() {
+	d := a.durable
+	if d == nil {
+		return
+	}
+	a.mu.Lock()
+	a.journal.sent()
+	a.journal.seal(a.clock.now(a.now()))
+	a.mu.Unlock()
+	d.sync()
+}
+
+// Close makes durable all that was counted, and ends the state, once: what is
+// counted afterwards is not durable.
+func (a *Aggregator) Close() error {
+	d := a.durable
+	if d == nil {
+		return nil
+	}
+	return d.close()
+}
+
+// close makes everything durable, and ends the goroutines.
+func (d *durable) close() error {
+	select {
+	case <-d.ended:
+		return nil // it was closed
+	default:
+	}
+	close(d.ended)
+	d.run.Wait()
+	err := d.store.sync()
+	if err != nil {
+		err = errors.Join(err, d.store.clear(d.number+1)) // see [durable.outdated]
+	}
+	d.store.close()
+	return err
+}
+
+func (d *durable) sync() {
+	err := d.store.sync()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err != nil && d.trouble == nil {
+		d.noteTrouble(err)
+	}
+	if d.outdated {
+		// An old state is worse than none: a restart would go on from counters that
+		// receivers know to be higher, which looks to them like a reset.
+		d.outdated = d.store.clear(d.keep) != nil
+	}
+	due := d.trouble != nil && d.a.now().Sub(d.tried) >= healEvery
+	if d.trouble == nil {
+		due = d.before+d.store.position() >= d.due
+	}
+	if due && !d.making {
+		d.making, d.tried = true, d.a.now()
+		d.kick <- struct{}{}
+	}
+}
+
+// noteTrouble records that the state on disk is not what a restart could go on
+// from.
+func (d *durable) noteTrouble(err error) {
+	d.logger.Error("the state cannot be written; counting goes on in memory, and exactness is suspended: a restart now would begin every counter anew", "err", err)
+	d.trouble, d.outdated = err, true
+	d.keep = d.number + 1
+	d.tried = d.a.now()
+	d.a.metrics.stateTroubles.Inc()
+}
+
+// checkpoints makes snapshots as they are due.
+func (d *durable) checkpoints() {
+	for {
+		select {
+		case <-d.ended:
+			return
+		case <-d.kick:
+			d.checkpoint()
+		}
+	}
+}
+
+// checkpoint makes a snapshot. While it does, the journal goes on in a file of
+// its own; when it is whole, the files before it go.
+func (d *durable) checkpoint() {
+	d.mu.Lock()
+	d.number++
+	number := d.number
+	if d.trouble != nil {
+		d.keep = number // those before it are outdated
+	}
+	d.mu.Unlock()
+
+	size, err := d.snapshot(number)
+	if err == nil {
+		err = d.store.clear(number)
+	}
+
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.making = false
+	switch {
+	case errors.Is(err, errEnded):
+		return
+	case err == nil && d.trouble != nil && !d.store.failed():
+		d.logger.Info("the state is whole on disk again; exactness is no longer suspended")
+		d.trouble, d.outdated = nil, false
+	case err != nil && d.trouble == nil:
+		// The journal goes on; the next sync tells whether that is well.
+		d.logger.Warn("no snapshot of the state: the journal grows until there is one", "err", err)
+	}
+	switch {
+	case err == nil:
+		d.size, d.before, d.due = size, 0, max(d.least, size)
+		d.a.metrics.stateSnapshots.Inc()
+	case d.trouble != nil:
+		d.store.giveUp(err)
+		d.outdated, d.keep = true, d.number+1
+	default: // again when as much again was written
+		d.before += d.store.position()
+		d.due += d.due
+	}
+}
+
+// stateBytes is how much the state has on disk.
+func (a *Aggregator) stateBytes() int {
+	d := a.durable
+	if d == nil {
+		return 0
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return int(d.size + d.before + d.store.position())
+}

@@ -1,0 +1,337 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import (
+	"encoding/binary"
+	"time"
+)
+
+// kind says what a record of the state is about. A record holds what is true
+// after a change, never the change itself: so it may be applied twice, and a
+// snapshot may be taken while updates go on (snapshot.go).
+type kind byte
+
+const (
+	kindHead kind = iota + 1 // the first record of a file
+	kindTail                 // the last record of a snapshot
+
+	kindSource     // a source: names, marks, period
+	kindSourceFree // it is forgotten
+	kindMarks      // its epoch and marks
+	kindPeriod     // its period
+
+	kindBaseline     // a baseline with its identity
+	kindBaselineSeen // what a record of the feed changes of it
+	kindBaselineFree // it is evicted
+	kindSight        // when it was seen, in a snapshot
+
+	kindLayout          // label names; all connections are gone
+	kindConnection      // identity of a connection
+	kindConnectionState // counters and all else of it
+	kindConnectionFree  // it is removed
+	kindCarried         // what waits for its next incarnation
+
+	kindTick  // a tick begins; the next three are of this tick
+	kindBegin // a connection's counters begin
+	kindPhase // a connection goes on to another phase
+	kindEnd   // stale markers, with the final values
+	kindSent  // the latest tick may be out although the log does not have it
+	kindUndo  // the log does not have the latest tick: it is taken back
+
+	kindReport  // a capture's report, as it came
+	kindCapture // a capture, whole
+)
+
+// Flags of a connection.
+const (
+	flagEnding   = 1 << 3 // above the phase
+	flagOverflow = 1 << 4
+)
+
+// journal writes the records of what updates and ticks change, in order, into
+// frames of a file (store.go). A frame is read back whole or not at all, and ends
+// where the state makes sense. The aggregator's lock guards it. A nil journal,
+// and one that is off, takes records and does nothing.
+type journal struct {
+	store *store
+	// off: the disk is in trouble; nothing that is written counts until a snapshot
+	// has been.
+	off   bool
+	frame []byte // the one being built, after room for its header
+}
+
+func (j *journal) idle() bool { return j == nil || j.off }
+
+// put begins a record of a numbered thing.
+func (j *journal) put(k kind, id uint32) {
+	j.frame = binary.AppendUvarint(append(j.frame, byte(k)), uint64(id))
+}
+
+// seal ends a frame: its records happened at that feed time. Nothing is written
+// where there are none.
+func (j *journal) seal(feedNow time.Duration) {
+	if j.idle() || len(j.frame) <= frameHeader {
+		return
+	}
+	frame := j.frame
+	j.frame = j.frame[:frameHeader]
+	if !j.store.enqueue(frame, feedNow) {
+		j.off = true
+	}
+}
+
+func (j *journal) source(s *source, feedNow time.Duration) {
+	if j.idle() {
+		return
+	}
+	s.journaled = s.node.period(feedNow)
+	j.frame = appendSource(j.frame, s)
+}
+
+func appendSource(dst []byte, s *source) []byte {
+	dst = binary.AppendUvarint(append(dst, byte(kindSource)), uint64(s.id))
+	dst = appendString(appendString(dst, s.key.nodeTID), s.key.captureID)
+	dst = binary.AppendUvarint(dst, uint64(s.journaled))
+	return appendMarks(dst, s)
+}
+
+func (j *journal) sourceFree(id uint32) {
+	if !j.idle() {
+		j.put(kindSourceFree, id)
+	}
+}
+
+func (j *journal) marks(s *source) {
+	if !j.idle() {
+		j.put(kindMarks, s.id)
+		j.frame = appendMarks(j.frame, s)
+	}
+}
+
+func appendMarks(dst []byte, s *source) []byte {
+	for _, mark := range [...]int64{s.epoch, s.evictedStart, s.evictedLast} {
+		dst = binary.AppendVarint(dst, mark)
+	}
+	return dst
+}
+
+// period journals a window that is longer than the period the journal has: a
+// shorter one only makes connections end later than they need to.
+func (j *journal) period(s *source, window time.Duration) {
+	if j.idle() || window <= s.journaled {
+		return
+	}
+	s.journaled = window
+	j.put(kindPeriod, s.id)
+	j.frame = binary.AppendUvarint(j.frame, uint64(window))
+}
+
+// baseline journals a baseline that a record of the feed has moved; known says
+// that the journal has its identity.
+func (j *journal) baseline(i uint32, b *baseline, known bool) {
+	if j.idle() {
+		return
+	}
+	if !known {
+		j.frame = appendBaseline(j.frame, i, b)
+		return
+	}
+	j.put(kindBaselineSeen, i)
+	j.frame = appendSeen(j.frame, b)
+}
+
+// appendBaseline appends a baseline with its identity, but without when it was
+// seen: that is the feed time of the frame.
+func appendBaseline(dst []byte, i uint32, b *baseline) []byte {
+	dst = binary.AppendUvarint(append(dst, byte(kindBaseline)), uint64(i))
+	dst = binary.AppendUvarint(dst, uint64(b.source))
+	dst = binary.LittleEndian.AppendUint64(dst, b.uuid)
+	return appendSeen(appendString(dst, b.text), b)
+}
+
+func appendSeen(dst []byte, b *baseline) []byte {
+	dst = append(dst, flag(b.ended))
+	dst = binary.AppendVarint(dst, b.start)
+	// Updates lie seconds to hours after a flow's start: shorter than two times.
+	dst = binary.AppendVarint(dst, b.last-b.start)
+	return appendCounts(dst, &b.counts)
+}
+
+// appendSight appends when a baseline was seen.
+func appendSight(dst []byte, i uint32, b *baseline) []byte {
+	dst = binary.AppendUvarint(append(dst, byte(kindSight)), uint64(i))
+	return binary.AppendVarint(dst, int64(b.seen))
+}
+
+func (j *journal) baselineFree(i uint32) {
+	if !j.idle() {
+		j.put(kindBaselineFree, i)
+	}
+}
+
+func (j *journal) layout(l *Layout) {
+	if !j.idle() {
+		j.frame = appendLayout(j.frame, l)
+	}
+}
+
+func appendLayout(dst []byte, l *Layout) []byte {
+	dst = binary.AppendUvarint(append(dst, byte(kindLayout)), uint64(len(l.Names)))
+	for _, name := range l.Names {
+		dst = appendString(dst, name)
+	}
+	return dst
+}
+
+func (j *journal) connectionNew(i uint32, c *connection) {
+	if !j.idle() {
+		j.frame = appendIdentity(j.frame, i, c)
+	}
+}
+
+func appendIdentity(dst []byte, i uint32, c *connection) []byte {
+	dst = binary.AppendUvarint(append(dst, byte(kindConnection)), uint64(i))
+	return appendString(dst, c.values)
+}
+
+func (j *journal) connection(i uint32, c *connection) {
+	if !j.idle() {
+		j.frame = appendConnection(j.frame, i, c)
+	}
+}
+
+func appendConnection(dst []byte, i uint32, c *connection) []byte {
+	dst = binary.AppendUvarint(append(dst, byte(kindConnectionState)), uint64(i))
+	flags := byte(c.phase)
+	if c.ending {
+		flags |= flagEnding
+	}
+	if c.overflow {
+		flags |= flagOverflow
+	}
+	dst = append(dst, flags)
+	dst = binary.AppendUvarint(dst, uint64(c.source))
+	dst = binary.AppendVarint(dst, int64(c.traffic))
+	dst = binary.AppendVarint(dst, c.start)
+	dst = binary.AppendUvarint(dst, c.rtt)
+	return appendCounts(dst, &c.counts)
+}
+
+func (j *journal) connectionFree(i uint32) {
+	if !j.idle() {
+		j.put(kindConnectionFree, i)
+	}
+}
+
+// carried journals what waits for a connection's next incarnation; nothing
+// means that nothing waits.
+func (j *journal) carried(i uint32, traffic counts) {
+	if !j.idle() {
+		j.frame = appendCarried(j.frame, i, traffic)
+	}
+}
+
+func appendCarried(dst []byte, i uint32, traffic counts) []byte {
+	dst = binary.AppendUvarint(append(dst, byte(kindCarried)), uint64(i))
+	return appendCounts(dst, &traffic)
+}
+
+// tick journals that a tick begins.
+func (j *journal) tick(t tickTimes) {
+	if !j.idle() {
+		j.frame = appendTick(j.frame, t)
+	}
+}
+
+func appendTick(dst []byte, t tickTimes) []byte {
+	dst = binary.AppendVarint(append(dst, byte(kindTick)), t.before)
+	return binary.AppendVarint(binary.AppendVarint(dst, t.at), t.zero)
+}
+
+// connectionBegin journals that a connection's counters begin at the tick.
+func (j *journal) connectionBegin(i uint32, next phase) {
+	if !j.idle() {
+		j.put(kindBegin, i)
+		j.frame = append(j.frame, byte(next))
+	}
+}
+
+func (j *journal) connectionPhase(i uint32, next phase) {
+	if !j.idle() {
+		j.put(kindPhase, i)
+		j.frame = append(j.frame, byte(next))
+	}
+}
+
+// connectionEnd journals that a connection gets its stale markers at the tick,
+// and what it was before: should the tick be lost, they are still to come.
+func (j *journal) connectionEnd(i uint32, c *connection) {
+	if !j.idle() {
+		j.put(kindEnd, i)
+		j.frame = binary.AppendVarint(j.frame, c.start)
+		j.frame = binary.AppendUvarint(j.frame, c.rtt)
+		j.frame = appendCounts(j.frame, &c.counts)
+	}
+}
+
+// sent journals that the latest tick may be out although the log lacks it.
+func (j *journal) sent() {
+	if !j.idle() {
+		j.frame = append(j.frame, byte(kindSent))
+	}
+}
+
+// report journals a capture's report of itself. Captures are few and their
+// reports rare: they are told again rather than described.
+func (j *journal) report(s CaptureStats) {
+	if j.idle() || len(s.CaptureID) > maxText {
+		return
+	}
+	j.frame = appendString(append(j.frame, byte(kindReport)), string(s.CaptureID))
+	j.frame = appendStats(j.frame, &s)
+}
+
+func appendStats(dst []byte, s *CaptureStats) []byte {
+	for _, n := range [...]int64{s.FlowCount, s.FlowDropped, s.KernelFlowDropped, s.PacketsDropped, s.PacketsReceived} {
+		dst = binary.AppendVarint(dst, n)
+	}
+	return dst
+}
+
+// appendCapture appends a capture, whole.
+func appendCapture(dst []byte, c *captureState) []byte {
+	t := &c.total
+	dst = appendString(append(dst, byte(kindCapture)), t.CaptureID)
+	for _, n := range [...]uint64{t.FlowDropped, t.KernelFlowDropped, t.PacketsDropped, t.PacketsReceived} {
+		dst = binary.AppendUvarint(dst, n)
+	}
+	dst = append(dst, byte(c.phase))
+	dst = binary.AppendVarint(dst, c.start)
+	dst = binary.AppendVarint(dst, int64(c.seen))
+	dst = binary.AppendUvarint(dst, uint64(len(c.tables)))
+	for i := range c.tables {
+		dst = binary.AppendVarint(dst, int64(c.tables[i].seen))
+		dst = appendStats(dst, &c.tables[i].stats)
+	}
+	return dst
+}
+
+func appendCounts(dst []byte, c *counts) []byte {
+	for _, n := range [...]uint64{c.bytes[0], c.bytes[1], c.packets[0], c.packets[1]} {
+		dst = binary.AppendUvarint(dst, n)
+	}
+	return dst
+}
+
+func appendString(dst []byte, s string) []byte {
+	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
+}
+
+func flag(set bool) byte {
+	if set {
+		return 1
+	}
+	return 0
+}

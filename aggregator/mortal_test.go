@@ -1,0 +1,193 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/internal/disktest"
+	"github.com/skydive-project/skybridge/internal/reference"
+	"github.com/skydive-project/skybridge/internal/script"
+)
+
+// latest keeps the newest record of every flow, to report it once more.
+type latest struct {
+	index map[[2]string]int
+	flows []analyzer.Flow
+}
+
+func (l *latest) report(records []analyzer.Flow) {
+	if l.index == nil {
+		l.index = map[[2]string]int{}
+	}
+	for _, f := range records {
+		id := [2]string{f.UUID, f.CaptureID}
+		i, ok := l.index[id]
+		if !ok {
+			i = len(l.flows)
+			l.index[id] = i
+			l.flows = append(l.flows, f)
+		}
+		if have := l.flows[i].Metric; f.Metric.ABBytes+f.Metric.ABPackets+f.Metric.BABytes+f.Metric.BAPackets >= have.ABBytes+have.ABPackets+have.BABytes+have.BAPackets {
+			l.flows[i] = f
+		}
+	}
+}
+
+// presence returns a record of every node and capture of a feed that sets its
+// epoch: a crash must not take that.
+func presence(feed *script.Script, now int64) (records []analyzer.Flow) {
+	seen := map[[2]string]bool{}
+	for _, messages := range feed.Steps {
+		for _, m := range messages {
+			for _, f := range m.Flows {
+				if id := [2]string{f.NodeTID, f.CaptureID}; !seen[id] {
+					seen[id] = true
+					records = append(records, analyzer.Flow{
+						UUID: "1", NodeTID: f.NodeTID, CaptureID: f.CaptureID, Start: now, Metric: &analyzer.Metric{},
+						LastUpdateMetric: &analyzer.Metric{Start: now - 1000, Last: now},
+					})
+				}
+			}
+		}
+	}
+	return records
+}
+
+// TestExactnessAcrossDeaths plays scripted feeds to processes that are killed or
+// lose their power between any two operations of the disk, and holds the
+// receiver's sums against the reference, series by series. After each death the
+// feed reports every flow once more.
+func TestExactnessAcrossDeaths(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		m := newMortal(t, Config{
+			ConnectionTimeout: time.Duration(rapid.IntRange(1, 60).Draw(r, "timeout")) * time.Second,
+		}, disktest.New(rapid.Uint64().Draw(r, "disk")), int64(rapid.SampledFrom([]int{1, 1000, 1 << 20}).Draw(r, "least")))
+		feed := script.Write(script.Options{
+			Seed:        rapid.Uint64().Draw(r, "seed"),
+			Connections: rapid.IntRange(1, 40).Draw(r, "connections"),
+			Steps:       rapid.IntRange(1, 30).Draw(r, "steps"),
+			Analyzers:   rapid.IntRange(1, 3).Draw(r, "analyzers"),
+			Now:         m.time.UnixMilli(),
+		})
+		want, all := reference.New(), &latest{}
+		var rest []script.Message
+		send := func() {
+			flows := rest[0].Flows
+			rest = rest[1:]
+			want.Report(flows...)
+			all.report(flows)
+			m.Update(flowsOf(flows))
+		}
+		m.staged.between = func() {
+			for len(rest) > 0 && rapid.Bool().Draw(r, "meanwhile") {
+				send()
+			}
+		}
+		reborn := func(power bool) {
+			m.die(power)
+			m.pass(time.Duration(rapid.IntRange(0, 100_000).Draw(r, "down")) * time.Millisecond)
+			m.begin()
+			if m.recover.Anew != "" {
+				r.Fatalf("life %d began anew: %s\n%s", m.lives, m.recover.Anew, m.logs.String())
+			}
+			between := m.staged.between
+			m.staged.between = nil // values as they were before any new record
+			m.pass(3 * time.Millisecond)
+			if !m.tickNow() {
+				r.Fatal("dead at once")
+			}
+			m.staged.between = between
+			m.Update(flowsOf(all.flows))
+		}
+		play := func(messages []script.Message, mortal bool) {
+			for rest = messages; len(rest) > 0; {
+				if mortal && rapid.IntRange(0, 9).Draw(r, "fate") == 0 {
+					at := rapid.IntRange(0, 12).Draw(r, "dies at operation")
+					m.disk.Fail(func(n int, _ disktest.Op, _ string) error {
+						if n >= at {
+							return disktest.ErrDead
+						}
+						return nil
+					})
+				}
+				send()
+				if rapid.IntRange(0, 3).Draw(r, "tick") == 0 {
+					m.pass(time.Duration(rapid.IntRange(2, 20_000).Draw(r, "ms")) * time.Millisecond)
+					m.tickNow()
+				}
+				if m.disk.Dead() {
+					reborn(rapid.Bool().Draw(r, "power"))
+				}
+			}
+		}
+		play(feed.Hello, false)
+		play([]script.Message{{Flows: presence(feed, m.time.UnixMilli())}}, false)
+		if !m.tickNow() {
+			r.Fatal("dead without a reason")
+		}
+		for _, messages := range feed.Steps {
+			play(messages, true)
+		}
+		m.disk.Fail(nil)
+		if m.disk.Dead() {
+			reborn(true)
+		}
+		m.tick()
+		if diff := cmp.Diff(seriesTotals(want), m.ledger.increases()); diff != "" {
+			r.Fatalf("after %d lives the receiver's sums differ from what was reported (-want +got):\n%s", m.lives, diff)
+		}
+		m.die(false)
+	})
+}
+
+// TestEveryCrashPoint lets a process die at every single operation of the disk,
+// in a short life that has all of them: ticks, a snapshot, and the beginning of
+// the next journal.
+func TestEveryCrashPoint(t *testing.T) {
+	for _, power := range []bool{false, true} {
+		points := 0
+		for done := false; !done; points++ {
+			m := newMortal(t, Config{}, disktest.New(uint64(points)), 1)
+			m.known()
+			m.tick()
+			m.disk.Fail(func(n int, _ disktest.Op, _ string) error {
+				if n == points {
+					return disktest.ErrDead
+				}
+				return nil
+			})
+			total := int64(0)
+			for i := range int64(12) {
+				total += 1000 * i
+				m.Update([]Flow{m.flow("1", 1000+total, 0)})
+				m.pass(testInterval)
+				at := m.sample()
+				if m.disk.Dead() {
+					break
+				}
+				m.append(at)
+				m.idle() // a snapshot that the tick made due begins with the next
+			}
+			done = !m.disk.Dead()
+			m.die(power)
+			m.begin()
+			if m.recover.Anew != "" {
+				t.Fatalf("power %v, point %d: began anew: %s", power, points, m.recover.Anew)
+			}
+			m.Update([]Flow{m.flow("1", 1000+total, 0)})
+			m.tick()
+			m.wantIncrease(uint64(1000 + total))
+			m.die(power)
+		}
+		if points < 20 {
+			t.Errorf("only %d crash points", points)
+		}
+	}
+}

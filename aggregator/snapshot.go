@@ -1,0 +1,201 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import (
+	"encoding/binary"
+	"errors"
+	"path/filepath"
+	"time"
+)
+
+// How a journal goes on from what was before it.
+const (
+	fromEmpty    = iota // from nothing: the state began anew
+	fromJournal         // from the end of the journal with the number before
+	fromSnapshot        // from the snapshot of its number alone
+)
+
+var errEnded = errors.New("the process ends")
+
+// newJournal makes the journal file of that number, durable as a name.
+func (d *durable) newJournal(number uint64) (*stateFile, error) {
+	f, err := createFile(d.store.fs, fileName(d.store.dir, number, journalSuffix))
+	if err != nil {
+		return nil, err
+	}
+	if err := d.store.fs.SyncDir(d.store.dir); err != nil {
+		return nil, errors.Join(err, f.Close(), d.store.fs.Remove(f.name))
+	}
+	return f, nil
+}
+
+// snapshot writes the snapshot of that number, and returns its size in bytes.
+//
+// The journal of its number begins with a tick, while nothing of the tick before
+// can be missing from the log any more. Then everything is written as it is, part
+// by part, while updates go on: a part may be newer than the journal's beginning,
+// and the journal says again how it became so. It counts once the journal is
+// durable up to where the last part was written: before, one part could know of
+// an update of which another does not.
+func (d *durable) snapshot(number uint64) (size int64, err error) {
+	next, err := d.newJournal(number)
+	if err != nil {
+		return 0, err
+	}
+	d.a.mu.Lock()
+	d.next = next
+	d.a.mu.Unlock()
+	var head snapshotHead
+	select {
+	case head = <-d.switched:
+	case <-d.ended:
+		d.a.mu.Lock()
+		d.next = nil
+		d.a.mu.Unlock()
+		return 0, errors.Join(errEnded, next.Close(), d.store.fs.Remove(next.name))
+	}
+
+	part := fileName(d.store.dir, number, partSuffix)
+	out, err := createFile(d.store.fs, part)
+	if err != nil {
+		return 0, err
+	}
+	err = d.dump(&snapshotWriter{file: out, feedNow: head.feedNow, frame: head.frame})
+	if err == nil {
+		err = out.Sync()
+	}
+	if err = errors.Join(err, out.Close()); err != nil {
+		return 0, errors.Join(err, d.store.fs.Remove(part))
+	}
+	if err := d.store.fs.Rename(part, fileName(d.store.dir, number, snapshotSuffix)); err != nil {
+		return 0, err
+	}
+	return out.end, d.store.fs.SyncDir(d.store.dir)
+}
+
+// switchJournal begins the next journal, where there is one, and keeps what of the
+// snapshot must be of this very moment. The aggregator's lock is held.
+func (d *durable) switchJournal() {
+	if d == nil || d.next == nil {
+		return
+	}
+	j, how := d.a.journal, uint64(fromJournal)
+	number, _, _ := parseFileName(filepath.Base(d.next.name))
+	end, anew := d.store.use(d.next)
+	if anew {
+		how = fromSnapshot
+	}
+	d.next = nil
+	j.off = false
+	j.frame = appendHead(j.frame[:frameHeader], number, how, end)
+	feedNow := d.a.clock.now(d.a.now())
+	j.seal(feedNow)
+
+	head := appendHead(make([]byte, frameHeader), number, fromSnapshot, 0)
+	head = appendTick(head, d.a.latest)
+	head = appendLayout(head, d.a.connections.layout)
+	for _, c := range d.a.captures.byID {
+		head = appendCapture(head, c)
+	}
+	d.switched <- snapshotHead{head, feedNow}
+}
+
+// snapshotHead is what of a snapshot is of the moment at which its journal begins.
+type snapshotHead struct {
+	frame   []byte // after room for its header
+	feedNow time.Duration
+}
+
+// snapshotWriter writes the frames of a snapshot.
+type snapshotWriter struct {
+	file    *stateFile
+	frame   []byte // the one being built, after room for its header
+	feedNow time.Duration
+	// journal is where the journal was when the latest part was taken.
+	journal int64
+}
+
+// flush writes the frame.
+func (w *snapshotWriter) flush() error {
+	if len(w.frame) <= frameHeader {
+		return nil
+	}
+	offset := w.file.end
+	w.file.seal(w.frame, w.feedNow)
+	_, err := w.file.WriteAt(w.frame, offset)
+	w.frame = w.frame[:frameHeader]
+	return err
+}
+
+// appendHead appends the first record of a file. end is where the journal before
+// it ends, for one that goes on from there.
+func appendHead(dst []byte, number uint64, how uint64, end int64) []byte {
+	dst = binary.AppendUvarint(append(dst, byte(kindHead)), number)
+	return binary.AppendUvarint(binary.AppendUvarint(dst, how), uint64(end))
+}
+
+// dump writes everything.
+func (d *durable) dump(w *snapshotWriter) error {
+	a := d.a
+	if err := w.flush(); err != nil {
+		return err
+	}
+	err := d.parts(w, func() int { return len(a.sources.list) }, func(i uint32) {
+		if s := a.sources.list[i]; s != nil {
+			s.journaled = s.node.period(w.feedNow)
+			w.frame = appendSource(w.frame, s)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	err = d.parts(w, func() int { return int(a.baselines.records.size) }, func(i uint32) {
+		if b := a.baselines.records.at(i); b.used {
+			w.frame = appendBaseline(w.frame, i, b)
+			w.frame = appendSight(w.frame, i, b)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	err = d.parts(w, func() int { return int(a.connections.records.size) }, func(i uint32) {
+		if c := a.connections.records.at(i); c.used {
+			w.frame = appendConnection(appendIdentity(w.frame, i, c), i, c)
+			if traffic, ok := a.connections.carried[i]; ok {
+				w.frame = appendCarried(w.frame, i, traffic)
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if err := d.store.sync(); err != nil {
+		return err
+	}
+	w.frame = binary.AppendUvarint(append(w.frame, byte(kindTail)), uint64(w.journal))
+	return w.flush()
+}
+
+// parts calls add for every index below size, a batch at a time under the
+// aggregator's lock.
+func (d *durable) parts(w *snapshotWriter, size func() int, add func(i uint32)) error {
+	for next, end := 0, false; !end; {
+		d.a.mu.Lock()
+		w.feedNow = d.a.clock.elapsed
+		n := size()
+		for limit := min(next+batch, n); next < limit; next++ {
+			add(uint32(next))
+		}
+		end = next >= n
+		w.journal = d.store.position()
+		d.a.mu.Unlock()
+		if len(w.frame) >= snapshotFrame || end {
+			if err := w.flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,343 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import (
+	"errors"
+	"log/slog"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/skydive-project/skybridge/internal/disktest"
+)
+
+const stateDir = "state"
+
+// mortal is a world whose aggregator dies and comes back. The log and what lies
+// behind it, which is the ledger, does not die: a tick is in it whole or not at
+// all.
+type mortal struct {
+	*world
+	cfg     Config
+	disk    *disktest.Disk
+	least   int64 // CheckpointBytes
+	last    int64 // time of the log's latest tick
+	staged  staged
+	recover Recovery
+	lives   int
+}
+
+// staged is an Emitter that keeps a tick until the log has it.
+type staged struct {
+	connections []Point
+	captures    []CapturePoint
+	between     func()
+}
+
+func (s *staged) Connections(points []Point) {
+	s.connections = append(s.connections, points...)
+	if s.between != nil {
+		s.between()
+	}
+}
+
+func (s *staged) Captures(points []CapturePoint) { s.captures = append(s.captures, points...) }
+
+// newMortal begins the first life on that disk. Snapshots are due at every least
+// bytes.
+func newMortal(t testing.TB, cfg Config, disk *disktest.Disk, least int64) *mortal {
+	m := &mortal{world: newWorld(t, cfg), disk: disk, least: least}
+	m.cfg = m.world.cfg
+	m.begin()
+	return m
+}
+
+// begin begins a life.
+func (m *mortal) begin() {
+	m.t.Helper()
+	if m.lives++; m.lives > 1 {
+		m.registry = prometheus.NewRegistry()
+		var err error
+		m.Aggregator, err = New(m.cfg, func() time.Time { return m.time }, m.registry, m.skipped, slog.New(slog.NewTextHandler(&m.logs, nil)))
+		if err != nil {
+			m.t.Fatal(err)
+		}
+	}
+	recovery, err := m.Recover(StateConfig{Dir: stateDir, FS: m.disk, LastTick: m.last, CheckpointBytes: m.least}, slog.New(slog.NewTextHandler(&m.logs, nil)))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.recover = recovery
+	m.ledger.anew = m.ledger.anew || recovery.Anew != ""
+	m.AnalyzerUp("a")
+}
+
+// tickNow samples a tick, makes it durable, and hands it to the log: unless the
+// process has died by then.
+func (m *mortal) tickNow() (alive bool) {
+	at := m.sample()
+	if m.disk.Dead() {
+		return false
+	}
+	m.append(at)
+	return true
+}
+
+// sample is a tick up to where it is durable in the state.
+func (m *mortal) sample() (at int64) {
+	at = max(m.time.UnixMilli(), m.LastTick()+MinTickGap)
+	m.staged.connections, m.staged.captures = nil, nil
+	m.Tick(at, testInterval, &m.staged)
+	m.Sync()
+	return at
+}
+
+// idle waits until no snapshot is being made, but one that waits for a tick.
+func (m *mortal) idle() {
+	d := m.durable
+	for {
+		d.mu.Lock()
+		making := d.making
+		d.mu.Unlock()
+		m.mu.Lock()
+		waiting := d.next != nil
+		m.mu.Unlock()
+		if !making || waiting {
+			return
+		}
+		runtime.Gosched()
+	}
+}
+
+// append makes the log have the tick.
+func (m *mortal) append(at int64) {
+	m.ledger.at, m.last = at, at
+	m.ledger.Connections(m.staged.connections)
+	m.ledger.Captures(m.staged.captures)
+	m.Publish()
+}
+
+func (m *mortal) tick() {
+	m.pass(testInterval)
+	m.tickNow()
+}
+
+// die ends the life, after which power is lost or not.
+func (m *mortal) die(power bool) {
+	m.disk.Fail(func(int, disktest.Op, string) error { return disktest.ErrDead })
+	_ = m.Close() // so that its goroutines end; it changes nothing any more
+	if power {
+		m.disk.LosePower()
+	} else {
+		m.disk.Kill()
+	}
+}
+
+// wantIncrease fails the test unless the ledger's bytes, in all series, are n.
+func (m *mortal) wantIncrease(n uint64) {
+	m.t.Helper()
+	if got := m.total("bytes"); got != n {
+		m.t.Errorf("bytes in all: %d, want %d\n%v", got, n, m.ledger)
+	}
+}
+
+// TestCountersGoOn proves that a process goes on from where the one before was:
+// however it ended, nothing begins anew, nothing counts twice, and what was
+// carried meanwhile counts.
+func TestCountersGoOn(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		end  func(m *mortal)
+	}{
+		{"closed", func(m *mortal) {
+			if err := m.Close(); err != nil {
+				m.t.Error(err)
+			}
+			m.disk.LosePower()
+		}},
+		{"killed", func(m *mortal) { m.die(false) }},
+		{"power lost", func(m *mortal) { m.die(true) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := newMortal(t, Config{}, disktest.New(1), 1)
+			m.known()
+			m.Update([]Flow{m.flow("1", 1000, 500)})
+			m.tick()
+			f := m.flow("1", 3000, 700)
+			f.Metric.RTT = 7
+			m.Update([]Flow{f, m.flow("text", 100, 0)})
+			m.tick()
+			c.end(m)
+			m.pass(time.Hour)
+			m.begin()
+			if r := m.recover; r.Anew != "" || r.Connections != 1 || r.Flows != 2 {
+				t.Errorf("recovered %+v", r)
+			}
+			m.tickNow()
+			f = m.flow("1", 3001, 700)
+			f.Metric.RTT = 8
+			m.Update([]Flow{f})
+			m.tick()
+			// 3001+700 of the one, 100 of the other.
+			m.wantIncrease(3801)
+			name := "bytes" + labelText(m.row(m.connections.records.at(0), 0), 0)
+			zeros := 0
+			for _, s := range m.ledger.series[name] {
+				if s.value == 0 && !s.stale {
+					zeros++
+				}
+			}
+			if zeros != 1 {
+				t.Errorf("%d zeros, want 1: %v", zeros, m.ledger.series[name])
+			}
+			m.die(false)
+		})
+	}
+}
+
+// TestTickTakenBack proves that a tick which the log did not get in time is as if
+// it had not been: what began has its zero still to come, and what ended its
+// stale markers, even where it returned before the crash.
+func TestTickTakenBack(t *testing.T) {
+	m := newMortal(t, Config{}, disktest.New(1), 1<<20)
+	m.known()
+	idle, back := m.flow("1", 1000, 0), m.flow("2", 2000, 0)
+	back.TransportA = 2
+	m.Update([]Flow{idle, back})
+	m.Stats(CaptureStats{CaptureID: []byte("c1"), PacketsReceived: 10})
+	for range 4 {
+		m.tick()
+	}
+	m.pass(testInterval)
+	fresh := m.flow("3", 5, 0)
+	fresh.TransportA = 3
+	m.Update([]Flow{fresh})
+	m.sample() // idle and back end, fresh begins
+	ends := 0
+	for _, p := range m.staged.connections {
+		if p.End {
+			ends++
+		}
+	}
+	if ends != 2 {
+		t.Fatalf("%d connections end, want 2", ends)
+	}
+	again := m.flow("2", 2500, 0)
+	again.TransportA = 2
+	m.Update([]Flow{again})
+	m.AnalyzerUp("a") // anything: the update above must be durable
+	m.Sync()
+	for range 2 { // the second time, what was taken back is so already
+		m.die(true)
+		m.begin()
+		if m.recover.Anew != "" {
+			t.Fatalf("recovered %+v", m.recover)
+		}
+	}
+	for range 3 {
+		m.pass(time.Second)
+		m.tickNow()
+	}
+	m.wantIncrease(1000 + 2500 + 5)
+	m.die(false)
+}
+
+// TestOldState proves that a state which is older than the log begins anew, so
+// that nothing counts twice, and that it says so.
+func TestOldState(t *testing.T) {
+	disk := disktest.New(1)
+	m := newMortal(t, Config{}, disk, 1<<20)
+	m.known()
+	m.Update([]Flow{m.flow("1", 1000, 0)})
+	m.tick()
+	m.die(false)
+	backup := map[string][]byte{}
+	for _, name := range disk.Files() {
+		backup[name] = disk.Bytes(name)
+	}
+	m.begin()
+	m.Update([]Flow{m.flow("1", 5000, 0)})
+	m.tick()
+	m.die(false)
+	for _, name := range disk.Files() {
+		if err := disk.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, data := range backup {
+		disk.SetBytes(name, data)
+	}
+	m.begin()
+	if m.recover.Anew == "" || m.recover.Connections != 0 {
+		t.Errorf("recovered %+v", m.recover)
+	}
+	if got := m.metric("skybridge_state_doubts_total", ""); got != 1 {
+		t.Errorf("%v doubts", got)
+	}
+	m.tickNow()
+	old := m.flow("1", 6000, 0)
+	old.Start -= time.Hour.Milliseconds()
+	old.LastUpdate.ABBytes = 1000
+	m.Update([]Flow{old})
+	m.tick()
+	m.wantIncrease(6000)
+	m.die(false)
+}
+
+// TestTrouble proves that counting goes on while the disk does not take anything,
+// that the state says so, that a restart meanwhile counts nothing twice, and that
+// all is well again once the disk is.
+func TestTrouble(t *testing.T) {
+	broken := errors.New("no space left on device")
+	for _, c := range []struct {
+		name string
+		op   []disktest.Op
+	}{
+		{"full", []disktest.Op{disktest.Create, disktest.Write}},
+		{"sync", []disktest.Op{disktest.Sync}},
+		{"all", nil},
+	} {
+		for _, heals := range []bool{true, false} {
+			t.Run(c.name+map[bool]string{true: " and heals", false: " to the end"}[heals], func(t *testing.T) {
+				disk := disktest.New(3)
+				m := newMortal(t, Config{}, disk, 1<<20)
+				m.known()
+				m.Update([]Flow{m.flow("1", 1000, 0)})
+				m.tick()
+				disk.Fail(func(_ int, op disktest.Op, _ string) error {
+					if c.op == nil || slices.Contains(c.op, op) {
+						return broken
+					}
+					return nil
+				})
+				m.Update([]Flow{m.flow("1", 3000, 0)})
+				m.tick()
+				if !errors.Is(m.Trouble(), broken) {
+					t.Fatalf("trouble: %v", m.Trouble())
+				}
+				m.Update([]Flow{m.flow("1", 4000, 0)})
+				m.tick()
+				m.wantIncrease(4000)
+				if heals {
+					disk.Fail(nil)
+					for m.Trouble() != nil {
+						m.tick()
+					}
+					m.Update([]Flow{m.flow("1", 4500, 0)})
+				}
+				m.die(true)
+				m.pass(time.Second)
+				m.begin()
+				if (m.recover.Anew == "") != heals {
+					t.Errorf("recovered %+v", m.recover)
+				}
+				m.die(false)
+			})
+		}
+	}
+}
