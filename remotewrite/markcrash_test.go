@@ -5,6 +5,7 @@ package remotewrite
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -74,6 +75,7 @@ func (w *markWorld) stop() {
 // restart begins a process that is configured as c, after another.
 func (w *markWorld) restart(c called, end func()) {
 	w.r.halt(end)
+	w.rec.Restarted()
 	w.waiting = nil
 	w.r.cfg.ExternalLabels = c.external()
 	if w.d.Dead() {
@@ -116,20 +118,22 @@ func (w *markWorld) restart(c called, end func()) {
 
 // play goes through changes of names until the process dies. With sick, the disk
 // takes no marks for two ticks.
-func (w *markWorld) play(sick *bool, sickens bool) {
+func (w *markWorld) play(sick *atomic.Bool, sickens bool) {
 	one, two, three := called{"eu", "one"}, called{"us", "two"}, called{"us", "three"}
 	for i, step := range []func(){
 		w.tick, w.tick,
-		func() { *sick = sickens; w.rename(two) },
+		func() { sick.Store(sickens); w.rename(two) },
 		w.tick, w.tick,
-		func() { *sick = false; w.rename(three) },
+		func() { sick.Store(false); w.rename(three) },
 		w.tick,
 		func() { w.restart(one, w.stop) },
 		w.tick,
 		func() { w.rename(one) },
 		w.tick, w.tick,
 	} {
-		if step(); w.d.Dead() || len(w.problems) > 0 {
+		step()
+		synctest.Wait() // so that the endpoint has saved its place, in its turn
+		if w.d.Dead() || len(w.problems) > 0 {
 			return
 		}
 		if trouble := w.r.log.Trouble() != nil; trouble != (sickens && (i == 3 || i == 4 || i == 5)) {
@@ -146,14 +150,22 @@ func runMarks(t *testing.T, n int, power, sickens bool) (lived bool, problems []
 		d := disktest.New(uint64(n))
 		w := &markWorld{d: d, force: first, given: make(map[string]map[int64]called), certain: make(map[int64]bool)}
 		w.r = newRig(t, LogConfig{FS: d, Dir: "log", SegmentBytes: 300, ExternalLabels: first.external()})
-		w.rec = w.r.receiver("a", upWhen(&w.up))
+		w.rec = w.r.receiver("a", receiver.Config{Fail: func(int, *http.Request) receiver.Fault {
+			switch {
+			case d.Dead():
+				return receiver.Fault{ResetAfter: 1} // the process cannot send any more
+			case w.up.Load():
+				return receiver.Fault{}
+			}
+			return receiver.Fault{Status: 503}
+		}})
 		w.r.apply(first.endpoint("a"))
-		sick := false
+		var sick atomic.Bool
 		d.Fail(func(i int, _ disktest.Op, name string) error {
 			switch {
 			case i >= n:
 				return disktest.ErrDead
-			case sick && strings.Contains(name, markName):
+			case sick.Load() && strings.Contains(name, markName):
 				return syscall.EIO
 			}
 			return nil
