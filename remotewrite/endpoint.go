@@ -37,9 +37,7 @@ type endpoint struct {
 	highestSent      atomic.Int64 // time of the newest tick with an answer, ms
 	requests         []request    // of that group, reused
 	metadataSent     time.Time    // the last attempt
-	// named is the names of the tick at hand, and rewriter what gives them.
-	named    *naming
-	rewriter *rewriter
+	named            []named      // what gives series the names of the ticks at hand
 
 	failures, refusals, losses rateLimit
 	failing                    atomic.Bool

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -89,23 +90,34 @@ func knownAction(a relabel.Action) bool {
 	return false
 }
 
+// named is what gives series certain names at an endpoint; see naming.text.
+type named struct {
+	text     string
+	rewriter *rewriter // nil: they keep those of the log
+}
+
 // rewriterFor returns what gives the series of a tick their names at the endpoint,
-// nil: they keep those of the log. Ticks come in order, and only run calls it.
+// nil: they keep those of the log. Only run calls it.
 func (e *endpoint) rewriterFor(number uint64) *rewriter {
 	n := e.cursor.log.namingAt(e.hash, number)
 	if n == nil {
 		n = namingOf(&e.settings.Load().cfg)
 	}
-	if e.named == nil || e.named.text != n.text {
-		e.named = n
-		e.rewriter = newRewriter(&EndpointConfig{ExternalLabels: n.external, WriteRelabelConfigs: n.rules}, e.lost)
+	for _, known := range e.named {
+		if known.text == n.text {
+			return known.rewriter
+		}
 	}
-	return e.rewriter
+	r := newRewriter(&EndpointConfig{ExternalLabels: n.external, WriteRelabelConfigs: n.rules}, e.lost)
+	e.named = append(e.named, named{n.text, r})
+	return r
 }
 
 // rewrite makes of a tick what the endpoint is sent of it, and counts the rest.
 func (e *endpoint) rewrite(ctx context.Context, t *loggedTick) (*loggedTick, error) {
 	r := e.rewriterFor(t.seq)
+	// Ticks come in order: what gave those before it other names has done its work.
+	e.named = slices.DeleteFunc(e.named, func(n named) bool { return n.rewriter != r })
 	if r == nil || t.broken {
 		return t, nil
 	}
