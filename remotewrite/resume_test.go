@@ -93,11 +93,11 @@ func TestResume(t *testing.T) {
 					if i > 0 { // the walk of a reload: values, stale markers, new names
 						at += 1000
 						r.value(at, at-2000, false, 9)
-						tick := r.log.Begin(at + 1)
+						tick := r.log.Begin(at + 500)
 						tick.Labels([]Label{{"a", "1"}})
 						tick.Stale(bytesMetric)
 						r.append(tick)
-						give(former, sample(at, 9), receiver.Sample{At: at + 1, Bits: staleMarker})
+						give(former, sample(at, 9), receiver.Sample{At: at + 500, Bits: staleMarker})
 					}
 					r.apply(now...)
 					r.log.SetExternalLabels(c.external())
