@@ -104,13 +104,8 @@ func (c *EndpointConfig) complete() error {
 		complain("protobuf_message %q is none of %s, %s, %s", c.ProtobufMessage, MessageAuto, Message1, Message2)
 	}
 	c.ExternalLabels = sortedLabels(c.ExternalLabels)
-	for i, l := range c.ExternalLabels {
-		if !model.LegacyValidation.IsValidLabelName(l.Name) || strings.HasPrefix(l.Name, "__") || l.Value == "" {
-			complain("external_labels: %q is no valid name, or has no value", l.Name)
-		}
-		if i > 0 && c.ExternalLabels[i-1].Name == l.Name {
-			complain("external_labels: %q is there twice", l.Name)
-		}
+	if err := checkExternal(c.ExternalLabels); err != nil {
+		complain("%w", err)
 	}
 	for i, rule := range c.WriteRelabelConfigs {
 		if err := rule.Validate(model.LegacyValidation); err != nil {
@@ -135,6 +130,20 @@ func (c *EndpointConfig) complete() error {
 	if c.HTTPClient.HTTPHeaders != nil {
 		if err := c.HTTPClient.HTTPHeaders.Validate(); err != nil {
 			complain("%w", err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkExternal complains about external labels, which are sorted.
+func checkExternal(labels []Label) error {
+	var errs []error
+	for i, l := range labels {
+		if !model.LegacyValidation.IsValidLabelName(l.Name) || strings.HasPrefix(l.Name, "__") || l.Value == "" {
+			errs = append(errs, fmt.Errorf("external_labels: %q is no valid name, or has no value", l.Name))
+		}
+		if i > 0 && labels[i-1].Name == l.Name {
+			errs = append(errs, fmt.Errorf("external_labels: %q is there twice", l.Name))
 		}
 	}
 	return errors.Join(errs...)

@@ -21,6 +21,7 @@ var errTooOld = errors.New("tick is too old to be accepted")
 // buffers, so however slow it is, it costs them nothing.
 type endpoint struct {
 	id         string
+	hash       identityHash // of id
 	logger     *slog.Logger
 	cursor     *cursor
 	workspaces *sync.Pool // of *workspace
@@ -36,12 +37,12 @@ type endpoint struct {
 	highestSent      atomic.Int64 // time of the newest tick with an answer, ms
 	requests         []request    // of that group, reused
 	metadataSent     time.Time    // the last attempt
+	named            []named      // what gives series the names of the ticks at hand
 
 	failures, refusals, losses rateLimit
 	failing                    atomic.Bool
 
 	mu          sync.Mutex // for what follows
-	names       []naming   // in order of from; the first is in force
 	lastSuccess time.Time
 	lastError   string
 	lastErrorAt time.Time

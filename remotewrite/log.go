@@ -74,6 +74,7 @@ type Log struct {
 
 	mu       sync.Mutex
 	external []Label       // sorted, replaced as a whole
+	marks    marks         // how series are called, by tick
 	ticks    []*loggedTick // those that some cursor needs, oldest first
 	next     uint64        // number of the tick that will be appended, 1 at first
 	lastAt   int64         // time of the last tick, never before any
@@ -116,16 +117,6 @@ func sortedLabels(labels []Label) []Label {
 	out := slices.Clone(labels)
 	slices.SortFunc(out, func(a, b Label) int { return strings.Compare(a.Name, b.Name) })
 	return out
-}
-
-// SetExternalLabels changes the external labels of ticks that begin after it.
-// To the receivers this makes every series another one, so the caller ends all
-// series first.
-func (l *Log) SetExternalLabels(labels []Label) {
-	sorted := sortedLabels(labels)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.external = sorted
 }
 
 // Begin returns an empty tick for the time at, in ms since the epoch, which must

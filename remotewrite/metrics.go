@@ -27,8 +27,9 @@ const prefix = "prometheus_remote_storage_"
 // logMetrics is what concerns the log as a whole. The two Prometheus names are
 // without endpoint labels there too.
 type logMetrics struct {
-	samplesIn prometheus.Counter
-	highest   prometheus.Gauge
+	samplesIn    prometheus.Counter
+	highest      prometheus.Gauge
+	marksDropped prometheus.Counter
 }
 
 func newLogMetrics(reg prometheus.Registerer, l *Log) *logMetrics {
@@ -41,8 +42,12 @@ func newLogMetrics(reg prometheus.Registerer, l *Log) *logMetrics {
 			Name: prefix + "highest_timestamp_in_seconds",
 			Help: "Time of the newest tick in the log, in seconds since the epoch.",
 		}),
+		marksDropped: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "skybridge_log_marks_dropped_total",
+			Help: "Changes of names that were forgotten while ticks from before them still waited: those are sent under later names.",
+		}),
 	}
-	reg.MustRegister(m.samplesIn, m.highest,
+	reg.MustRegister(m.samplesIn, m.highest, m.marksDropped,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "skybridge_log_bytes",
 			Help: "Bytes of the ticks that wait in the log for some endpoint.",
@@ -62,6 +67,7 @@ const (
 	damagedBlock   = "block"   // some samples of a tick
 	damagedSegment = "segment" // a whole segment
 	damagedCursors = "cursors" // one copy of the endpoints' places, or all
+	damagedMarks   = "marks"   // the names of older ticks, all or some
 )
 
 // storeMetrics is what concerns the disk under a log.
@@ -82,7 +88,7 @@ func newStoreMetrics() *storeMetrics {
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
 		}),
 	}
-	for _, what := range []string{damagedTail, damagedTick, damagedBlock, damagedSegment, damagedCursors} {
+	for _, what := range []string{damagedTail, damagedTick, damagedBlock, damagedSegment, damagedCursors, damagedMarks} {
 		m.corruptions.WithLabelValues(what)
 	}
 	return m

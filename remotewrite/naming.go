@@ -5,42 +5,119 @@ package remotewrite
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
 	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/relabel"
 )
 
-// naming is how an endpoint's series are called from a tick on. A reload takes
-// effect for ticks after it only: a backlog keeps the names under which its
-// series began.
+// naming is how an endpoint calls the series of the log. It is immutable.
 type naming struct {
-	from     uint64    // number of the first tick
-	rewriter *rewriter // nil: as in the log
+	text     string // EndpointConfig.naming
+	external []Label
+	rules    []*relabel.Config
 }
 
-// end is the number of the tick that will be appended next.
-func (l *Log) end() uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.next
+// namingJSON is the text of a naming. It holds labels and rules, which are no
+// secrets, and nothing else of an endpoint's configuration.
+type namingJSON struct {
+	ExternalLabels      []Label           `json:"external_labels,omitempty"`
+	WriteRelabelConfigs []*relabel.Config `json:"write_relabel_configs,omitempty"`
 }
 
-// rename gives other names to the series of ticks numbered from and later.
-func (e *endpoint) rename(from uint64, r *rewriter) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if n := len(e.names); e.names[n-1].from == from {
-		e.names = e.names[:n-1]
+// naming is what decides about the names of an endpoint's series, as text: "" is
+// nothing. Two configs that give one text give the same names.
+func (c *EndpointConfig) naming() string {
+	if len(c.ExternalLabels) == 0 && len(c.WriteRelabelConfigs) == 0 {
+		return ""
 	}
-	e.names = append(e.names, naming{from, r})
+	text, err := json.Marshal(namingJSON{sortedLabels(c.ExternalLabels), c.WriteRelabelConfigs})
+	if err != nil { // they are strings and numbers
+		return err.Error()
+	}
+	return string(text)
+}
+
+// namingOf returns a complete config's naming.
+func namingOf(c *EndpointConfig) *naming {
+	return &naming{text: c.naming(), external: c.ExternalLabels, rules: c.WriteRelabelConfigs}
+}
+
+// parseNaming reads a text that another process wrote. Its rules are checked as
+// those of a configuration are: an action that this version does not know must
+// not be taken for one that does nothing.
+func parseNaming(text string) (*naming, error) {
+	if text == "" {
+		return &naming{}, nil
+	}
+	var j namingJSON
+	if err := json.Unmarshal([]byte(text), &j); err != nil {
+		return nil, fmt.Errorf("naming: %w", err)
+	}
+	for i, rule := range j.WriteRelabelConfigs {
+		if rule == nil {
+			return nil, fmt.Errorf("naming: rule %d is empty", i)
+		}
+		// The default is known by its address, by Validate too.
+		if rule.Regex.String() == relabel.DefaultRelabelConfig.Regex.String() {
+			rule.Regex = relabel.DefaultRelabelConfig.Regex
+		}
+		if err := rule.Validate(model.LegacyValidation); err != nil {
+			return nil, fmt.Errorf("naming: rule %d: %w", i, err)
+		}
+		if !knownAction(rule.Action) {
+			return nil, fmt.Errorf("naming: rule %d: unknown action %q", i, rule.Action)
+		}
+	}
+	c := EndpointConfig{ExternalLabels: j.ExternalLabels, WriteRelabelConfigs: j.WriteRelabelConfigs}
+	if err := checkExternal(c.ExternalLabels); err != nil {
+		return nil, fmt.Errorf("naming: %w", err)
+	}
+	// Written anew, the text is what this version makes of the same configuration.
+	return namingOf(&c), nil
+}
+
+// knownAction says whether relabelling knows an action; with others it panics.
+func knownAction(a relabel.Action) bool {
+	switch a {
+	case relabel.Replace, relabel.Keep, relabel.Drop, relabel.KeepEqual, relabel.DropEqual, relabel.HashMod,
+		relabel.LabelMap, relabel.LabelDrop, relabel.LabelKeep, relabel.Lowercase, relabel.Uppercase:
+		return true
+	}
+	return false
+}
+
+// named is what gives series certain names at an endpoint; see naming.text.
+type named struct {
+	text     string
+	rewriter *rewriter // nil: they keep those of the log
+}
+
+// rewriterFor returns what gives the series of a tick their names at the endpoint,
+// nil: they keep those of the log. Only run calls it.
+func (e *endpoint) rewriterFor(number uint64) *rewriter {
+	n := e.cursor.log.namingAt(e.hash, number)
+	if n == nil {
+		n = namingOf(&e.settings.Load().cfg)
+	}
+	for _, known := range e.named {
+		if known.text == n.text {
+			return known.rewriter
+		}
+	}
+	r := newRewriter(&EndpointConfig{ExternalLabels: n.external, WriteRelabelConfigs: n.rules}, e.lost)
+	e.named = append(e.named, named{n.text, r})
+	return r
 }
 
 // rewrite makes of a tick what the endpoint is sent of it, and counts the rest.
 func (e *endpoint) rewrite(ctx context.Context, t *loggedTick) (*loggedTick, error) {
-	e.mu.Lock()
-	for len(e.names) > 1 && e.names[1].from <= t.seq {
-		e.names = e.names[1:]
-	}
-	r := e.names[0].rewriter
-	e.mu.Unlock()
+	r := e.rewriterFor(t.seq)
+	// Ticks come in order: what gave those before it other names has done its work.
+	e.named = slices.DeleteFunc(e.named, func(n named) bool { return n.rewriter != r })
 	if r == nil || t.broken {
 		return t, nil
 	}

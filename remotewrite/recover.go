@@ -48,6 +48,9 @@ func (l *Log) recover() error {
 	if err := l.recoverCursors(); err != nil {
 		return err
 	}
+	if err := l.recoverMarks(); err != nil {
+		return err
+	}
 	l.release()
 	l.sweep()
 	if len(l.cursors) > 0 && len(l.ticks) > 0 {

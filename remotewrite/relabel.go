@@ -4,7 +4,6 @@
 package remotewrite
 
 import (
-	"encoding/json"
 	"hash/maphash"
 	"strings"
 	"unicode/utf8"
@@ -73,21 +72,6 @@ func newRewriter(cfg *EndpointConfig, lost func(reason, series, renamed string))
 		builder: labels.NewBuilder(labels.EmptyLabels()),
 		seeds:   [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
 	}
-}
-
-// naming is what decides about the names of an endpoint's series, as text.
-func (c *EndpointConfig) naming() string {
-	if len(c.ExternalLabels) == 0 && len(c.WriteRelabelConfigs) == 0 {
-		return ""
-	}
-	text, err := json.Marshal(struct {
-		ExternalLabels      []Label           `json:"external_labels"`
-		WriteRelabelConfigs []*relabel.Config `json:"write_relabel_configs"`
-	}{sortedLabels(c.ExternalLabels), c.WriteRelabelConfigs})
-	if err != nil { // they are strings and numbers
-		return err.Error()
-	}
-	return string(text)
 }
 
 // rewritten is a tick as one endpoint is sent it, and how many samples of the

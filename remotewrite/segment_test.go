@@ -31,6 +31,7 @@ func diskOf(t testing.TB, ticks int) *disktest.Disk {
 		t.Fatal(err)
 	}
 	c := l.resumeCursor("a", func(int, int, string) {})
+	l.setNames(namesFor("a", "one"), false)
 	for i := range int64(ticks) {
 		tick := l.Begin(1000 * (i + 1))
 		tick.Labels([]Label{{"a", "1"}})
@@ -173,6 +174,9 @@ func TestDamage(t *testing.T) {
 		{"salt", func(d *disktest.Disk, s []string) { flip(d, s[1], 16) }, []int64{2000, 6000, 7000, 8000}, 3, 1},
 		{"cursors gone", func(d *disktest.Disk, _ []string) { _ = d.Remove("log/cursors") }, append([]int64{1000}, all...), 0, 0},
 		{"cursors damaged", func(d *disktest.Disk, _ []string) { flip(d, "log/cursors", 3) }, append([]int64{1000}, all...), 0, 1},
+		{"marks gone", func(d *disktest.Disk, _ []string) { _ = d.Remove("log/marks") }, all, 0, 0},
+		{"marks damaged", func(d *disktest.Disk, _ []string) { flip(d, "log/marks", -1) }, all, 0, 1},
+		{"marks cut off", func(d *disktest.Disk, _ []string) { d.SetBytes("log/marks", d.Bytes("log/marks")[:40]) }, all, 0, 1},
 		{"empty segment", func(d *disktest.Disk, _ []string) { d.SetBytes("log/000000000099.seg", nil) }, all, 0, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -198,12 +202,9 @@ func TestDamage(t *testing.T) {
 
 // TestNewerFormat proves that files of a newer version are an error and stay.
 func TestNewerFormat(t *testing.T) {
-	for _, magic := range []string{segmentMagic, cursorMagic} {
+	for _, magic := range []string{segmentMagic, cursorMagic, markMagic} {
 		d := diskOf(t, 3)
-		name := "log/cursors"
-		if magic == segmentMagic {
-			name = segments(d)[0]
-		}
+		name := map[string]string{segmentMagic: segments(d)[0], cursorMagic: "log/cursors", markMagic: "log/marks"}[magic]
 		b := d.Bytes(name)
 		copy(b, appendSegmentHeader(nil, magic, 2, 0))
 		d.SetBytes(name, b)
@@ -280,7 +281,7 @@ func FuzzLogFiles(f *testing.F) {
 	for _, name := range d.Files() {
 		files[name] = d.Bytes(name)
 	}
-	names := append(segments(d), filepath.Join("log", cursorName))
+	names := append(segments(d), filepath.Join("log", cursorName), filepath.Join("log", markName))
 	for i := range names {
 		f.Add(uint8(i), uint16(0), []byte{1}, false)
 		f.Add(uint8(i), uint16(30), []byte("TICK"), false)

@@ -62,19 +62,29 @@ func NewSender(log *Log, reg prometheus.Registerer, logger *slog.Logger, opts ..
 // are gone stop, with what they had not sent, and those whose identity (name,
 // else URL) stays keep their place in the log, whatever else changed. To the first
 // Apply the endpoints of the former process, which a durable log remembers, are
-// those that stay or are gone. Where
+// those that stay or are gone. Names that cfgs give series hold for ticks that are
+// appended after it; see Renames. Where
 // anything is wrong with any config, nothing changes and the error names it all.
 // What cfgs refers to must not be changed afterwards.
 func (s *Sender) Apply(cfgs []EndpointConfig) error {
+	_, err := s.apply(cfgs, false)
+	return err
+}
+
+// apply does so; with keep, the names in force stay, and the answer is whether
+// cfgs has others.
+func (s *Sender) apply(cfgs []EndpointConfig, keep bool) (renames bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return errors.New("remote write: sender is closed")
+		return false, errors.New("remote write: sender is closed")
 	}
 	wanted, err := s.prepare(cfgs)
 	if err != nil {
-		return fmt.Errorf("remote write: %w", err)
+		return false, fmt.Errorf("remote write: %w", err)
 	}
+	// Before an endpoint that is new can be at a tick.
+	renames = s.log.setNames(namesOf(wanted), keep)
 	running := make(map[string]*endpoint)
 	for _, e := range s.live.all() {
 		running[e.id] = e
@@ -103,7 +113,7 @@ func (s *Sender) Apply(cfgs []EndpointConfig) error {
 		s.metrics.forget(metricLabels(&e.settings.Load().cfg))
 	}
 	s.log.settle()
-	return nil
+	return renames, nil
 }
 
 // Check says what Apply would return, and changes nothing.
@@ -120,22 +130,6 @@ func (s *Sender) Check(cfgs []EndpointConfig) error {
 		return fmt.Errorf("remote write: %w", err)
 	}
 	return nil
-}
-
-// Renames says whether Apply would give other names to the series of an endpoint
-// that stays. The ticks that are in the log by then keep the old ones; so the
-// caller ends all series before it calls Apply, and begins them anew after it.
-func (s *Sender) Renames(cfgs []EndpointConfig) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, e := range s.live.all() {
-		for i := range cfgs {
-			if cfgs[i].identity() == e.id && cfgs[i].naming() != e.settings.Load().cfg.naming() {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // prepare checks the configs and makes what can fail. Settings without a client
@@ -181,10 +175,9 @@ func metricLabels(cfg *EndpointConfig) prometheus.Labels {
 // start runs a new endpoint.
 func (s *Sender) start(id string, first *settings) *endpoint {
 	ctx, cancel := context.WithCancel(context.Background())
-	e := &endpoint{id: id, logger: s.logger, workspaces: &s.workspaces, cancel: cancel, stopped: make(chan struct{})}
+	e := &endpoint{id: id, hash: hashIdentity(id), logger: s.logger, workspaces: &s.workspaces, cancel: cancel, stopped: make(chan struct{})}
 	first.metrics = s.metrics.endpoint(metricLabels(&first.cfg), &e.highestSent)
 	e.settings.Store(first)
-	e.names = []naming{{from: 0, rewriter: newRewriter(&first.cfg, e.lost)}}
 	e.cursor = s.log.resumeCursor(id, func(samples, stale int, reason string) {
 		e.settings.Load().metrics.dropped(samples, stale, reason)
 	})
@@ -201,9 +194,6 @@ func (s *Sender) change(e *endpoint, next *settings) {
 	old := e.settings.Load()
 	before, after := metricLabels(&old.cfg), metricLabels(&next.cfg)
 	next.metrics = s.metrics.endpoint(after, &e.highestSent)
-	if old.cfg.naming() != next.cfg.naming() {
-		e.rename(s.log.end(), newRewriter(&next.cfg, e.lost))
-	}
 	e.settings.Store(next)
 	e.quiet.clear()
 	close(old.replaced)

@@ -45,6 +45,7 @@ type store struct {
 	active *activeSegment // nil: the next tick begins one
 	serial uint64         // of the last segment that was made
 	buf    []byte
+	marks  markFile
 
 	// The log's mu guards these.
 	segments []*segment // oldest first; the active one is the last, if it has ticks
@@ -225,6 +226,9 @@ func (l *Log) writeTick(t *loggedTick) (*loggedTick, error) {
 	l.mu.Lock()
 	l.makeRoom(t.bytes + segmentHeader)
 	l.mu.Unlock()
+	if err := l.saveMarks(); err != nil { // before the first tick that uses them
+		return t, err
+	}
 	stored, err := s.write(t)
 	if err != nil {
 		return t, err

@@ -1,0 +1,202 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package remotewrite
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// maxMarks bounds how many changes of names a log remembers. A backlog that is
+// older than so many takes the names of the oldest that is left.
+const maxMarks = 256
+
+// mark says how series are called from a tick on, at each endpoint. A change of
+// names takes effect for ticks after it only: a backlog keeps the names under
+// which its series began. It is immutable.
+type mark struct {
+	from uint64 // number of the first tick
+	// external are the log's external labels. They lie in the ticks themselves; here
+	// they tell a later process whether its own are others.
+	external []Label
+	names    map[identityHash]*naming // of the endpoints that there were
+}
+
+// sameNames says whether two marks differ in nothing but when.
+func (m *mark) sameNames(o *mark) bool {
+	return slices.Equal(m.external, o.external) &&
+		maps.EqualFunc(m.names, o.names, func(a, b *naming) bool { return a.text == b.text })
+}
+
+// marks are the changes of names that a log knows of, in order. On a durable log
+// they are in a file of their own (markfile.go), which is synced before the first
+// tick that uses the last of them: so whatever becomes of a tick's segment, its
+// names are known as long as it is.
+type marks struct {
+	list    []*mark
+	version uint64 // counts the changes of the list
+}
+
+// last is what is in force, nil: nothing has been said.
+func (m *marks) last() *mark {
+	if len(m.list) == 0 {
+		return nil
+	}
+	return m.list[len(m.list)-1]
+}
+
+// add puts a mark behind the others, in place of those that no tick has used. It
+// says whether the oldest had to go for it.
+func (m *marks) add(next *mark) (dropped *mark) {
+	if last := m.last(); last != nil && last.sameNames(next) {
+		return nil
+	}
+	m.version++
+	for last := m.last(); last != nil && last.from >= next.from; last = m.last() {
+		m.list = m.list[:len(m.list)-1]
+	}
+	if last := m.last(); last != nil && last.sameNames(next) {
+		return nil // it was taken back before any tick
+	}
+	m.list = append(m.list, next)
+	if len(m.list) > maxMarks {
+		dropped = m.list[0]
+		m.list = slices.Delete(m.list, 0, 1)
+	}
+	return dropped
+}
+
+// at returns the names of an endpoint at a tick. Where a mark does not have it, it
+// came later, or is about to go: then it is called as when it was there.
+func (m *marks) at(id identityHash, number uint64) *naming {
+	i := 0
+	for i+1 < len(m.list) && m.list[i+1].from <= number {
+		i++
+	}
+	for _, later := range m.list[min(i, len(m.list)):] {
+		if n := later.names[id]; n != nil {
+			return n
+		}
+	}
+	for i--; i >= 0; i-- {
+		if n := m.list[i].names[id]; n != nil {
+			return n
+		}
+	}
+	return nil
+}
+
+// namingAt returns the names of an endpoint's series at a tick, nil: they are not
+// known, those of its configuration count.
+func (l *Log) namingAt(id identityHash, number uint64) *naming {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.marks.at(id, number)
+}
+
+// namingInForce is that for the tick that will be appended next.
+func (l *Log) namingInForce(id identityHash) *naming {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.marks.at(id, l.next)
+}
+
+// setNames says how endpoints call the series of ticks that come; those that are
+// not in names are gone. With keep, what is in force stays so, for the log's
+// external labels too, and names only counts for new endpoints; the answer is then
+// whether anything else was asked for.
+func (l *Log) setNames(names map[identityHash]*naming, keep bool) (differs bool) {
+	l.appending.Lock() // a tick that is being written has the names of before
+	defer l.appending.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if last := l.marks.last(); last != nil {
+		for id, n := range names {
+			switch old := last.names[id]; {
+			case old == nil:
+			case old.text == n.text:
+				names[id] = old // one in memory will do
+			case keep:
+				names[id] = old
+				differs = true
+			}
+		}
+		if keep && !slices.Equal(l.external, last.external) {
+			l.external = last.external
+			differs = true
+		}
+	}
+	l.mark(names)
+	return differs
+}
+
+// mark records what is in force from the next tick on. The caller holds appending
+// and mu.
+func (l *Log) mark(names map[identityHash]*naming) {
+	dropped := l.marks.add(&mark{from: l.next, external: l.external, names: names})
+	if dropped == nil {
+		return
+	}
+	for c := range l.cursors {
+		if c.next < l.marks.list[0].from {
+			l.metrics.marksDropped.Inc()
+			l.logger.Warn("names have changed too often while an endpoint is behind: the oldest of its backlog is sent under later names",
+				"changes", maxMarks)
+			return
+		}
+	}
+}
+
+// SetExternalLabels changes the external labels of ticks that begin after it.
+// To the receivers this makes every series another one, so the caller ends all
+// series first.
+func (l *Log) SetExternalLabels(labels []Label) {
+	sorted := sortedLabels(labels)
+	l.appending.Lock()
+	defer l.appending.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.external = sorted
+	if last := l.marks.last(); last != nil {
+		l.mark(last.names)
+	}
+}
+
+// ExternalLabels returns the external labels in force, sorted by name: those of
+// ticks that begin now. After [Sender.Resume] they are those of the former
+// process.
+func (l *Log) ExternalLabels() []Label {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.external)
+}
+
+// recoverMarks reads how the former process called series.
+func (l *Log) recoverMarks() error {
+	found, err := l.store.marks.read()
+	if err != nil {
+		return err
+	}
+	for _, problem := range found.problems {
+		l.store.damaged(l, damagedMarks, problem)
+	}
+	if found.lost && len(l.ticks) > 0 {
+		l.logger.Warn("it is not known how the series of older ticks were called: what waits is sent under the names of the present configuration",
+			"ticks", len(l.ticks), "first", time.UnixMilli(l.ticks[0].at).UTC())
+	}
+	onDisk := true
+	for _, m := range found.list {
+		if m.from > l.next {
+			// The ticks before it are gone, as with a disk that was in trouble, and
+			// their numbers are used again: under these names, also for a later start.
+			m.from, onDisk = l.next, false
+		}
+		l.marks.add(m)
+	}
+	if onDisk {
+		l.store.marks.saved = l.marks.version
+	}
+	return nil
+}

@@ -1,0 +1,261 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package remotewrite
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/prometheus/model/relabel"
+
+	"github.com/skydive-project/skybridge/disk"
+	"github.com/skydive-project/skybridge/internal/disktest"
+)
+
+// site is the configuration of an endpoint that calls its site so.
+func site(name string) *EndpointConfig {
+	return &EndpointConfig{ExternalLabels: []Label{{"site", name}}}
+}
+
+// namesFor returns the names of endpoints, given as pairs of identity and site.
+func namesFor(pairs ...string) map[identityHash]*naming {
+	names := make(map[identityHash]*naming)
+	for i := 0; i < len(pairs); i += 2 {
+		names[hashIdentity(pairs[i])] = namingOf(site(pairs[i+1]))
+	}
+	return names
+}
+
+// siteAt is what an endpoint calls its site at a tick, "": that is not known.
+func siteAt(m *marks, id string, number uint64) string {
+	n := m.at(hashIdentity(id), number)
+	if n == nil {
+		return ""
+	}
+	return n.external[0].Value
+}
+
+// TestMarks proves which names hold for a tick: those of the last mark before it,
+// and for an endpoint that is not in it those of the nearest that has it.
+func TestMarks(t *testing.T) {
+	var m marks
+	if got := siteAt(&m, "a", 5); got != "" {
+		t.Errorf("of nothing %q is known", got)
+	}
+	for _, add := range []struct {
+		from  uint64
+		names map[identityHash]*naming
+	}{
+		{5, namesFor("a", "one")},
+		{7, namesFor("a", "one")},             // the same: no mark
+		{9, namesFor("a", "two", "b", "two")}, // taken back before any tick
+		{9, namesFor("a", "one")},
+		{12, namesFor("a", "x")}, // replaced before any tick
+		{12, namesFor("a", "two", "b", "b")},
+		{20, namesFor("b", "c")}, // a is gone
+	} {
+		if dropped := m.add(&mark{from: add.from, names: add.names}); dropped != nil {
+			t.Errorf("mark from %d was dropped", dropped.from)
+		}
+	}
+	if len(m.list) != 3 {
+		t.Errorf("%d marks", len(m.list))
+	}
+	for _, c := range []struct {
+		id     string
+		number uint64
+		want   string
+	}{
+		{"a", 1, "one"}, {"a", 5, "one"}, {"a", 11, "one"}, {"a", 12, "two"}, {"a", 19, "two"}, {"a", 25, "two"},
+		{"b", 1, "b"}, {"b", 12, "b"}, {"b", 19, "b"}, {"b", 20, "c"}, {"c", 12, ""},
+	} {
+		if got := siteAt(&m, c.id, c.number); got != c.want {
+			t.Errorf("%s at %d is called %q, want %q", c.id, c.number, got, c.want)
+		}
+	}
+}
+
+// TestMarksBound proves that marks are bounded, and that it is counted where an
+// endpoint is so far behind that it needs one that went.
+func TestMarksBound(t *testing.T) {
+	r := newRig(t, LogConfig{})
+	for _, behind := range []bool{false, true} {
+		c := newReading(r.log)
+		for i := range maxMarks + 2 {
+			if r.log.setNames(namesFor("a", fmt.Sprint(behind, i)), false) {
+				t.Error("names differ that nobody keeps")
+			}
+			n, at := r.log.LastTick()
+			r.value(at+1000, 0, false, float64(n))
+			if !behind {
+				if _, _, err := c.take(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				c.finish()
+			}
+		}
+		if n := len(r.log.marks.list); n != maxMarks {
+			t.Errorf("%d marks", n)
+		}
+		want := 0.0
+		if behind {
+			want = 2
+		}
+		r.wantMetric(want, "skybridge_log_marks_dropped_total")
+		c.close()
+	}
+	if n := r.logged.count("names have changed too often"); n != 2 {
+		t.Errorf("logged %d times", n)
+	}
+}
+
+// TestMarkFile proves that marks are read as they were written, that nothing that
+// is no name is among them, and that the same text is there once.
+func TestMarkFile(t *testing.T) {
+	var m marks
+	endpoint := &EndpointConfig{Name: "", URL: "http://user:hunter2@a/?token=hunter3", Headers: map[string]string{"X-Key": "hunter4"},
+		ExternalLabels:      []Label{{"site", "one"}, {"Site", "two"}},
+		WriteRelabelConfigs: []*relabel.Config{act(relabel.LabelDrop, "", "port"), replace("a", "(.)", "b", "x$1")}}
+	for i := range 10 {
+		endpoint.ExternalLabels[0].Value = fmt.Sprint(i / 9)
+		m.add(&mark{from: uint64(i + 1), external: []Label{{"zone", fmt.Sprint(i)}}, names: map[identityHash]*naming{
+			hashIdentity(endpoint.identity()): namingOf(endpoint), hashIdentity("b"): namingOf(&EndpointConfig{}), hashIdentity("c"): namingOf(endpoint)}})
+	}
+	b := appendMarks(nil, m.list)
+	for _, secret := range []string{"hunter", "http", "X-Key"} {
+		if bytes.Contains(b, []byte(secret)) {
+			t.Errorf("%s is in the file", secret)
+		}
+	}
+	if n := strings.Count(string(b), "port"); n != 2 {
+		t.Errorf("a text is there %d times, want 2", n)
+	}
+	found, err := parseMarks(b)
+	if err != nil || len(found.problems) > 0 || len(found.list) != 10 {
+		t.Fatalf("%+v, %v", found, err)
+	}
+	for i, got := range found.list {
+		if !got.sameNames(m.list[i]) || got.from != m.list[i].from {
+			t.Errorf("mark %d: %+v, want %+v", i, got, m.list[i])
+		}
+	}
+	if !bytes.Equal(b, appendMarks(nil, found.list)) {
+		t.Error("it is written differently")
+	}
+}
+
+// TestNamingText proves that names that were written by another process are those
+// of the configuration, and what is not understood.
+func TestNamingText(t *testing.T) {
+	equal := act(relabel.KeepEqual, "a", "")
+	equal.Regex, equal.TargetLabel = relabel.DefaultRelabelConfig.Regex, "b"
+	for _, c := range []EndpointConfig{
+		{},
+		{ExternalLabels: []Label{{"z", "1"}, {"a", "<&>\u2028\"\\"}}},
+		{WriteRelabelConfigs: []*relabel.Config{act(relabel.Keep, "a", "1|2"), act(relabel.LabelDrop, "", "x.*"), equal}},
+		{WriteRelabelConfigs: []*relabel.Config{replace("a", "(.*)", "b", ""), replace("__tmp", "(?i)x", "t_${1}", "$1;")}},
+		{WriteRelabelConfigs: []*relabel.Config{rule(func(c *relabel.Config) {
+			c.Action, c.Modulus, c.TargetLabel, c.Separator = relabel.HashMod, 1<<63, "m", "\n"
+		}), rule(func(c *relabel.Config) { c.TargetLabel, c.Replacement = "const", "x" })}},
+	} {
+		c.URL = "http://a/"
+		if err := c.complete(); err != nil {
+			t.Fatal(err)
+		}
+		text := c.naming()
+		n, err := parseNaming(text)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		again := EndpointConfig{ExternalLabels: n.external, WriteRelabelConfigs: n.rules}
+		if n.text != text || again.naming() != text {
+			t.Errorf("%s became %s", text, n.text)
+		}
+	}
+	// What an older version wrote, without a field or with spaces, is the same.
+	n, err := parseNaming(`{ "external_labels": [{"Value": "1", "Name": "z"}] }`)
+	if want := (&EndpointConfig{ExternalLabels: []Label{{"z", "1"}}}).naming(); err != nil || n.text != want {
+		t.Errorf("%+v, %v, want %s", n, err, want)
+	}
+	for name, text := range map[string]string{
+		"no JSON":        `x`,
+		"unknown action": `{"write_relabel_configs":[{"regex":"(.*)","separator":";","replacement":"$1","action":"rot13"}]}`,
+		"no action":      `{"write_relabel_configs":[{"regex":"(.*)"}]}`,
+		"bad expression": `{"write_relabel_configs":[{"regex":"(","action":"keep"}]}`,
+		"empty rule":     `{"write_relabel_configs":[null]}`,
+		"bad label":      `{"external_labels":[{"Name":"a b","Value":"1"}]}`,
+	} {
+		if n, err := parseNaming(text); err == nil {
+			t.Errorf("%s is taken for %+v", name, n)
+		}
+	}
+}
+
+// TestMarksNotUnderstood proves that names of an endpoint that this version does
+// not understand leave the others alone, and are counted.
+func TestMarksNotUnderstood(t *testing.T) {
+	d := disktest.New(1)
+	odd := &naming{text: `{"write_relabel_configs":[{"action":"rot13"}]}`}
+	f := markFile{fs: d, dir: "log", salt: func() uint64 { return 7 }, sync: disk.File.Sync}
+	names := namesFor("a", "one")
+	names[hashIdentity("b")] = odd
+	if err := f.write([]*mark{{from: 3, names: names}, {from: 5, names: namesFor("a", "two")}}); err != nil {
+		t.Fatal(err)
+	}
+	reg := prometheus.NewRegistry()
+	l, err := OpenLog(LogConfig{FS: d, Dir: "log"}, reg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// No tick is there, so all of it is past: the last names hold from the first on.
+	if got := siteAt(&l.marks, "a", 1); got != "two" || siteAt(&l.marks, "b", 1) != "" || len(l.marks.list) != 1 {
+		t.Errorf("a is called %q, %d marks", got, len(l.marks.list))
+	}
+	r := &rig{t: t, reg: reg}
+	r.wantMetric(1, "skybridge_log_corruptions_total", "what", damagedMarks)
+	// That the marks now begin earlier must be durable before the ticks are.
+	c := l.resumeCursor("a", func(int, int, string) {})
+	tick := l.Begin(1000)
+	if err := l.Append(tick); err != nil {
+		t.Fatal(err)
+	}
+	found, err := l.store.marks.read()
+	if err != nil || len(found.list) != 1 || found.list[0].from != 1 {
+		t.Errorf("%+v, %v", found, err)
+	}
+	c.park()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// FuzzMarks proves that no bytes make the reading of marks panic, and that what
+// was read is written and read again as the same.
+func FuzzMarks(f *testing.F) {
+	var m marks
+	m.add(&mark{from: 1, external: []Label{{"a", "1"}, {"b", "2"}}, names: namesFor("a", "one", "b", "two")})
+	m.add(&mark{from: 9, names: map[identityHash]*naming{hashIdentity("a"): namingOf(&EndpointConfig{
+		WriteRelabelConfigs: []*relabel.Config{act(relabel.LabelDrop, "", "port"), replace("a", "(.)", "b", "x$1")}})}})
+	f.Add(appendMarks(nil, m.list))
+	f.Add(appendMarks(nil, nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		found, err := parseMarks(b)
+		if err != nil {
+			return
+		}
+		again, err := parseMarks(appendMarks(nil, found.list))
+		if err != nil || len(again.problems) > 0 {
+			t.Fatalf("%v, %v", err, again.problems)
+		}
+		if diff := cmp.Diff(appendMarks(nil, found.list), appendMarks(nil, again.list)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}

@@ -1,0 +1,46 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package remotewrite
+
+// Resume is Apply for a process that continues the series of the one before it.
+// Those run under the names of that process, which a durable log remembers: so
+// these stay in force, both the log's external labels ([Log.ExternalLabels]) and
+// what each endpoint that stays makes of the series, for ticks that are appended
+// from now on; everything else in cfgs holds at once.
+//
+// It returns whether cfgs, or the external labels that the log was opened with,
+// give other names. Then what follows is the same as at a reload: the caller ends
+// all series, under the names that they have, and calls [Sender.Apply] and
+// [Log.SetExternalLabels] with its configuration before it begins them anew. To do
+// so in any case is right as well. Until then, Renames tells the same of the
+// endpoints. Where nothing is remembered, as in memory, Resume is Apply.
+func (s *Sender) Resume(cfgs []EndpointConfig) (renames bool, err error) {
+	return s.apply(cfgs, true)
+}
+
+// Renames says whether Apply would give other names to the series of an endpoint
+// that stays. The ticks that are in the log by then keep the old ones; so the
+// caller ends all series before it calls Apply, and begins them anew after it.
+func (s *Sender) Renames(cfgs []EndpointConfig) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.live.all() {
+		inForce := s.log.namingInForce(e.hash)
+		for i := range cfgs {
+			if cfgs[i].identity() == e.id && cfgs[i].naming() != inForce.text {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// namesOf returns the names that the settings give.
+func namesOf(wanted []*settings) map[identityHash]*naming {
+	names := make(map[identityHash]*naming, len(wanted))
+	for _, s := range wanted {
+		names[hashIdentity(s.cfg.identity())] = namingOf(&s.cfg)
+	}
+	return names
+}
