@@ -6,7 +6,6 @@ package aggregator
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"maps"
 	"slices"
@@ -34,8 +33,8 @@ type Recovery struct {
 
 // Recover goes on from the state that a former process left in a directory, and
 // keeps it there from now on. It comes before anything else that the aggregator
-// does. Damage is no error, but a reason to begin anew; a state that a newer
-// version wrote is one, as is a directory that cannot be read.
+// does. What cannot be read is no error, but a reason to begin anew; a state that
+// a newer version wrote is one.
 //
 // Where the state does not fit the log, the log is believed: a tick that it does
 // not have was not sent, and is taken back. One that the state does not have means
@@ -49,17 +48,17 @@ func (a *Aggregator) Recover(cfg StateConfig, logger *slog.Logger) (Recovery, er
 	if cfg.CheckpointBytes == 0 {
 		cfg.CheckpointBytes = minCheckpoint
 	}
-	if err := cfg.FS.MkdirAll(cfg.Dir); err != nil {
-		return Recovery{}, fmt.Errorf("state: %w", err)
-	}
-	files, err := listFiles(cfg.FS, cfg.Dir)
-	if err != nil {
-		return Recovery{}, fmt.Errorf("state: %w", err)
-	}
 	r, configured := newReplay(a), a.connections.layout
-	found, err := r.files(cfg.FS, cfg.Dir, files)
-	if err != nil {
-		return Recovery{}, fmt.Errorf("state: %w", err)
+	var found chain
+	files, err := listFiles(cfg.FS, cfg.Dir)
+	if err == nil {
+		found, err = r.files(cfg.FS, cfg.Dir, files)
+	}
+	switch {
+	case errors.Is(err, errNewer):
+		return Recovery{}, fmt.Errorf("state: %w: run that version, or remove the directory and let every counter begin anew", err)
+	case err != nil:
+		found.anew = err.Error()
 	}
 	undone := false
 	if found.anew == "" {
@@ -221,8 +220,12 @@ type stateFiles struct {
 	last                uint64 // the greatest number
 }
 
+// listFiles lists them; a directory that does not exist is made.
 func listFiles(system disk.FS, dir string) (stateFiles, error) {
 	files := stateFiles{journals: map[uint64]int64{}, snapshots: map[uint64]int64{}}
+	if err := system.MkdirAll(dir); err != nil {
+		return files, err
+	}
 	entries, err := system.ReadDir(dir)
 	if err != nil {
 		return files, err
@@ -257,7 +260,7 @@ type chain struct {
 }
 
 // files reads what a former process left. The newest snapshot counts; without one,
-// a journal that began from nothing.
+// a journal that began from nothing. An error means that none of it can be used.
 func (r *replay) files(system disk.FS, dir string, files stateFiles) (c chain, err error) {
 	if len(files.journals) == 0 && len(files.snapshots) == 0 {
 		return chain{none: true, anew: "there is none"}, nil
@@ -272,7 +275,7 @@ func (r *replay) files(system disk.FS, dir string, files stateFiles) (c chain, e
 			err = fmt.Errorf("snapshot %d: cut off: %w", base, errDamaged)
 		}
 		if err != nil {
-			return c.unusable(err)
+			return c, err
 		}
 	} else {
 		base = slices.Min(slices.Collect(maps.Keys(files.journals)))
@@ -302,12 +305,12 @@ func (r *replay) journals(system disk.FS, dir string, files stateFiles, c chain)
 		damaged := errors.Is(err, errDamaged)
 		switch {
 		case r.torn, err != nil && !damaged && !errors.Is(err, errUnrelated):
-			return c.unusable(err)
+			return c, err
 		case first || errors.Is(err, errUnrelated):
 			// Made by a process that ended before it wrote to it, or after one whose
 			// end is missing.
 			if number == base {
-				return c.unusable(fmt.Errorf("journal %d: no beginning: %w", number, errDamaged))
+				return c, fmt.Errorf("journal %d: no beginning: %w", number, errDamaged)
 			}
 			c.cut += size
 			return c, nil
@@ -315,11 +318,11 @@ func (r *replay) journals(system disk.FS, dir string, files stateFiles, c chain)
 		c.last, c.end, c.cut = number, end, c.cut+size-end
 		c.journals += end
 		if number == base && len(files.snapshots) > 0 && end < r.tail {
-			return c.unusable(fmt.Errorf("journal %d: cut off at %d, before its snapshot was taken: %w", number, end, errDamaged))
+			return c, fmt.Errorf("journal %d: cut off at %d, before its snapshot was taken: %w", number, end, errDamaged)
 		}
 	}
 	if c.last == 0 {
-		return c.unusable(fmt.Errorf("journal %d: missing: %w", base, errDamaged))
+		return c, fmt.Errorf("journal %d: missing: %w", base, errDamaged)
 	}
 	return c, nil
 }
@@ -351,17 +354,4 @@ func (h fileHead) follows(number, base uint64, files stateFiles, end int64) bool
 	default:
 		return h.how == fromEmpty
 	}
-}
-
-// unusable makes damage a reason to begin anew. Files that a newer version wrote,
-// and a disk that cannot be read, are errors.
-func (c chain) unusable(err error) (chain, error) {
-	switch {
-	case errors.Is(err, errNewer):
-		return c, fmt.Errorf("%w: run that version, or remove the directory and let every counter begin anew", err)
-	case errors.Is(err, errDamaged), errors.Is(err, fs.ErrNotExist):
-		c.anew = err.Error()
-		return c, nil
-	}
-	return c, err
 }

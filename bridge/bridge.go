@@ -135,8 +135,8 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 		return nil, err
 	}
 	b.sender = remotewrite.NewSender(b.log, registry, component(b.logger, "remote_write"), remotewrite.WithVersion(versionText()))
-	if err := b.sender.Apply(endpoints(cfg)); err != nil {
-		return nil, fmt.Errorf("bridge: %w", err)
+	if err := b.recover(cfg); err != nil {
+		return nil, err
 	}
 	b.web, err = web.New(b.webOptions(registry))
 	if err != nil {
@@ -153,6 +153,11 @@ func (b *Bridge) close() {
 	if b.log != nil {
 		if err := b.log.Close(); err != nil {
 			b.logger.Error("the log did not close well; some of it may be pushed twice, which receivers accept", "err", err)
+		}
+	}
+	if b.aggregator != nil {
+		if err := b.aggregator.Close(); err != nil {
+			b.logger.Error("the state did not close well; the counters of the next start begin anew", "err", err)
 		}
 	}
 	if b.storage != nil {
@@ -186,6 +191,9 @@ func (b *Bridge) run(ctx context.Context) error {
 	feedCtx, stopFeed := context.WithCancel(ctx)
 	defer stopFeed()
 
+	if err := b.resume(); err != nil {
+		return err
+	}
 	b.logger.Info("skybridge runs", "version", versionText(), "address", b.web.Addr(), "analyzers", len(b.cfg.Skydive.Analyzers), "endpoints", len(b.cfg.RemoteWrite))
 
 	var webDone, others sync.WaitGroup
@@ -213,17 +221,21 @@ func (b *Bridge) run(ctx context.Context) error {
 	return errors.Join(webErr, feedErr)
 }
 
-// finish pushes the last values and the end of every series, for the counters
-// end with this process, and waits until the receivers have them.
+// finish pushes the last values and waits until the receivers have them. Where
+// nothing survives the process, its counters end with it, and so do the series.
 func (b *Bridge) finish() {
 	b.ticking.Lock()
-	b.endAll()
+	if b.storage == nil || b.aggregator.Trouble() != nil {
+		b.endAll()
+	} else {
+		b.tickNow()
+	}
 	b.ticking.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 	defer cancel()
 	err := b.sender.Flush(ctx)
 	switch {
-	case err != nil && b.storage != nil && b.log.Trouble() == nil:
+	case err != nil && b.storage != nil && b.trouble() == nil:
 		b.logger.Warn("not everything was pushed before the bridge stopped; what is left is on disk and will be pushed when it starts again", "err", err)
 		return
 	case err != nil:
@@ -238,7 +250,7 @@ func (b *Bridge) ready() (ok bool, word string) {
 	if !b.feed.Subscribed() {
 		return false, "not subscribed to any analyzer"
 	}
-	if err := b.log.Trouble(); err != nil {
+	if b.trouble() != nil {
 		return true, "ready, but exactness is suspended: the disk is in trouble, and a crash now would lose what it could not take"
 	}
 	return true, "ready"

@@ -54,8 +54,7 @@ func (b *Bridge) swap(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	receivers := endpoints(cfg)
-	if err := b.sender.Check(receivers); err != nil {
+	if err := b.sender.Check(endpoints(cfg)); err != nil {
 		return fmt.Errorf("bridge: %w", err)
 	}
 	if err := b.feed.Reload(feed); err != nil {
@@ -64,27 +63,42 @@ func (b *Bridge) swap(cfg *config.Config) error {
 
 	b.ticking.Lock()
 	defer b.ticking.Unlock()
-	if !slices.Equal(cfg.Global.ExternalLabels, b.cfg.Global.ExternalLabels) || !sameSet(cfg.Aggregation.Labels, b.cfg.Aggregation.Labels) ||
-		b.sender.Renames(receivers) {
-		// The series get new names, be it for one receiver only. The old ones end
-		// with all that was counted, the new ones begin at 0; no update may come
-		// between.
-		release := b.aggregator.Hold()
-		defer release()
-		b.endAll()
-	}
-	if err := b.sender.Apply(receivers); err != nil { // only if a file has gone since Check
-		return errors.Join(fmt.Errorf("bridge: %w", err), b.feed.Reload(former))
-	}
-	b.log.SetExternalLabels(wireLabels(cfg.Global.ExternalLabels))
-	if err := b.aggregator.Configure(aggregation(cfg)); err != nil {
-		return fmt.Errorf("bridge: %w", err)
+	if err := b.adopt(cfg, b.renames(cfg)); err != nil { // only if a file has gone since Check
+		return errors.Join(err, b.feed.Reload(former))
 	}
 	b.warnOfRestart(cfg)
 	b.cfg = cfg
 	select {
 	case b.changed <- struct{}{}:
 	default:
+	}
+	return nil
+}
+
+// renames says whether a configuration gives series other names than they have,
+// be it for one receiver only. The caller holds ticking.
+func (b *Bridge) renames(cfg *config.Config) bool {
+	return !sameSet(cfg.Aggregation.Labels, b.aggregator.Labels()) ||
+		!slices.Equal(wireLabels(cfg.Global.ExternalLabels), b.log.ExternalLabels()) ||
+		b.sender.Renames(endpoints(cfg))
+}
+
+// adopt puts the names of a configuration into force, and what else the
+// aggregator and the sender take from it. The caller holds ticking.
+func (b *Bridge) adopt(cfg *config.Config, renamed bool) error {
+	if renamed {
+		// The old series end with all that was counted, the new ones begin at 0; no
+		// update may come between.
+		release := b.aggregator.Hold()
+		defer release()
+		b.endAll()
+	}
+	if err := b.sender.Apply(endpoints(cfg)); err != nil {
+		return fmt.Errorf("bridge: %w", err)
+	}
+	b.log.SetExternalLabels(wireLabels(cfg.Global.ExternalLabels))
+	if err := b.aggregator.Configure(aggregation(cfg)); err != nil {
+		return fmt.Errorf("bridge: %w", err)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/bridge/config"
 	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/remotewrite"
@@ -20,13 +21,14 @@ import (
 const (
 	lockFile = "lock"
 	logDir   = "log"
+	stateDir = "state"
 )
 
 // openLog makes the log: durable where there is a storage path, which nobody
 // else may use. The ticks of this process come after those that are in it.
 func (b *Bridge) openLog(cfg *config.Config, registry prometheus.Registerer) (err error) {
 	logger, path := component(b.logger, "log"), b.options.StoragePath
-	registerSuspended(registry, func() bool { return b.log.Trouble() != nil })
+	registerSuspended(registry, func() bool { return b.trouble() != nil })
 	if path == "" {
 		b.log = remotewrite.NewLog(logConfig(cfg), registry, logger)
 		return nil
@@ -46,8 +48,56 @@ func (b *Bridge) openLog(cfg *config.Config, registry prometheus.Registerer) (er
 	if err != nil {
 		return fmt.Errorf("bridge: --storage.path: %w", err)
 	}
+	return nil
+}
+
+// trouble is why a crash now would lose something that was counted, or nil.
+func (b *Bridge) trouble() error {
+	return errors.Join(b.log.Trouble(), b.aggregator.Trouble())
+}
+
+// recover takes up what a former process left, under the names that it used.
+func (b *Bridge) recover(cfg *config.Config) error {
+	receivers := endpoints(cfg)
+	if _, err := b.sender.Resume(receivers); err != nil {
+		return fmt.Errorf("bridge: %w", err)
+	}
+	if b.storage == nil {
+		return nil
+	}
 	_, last := b.log.LastTick()
 	b.aggregator.ContinueAfter(last)
+	if len(receivers) == 0 {
+		last = -1
+	}
+	logger := component(b.logger, "state")
+	found, err := b.aggregator.Recover(aggregator.StateConfig{
+		Dir: filepath.Join(b.options.StoragePath, stateDir), LastTick: last,
+	}, logger)
+	switch {
+	case err != nil:
+		return fmt.Errorf("bridge: --storage.path: %w", err)
+	case found.Anew != "":
+		logger.Warn("the state cannot be gone on from: every counter begins anew, and what was reported since it was written does not count", "reason", found.Anew)
+	case found.Connections+found.Flows > 0:
+		logger.Info("counters go on from where they were", "connections", found.Connections, "flows", found.Flows,
+			"cut_bytes", found.Cut, "took", found.Took)
+	}
+	return nil
+}
+
+// resume goes on with what was recovered: its values are pushed once before the
+// feed is read. A configuration that changed since is a reload.
+func (b *Bridge) resume() error {
+	b.ticking.Lock()
+	defer b.ticking.Unlock()
+	renamed := b.renames(b.cfg)
+	if err := b.adopt(b.cfg, renamed); err != nil {
+		return err
+	}
+	if !renamed && b.storage != nil {
+		b.tickNow()
+	}
 	return nil
 }
 

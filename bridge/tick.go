@@ -50,10 +50,17 @@ func (b *Bridge) tick(at int64) {
 	started := time.Now()
 	b.sampler.tick = b.log.Begin(at)
 	b.aggregator.Tick(at, b.cfg.Global.PushInterval, b.sampler)
+	// First what the samples say is made durable, then that they are sent: a crash
+	// in between takes the tick back, and nothing of it was seen.
+	b.aggregator.Sync()
 	if err := b.log.Append(b.sampler.tick); err != nil {
 		b.logger.Error("a tick was not queued", "at", time.UnixMilli(at), "err", err)
 	}
 	b.sampler.tick = nil
+	if b.log.Trouble() != nil {
+		b.aggregator.MayBeOut()
+	}
+	b.aggregator.Publish()
 	b.metrics.ticks.Inc()
 	b.metrics.tickSeconds.Observe(time.Since(started).Seconds())
 }
