@@ -112,6 +112,7 @@ func (r *rig) start() {
 		Reload:          r.reload,
 		Listening:       func(address string) { listening <- "http://" + address },
 	}
+	r.Sent = 0 // by the count of this process
 	done := r.done
 	go func() { done <- Run(ctx, options) }()
 	r.t.Cleanup(func() { r.halt() })

@@ -1,0 +1,100 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bridge
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/skydive-project/skybridge/internal/judge"
+	"github.com/skydive-project/skybridge/internal/prom"
+)
+
+// TestRestartGoesOn stops the bridge and starts it again: no series ends, none
+// begins again, and the first tick of the second process has the values of the
+// first before anything is reported.
+func TestRestartGoesOn(t *testing.T) {
+	r := newRig(t, 1, prom.Options{})
+	r.dir = t.TempDir()
+	r.configure("", "")
+	r.start()
+	r.play(30)
+	r.halt()
+	before := judge.Last(r.raw())
+	r.start()
+	r.awaitTicks(1)
+	if diff := judge.Diff(before, judge.Last(r.raw())); diff != "" {
+		t.Errorf("the counters did not go on:\n%s", diff)
+	}
+	r.play(30)
+	r.halt()
+	r.judgeExact()
+	for _, s := range r.raw() {
+		lives := prom.Incarnations(s.Samples)
+		if last := lives[len(lives)-1]; len(lives) != 1 || last.Ended {
+			t.Errorf("%v has %d incarnations (the last ended: %v), want one that goes on", s.Labels, len(lives), last.Ended)
+		}
+	}
+	if text := r.logs.String(); !strings.Contains(text, "counters go on from where they were") {
+		t.Errorf("nothing says that the counters went on:\n%s", text)
+	}
+}
+
+// TestRestartWithOtherNames changes what series are called while the bridge is
+// down: it ends them under their former names and begins anew, as at a reload.
+func TestRestartWithOtherNames(t *testing.T) {
+	r := newRig(t, 1, prom.Options{})
+	r.dir = filepath.Join(t.TempDir(), "new")
+	endpoint := "remote_write: [{url: '" + r.prom.WriteURL() + "', %s}]\n"
+	for i, c := range []struct{ global, more, labels string }{
+		{},
+		{global: ", external_labels: {site: b}"},
+		{more: "external_labels: {site: c}"},
+		{more: "write_relabel_configs: [{target_label: site, replacement: d}]"},
+		{labels: "aggregation: {labels: [direction, initiator_ip, target_ip, initiator_port, target_port, protocol]}\n"},
+		{labels: "aggregation: {labels: [direction, initiator_ip]}\n"},
+	} {
+		if c.more == "" {
+			c.more = "name: ''"
+		}
+		r.configure(c.global, fmt.Sprintf(endpoint, c.more)+c.labels)
+		r.start()
+		r.play(20 + i)
+		r.halt()
+	}
+	ended, total := map[string]int{}, 0
+	for _, s := range r.raw() {
+		if s.Labels.Get("target_ip") == "" {
+			continue // of the last configuration: it goes on
+		}
+		lives := prom.Incarnations(s.Samples)
+		if total++; lives[len(lives)-1].Ended {
+			ended[s.Labels.Get("site")]++
+		} else {
+			t.Errorf("%v did not end", s.Labels)
+		}
+	}
+	if total == 0 || ended[""] == 0 || ended["b"] == 0 || ended["c"] == 0 || ended["d"] == 0 {
+		t.Errorf("series that ended, by site: %v", ended)
+	}
+	want, got := uint64(0), uint64(0)
+	for s, n := range r.Reference.Totals() {
+		if strings.HasSuffix(s.Metric, "_bytes") {
+			want += n
+		}
+	}
+	for s, n := range judge.Sums(r.raw()) {
+		if strings.HasSuffix(s.Metric, "_bytes") {
+			got += n
+		}
+	}
+	if want != got {
+		t.Errorf("%d bytes over all series, want %d", got, want)
+	}
+	if w := r.prom.Writes(); w.Refused() > 0 {
+		t.Errorf("%d requests refused: %q", w.Refused(), w.Refusals)
+	}
+}
