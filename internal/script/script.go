@@ -13,10 +13,8 @@ import (
 	"github.com/skydive-project/skybridge/internal/analyzer"
 )
 
-const (
-	step   = 10_000 // ms between updates, Skydive's flow.update
-	expire = 60_000 // ms without packets after which a flow ends, flow.expire
-)
+// defaultStep is the time between updates in ms, Skydive's flow.update.
+const defaultStep = 10_000
 
 // Options say how large a script is.
 type Options struct {
@@ -25,6 +23,9 @@ type Options struct {
 	Steps       int // update periods
 	Analyzers   int // each record goes through one of them
 	Now         int64
+	// Step is the time between updates on the agents' clocks in ms, by default
+	// 10,000. A flow ends after six steps without packets (flow.expire).
+	Step int64
 }
 
 // Message is what one analyzer sends at once.
@@ -55,6 +56,9 @@ func (s *Script) Messages() (messages, records int) {
 
 // Write returns the script with the given options.
 func Write(o Options) *Script {
+	if o.Step == 0 {
+		o.Step = defaultStep
+	}
 	w := &writer{o: o, rng: rand.New(rand.NewPCG(o.Seed, 1)), now: o.Now, script: &Script{}}
 	// Two capture points on one link, one agent a minute ahead and one a minute
 	// behind; the second one saw half of the connections from the other side.
@@ -146,10 +150,10 @@ func (w *writer) hello() {
 			if c.point != p || !w.chance(0.3) {
 				continue
 			}
-			w.open(c, w.now-int64(w.rng.IntN(3_600_000))-step)
+			w.open(c, w.now-int64(w.rng.IntN(3_600_000))-w.o.Step)
 			w.traffic(c, c.flow.Start+1) // history
 			c.reported = *c.flow.Metric
-			c.updated = w.now - step
+			c.updated = w.now - w.o.Step
 			w.traffic(c, w.now-1)
 			f := w.update(c, w.now)
 			switch {
@@ -157,8 +161,8 @@ func (w *writer) hello() {
 				f.FinishType = 1
 				c.flow = nil
 			case len(flows) > 2 && w.chance(0.2):
-				f.LastUpdateMetric.Start -= 2 * step
-				f.LastUpdateMetric.Last -= 2 * step
+				f.LastUpdateMetric.Start -= 2 * w.o.Step
+				f.LastUpdateMetric.Last -= 2 * w.o.Step
 			}
 			flows = append(flows, f)
 		}
@@ -171,20 +175,20 @@ func (w *writer) hello() {
 
 // step lets an update period pass and reports it.
 func (w *writer) step() {
-	w.now += step
+	w.now += w.o.Step
 	records := w.delayed
 	w.delayed = nil
 	for _, c := range w.connections {
 		if c.flow == nil && w.chance(c.activity/2) {
-			w.open(c, w.now-int64(w.rng.IntN(step-1))-1)
+			w.open(c, w.now-int64(w.rng.IntN(int(w.o.Step)-1))-1)
 			w.traffic(c, c.flow.Start)
 		} else if c.flow != nil && w.chance(c.activity) {
-			w.traffic(c, w.now-int64(w.rng.IntN(step-1)))
+			w.traffic(c, w.now-int64(w.rng.IntN(int(w.o.Step)-1)))
 		}
 		if c.flow == nil {
 			continue
 		}
-		if w.now-c.packets > expire {
+		if w.now-c.packets > 6*w.o.Step {
 			if f := w.end(c); !w.chance(0.3) { // end records get lost
 				records = append(records, f)
 			}
@@ -300,7 +304,7 @@ func (w *writer) end(c *connection) analyzer.Flow {
 	f := *c.flow
 	m := *c.flow.Metric
 	f.Metric, f.FinishType = &m, 1
-	f.LastUpdateMetric = &analyzer.Metric{Start: c.updated - step + c.point.offset, Last: c.updated + c.point.offset}
+	f.LastUpdateMetric = &analyzer.Metric{Start: c.updated - w.o.Step + c.point.offset, Last: c.updated + c.point.offset}
 	if w.chance(0.5) {
 		f.LastUpdateMetric.ABBytes, f.LastUpdateMetric.ABPackets = m.ABBytes/2, m.ABPackets/2
 	}
