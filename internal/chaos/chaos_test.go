@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -82,7 +83,8 @@ func many(t *testing.T, test func(t *testing.T, seed uint64, length time.Duratio
 			t.Parallel()
 			defer func() {
 				if t.Failed() {
-					t.Logf("to see it again: CHAOS_SEED=%d CHAOS_LENGTH=%s go test -count=1 -run '^%s$' ./internal/chaos", seed, length, t.Name()[:len(t.Name())-len(fmt.Sprintf("/seed=%d", seed))])
+					name, _, _ := strings.Cut(t.Name(), "/")
+					t.Logf("to see it again: CHAOS_SEED=%d CHAOS_LENGTH=%s go test -count=1 -run '^%s$' ./internal/chaos", seed, length, name)
 				}
 			}()
 			test(t, seed, length)

@@ -103,8 +103,7 @@ func (w *world) crashes(seed uint64, n int) {
 	if !w.heard(func() {}) {
 		w.t.Fatal("a connection was lost")
 	}
-	w.bridge.stop()
-	w.ended()
+	w.stop()
 
 	for _, problem := range w.breaches() {
 		w.t.Error(problem)

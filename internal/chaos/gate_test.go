@@ -4,6 +4,7 @@
 package chaos
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log"
@@ -13,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/skydive-project/skybridge/internal/judge"
 )
 
 // gate is the address of a receiver, at which at times there is nobody. It is
@@ -44,8 +47,15 @@ func (g *gate) open(t *testing.T) {
 	if g.server != nil {
 		return
 	}
-	l, err := net.Listen("tcp", g.address)
-	if err != nil {
+	var l net.Listener
+	// A connection of somebody else may have taken the port for a moment.
+	patient, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := judge.Wait(patient, func() (bool, string) {
+		var err error
+		l, err = net.Listen("tcp", g.address)
+		return err == nil, fmt.Sprint(err)
+	}); err != nil {
 		t.Fatalf("receiver does not come back: %v", err)
 	}
 	g.address = l.Addr().String()

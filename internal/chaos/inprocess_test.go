@@ -29,8 +29,9 @@ type machine struct {
 	heard  chan string // the address, when it listens
 	at     string
 	// listens: at is the address of this life.
-	listens bool
-	dead    []chan error // of former lives
+	listens  bool
+	stopping bool
+	dead     []chan error // of former lives
 }
 
 func newMachine(t *testing.T, config string, seed uint64, logs *logs, bury func()) *machine {
@@ -52,7 +53,7 @@ func (m *machine) start(ctx context.Context) {
 	ctx, m.cancel = context.WithCancel(ctx)
 	life, ended := &mortal{disk: m.disk}, make(chan error, 1)
 	heard, hup := make(chan string, 1), make(chan struct{}, 1)
-	m.life, m.ended, m.heard, m.hup, m.listens = life, ended, heard, hup, false
+	m.life, m.ended, m.heard, m.hup, m.listens, m.stopping = life, ended, heard, hup, false, false
 	options := bridge.Options{
 		ConfigFile:    m.config,
 		StoragePath:   "/storage",
@@ -66,7 +67,7 @@ func (m *machine) start(ctx context.Context) {
 }
 
 func (m *machine) up() bool {
-	if m.life == nil {
+	if m.life == nil || m.stopping {
 		return false
 	}
 	select {
@@ -77,16 +78,20 @@ func (m *machine) up() bool {
 	return m.listens
 }
 
-func (m *machine) check() {
+func (m *machine) check() bool {
 	m.t.Helper()
 	if m.life == nil {
-		return
+		return false
 	}
 	select {
 	case err := <-m.ended:
 		m.life = nil
-		m.t.Fatalf("the bridge ended by itself: %v\n%s", err, m.logs)
+		if err != nil || !m.stopping {
+			m.t.Fatalf("the bridge ended (asked to: %v) with: %v\n%s", m.stopping, err, m.logs)
+		}
+		return true
 	default:
+		return false
 	}
 }
 
@@ -103,13 +108,9 @@ func (m *machine) kill() {
 	m.life = nil
 }
 
-func (m *machine) stop() {
-	m.t.Helper()
+func (m *machine) terminate() {
+	m.stopping = true
 	m.cancel()
-	if err := <-m.ended; err != nil {
-		m.t.Fatalf("the bridge ended with %v\n%s", err, m.logs)
-	}
-	m.life = nil
 }
 
 func (m *machine) reload() {

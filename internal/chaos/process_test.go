@@ -59,9 +59,11 @@ type process struct {
 	args    []string
 	logs    *logs
 
-	cmd   *exec.Cmd     // nil: none runs
-	ended chan error    // of cmd
-	ready chan struct{} // closed when cmd answers, or has ended
+	cmd   *exec.Cmd  // nil: none runs
+	ended chan error // of cmd
+	// stopping: cmd has been asked to end.
+	stopping bool
+	ready    chan struct{} // closed when cmd answers, or has ended
 }
 
 func newProcess(t *testing.T, config, storage string, logs *logs) *process {
@@ -92,7 +94,7 @@ func (p *process) start(ctx context.Context) {
 		p.t.Fatalf("start the bridge: %v", err)
 	}
 	ended, ready, gone := make(chan error, 1), make(chan struct{}), make(chan struct{})
-	p.cmd, p.ended, p.ready = cmd, ended, ready
+	p.cmd, p.ended, p.ready, p.stopping = cmd, ended, ready, false
 	go func() {
 		err := cmd.Wait()
 		close(gone)
@@ -120,7 +122,7 @@ func (p *process) start(ctx context.Context) {
 
 // up says whether the process obeys signals by now.
 func (p *process) up() bool {
-	if p.cmd == nil {
+	if p.cmd == nil || p.stopping {
 		return false
 	}
 	select {
@@ -131,17 +133,23 @@ func (p *process) up() bool {
 	}
 }
 
-// check fails the test when the process has ended by itself.
-func (p *process) check() {
+// check says whether the process has ended as it was asked to. One that ends by
+// itself, or badly, fails the test.
+func (p *process) check() bool {
 	p.t.Helper()
 	if p.cmd == nil {
-		return
+		return false
 	}
 	select {
 	case err := <-p.ended:
+		<-p.ready
 		p.cmd = nil
-		p.t.Fatalf("the bridge ended by itself: %v\n%s", err, p.logs)
+		if err != nil || !p.stopping {
+			p.t.Fatalf("the bridge ended (asked to: %v) with: %v\n%s", p.stopping, err, p.logs)
+		}
+		return true
 	default:
+		return false
 	}
 }
 
@@ -149,26 +157,16 @@ func (p *process) check() {
 func (p *process) kill() {
 	if p.cmd != nil {
 		_ = p.cmd.Process.Kill()
-		p.wait()
+		<-p.ended
+		<-p.ready
+		p.cmd = nil
 	}
 }
 
-// stop is SIGTERM; the process ends well or the test fails.
-func (p *process) stop() {
-	p.t.Helper()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		p.t.Fatalf("SIGTERM: %v\n%s", err, p.logs)
-	}
-	if err := p.wait(); err != nil {
-		p.t.Fatalf("the bridge ended with %v\n%s", err, p.logs)
-	}
-}
-
-func (p *process) wait() error {
-	err := <-p.ended
-	<-p.ready
-	p.cmd = nil
-	return err
+// terminate is SIGTERM.
+func (p *process) terminate() {
+	p.stopping = true
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // if it has ended, check says so
 }
 
 // reload is SIGHUP.

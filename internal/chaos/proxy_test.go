@@ -6,6 +6,7 @@ package chaos
 import (
 	"bytes"
 	"io"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -61,9 +62,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case f.NoAnswer:
 		panic(http.ErrAbortHandler)
 	case f.Status != 0:
-		for name, values := range f.Header {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), f.Header)
 		http.Error(w, f.Body, f.Status)
 	}
 }
@@ -87,9 +86,7 @@ func (p *proxy) pass(w http.ResponseWriter, r *http.Request, body []byte, answer
 	defer response.Body.Close()
 	text, _ := io.ReadAll(response.Body)
 	if answer {
-		for name, values := range response.Header {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), response.Header)
 		w.WriteHeader(response.StatusCode)
 		_, _ = w.Write(text)
 	}

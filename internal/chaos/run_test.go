@@ -19,6 +19,7 @@ type run struct {
 	events []event
 	undo   []undo // what is to be done later, in order of time
 	done   map[kind]int
+	gap    time.Duration // between the end of the bridge that is stopping, and its next life
 	// between, where given, is called at each beat.
 	between func()
 }
@@ -40,7 +41,10 @@ func (r *run) play(length time.Duration) {
 			r.undo = r.undo[1:]
 			next.do()
 		}
-		if elapsed >= length {
+		if r.bridge.check() {
+			r.ended()
+			r.later(elapsed+r.gap, r.start)
+		} else if elapsed >= length && len(r.undo) == 0 && (r.bridge.up() || !r.bridge.running()) {
 			break
 		}
 		for len(r.events) > 0 && r.events[0].at <= elapsed {
@@ -50,7 +54,6 @@ func (r *run) play(length time.Duration) {
 				r.done[e.kind]++
 			}
 		}
-		r.bridge.check()
 		r.story.tell(elapsed)
 		if r.between != nil {
 			r.between()
@@ -121,12 +124,11 @@ func (r *run) happen(e event) bool {
 		if !r.bridge.up() {
 			return false
 		}
-		r.bridge.stop()
-		r.ended()
+		r.bridge.terminate()
+		r.gap = e.lasts
 		if e.kind == renamedStart {
 			r.rename(e.target)
 		}
-		r.later(over, r.start)
 	default:
 		r.t.Fatalf("unknown event %q", e.kind)
 	}

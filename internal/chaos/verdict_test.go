@@ -29,12 +29,19 @@ func (w *world) verdict() (problems []string) {
 			complain("%s differs from what was reported:\n%s", name, diff)
 		}
 	}
+	unbegun := 0
 	for _, s := range w.raw() {
 		for i, life := range prom.Incarnations(s.Samples) {
-			if !life.FromZero() {
+			if life.FromZero() {
+				continue
+			}
+			if unbegun++; unbegun <= 3 {
 				complain("%v: incarnation %d does not begin with 0: %v", s.Labels, i, life.Samples)
 			}
 		}
+	}
+	if unbegun > 3 {
+		complain("… and so do %d more", unbegun-3)
 	}
 	return append(problems, w.breaches()...)
 }
@@ -68,8 +75,9 @@ func (w *world) breaches() (problems []string) {
 	if met != len(refusals) {
 		w.t.Fatalf("Prometheus has %d of the metrics %v", met, refusals)
 	}
-	for _, violation := range w.receiver.Violations() {
-		complain("the receiver complains: %s", violation)
+	violations := w.receiver.Violations()
+	for _, violation := range violations[:min(5, len(violations))] {
+		complain("the receiver complains (%d times in all): %s", len(violations), violation)
 	}
 	return problems
 }

@@ -24,11 +24,11 @@ import (
 type bridgeRunner interface {
 	start(context.Context)
 	kill()         // the worst that can happen to this kind of process
-	stop()         // SIGTERM, and wait
+	terminate()    // SIGTERM, which takes as long as receivers make it
 	reload()       // SIGHUP
-	check()        // fails the test when the bridge has ended by itself
-	running() bool // or starting
-	up() bool      // obeys stop and reload, and has an URL
+	check() bool   // whether it has ended as terminate wants; else the test fails
+	running() bool // or starting, or stopping
+	up() bool      // obeys terminate and reload, and has an URL
 	url() string
 }
 
@@ -157,13 +157,15 @@ func (w *world) start() {
 // one had sent has arrived, and the next one may send some of it again.
 func (w *world) ended() {
 	if w.process == nil {
-		// The dead do not know that they are, so they keep their gates.
-		for i, g := range w.gates {
-			open := g.server != nil
+		// The dead do not know that they are. They keep their gates, open ones, so
+		// that they soon have nothing left to send.
+		for i, former := range w.gates {
 			w.gates[i] = newGate(w.t, w.doors[i])
-			if !open {
+			if former.server == nil {
 				w.gates[i].shut()
 			}
+			former.bury()
+			former.open(w.t)
 		}
 	}
 	for _, g := range w.gates {
@@ -236,7 +238,16 @@ func (w *world) close() {
 	w.until(func() bool {
 		return w.heard(func() { w.story.report(append(w.story.last[:0:0], w.story.last...)) })
 	})
-	w.bridge.stop()
+	w.stop()
+}
+
+// stop stops the bridge in order.
+func (w *world) stop() {
+	w.t.Helper()
+	w.bridge.terminate()
+	if err := judge.Wait(w.ctx, func() (bool, string) { return w.bridge.check(), "the bridge does not stop" }); err != nil {
+		w.t.Fatalf("%v\n%s", err, w.logs)
+	}
 	w.ended()
 }
 
