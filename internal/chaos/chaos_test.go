@@ -24,7 +24,7 @@ import (
 //
 //	CHAOS_SEED=17        this seed alone
 //	CHAOS_LENGTH=45s     how long a run's events last, 8s by default
-//	CHAOS_DURATION=10m   new seeds until then (make chaos), with longer runs
+//	CHAOS_DURATION=10m   longer runs, 45s by default, and new ones until then (make chaos)
 func TestChaos(t *testing.T) {
 	many(t, func(t *testing.T, seed uint64, length time.Duration) {
 		w := newWorld(t, seed, connections, length)
@@ -47,8 +47,8 @@ func TestPowerLoss(t *testing.T) {
 	})
 }
 
-// connections is how many there are at each of two capture points.
-const connections = 150
+// connections is how many there are at each of three capture points.
+const connections = 100
 
 const (
 	shortRun = 8 * time.Second

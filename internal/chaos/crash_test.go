@@ -5,6 +5,7 @@ package chaos
 
 import (
 	"math/rand/v2"
+	"os"
 	"testing"
 	"time"
 
@@ -18,19 +19,26 @@ import (
 // disk, and nothing counts twice.
 func TestWhatACrashTakes(t *testing.T) {
 	t.Parallel()
+	n := 2
+	if os.Getenv("CHAOS_DURATION") != "" {
+		n = 10
+	}
 	t.Run("kill -9", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, 7, connections, shortRun)
+		w := newWorld(t, 7, connections, time.Duration(n+1)*crashEvery)
 		w.asProcess()
-		w.crashes(7, 3)
+		w.crashes(7, n)
 	})
 	t.Run("loss of power", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, 8, connections, shortRun)
+		w := newWorld(t, 8, connections, time.Duration(n+1)*crashEvery)
 		w.asMachine(8)
-		w.crashes(8, 3)
+		w.crashes(8, n)
 	})
 }
+
+// crashEvery is the longest time between two crashes, a few ticks.
+const crashEvery = 3 * time.Second
 
 // ledger knows what the bridge must have on disk.
 type ledger struct {
@@ -87,19 +95,20 @@ func (w *world) crashes(seed uint64, n int) {
 	l := &ledger{world: w, before: 0}
 	atRisk, fed, told := uint64(0), w.story.bytes, time.Duration(0)
 	for range n {
-		lasts := shortRun/time.Duration(n+1) + upTo(rng, shortRun/time.Duration(2*n))
-		w.goOn(&told, lasts, l.note)
+		w.goOn(&told, crashEvery-upTo(rng, time.Second), l.note)
 		safe := l.safe()
 		w.bridge.kill()
 		atRisk += w.story.bytes - max(safe, fed)
 		fed = w.story.bytes
 		w.ended()
+		// Else the analyzers may forget the new connection together with the old one.
+		w.gone()
 		w.start()
 		w.awaitUp()
 		w.await(func() (bool, string) { return w.subscribed(), "not subscribed" })
 		l.marks, l.before = nil, w.story.sent
 	}
-	w.goOn(&told, shortRun/4, l.note)
+	w.goOn(&told, crashEvery/2, l.note)
 	if !w.heard(func() {}) {
 		w.t.Fatal("a connection was lost")
 	}
@@ -124,6 +133,16 @@ func (w *world) crashes(seed uint64, n int) {
 		if lost > atRisk && countersSurvive {
 			w.t.Errorf("%s: %d bytes are lost, at most %d were reported since the last tick on disk", name, lost, atRisk)
 		}
+	}
+}
+
+// gone returns when the analyzers have noticed that the bridge has gone.
+func (w *world) gone() {
+	w.t.Helper()
+	if err := judge.Wait(w.ctx, func() (bool, string) {
+		return len(w.analyzers[0].Namespaces())+len(w.analyzers[1].Namespaces()) == 0, "the analyzers keep the bridge"
+	}); err != nil {
+		w.t.Fatal(err)
 	}
 }
 

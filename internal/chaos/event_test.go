@@ -39,9 +39,10 @@ func surroundings() []kind {
 	}
 }
 
-// countersSurvive says that the aggregator's state is durable. Until it is, no
-// committed run restarts the bridge: each restart begins all counters anew, and
-// what was reported meanwhile is rightly missed.
+// countersSurvive says that the aggregator's state is durable, and that the log
+// keeps the names under which its ticks were taken. Until then no committed run
+// restarts the bridge: each restart would begin all counters anew, and what was
+// reported meanwhile would rightly be missed.
 const countersSurvive = false
 
 // forProcess is the mix for the binary in a process of its own.
@@ -101,7 +102,7 @@ func plan(rng *rand.Rand, mix []kind, n int, length time.Duration) []event {
 			if silences++; silences > 1+int(length/(20*time.Second)) {
 				e.kind = repeated
 			} else if length < 20*time.Second {
-				e.at /= 8
+				e.at /= 25
 			}
 		case receiverSlow, receiverErrors, receiverResets:
 			e.lasts += time.Second // to meet a tick or two

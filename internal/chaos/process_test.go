@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 // build builds the binary, once for all tests.
 var build = sync.OnceValues(func() (string, error) {
 	binary := filepath.Join(workshop, "skybridge")
-	cmd := exec.Command("go", "build", "-o", binary, "github.com/skydive-project/skybridge/cmd/skybridge")
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", binary, "github.com/skydive-project/skybridge/cmd/skybridge")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build skybridge: %w: %s", err, out)

@@ -46,7 +46,7 @@ func newStory(seed uint64, connections int, length time.Duration, analyzers []*a
 	}
 	written := script.Write(script.Options{
 		Seed: seed, Connections: connections, Steps: int(2 * length.Milliseconds() / stepMillis),
-		Analyzers: len(analyzers), Now: time.Now().UnixMilli(), Step: stepMillis,
+		Analyzers: len(analyzers), Now: time.Now().UnixMilli(), Step: stepMillis, Points: 3,
 	})
 	s.hello = written.Hello
 	for _, messages := range written.Steps {

@@ -19,13 +19,17 @@ const defaultStep = 10_000
 // Options say how large a script is.
 type Options struct {
 	Seed        uint64
-	Connections int // at each of the two capture points
+	Connections int // at each capture point
 	Steps       int // update periods
 	Analyzers   int // each record goes through one of them
 	Now         int64
 	// Step is the time between updates on the agents' clocks in ms, by default
 	// 10,000. A flow ends after six steps without packets (flow.expire).
 	Step int64
+	// Points is how many capture points there are on the one link, on two nodes in
+	// turn; by default 2. Those on one node report the same connections, which add
+	// up.
+	Points int
 }
 
 // Message is what one analyzer sends at once.
@@ -59,12 +63,18 @@ func Write(o Options) *Script {
 	if o.Step == 0 {
 		o.Step = defaultStep
 	}
+	if o.Points == 0 {
+		o.Points = 2
+	}
 	w := &writer{o: o, rng: rand.New(rand.NewPCG(o.Seed, 1)), now: o.Now, script: &Script{}}
-	// Two capture points on one link, one agent a minute ahead and one a minute
-	// behind; the second one saw half of the connections from the other side.
-	w.points = []*point{
-		{node: "11111111-0000-5000-8000-000000000001", capture: "c1000000-0000-4000-8000-000000000001", offset: 60_000},
-		{node: "22222222-0000-5000-8000-000000000002", capture: "c2000000-0000-4000-8000-000000000002", offset: -60_000},
+	// Capture points on one link, one agent a minute ahead and one a minute behind;
+	// the second point saw half of the connections from the other side.
+	for i := range o.Points {
+		w.points = append(w.points, &point{
+			node:    []string{"11111111-0000-5000-8000-000000000001", "22222222-0000-5000-8000-000000000002"}[i%2],
+			capture: fmt.Sprintf("c%d000000-0000-4000-8000-%012d", i+1, i+1),
+			offset:  []int64{60_000, -60_000}[i%2],
+		})
 	}
 	for i := range o.Connections {
 		for _, p := range w.points {
