@@ -45,7 +45,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // the sender has gone
 	}
-	if f.Hang != nil {
+	if f.Hang != nil || f.HangForever {
 		select {
 		case <-f.Hang:
 		case <-r.Context().Done():

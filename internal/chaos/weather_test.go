@@ -12,8 +12,10 @@ import (
 	"github.com/skydive-project/skybridge/internal/receiver"
 )
 
-// patience is the bridge's remote_timeout.
-const patience = 500 * time.Millisecond
+// patience is the bridge's remote_timeout. An answer that comes when the bridge
+// has just given up is none that it has heard, and the receiver cannot tell: so it
+// is far longer than a busy machine makes a request wait.
+const patience = 5 * time.Second
 
 // weather decides what goes wrong with each request to a receiver.
 type weather struct {
@@ -40,14 +42,16 @@ func (w *weather) fault() (f receiver.Fault) {
 	stored := w.rng.IntN(2) == 0
 	switch w.sky {
 	case receiverSlow:
-		f.Store = stored
-		if w.rng.IntN(3) == 0 {
+		switch w.rng.IntN(6) {
+		case 0: // until the bridge gives up
+			f.HangForever, f.Store = true, stored
+		case 1, 2:
 			f.ReadPause = time.Millisecond + upTo(w.rng, 10*time.Millisecond)
-			break
+		default:
+			ready := make(chan struct{})
+			time.AfterFunc(upTo(w.rng, patience/10), func() { close(ready) })
+			f.Hang = ready
 		}
-		ready := make(chan struct{})
-		time.AfterFunc(upTo(w.rng, patience*3/2), func() { close(ready) })
-		f.Hang = ready
 	case receiverErrors:
 		f.Status = []int{500, 502, 503, 504, 429}[w.rng.IntN(5)]
 		f.Body = "it is raining"

@@ -66,7 +66,7 @@ type world struct {
 
 // newWorld builds everything but the bridge.
 func newWorld(t *testing.T, seed uint64, connections int, length time.Duration) *world {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute+length)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute+length)
 	t.Cleanup(cancel)
 	w := &world{
 		t: t, ctx: ctx, rng: rand.New(rand.NewPCG(seed, 4)), began: time.Now(),
