@@ -30,6 +30,8 @@ type gate struct {
 	// grave: who sends here is dead and does not know it. Everything is taken and
 	// nothing is kept.
 	grave atomic.Bool
+	// wasOpen: the gate was open when it became a grave.
+	wasOpen bool
 }
 
 // newGate opens a gate on a free port.
@@ -80,10 +82,15 @@ func (g *gate) settle() {
 	defer g.busy.Unlock()
 }
 
-// bury lets what is being handled end, and then keeps nothing that comes.
+// bury shuts the gate, for who is about to die. Once he is dead it may be opened
+// again: nothing of what comes then is kept.
 func (g *gate) bury() {
-	g.busy.Lock()
-	defer g.busy.Unlock()
+	if g.grave.Load() {
+		return
+	}
+	g.wasOpen = g.server != nil
+	g.shut()
+	g.settle()
 	g.grave.Store(true)
 }
 

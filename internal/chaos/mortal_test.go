@@ -4,7 +4,9 @@
 package chaos
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"sync"
 
 	"github.com/skydive-project/skybridge/disk"
@@ -20,6 +22,10 @@ type mortal struct {
 	dead bool
 }
 
+// errOver is what the dead get to hear. That a file does not exist keeps them from
+// asking again and again.
+var errOver = errors.Join(disktest.ErrDead, fs.ErrNotExist)
+
 // die ends the life with a loss of power, between two operations.
 func (m *mortal) die() {
 	m.mu.Lock()
@@ -33,7 +39,7 @@ func (m *mortal) alive(do func() error) error {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	if m.dead {
-		return disktest.ErrDead
+		return errOver
 	}
 	return do()
 }
@@ -43,16 +49,16 @@ func (m *mortal) MkdirAll(dir string) error {
 	return m.alive(func() error { return m.disk.MkdirAll(dir) })
 }
 
-// Create implements disk.FS. Files of a dead process are dead by themselves.
+// Create implements disk.FS.
 func (m *mortal) Create(name string) (f disk.File, err error) {
 	err = m.alive(func() (err error) { f, err = m.disk.Create(name); return err })
-	return f, err
+	return mortalFile{f}, err
 }
 
 // Open implements disk.FS.
 func (m *mortal) Open(name string) (f disk.File, err error) {
 	err = m.alive(func() (err error) { f, err = m.disk.Open(name); return err })
-	return f, err
+	return mortalFile{f}, err
 }
 
 // Truncate implements disk.FS.
@@ -89,6 +95,17 @@ func (m *mortal) Lock(name string) (io.Closer, error) {
 		return nil, err
 	}
 	return mortalLock{m, lock}, nil
+}
+
+// mortalFile is a file. Those of a dead process are dead by themselves.
+type mortalFile struct{ disk.File }
+
+func (f mortalFile) ReadAt(p []byte, off int64) (int, error) {
+	n, err := f.File.ReadAt(p, off)
+	if errors.Is(err, disktest.ErrDead) {
+		err = errOver
+	}
+	return n, err
 }
 
 // mortalLock is not given back by the dead: it may be another's by then.

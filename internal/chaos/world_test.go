@@ -157,15 +157,15 @@ func (w *world) start() {
 // one had sent has arrived, and the next one may send some of it again.
 func (w *world) ended() {
 	if w.process == nil {
-		// The dead do not know that they are. They keep their gates, open ones, so
-		// that they soon have nothing left to send.
+		// The dead do not know that they are. They keep their gates, open ones, and so
+		// soon have nothing left to send.
 		for i, former := range w.gates {
-			w.gates[i] = newGate(w.t, w.doors[i])
-			if former.server == nil {
-				w.gates[i].shut()
-			}
 			former.bury()
 			former.open(w.t)
+			w.gates[i] = newGate(w.t, w.doors[i])
+			if !former.wasOpen {
+				w.gates[i].shut()
+			}
 		}
 	}
 	for _, g := range w.gates {
