@@ -85,6 +85,12 @@ func (r *run) happen(e event) bool {
 			return false
 		}
 		g.shut()
+		if e.target == 1 {
+			// An answer may have been on its way. The receiver takes it for given, and
+			// must not wonder when the request comes again.
+			g.settle()
+			r.receiver.Restarted()
+		}
 		r.later(over, func() { r.gates[e.target].open(r.t) }) // perhaps that of another life
 	case receiverSlow, receiverErrors, receiverResets:
 		r.weather[e.target].set(e.kind)
