@@ -23,7 +23,8 @@ import (
 // run more than once. By the environment:
 //
 //	CHAOS_SEED=17        this seed alone
-//	CHAOS_LENGTH=45s     how long a run's events last, 8s by default
+//	CHAOS_LENGTH=45s     how long a run's events last, 8s by default; less than the
+//	                     2m after which the bridge may forget flows that have ended
 //	CHAOS_DURATION=10m   longer runs, 45s by default, and new ones until then (make chaos)
 func TestChaos(t *testing.T) {
 	many(t, func(t *testing.T, seed uint64, length time.Duration) {
@@ -56,7 +57,7 @@ const (
 )
 
 // eventsFor is how many events happen in a run.
-func eventsFor(length time.Duration) int { return 4 + int(length/(700*time.Millisecond)) }
+func eventsFor(length time.Duration) int { return 8 + int(length/(700*time.Millisecond)) }
 
 // many runs a test with some seeds, as the environment says.
 func many(t *testing.T, test func(t *testing.T, seed uint64, length time.Duration)) {
