@@ -10,7 +10,7 @@ LDFLAGS := -s -w \
 	-X github.com/prometheus/common/version.Branch=$(shell git rev-parse --abbrev-ref HEAD 2>/dev/null)
 TOOL    := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: help run build test test-real lint bench fuzz
+.PHONY: help run build test chaos test-real lint bench fuzz
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -25,6 +25,10 @@ build: ## Build the static binary bin/skybridge.
 test: ## Run the tests that need Go alone.
 	$(GO) vet ./...
 	$(GO) test ./...
+
+# The tests in internal/chaos say how a seed is run again.
+chaos: ## Break bridge, analyzers and receivers in random order for CHAOS_DURATION (default 5m).
+	CHAOS_DURATION=$${CHAOS_DURATION:-5m} $(GO) test -count=1 -v -timeout 0 -run 'Chaos|PowerLoss|Crash' ./internal/chaos
 
 # What needs parts of Debian: gcc for the race detector, prometheus and
 # victoria-metrics. A part that is missing is a failure.

@@ -24,6 +24,7 @@ import (
 	"github.com/skydive-project/skybridge/bridge/config"
 	"github.com/skydive-project/skybridge/bridge/skydive"
 	"github.com/skydive-project/skybridge/bridge/web"
+	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/remotewrite"
 )
 
@@ -34,8 +35,10 @@ const flushTimeout = 15 * time.Second
 // Options are what a process is started with, as opposed to what its
 // configuration file says.
 type Options struct {
-	ConfigFile    string
-	StoragePath   string // directory of what outlives the process; empty: nothing does
+	ConfigFile  string
+	StoragePath string // directory of what outlives the process; empty: nothing does
+	// StorageFS is where that directory is; nil: the system's own file system.
+	StorageFS     disk.FS
 	ListenAddress string // wins over web.listen_address where given
 	WebConfigFile string // TLS and authentication of the listener
 	SystemdSocket bool   // listen on the socket that systemd passes

@@ -33,7 +33,10 @@ func (b *Bridge) openLog(cfg *config.Config, registry prometheus.Registerer) (er
 		b.log = remotewrite.NewLog(logConfig(cfg), registry, logger)
 		return nil
 	}
-	system := disk.OS{}
+	system := b.options.StorageFS
+	if system == nil {
+		system = disk.OS{}
+	}
 	if err := system.MkdirAll(path); err != nil {
 		return fmt.Errorf("bridge: --storage.path: %w", err)
 	}
@@ -44,7 +47,7 @@ func (b *Bridge) openLog(cfg *config.Config, registry prometheus.Registerer) (er
 	case err != nil:
 		return fmt.Errorf("bridge: --storage.path: %w", err)
 	}
-	b.log, err = remotewrite.OpenLog(durableLogConfig(cfg, path, time.Now()), registry, logger)
+	b.log, err = remotewrite.OpenLog(durableLogConfig(cfg, system, path, time.Now()), registry, logger)
 	if err != nil {
 		return fmt.Errorf("bridge: --storage.path: %w", err)
 	}
@@ -102,8 +105,9 @@ func (b *Bridge) resume() error {
 }
 
 // durableLogConfig translates the configuration for a durable log.
-func durableLogConfig(cfg *config.Config, path string, now time.Time) remotewrite.LogConfig {
+func durableLogConfig(cfg *config.Config, system disk.FS, path string, now time.Time) remotewrite.LogConfig {
 	c := logConfig(cfg)
+	c.FS = system
 	c.Dir = filepath.Join(path, logDir)
 	c.MaxBytes, c.MaxAge = cfg.Storage.MaxBytes, cfg.Storage.MaxAge
 	c.MemoryMaxBytes = cfg.Storage.MemoryMaxBytes

@@ -13,18 +13,23 @@ import (
 	"github.com/skydive-project/skybridge/internal/analyzer"
 )
 
-const (
-	step   = 10_000 // ms between updates, Skydive's flow.update
-	expire = 60_000 // ms without packets after which a flow ends, flow.expire
-)
+// defaultStep is the time between updates in ms, Skydive's flow.update.
+const defaultStep = 10_000
 
 // Options say how large a script is.
 type Options struct {
 	Seed        uint64
-	Connections int // at each of the two capture points
+	Connections int // at each capture point
 	Steps       int // update periods
 	Analyzers   int // each record goes through one of them
 	Now         int64
+	// Step is the time between updates on the agents' clocks in ms, by default
+	// 10,000. A flow ends after six steps without packets (flow.expire).
+	Step int64
+	// Points is how many capture points there are on the one link, on two nodes in
+	// turn; by default 2. Those on one node report the same connections, which add
+	// up.
+	Points int
 }
 
 // Message is what one analyzer sends at once.
@@ -55,12 +60,21 @@ func (s *Script) Messages() (messages, records int) {
 
 // Write returns the script with the given options.
 func Write(o Options) *Script {
+	if o.Step == 0 {
+		o.Step = defaultStep
+	}
+	if o.Points == 0 {
+		o.Points = 2
+	}
 	w := &writer{o: o, rng: rand.New(rand.NewPCG(o.Seed, 1)), now: o.Now, script: &Script{}}
-	// Two capture points on one link, one agent a minute ahead and one a minute
-	// behind; the second one saw half of the connections from the other side.
-	w.points = []*point{
-		{node: "11111111-0000-5000-8000-000000000001", capture: "c1000000-0000-4000-8000-000000000001", offset: 60_000},
-		{node: "22222222-0000-5000-8000-000000000002", capture: "c2000000-0000-4000-8000-000000000002", offset: -60_000},
+	// Capture points on one link, one agent a minute ahead and one a minute behind;
+	// the second point saw half of the connections from the other side.
+	for i := range o.Points {
+		w.points = append(w.points, &point{
+			node:    []string{"11111111-0000-5000-8000-000000000001", "22222222-0000-5000-8000-000000000002"}[i%2],
+			capture: fmt.Sprintf("c%d000000-0000-4000-8000-%012d", i+1, i+1),
+			offset:  []int64{60_000, -60_000}[i%2],
+		})
 	}
 	for i := range o.Connections {
 		for _, p := range w.points {
@@ -146,10 +160,10 @@ func (w *writer) hello() {
 			if c.point != p || !w.chance(0.3) {
 				continue
 			}
-			w.open(c, w.now-int64(w.rng.IntN(3_600_000))-step)
+			w.open(c, w.now-int64(w.rng.IntN(3_600_000))-w.o.Step)
 			w.traffic(c, c.flow.Start+1) // history
 			c.reported = *c.flow.Metric
-			c.updated = w.now - step
+			c.updated = w.now - w.o.Step
 			w.traffic(c, w.now-1)
 			f := w.update(c, w.now)
 			switch {
@@ -157,8 +171,8 @@ func (w *writer) hello() {
 				f.FinishType = 1
 				c.flow = nil
 			case len(flows) > 2 && w.chance(0.2):
-				f.LastUpdateMetric.Start -= 2 * step
-				f.LastUpdateMetric.Last -= 2 * step
+				f.LastUpdateMetric.Start -= 2 * w.o.Step
+				f.LastUpdateMetric.Last -= 2 * w.o.Step
 			}
 			flows = append(flows, f)
 		}
@@ -171,20 +185,20 @@ func (w *writer) hello() {
 
 // step lets an update period pass and reports it.
 func (w *writer) step() {
-	w.now += step
+	w.now += w.o.Step
 	records := w.delayed
 	w.delayed = nil
 	for _, c := range w.connections {
 		if c.flow == nil && w.chance(c.activity/2) {
-			w.open(c, w.now-int64(w.rng.IntN(step-1))-1)
+			w.open(c, w.now-int64(w.rng.IntN(int(w.o.Step)-1))-1)
 			w.traffic(c, c.flow.Start)
 		} else if c.flow != nil && w.chance(c.activity) {
-			w.traffic(c, w.now-int64(w.rng.IntN(step-1)))
+			w.traffic(c, w.now-int64(w.rng.IntN(int(w.o.Step)-1)))
 		}
 		if c.flow == nil {
 			continue
 		}
-		if w.now-c.packets > expire {
+		if w.now-c.packets > 6*w.o.Step {
 			if f := w.end(c); !w.chance(0.3) { // end records get lost
 				records = append(records, f)
 			}
@@ -300,7 +314,7 @@ func (w *writer) end(c *connection) analyzer.Flow {
 	f := *c.flow
 	m := *c.flow.Metric
 	f.Metric, f.FinishType = &m, 1
-	f.LastUpdateMetric = &analyzer.Metric{Start: c.updated - step + c.point.offset, Last: c.updated + c.point.offset}
+	f.LastUpdateMetric = &analyzer.Metric{Start: c.updated - w.o.Step + c.point.offset, Last: c.updated + c.point.offset}
 	if w.chance(0.5) {
 		f.LastUpdateMetric.ABBytes, f.LastUpdateMetric.ABPackets = m.ABBytes/2, m.ABPackets/2
 	}

@@ -1,0 +1,116 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/skydive-project/skybridge/internal/judge"
+)
+
+// gate is the address of a receiver, at which at times there is nobody. It is
+// opened and shut by one goroutine.
+type gate struct {
+	next    http.Handler
+	address string
+	server  *http.Server // nil: shut
+	served  sync.WaitGroup
+	// busy is held for reading while a request is handled.
+	busy sync.RWMutex
+	// grave: who sends here is dead and does not know it. Everything is taken and
+	// nothing is kept.
+	grave atomic.Bool
+	// wasOpen: the gate was open when it became a grave.
+	wasOpen bool
+}
+
+// newGate opens a gate on a free port.
+func newGate(t *testing.T, next http.Handler) *gate {
+	g := &gate{next: next, address: "127.0.0.1:0"}
+	g.open(t)
+	t.Cleanup(g.shut)
+	return g
+}
+
+func (g *gate) url() string { return "http://" + g.address + "/api/v1/write" }
+
+func (g *gate) open(t *testing.T) {
+	t.Helper()
+	if g.server != nil {
+		return
+	}
+	var l net.Listener
+	// A connection of somebody else may have taken the port for a moment.
+	patient, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := judge.Wait(patient, func() (bool, string) {
+		var err error
+		l, err = net.Listen("tcp", g.address)
+		return err == nil, fmt.Sprint(err)
+	}); err != nil {
+		t.Fatalf("receiver does not come back: %v", err)
+	}
+	g.address = l.Addr().String()
+	server := &http.Server{Handler: g, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0)}
+	g.server = server
+	g.served.Go(func() { _ = server.Serve(l) }) // until shut
+}
+
+// shut refuses connections from now on and cuts those that are there.
+func (g *gate) shut() {
+	if g.server != nil {
+		_ = g.server.Close()
+		g.served.Wait()
+		g.server = nil
+	}
+}
+
+// settle returns when no request is being handled any more. Those who sent them
+// have gone.
+func (g *gate) settle() {
+	g.busy.Lock()
+	defer g.busy.Unlock()
+}
+
+// bury shuts the gate, for who is about to die. Once he is dead it may be opened
+// again: nothing of what comes then is kept.
+func (g *gate) bury() {
+	if g.grave.Load() {
+		return
+	}
+	g.wasOpen = g.server != nil
+	g.shut()
+	g.settle()
+	g.grave.Store(true)
+}
+
+// ServeHTTP implements http.Handler.
+func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	g.busy.RLock()
+	defer g.busy.RUnlock()
+	if !g.grave.Load() {
+		g.next.ServeHTTP(w, r)
+		return
+	}
+	_, _ = io.Copy(io.Discard, r.Body)
+	accept(w, 1)
+}
+
+// accept answers as a receiver that has stored n samples.
+func accept(w http.ResponseWriter, n int) {
+	for _, what := range []string{"Samples", "Histograms", "Exemplars"} {
+		w.Header().Set("X-Prometheus-Remote-Write-"+what+"-Written", fmt.Sprint(n))
+		n = 0
+	}
+	w.WriteHeader(http.StatusNoContent)
+}

@@ -1,0 +1,123 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package chaos
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"github.com/skydive-project/skybridge/internal/judge"
+	"github.com/skydive-project/skybridge/internal/prom"
+	"github.com/skydive-project/skybridge/internal/reference"
+)
+
+// verdict says what is wrong with what the receivers have; nothing, if all is
+// well. The bridge has stopped.
+func (w *world) verdict() (problems []string) {
+	w.t.Helper()
+	complain := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	want := w.story.reference.Totals()
+	if len(want) < 20 {
+		w.t.Fatalf("the reference has %d series: nothing was judged", len(want))
+	}
+	for name, got := range w.stored() {
+		if diff := judge.Diff(want, got); diff != "" {
+			complain("%s differs from what was reported:\n%s", name, diff)
+		}
+	}
+	unbegun := 0
+	for _, s := range w.raw() {
+		for i, life := range prom.Incarnations(s.Samples) {
+			if life.FromZero() {
+				continue
+			}
+			if unbegun++; unbegun <= 3 {
+				complain("%v: incarnation %d does not begin with 0: %v", s.Labels, i, life.Samples)
+			}
+		}
+	}
+	if unbegun > 3 {
+		complain("… and so do %d more", unbegun-3)
+	}
+	return append(problems, w.breaches()...)
+}
+
+// breaches says which duties of a sender were not kept.
+func (w *world) breaches() (problems []string) {
+	w.t.Helper()
+	complain := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	if writes := w.prom.Writes(); writes.Refused() > 0 {
+		complain("Prometheus refused %d requests: %q", writes.Refused(), writes.Refusals)
+	}
+	families, err := w.prom.Registry().Gather()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	refusals := []string{
+		"prometheus_tsdb_out_of_order_samples_total", "prometheus_tsdb_out_of_bound_samples_total", "prometheus_tsdb_too_old_samples_total",
+	}
+	met := 0
+	for _, f := range families {
+		if !slices.Contains(refusals, f.GetName()) {
+			continue
+		}
+		met++
+		for _, m := range f.Metric {
+			if n := m.GetCounter().GetValue(); n > 0 {
+				complain("%s is %v", f.GetName(), n)
+			}
+		}
+	}
+	if met != len(refusals) {
+		w.t.Fatalf("Prometheus has %d of the metrics %v", met, refusals)
+	}
+	violations := w.receiver.Violations()
+	for _, violation := range violations[:min(5, len(violations))] {
+		complain("the receiver complains (%d times in all): %s", len(violations), violation)
+	}
+	return problems
+}
+
+// raw returns what the Prometheus' storage holds of the judged counters.
+func (w *world) raw() []prom.Series {
+	w.t.Helper()
+	series, err := w.prom.RawSeries(w.ctx, judge.Selector, w.began.Add(-time.Minute), time.Now().Add(time.Minute))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return series
+}
+
+// stored returns by how much each counter grew by the raw samples of each
+// receiver, whatever labels the connection had meanwhile.
+func (w *world) stored() map[string]map[reference.Series]uint64 {
+	w.t.Helper()
+	byAPI, err := w.prom.Client().RawSeries(w.ctx, judge.Selector, w.began.Add(-time.Minute), time.Now().Add(time.Minute))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var checked []prom.Series
+	keys := parser.NewParser(parser.Options{})
+	for key, samples := range w.receiver.Series() {
+		name, err := keys.ParseMetric(key)
+		if err != nil {
+			w.t.Fatalf("series %s: %v", key, err)
+		}
+		if metric := name.Get("__name__"); metric != reference.BytesMetric && metric != reference.PacketsMetric {
+			continue
+		}
+		s := prom.Series{Labels: name}
+		for _, sample := range samples {
+			s.Samples = append(s.Samples, prom.Sample{T: sample.At, V: sample.Value()})
+		}
+		checked = append(checked, s)
+	}
+	return map[string]map[reference.Series]uint64{
+		"the Prometheus, by its query API,": judge.Sums(byAPI),
+		"the checking receiver":             judge.Sums(checked),
+	}
+}

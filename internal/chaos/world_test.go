@@ -1,0 +1,293 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/internal/judge"
+	"github.com/skydive-project/skybridge/internal/prom"
+	"github.com/skydive-project/skybridge/internal/receiver"
+)
+
+// bridgeRunner runs a bridge, one life after the other.
+type bridgeRunner interface {
+	start(context.Context)
+	kill()         // the worst that can happen to this kind of process
+	terminate()    // SIGTERM, which takes as long as receivers make it
+	reload()       // SIGHUP
+	check() bool   // whether it has ended as terminate wants; else the test fails
+	running() bool // or starting, or stopping
+	up() bool      // obeys terminate and reload, and has an URL
+	url() string
+}
+
+// world is a bridge with two analyzers of Skydive's own server code and two
+// receivers: a real Prometheus behind a proxy, and the one that checks every
+// duty of a sender.
+type world struct {
+	t     *testing.T
+	ctx   context.Context
+	rng   *rand.Rand
+	began time.Time
+
+	analyzers []*analyzer.Analyzer
+	prom      *prom.Server
+	receiver  *receiver.Receiver
+	proxy     *proxy
+	doors     [targets]http.Handler // to the receivers, weather included
+	gates     [targets]*gate        // the way to them in this life of the bridge
+	weather   [targets]*weather
+	messages  [targets]string // protobuf_message
+	story     *story
+
+	bridge  bridgeRunner
+	process *process // nil: it is a machine
+	config  string
+	storage string
+	logs    *logs
+	// generations count renames: of all series, and for each receiver.
+	generation  int
+	generations [targets]int
+	reloads     int
+	lives       int
+	markers     int
+}
+
+// newWorld builds everything but the bridge.
+func newWorld(t *testing.T, seed uint64, connections int, length time.Duration) *world {
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute+length)
+	t.Cleanup(cancel)
+	w := &world{
+		t: t, ctx: ctx, rng: rand.New(rand.NewPCG(seed, 4)), began: time.Now(),
+		config: filepath.Join(t.TempDir(), "skybridge.yml"), storage: filepath.Join(t.TempDir(), "storage"), logs: &logs{},
+	}
+	for i := range targets {
+		a, err := analyzer.Start(analyzer.Config{HostID: fmt.Sprintf("analyzer-%d", i)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(a.Stop)
+		w.analyzers = append(w.analyzers, a)
+		w.weather[i] = newWeather(seed + uint64(i))
+		w.messages[i] = []string{"auto", "auto", "prometheus.WriteRequest", "io.prometheus.write.v2.Request"}[w.rng.IntN(4)]
+	}
+	var err error
+	if w.prom, err = prom.Start(prom.Options{KeepLive: time.Second}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.prom.Close() })
+	w.receiver = receiver.New(receiver.Config{Fail: func(int, *http.Request) receiver.Fault { return w.weather[1].fault() }})
+	t.Cleanup(w.receiver.Close)
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	w.proxy = &proxy{to: w.prom.WriteURL(), client: &http.Client{Transport: transport}, weather: w.weather[0]}
+	w.doors = [targets]http.Handler{w.proxy, w.receiver}
+	w.openGates()
+	w.story = newStory(seed, connections, length, w.analyzers)
+	return w
+}
+
+func (w *world) openGates() {
+	for i, door := range w.doors {
+		w.gates[i] = newGate(w.t, door)
+	}
+}
+
+// asProcess makes the bridge the binary in a process of its own.
+func (w *world) asProcess() {
+	w.process = newProcess(w.t, w.config, w.storage, w.logs)
+	w.bridge = w.process
+}
+
+// asMachine makes the bridge one whose disk loses power.
+func (w *world) asMachine(seed uint64) {
+	w.bridge = newMachine(w.t, w.config, seed, w.logs, func() {
+		for _, g := range w.gates {
+			g.bury()
+		}
+	})
+}
+
+// configure writes the configuration, in one piece.
+func (w *world) configure() {
+	labels := func(name string, generation int) string {
+		if generation == 0 {
+			return "{}"
+		}
+		return fmt.Sprintf("{%s: '%d'}", name, generation)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "global: {push_interval: 1s, external_labels: %s}\n", labels("generation", w.generation))
+	fmt.Fprintf(&b, "skydive:\n  host_id: chaos\n  silence_timeout: 10s\n  analyzers: [%s, %s]\n", w.analyzers[0].URL(), w.analyzers[1].URL())
+	// Connections end and return all the time.
+	fmt.Fprintf(&b, "aggregation: {connection_timeout: 1s, max_flows: %d}\nremote_write:\n", 1_000_000+w.reloads)
+	for i, name := range []string{"prometheus", "receiver"} {
+		fmt.Fprintf(&b, "  - name: %s\n    url: %s\n    remote_timeout: %s\n    protobuf_message: %s\n    external_labels: %s\n", name,
+			w.gates[i].url(), patience, w.messages[i], labels("lane", w.generations[i]))
+		fmt.Fprintf(&b, "    queue_config: {max_samples_per_send: 200, max_backoff: 200ms, max_shards: 4}\n")
+	}
+	next := w.config + ".next"
+	if err := os.WriteFile(next, []byte(b.String()), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.Rename(next, w.config); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// start begins a life of the bridge.
+func (w *world) start() {
+	w.lives++
+	w.configure()
+	w.bridge.start(w.ctx)
+}
+
+// ended is what is to be done between two lives of the bridge: what the former
+// one had sent has arrived, and the next one may send some of it again.
+func (w *world) ended() {
+	if w.process == nil {
+		// The dead do not know that they are. They keep their gates, open ones, and so
+		// soon have nothing left to send.
+		for i, former := range w.gates {
+			former.bury()
+			former.open(w.t)
+			w.gates[i] = newGate(w.t, w.doors[i])
+			if !former.wasOpen {
+				w.gates[i].shut()
+			}
+		}
+	}
+	for _, g := range w.gates {
+		g.settle()
+	}
+	w.receiver.Restarted()
+}
+
+// await waits until ok, and fails when the bridge ends meanwhile.
+func (w *world) await(ok func() (bool, string)) {
+	w.t.Helper()
+	if err := judge.Wait(w.ctx, func() (bool, string) { w.bridge.check(); return ok() }); err != nil {
+		w.t.Fatalf("%v\n%s", err, w.logs)
+	}
+}
+
+func (w *world) awaitUp() {
+	w.t.Helper()
+	w.await(func() (bool, string) { return w.bridge.up(), "the bridge does not answer" })
+}
+
+// page reads a page of the bridge, on a connection of its own.
+func (w *world) page(path string) (string, error) {
+	text, _, err := judge.Page(w.ctx, w.bridge.url()+path, "")
+	return text, err
+}
+
+// awaitTicks waits until the bridge has sampled n more ticks.
+func (w *world) awaitTicks(n float64) {
+	w.t.Helper()
+	var first float64 = -1
+	w.await(func() (bool, string) {
+		now, err := judge.Metric(w.ctx, w.bridge.url(), "skybridge_ticks_total")
+		if err == nil && first < 0 {
+			first = now
+		}
+		return err == nil && now >= first+n, fmt.Sprintf("%v ticks of %v, %v", now-first, n, err)
+	})
+}
+
+// subscribed says that what the analyzers send reaches the bridge.
+func (w *world) subscribed() bool {
+	for _, a := range w.analyzers {
+		if len(a.Subscribers()) != 1 || len(a.Namespaces()) != 2 {
+			return false
+		}
+	}
+	return true
+}
+
+// open starts the bridge and says hello to it: what lived before the bridge came
+// must be told from what begins. It returns when all of that is durable.
+func (w *world) open() {
+	w.t.Helper()
+	w.start()
+	w.awaitUp()
+	w.until(func() bool {
+		return w.heard(func() {
+			for _, m := range w.story.hello {
+				w.story.send(m)
+			}
+		})
+	})
+	w.awaitTicks(2)
+}
+
+// close calms everything, has every flow reported once more, and stops the bridge.
+func (w *world) close() {
+	w.t.Helper()
+	w.until(func() bool {
+		return w.heard(func() { w.story.report(append(w.story.last[:0:0], w.story.last...)) })
+	})
+	w.stop()
+}
+
+// stop stops the bridge in order.
+func (w *world) stop() {
+	w.t.Helper()
+	w.bridge.terminate()
+	if err := judge.Wait(w.ctx, func() (bool, string) { return w.bridge.check(), "the bridge does not stop" }); err != nil {
+		w.t.Fatalf("%v\n%s", err, w.logs)
+	}
+	w.ended()
+}
+
+// until waits until ok.
+func (w *world) until(ok func() bool) {
+	w.t.Helper()
+	w.await(func() (bool, string) { return ok(), "the bridge has not heard everything" })
+}
+
+// heard lets the analyzers say something, and returns whether the bridge has
+// heard all of it: it was subscribed all the time, and has what came after it.
+func (w *world) heard(say func()) bool {
+	w.t.Helper()
+	w.await(func() (bool, string) {
+		w.story.beat("alive") // a feed that is silent while we wait would be left
+		return w.subscribed(), fmt.Sprintf("not subscribed: %v %v, %v %v", w.analyzers[0].Subscribers(), w.analyzers[0].Namespaces(), w.analyzers[1].Subscribers(), w.analyzers[1].Namespaces())
+	})
+	accepted := [targets]int{w.analyzers[0].Accepted(), w.analyzers[1].Accepted()}
+	say()
+	w.markers++
+	marker := func(i int) string { return fmt.Sprintf("marker-%d-%d", w.markers, i) }
+	for i, a := range w.analyzers {
+		a.SendStats(analyzer.Stats{CaptureID: marker(i), FlowCount: 1})
+	}
+	lost := false
+	w.await(func() (bool, string) {
+		w.story.beat("alive")
+		for i, a := range w.analyzers {
+			if !w.subscribed() || a.Accepted() != accepted[i] {
+				lost = true
+				return true, ""
+			}
+		}
+		text, err := w.page("/metrics?collect[]=captures")
+		for i := range w.analyzers {
+			if err != nil || !strings.Contains(text, marker(i)) {
+				return false, fmt.Sprintf("%s has not arrived (%v)", marker(i), err)
+			}
+		}
+		return true, ""
+	})
+	return !lost
+}
