@@ -75,7 +75,7 @@ func (b *Bridge) recover(cfg *config.Config) error {
 	}
 	logger := component(b.logger, "state")
 	found, err := b.aggregator.Recover(aggregator.StateConfig{
-		Dir: filepath.Join(b.options.StoragePath, stateDir), LastTick: last,
+		Dir: filepath.Join(b.options.StoragePath, stateDir), FS: b.options.StorageFS, LastTick: last,
 	}, logger)
 	switch {
 	case err != nil:

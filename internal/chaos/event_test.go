@@ -31,7 +31,7 @@ const (
 
 // The mixes. A kind that stands there twice comes twice as often.
 //
-// surroundings is what a bridge without durable counters withstands.
+// surroundings is what happens to a bridge that lives on.
 func surroundings() []kind {
 	return []kind{
 		receiverDown, receiverSlow, receiverErrors, receiverResets, receiverDown,
@@ -39,25 +39,13 @@ func surroundings() []kind {
 	}
 }
 
-// countersSurvive says that the aggregator's state is durable, and that the log
-// keeps the names under which its ticks were taken. Until then no committed run
-// restarts the bridge: each restart would begin all counters anew, and what was
-// reported meanwhile would rightly be missed.
-const countersSurvive = false
-
 // forProcess is the mix for the binary in a process of its own.
 func forProcess() []kind {
-	if !countersSurvive {
-		return surroundings()
-	}
 	return append(surroundings(), kill, kill, kill, stop, stop, renamedStart)
 }
 
 // forPower is the mix for a bridge whose machine loses power.
 func forPower() []kind {
-	if !countersSurvive {
-		return surroundings()
-	}
 	return append(surroundings(), powerLoss, powerLoss, powerLoss, stop)
 }
 
