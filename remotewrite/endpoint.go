@@ -22,6 +22,7 @@ var errTooOld = errors.New("tick is too old to be accepted")
 type endpoint struct {
 	id         string
 	logger     *slog.Logger
+	now        func() time.Time // of day
 	cursor     *cursor
 	workspaces *sync.Pool // of *workspace
 	settings   atomic.Pointer[settings]
@@ -37,8 +38,8 @@ type endpoint struct {
 	requests         []request    // of that group, reused
 	metadataSent     time.Time    // the last attempt
 
-	failures, refusals, losses rateLimit
-	failing                    atomic.Bool
+	failures, refusals, losses, early rateLimit
+	failing                           atomic.Bool
 
 	mu          sync.Mutex // for what follows
 	names       []naming   // in order of from; the first is in force
@@ -115,6 +116,9 @@ func (e *endpoint) sendBarrier(ctx context.Context, t *loggedTick, group []reque
 	// Before anything of this group goes out, it must be on disk that the one before
 	// is done: a resend would come after newer samples of its series.
 	e.cursor.commit()
+	if err := e.awaitItsTime(ctx, t); err != nil {
+		return err
+	}
 	group, err := e.probe(ctx, t, group, done)
 	if err != nil || len(group) == 0 {
 		return err
@@ -140,6 +144,9 @@ func (e *endpoint) sendRequest(ctx context.Context, t *loggedTick, req request, 
 	for attempt := 0; ; attempt++ {
 		s, err := e.awaitQuiet(ctx)
 		if err != nil {
+			return err
+		}
+		if err := e.awaitItsTime(ctx, t); err != nil {
 			return err
 		}
 		if e.tooOld(t, s.cfg.SampleAgeLimit) {
