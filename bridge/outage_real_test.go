@@ -1,0 +1,46 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build real
+
+package bridge
+
+import (
+	"testing"
+	"time"
+)
+
+// TestOutagesAtScale is TestOutages with 100,000 series at a time.
+func TestOutagesAtScale(t *testing.T) {
+	for _, o := range []outage{
+		{name: "40 minutes", down: 40 * time.Minute},
+		{name: "50 minutes, out of order", down: 50 * time.Minute, outOfOrder: 4 * time.Hour, folds: true},
+		{name: "3 hours", down: 3 * time.Hour, changes: []change{reloads, externalLabels}, folds: true},
+	} {
+		if o.folds != foldingIsThere {
+			continue
+		}
+		o.series, o.latency = 100_000, 20*time.Millisecond
+		t.Run(o.name, func(t *testing.T) {
+			t.Parallel()
+			o.run(t)
+		})
+	}
+}
+
+// TestOutagesWithOneChange makes each change by itself.
+func TestOutagesWithOneChange(t *testing.T) {
+	down := 40 * time.Minute
+	if foldingIsThere {
+		down = 3 * time.Hour
+	}
+	for _, c := range []change{reloads, externalLabels, newLabels, relabels, secondEndpoint} {
+		for _, window := range []time.Duration{0, 4 * time.Hour} {
+			o := outage{series: 2000, latency: 150 * time.Millisecond, down: down, outOfOrder: window, changes: []change{c}}
+			t.Run(string(c)+", out of order "+window.String(), func(t *testing.T) {
+				t.Parallel()
+				o.run(t)
+			})
+		}
+	}
+}
