@@ -31,7 +31,7 @@ test: ## Run the tests that need Go alone.
 test-real: ## Run the tests that need Debian's parts.
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
 	$(GO) test -tags real -timeout 10m ./internal/real/...
-	$(GO) test -tags real -timeout 15m -run 'TestOutages(AtScale|WithOneChange)' ./bridge
+	$(GO) test -tags real -timeout 15m -run 'TestOutages?(AtScale|OnALittleDisk|WithOneChange)' ./bridge
 
 lint: ## Check the style of the code.
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'lint: gofmt these files'; exit 1; }

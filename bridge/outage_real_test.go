@@ -28,6 +28,15 @@ func TestOutagesAtScale(t *testing.T) {
 	}
 }
 
+// TestOutageOnALittleDisk has room for a sixth of the backlog: the oldest ticks are
+// deleted, and what ended in them is kept.
+func TestOutageOnALittleDisk(t *testing.T) {
+	if !foldingIsThere {
+		return
+	}
+	outage{series: 10_000, latency: 50 * time.Millisecond, down: 3 * time.Hour, maxBytes: 16 << 20, folds: true}.run(t)
+}
+
 // TestOutagesWithOneChange makes each change by itself.
 func TestOutagesWithOneChange(t *testing.T) {
 	down := 40 * time.Minute
@@ -36,7 +45,7 @@ func TestOutagesWithOneChange(t *testing.T) {
 	}
 	for _, c := range []change{reloads, externalLabels, newLabels, relabels, secondEndpoint} {
 		for _, window := range []time.Duration{0, 4 * time.Hour} {
-			o := outage{series: 2000, latency: 150 * time.Millisecond, down: down, outOfOrder: window, changes: []change{c}}
+			o := outage{series: 2000, latency: 150 * time.Millisecond, down: down, outOfOrder: window, changes: []change{c}, folds: foldingIsThere}
 			t.Run(string(c)+", out of order "+window.String(), func(t *testing.T) {
 				t.Parallel()
 				o.run(t)

@@ -66,16 +66,13 @@ const (
 // outages are the cases of `make test`; each change by itself, and those at scale,
 // are in outage_real_test.go.
 var outages = []outage{
-	{name: "40 minutes", down: 40 * time.Minute, changes: []change{reloads, secondEndpoint, externalLabels, newLabels, relabels}},
+	{name: "40 minutes", down: 40 * time.Minute, changes: []change{reloads, externalLabels, newLabels, relabels, secondEndpoint}},
 	{name: "40 minutes in memory, out of order", down: 40 * time.Minute, memory: true, outOfOrder: 4 * time.Hour},
 
 	{name: "50 minutes", down: 50 * time.Minute, folds: true},
-	{name: "3 hours", down: 3 * time.Hour, changes: []change{reloads, secondEndpoint, externalLabels, newLabels, relabels}, folds: true},
+	{name: "3 hours", down: 3 * time.Hour, changes: []change{reloads, externalLabels, newLabels, relabels, secondEndpoint}, folds: true},
 	{name: "3 hours in memory, out of order", down: 3 * time.Hour, memory: true, outOfOrder: 4 * time.Hour, folds: true},
 	{name: "3 hours, out of order and sent whole", down: 3 * time.Hour, outOfOrder: 4 * time.Hour, window: "3h30m", folds: true},
-	// A quarter of what the backlog takes: what ended in the ticks that are
-	// deleted is kept.
-	{name: "3 hours, little disk", down: 3 * time.Hour, maxBytes: 6 << 20, folds: true},
 }
 
 // TestOutages takes a receiver away, a real Prometheus that others go on to write

@@ -5,10 +5,14 @@ package remotewrite
 
 import (
 	"context"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/config"
 
 	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/internal/receiver"
@@ -81,23 +85,35 @@ func TestTicksAheadAtTheEnd(t *testing.T) {
 	}
 }
 
-// TestClockOfTheSender proves that sample_age_limit goes by the time of day that the
-// sender was given.
+// TestClockOfTheSender proves that what is too old, and what lies ahead, goes by the
+// time of day that the sender was given.
 func TestClockOfTheSender(t *testing.T) {
-	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	e := &endpoint{now: func() time.Time { return now }, cursor: &cursor{log: newLog(LogConfig{}, nil)}}
-	tick := &loggedTick{at: now.Add(-time.Minute).UnixMilli()}
 	for _, test := range []struct {
-		limit time.Duration
-		want  bool
-	}{{0, false}, {time.Minute, false}, {59 * time.Second, true}} {
-		if got := e.tooOld(tick, test.limit); got != test.want {
-			t.Errorf("a minute old with a limit of %v: too old is %v, want %v", test.limit, got, test.want)
-		}
-	}
-	now = now.Add(-time.Hour) // set back: the tick lies ahead
-	if e.tooOld(tick, time.Second) {
-		t.Error("a tick that lies ahead is too old")
+		name            string
+		off             time.Duration
+		stored, dropped float64
+	}{{"right", 0, 2, 0}, {"an hour ahead", time.Hour, 0, 2}, {"an hour behind", -time.Hour, 0, 0}} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, LogConfig{})
+				rec := r.receiver("a", receiver.Config{})
+				reg := prometheus.NewRegistry()
+				sender := NewSender(r.log, reg, slog.New(slog.DiscardHandler), WithVersion("test"), WithHTTPClientOption(config.WithDialContextFunc(r.dial)),
+					WithClock(func() time.Time { return time.Now().Add(test.off) }))
+				defer sender.Close()
+				if err := sender.Apply([]EndpointConfig{{URL: "http://a/", ProtobufMessage: Message1, SampleAgeLimit: 50 * time.Minute}}); err != nil {
+					t.Fatal(err)
+				}
+				r.value(time.Now().UnixMilli(), time.Now().UnixMilli()-1, true, 1)
+				time.Sleep(time.Minute)
+				if got := float64(rec.Stored()); got != test.stored {
+					t.Errorf("%v samples stored, want %v", got, test.stored)
+				}
+				if got := r.metricOf(reg, prefix+"samples_dropped_total"); got != test.dropped {
+					t.Errorf("%v samples dropped, want %v", got, test.dropped)
+				}
+			})
+		})
 	}
 }
 
