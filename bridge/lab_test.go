@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -37,6 +38,20 @@ type lab struct {
 }
 
 type dialer func(ctx context.Context, network, address string) (net.Conn, error)
+
+// newSeed is where a test's randomness begins: what SEED says, to play one again, or
+// another one each time. It is called outside of the bubble.
+func newSeed(t *testing.T) uint64 {
+	seed := uint64(time.Now().UnixNano())
+	if text := os.Getenv("SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatalf("SEED: %v", err)
+		}
+	}
+	t.Logf("SEED=%d", seed)
+	return seed
+}
 
 // newLab makes a lab without a bridge. It is called inside of the bubble.
 func newLab(t *testing.T) *lab {

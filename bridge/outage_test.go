@@ -6,16 +6,13 @@ package bridge
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"net"
-	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/skydive-project/skybridge/internal/judge"
 	"github.com/skydive-project/skybridge/internal/prom"
 )
 
@@ -95,9 +92,7 @@ func TestOutages(t *testing.T) {
 // run is one outage. The Prometheus runs outside of the bubble, on sockets: while a
 // request is with it, the bubble's time stands still.
 func (o outage) run(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	began := time.Now()
+	seed, began := newSeed(t), time.Now()
 	r := &outageRun{outage: o, crowd: newCrowd(seed, o.series, 0.01)}
 	for len(r.proms) == 0 || (len(r.proms) == 1 && slices.Contains(o.changes, secondEndpoint)) {
 		server, err := prom.Start(prom.Options{OutOfOrderWindow: o.outOfOrder})
@@ -209,31 +204,6 @@ func (r *outageRun) pass(d time.Duration) {
 	}
 }
 
-// checkDisk holds the log's size against its bound.
-func (r *outageRun) checkDisk() {
-	if r.memory {
-		return
-	}
-	var bytes int64
-	err := filepath.WalkDir(r.options.StoragePath, func(_ string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		info, err := entry.Info()
-		if err == nil {
-			bytes += info.Size()
-		}
-		return err
-	})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	r.disk = max(r.disk, bytes)
-	if r.maxBytes > 0 && bytes > r.maxBytes+1<<20 { // the cursors' file and the aggregator's beside it
-		r.t.Errorf("%d bytes on disk, storage.max_bytes is %d", bytes, r.maxBytes)
-	}
-}
-
 // change changes the configuration of the running bridge.
 func (r *outageRun) change(c change) {
 	r.applied = append(r.applied, c)
@@ -275,62 +245,4 @@ func (r *outageRun) config() string {
 		storage = fmt.Sprintf("max_bytes: %d", r.maxBytes)
 	}
 	return fmt.Sprintf("global: {%s}\naggregation: {%s}\nstorage: {%s}\nremote_write:\n  - url: http://one/api/v1/write\n%s%s", global, aggregation, storage, endpoint, more)
-}
-
-// judge holds what a receiver has of the connections that began after the given
-// time against what they reported, series by series.
-func (r *outageRun) judge(t *testing.T, server *prom.Server, after time.Time) {
-	t.Helper()
-	if w := server.Writes(); w.Refused() > 0 {
-		t.Errorf("%d requests were refused: %q", w.Refused(), w.Refusals[:min(3, len(w.Refusals))])
-	}
-	judged := 0
-	for i := range crowdNodes {
-		node := fmt.Sprintf("n%d", i)
-		want := r.crowd.want(node, after)
-		series, err := server.RawSeries(t.Context(), fmt.Sprintf(`{__name__=~"skydive_network_connection_total_(bytes|packets)",node_tid=%q}`, node), r.began.Add(-time.Hour), r.began.Add(24*time.Hour))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if after.IsZero() {
-			checkLives(t, series)
-		}
-		got := judge.Sums(series) // which takes the markers out
-		if !after.IsZero() {      // of the others only a part arrives
-			for s := range got {
-				if _, ok := want[s]; !ok {
-					delete(got, s)
-				}
-			}
-		}
-		if diff := judge.Diff(want, got); diff != "" {
-			t.Errorf("node %s differs from what was reported:\n%s", node, diff)
-			return // the other nodes say the same
-		}
-		judged += len(want)
-	}
-	if judged == 0 {
-		t.Error("nothing was judged")
-	}
-}
-
-// checkLives proves that every life of every series begins with 0 and ends with one
-// stale marker.
-func checkLives(t *testing.T, series []prom.Series) {
-	t.Helper()
-	wrong := 0
-	for _, s := range series {
-		for i, life := range prom.Incarnations(s.Samples) {
-			if life.FromZero() && life.Ended && life.Markers == 1 {
-				continue
-			}
-			if wrong++; wrong <= 3 {
-				n := len(life.Samples)
-				t.Errorf("%v: life %d begins with %v and has %d markers at its end, after %v", s.Labels, i, life.Samples[0], life.Markers, life.Samples[n-1])
-			}
-		}
-	}
-	if wrong > 3 {
-		t.Errorf("%d lives do not begin with 0 or do not end with one marker", wrong)
-	}
 }
