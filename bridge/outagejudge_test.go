@@ -34,8 +34,10 @@ func (r *outageRun) checkDisk() {
 		r.t.Fatal(err)
 	}
 	r.disk = max(r.disk, bytes)
-	if r.maxBytes > 0 && bytes > r.maxBytes+1<<20 { // the cursors' file and the aggregator's beside it
-		r.t.Errorf("%d bytes on disk, storage.max_bytes is %d", bytes, r.maxBytes)
+	// Beside it, an endpoint may hold a segment, a sixteenth, that was deleted while
+	// it sends from it.
+	if bound := r.maxBytes + r.maxBytes/8; r.maxBytes > 0 && bytes > bound {
+		r.t.Fatalf("%d bytes on disk, storage.max_bytes is %d", bytes, r.maxBytes)
 	}
 }
 
