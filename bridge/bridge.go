@@ -53,13 +53,20 @@ type Options struct {
 	// Listening, where given, is called with the address once the web server
 	// listens.
 	Listening func(address string)
+
+	// What tests put in place of the system's: the clock, and how receivers are
+	// reached.
+	clock  clockReader
+	sender []remotewrite.Option
 }
 
 // Bridge is one running bridge.
 type Bridge struct {
-	options Options
-	logger  *slog.Logger
-	metrics *metrics
+	options  Options
+	logger   *slog.Logger
+	registry *prometheus.Registry
+	metrics  *metrics
+	clock    *clock
 
 	// What only a restart can change, as it is in force.
 	listenAddress string
@@ -108,12 +115,14 @@ func Run(ctx context.Context, options Options) error {
 func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 	registry := newRegistry()
 	b := &Bridge{
-		options: options,
-		logger:  options.Logger,
-		metrics: newMetrics(registry),
-		cfg:     cfg,
-		sampler: newSampler(),
-		changed: make(chan struct{}, 1),
+		options:  options,
+		logger:   options.Logger,
+		registry: registry,
+		metrics:  newMetrics(registry),
+		clock:    newClock(options.clock),
+		cfg:      cfg,
+		sampler:  newSampler(),
+		changed:  make(chan struct{}, 1),
 	}
 	b.listenAddress, b.storageKeys = listenAddress(cfg, options), cfg.Storage
 	defer func() {
@@ -122,10 +131,11 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 		}
 	}()
 	skipped := newSkipped(registry)
-	b.aggregator, err = aggregator.New(aggregation(cfg), time.Now, registry, skipped, component(b.logger, "aggregator"))
+	b.aggregator, err = aggregator.New(aggregation(cfg), b.clock.passing, registry, skipped, component(b.logger, "aggregator"))
 	if err != nil {
 		return nil, fmt.Errorf("bridge: %w", err)
 	}
+	registerWait(registry, b.wait)
 	feed, err := feedConfig(cfg, b.listenAddress)
 	if err != nil {
 		return nil, err
@@ -137,7 +147,8 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 	if err := b.openLog(cfg, registry); err != nil {
 		return nil, err
 	}
-	b.sender = remotewrite.NewSender(b.log, registry, component(b.logger, "remote_write"), remotewrite.WithVersion(versionText()))
+	b.sender = remotewrite.NewSender(b.log, registry, component(b.logger, "remote_write"),
+		append([]remotewrite.Option{remotewrite.WithVersion(versionText()), remotewrite.WithClock(b.clock.now)}, options.sender...)...)
 	if err := b.recover(cfg); err != nil {
 		return nil, err
 	}
@@ -253,10 +264,18 @@ func (b *Bridge) ready() (ok bool, word string) {
 	if !b.feed.Subscribed() {
 		return false, "not subscribed to any analyzer"
 	}
+	return true, b.readyWord()
+}
+
+// readyWord is what a bridge that does its job has to say of it.
+func (b *Bridge) readyWord() string {
 	if b.trouble() != nil {
-		return true, "ready, but exactness is suspended: the disk is in trouble, and a crash now would lose what it could not take"
+		return "ready, but exactness is suspended: the disk is in trouble, and a crash now would lose what it could not take"
 	}
-	return true, "ready"
+	if left := b.wait(); left > 0 {
+		return "ready, but the clock was set back: no samples for " + left.Round(time.Second).String() + ", until it has passed the last ones; counting goes on"
+	}
+	return "ready"
 }
 
 // listenAddress is where a bridge with this configuration would listen.

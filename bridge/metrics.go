@@ -16,6 +16,7 @@ type metrics struct {
 	tickSeconds   prometheus.Histogram
 	reloadSuccess prometheus.Gauge
 	reloadTime    prometheus.Gauge
+	clockSteps    map[bool]prometheus.Counter // by whether it was forwards
 }
 
 // newRegistry returns a registry with what every Go service tells of itself.
@@ -73,9 +74,25 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 			Help: "When the configuration file was last read with success.",
 		}),
 	}
-	registry.MustRegister(m.ticks, m.tickSeconds, m.reloadSuccess, m.reloadTime)
+	steps := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "skybridge_clock_steps_total",
+		Help: "How often the clock was set by 2 s or more, by direction: forward (or the machine was asleep), backward.",
+	}, []string{"direction"})
+	m.clockSteps = map[bool]prometheus.Counter{true: steps.WithLabelValues("forward"), false: steps.WithLabelValues("backward")}
+	registry.MustRegister(steps, m.ticks, m.tickSeconds, m.reloadSuccess, m.reloadTime)
 	m.reloaded(nil)
 	return m
+}
+
+// clockSet counts a step of the clock.
+func (m *metrics) clockSet(by time.Duration) { m.clockSteps[by > 0].Inc() }
+
+// registerWait registers how long the clock makes the ticks wait.
+func registerWait(registry prometheus.Registerer, wait func() time.Duration) {
+	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "skybridge_clock_wait_seconds",
+		Help: "How long no samples are taken because the clock was set back, until it has passed the last ones; counting goes on. 0 is usual.",
+	}, func() float64 { return wait().Seconds() }))
 }
 
 func (m *metrics) reloaded(err error) {

@@ -10,9 +10,12 @@ import (
 	"github.com/skydive-project/skybridge/bridge/web"
 )
 
-// status says how each analyzer and each receiver is doing, for the landing
-// page.
+// status says how each analyzer and each receiver is doing, and of the clock where
+// it is in the way, for the landing page.
 func (b *Bridge) status() (lines []web.StatusLine) {
+	if left := b.wait(); left > 0 {
+		lines = append(lines, web.StatusLine{Name: "clock", Text: "was set back; no samples for " + left.Round(time.Second).String() + ", until it has passed the last ones"})
+	}
 	for _, a := range b.feed.Status() {
 		line := web.StatusLine{Name: a.Analyzer, OK: a.Connected}
 		switch {
@@ -49,4 +52,6 @@ func (b *Bridge) status() (lines []web.StatusLine) {
 	return lines
 }
 
-func ago(t time.Time) string { return time.Since(t).Round(time.Second).String() + " ago" }
+func ago(t time.Time) string {
+	return max(0, time.Since(t)).Round(time.Second).String() + " ago" // a time of day can lie ahead
+}

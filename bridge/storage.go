@@ -47,7 +47,7 @@ func (b *Bridge) openLog(cfg *config.Config, registry prometheus.Registerer) (er
 	case err != nil:
 		return fmt.Errorf("bridge: --storage.path: %w", err)
 	}
-	b.log, err = remotewrite.OpenLog(durableLogConfig(cfg, system, path, time.Now()), registry, logger)
+	b.log, err = remotewrite.OpenLog(durableLogConfig(cfg, system, path, b.clock.now()), registry, logger)
 	if err != nil {
 		return fmt.Errorf("bridge: --storage.path: %w", err)
 	}

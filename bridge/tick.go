@@ -15,13 +15,13 @@ import (
 func (b *Bridge) tickLoop(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for behind := false; ; {
+	for {
 		b.ticking.Lock()
 		interval := b.cfg.Global.PushInterval
 		b.ticking.Unlock()
-		// Round strips the monotonic clock reading: ticks are aligned to wall time,
-		// and a wall clock that is set meanwhile is looked at again on waking.
-		now := time.Now().Round(0)
+		// Ticks are aligned to the time of day. Where that is set meanwhile, it is
+		// looked at again on waking.
+		now := b.clock.now()
 		timer.Reset(now.Truncate(interval).Add(interval).Sub(now))
 		select {
 		case <-ctx.Done():
@@ -30,18 +30,44 @@ func (b *Bridge) tickLoop(ctx context.Context) {
 		case <-timer.C:
 		}
 		b.ticking.Lock()
-		at := time.Now().Truncate(b.cfg.Global.PushInterval).UnixMilli()
-		last := b.aggregator.LastTick()
-		if at >= last+aggregator.MinTickGap {
+		b.lookAtClock()
+		if at := b.clock.now().Truncate(b.cfg.Global.PushInterval).UnixMilli(); at >= b.aggregator.LastTick()+aggregator.MinTickGap {
 			b.tick(at)
-			behind = false
-		} else if !behind && at <= last-interval.Milliseconds() {
-			behind = true
-			b.logger.Warn("the clock went back; no samples until it has passed the last ones",
-				"last", time.UnixMilli(last), "now", time.Now())
 		}
 		b.ticking.Unlock()
 	}
+}
+
+// lookAtClock tells of a clock that was set, and of the wait that follows where it
+// was set back: samples that are not later than the last ones would be refused as
+// out of order. Nothing is lost by waiting, for counting goes on. The caller holds
+// ticking.
+func (b *Bridge) lookAtClock() {
+	if by := b.clock.step(); by != 0 {
+		b.metrics.clockSet(by)
+		b.logger.Warn("the clock was set, or the machine was asleep", "by", by.Round(time.Millisecond), "now", b.clock.now())
+	}
+	left := b.wait()
+	switch {
+	case left > 0 && !b.clock.waiting:
+		b.clock.waiting = true
+		b.logger.Warn("the last samples lie ahead of the clock; no samples until it has passed them, while counting goes on",
+			"last", time.UnixMilli(b.aggregator.LastTick()).UTC(), "now", b.clock.now(), "wait", left.Round(time.Second))
+	case left == 0 && b.clock.waiting:
+		b.clock.waiting = false
+		b.logger.Info("the clock has passed the last samples; pushing goes on", "now", b.clock.now())
+	}
+}
+
+// wait is how long no tick can come because the last one lies ahead of the clock.
+// Up to a second is none: ticks out of turn are some milliseconds apart whatever
+// the clock says.
+func (b *Bridge) wait() time.Duration {
+	left := time.UnixMilli(b.aggregator.LastTick()).Sub(b.clock.now())
+	if left <= time.Second {
+		return 0
+	}
+	return left
 }
 
 // tick samples every series for the given time in milliseconds and hands the
@@ -68,7 +94,7 @@ func (b *Bridge) tick(at int64) {
 // tickNow is a tick at this moment, or as soon after the last one as can be. The
 // caller holds ticking.
 func (b *Bridge) tickNow() {
-	b.tick(max(time.Now().UnixMilli(), b.aggregator.LastTick()+aggregator.MinTickGap))
+	b.tick(max(b.clock.now().UnixMilli(), b.aggregator.LastTick()+aggregator.MinTickGap))
 }
 
 // endAll ends every series with its latest values. The caller holds ticking, and

@@ -31,7 +31,7 @@ func TestTicksAreAligned(t *testing.T) {
 			t.Fatal(err)
 		}
 		b := &Bridge{
-			logger: logger, metrics: newMetrics(registry), aggregator: a, sampler: newSampler(),
+			logger: logger, metrics: newMetrics(registry), clock: newClock(nil), aggregator: a, sampler: newSampler(),
 			log: remotewrite.NewLog(logConfig(&cfg), registry, logger), cfg: &cfg, changed: make(chan struct{}, 1),
 		}
 		ctx, cancel := context.WithCancel(t.Context())

@@ -10,5 +10,5 @@ import "time"
 // goes by the clock, as sample_age_limit does in Prometheus. What is given up so
 // is counted, and counters that began in it get a zero later (cursor.go).
 func (e *endpoint) tooOld(t *loggedTick, limit time.Duration) bool {
-	return e.cursor.expired(t) || (limit > 0 && time.Since(time.UnixMilli(t.at)) > limit)
+	return e.cursor.expired(t) || (limit > 0 && e.now().Sub(time.UnixMilli(t.at)) > limit)
 }

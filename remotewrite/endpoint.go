@@ -23,6 +23,7 @@ type endpoint struct {
 	id         string
 	hash       identityHash // of id
 	logger     *slog.Logger
+	now        func() time.Time // of day
 	cursor     *cursor
 	workspaces *sync.Pool // of *workspace
 	settings   atomic.Pointer[settings]
@@ -39,8 +40,8 @@ type endpoint struct {
 	metadataSent     time.Time    // the last attempt
 	named            []named      // what gives series the names of the ticks at hand
 
-	failures, refusals, losses rateLimit
-	failing                    atomic.Bool
+	failures, refusals, losses, early rateLimit
+	failing                           atomic.Bool
 
 	mu          sync.Mutex // for what follows
 	lastSuccess time.Time
@@ -116,6 +117,9 @@ func (e *endpoint) sendBarrier(ctx context.Context, t *loggedTick, group []reque
 	// Before anything of this group goes out, it must be on disk that the one before
 	// is done: a resend would come after newer samples of its series.
 	e.cursor.commit()
+	if err := e.awaitItsTime(ctx, t); err != nil {
+		return err
+	}
 	group, err := e.probe(ctx, t, group, done)
 	if err != nil || len(group) == 0 {
 		return err
@@ -141,6 +145,9 @@ func (e *endpoint) sendRequest(ctx context.Context, t *loggedTick, req request, 
 	for attempt := 0; ; attempt++ {
 		s, err := e.awaitQuiet(ctx)
 		if err != nil {
+			return err
+		}
+		if err := e.awaitItsTime(ctx, t); err != nil {
 			return err
 		}
 		if e.tooOld(t, s.cfg.SampleAgeLimit) {

@@ -60,29 +60,31 @@ func parseRetryAfter(value string, now time.Time) time.Duration {
 
 // quietTime is until when a receiver asked to be left alone. All senders of an
 // endpoint share it: what one of them was told holds for the others.
-type quietTime struct{ until atomic.Int64 } // ns since the epoch
+// It ends by the monotonic clock: the time of day may be set meanwhile, and a wish of
+// a minute must not become one of hours.
+type quietTime struct{ until atomic.Pointer[time.Time] }
 
 // extend asks for quiet of length d from now on.
 func (q *quietTime) extend(d time.Duration) {
-	until := time.Now().Add(d).UnixNano()
+	until := time.Now().Add(d)
 	for {
 		old := q.until.Load()
-		if until <= old || q.until.CompareAndSwap(old, until) {
+		if (old != nil && !until.After(*old)) || q.until.CompareAndSwap(old, &until) {
 			return
 		}
 	}
 }
 
 // clear forgets the wish: another receiver is asked from now on.
-func (q *quietTime) clear() { q.until.Store(0) }
+func (q *quietTime) clear() { q.until.Store(nil) }
 
 // left is how much of the quiet time is left.
 func (q *quietTime) left() time.Duration {
 	until := q.until.Load()
-	if until == 0 {
+	if until == nil {
 		return 0
 	}
-	return max(0, time.Until(time.Unix(0, until)))
+	return max(0, time.Until(*until))
 }
 
 // pause waits for d, or until ctx ends (its error) or hurry is closed (no error).

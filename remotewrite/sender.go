@@ -24,6 +24,7 @@ type Sender struct {
 	metrics *senderMetrics
 	agent   string
 	http    []config.HTTPClientOption
+	now     func() time.Time
 
 	workspaces sync.Pool // shared: idle endpoints hold no buffers
 	live       liveEndpoints
@@ -46,10 +47,16 @@ func WithHTTPClientOption(opt config.HTTPClientOption) Option {
 	return func(s *Sender) { s.http = append(s.http, opt) }
 }
 
+// WithClock sets where the time of day comes from, against which samples are too
+// old or too far ahead; else it is time.Now.
+func WithClock(now func() time.Time) Option {
+	return func(s *Sender) { s.now = now }
+}
+
 // NewSender returns a sender without endpoints, with its metrics registered on
 // reg. Close ends it.
 func NewSender(log *Log, reg prometheus.Registerer, logger *slog.Logger, opts ...Option) *Sender {
-	s := &Sender{log: log, logger: logger, agent: "skybridge/unknown"}
+	s := &Sender{log: log, logger: logger, agent: "skybridge/unknown", now: time.Now}
 	s.workspaces.New = func() any { return new(workspace) }
 	s.metrics = newSenderMetrics(reg, &s.live)
 	for _, opt := range opts {
@@ -175,7 +182,7 @@ func metricLabels(cfg *EndpointConfig) prometheus.Labels {
 // start runs a new endpoint.
 func (s *Sender) start(id string, first *settings) *endpoint {
 	ctx, cancel := context.WithCancel(context.Background())
-	e := &endpoint{id: id, hash: hashIdentity(id), logger: s.logger, workspaces: &s.workspaces, cancel: cancel, stopped: make(chan struct{})}
+	e := &endpoint{id: id, hash: hashIdentity(id), logger: s.logger, now: s.now, workspaces: &s.workspaces, cancel: cancel, stopped: make(chan struct{})}
 	first.metrics = s.metrics.endpoint(metricLabels(&first.cfg), &e.highestSent)
 	e.settings.Store(first)
 	e.cursor = s.log.resumeCursor(id, func(samples, stale int, reason string) {

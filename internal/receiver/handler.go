@@ -44,6 +44,9 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		r.cfg.Without2.answer(w, req)
 		return
 	}
+	if fault.status()/100 == 2 && r.tooEarly(samples) {
+		fault = Fault{Status: http.StatusBadRequest, Body: "out of bounds: too far in the future\n"}
+	}
 	f := &flight{hash: hash, version: version, samples: samples, gone: req.Context().Done(), done: make(chan struct{})}
 	r.arrive(f)
 	abandoned := false

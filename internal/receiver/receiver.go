@@ -40,7 +40,13 @@ type Config struct {
 	// GiveUps allows that a sender goes on to newer samples of a series without a
 	// final answer for older ones, as it does when those are too old.
 	GiveUps bool
+	// Clock, where given, is the receiver's time of day: it refuses, with 400, a
+	// request with a sample more than 10 minutes ahead of it, as Prometheus and Mimir do.
+	Clock func() time.Time
 }
+
+// maxAhead is how far ahead of Config.Clock a sample may lie.
+const maxAhead = 10 * time.Minute
 
 // Receiver is an http.Handler that stores what is sent to it. Its methods are
 // safe for concurrent use.
@@ -51,6 +57,7 @@ type Receiver struct {
 	violations []string
 	requests   int
 	unspoken   int
+	early      int
 	series     map[string]*series
 	// bodies is the fate of each distinct body, by its hash.
 	bodies map[bodyHash]*fate
@@ -140,6 +147,28 @@ func (r *Receiver) Unspoken() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.unspoken
+}
+
+// Early is how many requests were refused because they lay ahead of Config.Clock.
+func (r *Receiver) Early() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.early
+}
+
+// tooEarly says whether a sample lies too far ahead of the receiver's clock.
+func (r *Receiver) tooEarly(samples []received) bool {
+	if r.cfg.Clock == nil {
+		return false
+	}
+	latest := r.cfg.Clock().Add(maxAhead).UnixMilli()
+	if !slices.ContainsFunc(samples, func(s received) bool { return s.sample.At > latest }) {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.early++
+	return true
 }
 
 // Series returns the stored samples of each series in order of time, by the
