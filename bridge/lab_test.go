@@ -126,6 +126,9 @@ func (l *lab) start() {
 	if l.Bridge, err = newBridge(cfg, l.options); err != nil {
 		l.t.Fatal(err)
 	}
+	if err := l.resume(); err != nil {
+		l.t.Fatal(err)
+	}
 	l.aggregator.AnalyzerUp("lab")
 	ctx, stop := context.WithCancel(l.t.Context())
 	l.stop = stop

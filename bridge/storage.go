@@ -98,7 +98,7 @@ func (b *Bridge) resume() error {
 	if err := b.adopt(b.cfg, renamed); err != nil {
 		return err
 	}
-	if !renamed && b.storage != nil {
+	if !renamed && b.storage != nil && b.wait() == 0 {
 		b.tickNow()
 	}
 	return nil
