@@ -134,7 +134,7 @@ func (l *Log) Begin(at int64) *Tick {
 	t := l.builders.Get().(*Tick)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	t.at, t.after, t.external, t.err = at, l.lastAt, l.external, nil
+	t.at, t.after, t.external, t.err, t.endedBytes = at, l.lastAt, l.external, nil, 0
 	t.unread = len(l.cursors) == 0
 	t.Labels(nil)
 	return t

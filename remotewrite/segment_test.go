@@ -205,7 +205,7 @@ func TestNewerFormat(t *testing.T) {
 			name = segments(d)[0]
 		}
 		b := d.Bytes(name)
-		copy(b, appendSegmentHeader(nil, magic, 2, 0))
+		copy(b, appendSegmentHeader(nil, magic, 3, 0))
 		d.SetBytes(name, b)
 		if _, err := reopen(t, d); !errors.Is(err, errNewer) {
 			t.Errorf("%s: %v", name, err)

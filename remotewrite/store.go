@@ -119,7 +119,7 @@ func (s *store) append(t *loggedTick) (*loggedTick, error) {
 		s.buf = s.buf[:0]
 		return err
 	}
-	for _, group := range [][]block{t.zeros, t.values} {
+	for _, group := range t.groups() {
 		for i := range group {
 			s.buf = append(s.buf, group[i].data...)
 			if len(s.buf) >= writeChunk {

@@ -87,7 +87,7 @@ func (w *world) tick(p plannedTick) {
 			w.give(w.key(i), at, math.Float64bits(m.value), m.generation)
 			w.give(w.gaugeKey(i), at, math.Float64bits(float64(at)), m.generation)
 		default:
-			t.Stale(bytesMetric)
+			t.End(bytesMetric, m.start, m.value)
 			t.Stale(rttMetric)
 			w.give(w.key(i), at, staleMarker, m.generation)
 			w.give(w.gaugeKey(i), at, staleMarker, m.generation)
