@@ -99,7 +99,6 @@ func readSecret(file string) (string, error) {
 func logConfig(cfg *config.Config) remotewrite.LogConfig {
 	return remotewrite.LogConfig{
 		MaxBytes:       cfg.Storage.MemoryMaxBytes,
-		BacklogWindow:  backlogWindow,
 		MaxAge:         backlogWindow,
 		PushInterval:   cfg.Global.PushInterval,
 		ExternalLabels: wireLabels(cfg.Global.ExternalLabels),
@@ -132,6 +131,7 @@ func endpoints(cfg *config.Config) []remotewrite.EndpointConfig {
 			WriteRelabelConfigs: rw.WriteRelabelConfigs,
 			SampleAgeLimit:      rw.Queue.SampleAgeLimit,
 			MetadataInterval:    metadataInterval,
+			BacklogWindow:       backlogWindow,
 		})
 	}
 	return out

@@ -193,7 +193,7 @@ func (l *Log) recoverCursors() error {
 			first := l.ticks[0]
 			l.logger.Warn("it is not known what the endpoints had sent: all that is on disk is sent again, and some receivers will refuse what they have",
 				"ticks", len(l.ticks))
-			l.addParked(wildcard, cursorState{next: first.seq, begun: first.after, lost: never, passed: first.before})
+			l.addParked(wildcard, cursorState{next: first.seq, begun: first.after, lost: never, passed: first.before, sent: first.after, stamp: never, doubt: l.next})
 		}
 		return nil
 	}

@@ -188,6 +188,9 @@ func (s *Sender) start(id string, first *settings) *endpoint {
 	e.cursor = s.log.resumeCursor(id, func(samples, stale int, reason string) {
 		e.settings.Load().metrics.dropped(samples, stale, reason)
 	})
+	e.cursor.listen(first.cfg.BacklogWindow.Milliseconds(),
+		func(samples int64) { e.settings.Load().metrics.foldedSamples.Add(float64(samples)) },
+		func(series int, bytes uint64, reason string) { e.settings.Load().metrics.lost(series, bytes, reason) })
 	go func() {
 		defer close(e.stopped)
 		e.run(ctx)
@@ -205,6 +208,7 @@ func (s *Sender) change(e *endpoint, next *settings) {
 		e.rename(s.log.end(), newRewriter(&next.cfg, e.lost))
 	}
 	e.settings.Store(next)
+	e.cursor.setWindow(next.cfg.BacklogWindow.Milliseconds())
 	e.quiet.clear()
 	close(old.replaced)
 	old.client.http.CloseIdleConnections()

@@ -147,6 +147,11 @@ type loggedTick struct {
 	// samples_dropped_total.
 	gone string
 
+	// finalsAt, where not 0, is when what ended in it gets its final value once
+	// more; only a tick that a cursor took has it (cursor.finalsAt).
+	finalsAt int64
+	// fold: this is no tick, but several that are folded (fold.go).
+	fold *fold
 	// thin: only its ends are left, the log was full.
 	thin bool
 

@@ -40,6 +40,9 @@ type Config struct {
 	// GiveUps allows that a sender goes on to newer samples of a series without a
 	// final answer for older ones, as it does when those are too old.
 	GiveUps bool
+	// Oldest returns the time in ms of the oldest sample that may be sent now; nil:
+	// any may.
+	Oldest func() int64
 }
 
 // Receiver is an http.Handler that stores what is sent to it. Its methods are
