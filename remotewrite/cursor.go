@@ -327,7 +327,8 @@ func (c *cursor) giveUp(samples, stale int, reason string) {
 
 // lose counts a tick that was dropped before it was taken.
 func (c *cursor) lose(t *loggedTick, reason string) {
-	if c.lost >= t.after { // else the tick before had their last values
+	// Else the tick before had their last values, and was answered.
+	if c.lost >= t.after || c.held != nil {
 		c.loseEnds(t.ended, t.endedBytes, reason)
 	}
 	c.lost = max(c.lost, t.at)

@@ -154,15 +154,16 @@ func (c *cursor) resume(s cursorState) {
 }
 
 // settle removes the cursors of endpoints that did not come back, and makes those
-// durable that came.
-func (l *Log) settle() {
+// durable that came. It returns how many samples waited for the former.
+func (l *Log) settle() (abandoned int64) {
 	if l.store == nil {
-		return
+		return 0
 	}
 	l.mu.Lock()
 	for id, c := range l.parked {
 		if id != wildcard {
 			l.logger.Info("an endpoint of the former process is not configured any more; what waited for it is let go", "samples", c.pending)
+			abandoned += c.pending
 		}
 		delete(l.cursors, c)
 	}
@@ -177,6 +178,7 @@ func (l *Log) settle() {
 		_ = l.save() // noted as trouble
 	}
 	l.sweep()
+	return abandoned
 }
 
 // park leaves the cursor where it is, for the next process.

@@ -112,7 +112,7 @@ func fault(kind string) receiver.Fault {
 
 // run follows the plan and returns what is wrong at its end.
 func run(t *testing.T, p plan) (problems []string) {
-	w := &world{rig: newRig(t, p.log), appended: make(map[string]map[int64]given)}
+	w := &world{rig: newRig(t, p.log), appended: make(map[string]map[int64]given), endless: p.log.MaxBytes > 0}
 	w.rig.judged = true
 	w.down.Store("")
 	w.rec = w.rig.receiver("a", receiver.Config{Without2: p.without2, GiveUps: p.log.MaxAge > 0, Fail: func(n int, _ *http.Request) receiver.Fault {

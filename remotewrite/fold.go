@@ -84,7 +84,7 @@ func (c *cursor) plan(i int) bool {
 	}
 	// Where there are too many folds for the time, they are larger.
 	folds := int((l.ticks[p].at - base) / foldSteps)
-	target := max(foldTarget, (ends+folds-1)/folds)
+	target := max(l.foldEnds, (ends+folds-1)/folds)
 	last := i
 	for n := l.ticks[i].ended; last < p && n < target && l.ticks[last+1].seq == l.ticks[last].seq+1 && l.ticks[last+1].gone == ""; {
 		last++

@@ -65,7 +65,10 @@ type Log struct {
 	metrics  *logMetrics
 	builders sync.Pool // of *Tick
 	drops    rateLimit
+	thinning rateLimit
 	store    *store // nil: everything is in memory
+
+	foldEnds int // see foldTarget
 
 	appending sync.Mutex // one Append at a time; taken before mu
 
@@ -215,7 +218,7 @@ func (l *Log) Append(t *Tick) error {
 	return nil
 }
 
-// enforceBounds drops the oldest ticks until the rest fits. On disk, room is made
+// enforceBounds makes the oldest ticks thin, and drops thin ones, until the rest fits. On disk, room is made
 // before a tick is written (store.go).
 func (l *Log) enforceBounds() {
 	for len(l.ticks) > 1 {
@@ -223,7 +226,9 @@ func (l *Log) enforceBounds() {
 		case l.tooOld(l.ticks[0], l.maxAge):
 			l.dropOldest(reasonTooOld)
 		case l.maxBytes > 0 && l.bytes > l.maxBytes:
-			l.dropOldest(reasonLogFull)
+			if !l.thinOldest() {
+				l.dropOldest(reasonLogFull)
+			}
 		default:
 			if l.store != nil {
 				l.shed()
@@ -242,6 +247,9 @@ func (l *Log) dropOldest(reason string) {
 	t := l.ticks[0]
 	for c := range l.cursors {
 		if c.next <= t.seq && (c.held == nil || t.seq > c.held.seq) {
+			if c.held == nil && c.next < t.seq {
+				c.miss(t.before, t.after)
+			}
 			c.lose(t, cmp.Or(t.gone, reason))
 			if c.held == nil {
 				c.goTo(t.seq + 1)

@@ -26,8 +26,10 @@ func (l *Log) recover() error {
 		return fmt.Errorf("log: read directory: %w", err)
 	}
 	var files []disk.Entry
+	leftover := false
 	for _, e := range entries {
 		var serial uint64
+		leftover = leftover || e.Name == thinNew
 		if base, ok := strings.CutSuffix(e.Name, segmentSuffix); !ok {
 			continue
 		} else if _, err := fmt.Sscanf(base, "%d", &serial); err != nil {
@@ -49,6 +51,9 @@ func (l *Log) recover() error {
 		return err
 	}
 	l.release()
+	if leftover {
+		_ = s.fs.Remove(s.path(thinNew)) // it will be removed before there is another
+	}
 	l.sweep()
 	if len(l.cursors) > 0 && len(l.ticks) > 0 {
 		l.logger.Info("log goes on where the former process ended", "ticks", len(l.ticks), "bytes", l.bytes,
@@ -95,6 +100,7 @@ func (l *Log) recoverSegment(name string, size int64, last bool) error {
 	}
 
 	r := frameReader{from: f, salt: g.salt, size: size}
+	g.thin = true
 	for offset := int64(segmentHeader); offset < size; {
 		var t *loggedTick
 		var end int64
@@ -123,8 +129,10 @@ func (l *Log) recoverSegment(name string, size int64, last bool) error {
 			}
 		}
 		l.recoverTick(g, t)
+		g.thin = g.thin && t.thin
 		offset = end
 	}
+	g.thin = g.thin && g.last != 0
 	if last && g.last != 0 {
 		// A process that was killed before its last sync left bytes that are only in
 		// the page cache.

@@ -336,6 +336,8 @@ type segment struct {
 	last  uint64 // number of its last tick
 	begun int64  // time of its first tick, ms
 	size  int64
+	// thin: its ticks are.
+	thin bool
 	// refs is how many cursors hold a tick of it: so long it is not removed.
 	refs int
 	// open: ticks are still appended to it.

@@ -98,11 +98,12 @@ func (s *Sender) Apply(cfgs []EndpointConfig) error {
 		e.stop()
 		if left := e.cursor.place(); left.ticks > 0 {
 			e.logger.Warn("the endpoint was removed before it had sent everything; the rest is lost", "ticks", left.ticks, "samples", left.samples)
+			s.metrics.abandoned.Add(float64(left.samples))
 		}
 		e.cursor.close()
 		s.metrics.forget(metricLabels(&e.settings.Load().cfg))
 	}
-	s.log.settle()
+	s.metrics.abandoned.Add(float64(s.log.settle()))
 	return nil
 }
 

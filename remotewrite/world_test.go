@@ -56,6 +56,9 @@ type world struct {
 	// stale marker was appended.
 	finals  map[string][]finished
 	samples int
+	// endless: counters end without a final value, so nothing is left of a tick that
+	// does not fit the log, and nothing is folded.
+	endless bool
 	before  int64 // time of the last tick
 	// uncertain is how many samples a crash may have taken, of ticks that were not
 	// on disk; restarts is how often the process began anew.
@@ -107,7 +110,11 @@ func (w *world) tick(p plannedTick) {
 			w.give(w.key(i), at, math.Float64bits(m.value), m.generation)
 			w.give(w.gaugeKey(i), at, math.Float64bits(float64(at)), m.generation)
 		default:
-			t.End(bytesMetric, m.start, m.value)
+			if w.endless {
+				t.Stale(bytesMetric)
+			} else {
+				t.End(bytesMetric, m.start, m.value)
+			}
 			t.Stale(rttMetric)
 			w.give(w.key(i), at, staleMarker, m.generation)
 			if w.finals == nil {
