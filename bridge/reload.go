@@ -76,6 +76,7 @@ func (b *Bridge) swap(cfg *config.Config) error {
 	if err := b.sender.Apply(receivers); err != nil { // only if a file has gone since Check
 		return errors.Join(fmt.Errorf("bridge: %w", err), b.feed.Reload(former))
 	}
+	b.log.SetPushInterval(cfg.Global.PushInterval)
 	b.log.SetExternalLabels(wireLabels(cfg.Global.ExternalLabels))
 	if err := b.aggregator.Configure(aggregation(cfg)); err != nil {
 		return fmt.Errorf("bridge: %w", err)

@@ -55,7 +55,7 @@ func (b *Bridge) openLog(cfg *config.Config, registry prometheus.Registerer) (er
 func durableLogConfig(cfg *config.Config, path string, now time.Time) remotewrite.LogConfig {
 	c := logConfig(cfg)
 	c.Dir = filepath.Join(path, logDir)
-	c.MaxBytes, c.MaxAge = cfg.Storage.MaxBytes, cfg.Storage.MaxAge
+	c.MaxBytes = cfg.Storage.MaxBytes
 	c.MemoryMaxBytes = cfg.Storage.MemoryMaxBytes
 	c.Opened = now
 	return c

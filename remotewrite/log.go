@@ -232,6 +232,8 @@ func (l *Log) enforceBounds() {
 		default:
 			if l.store != nil {
 				l.shed()
+			} else {
+				l.thinUnwanted()
 			}
 			return
 		}

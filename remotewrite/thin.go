@@ -55,15 +55,40 @@ func (l *Log) thinOldest() bool {
 // makeThin makes the tick at index i thin, which lies in memory.
 func (l *Log) makeThin(i int) {
 	t := l.ticks[i]
-	left := t.thinned()
+	l.replaceThin(i)
+	if suppressed, ok := l.thinning.allow(time.Now()); ok {
+		l.logger.Warn("log is full, kept only what ended in its oldest ticks; the receivers that wait for them get their sums later",
+			"tick", time.UnixMilli(t.at).UTC(), "samples", t.samples, "ended_series", t.ended, "log_bytes", l.bytes, "suppressed", suppressed)
+	}
+}
+
+func (l *Log) replaceThin(i int) {
+	t, left := l.ticks[i], l.ticks[i].thinned()
 	l.ticks[i] = left
 	l.bytes += left.bytes - t.bytes
 	if l.store != nil {
 		l.store.memory += left.bytes - t.bytes
 	}
-	if suppressed, ok := l.thinning.allow(time.Now()); ok {
-		l.logger.Warn("log is full, kept only what ended in its oldest ticks; the receivers that wait for them get their sums later",
-			"tick", time.UnixMilli(t.at).UTC(), "samples", t.samples, "ended_series", t.ended, "log_bytes", l.bytes, "suppressed", suppressed)
+}
+
+// thinUnwanted makes ticks in memory thin that are too old for every endpoint: all
+// that will be asked of them is their ends.
+func (l *Log) thinUnwanted() {
+	var widest int64
+	for c := range l.cursors {
+		if c.window == 0 {
+			return
+		}
+		widest = max(widest, c.window)
+	}
+	for i, t := range l.ticks[:max(0, len(l.ticks)-1)] {
+		switch {
+		case t.thin:
+		case !l.tooOld(t, widest):
+			return
+		default:
+			l.replaceThin(i)
+		}
 	}
 }
 
