@@ -100,8 +100,9 @@ func newOutageRun(t *testing.T, o outage) *outageRun {
 	for i, window := range o.windows {
 		r.down[i].Store("")
 		host := fmt.Sprintf("r%d", i)
-		// As Prometheus is to the default window: an hour to 50 minutes.
-		oldest := func() int64 { return r.newest.Load() - (window * 6 / 5).Milliseconds() }
+		// As Prometheus is to the default window: an hour to 50 minutes. A request can
+		// be under way while the next tick comes, a minute later.
+		oldest := func() int64 { return r.newest.Load() - (window*6/5 + time.Minute).Milliseconds() }
 		if window == 0 {
 			oldest = nil
 		}

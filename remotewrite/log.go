@@ -106,6 +106,7 @@ func newLog(cfg LogConfig, logger *slog.Logger) *Log {
 		cursors:      make(map[*cursor]struct{}),
 		parked:       make(map[identityHash]*cursor),
 		changed:      make(chan struct{}),
+		foldEnds:     foldTarget,
 		external:     sortedLabels(cfg.ExternalLabels),
 	}
 	l.builders.New = func() any { return &Tick{log: l} }
