@@ -126,6 +126,7 @@ func (r *blockReader) check(data []byte) error {
 // that time.
 func (e *endpoint) eachEnd(ctx context.Context, ticks []*loggedTick, f func(n int, it logged)) error {
 	n := 0
+	var plain asIs
 	for _, t := range ticks {
 		w := e.naming(t.seq)
 		for i := range t.ends {
@@ -135,6 +136,7 @@ func (e *endpoint) eachEnd(ctx context.Context, ticks []*loggedTick, f func(n in
 			if err := w.reader.reset(t.ends[i].data); err != nil {
 				return err // it was checked
 			}
+			plain.reset(&w.reader)
 			for {
 				ok, err := w.reader.next()
 				if err != nil {
@@ -143,7 +145,12 @@ func (e *endpoint) eachEnd(ctx context.Context, ticks []*loggedTick, f func(n in
 				if !ok {
 					break
 				}
-				s, err := w.lookUp()
+				var s *renamed
+				if w.renames() {
+					s, err = w.lookUp()
+				} else {
+					s, err = plain.series(&w.reader)
+				}
 				if err != nil {
 					return err
 				}
