@@ -304,3 +304,65 @@ func appendCursorsV1(c *cursors) []byte {
 	}
 	return dst
 }
+
+// TestFoldAcrossRenaming proves that each end in a fold keeps the name of its time,
+// and that what was refused, or waited for an endpoint that is removed, is counted.
+func TestFoldAcrossRenaming(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, LogConfig{PushInterval: pushInterval})
+		var status atomic.Int64
+		status.Store(503)
+		rec := r.receiver("a", receiver.Config{GiveUps: true, Fail: func(int, *http.Request) receiver.Fault {
+			return receiver.Fault{Status: int(status.Load())}
+		}})
+		cfg := EndpointConfig{Name: "a", URL: "http://a/", BacklogWindow: 2 * time.Minute, ExternalLabels: []Label{{"site", "old"}}}
+		gone := EndpointConfig{Name: "gone", URL: "http://nobody/", BacklogWindow: 2 * time.Minute}
+		r.apply(cfg, gone)
+		samples := 0
+		tick := func(fill func(t *Tick, before int64)) {
+			time.Sleep(pushInterval)
+			now := time.Now().UnixMilli()
+			tick := r.log.Begin(now)
+			tick.Labels([]Label{{"a", "1"}})
+			fill(tick, now-pushInterval.Milliseconds())
+			r.append(tick)
+			samples = int(r.metric(prefix + "samples_in_total"))
+			synctest.Wait()
+		}
+		life := func(v float64) {
+			var start int64
+			tick(func(t *Tick, before int64) {
+				start = before
+				t.Zero(bytesMetric, start)
+				t.Value(bytesMetric, start, v)
+			})
+			tick(func(t *Tick, _ int64) { t.End(bytesMetric, start, v) })
+			tick(func(*Tick, int64) {})
+		}
+		life(7)
+		cfg.ExternalLabels = []Label{{"site", "new"}}
+		r.apply(cfg, gone)
+		life(8)
+		for range 10 {
+			tick(func(*Tick, int64) {})
+		}
+		r.apply(cfg)
+		r.wantMetric(float64(samples), "skybridge_abandoned_samples_total")
+		status.Store(200)
+		r.flush()
+		for site, want := range map[string]float64{"old": 7, "new": 8} {
+			if got := rec.Series()[receiver.Key("test_bytes", map[string]string{"a": "1", "site": site})]; receiver.Increase(got) != want {
+				t.Errorf("%s: %v, want an increase of %v", site, got, want)
+			}
+		}
+		r.wantMetric(2, "skybridge_folded_series_total")
+		r.wantMetric(float64(samples), "skybridge_folded_samples_total")
+		r.wantMetric(0, "skybridge_refused_bytes_total")
+		status.Store(400)
+		sent := r.metric(prefix + "bytes_total")
+		tick(func(t *Tick, _ int64) { t.Value(rttMetric, 0, 1) })
+		if n := r.metric("skybridge_refused_bytes_total"); n <= 0 || n != r.metric(prefix+"bytes_total")-sent {
+			t.Errorf("%v bytes refused", n)
+		}
+	})
+}
