@@ -16,10 +16,6 @@ import (
 	"github.com/skydive-project/skybridge/internal/prom"
 )
 
-// foldingIsThere says that ticks older than the backlog window are folded instead
-// of dropped.
-const foldingIsThere = false
-
 const (
 	// outageBefore and outageAfter is how long the receiver is there before and
 	// after the outage: the latter longer than a connection takes to end.
@@ -46,8 +42,6 @@ type outage struct {
 	memory   bool
 	// changes are made during the outage, one after the other.
 	changes []change
-	// folds: only with folding does every byte arrive.
-	folds bool
 }
 
 // change is what an operator does to the configuration.
@@ -67,10 +61,10 @@ var outages = []outage{
 	{name: "40 minutes", down: 40 * time.Minute, changes: []change{reloads, externalLabels, newLabels, relabels, secondEndpoint}},
 	{name: "40 minutes in memory, out of order", down: 40 * time.Minute, memory: true, outOfOrder: 4 * time.Hour},
 
-	{name: "50 minutes", down: 50 * time.Minute, folds: true},
-	{name: "3 hours", down: 3 * time.Hour, changes: []change{reloads, externalLabels, newLabels, relabels, secondEndpoint}, folds: true},
-	{name: "3 hours in memory, out of order", down: 3 * time.Hour, memory: true, outOfOrder: 4 * time.Hour, folds: true},
-	{name: "3 hours, out of order and sent whole", down: 3 * time.Hour, outOfOrder: 4 * time.Hour, window: "3h30m", folds: true},
+	{name: "50 minutes", down: 50 * time.Minute},
+	{name: "3 hours", down: 3 * time.Hour, changes: []change{reloads, externalLabels, newLabels, relabels, secondEndpoint}},
+	{name: "3 hours in memory, out of order", down: 3 * time.Hour, memory: true, outOfOrder: 4 * time.Hour},
+	{name: "3 hours, out of order and sent whole", down: 3 * time.Hour, outOfOrder: 4 * time.Hour, window: "3h30m"},
 }
 
 // TestOutages takes a receiver away, a real Prometheus that others go on to write
@@ -79,9 +73,6 @@ var outages = []outage{
 // sent.
 func TestOutages(t *testing.T) {
 	for _, o := range outages {
-		if o.folds && !foldingIsThere {
-			continue
-		}
 		o.series, o.latency = outageSeries, 150*time.Millisecond
 		t.Run(o.name, func(t *testing.T) {
 			t.Parallel()

@@ -96,6 +96,7 @@ func (b *Bridge) adopt(cfg *config.Config, renamed bool) error {
 	if err := b.sender.Apply(endpoints(cfg)); err != nil {
 		return fmt.Errorf("bridge: %w", err)
 	}
+	b.log.SetPushInterval(cfg.Global.PushInterval)
 	b.log.SetExternalLabels(wireLabels(cfg.Global.ExternalLabels))
 	if err := b.aggregator.Configure(aggregation(cfg)); err != nil {
 		return fmt.Errorf("bridge: %w", err)

@@ -73,7 +73,7 @@ func (s *sampler) Captures(points []aggregator.CapturePoint) {
 
 func (s *sampler) counter(m *remotewrite.Metric, value uint64, begin, start int64, end bool) {
 	if end {
-		s.tick.Stale(m)
+		s.tick.End(m, start, float64(value))
 		return
 	}
 	if begin != 0 {

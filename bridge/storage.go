@@ -109,7 +109,7 @@ func durableLogConfig(cfg *config.Config, system disk.FS, path string, now time.
 	c := logConfig(cfg)
 	c.FS = system
 	c.Dir = filepath.Join(path, logDir)
-	c.MaxBytes, c.MaxAge = cfg.Storage.MaxBytes, cfg.Storage.MaxAge
+	c.MaxBytes = cfg.Storage.MaxBytes
 	c.MemoryMaxBytes = cfg.Storage.MemoryMaxBytes
 	c.Opened = now
 	return c

@@ -17,12 +17,6 @@ import (
 	"github.com/skydive-project/skybridge/remotewrite"
 )
 
-// backlogWindow is how old a queued tick may grow to be pushed. Prometheus and
-// its kin refuse
-// samples more than about an hour behind their newest (59 minutes accepted, 61
-// refused, measured).
-const backlogWindow = 50 * time.Minute
-
 // aggregation translates the configuration for the aggregator.
 func aggregation(cfg *config.Config) aggregator.Config {
 	a := cfg.Aggregation
@@ -99,8 +93,7 @@ func readSecret(file string) (string, error) {
 func logConfig(cfg *config.Config) remotewrite.LogConfig {
 	return remotewrite.LogConfig{
 		MaxBytes:       cfg.Storage.MemoryMaxBytes,
-		BacklogWindow:  backlogWindow,
-		MaxAge:         backlogWindow,
+		MaxAge:         cfg.Storage.MaxAge,
 		PushInterval:   cfg.Global.PushInterval,
 		ExternalLabels: wireLabels(cfg.Global.ExternalLabels),
 	}
@@ -132,6 +125,7 @@ func endpoints(cfg *config.Config) []remotewrite.EndpointConfig {
 			WriteRelabelConfigs: rw.WriteRelabelConfigs,
 			SampleAgeLimit:      rw.Queue.SampleAgeLimit,
 			MetadataInterval:    metadataInterval,
+			BacklogWindow:       rw.BacklogWindow,
 		})
 	}
 	return out

@@ -219,3 +219,43 @@ func BenchmarkCommit(b *testing.B) {
 		b.Fatal(err)
 	}
 }
+
+// BenchmarkFold measures five ticks, in each of which 1,000 connections end, becoming
+// the bodies of a fold's requests.
+func BenchmarkFold(b *testing.B) {
+	l := NewLog(LogConfig{ExternalLabels: benchExternal}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	c := l.newCursor(func(int, int, string) {})
+	e := &endpoint{cursor: c}
+	e.settings.Store(&settings{})
+	conns := connections(5000)
+	f := &fold{begun: never}
+	for i := range 5 {
+		t := l.Begin(1_700_000_015_000 + 15_000*int64(i))
+		for j := range 1000 {
+			conn := &conns[1000*i+j]
+			for _, labels := range [][]Label{conn.ab, conn.ba} {
+				t.Labels(labels)
+				t.End(bytesMetric, 1_700_000_000_000, float64(j)*1500)
+				t.End(packetsMetric, 1_700_000_000_000, float64(j))
+			}
+		}
+		f.ticks = append(f.ticks, t.seal())
+	}
+	const ends = 5 * 1000 * 4
+	var w workspace
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := e.gather(b.Context(), f); err != nil || f.series != ends {
+			b.Fatal(f.series, err)
+		}
+		f.series = 0
+		for step := range foldSteps {
+			for _, req := range f.group(nil, step, 1_700_000_100_000, MaxBlockSamples) {
+				if _, err := w.build(req, version2); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+	}
+	perSample(b, ends)
+}

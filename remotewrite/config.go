@@ -36,6 +36,10 @@ type EndpointConfig struct {
 	// SampleAgeLimit drops what is older than that by the clock, 0: nothing. The
 	// log has a bound of its own, LogConfig.MaxAge.
 	SampleAgeLimit time.Duration
+	// BacklogWindow is how old a tick may be to be sent as it is, measured against
+	// the newest one, as receivers do; older ones are folded (fold.go). 0 is no
+	// bound. Prometheus and its kin refuse what is about an hour behind.
+	BacklogWindow time.Duration
 	// MetadataInterval is how often a receiver that is sent 1.0 gets the metadata
 	// of the metrics, 0: never. In 2.0 it always comes with the series.
 	MetadataInterval time.Duration
@@ -112,7 +116,7 @@ func (c *EndpointConfig) complete() error {
 			complain("write_relabel_configs[%d]: %w", i, err)
 		}
 	}
-	if c.Timeout < 0 || c.MinBackoff < 0 || c.MaxBackoff < 0 || c.SampleAgeLimit < 0 || c.MetadataInterval < 0 {
+	if c.Timeout < 0 || c.MinBackoff < 0 || c.MaxBackoff < 0 || c.SampleAgeLimit < 0 || c.BacklogWindow < 0 || c.MetadataInterval < 0 {
 		complain("a duration is negative")
 	}
 	if c.MinShards < 0 || c.MaxShards < c.MinShards {

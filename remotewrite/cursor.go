@@ -3,10 +3,7 @@
 
 package remotewrite
 
-import (
-	"context"
-	"math"
-)
+import "context"
 
 // cursor is one endpoint's place in the log. The log's lock guards its fields.
 //
@@ -27,13 +24,17 @@ import (
 //   - Its end was dropped and it never returned: no stale marker is made up for
 //     it. Its last value stands for the receiver's lookback (5 minutes), then
 //     the series ends by itself. Counted in stale_markers_dropped.
-//   - Beginning and end were both dropped: what it counted is lost.
+//   - Beginning and end were both dropped: what it counted is lost, but for an end
+//     in the next tick, which says what came before (finalsAt).
 //   - A tick is given up before all of its zeros were answered: no value of it
 //     has been sent, so counting from a later zero is right whether or not the
 //     first one arrived.
 //   - A tick is given up among its values: all zeros of it were answered, so
 //     nothing that began in it needs one, and a second zero, after a value that
 //     did arrive, would count that value twice.
+//
+// What is too old to be sent, or of which only the ends are left, is folded
+// instead: see fold.go.
 //
 // On a durable log, a cursor survives its process as cursorState: commit writes
 // it. What was dropped behind a tick that is held is not part of it: after a
@@ -54,13 +55,33 @@ type cursor struct {
 	// begun is the time of the last tick whose zeros all have their answer:
 	// what started before it began at the receiver.
 	begun int64
-	// lost is the time of the last tick that was dropped or given up.
+	// lost is the time of the last tick that was dropped, given up or folded.
 	lost int64
+	// window is how old a tick may be to be sent as it is, ms; 0 is no bound.
+	window int64
+	// sent is the latest time of any sample that may have been sent.
+	sent int64
+	// step is how many groups of what is held, or was by the process before, have
+	// their answer.
+	step int
+	// folding is the last tick of the fold that begins at next, 0: there is none;
+	// stamp is the time of the first group of that fold, or of the last one.
+	folding uint64
+	stamp   int64
+	// doubt: of ticks before that number it is not known which ones were sent.
+	doubt uint64
+	// partial is what of the tick next was answered before it had to be folded.
+	partial tallied
 	// The state when held was taken, but for begun; and the one on disk.
 	taken, saved cursorState
 	// dropped is told what is lost, under the log's lock; a parked cursor keeps it.
 	dropped func(samples, stale int, reason string)
 	untold  []loss
+	// folded and lostEnds are told likewise; nil: nobody listens.
+	folded   func(samples int64)
+	lostEnds func(series int, bytes uint64, reason string)
+
+	untoldEnds []lostEnds
 }
 
 // newCursor adds a cursor at the log's end. The counters that run get no zero:
@@ -72,7 +93,7 @@ func (l *Log) newCursor(dropped func(samples, stale int, reason string)) *cursor
 }
 
 func (l *Log) addCursor(dropped func(samples, stale int, reason string)) *cursor {
-	c := &cursor{log: l, next: l.next, passed: l.total, begun: l.lastAt, lost: math.MinInt64, dropped: dropped}
+	c := &cursor{log: l, next: l.next, passed: l.total, begun: l.lastAt, lost: never, sent: l.lastAt, stamp: never, dropped: dropped}
 	l.cursors[c] = struct{}{}
 	return c
 }
@@ -90,27 +111,36 @@ func (c *cursor) close() {
 
 // letGo ends the holding of a tick.
 func (c *cursor) letGo() {
-	if c.held != nil && c.held.segment != nil {
+	switch {
+	case c.held == nil:
+	case c.held.fold != nil:
+		for _, s := range c.held.fold.segments {
+			s.letGo()
+		}
+	case c.held.segment != nil:
 		c.held.segment.letGo()
 	}
 	c.held = nil
 }
 
-// take waits for the next tick and holds it. Missing describes the zeros that
-// the tick's counters need beside their own, nil: none.
+// take waits for the next tick, or for ticks to be folded, and holds them. Missing
+// describes the zeros that the tick's counters need beside their own, nil: none.
 func (c *cursor) take(ctx context.Context) (t *loggedTick, missing *repair, err error) {
 	l := c.log
 	var zerosDone bool
+	var finalsAt int64
 	err = l.wait(ctx, func() bool {
 		if t = c.hold(); t == nil {
 			return false
 		}
-		zerosDone = c.begun >= t.at
-		missing = c.gap(t)
+		if t.fold == nil {
+			zerosDone = c.begun >= t.at
+			missing, finalsAt = c.gap(t), c.finalsAt(t)
+		}
 		return true
 	})
-	if err != nil {
-		return nil, nil, err
+	if err != nil || t.fold != nil {
+		return t, nil, err
 	}
 	if t.segment != nil {
 		if t, err = l.load(ctx, t); err != nil {
@@ -120,6 +150,11 @@ func (c *cursor) take(ctx context.Context) (t *loggedTick, missing *repair, err 
 	if zerosDone { // by the process before
 		t = t.valuesOnly()
 	}
+	if finalsAt != 0 {
+		loaded := *t
+		loaded.finalsAt = finalsAt
+		t = &loaded
+	}
 	return t, missing, nil
 }
 
@@ -127,25 +162,37 @@ func (c *cursor) take(ctx context.Context) (t *loggedTick, missing *repair, err 
 // yet. What lies before it and cannot be sent is counted.
 func (c *cursor) hold() *loggedTick {
 	l, first := c.log, c.next
+waiting:
 	for c.held == nil && c.next < l.next {
 		i := l.index(c.next)
 		switch {
 		case i == len(l.ticks):
 			c.miss(l.total, l.lastAt)
-			c.next = l.next
+			c.goTo(l.next)
 		case l.ticks[i].seq > c.next:
 			c.miss(l.ticks[i].before, l.ticks[i].after)
-			c.next = l.ticks[i].seq
+			c.goTo(l.ticks[i].seq)
 		case l.ticks[i].gone != "":
 			c.lose(l.ticks[i], l.ticks[i].gone)
-			c.next++
-		case l.tooOld(l.ticks[i], l.backlogWindow):
-			c.lose(l.ticks[i], reasonTooOld)
-			c.next++
+			c.goTo(c.next + 1)
+		case c.folding != 0:
+			c.holdFold(i)
+		case c.mustFold(l.ticks[i]) && c.next < c.doubt:
+			// To fold what was sent would count it twice; and what began there may
+			// have its zero.
+			t := l.ticks[i]
+			c.lose(t, reasonTooOld)
+			c.begun = max(c.begun, t.at)
+			c.goTo(c.next + 1)
+		case c.mustFold(l.ticks[i]):
+			if !c.plan(i) {
+				break waiting
+			}
+			c.holdFold(i)
 		default:
 			t := l.ticks[i]
-			c.taken = cursorState{next: c.next, lost: c.lost, passed: c.passed}
-			c.held = t
+			c.taken = c.state()
+			c.held, c.sent = t, max(c.sent, t.at)
 			if t.segment != nil {
 				t.segment.refs++
 			}
@@ -158,14 +205,11 @@ func (c *cursor) hold() *loggedTick {
 	return c.held
 }
 
-// miss counts ticks that the log does not have any more, up to one that ended at
-// end and after.
-func (c *cursor) miss(end tallied, after int64) {
-	c.lost = max(c.lost, after)
-	samples, stale := max(0, end.samples-c.passed.samples), max(0, end.stale-c.passed.stale)
-	c.pass(end)
-	if samples > 0 {
-		c.dropped(int(samples), int(stale), reasonUnreadable)
+// goTo moves on to the tick number next.
+func (c *cursor) goTo(next uint64) {
+	c.next = next
+	if c.folding < next { // else some of a fold is missing
+		c.folding, c.step, c.partial = 0, 0, tallied{}
 	}
 }
 
@@ -173,32 +217,25 @@ func (c *cursor) pass(end tallied) {
 	c.passed.samples, c.passed.stale = max(c.passed.samples, end.samples), max(c.passed.stale, end.stale)
 }
 
-// gap says which counters of t, the next tick, began in ticks that were lost:
-// those whose start is at or after begun (a counter's zero is never earlier than
-// the tick before its first value) and before lost (a start at lost or later has
-// its zero in t).
-//
-// Their zero's time is that of the last lost tick, which is the tick before t,
-// or a push interval before t where that is later. No sample of theirs can stand
-// there or later: the last lost tick was not sent, or only zeros of it were, and
-// zeros lie before their tick. And it is as near to their first value as any
-// counter's zero is, so rate() over any range that usually works sees it.
-func (c *cursor) gap(t *loggedTick) *repair {
-	if c.lost <= c.begun {
-		return nil
-	}
-	at := c.lost
-	if c.log.pushInterval > 0 {
-		at = max(at, t.at-c.log.pushInterval)
-	}
-	return &repair{from: c.begun, before: c.lost, at: at}
-}
+// Steps of a tick that is sent as it is: groups with an answer.
+const (
+	stepZeros  = 1
+	stepFinals = 2 // where there are any
+)
 
 // zerosDone records that the zeros of the held tick all have their answer.
 func (c *cursor) zerosDone() {
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
 	c.begun = c.held.at
+	c.step = max(c.step, stepZeros)
+}
+
+// stepDone records that so many groups of what is held have their answer.
+func (c *cursor) stepDone(step int) {
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	c.step = step
 }
 
 // finish lets go of the held tick, whose samples all have their answer or were
@@ -210,35 +247,22 @@ func (c *cursor) finish() {
 	t := c.held
 	c.letGo()
 	c.pending -= int64(t.samples)
-	c.pass(t.end())
-	c.next = t.seq + 1
+	if t.fold != nil {
+		c.foldedAway(t)
+	} else {
+		c.pass(t.end())
+	}
+	c.goTo(t.seq + 1)
 	l.release()
 	l.broadcast()
 }
 
-// giveUp counts what is left of the held tick as dropped; finish must follow.
-// Where a request of it had no answer yet, its samples may have arrived: the
-// count is what may be missing.
-func (c *cursor) giveUp(samples, stale int, reason string) {
+// expired says whether the held tick, or group of a fold, has become too old to be
+// accepted, and whether it is too old for the log as well.
+func (c *cursor) expired(t *loggedTick) (toSend, toKeep bool) {
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
-	c.lost = max(c.lost, c.held.at)
-	c.dropped(samples, stale, reason)
-}
-
-// lose counts a tick that was dropped before it was taken.
-func (c *cursor) lose(t *loggedTick, reason string) {
-	c.lost = max(c.lost, t.at)
-	c.pending -= int64(t.samples)
-	c.pass(t.end())
-	c.dropped(t.samples, t.stale, reason)
-}
-
-// expired says whether the held tick has become too old to be accepted.
-func (c *cursor) expired(t *loggedTick) bool {
-	c.log.mu.Lock()
-	defer c.log.mu.Unlock()
-	return c.log.tooOld(t, c.log.backlogWindow) || c.log.tooOld(t, c.log.maxAge)
+	return c.log.tooOld(t, c.window), t.fold == nil && c.log.tooOld(t, c.log.maxAge)
 }
 
 // place is a cursor's distance from the log's end.
@@ -258,7 +282,7 @@ func (c *cursor) placeLocked() place {
 	l := c.log
 	i := l.index(c.next)
 	p := place{samples: c.pending, newest: l.lastAt, ticks: len(l.ticks) - i}
-	if c.held != nil && (i == len(l.ticks) || l.ticks[i].seq != c.held.seq) {
+	if c.held != nil && (i == len(l.ticks) || l.ticks[i].seq > c.held.seq) {
 		p.ticks++ // held, and dropped by the log
 	}
 	return p

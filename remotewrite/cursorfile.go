@@ -26,7 +26,7 @@ import (
 // and a write that is cut off leaves the other slot, which is one step older.
 const (
 	cursorMagic   = "skybcur\x00"
-	cursorVersion = 1
+	cursorVersion = 2 // 1 knew no folds
 	cursorHeader  = 32
 
 	slotMagic  = 0x544f4c53 // "SLOT"
@@ -53,6 +53,12 @@ type cursorState struct {
 	next        uint64
 	begun, lost int64
 	passed      tallied
+
+	sent    int64 // never: not known
+	step    int
+	folding uint64
+	stamp   int64
+	doubt   uint64
 }
 
 // cursors is the content of a cursor file.
@@ -79,11 +85,16 @@ func appendCursors(dst []byte, c *cursors) []byte {
 		dst = binary.AppendVarint(dst, s.lost)
 		dst = binary.AppendUvarint(dst, uint64(s.passed.samples))
 		dst = binary.AppendUvarint(dst, uint64(s.passed.stale))
+		dst = binary.AppendVarint(dst, s.sent)
+		dst = binary.AppendUvarint(dst, uint64(s.step))
+		dst = binary.AppendUvarint(dst, s.folding)
+		dst = binary.AppendVarint(dst, s.stamp)
+		dst = binary.AppendUvarint(dst, s.doubt)
 	}
 	return dst
 }
 
-func parseCursors(b []byte) (*cursors, error) {
+func parseCursors(b []byte, version uint32) (*cursors, error) {
 	d := decoder{rest: b}
 	c := &cursors{next: d.uvarint(), lastAt: d.varint(), states: make(map[identityHash]cursorState)}
 	c.total = tallied{samples: d.count(), stale: d.count()}
@@ -96,6 +107,13 @@ func parseCursors(b []byte) (*cursors, error) {
 		d.rest = d.rest[identityLen:]
 		s := cursorState{next: d.uvarint(), begun: d.varint(), lost: d.varint()}
 		s.passed = tallied{samples: d.count(), stale: d.count()}
+		s.sent, s.stamp = never, never
+		if version > 1 {
+			s.sent, s.step, s.folding, s.stamp, s.doubt = d.varint(), int(d.count()), d.uvarint(), d.varint(), d.uvarint()
+		}
+		if s.step > foldSteps || s.sent > c.lastAt || s.stamp > c.lastAt || s.folding >= max(c.next, 1) {
+			d.bad = true
+		}
 		if s.next > c.next || s.begun > c.lastAt || s.lost > c.lastAt {
 			d.bad = true
 		}
@@ -126,6 +144,7 @@ func readCursors(r io.ReaderAt) (newest *cursors, damaged int, err error) {
 	if err := readFull(r, b[:], 0); err != nil {
 		return nil, 0, err
 	}
+	version := binary.LittleEndian.Uint32(b[8:])
 	size := binary.LittleEndian.Uint32(b[24:])
 	if crc32.Checksum(b[:28], castagnoli) != binary.LittleEndian.Uint32(b[28:]) || size < minSlot || size > maxSlot {
 		return nil, 0, fmt.Errorf("header: %w", errDamaged)
@@ -144,7 +163,7 @@ func readCursors(r io.ReaderAt) (newest *cursors, damaged int, err error) {
 			continue // never written
 		}
 		generation := binary.LittleEndian.Uint64(slot[8:])
-		c, err := parseSlot(slot, salt)
+		c, err := parseSlot(slot, salt, version)
 		if err != nil {
 			damaged++
 		} else if newest == nil || generation > best {
@@ -154,7 +173,7 @@ func readCursors(r io.ReaderAt) (newest *cursors, damaged int, err error) {
 	return newest, damaged, nil
 }
 
-func parseSlot(slot []byte, salt uint64) (*cursors, error) {
+func parseSlot(slot []byte, salt uint64, version uint32) (*cursors, error) {
 	n := binary.LittleEndian.Uint32(slot[4:])
 	if binary.LittleEndian.Uint32(slot) != slotMagic || int(n) > len(slot)-slotHeader {
 		return nil, fmt.Errorf("slot: %w", errDamaged)
@@ -163,7 +182,7 @@ func parseSlot(slot []byte, salt uint64) (*cursors, error) {
 	if slotSum(salt, binary.LittleEndian.Uint64(slot[8:]), payload) != binary.LittleEndian.Uint32(slot[16:]) {
 		return nil, fmt.Errorf("slot: checksum: %w", errDamaged)
 	}
-	return parseCursors(payload)
+	return parseCursors(payload, version)
 }
 
 // cursorFile writes cursors. One goroutine uses it at a time.

@@ -94,7 +94,8 @@ func (l *Log) resumeCursor(id string, dropped func(samples, stale int, reason st
 	c := l.addCursor(dropped)
 	c.id, c.named = hash, true
 	if w := l.parked[wildcard]; w != nil {
-		c.next, c.begun, c.lost, c.passed, c.pending = w.next, w.begun, w.lost, w.passed, w.pending
+		c.resume(w.state())
+		c.pending = w.pending
 	}
 	return c
 }
@@ -105,13 +106,41 @@ type loss struct {
 	reason         string
 }
 
+// lostEnds is what of it had ended.
+type lostEnds struct {
+	series int
+	bytes  uint64
+	reason string
+}
+
+// listen has the cursor's endpoint told what is folded and which ends are lost.
+func (c *cursor) listen(window int64, folded func(samples int64), lost func(series int, bytes uint64, reason string)) {
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	c.window, c.folded, c.lostEnds = window, folded, lost
+	for _, e := range c.untoldEnds {
+		lost(e.series, e.bytes, e.reason)
+	}
+	c.untoldEnds = nil
+}
+
 // addParked adds a cursor that waits for its endpoint.
 func (l *Log) addParked(id identityHash, state cursorState) {
 	c := l.addCursor(nil)
 	c.id, c.named = id, true
-	c.next, c.begun, c.lost, c.passed = state.next, state.begun, state.lost, state.passed
+	c.resume(state)
+	if c.sent == never {
+		// A file of version 1. What was under way may have been sent.
+		c.sent = max(c.begun, c.lost)
+		if i := l.index(c.next); i < len(l.ticks) {
+			c.sent = max(c.sent, l.ticks[i].at)
+		}
+	}
 	c.dropped = func(samples, stale int, reason string) {
-		c.untold = append(c.untold, loss{samples, stale, reason})
+		c.untold = append(c.untold, loss{samples: samples, stale: stale, reason: reason})
+	}
+	c.lostEnds = func(series int, bytes uint64, reason string) {
+		c.untoldEnds = append(c.untoldEnds, lostEnds{series, bytes, reason})
 	}
 	for _, t := range l.ticks[l.index(c.next):] {
 		c.pending += int64(t.samples)
@@ -119,16 +148,23 @@ func (l *Log) addParked(id identityHash, state cursorState) {
 	l.parked[id] = c
 }
 
+// resume puts the cursor where another was.
+func (c *cursor) resume(s cursorState) {
+	c.next, c.begun, c.lost, c.passed = s.next, s.begun, s.lost, s.passed
+	c.sent, c.step, c.folding, c.stamp, c.doubt = s.sent, s.step, s.folding, s.stamp, s.doubt
+}
+
 // settle removes the cursors of endpoints that did not come back, and makes those
-// durable that came.
-func (l *Log) settle() {
+// durable that came. It returns how many samples waited for the former.
+func (l *Log) settle() (abandoned int64) {
 	if l.store == nil {
-		return
+		return 0
 	}
 	l.mu.Lock()
 	for id, c := range l.parked {
 		if id != wildcard {
 			l.logger.Info("an endpoint of the former process is not configured any more; what waited for it is let go", "samples", c.pending)
+			abandoned += c.pending
 		}
 		delete(l.cursors, c)
 	}
@@ -143,6 +179,7 @@ func (l *Log) settle() {
 		_ = l.save() // noted as trouble
 	}
 	l.sweep()
+	return abandoned
 }
 
 // park leaves the cursor where it is, for the next process.
@@ -163,7 +200,10 @@ func (c *cursor) park() {
 // what it was when that was taken: the tick may have to be sent again with all
 // that belongs to it.
 func (c *cursor) state() cursorState {
-	s := cursorState{next: c.next, begun: c.begun, lost: c.lost, passed: c.passed}
+	s := cursorState{
+		next: c.next, begun: c.begun, lost: c.lost, passed: c.passed,
+		sent: c.sent, step: c.step, folding: c.folding, stamp: c.stamp, doubt: c.doubt,
+	}
 	if c.held != nil {
 		s.lost, s.passed = c.taken.lost, c.taken.passed
 	}

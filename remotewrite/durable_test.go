@@ -127,7 +127,7 @@ func (w *world) forgotten() {
 func runDurable(t *testing.T, p plan, courses []course) (problems []string) {
 	d := disktest.New(uint64(len(courses)))
 	p.log.FS, p.log.Dir = d, "log"
-	w := &world{rig: newRig(t, p.log), appended: make(map[string]map[int64]given)}
+	w := &world{rig: newRig(t, p.log), appended: make(map[string]map[int64]given), endless: p.log.MaxBytes > 0}
 	w.down.Store("")
 	w.rec = w.rig.receiver("a", receiver.Config{GiveUps: p.log.MaxAge > 0, Fail: func(n int, _ *http.Request) receiver.Fault {
 		if d.Dead() {

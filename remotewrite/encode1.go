@@ -20,22 +20,47 @@ const (
 )
 
 // request is what one remote-write request carries: the samples of a block from
-// index from up to to, and where repair is set, instead of them a zero for each
-// counter among them whose beginning the endpoint has not seen.
+// index from up to to, and where repair is set, instead of them what that makes of
+// them.
 type request struct {
 	block    *block
 	from, to int
 	repair   *repair
 }
 
-// repair describes zeros in place of ones that were dropped: a counter whose
-// start lies in [from, before) gets one at time at. See cursor.gap for why.
-type repair struct{ from, before, at int64 }
+// repair makes other samples of those in a block, at one time: mostly zeros in
+// place of ones that were dropped. It takes the counters whose start lies in
+// [from, before), see cursor.gap for why, or all series.
+type repair struct {
+	from, before, at int64
+	all              bool
+	as               shape
+}
 
-// covers says whether a counter that started at start (ms, 0: it is none) began
-// where the endpoint did not see it.
+// shape is what a repair makes of a sample.
+type shape int
+
+const (
+	asZero shape = iota
+	asValue
+	asStale
+)
+
+// covers says whether a counter that started at start (ms, 0: it is none) is among
+// those.
 func (p *repair) covers(start int64) bool {
-	return start != 0 && start >= p.from && start < p.before
+	return p.all || start != 0 && start >= p.from && start < p.before
+}
+
+// cast returns the sample that is made of a value.
+func (p *repair) cast(value uint64) (uint64, int64) {
+	switch p.as {
+	case asZero:
+		value = 0
+	case asStale:
+		value = staleMarker
+	}
+	return value, p.at
 }
 
 // encoded is what a request turned out to carry.
@@ -78,7 +103,7 @@ func (e *encoder1) appendRequest(dst []byte, req request) ([]byte, encoded, erro
 			if !req.repair.covers(r.start) {
 				continue
 			}
-			value, at = 0, req.repair.at
+			value, at = req.repair.cast(value)
 		}
 		dst = e.appendSeries(dst, value, at)
 		out.samples++

@@ -57,15 +57,18 @@ func (e *encoder2) appendRequest(dst []byte, req request) ([]byte, encoded, erro
 		if ok, err := r.next(); !ok || err != nil {
 			return dst, out, cutOff(req, err)
 		}
-		value, at := r.value, r.at
+		value, at, start := r.value, r.at, r.start
 		if req.repair != nil {
 			if !req.repair.covers(r.start) {
 				continue
 			}
 			// The start stays the counter's own: the values that follow bear it too.
-			value, at = 0, req.repair.at
+			value, at = req.repair.cast(value)
+			if value == staleMarker {
+				start = 0
+			}
 		}
-		if err := e.appendSeries(value, at, r.start); err != nil {
+		if err := e.appendSeries(value, at, start); err != nil {
 			return dst, out, err
 		}
 		out.samples++

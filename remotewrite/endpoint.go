@@ -13,11 +13,8 @@ import (
 	"time"
 )
 
-// errTooOld ends the sending of a tick that no receiver would accept any more.
-var errTooOld = errors.New("tick is too old to be accepted")
-
 // endpoint carries the log to one receiver: tick after tick, in each the zeros
-// before the rest. It shares nothing with other endpoints but the log and idle
+// before the rest, and folds of ticks that are too old. It shares nothing with other endpoints but the log and idle
 // buffers, so however slow it is, it costs them nothing.
 type endpoint struct {
 	id         string
@@ -35,6 +32,7 @@ type endpoint struct {
 	// senders is the size of the group now or last sent.
 	senders, desired atomic.Int64
 	hurry            atomic.Bool  // the process ends: as many senders as allowed
+	plain            *rewriter    // changes nothing
 	highestSent      atomic.Int64 // time of the newest tick with an answer, ms
 	requests         []request    // of that group, reused
 	metadataSent     time.Time    // the last attempt
@@ -70,12 +68,17 @@ func (e *endpoint) run(ctx context.Context) {
 			return
 		}
 		var done tally
-		if t, err = e.rewrite(ctx, t); err == nil {
+		if t.fold != nil {
+			err = e.sendFold(ctx, t, &done)
+		} else if t, err = e.rewrite(ctx, t); err == nil {
 			err = e.sendTick(ctx, t, missing, &done)
 		}
 		switch {
 		case ctx.Err() != nil:
 			return // the tick stays held: it is not finished
+		case errors.Is(err, errOutOfWindow):
+			e.cursor.toFold(tallied{done.samples.Load(), done.stale.Load()})
+			continue
 		case err != nil:
 			e.giveUp(t, err, &done)
 		default:
@@ -97,12 +100,22 @@ func (e *endpoint) sendTick(ctx context.Context, t *loggedTick, missing *repair,
 	if missing != nil {
 		// In the same group: no counter has a zero of its own and a missing one.
 		zeros = appendRequests(zeros, t.values, limit, missing)
+		if t.finalsAt != 0 {
+			zeros = appendRequests(zeros, t.ends, limit, missing)
+		}
 	}
 	if err := e.sendBarrier(ctx, t, zeros, done); err != nil {
 		return err
 	}
 	e.cursor.zerosDone()
 
+	if t.finalsAt != 0 {
+		finals := appendRequests(e.requests[:0], t.ends, limit, &repair{all: true, as: asValue, at: t.finalsAt})
+		if err := e.sendBarrier(ctx, t, finals, done); err != nil {
+			return err
+		}
+		e.cursor.stepDone(stepFinals)
+	}
 	values := appendRequests(e.requests[:0], t.values, limit, nil)
 	return e.sendBarrier(ctx, t, values, done)
 }
@@ -150,8 +163,8 @@ func (e *endpoint) sendRequest(ctx context.Context, t *loggedTick, req request, 
 		if err := e.awaitItsTime(ctx, t); err != nil {
 			return err
 		}
-		if e.tooOld(t, s.cfg.SampleAgeLimit) {
-			return errTooOld
+		if err := e.tooOld(t, s.cfg.SampleAgeLimit); err != nil {
+			return err
 		}
 		if v := e.spoken.use(s.cfg.ProtobufMessage); w.holds() != v {
 			if count, err = e.build(ctx, w, req, v); err != nil {
@@ -190,7 +203,7 @@ func (e *endpoint) sendRequest(ctx context.Context, t *loggedTick, req request, 
 				e.spoken.doubt() // another receiver may stand there now
 			}
 			s.metrics.answered(t.at, len(w.body.data))
-			e.refused(s, t, req, count, a)
+			e.refused(s, t, req, count, len(w.body.data), a)
 		}
 		if req.repair == nil {
 			done.add(count)
@@ -237,8 +250,9 @@ func (e *endpoint) succeeded(s *settings, count encoded) {
 // refused records a request that will never be sent again.
 // Of none of its samples is known whether they were stored: a receiver of 2.0
 // may have taken some of them, but receivers count those in different ways.
-func (e *endpoint) refused(s *settings, t *loggedTick, req request, count encoded, a answer) {
+func (e *endpoint) refused(s *settings, t *loggedTick, req request, count encoded, bytes int, a answer) {
 	s.metrics.samplesFailed.Add(float64(count.samples))
+	s.metrics.refusedBytes.Add(float64(bytes))
 	e.noteError(a)
 	if suppressed, ok := e.refusals.allow(time.Now()); ok {
 		e.logger.Error("receiver refused samples, they are lost", "remote_name", s.cfg.label(), "url", redacted(s.cfg.URL),

@@ -66,7 +66,7 @@ func drawPlan(t *rapid.T) plan {
 		kinds = append(kinds, "400")
 	}
 	p.faults = rapid.SliceOfN(rapid.SampledFrom(kinds), 0, 60).Draw(t, "faults")
-	gaps := []time.Duration{pushInterval, pushInterval, pushInterval, time.Millisecond, 7 * time.Second, time.Minute}
+	gaps := []time.Duration{pushInterval, pushInterval, pushInterval, 2 * time.Millisecond, 7 * time.Second, time.Minute}
 	downs := []string{"", "", "", "500", "500 stored", "stored, dropped", "hang", "hang, stored"}
 	for range rapid.IntRange(2, 25).Draw(t, "ticks") {
 		tick := plannedTick{
@@ -112,7 +112,7 @@ func fault(kind string) receiver.Fault {
 
 // run follows the plan and returns what is wrong at its end.
 func run(t *testing.T, p plan) (problems []string) {
-	w := &world{rig: newRig(t, p.log), appended: make(map[string]map[int64]given)}
+	w := &world{rig: newRig(t, p.log), appended: make(map[string]map[int64]given), endless: p.log.MaxBytes > 0}
 	w.rig.judged = true
 	w.down.Store("")
 	w.rec = w.rig.receiver("a", receiver.Config{Without2: p.without2, GiveUps: p.log.MaxAge > 0, Fail: func(n int, _ *http.Request) receiver.Fault {
@@ -170,6 +170,9 @@ func (w *world) check(p plan) (problems []string) {
 				if next.at-s.At > (time.Minute+2*time.Second).Milliseconds() && p.log.MaxAge == 0 && !p.refuses {
 					bad("%s: zero at %d is too far from %d for rate()", key, s.At, next.at)
 				}
+			case w.endedAfter(key, s.At).value == s.Value():
+				// A final value in place of one that was dropped.
+				g.generation = w.endedAfter(key, s.At).generation
 			default:
 				bad("%s: sample %v at %d was never appended", key, s.Value(), s.At)
 			}
@@ -221,6 +224,9 @@ func (w *world) following(key string, stored []receiver.Sample) followed {
 	for _, s := range stored {
 		if g, ok := w.appended[key][s.At]; ok && g.bits == s.Bits && !s.Stale() {
 			return followed{g, s.At}
+		}
+		if f := w.endedAfter(key, s.At); f.value == s.Value() && s.Bits != 0 {
+			return followed{given{generation: f.generation}, s.At}
 		}
 	}
 	return followed{given: given{generation: -1}}

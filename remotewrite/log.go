@@ -27,9 +27,6 @@ type LogConfig struct {
 	// MaxAge bounds them by time, measured against the newest tick, as receivers
 	// measure against their newest sample; 0 is no bound.
 	MaxAge time.Duration
-	// BacklogWindow is how old a tick may be to be sent, measured likewise; 0 is no
-	// bound. Prometheus and its kin refuse what is about an hour behind.
-	BacklogWindow time.Duration
 	// PushInterval is the usual distance of two ticks. A zero that stands in for
 	// a dropped one lies at most this far before its counter's first sample, so
 	// that rate() sees both; 0: as far as the previous tick.
@@ -60,27 +57,31 @@ type LogConfig struct {
 // where the bounds are hit, the oldest goes first, and each cursor that had not
 // sent it counts the loss (cursor.go). All methods are safe for concurrent use.
 type Log struct {
-	maxBytes                            int64 // of all ticks in memory; a durable log has store.maxBytes
-	maxAge, backlogWindow, pushInterval int64 // ms
-	opened                              int64 // ms, never: not used
+	maxBytes int64 // of all ticks in memory; a durable log has store.maxBytes
+	maxAge   int64 // ms
+	opened   int64 // ms, never: not used
 
 	logger   *slog.Logger
 	metrics  *logMetrics
 	builders sync.Pool // of *Tick
 	drops    rateLimit
+	thinning rateLimit
 	store    *store // nil: everything is in memory
+
+	foldEnds int // see foldTarget
 
 	appending sync.Mutex // one Append at a time; taken before mu
 
-	mu       sync.Mutex
-	external []Label       // sorted, replaced as a whole
-	marks    marks         // how series are called, by tick
-	ticks    []*loggedTick // those that some cursor needs, oldest first
-	next     uint64        // number of the tick that will be appended, 1 at first
-	lastAt   int64         // time of the last tick, never before any
-	total    tallied       // what all ticks held
-	bytes    int64
-	cursors  map[*cursor]struct{}
+	mu           sync.Mutex
+	pushInterval int64         // ms
+	external     []Label       // sorted, replaced as a whole
+	marks        marks         // how series are called, by tick
+	ticks        []*loggedTick // those that some cursor needs, oldest first
+	next         uint64        // number of the tick that will be appended, 1 at first
+	lastAt       int64         // time of the last tick, never before any
+	total        tallied       // what all ticks held
+	bytes        int64
+	cursors      map[*cursor]struct{}
 	// parked are those of cursors that a former process left and whose endpoint has
 	// not come yet.
 	parked  map[identityHash]*cursor
@@ -96,18 +97,18 @@ func NewLog(cfg LogConfig, reg prometheus.Registerer, logger *slog.Logger) *Log 
 
 func newLog(cfg LogConfig, logger *slog.Logger) *Log {
 	l := &Log{
-		maxBytes:      cfg.MaxBytes,
-		maxAge:        cfg.MaxAge.Milliseconds(),
-		backlogWindow: cfg.BacklogWindow.Milliseconds(),
-		pushInterval:  cfg.PushInterval.Milliseconds(),
-		opened:        never,
-		logger:        logger,
-		next:          1,
-		lastAt:        never,
-		cursors:       make(map[*cursor]struct{}),
-		parked:        make(map[identityHash]*cursor),
-		changed:       make(chan struct{}),
-		external:      sortedLabels(cfg.ExternalLabels),
+		maxBytes:     cfg.MaxBytes,
+		maxAge:       cfg.MaxAge.Milliseconds(),
+		pushInterval: cfg.PushInterval.Milliseconds(),
+		opened:       never,
+		logger:       logger,
+		next:         1,
+		lastAt:       never,
+		cursors:      make(map[*cursor]struct{}),
+		parked:       make(map[identityHash]*cursor),
+		changed:      make(chan struct{}),
+		foldEnds:     foldTarget,
+		external:     sortedLabels(cfg.ExternalLabels),
 	}
 	l.builders.New = func() any { return &Tick{log: l} }
 	return l
@@ -119,13 +120,20 @@ func sortedLabels(labels []Label) []Label {
 	return out
 }
 
+// SetPushInterval changes the usual distance of two ticks; see LogConfig.
+func (l *Log) SetPushInterval(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pushInterval = d.Milliseconds()
+}
+
 // Begin returns an empty tick for the time at, in ms since the epoch, which must
-// be later than every tick before; Append tells if it is not.
+// be later than every tick before, by 2 ms at least; Append tells if it is not.
 func (l *Log) Begin(at int64) *Tick {
 	t := l.builders.Get().(*Tick)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	t.at, t.after, t.external, t.err = at, l.lastAt, l.external, nil
+	t.at, t.after, t.external, t.err, t.endedBytes = at, l.lastAt, l.external, nil, 0
 	t.unread = len(l.cursors) == 0
 	t.Labels(nil)
 	return t
@@ -143,9 +151,13 @@ func (l *Log) LastTick() (number uint64, at int64) {
 	return l.next - 1, l.lastAt
 }
 
+// minTickGap is the least distance of two ticks in ms: a zero that stands in for a
+// lost one and a final value go between them.
+const minTickGap = 2
+
 // Append makes the tick visible to the endpoints, on a durable log once it is on
 // disk. It takes the tick over, also when it returns an error: the tick was not
-// later than the one before, and nothing has changed; or samples in it contradict
+// later than the one before by 2 ms at least, and nothing has changed; or samples in it contradict
 // its time, and the endpoints count it as dropped. A disk in trouble is no error:
 // see Trouble.
 func (l *Log) Append(t *Tick) error {
@@ -157,8 +169,8 @@ func (l *Log) Append(t *Tick) error {
 	l.mu.Lock()
 	lt.seq, lt.after, lt.before = l.next, l.lastAt, l.total
 	l.mu.Unlock()
-	if lt.at <= lt.after {
-		return fmt.Errorf("log: tick at %d ms is not later than the last, at %d ms", lt.at, lt.after)
+	if lt.after != never && lt.at < lt.after+minTickGap {
+		return fmt.Errorf("log: tick at %d ms is not later than the last, at %d ms, by %d ms or more", lt.at, lt.after, minTickGap)
 	}
 	if l.store != nil {
 		defer l.sweep()
@@ -177,7 +189,8 @@ func (l *Log) Append(t *Tick) error {
 		// An endpoint came while the tick was built for nobody. It starts after
 		// the tick, as if it had come a moment later.
 		for c := range l.cursors {
-			c.next, c.begun, c.passed = l.next, lt.at, l.total
+			c.begun, c.sent, c.passed = lt.at, lt.at, l.total
+			c.goTo(l.next)
 		}
 	default:
 		l.ticks = append(l.ticks, lt)
@@ -197,7 +210,7 @@ func (l *Log) Append(t *Tick) error {
 	return nil
 }
 
-// enforceBounds drops the oldest ticks until the rest fits. On disk, room is made
+// enforceBounds makes the oldest ticks thin, and drops thin ones, until the rest fits. On disk, room is made
 // before a tick is written (store.go).
 func (l *Log) enforceBounds() {
 	for len(l.ticks) > 1 {
@@ -205,10 +218,14 @@ func (l *Log) enforceBounds() {
 		case l.tooOld(l.ticks[0], l.maxAge):
 			l.dropOldest(reasonTooOld)
 		case l.maxBytes > 0 && l.bytes > l.maxBytes:
-			l.dropOldest(reasonLogFull)
+			if !l.thinOldest() {
+				l.dropOldest(reasonLogFull)
+			}
 		default:
 			if l.store != nil {
 				l.shed()
+			} else {
+				l.thinUnwanted()
 			}
 			return
 		}
@@ -223,17 +240,20 @@ func (l *Log) tooOld(t *loggedTick, age int64) bool {
 func (l *Log) dropOldest(reason string) {
 	t := l.ticks[0]
 	for c := range l.cursors {
-		if c.next <= t.seq && (c.held == nil || c.held.seq != t.seq) {
+		if c.next <= t.seq && (c.held == nil || t.seq > c.held.seq) {
+			if c.held == nil && c.next < t.seq {
+				c.miss(t.before, t.after)
+			}
 			c.lose(t, cmp.Or(t.gone, reason))
 			if c.held == nil {
-				c.next = t.seq + 1
+				c.goTo(t.seq + 1)
 			}
 		}
 	}
 	l.removeOldest()
 	if suppressed, ok := l.drops.allow(time.Now()); ok {
 		l.logger.Warn("log is full, dropped its oldest tick", "reason", reason, "tick", time.UnixMilli(t.at).UTC(),
-			"samples", t.samples, "log_bytes", l.bytes, "suppressed", suppressed)
+			"samples", t.samples, "ended_series", t.ended, "ended_bytes", t.endedBytes, "log_bytes", l.bytes, "suppressed", suppressed)
 	}
 }
 

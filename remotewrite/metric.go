@@ -23,6 +23,9 @@ type Metric struct {
 	Type             MetricType
 }
 
+// unitBytes is the unit of counters that count traffic.
+const unitBytes = "bytes"
+
 // nameLabel is the label that carries the metric's name.
 const nameLabel = "__name__"
 

@@ -126,7 +126,12 @@ type senderMetrics struct {
 	samples, samplesFailed, samplesRetried, enqueueRetries, bytes *prometheus.CounterVec
 	samplesDropped, staleDropped                                  *prometheus.CounterVec
 	metadata, metadataFailed, metadataBytes                       *prometheus.CounterVec
+	foldedSeries, foldedSamples, refusedBytes                     *prometheus.CounterVec
+	lostSeries, lostBytes                                         *prometheus.CounterVec
 	duration                                                      *prometheus.HistogramVec
+
+	// abandoned has no labels of an endpoint: it is gone.
+	abandoned prometheus.Counter
 }
 
 // The labels of an endpoint in metrics.
@@ -149,6 +154,11 @@ func newSenderMetrics(reg prometheus.Registerer, live *liveEndpoints) *senderMet
 		metadataBytes:  counter(prefix+"metadata_bytes_total", "Bytes of acknowledged metadata requests, compressed."),
 		samplesDropped: counter(prefix+"samples_dropped_total", "Samples that were dropped before the receiver gave its final answer.", "reason"),
 		staleDropped:   counter("skybridge_stale_markers_dropped_total", "Stale markers among the dropped samples: where the series did not return, only the receiver's lookback ends it."),
+		foldedSeries:   counter("skybridge_folded_series_total", "Series ended by folding: their last value and their end were in ticks too old for the receiver, or deleted, and were sent at a later time."),
+		foldedSamples:  counter("skybridge_folded_samples_total", "Samples that folding made unnecessary: they were in ticks too old for the receiver, or deleted, and what they counted was sent at a later time."),
+		lostSeries:     counter("skybridge_lost_series_total", "Counters whose end was in ticks that were dropped, so that their last value may never have arrived.", "reason"),
+		lostBytes:      counter("skybridge_lost_bytes_total", "Traffic bytes that could not be delivered: the last values of byte counters whose end was in ticks that were dropped. More than is missing where the receiver had an earlier value of such a counter.", "reason"),
+		refusedBytes:   counter("skybridge_refused_bytes_total", "Bytes of the requests that the receiver refused, compressed, as they were sent."),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    prefix + "sent_batch_duration_seconds",
 			Help:    "Duration of send calls to the remote storage.",
@@ -159,7 +169,11 @@ func newSenderMetrics(reg prometheus.Registerer, live *liveEndpoints) *senderMet
 			NativeHistogramMinResetDuration: time.Hour,
 		}, endpointLabels()),
 	}
-	reg.MustRegister(m.duration, live)
+	m.abandoned = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "skybridge_abandoned_samples_total",
+		Help: "Samples that waited for receivers when these were removed from the configuration.",
+	})
+	reg.MustRegister(m.duration, m.abandoned, live)
 	return m
 }
 
@@ -167,6 +181,9 @@ func newSenderMetrics(reg prometheus.Registerer, live *liveEndpoints) *senderMet
 type endpointMetrics struct {
 	samples, samplesFailed, samplesRetried, bytes, staleDropped prometheus.Counter
 	metadata, metadataFailed, metadataBytes                     prometheus.Counter
+
+	foldedSeries, foldedSamples, refusedBytes prometheus.Counter
+	lostSeries, lostBytes                     *prometheus.CounterVec
 
 	samplesDropped *prometheus.CounterVec
 	duration       prometheus.Observer
@@ -181,9 +198,14 @@ func (m *senderMetrics) endpoint(labels prometheus.Labels, highestSent *atomic.I
 		staleDropped: m.staleDropped.With(labels), samplesDropped: m.samplesDropped.MustCurryWith(labels),
 		metadata: m.metadata.With(labels), metadataFailed: m.metadataFailed.With(labels), metadataBytes: m.metadataBytes.With(labels),
 		duration: m.duration.With(labels), highestSent: highestSent,
+		foldedSeries: m.foldedSeries.With(labels), foldedSamples: m.foldedSamples.With(labels), refusedBytes: m.refusedBytes.With(labels),
+		lostSeries: m.lostSeries.MustCurryWith(labels), lostBytes: m.lostBytes.MustCurryWith(labels),
 	}
 	for _, reason := range []string{reasonTooOld, reasonLogFull, reasonUnreadable} {
-		e.samplesDropped.WithLabelValues(reason) // so that the first loss is seen as an increase
+		// So that the first loss is seen as an increase.
+		e.samplesDropped.WithLabelValues(reason)
+		e.lostSeries.WithLabelValues(reason)
+		e.lostBytes.WithLabelValues(reason)
 	}
 	return e
 }
@@ -193,6 +215,7 @@ func (m *senderMetrics) forget(labels prometheus.Labels) {
 	for _, c := range []*prometheus.CounterVec{
 		m.samples, m.samplesFailed, m.samplesRetried, m.enqueueRetries, m.bytes, m.samplesDropped, m.staleDropped,
 		m.metadata, m.metadataFailed, m.metadataBytes,
+		m.foldedSeries, m.foldedSamples, m.refusedBytes, m.lostSeries, m.lostBytes,
 	} {
 		c.DeletePartialMatch(labels)
 	}
@@ -220,4 +243,10 @@ func (e *endpointMetrics) reached(at int64) {
 func (e *endpointMetrics) dropped(samples, stale int, reason string) {
 	e.samplesDropped.WithLabelValues(reason).Add(float64(samples))
 	e.staleDropped.Add(float64(stale))
+}
+
+// lost counts what ended in ticks that were dropped.
+func (e *endpointMetrics) lost(series int, bytes uint64, reason string) {
+	e.lostSeries.WithLabelValues(reason).Add(float64(series))
+	e.lostBytes.WithLabelValues(reason).Add(float64(bytes))
 }

@@ -40,8 +40,8 @@ func (e *endpoint) probe(ctx context.Context, t *loggedTick, group []request, do
 		if err != nil {
 			return group, err
 		}
-		if e.tooOld(t, s.cfg.SampleAgeLimit) {
-			return group, errTooOld
+		if err := e.tooOld(t, s.cfg.SampleAgeLimit); err != nil {
+			return group, err
 		}
 		if s.cfg.ProtobufMessage != MessageAuto || !e.newest() {
 			return group, nil // a reload or a failure later
@@ -72,7 +72,7 @@ func (e *endpoint) probe(ctx context.Context, t *loggedTick, group []request, do
 				e.settle(s, version2, "")
 			}
 			s.metrics.answered(t.at, len(w.body.data))
-			e.refused(s, t, small, count, a)
+			e.refused(s, t, small, count, len(w.body.data), a)
 		}
 		done.add(count)
 		if group[0].from = small.to; group[0].from == group[0].to {

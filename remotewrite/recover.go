@@ -26,8 +26,10 @@ func (l *Log) recover() error {
 		return fmt.Errorf("log: read directory: %w", err)
 	}
 	var files []disk.Entry
+	leftover := false
 	for _, e := range entries {
 		var serial uint64
+		leftover = leftover || e.Name == thinNew
 		if base, ok := strings.CutSuffix(e.Name, segmentSuffix); !ok {
 			continue
 		} else if _, err := fmt.Sscanf(base, "%d", &serial); err != nil {
@@ -52,6 +54,9 @@ func (l *Log) recover() error {
 		return err
 	}
 	l.release()
+	if leftover {
+		_ = s.fs.Remove(s.path(thinNew)) // it will be removed before there is another
+	}
 	l.sweep()
 	if len(l.cursors) > 0 && len(l.ticks) > 0 {
 		l.logger.Info("log goes on where the former process ended", "ticks", len(l.ticks), "bytes", l.bytes,
@@ -98,6 +103,7 @@ func (l *Log) recoverSegment(name string, size int64, last bool) error {
 	}
 
 	r := frameReader{from: f, salt: g.salt, size: size}
+	g.thin = true
 	for offset := int64(segmentHeader); offset < size; {
 		var t *loggedTick
 		var end int64
@@ -126,8 +132,10 @@ func (l *Log) recoverSegment(name string, size int64, last bool) error {
 			}
 		}
 		l.recoverTick(g, t)
+		g.thin = g.thin && t.thin
 		offset = end
 	}
+	g.thin = g.thin && g.last != 0
 	if last && g.last != 0 {
 		// A process that was killed before its last sync left bytes that are only in
 		// the page cache.
@@ -196,7 +204,7 @@ func (l *Log) recoverCursors() error {
 			first := l.ticks[0]
 			l.logger.Warn("it is not known what the endpoints had sent: all that is on disk is sent again, and some receivers will refuse what they have",
 				"ticks", len(l.ticks))
-			l.addParked(wildcard, cursorState{next: first.seq, begun: first.after, lost: never, passed: first.before})
+			l.addParked(wildcard, cursorState{next: first.seq, begun: first.after, lost: never, passed: first.before, sent: first.after, stamp: never, doubt: l.next})
 		}
 		return nil
 	}

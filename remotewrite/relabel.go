@@ -66,6 +66,13 @@ func newRewriter(cfg *EndpointConfig, lost func(reason, series, renamed string))
 	if len(cfg.ExternalLabels) == 0 && len(cfg.WriteRelabelConfigs) == 0 {
 		return nil
 	}
+	return makeRewriter(cfg, lost)
+}
+
+// renames says whether the rewriter may change anything.
+func (r *rewriter) renames() bool { return len(r.external) > 0 || len(r.rules) > 0 }
+
+func makeRewriter(cfg *EndpointConfig, lost func(reason, series, renamed string)) *rewriter {
 	return &rewriter{
 		external: cfg.ExternalLabels, rules: cfg.WriteRelabelConfigs, lost: lost,
 		known: make(map[seriesKey]*renamed), metrics: make(map[Metric]*Metric), claims: newClaims(),
@@ -89,9 +96,15 @@ func (r *rewriter) rewrite(t *loggedTick) (out rewritten, err error) {
 			r.tick-- // nobody lost its name by missing a tick that could not be read
 		}
 	}()
-	out = rewritten{tick: &loggedTick{seq: t.seq, at: t.at, broken: t.broken}, dropped: make(map[string]int)}
+	out = rewritten{tick: &loggedTick{seq: t.seq, at: t.at, finalsAt: t.finalsAt, broken: t.broken}, dropped: make(map[string]int)}
 	if out.tick.zeros, err = r.rewriteGroup(t.zeros, out.dropped); err != nil {
 		return out, err
+	}
+	if t.finalsAt != 0 {
+		// Before their stale markers, which free the names.
+		if out.tick.ends, err = r.rewriteGroup(t.ends, make(map[string]int)); err != nil {
+			return out, err
+		}
 	}
 	if out.tick.values, err = r.rewriteGroup(t.values, out.dropped); err != nil {
 		return out, err

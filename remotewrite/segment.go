@@ -24,7 +24,7 @@ import (
 // can never look like one.
 const (
 	segmentMagic   = "skyblog\x00"
-	segmentVersion = 1
+	segmentVersion = 2 // 1 had no ends
 	segmentHeader  = 24
 
 	frameMagic  = 0x4b434954 // "TICK"
@@ -38,6 +38,8 @@ const (
 const (
 	kindSamples = 0
 	kindBroken  = 1 // contradicted itself when it was appended: nothing to send
+	kindEnding  = 2 // samples, and the ends among them
+	kindThin    = 3 // only the ends are left (thin.go)
 )
 
 var (
@@ -98,10 +100,7 @@ func frameSum(salt uint64, offset int64, index []byte) uint32 {
 func appendFrame(dst []byte, t *loggedTick, salt uint64, offset int64) []byte {
 	begin := len(dst)
 	dst = append(dst, make([]byte, frameHeader)...)
-	kind := uint64(kindSamples)
-	if t.broken {
-		kind = kindBroken
-	}
+	kind := t.kind()
 	dst = binary.AppendUvarint(dst, t.seq)
 	dst = binary.AppendVarint(dst, t.at)
 	dst = binary.AppendVarint(dst, t.after)
@@ -111,7 +110,12 @@ func appendFrame(dst []byte, t *loggedTick, salt uint64, offset int64) []byte {
 	} {
 		dst = binary.AppendUvarint(dst, v)
 	}
-	for _, group := range [][]block{t.zeros, t.values} {
+	if kind == kindEnding || kind == kindThin {
+		for _, v := range [...]uint64{uint64(len(t.ends)), uint64(t.ended), t.endedBytes} {
+			dst = binary.AppendUvarint(dst, v)
+		}
+	}
+	for _, group := range t.groups() {
 		for i := range group {
 			b := &group[i]
 			dst = binary.AppendUvarint(dst, uint64(len(b.data)))
@@ -126,6 +130,19 @@ func appendFrame(dst []byte, t *loggedTick, salt uint64, offset int64) []byte {
 	binary.LittleEndian.PutUint32(head[4:], uint32(len(index)))
 	binary.LittleEndian.PutUint32(head[8:], frameSum(salt, offset, index))
 	return dst
+}
+
+// kind is the kind of the tick's frame.
+func (t *loggedTick) kind() uint64 {
+	switch {
+	case t.broken:
+		return kindBroken
+	case t.thin:
+		return kindThin
+	case t.ended > 0:
+		return kindEnding
+	}
+	return kindSamples
 }
 
 // frameReader reads frames of one segment. Its buffer is kept.
@@ -179,34 +196,41 @@ func parseIndex(index []byte, offset, size int64) (*loggedTick, int64, error) {
 	kind := d.uvarint()
 	t.before = tallied{samples: d.count(), stale: d.count()}
 	t.samples, t.stale = int(d.count()), int(d.count())
-	zeros, values := d.count(), d.count()
-	t.broken = kind != kindSamples
+	zeros, values, ends := d.count(), d.count(), int64(0)
+	t.broken, t.thin = kind != kindSamples && kind != kindEnding && kind != kindThin, kind == kindThin
+	if kind == kindEnding || kind == kindThin {
+		ends, t.ended, t.endedBytes = d.count(), int(d.count()), d.uvarint()
+	}
 	const leastBlock = 8
-	if d.bad || zeros+values > int64(len(d.rest)/leastBlock) || t.after >= t.at {
+	if d.bad || zeros+values+ends > int64(len(d.rest)/leastBlock) || t.after >= t.at || (t.thin && zeros+values > 0) {
 		return nil, 0, fmt.Errorf("index: %w", errDamaged)
 	}
-	blocks := make([]block, zeros+values)
-	sum := 0
+	blocks := make([]block, zeros+values+ends)
+	sum, ended := 0, 0
 	for i := range blocks {
 		b := &blocks[i]
 		b.offset, b.size = offset, int(d.count())
 		b.samples, b.stale, b.maxStart, b.sum = int(d.count()), int(d.count()), d.varint(), d.uint32()
 		offset += int64(b.size)
-		sum += b.samples
+		if int64(i) < zeros+values {
+			sum += b.samples
+		} else {
+			ended += b.samples
+		}
 		if b.size > maxPlainBlock || b.samples > MaxBlockSamples {
 			d.bad = true
 		}
 	}
-	if d.bad || len(d.rest) > 0 || offset > size || (!t.broken && sum != t.samples) {
+	if d.bad || len(d.rest) > 0 || offset > size || (!t.broken && !t.thin && sum != t.samples) || ended != t.ended {
 		return nil, 0, fmt.Errorf("index: %w", errDamaged)
 	}
-	t.zeros, t.values = blocks[:zeros:zeros], blocks[zeros:]
+	t.zeros, t.values, t.ends = blocks[:zeros:zeros], blocks[zeros:zeros+values:zeros+values], blocks[zeros+values:]
 	return t, offset, nil
 }
 
 // verify reads the blocks of a tick and compares their checksums.
 func (r *frameReader) verify(t *loggedTick) error {
-	for _, group := range [][]block{t.zeros, t.values} {
+	for _, group := range t.groups() {
 		for i := range group {
 			b := &group[i]
 			r.buf = slices.Grow(r.buf[:0], b.size)[:b.size]
@@ -312,6 +336,8 @@ type segment struct {
 	last  uint64 // number of its last tick
 	begun int64  // time of its first tick, ms
 	size  int64
+	// thin: its ticks are.
+	thin bool
 	// refs is how many cursors hold a tick of it: so long it is not removed.
 	refs int
 	// open: ticks are still appended to it.
@@ -335,7 +361,7 @@ func (s *segment) load(t *loggedTick) (*loggedTick, error) {
 	if loaded.seq != t.seq || loaded.at != t.at {
 		return nil, fmt.Errorf("frame: another tick: %w", errDamaged)
 	}
-	for _, group := range [][]block{loaded.zeros, loaded.values} {
+	for _, group := range loaded.groups() {
 		for i := range group {
 			group[i].source = s
 		}

@@ -206,7 +206,7 @@ func TestNewerFormat(t *testing.T) {
 		d := diskOf(t, 3)
 		name := map[string]string{segmentMagic: segments(d)[0], cursorMagic: "log/cursors", markMagic: "log/marks"}[magic]
 		b := d.Bytes(name)
-		copy(b, appendSegmentHeader(nil, magic, 2, 0))
+		copy(b, appendSegmentHeader(nil, magic, 3, 0))
 		d.SetBytes(name, b)
 		if _, err := reopen(t, d); !errors.Is(err, errNewer) {
 			t.Errorf("%s: %v", name, err)

@@ -115,11 +115,12 @@ func (s *Sender) apply(cfgs []EndpointConfig, keep bool) (renames bool, err erro
 		e.stop()
 		if left := e.cursor.place(); left.ticks > 0 {
 			e.logger.Warn("the endpoint was removed before it had sent everything; the rest is lost", "ticks", left.ticks, "samples", left.samples)
+			s.metrics.abandoned.Add(float64(left.samples))
 		}
 		e.cursor.close()
 		s.metrics.forget(metricLabels(&e.settings.Load().cfg))
 	}
-	s.log.settle()
+	s.metrics.abandoned.Add(float64(s.log.settle()))
 	return renames, nil
 }
 
@@ -188,6 +189,9 @@ func (s *Sender) start(id string, first *settings) *endpoint {
 	e.cursor = s.log.resumeCursor(id, func(samples, stale int, reason string) {
 		e.settings.Load().metrics.dropped(samples, stale, reason)
 	})
+	e.cursor.listen(first.cfg.BacklogWindow.Milliseconds(),
+		func(samples int64) { e.settings.Load().metrics.foldedSamples.Add(float64(samples)) },
+		func(series int, bytes uint64, reason string) { e.settings.Load().metrics.lost(series, bytes, reason) })
 	go func() {
 		defer close(e.stopped)
 		e.run(ctx)
@@ -202,6 +206,7 @@ func (s *Sender) change(e *endpoint, next *settings) {
 	before, after := metricLabels(&old.cfg), metricLabels(&next.cfg)
 	next.metrics = s.metrics.endpoint(after, &e.highestSent)
 	e.settings.Store(next)
+	e.cursor.setWindow(next.cfg.BacklogWindow.Milliseconds())
 	e.quiet.clear()
 	close(old.replaced)
 	old.client.http.CloseIdleConnections()

@@ -24,8 +24,8 @@ func senderCount(minShards, maxShards, waiting, requests int) (n, desired int) {
 	return min(desired, max(1, maxShards)), desired
 }
 
-// tally counts the samples of a tick that have their final answer; zeros in
-// place of dropped ones are not the tick's own and are not counted.
+// tally counts the samples of a tick that have their final answer; what a repair
+// makes is not the tick's own and is not counted.
 type tally struct{ samples, stale atomic.Int64 }
 
 func (t *tally) add(count encoded) {
@@ -131,7 +131,7 @@ func (w *workspace) build(req request, v version) (encoded, error) {
 func appendRequests(dst []request, blocks []block, limit int, missing *repair) []request {
 	for i := range blocks {
 		b := &blocks[i]
-		if missing != nil && b.maxStart < missing.from {
+		if missing != nil && !missing.all && b.maxStart < missing.from {
 			continue // holds only gauges, stale markers or older counters
 		}
 		for from := 0; from < b.samples; from += limit {

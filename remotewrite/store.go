@@ -120,7 +120,7 @@ func (s *store) append(t *loggedTick) (*loggedTick, error) {
 		s.buf = s.buf[:0]
 		return err
 	}
-	for _, group := range [][]block{t.zeros, t.values} {
+	for _, group := range t.groups() {
 		for i := range group {
 			s.buf = append(s.buf, group[i].data...)
 			if len(s.buf) >= writeChunk {
@@ -223,9 +223,7 @@ func (l *Log) drain() error {
 // that it was given.
 func (l *Log) writeTick(t *loggedTick) (*loggedTick, error) {
 	s := l.store
-	l.mu.Lock()
 	l.makeRoom(t.bytes + segmentHeader)
-	l.mu.Unlock()
 	if err := l.saveMarks(); err != nil { // before the first tick that uses them
 		return t, err
 	}
@@ -244,22 +242,6 @@ func (l *Log) writeTick(t *loggedTick) (*loggedTick, error) {
 	return stored, nil
 }
 
-// makeRoom drops the oldest segments until n more bytes fit. The caller holds
-// appending too.
-func (l *Log) makeRoom(n int64) {
-	s := l.store
-	for s.maxBytes > 0 && s.bytes+n > s.maxBytes && len(s.segments) > 0 {
-		oldest := s.segments[0]
-		if s.active != nil && s.active.segment == oldest {
-			s.finish()
-		}
-		for len(l.ticks) > 0 && l.ticks[0].seq <= oldest.last {
-			l.dropOldest(reasonLogFull)
-		}
-		s.doom()
-	}
-}
-
 // doom takes the oldest segment out of the log. The log's mu is held.
 func (s *store) doom() {
 	oldest := s.segments[0]
@@ -268,23 +250,35 @@ func (s *store) doom() {
 	s.doomed = append(s.doomed, oldest)
 }
 
-// shed gives up the oldest ticks in memory until the rest of those fits.
+// shed makes the oldest ticks in memory thin, and then gives them up, until the
+// rest of those fits.
 func (l *Log) shed() {
 	s := l.store
-	for i := 0; i < len(l.ticks)-1 && s.memoryMax > 0 && s.memory > s.memoryMax; i++ {
-		t := l.ticks[i]
-		if t.segment != nil || t.gone != "" {
-			continue
+	for _, thin := range []bool{true, false} {
+		for i := 0; i < len(l.ticks)-1 && s.memoryMax > 0 && s.memory > s.memoryMax; i++ {
+			t := l.ticks[i]
+			switch {
+			case t.segment != nil || t.gone != "" || thin && t.thin:
+			case thin && t.ended > 0:
+				l.makeThin(i)
+			case !thin || !slices.ContainsFunc(l.ticks[:i], func(t *loggedTick) bool { return t.segment == nil && t.thin }):
+				l.giveUpInMemory(i)
+			}
 		}
-		left := t.bare()
-		left.gone, left.bytes = reasonLogFull, 0
-		l.ticks[i] = left
-		l.bytes -= t.bytes
-		s.memory -= t.bytes
-		if suppressed, ok := l.drops.allow(time.Now()); ok {
-			l.logger.Warn("the disk is in trouble and memory is full, dropped the oldest tick in memory",
-				"tick", time.UnixMilli(t.at).UTC(), "samples", t.samples, "suppressed", suppressed)
-		}
+	}
+}
+
+// giveUpInMemory leaves nothing of the tick at index i but that it was there.
+func (l *Log) giveUpInMemory(i int) {
+	t := l.ticks[i]
+	left := t.bare()
+	left.gone, left.bytes = reasonLogFull, 0
+	l.ticks[i] = left
+	l.bytes -= t.bytes
+	l.store.memory -= t.bytes
+	if suppressed, ok := l.drops.allow(time.Now()); ok {
+		l.logger.Warn("the disk is in trouble and memory is full, dropped the oldest tick in memory",
+			"tick", time.UnixMilli(t.at).UTC(), "samples", t.samples, "ended_series", t.ended, "ended_bytes", t.endedBytes, "suppressed", suppressed)
 	}
 }
 

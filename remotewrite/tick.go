@@ -23,6 +23,9 @@ type Tick struct {
 	set      labelSet
 	zeros    groupBuilder
 	values   groupBuilder
+	ends     groupBuilder
+	// endedBytes sums what byte counters that end have counted.
+	endedBytes uint64
 	// unread: nobody is there to read the tick, so nothing is encoded.
 	unread bool
 	err    error
@@ -57,9 +60,22 @@ func (t *Tick) Value(m *Metric, start int64, v float64) {
 }
 
 // Stale gives a stale marker at the tick's time: the series ended after its
-// last value, in an earlier tick.
+// last value, in an earlier tick. It is for gauges; counters have End.
 func (t *Tick) Stale(m *Metric) {
 	t.add(&t.values, m, staleMarker, t.at, 0)
+}
+
+// End gives a counter's stale marker. start and final are those of its last
+// value: an endpoint that was not sent that one gets it from here (fold.go).
+func (t *Tick) End(m *Metric, start int64, final float64) {
+	if start >= t.at {
+		t.fail("end of %s started at %d ms, not before its tick at %d", m.Name, start, t.at)
+	}
+	t.Stale(m)
+	t.add(&t.ends, m, math.Float64bits(final), t.at, start)
+	if m.Unit == unitBytes && !t.unread {
+		t.endedBytes += uint64(max(0, final))
+	}
 }
 
 func (t *Tick) add(g *groupBuilder, m *Metric, value uint64, at, start int64) {
@@ -113,6 +129,12 @@ type loggedTick struct {
 	before tallied
 	// The two groups; see the package comment.
 	zeros, values []block
+	// ends are the final values of the counters whose stale markers are among
+	// values: what is left to say of the tick when it is folded. ended is how many
+	// they are, endedBytes what those counted that count bytes.
+	ends       []block
+	ended      int
+	endedBytes uint64
 
 	samples, stale int
 	bytes          int64
@@ -124,6 +146,14 @@ type loggedTick struct {
 	// gone is why nothing but this is left of the tick, a reason of
 	// samples_dropped_total.
 	gone string
+
+	// finalsAt, where not 0, is when what ended in it gets its final value once
+	// more; only a tick that a cursor took has it (cursor.finalsAt).
+	finalsAt int64
+	// fold: this is no tick, but several that are folded (fold.go).
+	fold *fold
+	// thin: only its ends are left, the log was full.
+	thin bool
 
 	// broken: what it holds must not be sent. It stays in the sequence so that
 	// each cursor meets it in its turn and counts and repairs the loss.
@@ -141,9 +171,12 @@ func (t *loggedTick) end() tallied {
 // bare returns a copy without the groups.
 func (t *loggedTick) bare() *loggedTick {
 	c := *t
-	c.zeros, c.values = nil, nil
+	c.zeros, c.values, c.ends = nil, nil, nil
 	return &c
 }
+
+// groups are all blocks of the tick, in the order in which they lie on disk.
+func (t *loggedTick) groups() [3][]block { return [3][]block{t.zeros, t.values, t.ends} }
 
 // valuesOnly returns the tick as it is when its zeros have their answer.
 func (t *loggedTick) valuesOnly() *loggedTick {
@@ -160,7 +193,7 @@ const tickOverhead = 128
 
 // seal ends the building of the tick.
 func (t *Tick) seal() *loggedTick {
-	lt := &loggedTick{at: t.at, zeros: t.zeros.take(), values: t.values.take(), bytes: tickOverhead}
+	lt := &loggedTick{at: t.at, zeros: t.zeros.take(), values: t.values.take(), ends: t.ends.take(), endedBytes: t.endedBytes, bytes: tickOverhead}
 	for _, group := range [][]block{lt.zeros, lt.values} {
 		for i := range group {
 			lt.samples += group[i].samples
@@ -168,8 +201,13 @@ func (t *Tick) seal() *loggedTick {
 			lt.bytes += int64(len(group[i].data)) + tickOverhead
 		}
 	}
+	for i := range lt.ends {
+		lt.ended += lt.ends[i].samples
+		lt.bytes += int64(len(lt.ends[i].data)) + tickOverhead
+	}
 	if t.err != nil {
-		lt.zeros, lt.values, lt.bytes, lt.broken = nil, nil, tickOverhead, true
+		lt.zeros, lt.values, lt.ends, lt.bytes, lt.broken = nil, nil, nil, tickOverhead, true
+		lt.ended, lt.endedBytes = 0, 0
 	}
 	return lt
 }

@@ -28,6 +28,23 @@ type given struct {
 	generation int
 }
 
+// finished is a counter's life that has ended.
+type finished struct {
+	at         int64
+	value      float64
+	generation int
+}
+
+// endedAfter is the life that was the next to end after a time.
+func (w *world) endedAfter(key string, at int64) finished {
+	for _, f := range w.finals[key] {
+		if f.at > at {
+			return f
+		}
+	}
+	return finished{generation: -1}
+}
+
 // world runs a plan and keeps what was given to the log.
 type world struct {
 	rig      *rig
@@ -35,8 +52,14 @@ type world struct {
 	down     atomic.Value // string
 	tuples   [tuples]tuple
 	appended map[string]map[int64]given // by series and time
-	samples  int
-	before   int64 // time of the last tick
+	// finals is what each life of a counter had counted at its end, and when its
+	// stale marker was appended.
+	finals  map[string][]finished
+	samples int
+	// endless: counters end without a final value, so nothing is left of a tick that
+	// does not fit the log, and nothing is folded.
+	endless bool
+	before  int64 // time of the last tick
 	// uncertain is how many samples a crash may have taken, of ticks that were not
 	// on disk; restarts is how often the process began anew.
 	uncertain, restarts int
@@ -87,9 +110,17 @@ func (w *world) tick(p plannedTick) {
 			w.give(w.key(i), at, math.Float64bits(m.value), m.generation)
 			w.give(w.gaugeKey(i), at, math.Float64bits(float64(at)), m.generation)
 		default:
-			t.Stale(bytesMetric)
+			if w.endless {
+				t.Stale(bytesMetric)
+			} else {
+				t.End(bytesMetric, m.start, m.value)
+			}
 			t.Stale(rttMetric)
 			w.give(w.key(i), at, staleMarker, m.generation)
+			if w.finals == nil {
+				w.finals = make(map[string][]finished)
+			}
+			w.finals[w.key(i)] = append(w.finals[w.key(i)], finished{at, m.value, m.generation})
 			w.give(w.gaugeKey(i), at, staleMarker, m.generation)
 			m.live, m.ended = false, at
 		}

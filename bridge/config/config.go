@@ -95,6 +95,9 @@ type RemoteWrite struct {
 	Name          string
 	URL           string
 	RemoteTimeout time.Duration
+	// BacklogWindow is how old a sample may be that is pushed as it is, 0: any;
+	// older ones are folded.
+	BacklogWindow time.Duration
 	// ProtobufMessage is "auto" or the name of the message in Prometheus' stanza.
 	ProtobufMessage string
 	// ExternalLabels are set on each series, in place of one of Global's with the

@@ -25,7 +25,7 @@ func liveKeys() []string {
 		"aggregation.exclude_classes",
 		"storage.max_bytes", "storage.max_age", "storage.memory_max_bytes",
 		"remote_write.url", "remote_write.name", "remote_write.remote_timeout", "remote_write.headers",
-		"remote_write.protobuf_message", "remote_write.external_labels", "remote_write.write_relabel_configs",
+		"remote_write.backlog_window", "remote_write.protobuf_message", "remote_write.external_labels", "remote_write.write_relabel_configs",
 		"remote_write.metadata_config.send", "remote_write.metadata_config.send_interval",
 		"remote_write.queue_config.min_shards", "remote_write.queue_config.max_shards",
 		"remote_write.queue_config.max_samples_per_send", "remote_write.queue_config.min_backoff",
@@ -43,7 +43,6 @@ func laterKeys() []string {
 		"aggregation.exclude_applications", "aggregation.observers", "aggregation.tunnels",
 		"aggregation.top_k", "aggregation.top_k_window",
 		"topology",
-		"remote_write.backlog_window",
 	}
 }
 

@@ -233,6 +233,7 @@ func (rw *RemoteWrite) node(w writer) *yaml.Node {
 		add(m, "name", textNode(rw.Name))
 	}
 	w.put(m, "remote_timeout", rw.RemoteTimeout, d.RemoteTimeout)
+	w.put(m, "backlog_window", rw.BacklogWindow, d.BacklogWindow)
 	headers := mapping()
 	for _, name := range slices.Sorted(maps.Keys(rw.Headers)) {
 		add(headers, name, textNode(w.secret(rw.Headers[name])))

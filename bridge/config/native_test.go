@@ -135,6 +135,8 @@ func keyCases() []keyCase {
 
 		{"endpoint", "remote_write.url", stanza(""), endpoint(func(*RemoteWrite) {})},
 		{"name", "remote_write.name", stanza("name: 7"), endpoint(func(rw *RemoteWrite) { rw.Name = "7" })},
+		{"window", "remote_write.backlog_window", stanza("backlog_window: 20m"), endpoint(func(rw *RemoteWrite) { rw.BacklogWindow = 20 * time.Minute })},
+		{"no window", "remote_write.backlog_window", stanza("backlog_window: 0s"), endpoint(func(rw *RemoteWrite) { rw.BacklogWindow = 0 })},
 		{"timeout", "remote_write.remote_timeout", stanza("remote_timeout: 1s500ms"), endpoint(func(rw *RemoteWrite) { rw.RemoteTimeout = 1500 * time.Millisecond })},
 		{"headers", "remote_write.headers", stanza("headers: {X-Scope-OrgID: 12, THANOS-TENANT: a b}"),
 			endpoint(func(rw *RemoteWrite) { rw.Headers = map[string]string{"X-Scope-OrgID": "12", "THANOS-TENANT": "a b"} })},
@@ -310,7 +312,7 @@ func TestFull(t *testing.T) {
 		t.Fatal(err, warnings)
 	}
 	mimir := DefaultRemoteWrite("https://mimir.example.net/api/v1/push")
-	mimir.Name, mimir.RemoteTimeout = "mimir", 10*time.Second
+	mimir.Name, mimir.RemoteTimeout, mimir.BacklogWindow = "mimir", 10*time.Second, 90*time.Minute
 	mimir.Headers = map[string]string{"X-Scope-OrgID": "network-7f3a"}
 	mimir.HTTPClient.Authorization = &commoncfg.Authorization{Type: "Bearer", CredentialsFile: "testdata/secrets/mimir"}
 	mimir.Queue = Queue{MinShards: 2, MaxShards: 10, MaxSamplesPerSend: 1000, MinBackoff: time.Second, MaxBackoff: time.Minute, SampleAgeLimit: 2 * time.Hour}

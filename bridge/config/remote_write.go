@@ -66,6 +66,11 @@ func (r *reader) remoteWrite(n *yaml.Node) RemoteWrite {
 		r.fail(o.lineOf("name"), "remote_write.name is too long or has characters that cannot be printed", "choose a short name")
 	}
 	o.duration("remote_timeout", &rw.RemoteTimeout, 10*time.Millisecond, 10*time.Minute)
+	o.duration("backlog_window", &rw.BacklogWindow, 0, 365*24*time.Hour)
+	if rw.BacklogWindow > 0 && rw.BacklogWindow < minBacklogWindow {
+		r.fail(o.lineOf("backlog_window"), "remote_write.backlog_window is "+showDuration(rw.BacklogWindow),
+			"write at least "+showDuration(minBacklogWindow)+", or 0s for a receiver that takes samples of any age")
+	}
 	rw.Headers = r.headers(r.object(o.take("headers"), "remote_write.headers", false))
 	if n := o.take("protobuf_message"); n != nil {
 		if s, ok := r.scalar(n, "remote_write.protobuf_message"); ok && slices.Contains(protobufMessages(), s) {
@@ -85,6 +90,9 @@ func (r *reader) remoteWrite(n *yaml.Node) RemoteWrite {
 	o.done()
 	return rw
 }
+
+// minBacklogWindow leaves room for some ticks and for requests that wait.
+const minBacklogWindow = time.Minute
 
 // headers reads the headers to send with each request. Their values may be
 // secret.

@@ -128,6 +128,12 @@ func (rw *RemoteWrite) how() string {
 	if n := len(rw.WriteRelabelConfigs); n > 0 {
 		parts = append(parts, fmt.Sprintf("relabelled by %d rules", n))
 	}
+	switch {
+	case rw.BacklogWindow == 0:
+		parts = append(parts, "samples of any age")
+	case rw.BacklogWindow != DefaultRemoteWrite("").BacklogWindow:
+		parts = append(parts, "what is older than "+showDuration(rw.BacklogWindow)+" is folded")
+	}
 	if q.SampleAgeLimit > 0 {
 		parts = append(parts, "what is older than "+showDuration(q.SampleAgeLimit)+" is dropped")
 	}

@@ -56,11 +56,18 @@ func (r *Receiver) arrive(f *flight) {
 		r.violateLocked("request was sent again after its answer %d", before.final)
 	}
 	inRequest := make(map[string]bool, len(f.samples))
+	oldest := int64(math.MinInt64)
+	if r.cfg.Oldest != nil {
+		oldest = r.cfg.Oldest()
+	}
 	for _, s := range f.samples {
 		if inRequest[s.key] {
 			r.violateLocked("%s: more than one sample in a request", s.key)
 		}
 		inRequest[s.key] = true
+		if s.sample.At < oldest {
+			r.violateLocked("%s: sample at %d is older than %d", s.key, s.sample.At, oldest)
+		}
 		known := r.series[s.key]
 		if known == nil {
 			known = &series{newest: Sample{At: math.MinInt64}}

@@ -43,6 +43,9 @@ type Config struct {
 	// Clock, where given, is the receiver's time of day: it refuses, with 400, a
 	// request with a sample more than 10 minutes ahead of it, as Prometheus and Mimir do.
 	Clock func() time.Time
+	// Oldest returns the time in ms of the oldest sample that may be sent now; nil:
+	// any may.
+	Oldest func() int64
 }
 
 // maxAhead is how far ahead of Config.Clock a sample may lie.

@@ -1,0 +1,368 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package remotewrite
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/prometheus/model/relabel"
+
+	"github.com/skydive-project/skybridge/internal/disktest"
+	"github.com/skydive-project/skybridge/internal/receiver"
+)
+
+// TestFoldArrives proves on the wire what becomes of each kind of series in ticks
+// that are too old: what the receiver knew, what began and ended unseen, what did
+// both several times, what lives on, and a gauge.
+func TestFoldArrives(t *testing.T) {
+	for _, message := range []Message{Message1, Message2} {
+		for _, rules := range [][]*relabel.Config{nil, {replace("a", "(.*)", "a", "$1")}} {
+			t.Run(fmt.Sprintf("%s, %d rules", message, len(rules)), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { foldArrives(t, message, rules) })
+			})
+		}
+	}
+}
+
+func foldArrives(t *testing.T, message Message, rules []*relabel.Config) {
+	r := newRig(t, LogConfig{PushInterval: pushInterval})
+	var up atomic.Bool
+	up.Store(true)
+	rec := r.receiver("a", receiver.Config{GiveUps: true, Fail: func(int, *http.Request) receiver.Fault {
+		if !up.Load() {
+			return receiver.Fault{Status: 503}
+		}
+		return receiver.Fault{}
+	}})
+	r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: message, BacklogWindow: 100 * time.Second, WriteRelabelConfigs: rules})
+	started := time.Now().UnixMilli()
+	at := func(n int64) int64 { return started + 15000*n }
+	tick := func(n int64, fill func(t *Tick, label func(string))) {
+		time.Sleep(time.Until(time.UnixMilli(at(n))))
+		tick := r.log.Begin(at(n))
+		fill(tick, func(a string) { tick.Labels([]Label{{"a", a}}) })
+		r.append(tick)
+		synctest.Wait()
+	}
+	idle := func(t *Tick, label func(string)) {
+		label("lives")
+		t.Value(bytesMetric, at(3), 3)
+	}
+	tick(1, func(t *Tick, label func(string)) {
+		for _, a := range []string{"known", "again"} {
+			label(a)
+			t.Zero(bytesMetric, at(0))
+			t.Value(bytesMetric, at(0), 10)
+		}
+		label("known")
+		t.Value(rttMetric, 0, 5)
+	})
+	up.Store(false)
+	tick(2, func(t *Tick, label func(string)) { // held, and given up in the end
+		label("known")
+		t.Value(bytesMetric, at(0), 20)
+		label("again")
+		t.Value(bytesMetric, at(0), 11)
+	})
+	tick(3, func(t *Tick, label func(string)) {
+		label("known")
+		t.End(bytesMetric, at(0), 20)
+		t.Stale(rttMetric)
+		label("again")
+		t.End(bytesMetric, at(0), 11)
+		label("unseen")
+		t.Zero(bytesMetric, at(2))
+		t.Value(bytesMetric, at(2), 7)
+	})
+	tick(4, func(t *Tick, label func(string)) {
+		label("unseen")
+		t.End(bytesMetric, at(2), 7)
+		label("again")
+		t.Zero(bytesMetric, at(3)+1)
+		t.Value(bytesMetric, at(3)+1, 100)
+		label("lives")
+		t.Zero(bytesMetric, at(3))
+		t.Value(bytesMetric, at(3), 3)
+	})
+	tick(5, func(t *Tick, label func(string)) {
+		idle(t, label)
+		label("again")
+		t.End(bytesMetric, at(3)+1, 100)
+	})
+	tick(6, func(t *Tick, label func(string)) {
+		idle(t, label)
+		label("again")
+		t.Zero(bytesMetric, at(5)+1)
+		t.Value(bytesMetric, at(5)+1, 1000)
+	})
+	tick(7, func(t *Tick, label func(string)) {
+		idle(t, label)
+		label("again")
+		t.End(bytesMetric, at(5)+1, 1000)
+	})
+	for n := int64(8); n < 16; n++ {
+		tick(n, idle)
+	}
+	up.Store(true)
+	tick(16, func(t *Tick, label func(string)) {
+		idle(t, label)
+		label("again")
+		t.Zero(bytesMetric, at(15)+1)
+		t.Value(bytesMetric, at(15)+1, 1)
+	})
+	r.flush()
+
+	// The first fold, of ticks 2 to 4, was planned at tick 9 and got its time at tick
+	// 15: 90 s before it, and before tick 10. The second is of ticks 5 to 10.
+	const p = 10
+	base := at(15) - 85_000
+	then := base + 5
+	key := func(name, a string) string { return receiver.Key(name, map[string]string{"a": a}) }
+	stale := func(at int64) receiver.Sample { return receiver.Sample{At: at, Bits: staleMarker} }
+	want := map[string][]receiver.Sample{
+		key("test_bytes", "known"):  {sample(at(0), 0), sample(at(1), 10), sample(base, 20), stale(base + 1)},
+		key("test_bytes", "unseen"): {sample(base+2, 0), sample(base+3, 7), stale(base + 4)},
+		key("test_bytes", "again"): {
+			sample(at(0), 0), sample(at(1), 10), sample(base, 11), stale(base + 1), sample(then+2, 0), sample(then+3, 1100), stale(then + 4),
+			sample(at(15)+1, 0), sample(at(16), 1),
+		},
+		key("test_bytes", "lives"): {
+			sample(at(p), 0), sample(at(11), 3), sample(at(12), 3), sample(at(13), 3), sample(at(14), 3), sample(at(15), 3), sample(at(16), 3),
+		},
+		key("test_rtt", "known"): {sample(at(1), 5)},
+	}
+	got := rec.Series()
+	for _, samples := range got {
+		for i := range samples {
+			samples[i].Start = 0
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	r.wantMetric(4, "skybridge_folded_series_total") // one of them twice
+	r.wantMetric(0, prefix+"samples_dropped_total")
+	r.wantMetric(0, "skybridge_lost_series_total")
+}
+
+// TestThinRetention proves that a log too small for its ticks keeps what ended in
+// them, on disk and in memory, for as long as an endpoint is behind and no longer;
+// and that what does not fit is counted in series and bytes.
+func TestThinRetention(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		max  int64
+		lost float64 // at least
+	}{
+		{"fits", 60_000, 0},
+		{"does not fit", 4_000, 1},
+	} {
+		for _, durable := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, durable %v", c.name, durable), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					cfg := LogConfig{MaxBytes: c.max, PushInterval: pushInterval}
+					if durable {
+						cfg.FS, cfg.Dir, cfg.SegmentBytes = disktest.New(1), "log", 1000
+					}
+					r := newRig(t, cfg)
+					var up atomic.Bool
+					rec := r.receiver("a", receiver.Config{GiveUps: true, Fail: func(int, *http.Request) receiver.Fault {
+						if !up.Load() {
+							return receiver.Fault{Status: 503}
+						}
+						return receiver.Fault{}
+					}})
+					r.apply(EndpointConfig{Name: "a", URL: "http://a/", BacklogWindow: time.Hour})
+					const ticks = 60
+					thinTicks(t, r, ticks)
+					if n := r.logged.count("kept only what ended"); !durable && n == 0 {
+						t.Error("the log was never full")
+					}
+					if n := r.metric("skybridge_log_disk_bytes"); durable && n > float64(c.max) {
+						t.Errorf("%v bytes on disk", n)
+					}
+					if _, n := r.log.size(); n > c.max {
+						t.Errorf("%d bytes in the log", n)
+					}
+					up.Store(true)
+					r.flush()
+					var got float64
+					for i := range ticks {
+						samples := rec.Series()[receiver.Key(bytesMetric.Name, map[string]string{"life": fmt.Sprint(i)})]
+						got += receiver.Increase(samples)
+					}
+					lostSeries, lostBytes := r.metric("skybridge_lost_series_total", "reason", reasonLogFull), r.metric("skybridge_lost_bytes_total", "reason", reasonLogFull)
+					// Each tick but the last two began one that counted 100 and ended. The first
+					// that is lost may have arrived: its value was in a tick that was being sent.
+					if want := 100*(ticks-2) - lostBytes; got < want || got > want+100 || (c.lost == 0 && got != want) || lostSeries != lostBytes/100 || lostSeries < c.lost || (c.lost == 0 && lostSeries > 0) {
+						t.Errorf("increase %v, want %v or one more: %v series with %v bytes lost", got, want, lostSeries, lostBytes)
+					}
+					if ticks, bytes := r.log.size(); ticks != 0 || bytes != 0 {
+						t.Errorf("%d ticks with %d bytes are left", ticks, bytes)
+					}
+				})
+			})
+		}
+	}
+}
+
+// thinTicks appends ticks in which one counter begins and another ends, among
+// gauges that make the ticks large.
+func thinTicks(t *testing.T, r *rig, n int) {
+	for i := range n {
+		time.Sleep(pushInterval)
+		at := time.Now().UnixMilli()
+		tick := r.log.Begin(at)
+		for g := range 100 {
+			tick.Labels([]Label{{"gauge", fmt.Sprint(g)}})
+			tick.Value(rttMetric, 0, float64(at*7919%1000003))
+		}
+		start := func(i int) int64 { return at - int64(pushInterval/time.Millisecond)*int64(i) }
+		if i < n-2 {
+			tick.Labels([]Label{{"life", fmt.Sprint(i)}})
+			tick.Zero(bytesMetric, start(1))
+			tick.Value(bytesMetric, start(1), 100)
+		}
+		if i > 0 && i < n-1 {
+			tick.Labels([]Label{{"life", fmt.Sprint(i - 1)}})
+			tick.End(bytesMetric, start(2), 100)
+		}
+		r.append(tick)
+		synctest.Wait()
+	}
+}
+
+// TestOlderFormats proves that files of version 1 are read: segments without ends,
+// and cursors that know no folds.
+func TestOlderFormats(t *testing.T) {
+	d := diskOf(t, 7)
+	names := segments(d)
+	for _, name := range names { // no tick of it ends anything, so its frames are those of version 1
+		b := d.Bytes(name)
+		binary.LittleEndian.PutUint32(b[8:], 1)
+		binary.LittleEndian.PutUint32(b[12:], crc32.Checksum(b[:12], castagnoli))
+		d.SetBytes(name, b)
+	}
+	old := appendCursorsV1(&cursors{next: 8, lastAt: 7000, total: tallied{samples: 8}, states: map[identityHash]cursorState{
+		hashIdentity("a"): {next: 2, begun: 1000, lost: never, passed: tallied{samples: 2}},
+	}})
+	b := appendSegmentHeader(nil, cursorMagic, 1, 42)
+	b = binary.LittleEndian.AppendUint32(b, minSlot)
+	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	slot := make([]byte, slotHeader, 2*minSlot)
+	binary.LittleEndian.PutUint32(slot, slotMagic)
+	binary.LittleEndian.PutUint32(slot[4:], uint32(len(old)))
+	binary.LittleEndian.PutUint64(slot[8:], 2)
+	binary.LittleEndian.PutUint32(slot[16:], slotSum(42, 2, old))
+	slot = append(slot, old...)
+	d.SetBytes("log/cursors", append(b, slot[:2*minSlot]...))
+
+	l, err := OpenLog(LogConfig{FS: d, Dir: "log"}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := l.resumeCursor("a", func(int, int, string) {})
+	if got, want := c.state(), (cursorState{next: 2, begun: 1000, lost: never, passed: tallied{samples: 2}, sent: 2000, stamp: never}); got != want {
+		t.Errorf("state %+v, want %+v", got, want)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got, err := reopen(t, d)
+	if err != nil || got.corruptions != 0 || got.lost != 0 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if diff := cmp.Diff([]int64{2000, 3000, 4000, 5000, 6000, 7000, 8000}, got.at); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func appendCursorsV1(c *cursors) []byte {
+	dst := binary.AppendUvarint(nil, c.next)
+	dst = binary.AppendVarint(dst, c.lastAt)
+	dst = binary.AppendUvarint(dst, uint64(c.total.samples))
+	dst = binary.AppendUvarint(dst, uint64(c.total.stale))
+	dst = binary.AppendUvarint(dst, uint64(len(c.states)))
+	for id, s := range c.states {
+		dst = append(dst, id[:]...)
+		dst = binary.AppendUvarint(dst, s.next)
+		dst = binary.AppendVarint(dst, s.begun)
+		dst = binary.AppendVarint(dst, s.lost)
+		dst = binary.AppendUvarint(dst, uint64(s.passed.samples))
+		dst = binary.AppendUvarint(dst, uint64(s.passed.stale))
+	}
+	return dst
+}
+
+// TestFoldAcrossRenaming proves that each end in a fold keeps the name of its time,
+// and that what was refused, or waited for an endpoint that is removed, is counted.
+func TestFoldAcrossRenaming(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, LogConfig{PushInterval: pushInterval})
+		var status atomic.Int64
+		status.Store(503)
+		rec := r.receiver("a", receiver.Config{GiveUps: true, Fail: func(int, *http.Request) receiver.Fault {
+			return receiver.Fault{Status: int(status.Load())}
+		}})
+		cfg := EndpointConfig{Name: "a", URL: "http://a/", BacklogWindow: 2 * time.Minute, ExternalLabels: []Label{{"site", "old"}}}
+		gone := EndpointConfig{Name: "gone", URL: "http://nobody/", BacklogWindow: 2 * time.Minute}
+		r.apply(cfg, gone)
+		samples := 0
+		tick := func(fill func(t *Tick, before int64)) {
+			time.Sleep(pushInterval)
+			now := time.Now().UnixMilli()
+			tick := r.log.Begin(now)
+			tick.Labels([]Label{{"a", "1"}})
+			fill(tick, now-pushInterval.Milliseconds())
+			r.append(tick)
+			samples = int(r.metric(prefix + "samples_in_total"))
+			synctest.Wait()
+		}
+		life := func(v float64) {
+			var start int64
+			tick(func(t *Tick, before int64) {
+				start = before
+				t.Zero(bytesMetric, start)
+				t.Value(bytesMetric, start, v)
+			})
+			tick(func(t *Tick, _ int64) { t.End(bytesMetric, start, v) })
+			tick(func(*Tick, int64) {})
+		}
+		life(7)
+		cfg.ExternalLabels = []Label{{"site", "new"}}
+		r.apply(cfg, gone)
+		life(8)
+		for range 10 {
+			tick(func(*Tick, int64) {})
+		}
+		r.apply(cfg)
+		r.wantMetric(float64(samples), "skybridge_abandoned_samples_total")
+		status.Store(200)
+		r.flush()
+		for site, want := range map[string]float64{"old": 7, "new": 8} {
+			if got := rec.Series()[receiver.Key("test_bytes", map[string]string{"a": "1", "site": site})]; receiver.Increase(got) != want {
+				t.Errorf("%s: %v, want an increase of %v", site, got, want)
+			}
+		}
+		r.wantMetric(2, "skybridge_folded_series_total")
+		r.wantMetric(float64(samples), "skybridge_folded_samples_total")
+		r.wantMetric(0, "skybridge_refused_bytes_total")
+		status.Store(400)
+		sent := r.metric(prefix + "bytes_total")
+		tick(func(t *Tick, _ int64) { t.Value(rttMetric, 0, 1) })
+		if n := r.metric("skybridge_refused_bytes_total"); n <= 0 || n != r.metric(prefix+"bytes_total")-sent {
+			t.Errorf("%v bytes refused", n)
+		}
+	})
+}

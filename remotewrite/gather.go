@@ -1,0 +1,259 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package remotewrite
+
+import (
+	"context"
+	"encoding/binary"
+	"hash/maphash"
+	"math"
+)
+
+// gatherer makes the blocks of a fold out of the ends of its ticks, named as the
+// endpoint names its series. One goroutine uses it, for one fold.
+//
+// It reads the ends twice: first to learn which series ended more than once, then
+// to write. So it holds some 50 bytes for a series, and not its labels.
+type gatherer struct {
+	fold  *fold
+	seeds [2]maphash.Seed
+	key   []byte
+
+	// series is what ended, by the name that it is sent under.
+	series map[seriesKey]*ending
+	// skipped are the ends that are not sent, counted in the order of the log.
+	skipped map[int]bool
+	dropped map[string]int // how many they are, by reason
+
+	version      uint64 // of the last label set made
+	known, began groupBuilder
+}
+
+// ending is how a series ended in a fold.
+type ending struct {
+	known bool // the receiver knew it from before
+	left  int  // how many lives that began in what was skipped are still to come
+	sum   float64
+}
+
+// logged is one end, as the log has it. What it refers to is valid until the next.
+type logged struct {
+	series  *renamed
+	rewrite *rewriter // whose reader is at it
+	at      int64     // time of the tick
+}
+
+// gather reads what the fold is made of. What cannot be read is counted as lost.
+// The error is the context's.
+func (e *endpoint) gather(ctx context.Context, f *fold) error {
+	g := gatherer{
+		fold: f, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
+		series: make(map[seriesKey]*ending), skipped: make(map[int]bool), dropped: make(map[string]int),
+	}
+	var ticks []*loggedTick
+	for _, t := range f.ticks {
+		if t.segment != nil {
+			var err error
+			if t, err = e.cursor.log.load(ctx, t); err != nil {
+				return err
+			}
+		}
+		if t.broken || !e.readable(ctx, t) {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			e.cursor.unreadableEnds(t)
+			continue
+		}
+		ticks = append(ticks, t)
+	}
+	for _, pass := range []func(n int, it logged){g.count, g.write} {
+		if err := e.eachEnd(ctx, ticks, pass); err != nil {
+			return err
+		}
+	}
+	f.known, f.began = g.known.take(), g.began.take()
+	for _, group := range [][]block{f.known, f.began} {
+		for i := range group {
+			f.series += group[i].samples
+		}
+	}
+	metrics := e.settings.Load().metrics
+	for reason, ends := range g.dropped {
+		metrics.dropped(ends, 0, reason)
+	}
+	return nil
+}
+
+// readable loads the tick's ends into memory, if that can be done.
+func (e *endpoint) readable(ctx context.Context, t *loggedTick) bool {
+	loaded := make([]block, len(t.ends))
+	var r blockReader
+	for i := range t.ends {
+		err := e.cursor.log.retryRead(ctx, damagedBlock, func() (err error) {
+			if loaded[i], _, err = t.ends[i].load(nil); err == nil {
+				err = r.check(loaded[i].data)
+			}
+			return err
+		})
+		if err != nil {
+			return false
+		}
+		loaded[i].source = nil
+	}
+	t.ends = loaded
+	return true
+}
+
+// check reads a block to its end.
+func (r *blockReader) check(data []byte) error {
+	if err := r.reset(data); err != nil {
+		return err
+	}
+	for {
+		ok, err := r.next()
+		if err == nil && ok {
+			_, err = r.readMetadata()
+		}
+		if err != nil || !ok {
+			return err
+		}
+	}
+}
+
+// eachEnd calls f with the ends of ticks in order, numbered, in their names of
+// that time.
+func (e *endpoint) eachEnd(ctx context.Context, ticks []*loggedTick, f func(n int, it logged)) error {
+	n := 0
+	var plain asIs
+	for _, t := range ticks {
+		w := e.naming(t.seq)
+		for i := range t.ends {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := w.reader.reset(t.ends[i].data); err != nil {
+				return err // it was checked
+			}
+			plain.reset(&w.reader)
+			for {
+				ok, err := w.reader.next()
+				if err != nil {
+					return err
+				}
+				if !ok {
+					break
+				}
+				var s *renamed
+				if w.renames() {
+					s, err = w.lookUp()
+				} else {
+					s, err = plain.series(&w.reader)
+				}
+				if err != nil {
+					return err
+				}
+				f(n, logged{series: s, rewrite: w, at: t.at})
+				n++
+			}
+		}
+	}
+	return nil
+}
+
+// naming returns the rewriter of the tick number seq: one that changes nothing
+// where the endpoint takes the series as they are in the log.
+func (e *endpoint) naming(seq uint64) *rewriter {
+	w := e.rewriterFor(seq)
+	if w == nil {
+		if e.plain == nil {
+			e.plain = makeRewriter(&EndpointConfig{}, e.lost)
+		}
+		w = e.plain
+	}
+	return w
+}
+
+// lookUp returns what the reader's series is called, without remembering it: it
+// has ended.
+func (r *rewriter) lookUp() (*renamed, error) {
+	if s, ok := r.known[r.seriesKey()]; ok {
+		return s, nil
+	}
+	return r.evaluate()
+}
+
+// count is the first pass.
+func (g *gatherer) count(n int, it logged) {
+	s, r := it.series, &it.rewrite.reader
+	if s.reason != "" {
+		g.skip(n, s.reason)
+		return
+	}
+	if it.rewrite.renames() && it.rewrite.claims.take(s.out, it.rewrite.seriesKey(), it.at, true, it.rewrite.tick) != granted {
+		g.skip(n, reasonCollision)
+		return
+	}
+	key := g.keyOf(s)
+	known := g.series[key]
+	if known == nil {
+		known = &ending{}
+		g.series[key] = known
+	}
+	switch {
+	case r.start >= g.fold.begun:
+		known.left++
+		known.sum += math.Float64frombits(r.value)
+	case known.known:
+		g.skip(n, reasonCollision) // two series under one name
+	default:
+		known.known = true
+	}
+}
+
+func (g *gatherer) skip(n int, reason string) {
+	g.skipped[n] = true
+	g.dropped[reason]++
+}
+
+// write is the second pass.
+func (g *gatherer) write(n int, it logged) {
+	if g.skipped[n] {
+		return
+	}
+	s, r := it.series, &it.rewrite.reader
+	value, group := r.value, &g.known
+	if r.start >= g.fold.begun {
+		known := g.series[g.keyOf(s)]
+		if known.left--; known.left > 0 {
+			return
+		}
+		value, group = math.Float64bits(known.sum), &g.began
+	}
+	g.version++
+	set := labelSet{labels: s.set.labels, nameAt: s.set.nameAt, version: g.version}
+	group.add(&set, s.metric, value, it.at, r.start)
+}
+
+// keyOf is the key of a series by its name, whichever rewriter gave it.
+func (g *gatherer) keyOf(s *renamed) seriesKey {
+	add := func(text string) {
+		g.key = binary.AppendUvarint(g.key, uint64(len(text)))
+		g.key = append(g.key, text...)
+	}
+	g.key = g.key[:0]
+	add(s.metric.Name)
+	for _, l := range s.set.labels {
+		add(l.Name)
+		add(l.Value)
+	}
+	return seriesKey{maphash.Bytes(g.seeds[0], g.key), maphash.Bytes(g.seeds[1], g.key)}
+}
+
+// unreadableEnds counts what ended in a tick that cannot be read.
+func (c *cursor) unreadableEnds(t *loggedTick) {
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	c.loseEnds(t.ended, t.endedBytes, reasonUnreadable)
+}

@@ -1,0 +1,94 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package remotewrite
+
+// What a cursor does about ticks that it will not send: it counts them, and knows
+// what the next tick needs in their place. The cases stand at cursor.
+
+// miss counts ticks that the log does not have any more, up to one that ended at
+// end and after.
+func (c *cursor) miss(end tallied, after int64) {
+	c.lost = max(c.lost, after)
+	samples, stale := max(0, end.samples-c.passed.samples), max(0, end.stale-c.passed.stale)
+	c.pass(end)
+	if samples > 0 {
+		c.dropped(int(samples), int(stale), reasonUnreadable)
+	}
+}
+
+// giveUp counts what is left of the held tick as dropped; finish must follow.
+// Where a request of it had no answer yet, its samples may have arrived: the
+// count is what may be missing.
+func (c *cursor) giveUp(samples, stale int, reason string) {
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	t := c.held
+	if t.fold != nil {
+		t.fold.gaveUp = true
+		c.loseEnds(t.ended, t.endedBytes, reason)
+	} else {
+		if c.finalsAt(t) != 0 {
+			c.loseEnds(t.ended, t.endedBytes, reason)
+		}
+		c.lost = max(c.lost, t.at)
+	}
+	c.dropped(samples, stale, reason)
+}
+
+// lose counts a tick that was dropped before it was taken.
+func (c *cursor) lose(t *loggedTick, reason string) {
+	// Else the tick before had their last values, and was answered.
+	if c.lost >= t.after || c.held != nil {
+		c.loseEnds(t.ended, t.endedBytes, reason)
+	}
+	c.lost = max(c.lost, t.at)
+	c.pending -= int64(t.samples)
+	c.pass(t.end())
+	c.dropped(t.samples, t.stale, reason)
+}
+
+// loseEnds counts what ended in ticks that were lost.
+func (c *cursor) loseEnds(series int, bytes uint64, reason string) {
+	if c.lostEnds != nil && series > 0 {
+		c.lostEnds(series, bytes, reason)
+	}
+}
+
+// gap says which counters of t, the next tick, began in ticks that were lost:
+// those whose start is at or after begun (a counter's zero is never earlier than
+// the tick before its first value) and before lost (a start at lost or later has
+// its zero in t).
+//
+// Their zero's time is that of the last lost tick, which is the tick before t,
+// or a push interval before t where that is later. No sample of theirs can stand
+// there or later: the last lost tick was not sent, or only zeros of it were, and
+// zeros lie before their tick. And it is as near to their first value as any
+// counter's zero is, so rate() over any range that usually works sees it.
+func (c *cursor) gap(t *loggedTick) *repair {
+	if c.lost <= c.begun {
+		return nil
+	}
+	at := c.lost
+	if c.log.pushInterval > 0 {
+		at = max(at, t.at-c.log.pushInterval)
+	}
+	return &repair{from: c.begun, before: c.lost, at: at}
+}
+
+// finalsAt is the time at which what ended in t, the next tick, gets its final
+// value once more, 0: it has it. Where the tick before t was lost, so was that
+// value. The time is after that of a missing zero.
+func (c *cursor) finalsAt(t *loggedTick) int64 {
+	if c.lost < t.after || t.ended == 0 || c.step > stepZeros {
+		return 0
+	}
+	at := c.lost
+	if c.log.pushInterval > 0 {
+		at = max(at, t.at-c.log.pushInterval)
+	}
+	if at++; at >= t.at {
+		return 0
+	}
+	return at
+}

@@ -1,0 +1,276 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package remotewrite
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// A tick is thin when only its ends are left. Where the log is full, its oldest
+// ticks become thin before any is dropped: that is all that folding needs of them,
+// and mostly a small part. Thin ticks may take half of the log's bytes, so that a
+// dead endpoint leaves room for those that are only late; past it, and past the
+// log's age, the oldest are dropped and what ended in them is lost.
+
+// thinShare is the part of the bytes that thin ticks may take, as a divisor.
+const thinShare = 2
+
+// thinNew is a thin segment before it is complete.
+const thinNew = "thin.new"
+
+// thinned returns a copy of a tick in memory with its ends alone.
+func (t *loggedTick) thinned() *loggedTick {
+	c := *t
+	c.zeros, c.values, c.thin, c.bytes = nil, nil, true, tickOverhead
+	for i := range c.ends {
+		c.bytes += int64(len(c.ends[i].data)) + tickOverhead
+	}
+	return &c
+}
+
+// thinOldest makes the oldest tick in memory thin that is not, the newest aside.
+// It is false where that would not help: drop the oldest then.
+func (l *Log) thinOldest() bool {
+	var thin int64
+	for i, t := range l.ticks[:len(l.ticks)-1] {
+		if t.thin {
+			thin += t.bytes
+			continue
+		}
+		if (i == 0 && t.ended == 0) || thin > l.maxBytes/thinShare {
+			return false
+		}
+		l.makeThin(i)
+		return true
+	}
+	return false
+}
+
+// makeThin makes the tick at index i thin, which lies in memory.
+func (l *Log) makeThin(i int) {
+	t := l.ticks[i]
+	l.replaceThin(i)
+	if suppressed, ok := l.thinning.allow(time.Now()); ok {
+		l.logger.Warn("log is full, kept only what ended in its oldest ticks; the receivers that wait for them get their sums later",
+			"tick", time.UnixMilli(t.at).UTC(), "samples", t.samples, "ended_series", t.ended, "log_bytes", l.bytes, "suppressed", suppressed)
+	}
+}
+
+func (l *Log) replaceThin(i int) {
+	t, left := l.ticks[i], l.ticks[i].thinned()
+	l.ticks[i] = left
+	l.bytes += left.bytes - t.bytes
+	if l.store != nil {
+		l.store.memory += left.bytes - t.bytes
+	}
+}
+
+// thinUnwanted makes ticks in memory thin that are too old for every endpoint: all
+// that will be asked of them is their ends.
+func (l *Log) thinUnwanted() {
+	var widest int64
+	for c := range l.cursors {
+		if c.window == 0 {
+			return
+		}
+		widest = max(widest, c.window)
+	}
+	for i, t := range l.ticks[:max(0, len(l.ticks)-1)] {
+		switch {
+		case t.thin:
+		case !l.tooOld(t, widest):
+			return
+		default:
+			l.replaceThin(i)
+		}
+	}
+}
+
+// makeRoom makes the oldest segments thin, and drops the oldest thin ones, until n
+// more bytes fit. The caller holds appending.
+func (l *Log) makeRoom(n int64) {
+	s := l.store
+	for {
+		l.mu.Lock()
+		if s.maxBytes == 0 || s.bytes+n <= s.maxBytes || len(s.segments) == 0 {
+			l.mu.Unlock()
+			return
+		}
+		if full := l.toThin(); full != nil {
+			if s.active != nil && s.active.segment == full {
+				s.finish()
+			}
+			l.mu.Unlock()
+			err := l.thinSegment(full)
+			if err == nil {
+				continue
+			}
+			if suppressed, ok := l.thinning.allow(time.Now()); ok {
+				l.logger.Error("what ended in the log's oldest ticks cannot be kept", "err", err, "suppressed", suppressed)
+			}
+			l.mu.Lock()
+			if len(s.segments) == 0 {
+				l.mu.Unlock()
+				return
+			}
+		}
+		oldest := s.segments[0]
+		if s.active != nil && s.active.segment == oldest {
+			s.finish()
+		}
+		for len(l.ticks) > 0 && l.ticks[0].seq <= oldest.last {
+			l.dropOldest(reasonLogFull)
+		}
+		s.doom()
+		l.mu.Unlock()
+	}
+}
+
+// toThin returns the oldest segment that is not thin, nil where the oldest
+// segment is to be dropped instead.
+func (l *Log) toThin() *segment {
+	var thin int64
+	for i, g := range l.store.segments {
+		if g.thin {
+			thin += g.size
+			continue
+		}
+		if thin > l.store.maxBytes/thinShare {
+			return nil
+		}
+		ends := func(t *loggedTick) bool { return t.segment == g && t.ended > 0 }
+		if i == 0 && !slices.ContainsFunc(l.ticks, ends) {
+			return nil
+		}
+		return g
+	}
+	return nil
+}
+
+// thinSegment puts in a segment's place one with the ends of its ticks that some
+// endpoint needs. The caller holds appending, and the segment is not written to.
+func (l *Log) thinSegment(g *segment) error {
+	s := l.store
+	s.sweeping.Lock() // so that its name stays its own
+	defer s.sweeping.Unlock()
+	l.mu.Lock()
+	if !slices.Contains(s.segments, g) {
+		l.mu.Unlock()
+		return nil
+	}
+	var ticks []*loggedTick
+	for _, t := range l.ticks {
+		if t.segment == g {
+			ticks = append(ticks, t)
+		}
+	}
+	g.refs++ // and open, for other cursors may read it under its old name
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		g.letGo()
+		l.mu.Unlock()
+	}()
+
+	thin := &segment{store: s, name: g.name, salt: rand.Uint64(), begun: g.begun, last: g.last, thin: true}
+	content := appendSegmentHeader(nil, segmentMagic, segmentVersion, thin.salt)
+	var left []*loggedTick
+	for _, t := range ticks {
+		c, err := l.endsOf(t)
+		if err != nil {
+			return err
+		}
+		c.segment, c.offset = thin, int64(len(content))
+		content = appendFrame(content, c, thin.salt, c.offset)
+		for i := range c.ends {
+			content = append(content, c.ends[i].data...)
+		}
+		c.bytes = int64(len(content)) - c.offset
+		left = append(left, c.bare())
+	}
+	thin.size = int64(len(content))
+	if err := s.replace(g, content); err != nil {
+		return fmt.Errorf("log: thin segment %s: %w", g.name, err)
+	}
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s.segments[slices.Index(s.segments, g)] = thin
+	s.bytes += thin.size - g.size
+	for _, c := range left {
+		if i := l.index(c.seq); i < len(l.ticks) && l.ticks[i].segment == g {
+			l.bytes += c.bytes - l.ticks[i].bytes
+			l.ticks[i] = c
+		}
+	}
+	return nil
+}
+
+// endsOf returns a thin copy of a tick on disk, its ends in memory. What is
+// damaged is counted and is not in it. The error is the disk's.
+func (l *Log) endsOf(t *loggedTick) (*loggedTick, error) {
+	c := t.bare()
+	c.thin = !t.broken
+	if t.ended == 0 {
+		return c, nil
+	}
+	loaded, err := t.segment.load(t)
+	if err == nil {
+		c.ends = make([]block, len(loaded.ends))
+		for i := range loaded.ends {
+			if c.ends[i], _, err = loaded.ends[i].load(nil); err != nil {
+				break
+			}
+			c.ends[i].source = nil
+		}
+	}
+	if err != nil {
+		if !lasting(err) {
+			return nil, err
+		}
+		l.store.damaged(l, damagedBlock, err)
+		l.mu.Lock()
+		for cur := range l.cursors {
+			if cur.next <= t.seq {
+				cur.loseEnds(t.ended, t.endedBytes, reasonUnreadable)
+			}
+		}
+		l.mu.Unlock()
+		c.ends, c.ended, c.endedBytes = nil, 0, 0
+	}
+	return c, nil
+}
+
+// replace puts a file with that content in a segment's place, at once.
+func (s *store) replace(g *segment, content []byte) (err error) {
+	if _, err := g.file(s.fs, g.name); err != nil {
+		return err
+	}
+	name := s.path(thinNew)
+	if err := s.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) { // of an attempt that failed
+		return err
+	}
+	f, err := s.fs.Create(name)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(content, 0)
+	if err == nil {
+		err = s.sync(f)
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := s.fs.Rename(name, g.name); err != nil {
+		return err
+	}
+	// Whatever becomes of this: either file is right.
+	_ = s.fs.SyncDir(s.dir)
+	return nil
+}

@@ -1,0 +1,212 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package remotewrite
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/skydive-project/skybridge/internal/disktest"
+	"github.com/skydive-project/skybridge/internal/receiver"
+)
+
+// TestThinCrashPoints proves that a process that dies at any operation while it
+// makes room, with the power or without, has what ended in each tick afterwards.
+func TestThinCrashPoints(t *testing.T) {
+	const ticks = 12
+	for _, power := range []bool{false, true} {
+		for dieAt := 0; ; dieAt++ {
+			d := disktest.New(uint64(dieAt))
+			cfg := LogConfig{FS: d, Dir: "log", MaxBytes: 3000, SegmentBytes: 500}
+			open := func() (*Log, error) {
+				return OpenLog(cfg, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+			}
+			l, err := open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := l.resumeCursor("a", func(int, int, string) {})
+			l.settle()
+			durable := 0
+			for i := range ticks {
+				if i == ticks/2 {
+					d.Fail(func(n int, _ disktest.Op, _ string) error {
+						if n >= dieAt {
+							return disktest.ErrDead
+						}
+						return nil
+					})
+				}
+				at := int64(15000 * (i + 1))
+				tick := l.Begin(at)
+				tick.Labels([]Label{{"tick", fmt.Sprint(i)}})
+				tick.End(bytesMetric, at-1, float64(i))
+				for g := range 12 {
+					tick.Labels([]Label{{"gauge", fmt.Sprintf("%d of %d", g, i)}})
+					tick.Value(rttMetric, 0, float64(i*g))
+				}
+				if err := l.Append(tick); err != nil {
+					t.Fatal(err)
+				}
+				if !d.Dead() {
+					durable = i + 1
+				}
+			}
+			survived := !d.Dead()
+			c.park()
+			if power {
+				d.LosePower()
+			} else {
+				d.Kill()
+			}
+			d.Fail(nil)
+			if l, err = open(); err != nil {
+				t.Fatal(err)
+			}
+			var ended uint64
+			thin := 0
+			for i, tick := range l.ticks {
+				if tick.seq != uint64(i+1) {
+					t.Errorf("died at %d: tick %d is number %d", dieAt, i, tick.seq)
+				}
+				if tick.thin {
+					thin++
+				}
+				loaded, err := tick.segment.load(tick)
+				if err != nil || len(loaded.ends) != 1 {
+					t.Fatalf("died at %d: tick %d: %d blocks of ends, %v", dieAt, tick.seq, len(loaded.ends), err)
+				}
+				if _, _, err := loaded.ends[0].load(nil); err != nil {
+					t.Errorf("died at %d: tick %d: %v", dieAt, tick.seq, err)
+				}
+				ended += tick.endedBytes
+			}
+			if n := len(l.ticks); n < durable || ended != uint64(n*(n-1)/2) || thin == 0 {
+				t.Errorf("died at %d: %d ticks with %d bytes, %d thin; %d were durable", dieAt, n, ended, thin, durable)
+			}
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if survived {
+				if dieAt < 10 {
+					t.Errorf("only %d operations", dieAt)
+				}
+				break
+			}
+		}
+	}
+}
+
+// TestCursorsLost proves that a process that does not know any more what it has
+// sent does not count it again, whatever is too old by then.
+func TestCursorsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := disktest.New(1)
+		r := newRig(t, LogConfig{FS: d, Dir: "log", PushInterval: pushInterval})
+		r.judged = true // it may send what the receiver has
+		rec := r.receiver("a", receiver.Config{})
+		endpoint := EndpointConfig{Name: "a", URL: "http://a/", BacklogWindow: 5 * time.Minute}
+		r.apply(endpoint, EndpointConfig{Name: "away", URL: "http://nobody/"}) // for which ticks stay
+		start := time.Now().UnixMilli()
+		value := func(a string, zero bool, v float64) {
+			time.Sleep(pushInterval)
+			tick := r.log.Begin(time.Now().UnixMilli())
+			tick.Labels([]Label{{"a", a}})
+			if zero {
+				tick.Zero(bytesMetric, time.Now().UnixMilli()-1)
+			}
+			if v < 0 {
+				tick.End(bytesMetric, start, -v)
+			} else {
+				tick.Value(bytesMetric, start, v)
+			}
+			r.append(tick)
+			synctest.Wait()
+		}
+		value("ends", true, 10)
+		value("ends", false, -10)
+		value("lives", true, 100)
+		r.halt(nil)
+		if err := d.Remove("log/" + cursorName); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Minute)
+		r.cfg.Opened = time.Now()
+		if err := r.open(); err != nil {
+			t.Fatal(err)
+		}
+		rec.Restarted()
+		r.apply(endpoint)
+		for range 3 {
+			value("lives", false, 150)
+		}
+		r.flush()
+		got := make(map[string]float64)
+		for key, samples := range rec.Series() {
+			got[key] = receiver.Increase(samples)
+		}
+		want := map[string]float64{
+			receiver.Key("test_bytes", map[string]string{"a": "ends"}):  10,
+			receiver.Key("test_bytes", map[string]string{"a": "lives"}): 150,
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("increases %v, want %v: %v", got, want, rec.Series())
+		}
+	})
+}
+
+// FuzzIndex proves that whatever stands in a frame or a cursor file, nothing
+// panics, and that what is accepted is what would be written.
+func FuzzIndex(f *testing.F) {
+	l := NewLog(LogConfig{}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	l.newCursor(func(int, int, string) {})
+	tick := l.Begin(1000)
+	tick.Labels([]Label{{"a", "1"}})
+	tick.Zero(bytesMetric, 1)
+	tick.Value(bytesMetric, 1, 5)
+	tick.Labels([]Label{{"a", "2"}})
+	tick.End(bytesMetric, 1, 7)
+	whole := tick.seal()
+	whole.seq = 3
+	for _, t := range []*loggedTick{whole, whole.thinned(), {seq: 4, at: 9, broken: true}} {
+		f.Add(appendFrame(nil, t, 1, 2)[frameHeader:], uint32(2))
+	}
+	f.Add(appendCursors(nil, &cursors{next: 9, lastAt: 1000, states: map[identityHash]cursorState{
+		{1}: {next: 4, begun: 10, lost: 20, sent: 30, step: 2, folding: 6, stamp: 25},
+	}}), uint32(2))
+	f.Add(appendCursorsV1(&cursors{next: 9, lastAt: 1000, states: map[identityHash]cursorState{{1}: {next: 4}}}), uint32(1))
+	f.Fuzz(func(t *testing.T, b []byte, version uint32) {
+		const size = 1 << 20
+		if tick, end, err := parseIndex(b, frameHeader, size); err == nil {
+			samples, ended := 0, 0
+			for i, group := range tick.groups() {
+				for _, block := range group {
+					if block.offset < frameHeader || block.offset+int64(block.size) > end {
+						t.Errorf("a block at %d of %d bytes, the frame ends at %d", block.offset, block.size, end)
+					}
+					if i < 2 {
+						samples += block.samples
+					} else {
+						ended += block.samples
+					}
+				}
+			}
+			if end > size || ended != tick.ended || (!tick.thin && !tick.broken && samples != tick.samples) || (tick.thin && samples > 0) {
+				t.Errorf("%+v with %d samples and %d ends, to %d", tick, samples, ended, end)
+			}
+		}
+		if c, err := parseCursors(b, version); err == nil {
+			again, err := parseCursors(appendCursors(nil, c), cursorVersion)
+			if err != nil || again.next != c.next || again.lastAt != c.lastAt || again.total != c.total || !maps.Equal(again.states, c.states) {
+				t.Errorf("%+v became %+v, %v", c, again, err)
+			}
+		}
+	})
+}
