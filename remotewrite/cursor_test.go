@@ -138,3 +138,18 @@ func TestGap(t *testing.T) {
 		})
 	}
 }
+
+// TestPushIntervalChanges proves that a reload's push interval decides where a
+// missing zero goes.
+func TestPushIntervalChanges(t *testing.T) {
+	r := newRig(t, LogConfig{MaxBytes: 1, PushInterval: 10 * time.Millisecond})
+	cur := newReading(r.log)
+	for _, at := range []int64{10, 20, 100} { // drops the first two
+		r.value(at, 0, false, 1)
+	}
+	r.log.SetPushInterval(30 * time.Millisecond)
+	_, missing, err := cur.take(t.Context())
+	if err != nil || missing == nil || missing.at != 70 {
+		t.Errorf("missing %+v, error %v, want a zero at 70", missing, err)
+	}
+}
