@@ -14,9 +14,11 @@ import (
 
 const (
 	// minCheckpoint is how many bytes of journal call for a snapshot at least. Above
-	// it a snapshot is due when the journal is as large as the latest one: so
-	// snapshots write at most as much as the journal does.
-	minCheckpoint = 16 << 20
+	// it a snapshot is due when the journal is three times as large as the latest one:
+	// so snapshots write at most a third of what the journal does, and reading both
+	// takes a few seconds for a million connections.
+	minCheckpoint = 64 << 20
+	journalRatio  = 3
 	// healEvery is how often a disk in trouble is tried again.
 	healEvery = time.Minute
 )
@@ -31,7 +33,7 @@ type StateConfig struct {
 	// none; negative: nobody reads the log, so that it need not fit the state.
 	LastTick int64
 	// CheckpointBytes is how large the journal may grow before a snapshot is due at
-	// the earliest; 0 is 16 MiB.
+	// the earliest; 0 is 64 MiB.
 	CheckpointBytes int64
 }
 
@@ -201,7 +203,7 @@ func (d *durable) checkpoint() {
 	}
 	switch {
 	case err == nil:
-		d.size, d.before, d.due = size, 0, max(d.least, size)
+		d.size, d.before, d.due = size, 0, max(d.least, journalRatio*size)
 		d.a.metrics.stateSnapshots.Inc()
 	case d.trouble != nil:
 		d.store.giveUp(err)

@@ -79,7 +79,7 @@ func (a *Aggregator) Recover(cfg StateConfig, logger *slog.Logger) (Recovery, er
 	d := &durable{
 		a: a, store: newStore(cfg.FS, cfg.Dir), logger: logger, least: cfg.CheckpointBytes,
 		kick: make(chan struct{}, 1), ended: make(chan struct{}), switched: make(chan snapshotHead, 1),
-		number: files.last, size: found.snapshot, before: found.journals, due: max(cfg.CheckpointBytes, found.snapshot),
+		number: files.last, size: found.snapshot, before: found.journals, due: max(cfg.CheckpointBytes, journalRatio*found.snapshot),
 	}
 	a.durable = d
 	d.open(found, files, undone)

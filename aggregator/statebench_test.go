@@ -21,21 +21,23 @@ func durableCrowd(b *testing.B) (w *world, flows []Flow, dir string) {
 	return w, flows, dir
 }
 
-// BenchmarkUpdateDurable is BenchmarkUpdate with the journal on disk: the
-// difference is what durability costs ingest. Each round is synced, as a tick
-// would.
-func BenchmarkUpdateDurable(b *testing.B) {
+// BenchmarkJournal is BenchmarkUpdate on one aggregator without a journal and with
+// one, on disk: the difference is what durability costs ingest.
+func BenchmarkJournal(b *testing.B) {
 	w, flows, _ := durableCrowd(b)
-	b.ReportAllocs()
-	for b.Loop() {
-		for i := range flows {
-			flows[i].Metric.ABBytes += 1500
-			flows[i].Metric.ABPackets++
-		}
-		w.Update(flows)
-		w.Sync()
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(flows)), "ns/record")
+	j, d := w.journal, w.durable
+	b.Run("off", func(b *testing.B) {
+		w.setJournal(nil, nil)
+		benchUpdates(b, w, flows)
+	})
+	b.Run("on", func(b *testing.B) {
+		w.setJournal(j, d)
+		benchUpdates(b, w, flows)
+	})
+}
+
+func (w *world) setJournal(j *journal, d *durable) {
+	w.journal, w.connections.journal, w.sources.journal, w.durable = j, j, j, d
 }
 
 // BenchmarkRecover reads a snapshot, or a journal, of the whole crowd.

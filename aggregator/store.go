@@ -17,6 +17,16 @@ import (
 // disk that is so far behind is in trouble.
 const maxQueued = 64 << 20
 
+const (
+	// chunkBytes is how much is written at once where there is as much: a write for
+	// every frame would cost as much as counting what is in it.
+	chunkBytes = 256 << 10
+	maxSpare   = 8 // buffers that are kept
+	// writeAfter is how long a frame waits for more: what a crash of the process can
+	// take.
+	writeAfter = 5 * time.Millisecond
+)
+
 var errSlow = errors.New("the disk does not keep up")
 
 // store writes the journal behind the aggregator's back, so that the feed never
@@ -34,9 +44,12 @@ type store struct {
 	// files are those that may not be durable yet; frames go to the last one.
 	files   []*stateFile
 	queue   []chunk
-	queued  int   // bytes
-	sealed  int64 // bytes ever queued
-	written int64 // bytes ever written
+	spare   [][]byte // for chunks to come
+	due     bool     // write what there is
+	timed   bool     // due will be set
+	queued  int      // bytes
+	sealed  int64    // bytes ever queued
+	written int64    // bytes ever written
 	// broken is why nothing is written any more: frames are missing from the file.
 	broken error
 	closed bool
@@ -71,15 +84,39 @@ func (s *store) enqueue(frame []byte, feedNow time.Duration) bool {
 	file := s.files[len(s.files)-1]
 	offset := file.end
 	file.seal(frame, feedNow)
-	if n := len(s.queue); n > 0 && s.queue[n-1].file == file {
+	if n := len(s.queue); n > 0 && s.queue[n-1].file == file && len(s.queue[n-1].data) < chunkBytes {
 		s.queue[n-1].data = append(s.queue[n-1].data, frame...)
 	} else {
-		s.queue = append(s.queue, chunk{file, offset, append([]byte(nil), frame...)})
+		var data []byte
+		if n := len(s.spare); n > 0 {
+			data, s.spare = s.spare[n-1], s.spare[:n-1]
+		} else {
+			data = make([]byte, 0, chunkBytes+chunkBytes/4)
+		}
+		s.queue = append(s.queue, chunk{file, offset, append(data, frame...)})
 	}
 	s.queued += len(frame)
 	s.sealed += int64(len(frame))
-	s.work.Signal()
+	switch {
+	case s.due:
+	case s.queued >= chunkBytes:
+		s.hurry()
+	case !s.timed:
+		s.timed = true
+		time.AfterFunc(writeAfter, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.timed = false
+			s.hurry()
+		})
+	}
 	return true
+}
+
+// hurry makes the writer write what there is. The lock is held.
+func (s *store) hurry() {
+	s.due = true
+	s.work.Signal()
 }
 
 // use makes file the one that frames go to from here on, and returns where the one
@@ -156,7 +193,7 @@ func (s *store) write() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
-		for len(s.queue) == 0 && !s.closed {
+		for (len(s.queue) == 0 || !s.due) && !s.closed {
 			s.work.Wait()
 		}
 		if len(s.queue) == 0 {
@@ -164,6 +201,7 @@ func (s *store) write() {
 		}
 		c := s.queue[0]
 		s.queue = s.queue[1:]
+		s.due = len(s.queue) > 0
 		s.mu.Unlock()
 		_, err := c.file.WriteAt(c.data, c.offset)
 		s.mu.Lock()
@@ -171,6 +209,9 @@ func (s *store) write() {
 			s.fail(err)
 		}
 		s.finish(c)
+		if len(s.spare) < maxSpare {
+			s.spare = append(s.spare, c.data[:0])
+		}
 		s.done.Broadcast()
 	}
 }
@@ -183,6 +224,7 @@ func (s *store) sync() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	files := s.files
+	s.hurry()
 	for target := s.sealed; s.written < target && s.broken == nil; {
 		s.done.Wait()
 	}
