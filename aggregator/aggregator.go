@@ -213,23 +213,12 @@ func (a *Aggregator) count(f *Flow, feedNow time.Duration) {
 	}
 	// Baselines of excluded flows are kept as well: should a reload let them in,
 	// what they carried before is no news.
-	if len(a.cfg.ExcludeClasses) > 0 {
-		class := a.classifier.class(f.NetworkA, f.NetworkB)
-		if slices.Contains(a.cfg.ExcludeClasses, class) {
-			a.metrics.filtered(class, delta.totalBytes())
-			return
-		}
+	if a.exclude(f, delta) {
+		return
 	}
 	i, found := a.find(f)
 	if traffic {
-		switch {
-		case found && a.connections.records.at(i).phase != ended: // it lives
-		case !a.room():
-			i = a.overflow(f)
-		case !found:
-			i = a.connections.add(a.key, false)
-		}
-		if !a.connections.count(i, delta) {
+		if i, found = a.place(i, found, f), true; !a.connections.count(i, delta) {
 			a.refuse(f)
 			return
 		}
@@ -238,7 +227,6 @@ func (a *Aggregator) count(f *Flow, feedNow time.Duration) {
 		if c.overflow {
 			a.metrics.overflowBytes.Add(float64(delta.totalBytes()))
 		}
-		found = true
 	}
 	if !found {
 		return
@@ -276,43 +264,4 @@ func (a *Aggregator) learn(src *source, f *Flow, feedNow time.Duration) {
 		src.node.observe(window, feedNow)
 		a.journal.period(src, window)
 	}
-}
-
-// find looks up the connection of a flow.
-func (a *Aggregator) find(f *Flow) (i uint32, ok bool) {
-	a.key = a.connections.layout.appendValues(a.key[:0], f)
-	i, ok = a.connections.byKey[string(a.key)]
-	return i, ok
-}
-
-// room says whether one more connection fits into max_series.
-func (a *Aggregator) room() bool {
-	limit := a.cfg.MaxSeries
-	return limit == 0 || a.connections.series+2*a.connections.layout.directions() <= limit
-}
-
-// overflow returns the connection that takes the traffic of flows for which
-// there is no room.
-func (a *Aggregator) overflow(f *Flow) uint32 {
-	a.notices.say("max_series", a.now(), "aggregation.max_series is reached: new connections are counted in the overflow, labelled "+overflowValue, "limit", a.cfg.MaxSeries)
-	a.key = a.connections.layout.appendOverflow(a.key[:0], f)
-	i, ok := a.connections.byKey[string(a.key)]
-	if !ok {
-		i = a.connections.add(a.key, true)
-	}
-	return i
-}
-
-// setRTT records a round-trip time, unless its series would pass the bound. The
-// overflow has none: it would mix connections that have nothing in common.
-func (a *Aggregator) setRTT(i uint32, rtt uint64) {
-	c := a.connections.records.at(i)
-	if c.overflow || c.phase == ended || c.phase == closing {
-		return
-	}
-	if limit := a.cfg.MaxSeries; c.rtt == 0 && limit > 0 && a.connections.series+1 > limit {
-		a.metrics.overflowRTTs.Inc()
-		return
-	}
-	a.connections.setRTT(i, rtt)
 }
