@@ -35,7 +35,7 @@ chaos: ## Break bridge, analyzers and receivers in random order for CHAOS_DURATI
 test-real: ## Run the tests that need Debian's parts.
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
 	$(GO) test -tags real -timeout 10m ./internal/real/...
-	$(GO) test -tags real -timeout 15m -run 'TestOutages?(AtScale|OnALittleDisk|WithOneChange)' ./bridge
+	$(GO) test -tags real -timeout 30m -run 'TestOutages?(AtScale|OnALittleDisk|WithOneChange)' ./bridge
 
 lint: ## Check the style of the code.
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'lint: gofmt these files'; exit 1; }

@@ -69,7 +69,7 @@ func TestDamage(t *testing.T) {
 				} else {
 					whole++
 					c := again.connections.records.at(0)
-					if n := c.counts.bytes[0]; n != 6000 && n != 9000 {
+					if n := c.bytes[0]; n != 6000 && n != 9000 {
 						t.Fatalf("%s at %d: %d bytes", name, at, n)
 					}
 					if found.Connections != 2 || found.Flows != 2 {

@@ -70,7 +70,7 @@ func (l *ledger) Connections(points []Point) {
 func (l *ledger) point(name string, value uint64, p Point) {
 	have := l.series[name]
 	begins := len(have) == 0 || have[len(have)-1].stale
-	if begins != (p.Begin != 0) && !(l.anew && p.Begin != 0) {
+	if fresh := p.Begin != 0; begins != fresh && (!l.anew || !fresh) {
 		l.t.Fatalf("%s at %d: begins=%v, but Begin is %d", name, l.at, begins, p.Begin)
 	}
 	switch {

@@ -265,7 +265,7 @@ func (r *replay) files(system disk.FS, dir string, files stateFiles) (c chain, e
 	if len(files.journals) == 0 && len(files.snapshots) == 0 {
 		return chain{none: true, anew: "there is none"}, nil
 	}
-	base := uint64(0)
+	var base uint64
 	if len(files.snapshots) > 0 {
 		base = slices.Max(slices.Collect(maps.Keys(files.snapshots)))
 		r.tail = -1
