@@ -113,10 +113,13 @@ func (s *store) enqueue(frame []byte, feedNow time.Duration) bool {
 	return true
 }
 
-// hurry makes the writer write what there is. The lock is held.
+// hurry makes the writer write what there is. The lock is held. Where there is
+// nothing, due stays false: nobody would wake the writer for the next frame.
 func (s *store) hurry() {
-	s.due = true
-	s.work.Signal()
+	if len(s.queue) > 0 {
+		s.due = true
+		s.work.Signal()
+	}
 }
 
 // use makes file the one that frames go to from here on, and returns where the one
@@ -178,7 +181,7 @@ func (s *store) fail(err error) {
 	for _, c := range s.queue {
 		s.finish(c)
 	}
-	s.queue = nil
+	s.queue, s.due = nil, false
 	s.done.Broadcast()
 }
 
