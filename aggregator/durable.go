@@ -47,15 +47,17 @@ type durable struct {
 	least int64
 	kick  chan struct{}
 	ended chan struct{} // closed by Close
-	// next is the journal that the next tick begins with, and switched is told once
-	// it has. The aggregator's lock guards both.
-	next     *stateFile
-	switched chan snapshotHead
-	run      sync.WaitGroup
+	// next is the journal that the next tick begins with, and heads gets how the
+	// snapshot begins once it has. The aggregator's lock guards next.
+	next  *stateFile
+	heads chan snapshotHead
+	run   sync.WaitGroup
 
+	// mu is taken while the aggregator's lock is held, never the other way round, and
+	// never held while the disk works.
 	mu       sync.Mutex
-	number   uint64    // of the newest files
-	keep     uint64    // those from here on are not outdated
+	number   uint64    // of the journal that is written; those of one process follow each other
+	keep     uint64    // files from here on are not outdated
 	size     int64     // bytes of the snapshot
 	before   int64     // bytes of the journals before the present one, since the snapshot
 	due      int64     // how many bytes of journals make a snapshot due
@@ -121,8 +123,12 @@ func (d *durable) close() error {
 	close(d.ended)
 	d.run.Wait()
 	err := d.store.sync()
+	d.mu.Lock()
+	err = errors.Join(d.trouble, err)
+	keep := d.number + 1
+	d.mu.Unlock()
 	if err != nil {
-		err = errors.Join(err, d.store.clear(d.number+1)) // see [durable.outdated]
+		err = errors.Join(err, d.store.clear(keep)) // see [durable.clear]
 	}
 	d.store.close()
 	return err
@@ -131,15 +137,16 @@ func (d *durable) close() error {
 func (d *durable) sync() {
 	err := d.store.sync()
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	if err != nil && d.trouble == nil {
 		d.noteTrouble(err)
 	}
-	if d.outdated {
-		// An old state is worse than none: a restart would go on from counters that
-		// receivers know to be higher, which looks to them like a reset.
-		d.outdated = d.store.clear(d.keep) != nil
+	outdated, keep := d.outdated, d.keep
+	d.mu.Unlock()
+	if outdated {
+		d.clear(keep)
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	due := d.trouble != nil && d.a.now().Sub(d.tried) >= healEvery
 	if d.trouble == nil {
 		due = d.before+d.store.position() >= d.due
@@ -148,6 +155,32 @@ func (d *durable) sync() {
 		d.making, d.tried = true, d.a.now()
 		d.kick <- struct{}{}
 	}
+}
+
+// clear removes what is outdated. An old state is worse than none: a restart would
+// go on from counters that receivers know to be higher, which looks to them like a
+// reset.
+func (d *durable) clear(keep uint64) {
+	if d.store.clear(keep) != nil {
+		return // the next sync tries again
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.keep == keep {
+		d.outdated = false
+	}
+}
+
+// switched records that the journal of that number is written from now on. The one
+// before ends at end, or was given up. The aggregator's lock is held.
+func (d *durable) switched(number uint64, end int64, gaveUp error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if gaveUp != nil && d.trouble == nil { // since the latest sync
+		d.noteTrouble(gaveUp)
+	}
+	d.number = number
+	d.before += end
 }
 
 // noteTrouble records that the state on disk is not what a restart could go on
@@ -176,11 +209,7 @@ func (d *durable) checkpoints() {
 // its own; when it is whole, the files before it go.
 func (d *durable) checkpoint() {
 	d.mu.Lock()
-	d.number++
-	number := d.number
-	if d.trouble != nil {
-		d.keep = number // those before it are outdated
-	}
+	number := d.number + 1
 	d.mu.Unlock()
 
 	size, err := d.snapshot(number)
@@ -191,10 +220,13 @@ func (d *durable) checkpoint() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.making = false
+	if err == nil && d.trouble != nil {
+		err = d.store.failed()
+	}
 	switch {
 	case errors.Is(err, errEnded):
 		return
-	case err == nil && d.trouble != nil && !d.store.failed():
+	case err == nil && d.trouble != nil:
 		d.logger.Info("the state is whole on disk again; exactness is no longer suspended")
 		d.trouble, d.outdated = nil, false
 	case err != nil && d.trouble == nil:
@@ -209,8 +241,7 @@ func (d *durable) checkpoint() {
 		d.store.giveUp(err)
 		d.outdated, d.keep = true, d.number+1
 	default: // again when as much again was written
-		d.before += d.store.position()
-		d.due += d.due
+		d.due = d.before + d.store.position() + max(d.least, journalRatio*d.size)
 	}
 }
 

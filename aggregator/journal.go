@@ -42,9 +42,11 @@ const (
 
 	kindReport  // a capture's report, as it came
 	kindCapture // a capture, whole
+
+	kindEndCaptures // all captures end with the next tick
 )
 
-// Flags of a connection.
+// Flags of a connection, the first of a capture as well.
 const (
 	flagEnding   = 1 << 3 // above the phase
 	flagOverflow = 1 << 4
@@ -293,6 +295,14 @@ func (j *journal) report(s CaptureStats) {
 	j.frame = appendStats(j.frame, &s)
 }
 
+// endCaptures journals that all captures are to end, as they are told to; of
+// connections the tick says so, one by one.
+func (j *journal) endCaptures() {
+	if !j.idle() {
+		j.frame = append(j.frame, byte(kindEndCaptures))
+	}
+}
+
 func appendStats(dst []byte, s *CaptureStats) []byte {
 	for _, n := range [...]int64{s.FlowCount, s.FlowDropped, s.KernelFlowDropped, s.PacketsDropped, s.PacketsReceived} {
 		dst = binary.AppendVarint(dst, n)
@@ -307,7 +317,11 @@ func appendCapture(dst []byte, c *captureState) []byte {
 	for _, n := range [...]uint64{t.FlowDropped, t.KernelFlowDropped, t.PacketsDropped, t.PacketsReceived} {
 		dst = binary.AppendUvarint(dst, n)
 	}
-	dst = append(dst, byte(c.phase))
+	flags := byte(c.phase)
+	if c.ending {
+		flags |= flagEnding
+	}
+	dst = append(dst, flags)
 	dst = binary.AppendVarint(dst, c.start)
 	dst = binary.AppendVarint(dst, int64(c.seen))
 	dst = binary.AppendUvarint(dst, uint64(len(c.tables)))

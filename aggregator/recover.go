@@ -78,7 +78,7 @@ func (a *Aggregator) Recover(cfg StateConfig, logger *slog.Logger) (Recovery, er
 
 	d := &durable{
 		a: a, store: newStore(cfg.FS, cfg.Dir), logger: logger, least: cfg.CheckpointBytes,
-		kick: make(chan struct{}, 1), ended: make(chan struct{}), switched: make(chan snapshotHead, 1),
+		kick: make(chan struct{}, 1), ended: make(chan struct{}), heads: make(chan snapshotHead, 1),
 		number: files.last, size: found.snapshot, before: found.journals, due: max(cfg.CheckpointBytes, journalRatio*found.snapshot),
 	}
 	a.durable = d
@@ -112,6 +112,7 @@ func (d *durable) open(found chain, files stateFiles, undone bool) {
 		how := uint64(fromJournal)
 		if found.anew != "" {
 			how = fromEmpty
+			d.size, d.before, d.due = 0, 0, d.least
 		} else {
 			// What was read may never have been synced, and what was not read must not
 			// seem to follow this process's journal.
@@ -120,12 +121,12 @@ func (d *durable) open(found chain, files stateFiles, undone bool) {
 			}
 			d.number = found.last
 		}
-		d.number++
-		file, err := d.newJournal(d.number)
+		file, err := d.newJournal(d.number + 1)
 		if err != nil {
 			return err
 		}
-		d.store.use(file)
+		d.number++
+		_, _ = d.store.use(file) // it is the first
 		j.frame = appendHead(j.frame, d.number, how, found.end)
 		if how == fromEmpty {
 			j.frame = appendLayout(j.frame, a.connections.layout)

@@ -106,6 +106,8 @@ func (r *replay) record(k kind, d *decoder) {
 		}
 	case kindCapture:
 		r.capture(d)
+	case kindEndCaptures:
+		a.captures.endAll()
 	default:
 		d.bad = true
 	}
@@ -233,7 +235,9 @@ func (r *replay) capture(d *decoder) {
 	c := &captureState{total: CaptureRow{CaptureID: d.string()}}
 	t := &c.total
 	t.FlowDropped, t.KernelFlowDropped, t.PacketsDropped, t.PacketsReceived = d.uvarint(), d.uvarint(), d.uvarint(), d.uvarint()
-	p := phase(d.byte())
+	flags := d.byte()
+	p := phase(flags & (flagEnding - 1))
+	c.ending = flags&flagEnding != 0
 	c.start, c.seen = d.varint(), time.Duration(d.varint())
 	for n := d.uvarint(); n > 0 && !d.bad; n-- {
 		var one table
@@ -368,8 +372,12 @@ func (r *replay) undo() {
 		switch {
 		case r.endedCapture[id] && c.phase == ended:
 			c.phase = closing
-		case c.phase == live && c.start == a.latest.zero:
-			c.phase = fresh
+		case c.phase == live || c.phase == closing:
+			c.ending = c.ending || c.phase == closing
+			c.phase = live
+			if c.start == a.latest.zero {
+				c.phase = fresh
+			}
 		}
 	}
 	a.latest.at = a.latest.before

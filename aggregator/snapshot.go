@@ -49,11 +49,15 @@ func (d *durable) snapshot(number uint64) (size int64, err error) {
 	d.a.mu.Unlock()
 	var head snapshotHead
 	select {
-	case head = <-d.switched:
+	case head = <-d.heads:
 	case <-d.ended:
 		d.a.mu.Lock()
+		used := d.next == nil
 		d.next = nil
 		d.a.mu.Unlock()
+		if used { // by the last tick
+			return 0, errEnded
+		}
 		return 0, errors.Join(errEnded, next.Close(), d.store.fs.Remove(next.name))
 	}
 
@@ -83,10 +87,11 @@ func (d *durable) switchJournal() {
 	}
 	j, how := d.a.journal, uint64(fromJournal)
 	number, _, _ := parseFileName(filepath.Base(d.next.name))
-	end, anew := d.store.use(d.next)
-	if anew {
+	end, gaveUp := d.store.use(d.next)
+	if gaveUp != nil {
 		how = fromSnapshot
 	}
+	d.switched(number, end, gaveUp)
 	d.next = nil
 	j.off = false
 	j.frame = appendHead(j.frame[:frameHeader], number, how, end)
@@ -99,7 +104,7 @@ func (d *durable) switchJournal() {
 	for _, c := range d.a.captures.byID {
 		head = appendCapture(head, c)
 	}
-	d.switched <- snapshotHead{head, feedNow}
+	d.heads <- snapshotHead{head, feedNow}
 }
 
 // snapshotHead is what of a snapshot is of the moment at which its journal begins.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"path/filepath"
 	"strconv"
@@ -79,9 +80,16 @@ type stateFile struct {
 	abandoned bool
 }
 
-// createFile makes a file with its header, which is not synced.
-func createFile(fs disk.FS, name string) (*stateFile, error) {
-	f, err := fs.Create(name)
+// createFile makes a file with its header, which is not synced. One of that name is
+// what is left of an attempt that failed.
+func createFile(system disk.FS, name string) (*stateFile, error) {
+	f, err := system.Create(name)
+	if errors.Is(err, fs.ErrExist) {
+		if err := system.Remove(name); err != nil {
+			return nil, err
+		}
+		f, err = system.Create(name)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +99,7 @@ func createFile(fs disk.FS, name string) (*stateFile, error) {
 	header = binary.LittleEndian.AppendUint32(header, crc32.Checksum(header, castagnoli))
 	header = binary.LittleEndian.AppendUint64(header, s.salt)
 	if _, err := f.WriteAt(header, 0); err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, errors.Join(err, f.Close(), system.Remove(name))
 	}
 	return s, nil
 }
@@ -115,8 +123,8 @@ func frameSum(salt uint64, offset int64, rest []byte) uint32 {
 // readFile hands every frame of a file to apply, in order, and returns where the
 // last good one ends, and the file's size. The error wraps errNewer, errDamaged
 // (then frames up to the end were good), is that of apply, or the disk's.
-func readFile(fs disk.FS, name string, apply func(records []byte, feedNow time.Duration) error) (end, size int64, err error) {
-	f, err := fs.Open(name)
+func readFile(system disk.FS, name string, apply func(records []byte, feedNow time.Duration) error) (end, size int64, err error) {
+	f, err := system.Open(name)
 	if err != nil {
 		return 0, 0, err
 	}

@@ -6,6 +6,7 @@ package aggregator
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"sync"
 	"time"
@@ -63,8 +64,8 @@ type chunk struct {
 	data   []byte
 }
 
-func newStore(fs disk.FS, dir string) *store {
-	s := &store{fs: fs, dir: dir}
+func newStore(system disk.FS, dir string) *store {
+	s := &store{fs: system, dir: dir}
 	s.work, s.done = sync.NewCond(&s.mu), sync.NewCond(&s.mu)
 	s.writer.Go(s.write)
 	return s
@@ -113,26 +114,30 @@ func (s *store) enqueue(frame []byte, feedNow time.Duration) bool {
 	return true
 }
 
-// hurry makes the writer write what there is. The lock is held.
+// hurry makes the writer write what there is. The lock is held. Where there is
+// nothing, due stays false: nobody would wake the writer for the next frame.
 func (s *store) hurry() {
-	s.due = true
-	s.work.Signal()
+	if len(s.queue) > 0 {
+		s.due = true
+		s.work.Signal()
+	}
 }
 
 // use makes file the one that frames go to from here on, and returns where the one
-// before ends. Where that one was given up, file begins anew.
-func (s *store) use(file *stateFile) (end int64, anew bool) {
+// before ends. Where that one was given up, which gaveUp says why, file begins
+// anew.
+func (s *store) use(file *stateFile) (end int64, gaveUp error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if anew = s.broken != nil; anew {
-		s.broken = nil
-		s.closeFiles()
-	}
 	if n := len(s.files); n > 0 {
 		end = s.files[n-1].end
 	}
+	if gaveUp = s.broken; gaveUp != nil {
+		s.broken = nil
+		s.closeFiles()
+	}
 	s.files = append(s.files, file)
-	return end, anew
+	return end, gaveUp
 }
 
 // giveUp makes everything fail until another file is used.
@@ -149,11 +154,11 @@ func (s *store) closeFiles() {
 	s.files = nil
 }
 
-// failed says whether the files were given up.
-func (s *store) failed() bool {
+// failed is why the files were given up, or nil.
+func (s *store) failed() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.broken != nil
+	return s.broken
 }
 
 // position is where the next frame goes.
@@ -178,7 +183,7 @@ func (s *store) fail(err error) {
 	for _, c := range s.queue {
 		s.finish(c)
 	}
-	s.queue = nil
+	s.queue, s.due = nil, false
 	s.done.Broadcast()
 }
 
@@ -259,6 +264,8 @@ func (s *store) close() {
 	s.work.Signal()
 	s.mu.Unlock()
 	s.writer.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.closeFiles()
 }
 
@@ -274,7 +281,9 @@ func (s *store) clear(keep uint64) error {
 		// In the order of their names: a journal goes before the snapshot of its
 		// number, and a snapshot alone is none.
 		if number, _, ok := parseFileName(e.Name); ok && number < keep {
-			errs = append(errs, s.fs.Remove(filepath.Join(s.dir, e.Name)))
+			if err := s.fs.Remove(filepath.Join(s.dir, e.Name)); !errors.Is(err, fs.ErrNotExist) {
+				errs = append(errs, err)
+			}
 		}
 	}
 	if err := errors.Join(errs...); err != nil {

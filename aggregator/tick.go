@@ -131,6 +131,8 @@ func (a *Aggregator) EndAll() (left int) {
 			left++
 		}
 	}
+	a.journal.endCaptures()
+	a.journal.seal(a.clock.now(a.now()))
 	return left + a.captures.endAll()
 }
 

@@ -1,0 +1,84 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/skydive-project/skybridge/internal/disktest"
+)
+
+// TestCapturesEndForGood proves that captures which a reload ended have ended for
+// the next process as well: they would go on with what they counted before, under
+// other names, and count it twice.
+func TestCapturesEndForGood(t *testing.T) {
+	for name, least := range map[string]int64{"journal": 1 << 20, "snapshot": 1} {
+		for _, ticks := range []int{1, 2} { // with stale markers still to come, and without
+			t.Run(name, func(t *testing.T) {
+				m := newMortal(t, Config{}, disktest.New(1), least)
+				m.known()
+				received := int64(0)
+				report := func() {
+					received += 100
+					m.Stats(CaptureStats{CaptureID: []byte("c1"), PacketsReceived: received})
+				}
+				for range 4 {
+					report()
+					m.tick()
+					m.idle()
+				}
+				m.EndAll()
+				for range ticks {
+					m.tickNow()
+					m.idle()
+				}
+				if ticks > 1 {
+					report()
+					m.tick()
+				}
+				want := *m.captures.byID["c1"]
+				m.die(false)
+				m.begin()
+				got := *m.captures.byID["c1"]
+				if diff := cmp.Diff([]any{want.phase, want.total, want.start}, []any{got.phase, got.total, got.start}); diff != "" {
+					t.Errorf("after %d ticks (-before +after):\n%s", ticks, diff)
+				}
+				m.die(false)
+			})
+		}
+	}
+}
+
+// TestCaptureEndTakenBack proves that a capture whose last values were in a tick
+// that the log did not get is as before it, but still to end.
+func TestCaptureEndTakenBack(t *testing.T) {
+	for _, begins := range []bool{false, true} {
+		m := newMortal(t, Config{}, disktest.New(1), 1<<20)
+		m.known()
+		m.tick()
+		m.Stats(CaptureStats{CaptureID: []byte("c1"), PacketsReceived: 100})
+		want := fresh
+		if !begins {
+			m.tick()
+			want = live
+		}
+		m.EndAll()
+		m.pass(testInterval)
+		m.sample()
+		m.die(true)
+		m.begin()
+		if c := m.captures.byID["c1"]; c.phase != want || !c.ending {
+			t.Errorf("phase %d, ending %v, want phase %d and ending", c.phase, c.ending, want)
+		}
+		for range 3 {
+			m.tick()
+		}
+		if n := len(m.captures.byID); n != 0 {
+			t.Errorf("%d captures, want none", n)
+		}
+		m.die(false)
+	}
+}

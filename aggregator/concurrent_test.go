@@ -1,0 +1,117 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/skydive-project/skybridge/internal/disktest"
+)
+
+// throng is a feed of more connections than fit into one batch, of which some are
+// active at a time: the others end, and their numbers are used again.
+type throng struct {
+	m        *mortal
+	time     sync.Mutex // held while m.time is used or changed
+	random   *rand.Rand
+	reported map[string]Flow
+	life     int
+}
+
+const throngSize = 3 * batch
+
+// report reports some flows once more, or for the first time.
+func (h *throng) report() {
+	h.time.Lock()
+	defer h.time.Unlock()
+	flows := make([]Flow, 0, 100)
+	for range cap(flows) {
+		n := (int(h.m.time.Unix())*10 + h.random.IntN(throngSize/5)) % throngSize
+		uuid := fmt.Sprintf("%x", 1+n+throngSize*h.life)
+		f, ok := h.reported[uuid]
+		if !ok {
+			f = h.m.flow(uuid, 0, 0)
+			f.Start = h.m.time.UnixMilli() + 1 // after the epoch
+			f.TransportA = int64(n)
+		}
+		f.Metric.ABBytes += 1000
+		f.LastUpdate = f.Metric
+		f.LastUpdate.Last = h.m.time.UnixMilli() + 2
+		f.LastUpdate.Start = f.LastUpdate.Last - 1000
+		h.reported[uuid] = f
+		flows = append(flows, f)
+	}
+	h.m.Update(flows)
+}
+
+// TestSnapshotsWhileUpdatesGoOn lets the feed run beside ticks and snapshots, each
+// in a goroutine of its own as in a bridge, kills that at a moment of chance, and
+// holds the next life against what was reported.
+func TestSnapshotsWhileUpdatesGoOn(t *testing.T) {
+	for seed := range uint64(3) {
+		m := newMortal(t, Config{ConnectionTimeout: 10 * time.Second}, disktest.New(seed), 1)
+		m.known()
+		m.tick()
+		h := &throng{m: m, random: rand.New(rand.NewPCG(seed, 7)), reported: map[string]Flow{}}
+		want := uint64(0)
+		for ; h.life < 4; h.life++ {
+			dies := h.random.IntN(400)
+			m.disk.Fail(func(n int, _ disktest.Op, _ string) error {
+				if n >= dies {
+					return disktest.ErrDead
+				}
+				return nil
+			})
+			stop := make(chan struct{})
+			var feed sync.WaitGroup
+			feed.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+						h.report()
+					}
+				}
+			})
+			for alive := true; alive; {
+				h.time.Lock()
+				m.pass(2 * time.Second)
+				h.time.Unlock()
+				if alive = m.tickNow(); dies%2 == 0 {
+					m.idle() // so that there are more snapshots, of which this one is whole
+				}
+			}
+			close(stop)
+			feed.Wait()
+			m.die(seed%2 == 0)
+			m.begin()
+			if m.recover.Anew != "" {
+				t.Fatalf("seed %d: began anew: %s", seed, m.recover.Anew)
+			}
+			m.pass(time.Second)
+			m.tickNow()
+			m.Update(slices.Collect(maps.Values(h.reported)))
+			m.tick()
+			for _, f := range h.reported {
+				want += uint64(f.Metric.ABBytes)
+			}
+			if got := m.total("bytes"); got != want {
+				t.Fatalf("seed %d, life %d: bytes in all: %d, want %d", seed, h.life, got, want)
+			}
+			clear(h.reported)
+			for range 3 { // all is forgotten
+				m.pass(20 * time.Minute)
+				m.tick()
+			}
+		}
+		m.die(false)
+	}
+}

@@ -1,0 +1,98 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/skydive-project/skybridge/internal/disktest"
+)
+
+// adopt puts the labels of the configuration into force, as a reload and a start
+// do, unless the process dies meanwhile.
+func (m *mortal) adopt() {
+	if slices.Equal(m.Labels(), slices.Sorted(slices.Values(m.cfg.Labels))) {
+		return
+	}
+	for m.EndAll() > 0 {
+		if !m.tickNow() {
+			return
+		}
+	}
+	if err := m.Configure(m.cfg); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// TestEveryCrashPointOfARename lets a process die at every single operation of the
+// disk while labels change to and fro, with a snapshot under way or not: no byte
+// is lost or doubled, over the series of both names.
+func TestEveryCrashPointOfARename(t *testing.T) {
+	for _, power := range []bool{false, true} {
+		points := 0
+		for done := false; !done; points++ {
+			m := newMortal(t, Config{}, disktest.New(uint64(points)), []int64{1, 1 << 20}[points%2])
+			m.known()
+			m.tick()
+			point := points / 2
+			m.disk.Fail(func(n int, _ disktest.Op, _ string) error {
+				if n == point {
+					return disktest.ErrDead
+				}
+				return nil
+			})
+			total := int64(0)
+			var flows []Flow
+			report := func() {
+				total = 0
+				flows = flows[:0]
+				for i := range int64(3) {
+					f := m.flow(fmt.Sprint(i+1), 1000*(i+1)+m.time.Unix()%1000, 0)
+					f.TransportA = i
+					flows = append(flows, f)
+					total += f.Metric.ABBytes
+				}
+				m.Update(flows)
+			}
+			for i := 0; i < 8 && !m.disk.Dead(); i++ {
+				report()
+				m.pass(testInterval)
+				if !m.tickNow() {
+					break
+				}
+				m.idle()
+				switch i {
+				case 2:
+					m.cfg.Labels = []string{labelDirection, labelTargetIP}
+				case 5:
+					m.cfg.Labels = DefaultLabels()
+				}
+				m.adopt()
+			}
+			done = !m.disk.Dead() && points%2 == 1
+			m.die(power)
+			m.pass(5 * time.Second)
+			m.begin()
+			if m.recover.Anew != "" {
+				t.Fatalf("power %v, point %d: began anew: %s", power, point, m.recover.Anew)
+			}
+			m.adopt()
+			m.tickNow()
+			m.pass(time.Second)
+			m.Update(flows)
+			m.tick()
+			m.wantIncrease(uint64(total))
+			if t.Failed() {
+				t.Fatalf("power %v, point %d of %d", power, point, points)
+			}
+			m.die(power)
+		}
+		if points < 40 {
+			t.Errorf("only %d crash points", points)
+		}
+	}
+}
