@@ -73,6 +73,7 @@ type Bridge struct {
 	storageKeys   config.Storage
 
 	aggregator *aggregator.Aggregator
+	disk       disk.FS   // of the storage path
 	storage    io.Closer // the lock on the storage path; nil: there is none
 	log        *remotewrite.Log
 	sender     *remotewrite.Sender

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -33,21 +32,20 @@ func (b *Bridge) openLog(cfg *config.Config, registry prometheus.Registerer) (er
 		b.log = remotewrite.NewLog(logConfig(cfg), registry, logger)
 		return nil
 	}
-	system := b.options.StorageFS
-	if system == nil {
-		system = disk.OS{}
+	if b.disk = b.options.StorageFS; b.disk == nil {
+		b.disk = disk.OS{}
 	}
-	if err := system.MkdirAll(path); err != nil {
+	if err := b.disk.MkdirAll(path); err != nil {
 		return fmt.Errorf("bridge: --storage.path: %w", err)
 	}
-	b.storage, err = system.Lock(filepath.Join(path, lockFile))
+	b.storage, err = b.disk.Lock(filepath.Join(path, lockFile))
 	switch {
 	case errors.Is(err, disk.ErrLocked):
 		return fmt.Errorf("bridge: --storage.path %s is used by another process; give each bridge its own directory", path)
 	case err != nil:
 		return fmt.Errorf("bridge: --storage.path: %w", err)
 	}
-	b.log, err = remotewrite.OpenLog(durableLogConfig(cfg, system, path, b.clock.now()), registry, logger)
+	b.log, err = remotewrite.OpenLog(b.durableLogConfig(cfg), registry, logger)
 	if err != nil {
 		return fmt.Errorf("bridge: --storage.path: %w", err)
 	}
@@ -75,7 +73,7 @@ func (b *Bridge) recover(cfg *config.Config) error {
 	}
 	logger := component(b.logger, "state")
 	found, err := b.aggregator.Recover(aggregator.StateConfig{
-		Dir: filepath.Join(b.options.StoragePath, stateDir), FS: b.options.StorageFS, LastTick: last,
+		Dir: filepath.Join(b.options.StoragePath, stateDir), FS: b.disk, LastTick: last,
 	}, logger)
 	switch {
 	case err != nil:
@@ -86,6 +84,9 @@ func (b *Bridge) recover(cfg *config.Config) error {
 		logger.Info("counters go on from where they were", "connections", found.Connections, "flows", found.Flows,
 			"cut_bytes", found.Cut, "took", found.Took)
 	}
+	// The names of both directories, each of which syncs what is in it. Where that
+	// fails, so does writing to them, which says so.
+	_ = b.disk.SyncDir(b.options.StoragePath)
 	return nil
 }
 
@@ -105,12 +106,13 @@ func (b *Bridge) resume() error {
 }
 
 // durableLogConfig translates the configuration for a durable log.
-func durableLogConfig(cfg *config.Config, system disk.FS, path string, now time.Time) remotewrite.LogConfig {
+func (b *Bridge) durableLogConfig(cfg *config.Config) remotewrite.LogConfig {
 	c := logConfig(cfg)
-	c.FS = system
-	c.Dir = filepath.Join(path, logDir)
+	c.FS = b.disk
+	c.Dir = filepath.Join(b.options.StoragePath, logDir)
 	c.MaxBytes = cfg.Storage.MaxBytes
 	c.MemoryMaxBytes = cfg.Storage.MemoryMaxBytes
-	c.Opened = now
+	c.Opened = b.clock.now()
+	c.Undurable = b.aggregator.MayBeOut
 	return c
 }

@@ -83,9 +83,6 @@ func (b *Bridge) tick(at int64) {
 		b.logger.Error("a tick was not queued", "at", time.UnixMilli(at), "err", err)
 	}
 	b.sampler.tick = nil
-	if b.log.Trouble() != nil {
-		b.aggregator.MayBeOut()
-	}
 	b.aggregator.Publish()
 	b.metrics.ticks.Inc()
 	b.metrics.tickSeconds.Observe(time.Since(started).Seconds())

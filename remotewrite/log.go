@@ -47,6 +47,9 @@ type LogConfig struct {
 	Opened time.Time
 	// FS is the file system; nil is the system's own.
 	FS disk.FS
+	// Undurable, where given, is called before a tick that the disk did not take
+	// becomes visible to endpoints: they may send what a crash takes back.
+	Undurable func()
 	// SegmentBytes is how large a segment may grow; 0 is a sixteenth of MaxBytes,
 	// 64 MiB at most.
 	SegmentBytes int64
@@ -68,7 +71,8 @@ type Log struct {
 	thinning rateLimit
 	store    *store // nil: everything is in memory
 
-	foldEnds int // see foldTarget
+	foldEnds  int    // see foldTarget
+	undurable func() // LogConfig.Undurable
 
 	appending sync.Mutex // one Append at a time; taken before mu
 
@@ -100,6 +104,7 @@ func newLog(cfg LogConfig, logger *slog.Logger) *Log {
 		maxBytes:     cfg.MaxBytes,
 		maxAge:       cfg.MaxAge.Milliseconds(),
 		pushInterval: cfg.PushInterval.Milliseconds(),
+		undurable:    cfg.Undurable,
 		opened:       never,
 		logger:       logger,
 		next:         1,
@@ -176,6 +181,9 @@ func (l *Log) Append(t *Tick) error {
 		defer l.sweep()
 		if !unread {
 			lt = l.persist(lt)
+			if lt.segment == nil && l.undurable != nil {
+				l.undurable()
+			}
 		}
 	}
 	l.mu.Lock()

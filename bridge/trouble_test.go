@@ -1,0 +1,59 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bridge
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/skydive-project/skybridge/internal/disktest"
+)
+
+// TestKilledWhileTheLogIsInTrouble kills the process after ticks that the log could
+// not write went out from memory. The next process does not take them back: what
+// began in them would count twice.
+func TestKilledWhileTheLogIsInTrouble(t *testing.T) {
+	for _, ticks := range []time.Duration{1, 3} {
+		synctest.Test(t, func(t *testing.T) {
+			l, lenient, strict := newClockLab(t)
+			disk := disktest.New(1)
+			l.options.StoragePath, l.options.StorageFS = "/storage", disk
+			l.start()
+			l.report("a", 1, 100)
+			time.Sleep(20 * time.Second)
+
+			disk.Fail(func(_ int, _ disktest.Op, name string) error {
+				if strings.Contains(name, "/log/") {
+					return errors.New("no space left on device")
+				}
+				return nil
+			})
+			l.report("b", 1, 500)
+			time.Sleep(ticks * 15 * time.Second)
+			if got := l.log.Trouble(); got == nil || l.aggregator.Trouble() != nil {
+				t.Fatalf("the log: %v, the state: %v; want trouble with the log alone", got, l.aggregator.Trouble())
+			}
+			disk.Fail(func(int, disktest.Op, string) error { return disktest.ErrDead })
+			l.serve("lenient", nil)
+			l.serve("strict", nil)
+			l.halt()
+			disk.Kill()
+
+			l.serve("lenient", lenient.dial)
+			l.serve("strict", strict.dial)
+			lenient.Restarted()
+			strict.Restarted()
+			l.start()
+			l.report("b", 1, 700)
+			l.report("a", 1, 150)
+			time.Sleep(time.Minute)
+			l.halt()
+			l.judge(lenient)
+			l.judge(strict)
+		})
+	}
+}
