@@ -204,7 +204,8 @@ func (l *Log) thinSegment(g *segment) error {
 	s.segments[slices.Index(s.segments, g)] = thin
 	s.bytes += thin.size - g.size
 	for _, c := range left {
-		if i := l.index(c.seq); i < len(l.ticks) && l.ticks[i].segment == g {
+		// Meanwhile all endpoints may be done with it, and another be the first.
+		if i := l.index(c.seq); i < len(l.ticks) && l.ticks[i].seq == c.seq {
 			l.bytes += c.bytes - l.ticks[i].bytes
 			l.ticks[i] = c
 		}

@@ -44,15 +44,7 @@ func TestThinCrashPoints(t *testing.T) {
 						return nil
 					})
 				}
-				at := int64(15000 * (i + 1))
-				tick := l.Begin(at)
-				tick.Labels([]Label{{"tick", fmt.Sprint(i)}})
-				tick.End(bytesMetric, at-1, float64(i))
-				for g := range 12 {
-					tick.Labels([]Label{{"gauge", fmt.Sprintf("%d of %d", g, i)}})
-					tick.Value(rttMetric, 0, float64(i*g))
-				}
-				if err := l.Append(tick); err != nil {
+				if err := l.Append(endingTick(l, i)); err != nil {
 					t.Fatal(err)
 				}
 				if !d.Dead() {
@@ -101,6 +93,66 @@ func TestThinCrashPoints(t *testing.T) {
 				break
 			}
 		}
+	}
+}
+
+// endingTick is tick i of a log, in which one counter ends among a dozen gauges.
+func endingTick(l *Log, i int) *Tick {
+	at := int64(15000 * (i + 1))
+	tick := l.Begin(at)
+	tick.Labels([]Label{{"tick", fmt.Sprint(i)}})
+	tick.End(bytesMetric, at-1, float64(i))
+	for g := range 12 {
+		tick.Labels([]Label{{"gauge", fmt.Sprintf("%d of %d", g, i)}})
+		tick.Value(rttMetric, 0, float64(i*g))
+	}
+	return tick
+}
+
+// TestThinMeanwhile proves that a tick which an endpoint is done with while its
+// segment is made thin does not take the place of one that still waits.
+func TestThinMeanwhile(t *testing.T) {
+	d := disktest.New(1)
+	l, err := OpenLog(LogConfig{FS: d, Dir: "log", MaxBytes: 3000, SegmentBytes: 1000}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := l.resumeCursor("a", func(samples, _ int, reason string) { t.Errorf("%d samples dropped, %s", samples, reason) })
+	l.settle()
+	meanwhile := false
+	for i := range 12 {
+		if i == 2 {
+			if _, _, err := c.take(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			d.Fail(func(_ int, op disktest.Op, _ string) error {
+				if op == disktest.Rename && !meanwhile {
+					meanwhile = true
+					c.finish()
+				}
+				return nil
+			})
+		}
+		if err := l.Append(endingTick(l, i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !meanwhile {
+		t.Fatal("nothing was made thin")
+	}
+	var bytes int64
+	for i, tick := range l.ticks {
+		if tick.seq != uint64(i+2) {
+			t.Errorf("tick %d is number %d", i, tick.seq)
+		}
+		bytes += tick.bytes
+	}
+	if len(l.ticks) != 11 || bytes != l.bytes {
+		t.Errorf("%d ticks of %d bytes, counted %d", len(l.ticks), bytes, l.bytes)
+	}
+	c.park()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 
