@@ -50,7 +50,7 @@ const (
 
 // fold is what of some ticks is sent in their place.
 type fold struct {
-	ticks    []*loggedTick // with ends
+	ticks    []*loggedTick // with ends; those in memory without the rest
 	segments []*segment    // of ticks; the cursor has a reference
 	end      tallied       // of the last tick
 	lastAt   int64         // its time
@@ -143,11 +143,16 @@ func (c *cursor) holdFold(i int) {
 		if member.ended == 0 || member.gone != "" {
 			continue
 		}
-		f.ticks = append(f.ticks, member)
-		if s := member.segment; s != nil && !slices.Contains(f.segments, s) {
+		switch s := member.segment; {
+		case s == nil:
+			// So that nothing else of it is kept in memory. And other endpoints may fold
+			// it too, each with a copy of its own.
+			member = member.thinned()
+		case !slices.Contains(f.segments, s):
 			f.segments = append(f.segments, s)
 			s.refs++
 		}
+		f.ticks = append(f.ticks, member)
 	}
 	c.held = t
 }

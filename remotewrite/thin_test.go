@@ -156,6 +156,32 @@ func TestThinMeanwhile(t *testing.T) {
 	}
 }
 
+// TestFoldHoldsEnds proves that an endpoint which folds ticks in memory keeps only
+// their ends there, and copies of its own: others may fold them too.
+func TestFoldHoldsEnds(t *testing.T) {
+	l := NewLog(LogConfig{PushInterval: pushInterval}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	c := l.newCursor(func(samples, _ int, reason string) { t.Errorf("%d samples dropped, %s", samples, reason) })
+	c.setWindow(time.Minute.Milliseconds())
+	l.newCursor(nil) // takes ticks of any age, so that they are whole in the log
+	for i := range 12 {
+		if err := l.Append(endingTick(l, i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	held, _, err := c.take(t.Context())
+	if err != nil || held.fold == nil || len(held.fold.ticks) < 2 {
+		t.Fatalf("held %+v, %v, want a fold of several ticks", held, err)
+	}
+	for i, tick := range held.fold.ticks {
+		if len(tick.zeros)+len(tick.values) > 0 || len(tick.ends) != 1 {
+			t.Errorf("tick %d: %d blocks, want its ends only", i, len(tick.zeros)+len(tick.values)+len(tick.ends))
+		}
+		if tick == l.ticks[i] {
+			t.Errorf("tick %d is the log's own", i)
+		}
+	}
+}
+
 // TestCursorsLost proves that a process that does not know any more what it has
 // sent does not count it again, whatever is too old by then.
 func TestCursorsLost(t *testing.T) {
