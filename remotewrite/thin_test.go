@@ -7,11 +7,14 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/prometheus/model/relabel"
 
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/receiver"
@@ -180,6 +183,57 @@ func TestFoldHoldsEnds(t *testing.T) {
 			t.Errorf("tick %d is the log's own", i)
 		}
 	}
+}
+
+// TestFoldForgets proves that an endpoint which renames series does not remember
+// what has ended in folds, of which there can be millions; and that what has the name
+// of a series that lives is not folded.
+func TestFoldForgets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, LogConfig{PushInterval: pushInterval})
+		r.foldEnds, r.log.foldEnds = 1, 1
+		var up atomic.Bool
+		up.Store(true)
+		rec := r.receiver("a", receiver.Config{GiveUps: true, Fail: func(int, *http.Request) receiver.Fault {
+			if !up.Load() {
+				return receiver.Fault{Status: 503}
+			}
+			return receiver.Fault{}
+		}})
+		r.apply(EndpointConfig{URL: "http://a/", BacklogWindow: 2 * time.Minute, WriteRelabelConfigs: []*relabel.Config{replace("a", "lives.*", "a", "lives")}})
+		const ticks = 40
+		for i := range ticks {
+			time.Sleep(pushInterval)
+			at := time.Now().UnixMilli()
+			before := at - pushInterval.Milliseconds()
+			tick := r.log.Begin(at)
+			tick.Labels([]Label{{"a", "lives"}})
+			tick.Value(bytesMetric, before-1, 5)
+			switch {
+			case i == 1:
+				up.Store(false)
+			case i == 3:
+				tick.Labels([]Label{{"a", "lives too"}})
+				tick.End(bytesMetric, before, 1000)
+			case i > 3 && i < ticks/2:
+				tick.Labels([]Label{{"a", fmt.Sprint(i)}})
+				tick.End(bytesMetric, before, 1)
+			}
+			r.append(tick)
+			synctest.Wait()
+		}
+		up.Store(true)
+		endpoint := r.sender.live.all()[0]
+		r.flush()
+		r.sender.Close()
+		if got := receiver.Increase(rec.Series()[receiver.Key("test_bytes", map[string]string{"a": "lives"})]); got != 5 {
+			t.Errorf("increase %v of what lives, want its value", got)
+		}
+		r.wantMetric(ticks/2-4, "skybridge_folded_series_total")
+		if n := len(endpoint.named[0].rewriter.claims.held); n != 1 {
+			t.Errorf("%d names are held, want that of the one that lives", n)
+		}
+	})
 }
 
 // TestCursorsLost proves that a process that does not know any more what it has
