@@ -251,17 +251,22 @@ func (s *store) doom() {
 }
 
 // shed makes the oldest ticks in memory thin, and then gives them up, until the
-// rest of those fits.
+// rest of those fits. Until something ended in one there is nothing to keep of it.
 func (l *Log) shed() {
 	s := l.store
 	for _, thin := range []bool{true, false} {
+		kept := false // of a tick before
 		for i := 0; i < len(l.ticks)-1 && s.memoryMax > 0 && s.memory > s.memoryMax; i++ {
 			t := l.ticks[i]
+			if t.segment != nil || t.gone != "" {
+				continue
+			}
+			kept = kept || t.thin || t.ended > 0
 			switch {
-			case t.segment != nil || t.gone != "" || thin && t.thin:
-			case thin && t.ended > 0:
+			case thin && t.thin:
+			case thin && kept:
 				l.makeThin(i)
-			case !thin || !slices.ContainsFunc(l.ticks[:i], func(t *loggedTick) bool { return t.segment == nil && t.thin }):
+			default:
 				l.giveUpInMemory(i)
 			}
 		}

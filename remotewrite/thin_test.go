@@ -159,6 +159,45 @@ func TestThinMeanwhile(t *testing.T) {
 	}
 }
 
+// TestMemoryKeepsEnds proves that ticks which wait in memory for a disk in trouble
+// give up what ended in them last, also where nothing ended in those that follow.
+func TestMemoryKeepsEnds(t *testing.T) {
+	d := disktest.New(1)
+	l, err := OpenLog(LogConfig{FS: d, Dir: "log", MemoryMaxBytes: 6000}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := l.resumeCursor("a", func(int, int, string) {})
+	l.settle()
+	d.Fail(func(int, disktest.Op, string) error { return disktest.ErrDead })
+	for i := range 12 {
+		tick := endingTick(l, i)
+		if i > 1 {
+			tick = l.Begin(int64(15000 * (i + 1)))
+			for g := range 50 {
+				tick.Labels([]Label{{"gauge", fmt.Sprintf("%d of %d", g, i)}})
+				tick.Value(rttMetric, 0, float64(i*g))
+			}
+		}
+		if err := l.Append(tick); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := l.store.memory; n > 6000 || n != l.bytes {
+		t.Errorf("%d bytes in memory, of %d", n, l.bytes)
+	}
+	for i, tick := range l.ticks {
+		if ends := i < 2; tick.gone != "" || ends != (len(tick.ends) > 0) || (ends && !tick.thin) {
+			t.Errorf("tick %d: gone %q, thin %v, %d ends", i, tick.gone, tick.thin, tick.ended)
+		}
+	}
+	if last := l.ticks[len(l.ticks)-1]; last.thin {
+		t.Error("the newest tick is thin")
+	}
+	c.park()
+	_ = l.Close() // the disk is in trouble
+}
+
 // TestFoldHoldsEnds proves that an endpoint which folds ticks in memory keeps only
 // their ends there, and copies of its own: others may fold them too.
 func TestFoldHoldsEnds(t *testing.T) {
