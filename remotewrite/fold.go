@@ -178,6 +178,7 @@ func (c *cursor) toFold(answered tallied) {
 	l := c.log
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	defer l.broadcast()
 	t := c.held
 	c.letGo()
 	c.step = 0
@@ -188,7 +189,6 @@ func (c *cursor) toFold(answered tallied) {
 		return
 	}
 	c.partial = answered
-	l.broadcast()
 }
 
 // foldedAway counts the ticks of a fold, which has its answers, as skipped.
