@@ -214,7 +214,8 @@ func (c *cursor) state() cursorState {
 // a group: after a crash at worst that group is sent again, which receivers accept
 // as nothing newer of its series has gone out. Where the disk is in trouble, the
 // endpoint goes on: then a crash makes it repeat older groups, which receivers
-// refuse or know already; nothing is counted twice.
+// refuse or know already. Only if those are to be folded by then, or have been, what
+// began and ended in them may count twice; exactness is suspended.
 func (c *cursor) commit() {
 	l := c.log
 	if l.store == nil || !c.named {

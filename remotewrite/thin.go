@@ -172,6 +172,7 @@ func (l *Log) thinSegment(g *segment) error {
 	}
 	g.refs++ // and open, for other cursors may read it under its old name
 	l.mu.Unlock()
+	_ = l.save() // that the rest was sent, as in sweep; noted as trouble
 	defer func() {
 		l.mu.Lock()
 		g.letGo()

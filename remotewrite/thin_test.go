@@ -7,14 +7,11 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"net/http"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/prometheus/model/relabel"
 
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/receiver"
@@ -159,6 +156,45 @@ func TestThinMeanwhile(t *testing.T) {
 	}
 }
 
+// TestThinSaves proves that what a thin segment does not have any more is known to be
+// sent after a crash: else it would be taken for lost.
+func TestThinSaves(t *testing.T) {
+	d := disktest.New(1)
+	open := func() (*Log, *cursor) {
+		l, err := OpenLog(LogConfig{FS: d, Dir: "log", MaxBytes: 3000, SegmentBytes: 1000}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := l.resumeCursor("a", func(samples, _ int, reason string) { t.Errorf("%d samples dropped, %s", samples, reason) })
+		l.settle()
+		return l, c
+	}
+	l, c := open()
+	for i := range 12 {
+		if err := l.Append(endingTick(l, i)); err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			if _, _, err := c.take(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			c.finish()
+		}
+	}
+	if !l.ticks[0].thin || l.ticks[0].seq != 2 {
+		t.Fatalf("tick %d is the first, thin %v", l.ticks[0].seq, l.ticks[0].thin)
+	}
+	d.Kill()
+	l, c = open()
+	if _, _, err := c.take(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.park()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestMemoryKeepsEnds proves that ticks which wait in memory for a disk in trouble
 // give up what ended in them last, also where nothing ended in those that follow.
 func TestMemoryKeepsEnds(t *testing.T) {
@@ -196,83 +232,6 @@ func TestMemoryKeepsEnds(t *testing.T) {
 	}
 	c.park()
 	_ = l.Close() // the disk is in trouble
-}
-
-// TestFoldHoldsEnds proves that an endpoint which folds ticks in memory keeps only
-// their ends there, and copies of its own: others may fold them too.
-func TestFoldHoldsEnds(t *testing.T) {
-	l := NewLog(LogConfig{PushInterval: pushInterval}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	c := l.newCursor(func(samples, _ int, reason string) { t.Errorf("%d samples dropped, %s", samples, reason) })
-	c.setWindow(time.Minute.Milliseconds())
-	l.newCursor(nil) // takes ticks of any age, so that they are whole in the log
-	for i := range 12 {
-		if err := l.Append(endingTick(l, i)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	held, _, err := c.take(t.Context())
-	if err != nil || held.fold == nil || len(held.fold.ticks) < 2 {
-		t.Fatalf("held %+v, %v, want a fold of several ticks", held, err)
-	}
-	for i, tick := range held.fold.ticks {
-		if len(tick.zeros)+len(tick.values) > 0 || len(tick.ends) != 1 {
-			t.Errorf("tick %d: %d blocks, want its ends only", i, len(tick.zeros)+len(tick.values)+len(tick.ends))
-		}
-		if tick == l.ticks[i] {
-			t.Errorf("tick %d is the log's own", i)
-		}
-	}
-}
-
-// TestFoldForgets proves that an endpoint which renames series does not remember
-// what has ended in folds, of which there can be millions; and that what has the name
-// of a series that lives is not folded.
-func TestFoldForgets(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, LogConfig{PushInterval: pushInterval})
-		r.foldEnds, r.log.foldEnds = 1, 1
-		var up atomic.Bool
-		up.Store(true)
-		rec := r.receiver("a", receiver.Config{GiveUps: true, Fail: func(int, *http.Request) receiver.Fault {
-			if !up.Load() {
-				return receiver.Fault{Status: 503}
-			}
-			return receiver.Fault{}
-		}})
-		r.apply(EndpointConfig{URL: "http://a/", BacklogWindow: 2 * time.Minute, WriteRelabelConfigs: []*relabel.Config{replace("a", "lives.*", "a", "lives")}})
-		const ticks = 40
-		for i := range ticks {
-			time.Sleep(pushInterval)
-			at := time.Now().UnixMilli()
-			before := at - pushInterval.Milliseconds()
-			tick := r.log.Begin(at)
-			tick.Labels([]Label{{"a", "lives"}})
-			tick.Value(bytesMetric, before-1, 5)
-			switch {
-			case i == 1:
-				up.Store(false)
-			case i == 3:
-				tick.Labels([]Label{{"a", "lives too"}})
-				tick.End(bytesMetric, before, 1000)
-			case i > 3 && i < ticks/2:
-				tick.Labels([]Label{{"a", fmt.Sprint(i)}})
-				tick.End(bytesMetric, before, 1)
-			}
-			r.append(tick)
-			synctest.Wait()
-		}
-		up.Store(true)
-		endpoint := r.sender.live.all()[0]
-		r.flush()
-		r.sender.Close()
-		if got := receiver.Increase(rec.Series()[receiver.Key("test_bytes", map[string]string{"a": "lives"})]); got != 5 {
-			t.Errorf("increase %v of what lives, want its value", got)
-		}
-		r.wantMetric(ticks/2-4, "skybridge_folded_series_total")
-		if n := len(endpoint.named[0].rewriter.claims.held); n != 1 {
-			t.Errorf("%d names are held, want that of the one that lives", n)
-		}
-	})
 }
 
 // TestCursorsLost proves that a process that does not know any more what it has
