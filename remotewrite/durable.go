@@ -39,7 +39,7 @@ func OpenLog(cfg LogConfig, reg prometheus.Registerer, logger *slog.Logger) (*Lo
 		}
 	}
 	s.cursors = cursorFile{fs: s.fs, dir: s.dir, salt: rand.Uint64, sync: s.sync}
-	s.marks = markFile{fs: s.fs, dir: s.dir, salt: rand.Uint64, sync: s.sync}
+	s.marks = markFile{fs: s.fs, dir: s.dir, salt: rand.Uint64, replace: s.replace}
 	l.store = s
 	if err := l.recover(); err != nil {
 		return nil, err
