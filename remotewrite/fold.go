@@ -36,11 +36,15 @@ import (
 // have become too old, this group and those after it get a later one. That counts
 // nothing twice: a final value or a stale marker that is sent again at a later
 // time adds nothing, and a zero is never sent after a value of its counter. So a
-// retry keeps its time as long as the receiver can accept it.
+// retry keeps its time as long as the receiver can accept it. But sums that may be
+// out must not be followed by others: where some of the fold's ticks are gone by
+// then, the values of the rest are given up (skipSums).
 
 const (
-	// foldSteps is how many groups a fold has.
+	// foldSteps is how many groups a fold has, and foldSums the one with the values of
+	// what began in it, counted from 0.
 	foldSteps = 5
+	foldSums  = 3
 	// foldTarget is how many ends a fold has at least, where there are as many: ten
 	// requests, so that there is something to send in parallel.
 	foldTarget = 10 * MaxBlockSamples
@@ -155,6 +159,17 @@ func (c *cursor) holdFold(i int) {
 		f.ticks = append(f.ticks, member)
 	}
 	c.held = t
+}
+
+// skipSums gives up the values of what began in the fold at next, of which a former
+// process had sent some, or all, and some more than can be made out of what is left.
+func (c *cursor) skipSums() {
+	c.step++
+	for _, t := range c.log.ticks[c.log.index(c.next):] {
+		if t.seq <= c.folding {
+			c.loseEnds(t.ended, t.endedBytes, reasonUnreadable)
+		}
+	}
 }
 
 // restamp gives the rest of the held fold a time that is accepted now.

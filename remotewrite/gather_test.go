@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/model/relabel"
 
+	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/receiver"
 )
 
@@ -119,5 +120,60 @@ func TestToFoldDropped(t *testing.T) {
 	}
 	if c.next != 2 || dropped != 13 {
 		t.Errorf("next is %d, %d samples dropped", c.next, dropped)
+	}
+}
+
+// TestFoldTorn proves that a fold of which a crash and a bound leave less than was
+// being sent does not send other sums than before, and counts what may be missing.
+func TestFoldTorn(t *testing.T) {
+	for step := range foldSteps {
+		t.Run(fmt.Sprintf("group %d under way", step), func(t *testing.T) {
+			d := disktest.New(1)
+			var series int
+			open := func() (*Log, *cursor) {
+				l, err := OpenLog(LogConfig{FS: d, Dir: "log", SegmentBytes: 1, PushInterval: pushInterval}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+				if err != nil {
+					t.Fatal(err)
+				}
+				c := l.resumeCursor("a", func(int, int, string) {})
+				c.listen(time.Minute.Milliseconds(), nil, func(n int, _ uint64, _ string) { series += n })
+				l.settle()
+				return l, c
+			}
+			l, c := open()
+			for i := range 12 {
+				if err := l.Append(endingTick(l, i)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			held, _, err := c.take(t.Context())
+			if err != nil || held.fold == nil {
+				t.Fatalf("held %+v, %v, want a fold", held, err)
+			}
+			ends := len(held.fold.ticks)
+			c.stepDone(step)
+			c.park()
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if err := d.Remove(segments(d)[0]); err != nil {
+				t.Fatal(err)
+			}
+			l, c = open()
+			if held, _, err = c.take(t.Context()); err != nil || held.fold == nil || len(held.fold.ticks) != ends-1 {
+				t.Fatalf("held %+v, %v, want the rest of the fold", held, err)
+			}
+			want, lost := step, 0
+			if step == foldSums {
+				want, lost = step+1, ends-1
+			}
+			if held.fold.step != want || series != lost {
+				t.Errorf("goes on at group %d, %d series lost, want %d, %d", held.fold.step, series, want, lost)
+			}
+			c.park()
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+		})
 	}
 }
