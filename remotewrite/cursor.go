@@ -205,11 +205,15 @@ waiting:
 	return c.held
 }
 
-// goTo moves on to the tick number next.
+// goTo moves on to the tick number next. Where that is in the midst of a fold, what
+// the fold had before it is gone.
 func (c *cursor) goTo(next uint64) {
 	c.next = next
-	if c.folding < next { // else some of a fold is missing
+	switch {
+	case c.folding < next:
 		c.folding, c.step, c.partial = 0, 0, tallied{}
+	case c.step == foldSums:
+		c.skipSums()
 	}
 }
 

@@ -99,12 +99,7 @@ func parseCursors(b []byte, version uint32) (*cursors, error) {
 	c := &cursors{next: d.uvarint(), lastAt: d.varint(), states: make(map[identityHash]cursorState)}
 	c.total = tallied{samples: d.count(), stale: d.count()}
 	for n := d.count(); n > 0 && !d.bad; n-- {
-		if len(d.rest) < identityLen {
-			d.bad = true
-			break
-		}
-		id := identityHash(d.rest)
-		d.rest = d.rest[identityLen:]
+		id := d.identity()
 		s := cursorState{next: d.uvarint(), begun: d.varint(), lost: d.varint()}
 		s.passed = tallied{samples: d.count(), stale: d.count()}
 		s.sent, s.stamp = never, never

@@ -39,7 +39,7 @@ func OpenLog(cfg LogConfig, reg prometheus.Registerer, logger *slog.Logger) (*Lo
 		}
 	}
 	s.cursors = cursorFile{fs: s.fs, dir: s.dir, salt: rand.Uint64, sync: s.sync}
-	s.marks = markFile{fs: s.fs, dir: s.dir, salt: rand.Uint64, sync: s.sync}
+	s.marks = markFile{fs: s.fs, dir: s.dir, salt: rand.Uint64, replace: s.replace}
 	l.store = s
 	if err := l.recover(); err != nil {
 		return nil, err
@@ -214,7 +214,8 @@ func (c *cursor) state() cursorState {
 // a group: after a crash at worst that group is sent again, which receivers accept
 // as nothing newer of its series has gone out. Where the disk is in trouble, the
 // endpoint goes on: then a crash makes it repeat older groups, which receivers
-// refuse or know already; nothing is counted twice.
+// refuse or know already. Only if those are to be folded by then, or have been, what
+// began and ended in them may count twice; exactness is suspended.
 func (c *cursor) commit() {
 	l := c.log
 	if l.store == nil || !c.named {

@@ -14,8 +14,9 @@ import (
 )
 
 // endpoint carries the log to one receiver: tick after tick, in each the zeros
-// before the rest, and folds of ticks that are too old. It shares nothing with other endpoints but the log and idle
-// buffers, so however slow it is, it costs them nothing.
+// before the rest, and folds of ticks that are too old. It shares nothing with
+// other endpoints but the log and idle buffers, so however slow it is, it costs
+// them nothing.
 type endpoint struct {
 	id         string
 	hash       identityHash // of id

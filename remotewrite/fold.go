@@ -36,11 +36,15 @@ import (
 // have become too old, this group and those after it get a later one. That counts
 // nothing twice: a final value or a stale marker that is sent again at a later
 // time adds nothing, and a zero is never sent after a value of its counter. So a
-// retry keeps its time as long as the receiver can accept it.
+// retry keeps its time as long as the receiver can accept it. But sums that may be
+// out must not be followed by others: where some of the fold's ticks are gone by
+// then, the values of the rest are given up (skipSums).
 
 const (
-	// foldSteps is how many groups a fold has.
+	// foldSteps is how many groups a fold has, and foldSums the one with the values of
+	// what began in it, counted from 0.
 	foldSteps = 5
+	foldSums  = 3
 	// foldTarget is how many ends a fold has at least, where there are as many: ten
 	// requests, so that there is something to send in parallel.
 	foldTarget = 10 * MaxBlockSamples
@@ -50,7 +54,7 @@ const (
 
 // fold is what of some ticks is sent in their place.
 type fold struct {
-	ticks    []*loggedTick // with ends
+	ticks    []*loggedTick // with ends; those in memory without the rest
 	segments []*segment    // of ticks; the cursor has a reference
 	end      tallied       // of the last tick
 	lastAt   int64         // its time
@@ -143,13 +147,29 @@ func (c *cursor) holdFold(i int) {
 		if member.ended == 0 || member.gone != "" {
 			continue
 		}
-		f.ticks = append(f.ticks, member)
-		if s := member.segment; s != nil && !slices.Contains(f.segments, s) {
+		switch s := member.segment; {
+		case s == nil:
+			// So that nothing else of it is kept in memory. And other endpoints may fold
+			// it too, each with a copy of its own.
+			member = member.thinned()
+		case !slices.Contains(f.segments, s):
 			f.segments = append(f.segments, s)
 			s.refs++
 		}
+		f.ticks = append(f.ticks, member)
 	}
 	c.held = t
+}
+
+// skipSums gives up the values of what began in the fold at next, of which a former
+// process had sent some, or all, and some more than can be made out of what is left.
+func (c *cursor) skipSums() {
+	c.step++
+	for _, t := range c.log.ticks[c.log.index(c.next):] {
+		if t.seq <= c.folding {
+			c.loseEnds(t.ended, t.endedBytes, reasonUnreadable)
+		}
+	}
 }
 
 // restamp gives the rest of the held fold a time that is accepted now.
@@ -173,6 +193,7 @@ func (c *cursor) toFold(answered tallied) {
 	l := c.log
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	defer l.broadcast()
 	t := c.held
 	c.letGo()
 	c.step = 0
@@ -183,7 +204,6 @@ func (c *cursor) toFold(answered tallied) {
 		return
 	}
 	c.partial = answered
-	l.broadcast()
 }
 
 // foldedAway counts the ticks of a fold, which has its answers, as skipped.

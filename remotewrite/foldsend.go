@@ -44,7 +44,7 @@ func (f *fold) group(dst []request, step int, at int64, limit int) []request {
 		blocks, made.as = f.known, asStale
 	case 2:
 		made.as = asZero
-	case 3:
+	case foldSums:
 		made.as = asValue
 	case 4:
 		made.as = asStale

@@ -223,6 +223,9 @@ func (g *gatherer) write(n int, it logged) {
 		return
 	}
 	s, r := it.series, &it.rewrite.reader
+	if it.rewrite.renames() {
+		delete(it.rewrite.claims.held, s.out) // what comes is later than the fold
+	}
 	value, group := r.value, &g.known
 	if r.start >= g.fold.begun {
 		known := g.series[g.keyOf(s)]

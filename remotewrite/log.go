@@ -56,9 +56,10 @@ type LogConfig struct {
 }
 
 // Log is a bounded sequence of ticks that any number of cursors read, each at
-// its own pace. It is in memory, or durable (store.go). A tick is let go when all cursors are past it;
-// where the bounds are hit, the oldest goes first, and each cursor that had not
-// sent it counts the loss (cursor.go). All methods are safe for concurrent use.
+// its own pace. It is in memory, or durable (store.go). A tick is let go when all
+// cursors are past it; where the bounds are hit, the oldest is made thin (thin.go)
+// and in the end goes first, and each cursor that had not sent it counts the loss
+// (loss.go). All methods are safe for concurrent use.
 type Log struct {
 	maxBytes int64 // of all ticks in memory; a durable log has store.maxBytes
 	maxAge   int64 // ms
@@ -162,9 +163,9 @@ const minTickGap = 2
 
 // Append makes the tick visible to the endpoints, on a durable log once it is on
 // disk. It takes the tick over, also when it returns an error: the tick was not
-// later than the one before by 2 ms at least, and nothing has changed; or samples in it contradict
-// its time, and the endpoints count it as dropped. A disk in trouble is no error:
-// see Trouble.
+// later than the one before by 2 ms at least, and nothing has changed; or samples
+// in it contradict its time, and the endpoints count it as dropped. A disk in
+// trouble is no error: see Trouble.
 func (l *Log) Append(t *Tick) error {
 	lt, err, unread := t.seal(), t.err, t.unread
 	l.builders.Put(t)
@@ -218,8 +219,8 @@ func (l *Log) Append(t *Tick) error {
 	return nil
 }
 
-// enforceBounds makes the oldest ticks thin, and drops thin ones, until the rest fits. On disk, room is made
-// before a tick is written (store.go).
+// enforceBounds makes the oldest ticks thin, and drops thin ones, until the rest
+// fits. On disk, room is made before a tick is written (thin.go).
 func (l *Log) enforceBounds() {
 	for len(l.ticks) > 1 {
 		switch {

@@ -69,11 +69,15 @@ func (c *cursor) gap(t *loggedTick) *repair {
 	if c.lost <= c.begun {
 		return nil
 	}
-	at := c.lost
+	return &repair{from: c.begun, before: c.lost, at: c.zeroAt(t)}
+}
+
+// zeroAt is that time.
+func (c *cursor) zeroAt(t *loggedTick) int64 {
 	if c.log.pushInterval > 0 {
-		at = max(at, t.at-c.log.pushInterval)
+		return max(c.lost, t.at-c.log.pushInterval)
 	}
-	return &repair{from: c.begun, before: c.lost, at: at}
+	return c.lost
 }
 
 // finalsAt is the time at which what ended in t, the next tick, gets its final
@@ -83,12 +87,8 @@ func (c *cursor) finalsAt(t *loggedTick) int64 {
 	if c.lost < t.after || t.ended == 0 || c.step > stepZeros {
 		return 0
 	}
-	at := c.lost
-	if c.log.pushInterval > 0 {
-		at = max(at, t.at-c.log.pushInterval)
+	if at := c.zeroAt(t) + 1; at < t.at {
+		return at
 	}
-	if at++; at >= t.at {
-		return 0
-	}
-	return at
+	return 0
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/model/relabel"
 
-	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
@@ -203,7 +202,8 @@ func TestNamingText(t *testing.T) {
 func TestMarksNotUnderstood(t *testing.T) {
 	d := disktest.New(1)
 	odd := &naming{text: `{"write_relabel_configs":[{"action":"rot13"}]}`}
-	f := markFile{fs: d, dir: "log", salt: func() uint64 { return 7 }, sync: disk.File.Sync}
+	under := &store{fs: d, metrics: newStoreMetrics()}
+	f := markFile{fs: d, dir: "log", salt: func() uint64 { return 7 }, replace: under.replace}
 	names := namesFor("a", "one")
 	names[hashIdentity("b")] = odd
 	if err := f.write([]*mark{{from: 3, names: names}, {from: 5, names: namesFor("a", "two")}}); err != nil {

@@ -157,7 +157,8 @@ type markFile struct {
 	fs   disk.FS
 	dir  string
 	salt func() uint64
-	sync func(disk.File) error
+	// replace is store.replace.
+	replace func(under, name string, content []byte) error
 
 	saved uint64 // the version of the marks that is durable
 }
@@ -215,26 +216,13 @@ func readMarkFile(r io.ReaderAt) ([]byte, error) {
 
 // write makes marks durable. After an error those that were written before still
 // are, or these.
-func (f *markFile) write(list []*mark) (err error) {
-	name := filepath.Join(f.dir, newMarks)
-	_ = f.fs.Remove(name) // of an attempt that failed
-	file, err := f.fs.Create(name)
-	if err != nil {
-		return fmt.Errorf("log: create marks: %w", err)
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
+func (f *markFile) write(list []*mark) error {
 	salt, payload := f.salt(), appendMarks(nil, list)
 	b := appendSegmentHeader(nil, markMagic, markVersion, salt)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(payload)))
 	b = binary.LittleEndian.AppendUint32(b, slotSum(salt, uint64(len(payload)), payload))
-	if _, err := file.WriteAt(append(b, payload...), 0); err != nil {
+	if err := f.replace(filepath.Join(f.dir, newMarks), filepath.Join(f.dir, markName), append(b, payload...)); err != nil {
 		return fmt.Errorf("log: write marks: %w", err)
-	}
-	if err := f.sync(file); err != nil {
-		return fmt.Errorf("log: sync marks: %w", err)
-	}
-	if err := f.fs.Rename(name, filepath.Join(f.dir, markName)); err != nil {
-		return fmt.Errorf("log: rename marks: %w", err)
 	}
 	if err := f.fs.SyncDir(f.dir); err != nil {
 		return fmt.Errorf("log: sync directory: %w", err)

@@ -155,6 +155,26 @@ func (s *store) sync(f disk.File) error {
 	return err
 }
 
+// replace puts a file with that content in the place of another, or of none: under
+// another name first, so that there is one or the other.
+func (s *store) replace(under, name string, content []byte) error {
+	if err := s.fs.Remove(under); err != nil && !errors.Is(err, fs.ErrNotExist) { // of an attempt that failed
+		return err
+	}
+	f, err := s.fs.Create(under)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(content, 0)
+	if err == nil {
+		err = s.sync(f)
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return s.fs.Rename(under, name)
+}
+
 // finish ends the active segment.
 func (s *store) finish() {
 	if s.active != nil {
@@ -248,38 +268,6 @@ func (s *store) doom() {
 	s.segments = slices.Delete(s.segments, 0, 1)
 	s.bytes -= oldest.size
 	s.doomed = append(s.doomed, oldest)
-}
-
-// shed makes the oldest ticks in memory thin, and then gives them up, until the
-// rest of those fits.
-func (l *Log) shed() {
-	s := l.store
-	for _, thin := range []bool{true, false} {
-		for i := 0; i < len(l.ticks)-1 && s.memoryMax > 0 && s.memory > s.memoryMax; i++ {
-			t := l.ticks[i]
-			switch {
-			case t.segment != nil || t.gone != "" || thin && t.thin:
-			case thin && t.ended > 0:
-				l.makeThin(i)
-			case !thin || !slices.ContainsFunc(l.ticks[:i], func(t *loggedTick) bool { return t.segment == nil && t.thin }):
-				l.giveUpInMemory(i)
-			}
-		}
-	}
-}
-
-// giveUpInMemory leaves nothing of the tick at index i but that it was there.
-func (l *Log) giveUpInMemory(i int) {
-	t := l.ticks[i]
-	left := t.bare()
-	left.gone, left.bytes = reasonLogFull, 0
-	l.ticks[i] = left
-	l.bytes -= t.bytes
-	l.store.memory -= t.bytes
-	if suppressed, ok := l.drops.allow(time.Now()); ok {
-		l.logger.Warn("the disk is in trouble and memory is full, dropped the oldest tick in memory",
-			"tick", time.UnixMilli(t.at).UTC(), "samples", t.samples, "ended_series", t.ended, "ended_bytes", t.endedBytes, "suppressed", suppressed)
-	}
 }
 
 // letGo ends a cursor's reference. The log's mu is held.

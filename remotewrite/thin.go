@@ -4,9 +4,7 @@
 package remotewrite
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -92,6 +90,43 @@ func (l *Log) thinUnwanted() {
 	}
 }
 
+// shed makes the oldest ticks in memory thin, and then gives them up, until the
+// rest of those fits. Until something ended in one there is nothing to keep of it.
+func (l *Log) shed() {
+	s := l.store
+	for _, thin := range []bool{true, false} {
+		kept := false // of a tick before
+		for i := 0; i < len(l.ticks)-1 && s.memoryMax > 0 && s.memory > s.memoryMax; i++ {
+			t := l.ticks[i]
+			if t.segment != nil || t.gone != "" {
+				continue
+			}
+			kept = kept || t.thin || t.ended > 0
+			switch {
+			case thin && t.thin:
+			case thin && kept:
+				l.makeThin(i)
+			default:
+				l.giveUpInMemory(i)
+			}
+		}
+	}
+}
+
+// giveUpInMemory leaves nothing of the tick at index i but that it was there.
+func (l *Log) giveUpInMemory(i int) {
+	t := l.ticks[i]
+	left := t.bare()
+	left.gone, left.bytes = reasonLogFull, 0
+	l.ticks[i] = left
+	l.bytes -= t.bytes
+	l.store.memory -= t.bytes
+	if suppressed, ok := l.drops.allow(time.Now()); ok {
+		l.logger.Warn("the disk is in trouble and memory is full, dropped the oldest tick in memory",
+			"tick", time.UnixMilli(t.at).UTC(), "samples", t.samples, "ended_series", t.ended, "ended_bytes", t.endedBytes, "suppressed", suppressed)
+	}
+}
+
 // makeRoom makes the oldest segments thin, and drops the oldest thin ones, until n
 // more bytes fit. The caller holds appending.
 func (l *Log) makeRoom(n int64) {
@@ -155,7 +190,7 @@ func (l *Log) toThin() *segment {
 
 // thinSegment puts in a segment's place one with the ends of its ticks that some
 // endpoint needs. The caller holds appending, and the segment is not written to.
-func (l *Log) thinSegment(g *segment) error {
+func (l *Log) thinSegment(g *segment) (err error) {
 	s := l.store
 	s.sweeping.Lock() // so that its name stays its own
 	defer s.sweeping.Unlock()
@@ -172,6 +207,7 @@ func (l *Log) thinSegment(g *segment) error {
 	}
 	g.refs++ // and open, for other cursors may read it under its old name
 	l.mu.Unlock()
+	_ = l.save() // that the rest was sent, as in sweep; noted as trouble
 	defer func() {
 		l.mu.Lock()
 		g.letGo()
@@ -195,16 +231,21 @@ func (l *Log) thinSegment(g *segment) error {
 		left = append(left, c.bare())
 	}
 	thin.size = int64(len(content))
-	if err := s.replace(g, content); err != nil {
+	if _, err = g.file(s.fs, g.name); err == nil { // for those that read it
+		err = s.replace(s.path(thinNew), g.name, content)
+	}
+	if err != nil {
 		return fmt.Errorf("log: thin segment %s: %w", g.name, err)
 	}
+	_ = s.fs.SyncDir(s.dir) // whatever becomes of this: either file is right
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s.segments[slices.Index(s.segments, g)] = thin
 	s.bytes += thin.size - g.size
 	for _, c := range left {
-		if i := l.index(c.seq); i < len(l.ticks) && l.ticks[i].segment == g {
+		// Meanwhile all endpoints may be done with it, and another be the first.
+		if i := l.index(c.seq); i < len(l.ticks) && l.ticks[i].seq == c.seq {
 			l.bytes += c.bytes - l.ticks[i].bytes
 			l.ticks[i] = c
 		}
@@ -245,32 +286,4 @@ func (l *Log) endsOf(t *loggedTick) (*loggedTick, error) {
 		c.ends, c.ended, c.endedBytes = nil, 0, 0
 	}
 	return c, nil
-}
-
-// replace puts a file with that content in a segment's place, at once.
-func (s *store) replace(g *segment, content []byte) (err error) {
-	if _, err := g.file(s.fs, g.name); err != nil {
-		return err
-	}
-	name := s.path(thinNew)
-	if err := s.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) { // of an attempt that failed
-		return err
-	}
-	f, err := s.fs.Create(name)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteAt(content, 0)
-	if err == nil {
-		err = s.sync(f)
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := s.fs.Rename(name, g.name); err != nil {
-		return err
-	}
-	// Whatever becomes of this: either file is right.
-	_ = s.fs.SyncDir(s.dir)
-	return nil
 }

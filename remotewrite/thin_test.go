@@ -44,15 +44,7 @@ func TestThinCrashPoints(t *testing.T) {
 						return nil
 					})
 				}
-				at := int64(15000 * (i + 1))
-				tick := l.Begin(at)
-				tick.Labels([]Label{{"tick", fmt.Sprint(i)}})
-				tick.End(bytesMetric, at-1, float64(i))
-				for g := range 12 {
-					tick.Labels([]Label{{"gauge", fmt.Sprintf("%d of %d", g, i)}})
-					tick.Value(rttMetric, 0, float64(i*g))
-				}
-				if err := l.Append(tick); err != nil {
+				if err := l.Append(endingTick(l, i)); err != nil {
 					t.Fatal(err)
 				}
 				if !d.Dead() {
@@ -102,6 +94,144 @@ func TestThinCrashPoints(t *testing.T) {
 			}
 		}
 	}
+}
+
+// endingTick is tick i of a log, in which one counter ends among a dozen gauges.
+func endingTick(l *Log, i int) *Tick {
+	at := int64(15000 * (i + 1))
+	tick := l.Begin(at)
+	tick.Labels([]Label{{"tick", fmt.Sprint(i)}})
+	tick.End(bytesMetric, at-1, float64(i))
+	for g := range 12 {
+		tick.Labels([]Label{{"gauge", fmt.Sprintf("%d of %d", g, i)}})
+		tick.Value(rttMetric, 0, float64(i*g))
+	}
+	return tick
+}
+
+// TestThinMeanwhile proves that a tick which an endpoint is done with while its
+// segment is made thin does not take the place of one that still waits.
+func TestThinMeanwhile(t *testing.T) {
+	d := disktest.New(1)
+	l, err := OpenLog(LogConfig{FS: d, Dir: "log", MaxBytes: 3000, SegmentBytes: 1000}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := l.resumeCursor("a", func(samples, _ int, reason string) { t.Errorf("%d samples dropped, %s", samples, reason) })
+	l.settle()
+	meanwhile := false
+	for i := range 12 {
+		if i == 2 {
+			if _, _, err := c.take(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			d.Fail(func(_ int, op disktest.Op, _ string) error {
+				if op == disktest.Rename && !meanwhile {
+					meanwhile = true
+					c.finish()
+				}
+				return nil
+			})
+		}
+		if err := l.Append(endingTick(l, i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !meanwhile {
+		t.Fatal("nothing was made thin")
+	}
+	var bytes int64
+	for i, tick := range l.ticks {
+		if tick.seq != uint64(i+2) {
+			t.Errorf("tick %d is number %d", i, tick.seq)
+		}
+		bytes += tick.bytes
+	}
+	if len(l.ticks) != 11 || bytes != l.bytes {
+		t.Errorf("%d ticks of %d bytes, counted %d", len(l.ticks), bytes, l.bytes)
+	}
+	c.park()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestThinSaves proves that what a thin segment does not have any more is known to be
+// sent after a crash: else it would be taken for lost.
+func TestThinSaves(t *testing.T) {
+	d := disktest.New(1)
+	open := func() (*Log, *cursor) {
+		l, err := OpenLog(LogConfig{FS: d, Dir: "log", MaxBytes: 3000, SegmentBytes: 1000}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := l.resumeCursor("a", func(samples, _ int, reason string) { t.Errorf("%d samples dropped, %s", samples, reason) })
+		l.settle()
+		return l, c
+	}
+	l, c := open()
+	for i := range 12 {
+		if err := l.Append(endingTick(l, i)); err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			if _, _, err := c.take(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			c.finish()
+		}
+	}
+	if !l.ticks[0].thin || l.ticks[0].seq != 2 {
+		t.Fatalf("tick %d is the first, thin %v", l.ticks[0].seq, l.ticks[0].thin)
+	}
+	d.Kill()
+	l, c = open()
+	if _, _, err := c.take(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.park()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestMemoryKeepsEnds proves that ticks which wait in memory for a disk in trouble
+// give up what ended in them last, also where nothing ended in those that follow.
+func TestMemoryKeepsEnds(t *testing.T) {
+	d := disktest.New(1)
+	l, err := OpenLog(LogConfig{FS: d, Dir: "log", MemoryMaxBytes: 6000}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := l.resumeCursor("a", func(int, int, string) {})
+	l.settle()
+	d.Fail(func(int, disktest.Op, string) error { return disktest.ErrDead })
+	for i := range 12 {
+		tick := endingTick(l, i)
+		if i > 1 {
+			tick = l.Begin(int64(15000 * (i + 1)))
+			for g := range 50 {
+				tick.Labels([]Label{{"gauge", fmt.Sprintf("%d of %d", g, i)}})
+				tick.Value(rttMetric, 0, float64(i*g))
+			}
+		}
+		if err := l.Append(tick); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := l.store.memory; n > 6000 || n != l.bytes {
+		t.Errorf("%d bytes in memory, of %d", n, l.bytes)
+	}
+	for i, tick := range l.ticks {
+		if ends := i < 2; tick.gone != "" || ends != (len(tick.ends) > 0) || (ends && !tick.thin) {
+			t.Errorf("tick %d: gone %q, thin %v, %d ends", i, tick.gone, tick.thin, tick.ended)
+		}
+	}
+	if last := l.ticks[len(l.ticks)-1]; last.thin {
+		t.Error("the newest tick is thin")
+	}
+	c.park()
+	_ = l.Close() // the disk is in trouble
 }
 
 // TestCursorsLost proves that a process that does not know any more what it has
