@@ -17,10 +17,11 @@ import (
 // not write went out from memory. The next process does not take them back: what
 // began in them would count twice.
 func TestKilledWhileTheLogIsInTrouble(t *testing.T) {
-	for _, ticks := range []time.Duration{1, 3} {
+	for seed := range uint64(12) {
+		ticks := time.Duration(1 + seed%3)
 		synctest.Test(t, func(t *testing.T) {
 			l, lenient, strict := newClockLab(t)
-			disk := disktest.New(1)
+			disk := disktest.New(seed)
 			l.options.StoragePath, l.options.StorageFS = "/storage", disk
 			l.start()
 			l.report("a", 1, 100)
