@@ -178,6 +178,7 @@ func (s *store) abandon(gone bool) {
 	s.finish()
 	switch {
 	case gone:
+		s.marks.saved = 0 // gone as well, perhaps
 	case a.end == segmentHeader:
 		_ = s.fs.Remove(a.name)
 	default:
