@@ -81,6 +81,9 @@ func (a *Aggregator) Recover(cfg StateConfig, logger *slog.Logger) (Recovery, er
 		number: files.last, size: found.snapshot, before: found.journals, due: max(cfg.CheckpointBytes, journalRatio*found.snapshot),
 	}
 	a.durable = d
+	if found.last >= found.base+maxJournals {
+		d.due = 0
+	}
 	if !d.open(found, files, undone) && found.anew == "" && d.outdated {
 		// Nor could a former process, maybe, which then pushed from memory what is not
 		// in here. Every start would go on from the same values again.
