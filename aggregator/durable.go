@@ -19,6 +19,9 @@ const (
 	// takes a few seconds for a million connections.
 	minCheckpoint = 64 << 20
 	journalRatio  = 3
+	// maxJournals is how many journals of former processes call for a snapshot: each
+	// start reads and syncs all of them.
+	maxJournals = 32
 	// healEvery is how often a disk in trouble is tried again.
 	healEvery = time.Minute
 )

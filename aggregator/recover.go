@@ -70,9 +70,8 @@ func (a *Aggregator) Recover(cfg StateConfig, logger *slog.Logger) (Recovery, er
 		}
 	}
 	if found.anew != "" {
-		a.sources, a.baselines, a.captures = newSources(), newBaselines(), newCaptures()
-		a.connections = newConnections(configured, nil)
-		a.latest, r.feedNow, undone = tickTimes{}, 0, false
+		a.forget(configured)
+		r.feedNow, undone = 0, false
 	}
 	a.resume(r.feedNow, cfg.LastTick)
 
@@ -82,7 +81,17 @@ func (a *Aggregator) Recover(cfg StateConfig, logger *slog.Logger) (Recovery, er
 		number: files.last, size: found.snapshot, before: found.journals, due: max(cfg.CheckpointBytes, journalRatio*found.snapshot),
 	}
 	a.durable = d
-	d.open(found, files, undone)
+	if found.last >= found.base+maxJournals {
+		d.due = 0
+	}
+	if !d.open(found, files, undone) && found.anew == "" && d.outdated {
+		// Nor could a former process, maybe, which then pushed from memory what is not
+		// in here. Every start would go on from the same values again.
+		found.anew = "the disk takes nothing, not even its removal: receivers may have more than it says"
+		a.forget(configured)
+		a.resume(0, cfg.LastTick)
+		d.attach(a.journal)
+	}
 	d.run.Go(d.checkpoints)
 
 	if found.none && cfg.LastTick <= 0 {
@@ -102,12 +111,25 @@ func (a *Aggregator) Recover(cfg StateConfig, logger *slog.Logger) (Recovery, er
 	}, nil
 }
 
+// forget leaves nothing of what a former process left.
+func (a *Aggregator) forget(configured *Layout) {
+	a.sources, a.baselines, a.captures = newSources(), newBaselines(), newCaptures()
+	a.connections = newConnections(configured, nil)
+	a.latest = tickTimes{}
+}
+
+// attach has everything that changes journaled.
+func (d *durable) attach(j *journal) {
+	d.a.journal, d.a.connections.journal, d.a.sources.journal = j, j, j
+}
+
 // open begins the journal of this process: it goes on from the one that was read,
-// or from nothing.
-func (d *durable) open(found chain, files stateFiles, undone bool) {
+// or from nothing. Where the disk does not allow that, the state that is there is
+// removed, if that is allowed, and open returns false.
+func (d *durable) open(found chain, files stateFiles, undone bool) bool {
 	j := &journal{store: d.store, frame: make([]byte, frameHeader, snapshotFrame)}
 	a := d.a
-	a.journal, a.connections.journal, a.sources.journal = j, j, j
+	d.attach(j)
 	err := func() error {
 		how := uint64(fromJournal)
 		if found.anew != "" {
@@ -147,7 +169,9 @@ func (d *durable) open(found chain, files stateFiles, undone bool) {
 		d.store.giveUp(err)
 		j.off = true
 		d.noteTrouble(err)
+		d.outdated = d.store.clear(d.keep) != nil
 	}
+	return err == nil
 }
 
 // settle syncs the journals that were read.

@@ -21,6 +21,9 @@ var errEnded = errors.New("the process ends")
 
 // newJournal makes the journal file of that number, durable as a name.
 func (d *durable) newJournal(number uint64) (*stateFile, error) {
+	if err := d.store.fs.MkdirAll(d.store.dir); err != nil {
+		return nil, err
+	}
 	f, err := createFile(d.store.fs, fileName(d.store.dir, number, journalSuffix))
 	if err != nil {
 		return nil, err

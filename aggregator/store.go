@@ -229,6 +229,10 @@ func (s *store) sync() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	files := s.files
+	ends := make([]int64, len(files))
+	for i, f := range files {
+		ends[i] = f.end
+	}
 	s.hurry()
 	for target := s.sealed; s.written < target && s.broken == nil; {
 		s.done.Wait()
@@ -238,8 +242,8 @@ func (s *store) sync() error {
 	}
 	s.mu.Unlock()
 	var err error
-	for _, f := range files {
-		err = errors.Join(err, f.Sync())
+	for i, f := range files {
+		err = errors.Join(err, f.Sync(), disk.Gone(s.fs, f.name, ends[i]))
 	}
 	s.mu.Lock()
 	last := len(files) - 1
@@ -273,6 +277,9 @@ func (s *store) close() {
 // later process goes on from them.
 func (s *store) clear(keep uint64) error {
 	entries, err := s.fs.ReadDir(s.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -102,6 +102,10 @@ func Run(ctx context.Context, options Options) error {
 		return err
 	}
 	defer b.close()
+	if ctx.Err() != nil {
+		b.logger.Info("stopped before it began; what was recovered is as it was")
+		return nil
+	}
 	if err := b.web.Listen(); err != nil {
 		return err
 	}

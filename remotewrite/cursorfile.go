@@ -214,6 +214,11 @@ func (f *cursorFile) write(c *cursors) error {
 		return fmt.Errorf("log: sync cursors: %w", err)
 	}
 	f.generation = next
+	// A file that is gone takes every write, and the next process would not find it.
+	if disk.Gone(f.fs, filepath.Join(f.dir, cursorName), cursorHeader+2*int64(f.slot)) != nil {
+		f.abandon()
+		return f.create(c, need)
+	}
 	return nil
 }
 
@@ -232,6 +237,9 @@ func (f *cursorFile) appendSlot(dst []byte, c *cursors, generation uint64) []byt
 // create makes a file with room for twice what is needed, under another name
 // first, so that at no time there is none.
 func (f *cursorFile) create(c *cursors, need int) (err error) {
+	if err := f.fs.MkdirAll(f.dir); err != nil {
+		return fmt.Errorf("log: make directory: %w", err)
+	}
 	name := filepath.Join(f.dir, newCursors)
 	_ = f.fs.Remove(name) // of an attempt that failed
 	file, err := f.fs.Create(name)

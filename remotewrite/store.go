@@ -76,7 +76,7 @@ func (s *store) write(t *loggedTick) (*loggedTick, error) {
 	}
 	stored, err := s.append(t)
 	if err != nil {
-		s.abandon()
+		s.abandon(errors.Is(err, disk.ErrGone))
 		return nil, fmt.Errorf("log: segment %s: %w", stored.segment.name, err)
 	}
 	return stored, nil
@@ -88,6 +88,9 @@ func (s *store) prepare(at int64) error {
 		s.finish()
 	}
 	for s.active == nil {
+		if err := s.fs.MkdirAll(s.dir); err != nil {
+			return fmt.Errorf("log: make directory: %w", err)
+		}
 		s.serial++
 		name := s.path(fmt.Sprintf("%012d%s", s.serial, segmentSuffix))
 		f, err := s.fs.Create(name)
@@ -142,6 +145,9 @@ func (s *store) append(t *loggedTick) (*loggedTick, error) {
 		}
 		a.named = true
 	}
+	if err := disk.Gone(s.fs, a.name, end); err != nil {
+		return stored, err
+	}
 	stored.bytes = end - a.end
 	a.end = end
 	return stored, nil
@@ -185,13 +191,17 @@ func (s *store) finish() {
 }
 
 // abandon ends the active segment after a write that failed, and takes back what
-// that left; if it cannot be, the next start finds and skips it.
-func (s *store) abandon() {
+// that left; if it cannot be, the next start finds and skips it. Where the file is
+// gone, there may be another's.
+func (s *store) abandon(gone bool) {
 	a := s.active
 	s.finish()
-	if a.end == segmentHeader {
+	switch {
+	case gone:
+		s.marks.saved = 0 // gone as well, perhaps
+	case a.end == segmentHeader:
 		_ = s.fs.Remove(a.name)
-	} else {
+	default:
 		_ = s.fs.Truncate(a.name, a.end)
 	}
 }

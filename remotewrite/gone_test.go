@@ -1,0 +1,86 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package remotewrite
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/skydive-project/skybridge/disk"
+	"github.com/skydive-project/skybridge/internal/disktest"
+	"github.com/skydive-project/skybridge/internal/receiver"
+)
+
+// TestGone proves that files which are deleted under the bridge, or replaced by
+// older ones, cost no tick: the one that finds out is kept in memory, which is
+// said, and the next one goes to new files, with the cursors.
+func TestGone(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		do   func(d *disktest.Disk, name string)
+	}{
+		{"deleted", func(d *disktest.Disk, name string) { _ = d.Remove(name) }},
+		{"replaced", func(d *disktest.Disk, name string) { d.SetBytes(name, d.Bytes(name)[:30]) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := disktest.New(1)
+				r := newRig(t, LogConfig{FS: d, Dir: "log"})
+				rec := r.receiver("a", receiver.Config{})
+				r.apply(EndpointConfig{URL: "http://a/"})
+				var want []receiver.Sample
+				value := func(v float64) {
+					time.Sleep(pushInterval)
+					at := time.Now().UnixMilli()
+					r.value(at, at-1000, v == 1, v)
+					if v == 1 {
+						want = append(want, sample(at-1000, 0))
+					}
+					want = append(want, sample(at, v))
+					synctest.Wait()
+				}
+				value(1)
+				value(2)
+				files := d.Files()
+				for _, name := range files {
+					c.do(d, name)
+				}
+				value(3)
+				if err := r.log.Trouble(); !errors.Is(err, disk.ErrGone) {
+					t.Errorf("trouble where files are gone: %v", err)
+				}
+				value(4)
+				if err := r.log.Trouble(); err != nil {
+					t.Errorf("trouble with new files: %v", err)
+				}
+				r.flush()
+				r.wantMetric(0, prefix+"samples_dropped_total")
+				if diff := cmp.Diff(map[string][]receiver.Sample{keyA: want}, rec.Series()); diff != "" {
+					t.Error(diff)
+				}
+				_, last := r.log.LastTick()
+				r.sender.Close()
+				r.halt(d.Kill)
+				if err := r.open(); err != nil {
+					t.Fatal(err)
+				}
+				if _, at := r.log.LastTick(); at != last {
+					t.Errorf("the next process finds ticks up to %d, want %d", at, last)
+				}
+				rec.Restarted()
+				r.apply(EndpointConfig{URL: "http://a/"})
+				r.flush()
+				for _, words := range []string{"it is not known what the endpoints had sent", "it is not known how the series of older ticks were called"} {
+					if r.logged.count(words) != 0 {
+						t.Errorf("%q is logged", words)
+					}
+				}
+			})
+		})
+	}
+}
