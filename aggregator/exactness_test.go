@@ -66,33 +66,7 @@ func TestExactness(t *testing.T) {
 
 // seriesTotals returns the reference's totals under the ledger's names.
 func seriesTotals(r *reference.Reference) map[string]uint64 {
-	layout, err := newLayout(DefaultLabels())
-	if err != nil {
-		panic(err)
-	}
-	all := map[string]uint64{}
-	for s, n := range r.Totals() {
-		f := Flow{
-			NetworkA: []byte(s.InitiatorIP), NetworkB: []byte(s.TargetIP),
-			NodeTID: []byte(s.NodeTID), TransportProtocol: []byte(s.Protocol),
-		}
-		for _, c := range []byte(s.InitiatorPort) {
-			f.TransportA = f.TransportA*10 + int64(c-'0')
-		}
-		for _, c := range []byte(s.TargetPort) {
-			f.TransportB = f.TransportB*10 + int64(c-'0')
-		}
-		name, direction := "bytes", 0
-		if s.Metric == reference.PacketsMetric {
-			name = "packets"
-		}
-		if s.Direction == DirectionTargetToInitiator {
-			direction = 1
-		}
-		row := Row{Layout: layout, Values: string(layout.appendValues(nil, &f))}
-		all[name+labelText(row, direction)] = n
-	}
-	return all
+	return r.By(reference.View{Labels: DefaultLabels()})
 }
 
 func flowsOf(records []analyzer.Flow) []Flow {
@@ -107,6 +81,7 @@ func flowsOf(records []analyzer.Flow) []Flow {
 		f := Flow{
 			UUID: []byte(r.UUID), NodeTID: []byte(r.NodeTID), CaptureID: []byte(r.CaptureID),
 			Start: r.Start, FinishType: r.FinishType, Metric: metric(r.Metric),
+			Application: []byte(r.Application), ParentUUID: []byte(r.ParentUUID),
 		}
 		if n := r.Network; n != nil {
 			f.NetworkA, f.NetworkB = []byte(n.A), []byte(n.B)

@@ -242,7 +242,11 @@ func (w *world) metric(name, label string) float64 {
 			continue
 		}
 		for _, m := range f.Metric {
-			if label == "" || (len(m.Label) == 1 && m.Label[0].GetValue() == label) {
+			found := label == ""
+			for _, l := range m.Label {
+				found = found || l.GetValue() == label
+			}
+			if found {
 				return m.GetCounter().GetValue() + m.GetGauge().GetValue()
 			}
 		}

@@ -18,8 +18,8 @@ import (
 type Recovery struct {
 	// Connections and Flows are how many of each there are.
 	Connections, Flows int
-	// Labels are those of the connections. Where others are configured, the series
-	// are ended under these ([Aggregator.EndAll]) before [Aggregator.Configure].
+	// Labels are those of the connections. [Aggregator.Renames] says whether the
+	// configuration wants others; see there.
 	Labels []string
 	// Anew says, where not empty, why the counters begin anew although a former
 	// process left some.
@@ -72,8 +72,10 @@ func (a *Aggregator) Recover(cfg StateConfig, logger *slog.Logger) (Recovery, er
 	if found.anew != "" {
 		a.sources, a.baselines, a.captures = newSources(), newBaselines(), newCaptures()
 		a.connections = newConnections(configured, nil)
+		a.listeners.clear()
 		a.latest, r.feedNow, undone = tickTimes{}, 0, false
 	}
+	a.relabel()
 	a.resume(r.feedNow, cfg.LastTick)
 
 	d := &durable{
@@ -107,7 +109,7 @@ func (a *Aggregator) Recover(cfg StateConfig, logger *slog.Logger) (Recovery, er
 func (d *durable) open(found chain, files stateFiles, undone bool) {
 	j := &journal{store: d.store, frame: make([]byte, frameHeader, snapshotFrame)}
 	a := d.a
-	a.journal, a.connections.journal, a.sources.journal = j, j, j
+	a.journal, a.connections.journal, a.sources.journal, a.listeners.journal = j, j, j, j
 	err := func() error {
 		how := uint64(fromJournal)
 		if found.anew != "" {
