@@ -19,10 +19,10 @@ import (
 // receiver's sums against the reference, series by series.
 func TestExactness(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
-		w := newWorld(t, Config{
-			// Short, so that many connections end and return.
-			ConnectionTimeout: time.Duration(rapid.IntRange(1, 60).Draw(r, "timeout")) * time.Second,
-		})
+		cfg, view := drawView(r, "the")
+		// Short, so that many connections end and return.
+		cfg.ConnectionTimeout = time.Duration(rapid.IntRange(1, 60).Draw(r, "timeout")) * time.Second
+		w := newWorld(t, cfg)
 		feed := script.Write(script.Options{
 			Seed:        rapid.Uint64().Draw(r, "seed"),
 			Connections: rapid.IntRange(1, 60).Draw(r, "connections"),
@@ -58,15 +58,10 @@ func TestExactness(t *testing.T) {
 			play(messages)
 		}
 		w.tick()
-		if diff := cmp.Diff(seriesTotals(want), w.ledger.increases()); diff != "" {
+		if diff := cmp.Diff(want.By(view), w.ledger.increases()); diff != "" {
 			r.Fatalf("the receiver's sums differ from what was reported (-want +got):\n%s", diff)
 		}
 	})
-}
-
-// seriesTotals returns the reference's totals under the ledger's names.
-func seriesTotals(r *reference.Reference) map[string]uint64 {
-	return r.By(reference.View{Labels: DefaultLabels()})
 }
 
 func flowsOf(records []analyzer.Flow) []Flow {

@@ -254,6 +254,24 @@ func (w *world) metric(name, label string) float64 {
 	return 0
 }
 
+// metricSum adds up those of a metric that have the given label value.
+func (w *world) metricSum(name, label string) (sum float64) {
+	families, err := w.registry.Gather()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.Metric {
+			for _, l := range m.Label {
+				if f.GetName() == name && l.GetValue() == label {
+					sum += m.GetCounter().GetValue()
+				}
+			}
+		}
+	}
+	return sum
+}
+
 // flow returns a TCP flow on node n1 and capture c1 whose totals are those
 // given, reported as its first update: LastUpdateMetric equals Metric.
 func (w *world) flow(uuid string, ab, ba int64) Flow {

@@ -22,6 +22,36 @@ type View struct {
 	// Networks are CIDRs with their names; Cluster are the CIDRs of flow_class.
 	Networks map[string]string
 	Cluster  []string
+	// What does not count: classes, CIDRs that either end is in, protocols,
+	// applications.
+	ExcludeClasses, ExcludeNetworks, ExcludeProtocols, ExcludeApplications []string
+}
+
+// Excluded returns the bytes of what a view excludes.
+func (r *Reference) Excluded(v View) (bytes uint64) {
+	for _, f := range r.flows {
+		for i := range 2 {
+			if n := f.last[i] - f.history[i]; n > 0 && v.excludes(f.record) {
+				bytes += uint64(n)
+			}
+		}
+	}
+	return bytes
+}
+
+func (v View) excludes(f analyzer.Flow) bool {
+	var a, b string
+	if f.Network != nil {
+		a, b = f.Network.A, f.Network.B
+	}
+	return slices.Contains(v.ExcludeClasses, v.class(a, b)) ||
+		slices.Contains(v.ExcludeProtocols, f.Transport.Protocol) ||
+		slices.Contains(v.ExcludeApplications, f.Application) ||
+		slices.ContainsFunc(v.ExcludeNetworks, func(cidr string) bool {
+			_, fromThere := inside(cidr, a)
+			_, toThere := inside(cidr, b)
+			return fromThere || toThere
+		})
 }
 
 // By returns what [Reference.Totals] does, for other labels: each counter is named
@@ -30,6 +60,9 @@ type View struct {
 func (r *Reference) By(v View) map[string]uint64 {
 	totals := map[string]uint64{}
 	for _, f := range r.flows {
+		if v.excludes(f.record) {
+			continue
+		}
 		for i := range f.last {
 			n := f.last[i] - f.history[i]
 			if n <= 0 {
