@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/skydive-project/skybridge/aggregator"
 )
 
 func compare(t *testing.T, d *Decoder, m *Message, msg []byte) reference {
@@ -223,6 +225,36 @@ func TestTexts(t *testing.T) {
 	want := []string{"é😀\uFFFD\"\\/\b\f\n\r\tx", "a\uFFFD\uFFFD(", "é"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestOrigin proves what makes a flow a tunnel's, and who opened a connection.
+func TestOrigin(t *testing.T) {
+	for path, want := range map[string]bool{
+		"Ethernet/IPv4/UDP/VXLAN": true, "Ethernet/IPv4/GRE": true, "Ethernet/IPv4/UDP/Geneve": true, "Ethernet/MPLS": true, "GRE": true,
+		"": false, "Ethernet/IPv4/TCP": false, "Ethernet/IPv4/GRE/MPLS/IPv4": false, "Ethernet/VXLAN/": false, "Ethernet/NVGRE": false,
+	} {
+		if got := encapsulates([]byte(path)); got != want {
+			t.Errorf("%q carries others: %v", path, got)
+		}
+	}
+	for _, c := range []struct {
+		syn   synTimes
+		start int64
+		want  aggregator.Opened
+	}{
+		{synTimes{}, 0, aggregator.OpenedUnknown},
+		{synTimes{ab: 5}, 5, aggregator.OpenedUnknown},
+		{synTimes{ba: 5}, 5, aggregator.OpenedUnknown},
+		{synTimes{ab: 5, ba: -1}, 5, aggregator.OpenedUnknown},
+		{synTimes{ab: 5, ba: 6}, 5, aggregator.OpenedByA},
+		{synTimes{ab: 5, ba: 5}, 5, aggregator.OpenedByA},
+		{synTimes{ab: 5, ba: 5}, 4, aggregator.OpenedUnknown},
+		{synTimes{ab: 6, ba: 5}, 4, aggregator.OpenedByB},
+	} {
+		if got := c.syn.opened(c.start); got != c.want {
+			t.Errorf("%+v, begun at %d: opened by %d, want %d", c.syn, c.start, got, c.want)
+		}
 	}
 }
 
