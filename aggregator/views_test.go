@@ -168,6 +168,9 @@ func TestExactnessAcrossReloads(t *testing.T) {
 			if err := w.Configure(next); err != nil {
 				r.Fatal(err)
 			}
+			if w.Renames(next) {
+				r.Fatal("the configuration is not in force")
+			}
 		}
 		w.tick()
 		totals := grouped(want.By(reference.View{Labels: []string{labelProtocol}}), nil)
