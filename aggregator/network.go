@@ -4,6 +4,7 @@
 package aggregator
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"slices"
 )
@@ -29,28 +30,49 @@ type networks[V any] struct{ v4, v6 []level[V] } // longest prefixes first
 
 type level[V any] struct {
 	bits   int
-	values map[netip.Prefix]V
+	values map[bits128]V
+}
+
+// bits128 are the bits of an address, the first ones on top: a key that is quicker
+// than a netip.Prefix.
+type bits128 struct{ high, low uint64 }
+
+func bitsOf(a netip.Addr) bits128 {
+	if a.Is4() {
+		b := a.As4()
+		return bits128{high: uint64(binary.BigEndian.Uint32(b[:])) << 32}
+	}
+	b := a.As16()
+	return bits128{binary.BigEndian.Uint64(b[:]), binary.BigEndian.Uint64(b[8:])}
+}
+
+// first returns the first n bits.
+func (b bits128) first(n int) bits128 {
+	if n <= 64 {
+		return bits128{high: b.high & (^uint64(0) << (64 - n))}
+	}
+	return bits128{b.high, b.low & (^uint64(0) << (128 - n))}
 }
 
 // add sets the value of a prefix.
 func (n *networks[V]) add(p netip.Prefix, value V) {
-	p = p.Masked()
 	levels := n.levels(p.Addr())
 	i, found := slices.BinarySearchFunc(*levels, p.Bits(), func(l level[V], bits int) int { return bits - l.bits })
 	if !found {
-		*levels = slices.Insert(*levels, i, level[V]{p.Bits(), map[netip.Prefix]V{}})
+		*levels = slices.Insert(*levels, i, level[V]{p.Bits(), map[bits128]V{}})
 	}
-	(*levels)[i].values[p] = value
+	(*levels)[i].values[bitsOf(p.Addr()).first(p.Bits())] = value
 }
 
-// find returns the value of the longest prefix that has the address.
+// find returns the value of the longest prefix that has the address. One with a
+// zone is in none, as with netip.
 func (n *networks[V]) find(a netip.Addr) (value V, ok bool) {
+	if !a.IsValid() || a.Zone() != "" {
+		return value, false
+	}
+	all := bitsOf(a)
 	for _, l := range *n.levels(a) {
-		p, err := a.Prefix(l.bits)
-		if err != nil {
-			continue // no address
-		}
-		if value, ok = l.values[p]; ok {
+		if value, ok = l.values[all.first(l.bits)]; ok {
 			return value, true
 		}
 	}

@@ -62,10 +62,12 @@ func (t synTimes) opened(start int64) aggregator.Opened {
 	switch {
 	case t.ab <= 0 || t.ba <= 0:
 		return aggregator.OpenedUnknown
-	case t.ab < t.ba, t.ab == t.ba && t.ab == start:
+	case t.ab < t.ba:
 		return aggregator.OpenedByA
 	case t.ba < t.ab:
 		return aggregator.OpenedByB
+	case t.ab == start:
+		return aggregator.OpenedByA
 	}
 	return aggregator.OpenedUnknown
 }
