@@ -32,8 +32,18 @@ const (
 
 // Config is what the operator chooses. The zero value of a bound is none.
 type Config struct {
-	// Labels of a connection, a subset of [DefaultLabels].
+	// Labels of a connection, a subset of [AllLabels].
 	Labels []string
+	// Ports says what the labels of ports tell; ServicePorts are the operator's
+	// beside the well-known ones.
+	Ports        PortPolicy
+	ServicePorts []PortRange
+	// Networks name the addresses for initiator_network and target_network; the
+	// longest prefix wins.
+	Networks []Network
+	// Names tells node_name, host, node_type, initiator_name and target_name; nil:
+	// there are none.
+	Names Names
 	// ConnectionTimeout is how long after its next update was due a connection
 	// without traffic ends.
 	ConnectionTimeout time.Duration
@@ -42,9 +52,14 @@ type Config struct {
 	// MaxSeries and MaxFlows bound the series of connections and the flows
 	// remembered.
 	MaxSeries, MaxFlows int
-	// ClusterNetworks tell the [Class] of a flow; ExcludeClasses are not exported.
+	// ClusterNetworks tell the [Class] of a flow.
 	ClusterNetworks []netip.Prefix
-	ExcludeClasses  []Class
+	// What is not exported: classes, networks that either end is in, and Skydive's
+	// words for protocols and applications.
+	ExcludeClasses      []Class
+	ExcludeNetworks     []netip.Prefix
+	ExcludeProtocols    []string
+	ExcludeApplications []string
 }
 
 // Aggregator is safe for concurrent use.
@@ -58,7 +73,9 @@ type Aggregator struct {
 
 	mu          sync.Mutex
 	cfg         Config
-	classifier  classifier
+	labels      *labels
+	filters     *filters
+	listeners   *listeners
 	clock       *feedClock
 	sources     *sources
 	baselines   *baselines
@@ -77,7 +94,7 @@ type Aggregator struct {
 // do not count are counted by reason in skipped; all other metrics are
 // registered with reg.
 func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *prometheus.CounterVec, logger *slog.Logger) (*Aggregator, error) {
-	layout, err := newLayout(cfg.Labels)
+	layout, err := layoutOf(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +103,7 @@ func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *p
 		now:         now,
 		notices:     notices{logger: logger, latest: map[string]time.Time{}},
 		cfg:         cfg,
-		classifier:  classifier{cfg.ClusterNetworks},
+		listeners:   newListeners(),
 		clock:       newFeedClock(cfg.FlowRetention, start),
 		sources:     newSources(),
 		baselines:   newBaselines(),
@@ -95,20 +112,23 @@ func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *p
 		lastTick:    start.UnixMilli(),
 	}
 	a.metrics = newMetrics(reg, skipped, a)
+	a.listeners.forgotten = a.metrics.forgottenListeners.Inc
+	a.filters = newFilters(cfg, a.metrics.filteredBytes)
+	a.relabel()
 	return a, nil
 }
 
 // Configure puts a new configuration into force. Baselines and counters go on.
-// Where the labels differ, the caller must have ended all series before, as
-// [Aggregator.EndAll] says.
+// Where it [Aggregator.Renames] connections, the caller must have ended all series
+// before, as [Aggregator.EndAll] says.
 func (a *Aggregator) Configure(cfg Config) error {
-	layout, err := newLayout(cfg.Labels)
+	layout, err := layoutOf(cfg)
 	if err != nil {
 		return err
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !slices.Equal(layout.Names, a.connections.layout.Names) {
+	if !layout.same(a.connections.layout) {
 		if a.connections.series > 0 {
 			return fmt.Errorf("aggregator: labels change while %d series have not ended", a.connections.series)
 		}
@@ -118,9 +138,15 @@ func (a *Aggregator) Configure(cfg Config) error {
 	}
 	a.clock.now(a.now())
 	a.clock.grace = cfg.FlowRetention
-	a.classifier = classifier{cfg.ClusterNetworks}
 	a.cfg = cfg
+	a.filters = newFilters(cfg, a.metrics.filteredBytes)
+	a.relabel()
 	return nil
+}
+
+// relabel makes label values by the layout and configuration in force.
+func (a *Aggregator) relabel() {
+	a.labels = newLabels(a.connections.layout, a.cfg, a.listeners, a.metrics.changedValues)
 }
 
 // Hold keeps [Aggregator.Update] waiting until release is called, so that

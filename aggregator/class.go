@@ -17,23 +17,27 @@ const (
 	Other    Class = "other"    // neither end, or an address that is none
 )
 
+// Classes returns all classes.
+func Classes() []Class { return []Class{Ingress, Egress, Internal, Other} }
+
 // classifier tells the class of a flow.
-type classifier struct{ cluster []netip.Prefix }
+type classifier struct{ cluster networks[struct{}] }
+
+func newClassifier(cluster []netip.Prefix) (c classifier) {
+	for _, p := range cluster {
+		c.cluster.add(p, struct{}{})
+	}
+	return c
+}
 
 // class returns the class of a flow between two addresses. One that is no
 // address makes it Other, as with the old connector.
-func (c classifier) class(a, b []byte) Class {
-	if len(c.cluster) == 0 {
+func (c *classifier) class(a, b netip.Addr) Class {
+	if !a.IsValid() || !b.IsValid() {
 		return Other
 	}
-	fromCluster, ok := c.contains(a)
-	if !ok {
-		return Other
-	}
-	toCluster, ok := c.contains(b)
-	if !ok {
-		return Other
-	}
+	_, fromCluster := c.cluster.find(a)
+	_, toCluster := c.cluster.find(b)
 	switch {
 	case fromCluster && toCluster:
 		return Internal
@@ -44,18 +48,4 @@ func (c classifier) class(a, b []byte) Class {
 	default:
 		return Other
 	}
-}
-
-func (c classifier) contains(text []byte) (inside, ok bool) {
-	addr, err := netip.ParseAddr(string(text))
-	if err != nil {
-		return false, false
-	}
-	addr = addr.Unmap()
-	for _, p := range c.cluster {
-		if p.Contains(addr) {
-			return true, true
-		}
-	}
-	return false, true
 }

@@ -19,10 +19,10 @@ import (
 // receiver's sums against the reference, series by series.
 func TestExactness(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
-		w := newWorld(t, Config{
-			// Short, so that many connections end and return.
-			ConnectionTimeout: time.Duration(rapid.IntRange(1, 60).Draw(r, "timeout")) * time.Second,
-		})
+		cfg, view := drawView(r, "the")
+		// Short, so that many connections end and return.
+		cfg.ConnectionTimeout = time.Duration(rapid.IntRange(1, 60).Draw(r, "timeout")) * time.Second
+		w := newWorld(t, cfg)
 		feed := script.Write(script.Options{
 			Seed:        rapid.Uint64().Draw(r, "seed"),
 			Connections: rapid.IntRange(1, 60).Draw(r, "connections"),
@@ -58,41 +58,10 @@ func TestExactness(t *testing.T) {
 			play(messages)
 		}
 		w.tick()
-		if diff := cmp.Diff(seriesTotals(want), w.ledger.increases()); diff != "" {
+		if diff := cmp.Diff(want.By(view), w.ledger.increases()); diff != "" {
 			r.Fatalf("the receiver's sums differ from what was reported (-want +got):\n%s", diff)
 		}
 	})
-}
-
-// seriesTotals returns the reference's totals under the ledger's names.
-func seriesTotals(r *reference.Reference) map[string]uint64 {
-	layout, err := newLayout(DefaultLabels())
-	if err != nil {
-		panic(err)
-	}
-	all := map[string]uint64{}
-	for s, n := range r.Totals() {
-		f := Flow{
-			NetworkA: []byte(s.InitiatorIP), NetworkB: []byte(s.TargetIP),
-			NodeTID: []byte(s.NodeTID), TransportProtocol: []byte(s.Protocol),
-		}
-		for _, c := range []byte(s.InitiatorPort) {
-			f.TransportA = f.TransportA*10 + int64(c-'0')
-		}
-		for _, c := range []byte(s.TargetPort) {
-			f.TransportB = f.TransportB*10 + int64(c-'0')
-		}
-		name, direction := "bytes", 0
-		if s.Metric == reference.PacketsMetric {
-			name = "packets"
-		}
-		if s.Direction == DirectionTargetToInitiator {
-			direction = 1
-		}
-		row := Row{Layout: layout, Values: string(layout.appendValues(nil, &f))}
-		all[name+labelText(row, direction)] = n
-	}
-	return all
 }
 
 func flowsOf(records []analyzer.Flow) []Flow {
@@ -107,6 +76,7 @@ func flowsOf(records []analyzer.Flow) []Flow {
 		f := Flow{
 			UUID: []byte(r.UUID), NodeTID: []byte(r.NodeTID), CaptureID: []byte(r.CaptureID),
 			Start: r.Start, FinishType: r.FinishType, Metric: metric(r.Metric),
+			Application: []byte(r.Application), ParentUUID: []byte(r.ParentUUID),
 		}
 		if n := r.Network; n != nil {
 			f.NetworkA, f.NetworkB = []byte(n.A), []byte(n.B)

@@ -3,18 +3,87 @@
 
 package aggregator
 
-import "slices"
+import "github.com/prometheus/client_golang/prometheus"
+
+// The filters, as values of the label filter of skybridge_filtered_bytes_total.
+const (
+	filterProtocols    = "protocols"
+	filterApplications = "applications"
+	filterNetworks     = "networks"
+	filterClasses      = "classes"
+)
+
+// filters are the operator's exclude lists, each entry with the counter of the
+// bytes that it keeps out. A nil map has nothing to exclude.
+type filters struct {
+	protocols, applications map[string]prometheus.Counter
+	networks                networks[prometheus.Counter]
+	classes                 map[Class]prometheus.Counter
+	classifier              classifier
+	addresses               bool // the last two need them
+}
+
+// newFilters makes the filters of a configuration. What each entry keeps out is
+// there from the start, so that an alert on its increase sees the first byte.
+func newFilters(cfg Config, bytes *prometheus.CounterVec) *filters {
+	byText := func(filter string, values []string) map[string]prometheus.Counter {
+		counters := map[string]prometheus.Counter{}
+		for _, v := range values {
+			counters[v] = bytes.WithLabelValues(filter, v)
+		}
+		return counters
+	}
+	f := &filters{
+		protocols:    byText(filterProtocols, cfg.ExcludeProtocols),
+		applications: byText(filterApplications, cfg.ExcludeApplications),
+		classes:      map[Class]prometheus.Counter{},
+		classifier:   newClassifier(cfg.ClusterNetworks),
+		addresses:    len(cfg.ExcludeClasses)+len(cfg.ExcludeNetworks) > 0,
+	}
+	for _, p := range cfg.ExcludeNetworks {
+		f.networks.add(p, bytes.WithLabelValues(filterNetworks, p.String()))
+	}
+	for _, c := range cfg.ExcludeClasses {
+		f.classes[c] = bytes.WithLabelValues(filterClasses, string(c))
+	}
+	return f
+}
+
+// match returns the counter of the first entry that keeps a flow out, or nil.
+func (s *filters) match(f *Flow) prometheus.Counter {
+	if len(s.protocols) > 0 {
+		if c, ok := s.protocols[string(f.TransportProtocol)]; ok {
+			return c
+		}
+	}
+	if len(s.applications) > 0 {
+		if c, ok := s.applications[string(f.Application)]; ok {
+			return c
+		}
+	}
+	if !s.addresses {
+		return nil
+	}
+	a, b := address(f.NetworkA), address(f.NetworkB)
+	if c, ok := s.networks.find(a); ok {
+		return c
+	}
+	if c, ok := s.networks.find(b); ok {
+		return c
+	}
+	if len(s.classes) == 0 {
+		return nil
+	}
+	return s.classes[s.classifier.class(a, b)]
+}
 
 // exclude says whether the operator wants a flow's traffic kept out, and counts
 // what is.
 func (a *Aggregator) exclude(f *Flow, delta counts) bool {
-	if len(a.cfg.ExcludeClasses) == 0 {
+	c := a.filters.match(f)
+	if c == nil {
 		return false
 	}
-	class := a.classifier.class(f.NetworkA, f.NetworkB)
-	if !slices.Contains(a.cfg.ExcludeClasses, class) {
-		return false
-	}
-	a.metrics.filtered(class, delta.totalBytes())
+	c.Add(float64(delta.totalBytes()))
 	return true
 }

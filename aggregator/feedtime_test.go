@@ -85,7 +85,7 @@ func TestPeriodForgetsOldWindows(t *testing.T) {
 }
 
 func TestClass(t *testing.T) {
-	c := classifier{prefixes("10.0.0.0/8", "fd00::/8")}
+	c := newClassifier(prefixes("10.0.0.0/8", "fd00::/8"))
 	tests := []struct {
 		a, b string
 		want Class
@@ -100,7 +100,7 @@ func TestClass(t *testing.T) {
 		{"no address", "10.1.1.1", Other},
 	}
 	for _, test := range tests {
-		if got := c.class([]byte(test.a), []byte(test.b)); got != test.want {
+		if got := c.class(address([]byte(test.a)), address([]byte(test.b))); got != test.want {
 			t.Errorf("%s to %s is %s, want %s", test.a, test.b, got, test.want)
 		}
 	}

@@ -34,11 +34,33 @@ type Flow struct {
 	// 3 (TCP_RST) do not mean that the flow is over.
 	FinishType int64
 
+	// Application is Skydive's word for what the flow carries, such as "TCP",
+	// "DNS" or "VXLAN".
+	Application []byte
+	// ParentUUID names the flow that carries this one through a tunnel, empty:
+	// none. Outer: the flow carries others (tunnel): LayersPath ends in an
+	// encapsulation.
+	ParentUUID []byte
+	Outer      bool
+	// Opened says which end opened the connection.
+	Opened Opened
+
 	// Metric is cumulative over the flow's life; LastUpdate, where
 	// HasLastUpdate, is what came since the previous update.
 	Metric, LastUpdate Metric
 	HasLastUpdate      bool
 }
+
+// Opened says which end of a TCP connection sent the first SYN, where the capture
+// saw the SYN of either end.
+type Opened uint8
+
+// Who opened a connection.
+const (
+	OpenedUnknown Opened = iota
+	OpenedByA
+	OpenedByB
+)
 
 // CaptureStats is one message of the stats namespace: what a capture reports
 // of itself every 10 s. All but FlowCount are cumulative.

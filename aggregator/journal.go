@@ -184,6 +184,9 @@ func appendLayout(dst []byte, l *Layout) []byte {
 	for _, name := range l.Names {
 		dst = appendString(dst, name)
 	}
+	if l.policy != "" {
+		dst = appendString(append(dst, byte(kindPolicy)), l.policy)
+	}
 	return dst
 }
 

@@ -242,12 +242,34 @@ func (w *world) metric(name, label string) float64 {
 			continue
 		}
 		for _, m := range f.Metric {
-			if label == "" || (len(m.Label) == 1 && m.Label[0].GetValue() == label) {
+			found := label == ""
+			for _, l := range m.Label {
+				found = found || l.GetValue() == label
+			}
+			if found {
 				return m.GetCounter().GetValue() + m.GetGauge().GetValue()
 			}
 		}
 	}
 	return 0
+}
+
+// metricSum adds up those of a metric that have the given label value.
+func (w *world) metricSum(name, label string) (sum float64) {
+	families, err := w.registry.Gather()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.Metric {
+			for _, l := range m.Label {
+				if f.GetName() == name && l.GetValue() == label {
+					sum += m.GetCounter().GetValue()
+				}
+			}
+		}
+	}
+	return sum
 }
 
 // flow returns a TCP flow on node n1 and capture c1 whose totals are those

@@ -31,6 +31,9 @@ type metrics struct {
 	overflowBytes prometheus.Counter
 	overflowRTTs  prometheus.Counter
 
+	changedValues      prometheus.Counter
+	forgottenListeners prometheus.Counter
+
 	stateTroubles  prometheus.Counter
 	stateDoubts    prometheus.Counter
 	stateSnapshots prometheus.Counter
@@ -50,8 +53,8 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 		}, []string{"reason"}),
 		filteredBytes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "skybridge_filtered_bytes_total",
-			Help: "Bytes of flows that exclude_classes keeps out, by class.",
-		}, []string{"class"}),
+			Help: "Bytes of flows that are kept out, by filter (classes for aggregation.exclude_classes and so on) and the value that does.",
+		}, []string{"filter", "value"}),
 		historyBytes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "skybridge_history_bytes_total",
 			Help: "Bytes that flows had carried when they were first seen and that do not count: they may have been counted before.",
@@ -70,6 +73,8 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 		reg.MustRegister(c)
 		return c
 	}
+	m.changedValues = counter("skybridge_label_values_cut_total", "Label values of records that did not fit as they were: cut to 256 bytes with a hash of the whole at the end, or with what is no UTF-8 replaced.")
+	m.forgottenListeners = counter("skybridge_listeners_forgotten_total", "Addresses with a port that were seen to answer and were forgotten because there are too many.")
 	m.stateTroubles = counter("skybridge_state_troubles_total", "Times that the state could not be written and counting went on in memory.")
 	m.stateDoubts = counter("skybridge_state_doubts_total", "Starts at which every counter began anew because the state was missing, damaged, or older than what was sent.")
 	m.stateSnapshots = counter("skybridge_state_snapshots_total", "Snapshots of the state, each of which replaces the journal before it.")
@@ -82,8 +87,8 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 	for _, reason := range []string{evictRetention, evictEnded, evictBound} {
 		m.evicted.WithLabelValues(reason)
 	}
-	for _, class := range []Class{Ingress, Egress, Internal, Other} {
-		m.filteredBytes.WithLabelValues(string(class))
+	for _, class := range Classes() {
+		m.filteredBytes.WithLabelValues(filterClasses, string(class))
 	}
 	gauge := func(name, help string, read func() int) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
@@ -95,13 +100,10 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 	reg.MustRegister(m.staleUpdates, m.evicted, m.filteredBytes, m.historyBytes, m.overflowBytes, m.overflowRTTs,
 		gauge("skybridge_series", "Series of connections that live now.", func() int { return a.connections.series }),
 		gauge("skybridge_series_limit", "Bound on skybridge_series: aggregation.max_series.", func() int { return a.cfg.MaxSeries }),
+		gauge("skybridge_listeners", "Addresses with a port that were seen to answer, for aggregation.ports: service.", func() int { return len(a.listeners.list) }),
 		gauge("skybridge_flows", "Flows remembered.", func() int { return a.baselines.records.used }),
 		gauge("skybridge_state_bytes", "Bytes of the state on disk: the snapshot and the journal since.", a.stateBytes),
 		gauge("skybridge_flows_limit", "Bound on skybridge_flows: aggregation.max_flows.", func() int { return a.cfg.MaxFlows }),
 	)
 	return m
-}
-
-func (m *metrics) filtered(class Class, bytes uint64) {
-	m.filteredBytes.WithLabelValues(string(class)).Add(float64(bytes))
 }

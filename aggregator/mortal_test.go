@@ -66,9 +66,9 @@ func presence(feed *script.Script, now int64) (records []analyzer.Flow) {
 // feed reports every flow once more.
 func TestExactnessAcrossDeaths(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
-		m := newMortal(t, Config{
-			ConnectionTimeout: time.Duration(rapid.IntRange(1, 60).Draw(r, "timeout")) * time.Second,
-		}, disktest.New(rapid.Uint64().Draw(r, "disk")), int64(rapid.SampledFrom([]int{1, 1000, 1 << 20}).Draw(r, "least")))
+		cfg, view := drawView(r, "the")
+		cfg.ConnectionTimeout = time.Duration(rapid.IntRange(1, 60).Draw(r, "timeout")) * time.Second
+		m := newMortal(t, cfg, disktest.New(rapid.Uint64().Draw(r, "disk")), int64(rapid.SampledFrom([]int{1, 1000, 1 << 20}).Draw(r, "least")))
 		feed := script.Write(script.Options{
 			Seed:        rapid.Uint64().Draw(r, "seed"),
 			Connections: rapid.IntRange(1, 40).Draw(r, "connections"),
@@ -140,7 +140,7 @@ func TestExactnessAcrossDeaths(t *testing.T) {
 			reborn(true)
 		}
 		m.tick()
-		if diff := cmp.Diff(seriesTotals(want), m.ledger.increases()); diff != "" {
+		if diff := cmp.Diff(want.By(view), m.ledger.increases()); diff != "" {
 			r.Fatalf("after %d lives the receiver's sums differ from what was reported (-want +got):\n%s", m.lives, diff)
 		}
 		m.die(false)

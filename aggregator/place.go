@@ -5,7 +5,7 @@ package aggregator
 
 // find looks up the connection of a flow.
 func (a *Aggregator) find(f *Flow) (i uint32, ok bool) {
-	a.key = a.connections.layout.appendValues(a.key[:0], f)
+	a.key = a.labels.appendValues(a.key[:0], f)
 	i, ok = a.connections.byKey[string(a.key)]
 	return i, ok
 }

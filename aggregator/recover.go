@@ -18,8 +18,8 @@ import (
 type Recovery struct {
 	// Connections and Flows are how many of each there are.
 	Connections, Flows int
-	// Labels are those of the connections. Where others are configured, the series
-	// are ended under these ([Aggregator.EndAll]) before [Aggregator.Configure].
+	// Labels are those of the connections. [Aggregator.Renames] says whether the
+	// configuration wants others; see there.
 	Labels []string
 	// Anew says, where not empty, why the counters begin anew although a former
 	// process left some.
@@ -73,6 +73,7 @@ func (a *Aggregator) Recover(cfg StateConfig, logger *slog.Logger) (Recovery, er
 		a.forget(configured)
 		r.feedNow, undone = 0, false
 	}
+	a.relabel()
 	a.resume(r.feedNow, cfg.LastTick)
 
 	d := &durable{
@@ -115,12 +116,14 @@ func (a *Aggregator) Recover(cfg StateConfig, logger *slog.Logger) (Recovery, er
 func (a *Aggregator) forget(configured *Layout) {
 	a.sources, a.baselines, a.captures = newSources(), newBaselines(), newCaptures()
 	a.connections = newConnections(configured, nil)
+	a.listeners.clear()
 	a.latest = tickTimes{}
 }
 
 // attach has everything that changes journaled.
 func (d *durable) attach(j *journal) {
-	d.a.journal, d.a.connections.journal, d.a.sources.journal = j, j, j
+	a := d.a
+	a.journal, a.connections.journal, a.sources.journal, a.listeners.journal = j, j, j, j
 }
 
 // open begins the journal of this process: it goes on from the one that was read,

@@ -80,6 +80,12 @@ func (r *replay) record(k kind, d *decoder) {
 		r.baseline(k, d)
 	case kindLayout:
 		r.layout(d)
+	case kindPolicy:
+		layout := *a.connections.layout
+		layout.policy = d.string()
+		a.connections.layout = &layout
+	case kindListener:
+		a.listeners.learn([]byte(d.string()))
 	case kindConnection, kindConnectionState, kindConnectionFree, kindCarried, kindBegin, kindPhase, kindEnd:
 		r.connection(k, d)
 	case kindTick:

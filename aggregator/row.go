@@ -19,6 +19,8 @@ type Layout struct {
 	Names []string
 	// Direction is the index of the label direction in Names, or -1.
 	Direction int
+	// policy tells layouts apart whose values are made in different ways.
+	policy string
 }
 
 // Row is one connection as it was last sampled.

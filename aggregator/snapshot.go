@@ -179,6 +179,12 @@ func (d *durable) dump(w *snapshotWriter) error {
 	if err != nil {
 		return err
 	}
+	err = d.parts(w, func() int { return len(a.listeners.list) }, func(i uint32) {
+		w.frame = appendListener(w.frame, a.listeners.list[i].key)
+	})
+	if err != nil {
+		return err
+	}
 	if err := d.store.sync(); err != nil {
 		return err
 	}

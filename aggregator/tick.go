@@ -3,10 +3,7 @@
 
 package aggregator
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // MinTickGap is the least distance between two ticks in milliseconds: a counter
 // that begins has its zero between them.
@@ -99,13 +96,6 @@ func (a *Aggregator) LastTick() int64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.lastTick
-}
-
-// Labels returns the names of the labels that connections have, sorted.
-func (a *Aggregator) Labels() []string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return slices.Clone(a.connections.layout.Names)
 }
 
 // ContinueAfter makes the time at (ms) that of the latest tick, where none was:

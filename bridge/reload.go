@@ -78,7 +78,7 @@ func (b *Bridge) swap(cfg *config.Config) error {
 // renames says whether a configuration gives series other names than they have,
 // be it for one receiver only. The caller holds ticking.
 func (b *Bridge) renames(cfg *config.Config) bool {
-	return !sameSet(cfg.Aggregation.Labels, b.aggregator.Labels()) ||
+	return b.aggregator.Renames(aggregation(cfg)) ||
 		!slices.Equal(wireLabels(cfg.Global.ExternalLabels), b.log.ExternalLabels()) ||
 		b.sender.Renames(endpoints(cfg))
 }
@@ -124,8 +124,4 @@ func load(options Options) (*config.Config, error) {
 		options.Logger.Warn("configuration: " + w.String())
 	}
 	return cfg, nil
-}
-
-func sameSet(a, b []string) bool {
-	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }

@@ -55,6 +55,10 @@ func TestRestartWithOtherNames(t *testing.T) {
 		{more: "external_labels: {site: c}"},
 		{more: "write_relabel_configs: [{target_label: site, replacement: d}]"},
 		{labels: "aggregation: {labels: [direction, initiator_ip, target_ip, initiator_port, target_port, protocol]}\n"},
+		{labels: "aggregation: {ports: service}\n"},
+		{labels: "aggregation: {ports: service, service_ports: [32768-40000]}\n"},
+		{labels: "aggregation: {labels: [direction, initiator_ip, target_ip, flow_class]}\n"},
+		{labels: "aggregation: {labels: [direction, initiator_ip, target_ip, flow_class], cluster_networks: [10.77.0.0/16]}\n"},
 		{labels: "aggregation: {labels: [direction, initiator_ip]}\n"},
 	} {
 		if c.more == "" {

@@ -27,6 +27,19 @@ func aggregation(cfg *config.Config) aggregator.Config {
 		MaxSeries:         a.MaxSeries,
 		MaxFlows:          a.MaxFlows,
 		ClusterNetworks:   a.ClusterNetworks,
+
+		Ports:               aggregator.PortPolicy(a.Ports),
+		ExcludeNetworks:     a.ExcludeNetworks,
+		ExcludeProtocols:    a.ExcludeProtocols,
+		ExcludeApplications: a.ExcludeApplications,
+	}
+	for _, p := range a.ServicePorts {
+		out.ServicePorts = append(out.ServicePorts, aggregator.PortRange{Protocol: p.Protocol, First: p.First, Last: p.Last})
+	}
+	for _, n := range a.Networks {
+		for _, p := range n.Prefixes {
+			out.Networks = append(out.Networks, aggregator.Network{Name: n.Name, Prefix: p})
+		}
 	}
 	for _, class := range a.ExcludeClasses {
 		out.ExcludeClasses = append(out.ExcludeClasses, aggregator.Class(class))

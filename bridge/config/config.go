@@ -67,10 +67,26 @@ type Aggregation struct {
 	ConnectionTimeout, FlowRetention time.Duration
 	// MaxSeries bounds series (a connection has up to 5), MaxFlows baselines.
 	MaxSeries, MaxFlows int
-	// ClusterNetworks say which addresses are inside, for ExcludeClasses:
-	// "ingress", "egress", "internal" or "other".
+	// Ports is "keep", "drop" or "service"; ServicePorts are the operator's beside
+	// the well-known ones.
+	Ports        string
+	ServicePorts []ServicePorts
+	// Networks are the networks that have names, no prefix in two of them.
+	Networks []Network
+	// ClusterNetworks say which addresses are inside, for the label flow_class and
+	// ExcludeClasses: "ingress", "egress", "internal" or "other".
 	ClusterNetworks []netip.Prefix
-	ExcludeClasses  []string
+	// What is not exported; ExcludeProtocols are among TCP, UDP and SCTP.
+	ExcludeClasses      []string
+	ExcludeNetworks     []netip.Prefix
+	ExcludeProtocols    []string
+	ExcludeApplications []string
+}
+
+// Network is a name for some prefixes.
+type Network struct {
+	Name     string
+	Prefixes []netip.Prefix
 }
 
 // Storage bounds what is kept until every endpoint has it.

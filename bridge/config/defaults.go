@@ -20,6 +20,7 @@ func Default() Config {
 			FlowRetention:     30 * time.Minute,
 			MaxSeries:         1_000_000,
 			MaxFlows:          4_000_000,
+			Ports:             portPolicies()[0],
 		},
 		Storage: Storage{
 			MaxBytes:       10 << 30,
@@ -58,18 +59,17 @@ func protobufMessages() []string {
 	return []string{"auto", "prometheus.WriteRequest", "io.prometheus.write.v2.Request"}
 }
 
-// connectionLabels returns the labels that a connection can have, which are
-// also those that it has by default. They are the old connector's.
+// connectionLabels returns the labels that a connection has by default. They are
+// the old connector's.
 func connectionLabels() []string {
 	return []string{"initiator_ip", "target_ip", "initiator_port", "target_port", "direction", "node_tid", "protocol"}
 }
 
-// laterLabels returns the labels that a later version will offer.
-func laterLabels() []string {
-	return []string{
-		"application", "capture_id", "initiator_network", "target_network", "flow_class", "node_name",
-		"host", "node_type", "initiator_name", "target_name",
-	}
+// allLabels returns the labels that a connection can have, the default ones first.
+func allLabels() []string {
+	return append(connectionLabels(),
+		"application", "capture_id", "initiator_network", "target_network", "flow_class",
+		"node_name", "host", "node_type", "initiator_name", "target_name")
 }
 
 // flowClasses returns the classes that exclude_classes can name.

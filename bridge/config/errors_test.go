@@ -5,6 +5,7 @@ package config
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -70,6 +71,26 @@ func TestOneError(t *testing.T) {
 		{"negative", under("aggregation", "max_series: -1"), "f:3: aggregation.max_series is -1: write a number from 5 to 1000000000"},
 		{"huge number", under("aggregation", "max_series: 99999999999999999999"), "f:3: aggregation.max_series is 99999999999999999999: write a number from 5 to 1000000000"},
 		{"labels, none", under("aggregation", "labels: []"), "f:3: aggregation.labels is empty: list at least one label, or remove the key for the default"},
+		{"policy for ports", under("aggregation", "ports: servce"), `f:3: aggregation.ports is "servce": use keep, drop, service`},
+		{"no label is left", under("aggregation", "ports: drop\n  labels: [target_port]"), "f:3: aggregation.ports is drop, and labels has nothing but ports: add another label, or remove ports"},
+		{"service port", under("aggregation", "ports: service\n  service_ports: [80/icmp]"),
+			`f:4: aggregation.service_ports has "80/icmp": write a port from 1 to 65535, or a range, for one protocol or for all: 8000, 8000-8010, 8000/tcp`},
+		{"range of ports", under("aggregation", "ports: service\n  service_ports: [90-80]"),
+			`f:4: aggregation.service_ports has "90-80": write a port from 1 to 65535, or a range, for one protocol or for all: 8000, 8000-8010, 8000/tcp`},
+		{"network twice", under("aggregation", "labels: [target_network]\n  networks:\n    a: [10.0.0.0/8]\n    b: [10.0.0.0/8]"),
+			`f:6: aggregation.networks.b has 10.0.0.0/8, and so has the network "a": give each prefix one name; of those that overlap the longest wins`},
+		{"name of a network", under("aggregation", "labels: [target_network]\n  networks: {\"\": [10.0.0.0/8]}"),
+			"f:4: a name in aggregation.networks is empty, longer than 256 bytes or cannot be printed: choose a short name: it becomes the label's value"},
+		{"no network", under("aggregation", "labels: [target_network]\n  networks: {a: [x]}"),
+			`f:4: aggregation.networks.a has "x", which is no network: write address/bits, such as 10.0.0.0/8 or fd00::/8`},
+		{"unknown protocol", under("aggregation", "exclude_protocols: [icmp]"), `f:3: aggregation.exclude_protocols has the unknown protocol "icmp": use TCP, UDP, SCTP`},
+		{"application twice", under("aggregation", "exclude_applications: [DNS, DNS]"), `f:3: aggregation.exclude_applications has "DNS" twice: remove one of them`},
+		{"application without a name", under("aggregation", "exclude_applications: ['']"),
+			"f:3: aggregation.exclude_applications has a name that is empty, longer than 256 bytes or cannot be printed: write Skydive's word, such as DNS or VXLAN"},
+		{"too much excluded", under("aggregation", "exclude_applications: ["+manyApplications(1001)+"]"),
+			"f:3: aggregation.exclude_applications has 1001 items: list at most 1000"},
+		{"external label that is chosen", "global: {external_labels: {host: x}}\n" + under("aggregation", "labels: [host]"),
+			"f:1: global.external_labels.host is already a label of what is pushed: choose another name"},
 		{"retention too short for a long timeout", under("aggregation", "connection_timeout: 1h"),
 			"f:3: aggregation.flow_retention (30m) is shorter than connection_timeout (1h): a flow must be remembered for as long as its connection is shown; raise flow_retention"},
 		{"environment variable", under("skydive", "basic_auth: {username: u, password_file: '${CREDENTIALS_DIRECTORY}/p'}"),
@@ -128,6 +149,15 @@ func TestOneError(t *testing.T) {
 			}
 		})
 	}
+}
+
+// manyApplications is a list of n names.
+func manyApplications(n int) string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = "A" + strconv.Itoa(i)
+	}
+	return strings.Join(names, ", ")
 }
 
 // TestLaterKeys proves that each key of the design that is not read yet says

@@ -139,7 +139,7 @@ func (r *reader) legacyCoverage(line int, feed string, addresses []string) {
 func (r *reader) legacyClasses(pipeline *object, c *Aggregation) {
 	classify := pipeline.child("classify")
 	for _, it := range classify.texts("cluster_net_masks") {
-		r.network(it, classify.join("cluster_net_masks"), c)
+		r.network(it, classify.join("cluster_net_masks"), &c.ClusterNetworks)
 	}
 	classify.done()
 	filter := pipeline.child("filter")

@@ -221,8 +221,18 @@ func (a *Aggregation) node(w writer) *yaml.Node {
 	w.put(m, "flow_retention", a.FlowRetention, d.FlowRetention)
 	w.put(m, "max_series", a.MaxSeries, d.MaxSeries)
 	w.put(m, "max_flows", a.MaxFlows, d.MaxFlows)
+	w.put(m, "ports", a.Ports, d.Ports)
+	w.put(m, "service_ports", a.ServicePorts, d.ServicePorts)
+	networks := mapping()
+	for _, n := range a.Networks {
+		add(networks, n.Name, scalarNode(n.Prefixes))
+	}
+	w.putMap(m, "networks", networks)
 	w.put(m, "cluster_networks", a.ClusterNetworks, d.ClusterNetworks)
 	w.put(m, "exclude_classes", a.ExcludeClasses, d.ExcludeClasses)
+	w.put(m, "exclude_networks", a.ExcludeNetworks, d.ExcludeNetworks)
+	w.put(m, "exclude_protocols", a.ExcludeProtocols, d.ExcludeProtocols)
+	w.put(m, "exclude_applications", a.ExcludeApplications, d.ExcludeApplications)
 	return m
 }
 

@@ -18,9 +18,10 @@ import (
 func (r *reader) native(root *yaml.Node) *Config {
 	c := Default()
 	top := r.object(root, "", false)
+	r.aggregation(top.child("aggregation"), &c.Aggregation)
+	r.taken = c.Aggregation.Labels
 	r.global(top.child("global"), &c.Global)
 	r.skydive(top.child("skydive"), &c.Skydive)
-	r.aggregation(top.child("aggregation"), &c.Aggregation)
 
 	storage := top.child("storage")
 	storage.size("max_bytes", &c.Storage.MaxBytes, minDiskBytes, 1<<50)
@@ -73,7 +74,7 @@ func (r *reader) externalLabels(o *object) []Label {
 		case strings.HasPrefix(name, "__"):
 			r.fail(line, path+" begins with __, which is reserved", "choose another name")
 			continue
-		case slices.Contains(connectionLabels(), name) || name == "capture_id":
+		case slices.Contains(connectionLabels(), name) || slices.Contains(r.taken, name) || name == "capture_id":
 			r.fail(line, path+" is already a label of what is pushed", "choose another name")
 			continue
 		case isNull(p.value):

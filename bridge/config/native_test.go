@@ -119,6 +119,30 @@ func keyCases() []keyCase {
 			func(c *Config) { c.Aggregation.FlowRetention = 24 * time.Hour }},
 		{"max series", "aggregation.max_series", under("aggregation", "max_series: 2_000"), func(c *Config) { c.Aggregation.MaxSeries = 2000 }},
 		{"max flows", "aggregation.max_flows", under("aggregation", "max_flows: 1"), func(c *Config) { c.Aggregation.MaxFlows = 1 }},
+		{"labels beyond the default ones", "aggregation.labels", under("aggregation", "labels: [flow_class, initiator_name]"),
+			func(c *Config) { c.Aggregation.Labels = []string{"flow_class", "initiator_name"} }},
+		{"ports", "aggregation.ports", under("aggregation", "ports: drop"), func(c *Config) { c.Aggregation.Ports = "drop" }},
+		{"service ports", "aggregation.service_ports", under("aggregation", "ports: service\n  service_ports: [9042, 8000-8010/tcp, 5000/UDP]"),
+			func(c *Config) {
+				c.Aggregation.Ports = "service"
+				c.Aggregation.ServicePorts = []ServicePorts{{9042, 9042, ""}, {8000, 8010, "TCP"}, {5000, 5000, "UDP"}}
+			}},
+		{"networks", "aggregation.networks", under("aggregation", "labels: [target_network]\n  networks:\n    office east: [10.1.0.0/16, 'fd00:1::/32']\n    dc: ['::ffff:10.0.0.0/104']"),
+			func(c *Config) {
+				c.Aggregation.Labels = []string{"target_network"}
+				c.Aggregation.Networks = []Network{
+					{"office east", []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00:1::/32")}},
+					{"dc", []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}},
+				}
+			}},
+		{"excluded networks", "aggregation.exclude_networks", under("aggregation", "exclude_networks: [127.0.0.0/8, '::1/128']"),
+			func(c *Config) {
+				c.Aggregation.ExcludeNetworks = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+			}},
+		{"excluded protocols", "aggregation.exclude_protocols", under("aggregation", "exclude_protocols: [udp, SCTP]"),
+			func(c *Config) { c.Aggregation.ExcludeProtocols = []string{"UDP", "SCTP"} }},
+		{"excluded applications", "aggregation.exclude_applications", under("aggregation", "exclude_applications: [DNS, VXLAN]"),
+			func(c *Config) { c.Aggregation.ExcludeApplications = []string{"DNS", "VXLAN"} }},
 		{"cluster networks", "aggregation.cluster_networks", under("aggregation", "cluster_networks: [10.0.0.0/8, 'fd00::/8', '::ffff:192.168.0.0/112', 1.2.3.4/32]"),
 			func(c *Config) {
 				for _, p := range []string{"10.0.0.0/8", "fd00::/8", "192.168.0.0/16", "1.2.3.4/32"} {
@@ -339,11 +363,20 @@ func TestFull(t *testing.T) {
 			SilenceTimeout: 5 * time.Minute,
 		},
 		Aggregation: Aggregation{
-			Labels:            []string{"initiator_ip", "target_ip", "direction", "protocol"},
+			Labels:            []string{"initiator_ip", "target_ip", "target_port", "direction", "protocol", "target_network"},
 			ConnectionTimeout: 2 * time.Minute, FlowRetention: time.Hour, MaxSeries: 250_000, MaxFlows: 1_000_000,
+			Ports:        "service",
+			ServicePorts: []ServicePorts{{9042, 9042, ""}, {8000, 8010, "TCP"}},
+			Networks: []Network{
+				{"office", []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("10.2.0.0/16")}},
+				{"internet", []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}},
+			},
 			ClusterNetworks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"),
 				netip.MustParsePrefix("192.168.0.0/16"), netip.MustParsePrefix("fd00::/8")},
-			ExcludeClasses: []string{"internal"},
+			ExcludeClasses:      []string{"internal"},
+			ExcludeNetworks:     []netip.Prefix{netip.MustParsePrefix("169.254.0.0/16")},
+			ExcludeProtocols:    []string{"SCTP"},
+			ExcludeApplications: []string{"VXLAN"},
 		},
 		Storage:     Storage{MaxBytes: 20 << 30, MaxAge: 48 * time.Hour, MemoryMaxBytes: 1 << 30},
 		RemoteWrite: []RemoteWrite{mimir, prom},

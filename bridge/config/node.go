@@ -122,6 +122,15 @@ func (o *object) take(key string) *yaml.Node {
 	return nil
 }
 
+// names returns the keys, in the order of the file.
+func (o *object) names() []string {
+	names := make([]string, len(o.pairs))
+	for i, p := range o.pairs {
+		names[i] = p.name
+	}
+	return names
+}
+
 // has reports whether key has a value. It does not take it.
 func (o *object) has(key string) bool {
 	for _, p := range o.pairs {

@@ -6,6 +6,7 @@ package config
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -30,8 +31,14 @@ func Summary(c *Config) string {
 	if len(c.Global.ExternalLabels) > 0 {
 		line("", "and in pushed series %s", labelList(c.Global.ExternalLabels))
 	}
+	if text := a.portLabels(); text != "" {
+		line("", "%s", text)
+	}
 	line("connections", "end when idle for %s; flows are remembered for %s", showDuration(a.ConnectionTimeout), showDuration(a.FlowRetention))
 	line("", "%s", a.classes())
+	if text := a.excluded(); text != "" {
+		line("", "%s", text)
+	}
 	line("bounds", "%d series, %d flows, %s of samples in memory", a.MaxSeries, a.MaxFlows, showSize(c.Storage.MemoryMaxBytes))
 	line("", "with --storage.path %s or %s of samples on disk", showSize(c.Storage.MaxBytes), showDuration(c.Storage.MaxAge))
 	line("scrape", "/metrics on %s", c.Web.ListenAddress)
@@ -85,18 +92,50 @@ func (a *Aggregation) classes() string {
 	if len(a.ExcludeClasses) == 0 {
 		return "no class is excluded"
 	}
-	networks := make([]string, 0, 3)
-	for i, p := range a.ClusterNetworks {
-		if i == cap(networks) {
-			networks = append(networks, fmt.Sprintf("and %d more", len(a.ClusterNetworks)-i))
+	return fmt.Sprintf("excluded classes: %s; cluster networks: %s", strings.Join(a.ExcludeClasses, ", "), networkList(a.ClusterNetworks))
+}
+
+// networkList shows the first few of some networks.
+func networkList(list []netip.Prefix) string {
+	const most = 3
+	networks := make([]string, 0, most+1)
+	for i, p := range list {
+		if i == most {
+			networks = append(networks, fmt.Sprintf("and %d more", len(list)-i))
 			break
 		}
 		networks = append(networks, p.String())
 	}
 	if len(networks) == 0 {
-		networks = append(networks, "none")
+		return "none"
 	}
-	return fmt.Sprintf("excluded classes: %s; cluster networks: %s", strings.Join(a.ExcludeClasses, ", "), strings.Join(networks, ", "))
+	return strings.Join(networks, ", ")
+}
+
+// portLabels says what the labels of ports tell, where it is not all.
+func (a *Aggregation) portLabels() string {
+	switch {
+	case a.Ports == "drop":
+		return "without ports"
+	case a.Ports == "service" && len(a.ServicePorts) == 0:
+		return "ports of services only: the well-known ones, and those seen to answer"
+	case a.Ports == "service":
+		return fmt.Sprintf("ports of services only: the well-known ones, %d entries of service_ports, and those seen to answer", len(a.ServicePorts))
+	}
+	return ""
+}
+
+// excluded says what else than classes is excluded.
+func (a *Aggregation) excluded() string {
+	var parts []string
+	if len(a.ExcludeNetworks) > 0 {
+		parts = append(parts, networkList(a.ExcludeNetworks))
+	}
+	parts = append(append(parts, a.ExcludeProtocols...), a.ExcludeApplications...)
+	if len(parts) == 0 {
+		return ""
+	}
+	return "also excluded: " + strings.Join(parts, ", ")
 }
 
 // how says in one line how an endpoint is written to.

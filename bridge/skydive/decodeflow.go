@@ -107,6 +107,7 @@ const depthFlow = 3
 func (d *Decoder) flowFields(b []byte, i int, f *aggregator.Flow) (int, faults) {
 	var bad faults
 	hasMetric := false
+	var syn synTimes
 	i, more := open(b, i, '}')
 	for more {
 		var key []byte
@@ -142,11 +143,24 @@ func (d *Decoder) flowFields(b []byte, i int, f *aggregator.Flow) (int, faults) 
 		case "LastUpdateMetric":
 			f.HasLastUpdate, i, ok = d.metric(b, i, &f.LastUpdate)
 			bad = bad.with(faultLastUpdate, ok)
+		// What follows only says what bytes are called, not how many there are: of
+		// another type it is as absent.
+		case "Application":
+			f.Application, i, _ = d.text(b, i, depthFlow)
+		case "ParentUUID":
+			f.ParentUUID, i, _ = d.text(b, i, depthFlow)
+		case "LayersPath":
+			var path []byte
+			path, i, _ = d.text(b, i, depthFlow)
+			f.Outer = encapsulates(path)
+		case "TCPMetric":
+			syn, i = d.synTimes(b, i)
 		default:
 			i = d.nesting.skip(b, i, depthFlow)
 		}
 		i, more = next(b, i, '}')
 	}
+	f.Opened = syn.opened(f.Start)
 	if bad == 0 {
 		c := &f.Metric
 		bad = bad.with(faultNoUUID, len(f.UUID) > 0).

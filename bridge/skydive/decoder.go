@@ -21,7 +21,8 @@ const maxKeptScratch = 64 << 10
 // 1e3) but must be integral and fit into an int64. A flow that breaks these
 // rules, lacks UUID or Metric, or has a negative counter in Metric is left out
 // and counted, as are all after a message's first 4,096 sound ones; the others
-// of its message stand. Where the JSON itself is
+// of its message stand. Application, ParentUUID, LayersPath and TCPMetric of
+// another type are as absent. Where the JSON itself is
 // broken the message ends; the flows before that stand.
 type Decoder struct {
 	nesting nesting

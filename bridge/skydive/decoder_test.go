@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/skydive-project/skybridge/aggregator"
 )
 
 func compare(t *testing.T, d *Decoder, m *Message, msg []byte) reference {
@@ -166,6 +168,17 @@ var odd = []struct{ name, msg, want string }{
 	{"transport is a number", flowMessage(`[{"UUID":"u","Metric":{},"Transport":6}]`), "0 1"},
 	{"address is a number", flowMessage(`[{"UUID":"u","Metric":{},"Network":{"A":6}}]`), "0 1"},
 	{"network is a list", flowMessage(`[{"UUID":"u","Metric":{},"Network":["a"]}]`), "0 1"},
+	{"tunnel", flowMessage(`[{"UUID":"u","Metric":{},"LayersPath":"Ethernet/IPv4/UDP/VXLAN","Application":"VXLAN"},{"UUID":"v","Metric":{},"LayersPath":"GRE","ParentUUID":"u"}]`), "2 0"},
+	{"no tunnel any more", flowMessage(`[{"UUID":"u","Metric":{},"LayersPath":"Ethernet/MPLS","LayersPath":"Ethernet/MPLS/x","ParentUUID":"a","ParentUUID":null}]`), "1 0"},
+	{"opened by A", flowMessage(`[{"UUID":"u","Metric":{},"TCPMetric":{"ABSynStart":5,"x":[1],"BASynStart":6}}]`), "1 0"},
+	{"opened by A at once", flowMessage(`[{"UUID":"u","Metric":{},"TCPMetric":{"ABSynStart":5,"BASynStart":5},"Start":5}]`), "1 0"},
+	{"opened by one of them", flowMessage(`[{"UUID":"u","Metric":{},"TCPMetric":{"ABSynStart":5,"BASynStart":5},"Start":4}]`), "1 0"},
+	{"opened by B", flowMessage(`[{"UUID":"u","Metric":{},"TCPMetric":{"ABSynStart":7,"BASynStart":6}}]`), "1 0"},
+	{"nobody answers", flowMessage(`[{"UUID":"u","Metric":{},"TCPMetric":{"ABSynStart":7,"BASynStart":0}}]`), "1 0"},
+	{"SYN times bad, then good", flowMessage(`[{"UUID":"u","Metric":{},"TCPMetric":[],"TCPMetric":{"ABSynStart":"x","BASynStart":8,"ABSynStart":7}}]`), "1 0"},
+	{"SYN times good, then bad", flowMessage(`[{"UUID":"u","Metric":{},"TCPMetric":{"ABSynStart":7,"BASynStart":8,"BASynStart":1.5}},{"UUID":"u","Metric":{},"TCPMetric":{"ABSynStart":7,"BASynStart":8},"TCPMetric":null}]`), "2 0"},
+	{"names of another type", flowMessage(`[{"UUID":"u","Metric":{},"Application":5,"ParentUUID":{},"LayersPath":["GRE"],"TCPMetric":"x"}]`), "1 0"},
+	{"broken in TCPMetric", flowMessage(`[` + soundFlow + `,{"UUID":"u","Metric":{},"TCPMetric":{"ABSynStart":01}}]`), "1 0!"},
 	{"unknown fields", flowMessage(`[{"UUID":"u","Metric":{"x":{"y":[{},[],[{}],"]}",1.5e-3,true,false,null]}},"z":-1.25}]`), "1 0"},
 	{"deepest", flowMessage(`[{"UUID":"u","Metric":{},"x":` + strings.Repeat("[", 9997) + strings.Repeat("]", 9997) + `}]`), "1 0"},
 	{"too deep", flowMessage(`[` + soundFlow + `,{"UUID":"u","Metric":{},"x":` + strings.Repeat("[", 9998) + strings.Repeat("]", 9998) + `}]`), "1 0!"},
@@ -212,6 +225,36 @@ func TestTexts(t *testing.T) {
 	want := []string{"é😀\uFFFD\"\\/\b\f\n\r\tx", "a\uFFFD\uFFFD(", "é"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestOrigin proves what makes a flow a tunnel's, and who opened a connection.
+func TestOrigin(t *testing.T) {
+	for path, want := range map[string]bool{
+		"Ethernet/IPv4/UDP/VXLAN": true, "Ethernet/IPv4/GRE": true, "Ethernet/IPv4/UDP/Geneve": true, "Ethernet/MPLS": true, "GRE": true,
+		"": false, "Ethernet/IPv4/TCP": false, "Ethernet/IPv4/GRE/MPLS/IPv4": false, "Ethernet/VXLAN/": false, "Ethernet/NVGRE": false,
+	} {
+		if got := encapsulates([]byte(path)); got != want {
+			t.Errorf("%q carries others: %v", path, got)
+		}
+	}
+	for _, c := range []struct {
+		syn   synTimes
+		start int64
+		want  aggregator.Opened
+	}{
+		{synTimes{}, 0, aggregator.OpenedUnknown},
+		{synTimes{ab: 5}, 5, aggregator.OpenedUnknown},
+		{synTimes{ba: 5}, 5, aggregator.OpenedUnknown},
+		{synTimes{ab: 5, ba: -1}, 5, aggregator.OpenedUnknown},
+		{synTimes{ab: 5, ba: 6}, 5, aggregator.OpenedByA},
+		{synTimes{ab: 5, ba: 5}, 5, aggregator.OpenedByA},
+		{synTimes{ab: 5, ba: 5}, 4, aggregator.OpenedUnknown},
+		{synTimes{ab: 6, ba: 5}, 4, aggregator.OpenedByB},
+	} {
+		if got := c.syn.opened(c.start); got != c.want {
+			t.Errorf("%+v, begun at %d: opened by %d, want %d", c.syn, c.start, got, c.want)
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -112,6 +113,9 @@ type plainFlow struct {
 	TransportA, TransportB, Start, FinishType    int64
 	Metric, LastUpdate                           aggregator.Metric
 	HasLastUpdate                                bool
+	Application, ParentUUID                      string
+	Outer                                        bool
+	Opened                                       aggregator.Opened
 }
 
 type plainStats struct {
@@ -259,6 +263,22 @@ func flowOf(v any) (plainFlow, bool) {
 		Start: c.whole(m, "Start"), FinishType: c.whole(m, "FinishType"),
 		Metric: c.metric(metric), LastUpdate: c.metric(last), HasLastUpdate: last != nil,
 	}
+	f.Application, _ = text(m, "Application")
+	f.ParentUUID, _ = text(m, "ParentUUID")
+	path, _ := text(m, "LayersPath")
+	layers := strings.Split(path, "/")
+	f.Outer = slices.Contains([]string{"VXLAN", "GRE", "MPLS", "Geneve", "GENEVE"}, layers[len(layers)-1])
+	syn, _ := object(m, "TCPMetric")
+	ab, okAB := whole(syn, "ABSynStart")
+	ba, okBA := whole(syn, "BASynStart")
+	if okAB && okBA && ab > 0 && ba > 0 {
+		switch {
+		case ab < ba || ab == ba && f.Start == ab:
+			f.Opened = aggregator.OpenedByA
+		case ba < ab:
+			f.Opened = aggregator.OpenedByB
+		}
+	}
 	sound := !c.failed && f.UUID != "" && metric != nil &&
 		f.Metric.ABBytes >= 0 && f.Metric.ABPackets >= 0 && f.Metric.BABytes >= 0 && f.Metric.BAPackets >= 0
 	return f, sound
@@ -288,6 +308,7 @@ func plain(f *aggregator.Flow) plainFlow {
 		HasTransport: f.HasTransport, TransportProtocol: string(f.TransportProtocol),
 		TransportA: f.TransportA, TransportB: f.TransportB, Start: f.Start, FinishType: f.FinishType,
 		Metric: f.Metric, LastUpdate: f.LastUpdate, HasLastUpdate: f.HasLastUpdate,
+		Application: string(f.Application), ParentUUID: string(f.ParentUUID), Outer: f.Outer, Opened: f.Opened,
 	}
 }
 

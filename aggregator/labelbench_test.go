@@ -1,0 +1,38 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import (
+	"net/netip"
+	"testing"
+)
+
+// BenchmarkLabels makes the label values of one flow, with what each choice costs.
+func BenchmarkLabels(b *testing.B) {
+	var many []Network
+	for i := range 1000 {
+		many = append(many, Network{"n", netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 4), byte(i << 4), 0}), 20+i%9)})
+	}
+	names := &directory{addresses: map[string]string{"10.0.0.1": "client"}, nodes: map[string]NodeNames{"n1": {Name: "eth0"}}}
+	for _, c := range []struct {
+		name string
+		cfg  Config
+	}{
+		{"default", Config{}},
+		{"service", Config{Ports: ServicePorts}},
+		{"networks", Config{Labels: []string{labelInitiatorNetwork, labelTargetNetwork, labelFlowClass}, Networks: many, ClusterNetworks: prefixes("10.0.0.0/8")}},
+		{"names", Config{Labels: []string{labelNodeName, labelHost, labelInitiatorName, labelTargetName}, Names: names}},
+		{"all", Config{Labels: AllLabels(), Ports: ServicePorts, Networks: many, Names: names}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			w := newWorld(b, c.cfg)
+			f := w.flow("1", 1, 1)
+			var values []byte
+			b.ReportAllocs()
+			for b.Loop() {
+				values = w.labels.appendValues(values[:0], &f)
+			}
+		})
+	}
+}

@@ -1,0 +1,88 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// chosenLabels returns the names of the labels that connections have with a
+// configuration.
+func chosenLabels(cfg Config) []string {
+	if cfg.Ports != DropPorts {
+		return cfg.Labels
+	}
+	return slices.DeleteFunc(slices.Clone(cfg.Labels), isPortLabel)
+}
+
+func isPortLabel(name string) bool { return name == labelInitiatorPort || name == labelTargetPort }
+
+// layoutOf returns the layout of connections with a configuration.
+func layoutOf(cfg Config) (*Layout, error) {
+	switch cfg.Ports {
+	case "", KeepPorts, DropPorts, ServicePorts:
+	default:
+		return nil, fmt.Errorf("aggregator: unknown policy %q for ports: use keep, drop or service", cfg.Ports)
+	}
+	layout, err := newLayout(chosenLabels(cfg))
+	if err != nil {
+		return nil, err
+	}
+	layout.policy = policyOf(cfg, layout.Names)
+	return layout, nil
+}
+
+// policyOf returns a short text that differs between two configurations where
+// these labels would have different values: a hash of all that values are made
+// by, or "" where they are as the flows have them. Names are none of it: they come
+// and go with the topology.
+func policyOf(cfg Config, names []string) string {
+	var parts []string
+	if cfg.Ports == ServicePorts && slices.ContainsFunc(names, isPortLabel) {
+		for _, r := range cfg.ServicePorts {
+			parts = append(parts, fmt.Sprintf("service %s %d-%d", r.Protocol, r.First, r.Last))
+		}
+		parts = append(parts, "ports service")
+	}
+	if slices.Contains(names, labelInitiatorNetwork) || slices.Contains(names, labelTargetNetwork) {
+		for _, n := range cfg.Networks {
+			parts = append(parts, fmt.Sprintf("network %q %s", n.Name, n.Prefix))
+		}
+	}
+	if slices.Contains(names, labelFlowClass) {
+		for _, p := range cfg.ClusterNetworks {
+			parts = append(parts, "cluster "+p.String())
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	slices.Sort(parts) // the order of lists means nothing
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\n")))
+	return hex.EncodeToString(sum[:16])
+}
+
+// Renames says whether a configuration gives connections other labels, or makes
+// their values in another way, than they have now: then all series end under their
+// former names before [Aggregator.Configure] ([Aggregator.EndAll]). After
+// [Aggregator.Recover] it tells the same of what a former process had. What is no
+// valid configuration renames nothing.
+func (a *Aggregator) Renames(cfg Config) bool {
+	layout, err := layoutOf(cfg)
+	if err != nil {
+		return false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return !layout.same(a.connections.layout)
+}
+
+// same says whether two layouts give a flow the same labels.
+func (l *Layout) same(o *Layout) bool {
+	return l.policy == o.policy && slices.Equal(l.Names, o.Names)
+}

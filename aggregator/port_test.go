@@ -1,0 +1,181 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/skydive-project/skybridge/internal/disktest"
+)
+
+// TestServerSide proves which of two ports is told, and that their size is no
+// argument.
+func TestServerSide(t *testing.T) {
+	opened := func(by Opened, answered bool) func(*Flow) {
+		return func(f *Flow) {
+			f.Opened = by
+			if !answered {
+				f.Metric.ABPackets, f.Metric.BAPackets = 0, 0
+			}
+		}
+	}
+	tests := []struct {
+		name string
+		a, b int64
+		flow func(*Flow)
+		want string // the values of initiator_port and target_port
+	}{
+		{"the target's port is listed", 40000, 443, nil, "ephemeral 443"},
+		{"the initiator's port is listed, as in a capture that began in mid-stream", 443, 40000, nil, "443 ephemeral"},
+		{"both are listed", 123, 53, nil, "ephemeral 53"},
+		{"the target's is the larger of two listed ones", 53, 8443, nil, "ephemeral 8443"},
+		{"neither is listed", 12, 40000, nil, "ephemeral ephemeral"},
+		{"a small port says nothing", 40000, 2, nil, "ephemeral ephemeral"},
+		{"the operator's", 40000, 9042, nil, "ephemeral 9042"},
+		{"the operator's, of this protocol only", 40000, 9043, func(f *Flow) { f.TransportProtocol = []byte("UDP") }, "ephemeral ephemeral"},
+		{"the operator's, of any protocol", 40000, 9042, func(f *Flow) { f.TransportProtocol = []byte("DCCP") }, "ephemeral 9042"},
+		{"a protocol without a list", 40000, 443, func(f *Flow) { f.TransportProtocol = []byte("DCCP") }, "ephemeral ephemeral"},
+		{"A opened it", 40000, 50000, opened(OpenedByA, true), "ephemeral 50000"},
+		{"A opened it from a listed port", 443, 50000, opened(OpenedByA, true), "ephemeral 50000"},
+		{"B opened it", 50000, 443, opened(OpenedByB, true), "50000 ephemeral"},
+		{"A knocked and nobody answered", 40000, 50000, opened(OpenedByA, false), "ephemeral ephemeral"},
+		{"no ports", -1, 1 << 40, nil, "ephemeral ephemeral"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t, Config{Labels: []string{labelInitiatorPort, labelTargetPort}, Ports: ServicePorts,
+				ServicePorts: []PortRange{{"", 9042, 9042}, {"TCP", 9043, 9049}}})
+			f := w.flow("1", 1000, 1000)
+			f.TransportA, f.TransportB = test.a, test.b
+			if test.flow != nil {
+				test.flow(&f)
+			}
+			got := string(bytes.Join(bytes.FieldsFunc(w.labels.appendValues(nil, &f), func(r rune) bool { return r == utf8.RuneError }), []byte(" ")))
+			if got != test.want {
+				t.Errorf("%s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestPortsDropped(t *testing.T) {
+	w := newWorld(t, Config{Ports: DropPorts})
+	w.known()
+	w.Update([]Flow{w.flow("1", 1000, 0)})
+	w.tick()
+	const name = "bytes{direction=initiator_to_target,initiator_ip=10.0.0.1,node_tid=n1,protocol=TCP,target_ip=10.0.0.2}"
+	if got := w.ledger.increase(name); got != 1000 {
+		t.Errorf("%d bytes, want 1000\n%s", got, w.ledger)
+	}
+	if _, err := New(Config{Labels: []string{labelTargetPort}, Ports: DropPorts}, nil, nil, nil, nil); err == nil {
+		t.Error("no label is left, and that is no error")
+	}
+	if _, err := New(Config{Labels: DefaultLabels(), Ports: "most"}, nil, nil, nil, nil); err == nil || !strings.Contains(err.Error(), "keep, drop or service") {
+		t.Errorf("an unknown policy: %v", err)
+	}
+}
+
+// TestListenersAreRemembered proves that who answered once is a server from then
+// on, also where nobody sees a connection being opened, and after a crash.
+func TestListenersAreRemembered(t *testing.T) {
+	for _, snapshot := range []bool{false, true} {
+		least := int64(1 << 20)
+		if snapshot {
+			least = 1
+		}
+		m := newMortal(t, Config{Labels: []string{labelInitiatorPort, labelTargetPort}, Ports: ServicePorts}, disktest.New(1), least)
+		m.known()
+		unseen := func(uuid string, bytes int64) Flow {
+			f := m.flow(uuid, bytes, bytes)
+			f.TransportA, f.TransportB = 41000, 50000
+			return f
+		}
+		opened := unseen("1", 1000)
+		opened.Opened = OpenedByA
+		m.Update([]Flow{unseen("2", 200), opened})
+		for range 4 {
+			m.tick()
+			m.idle()
+		}
+		m.Update([]Flow{unseen("2", 500)})
+		m.tick()
+		m.die(true)
+		m.begin()
+		swapped := unseen("3", 70)
+		swapped.NetworkA, swapped.NetworkB = swapped.NetworkB, swapped.NetworkA
+		swapped.TransportA, swapped.TransportB = swapped.TransportB, swapped.TransportA
+		m.Update([]Flow{unseen("4", 4000), swapped})
+		m.tick()
+		for name, want := range map[string]uint64{
+			"bytes{initiator_port=ephemeral,target_port=ephemeral}": 400,
+			"bytes{initiator_port=ephemeral,target_port=50000}":     2 * (1000 + 300 + 4000),
+			"bytes{initiator_port=50000,target_port=ephemeral}":     140,
+		} {
+			if got := m.ledger.increase(name); got != want {
+				t.Errorf("snapshot %v: %s is %d, want %d\n%s", snapshot, name, got, want, m.ledger)
+			}
+		}
+		m.wantIncrease(400 + 2*5300 + 140)
+		if n := m.metric("skybridge_listeners", ""); n != 1 {
+			t.Errorf("%v listeners, want 1", n)
+		}
+		m.die(false)
+	}
+}
+
+// TestListenersAreBounded has a feed invent servers: one that is asked for stays.
+func TestListenersAreBounded(t *testing.T) {
+	forgotten := 0
+	l := newListeners()
+	l.forgotten = func() { forgotten++ }
+	l.learn([]byte("kept"))
+	for i := range 2 * maxListeners {
+		l.learn(fmt.Appendf(nil, "10.0.0.1 %d", i))
+		if !l.knows([]byte("kept")) {
+			t.Fatalf("forgotten after %d others", i)
+		}
+	}
+	if len(l.list) != maxListeners || len(l.byKey) != maxListeners || forgotten != maxListeners+1 {
+		t.Errorf("%d in the list, %d in the map, %d forgotten", len(l.list), len(l.byKey), forgotten)
+	}
+	for i, one := range l.list {
+		if l.byKey[one.key] != i {
+			t.Fatalf("%q is said to be at %d, and is at %d", one.key, l.byKey[one.key], i)
+		}
+	}
+}
+
+// TestWellKnownServices checks the tables of services: numbers in order, none in
+// the range that Linux gives to clients, and what everybody expects.
+func TestWellKnownServices(t *testing.T) {
+	all := wellKnownServices()
+	for protocol, text := range map[string]string{"TCP": tcpServices, "UDP": udpServices, "SCTP": sctpServices} {
+		last := uint16(0)
+		var written []string
+		for _, r := range all[protocol] {
+			if r.First <= last || r.Last < r.First || r.Last >= 32768 || r.Protocol != protocol {
+				t.Errorf("%s: %v after %d", protocol, r, last)
+			}
+			last = r.Last
+			if written = append(written, fmt.Sprint(r.First)); r.Last != r.First {
+				written[len(written)-1] += fmt.Sprint("-", r.Last)
+			}
+		}
+		if !slices.Equal(written, strings.Fields(text)) {
+			t.Errorf("%s: the table has something else than numbers", protocol)
+		}
+	}
+	s := newServices(nil, newListeners())
+	for _, want := range []string{"TCP 22", "TCP 80", "TCP 443", "TCP 3306", "TCP 5432", "TCP 5201", "TCP 6443", "UDP 53", "UDP 123", "UDP 443", "UDP 4789", "SCTP 3868"} {
+		protocol, number, _ := strings.Cut(want, " ")
+		if !s.listed[protocol].has(int64(port(number))) {
+			t.Errorf("%s is not listed", want)
+		}
+	}
+}

@@ -1,0 +1,75 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import (
+	"hash/fnv"
+	"unicode/utf8"
+)
+
+// maxValue bounds a label value in bytes. Cortex and Mimir refuse more than 2,048,
+// VictoriaMetrics drops more than 4,096 (docs/how-to/receivers.md); what a person
+// can read is shorter still. Addresses, ports and Skydive's identifiers never
+// reach it.
+const maxValue = 256
+
+// hashDigits is how much of a cut value is a hash of the whole, with the sign
+// before it.
+const hashDigits = 1 + 16
+
+// appendValue appends a label value that receivers take, and says whether it had
+// to be changed: what is not UTF-8 is replaced, and of what is longer than maxValue
+// the end is a hash of the whole. The same text always becomes the same value.
+func appendValue[T []byte | string](dst []byte, s T) (_ []byte, changed bool) {
+	if len(s) <= maxValue && validText(s) {
+		return append(dst, s...), false
+	}
+	return fit(dst, []byte(s)), true
+}
+
+// validText is utf8.Valid, quick for the short ASCII texts that nearly all values are.
+func validText[T []byte | string](s T) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return utf8.Valid([]byte(s))
+		}
+	}
+	return true
+}
+
+// fit appends what is left of a value that does not fit as it is.
+func fit(dst, s []byte) []byte {
+	start := len(dst)
+	dst = appendText(dst, s)
+	if len(dst)-start <= maxValue {
+		return dst
+	}
+	end := start + maxValue - hashDigits
+	for !utf8.RuneStart(dst[end]) {
+		end--
+	}
+	dst = append(dst[:end], '~')
+	h := fnv.New64a()
+	_, _ = h.Write(s) // never fails
+	const digits = "0123456789abcdef"
+	sum := h.Sum64()
+	for shift := 60; shift >= 0; shift -= 4 {
+		dst = append(dst, digits[sum>>shift&15])
+	}
+	return dst
+}
+
+// appendText appends s, with every byte that is not UTF-8 replaced: receivers
+// refuse other label values, and [Separator] must stay unambiguous.
+func appendText(dst, s []byte) []byte {
+	if utf8.Valid(s) {
+		return append(dst, s...)
+	}
+	for len(s) > 0 {
+		r, n := utf8.DecodeRune(s)
+		dst = utf8.AppendRune(dst, r)
+		s = s[n:]
+	}
+	return dst
+}

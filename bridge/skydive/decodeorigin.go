@@ -1,0 +1,73 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package skydive
+
+import (
+	"bytes"
+
+	"github.com/skydive-project/skybridge/aggregator"
+)
+
+// encapsulates says whether a flow of these layers carries others: where Skydive
+// splits a packet (flow.go, PacketSeqFromGoPacket), the outer flow's path ends in
+// the encapsulation.
+func encapsulates(layersPath []byte) bool {
+	switch string(layersPath[bytes.LastIndexByte(layersPath, '/')+1:]) {
+	case "VXLAN", "GRE", "MPLS", "Geneve", "GENEVE":
+		return true
+	}
+	return false
+}
+
+// synTimes are when the capture saw the SYN of either end, in milliseconds on the
+// agent's clock, 0: never. Captures without ExtraTCPMetric have none.
+type synTimes struct{ ab, ba int64 }
+
+// synTimes reads a TCPMetric.
+func (d *Decoder) synTimes(b []byte, i int) (t synTimes, pos int) {
+	if i >= len(b) || b[i] != '{' {
+		return t, d.nesting.skip(b, i, depthFlow)
+	}
+	i, more := open(b, i, '}')
+	for more {
+		var key []byte
+		if key, i = d.key(b, i); i < 0 {
+			return t, i
+		}
+		var ok bool
+		switch string(key) {
+		case "ABSynStart":
+			if t.ab, i, ok = d.number(b, i, depthFlow+1); !ok {
+				t.ab = 0
+			}
+		case "BASynStart":
+			if t.ba, i, ok = d.number(b, i, depthFlow+1); !ok {
+				t.ba = 0
+			}
+		default:
+			i = d.nesting.skip(b, i, depthFlow+1)
+		}
+		i, more = next(b, i, '}')
+	}
+	return t, i
+}
+
+// opened says who opened a connection whose first packet was seen at start. Only
+// one that was opened under the capture's eyes, with the SYN of either end, tells:
+// a SYN alone may be the second one, whose first the capture missed, or one that
+// nobody answers. Where both came within a millisecond, A's was first if it was
+// the flow's first packet.
+func (t synTimes) opened(start int64) aggregator.Opened {
+	switch {
+	case t.ab <= 0 || t.ba <= 0:
+		return aggregator.OpenedUnknown
+	case t.ab < t.ba:
+		return aggregator.OpenedByA
+	case t.ba < t.ab:
+		return aggregator.OpenedByB
+	case t.ab == start:
+		return aggregator.OpenedByA
+	}
+	return aggregator.OpenedUnknown
+}

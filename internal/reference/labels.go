@@ -1,0 +1,177 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package reference
+
+import (
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/skydive-project/skybridge/internal/analyzer"
+)
+
+// View says which labels counters have, and what their values are made by.
+type View struct {
+	Labels []string
+	// Ports is keep (""), drop or service; Services are the ports of servers, such
+	// as "TCP/443".
+	Ports    string
+	Services map[string]bool
+	// Networks are CIDRs with their names; Cluster are the CIDRs of flow_class.
+	Networks map[string]string
+	Cluster  []string
+	// What does not count: classes, CIDRs that either end is in, protocols,
+	// applications.
+	ExcludeClasses, ExcludeNetworks, ExcludeProtocols, ExcludeApplications []string
+}
+
+// Excluded returns the bytes of what a view excludes.
+func (r *Reference) Excluded(v View) (bytes uint64) {
+	for _, f := range r.flows {
+		for i := range 2 {
+			if n := f.last[i] - f.history[i]; n > 0 && v.excludes(f.record) {
+				bytes += uint64(n)
+			}
+		}
+	}
+	return bytes
+}
+
+func (v View) excludes(f analyzer.Flow) bool {
+	var a, b string
+	if f.Network != nil {
+		a, b = f.Network.A, f.Network.B
+	}
+	return slices.Contains(v.ExcludeClasses, v.class(a, b)) ||
+		slices.Contains(v.ExcludeProtocols, f.Transport.Protocol) ||
+		slices.Contains(v.ExcludeApplications, f.Application) ||
+		slices.ContainsFunc(v.ExcludeNetworks, func(cidr string) bool {
+			_, fromThere := inside(cidr, a)
+			_, toThere := inside(cidr, b)
+			return fromThere || toThere
+		})
+}
+
+// By returns what [Reference.Totals] does, for other labels: each counter is named
+// by its metric, bytes or packets, and its labels in order, those with a value, as
+// in bytes{direction=initiator_to_target,protocol=TCP}.
+func (r *Reference) By(v View) map[string]uint64 {
+	totals := map[string]uint64{}
+	for _, f := range r.flows {
+		if v.excludes(f.record) {
+			continue
+		}
+		for i := range f.last {
+			n := f.last[i] - f.history[i]
+			if n <= 0 {
+				continue
+			}
+			var pairs []string
+			for _, name := range slices.Sorted(slices.Values(v.Labels)) {
+				value := []string{forward, backward}[i%2]
+				if name != "direction" {
+					value = v.value(f.record, name)
+				}
+				if value != "" {
+					pairs = append(pairs, name+"="+value)
+				}
+			}
+			totals[[]string{"bytes", "packets"}[i/2]+"{"+strings.Join(pairs, ",")+"}"] += uint64(n)
+		}
+	}
+	return totals
+}
+
+// value is that of one label.
+func (v View) value(f analyzer.Flow, name string) string {
+	var a, b string
+	if f.Network != nil {
+		a, b = f.Network.A, f.Network.B
+	}
+	switch name {
+	case "initiator_ip":
+		return a
+	case "target_ip":
+		return b
+	case "initiator_port", "target_port":
+		return v.port(f, name == "target_port")
+	case "node_tid":
+		return f.NodeTID
+	case "capture_id":
+		return f.CaptureID
+	case "protocol":
+		return f.Transport.Protocol
+	case "application":
+		return f.Application
+	case "initiator_network":
+		return v.network(a)
+	case "target_network":
+		return v.network(b)
+	case "flow_class":
+		return v.class(a, b)
+	}
+	panic("reference: the label " + name + " is not modelled")
+}
+
+// port is the value of a port's label: of a service, the target's where it is one,
+// else the initiator's.
+func (v View) port(f analyzer.Flow, target bool) string {
+	number := f.Transport.A
+	if target {
+		number = f.Transport.B
+	}
+	text := strconv.FormatInt(number, 10)
+	switch v.Ports {
+	case "drop":
+		return ""
+	case "service":
+		isService := func(port int64) bool {
+			return v.Services[f.Transport.Protocol+"/"+strconv.FormatInt(port, 10)]
+		}
+		if !isService(number) || !target && isService(f.Transport.B) {
+			return "ephemeral"
+		}
+	}
+	return text
+}
+
+// network is the name of the smallest network that has the address.
+func (v View) network(address string) (name string) {
+	longest := -1
+	for cidr, n := range v.Networks {
+		if bits, ok := inside(cidr, address); ok && bits > longest {
+			longest, name = bits, n
+		}
+	}
+	return name
+}
+
+func (v View) class(a, b string) string {
+	in := func(address string) bool {
+		return slices.ContainsFunc(v.Cluster, func(cidr string) bool { _, ok := inside(cidr, address); return ok })
+	}
+	switch {
+	case net.ParseIP(a) == nil || net.ParseIP(b) == nil:
+		return "other"
+	case in(a) && in(b):
+		return "internal"
+	case in(a):
+		return "egress"
+	case in(b):
+		return "ingress"
+	}
+	return "other"
+}
+
+// inside says whether a network has an address, and how long its prefix is.
+func inside(cidr, address string) (bits int, ok bool) {
+	_, network, err := net.ParseCIDR(cidr)
+	if err != nil {
+		panic(err)
+	}
+	bits, _ = network.Mask.Size()
+	ip := net.ParseIP(address)
+	return bits, ip != nil && network.Contains(ip)
+}
