@@ -15,7 +15,7 @@ import (
 // adopt puts the labels of the configuration into force, as a reload and a start
 // do, unless the process dies meanwhile.
 func (m *mortal) adopt() {
-	if slices.Equal(m.Labels(), slices.Sorted(slices.Values(m.cfg.Labels))) {
+	if slices.Equal(m.connections.layout.Names, slices.Sorted(slices.Values(m.cfg.Labels))) {
 		return
 	}
 	for m.EndAll() > 0 {
