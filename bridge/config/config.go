@@ -67,10 +67,16 @@ type Aggregation struct {
 	ConnectionTimeout, FlowRetention time.Duration
 	// MaxSeries bounds series (a connection has up to 5), MaxFlows baselines.
 	MaxSeries, MaxFlows int
+	// MaxSeriesPerNode bounds the series of each capture point, 0: none.
+	MaxSeriesPerNode int
 	// ClusterNetworks say which addresses are inside, for ExcludeClasses:
 	// "ingress", "egress", "internal" or "other".
 	ClusterNetworks []netip.Prefix
 	ExcludeClasses  []string
+	// TopK is how many connections have series of their own, 0: all; the busiest in
+	// windows of TopKWindow.
+	TopK       int
+	TopKWindow time.Duration
 }
 
 // Storage bounds what is kept until every endpoint has it.

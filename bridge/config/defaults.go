@@ -20,6 +20,7 @@ func Default() Config {
 			FlowRetention:     30 * time.Minute,
 			MaxSeries:         1_000_000,
 			MaxFlows:          4_000_000,
+			TopKWindow:        5 * time.Minute,
 		},
 		Storage: Storage{
 			MaxBytes:       10 << 30,

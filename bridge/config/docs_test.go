@@ -16,7 +16,7 @@ import (
 // one of the reference shows the defaults.
 func TestExamplesOfTheDocs(t *testing.T) {
 	found := 0
-	for _, file := range []string{"../../README.md", "../../docs/reference/configuration.md", "../../docs/how-to/receivers.md"} {
+	for _, file := range []string{"../../README.md", "../../docs/reference/configuration.md", "../../docs/how-to/receivers.md", "../../docs/how-to/cardinality.md"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -42,7 +42,7 @@ func TestExamplesOfTheDocs(t *testing.T) {
 			}
 		}
 	}
-	if found < 9 {
-		t.Errorf("%d examples found in the docs, want 9 at least", found)
+	if found < 10 {
+		t.Errorf("%d examples found in the docs, want 10 at least", found)
 	}
 }

@@ -221,8 +221,11 @@ func (a *Aggregation) node(w writer) *yaml.Node {
 	w.put(m, "flow_retention", a.FlowRetention, d.FlowRetention)
 	w.put(m, "max_series", a.MaxSeries, d.MaxSeries)
 	w.put(m, "max_flows", a.MaxFlows, d.MaxFlows)
+	w.put(m, "max_series_per_node", a.MaxSeriesPerNode, d.MaxSeriesPerNode)
 	w.put(m, "cluster_networks", a.ClusterNetworks, d.ClusterNetworks)
 	w.put(m, "exclude_classes", a.ExcludeClasses, d.ExcludeClasses)
+	w.put(m, "top_k", a.TopK, d.TopK)
+	w.put(m, "top_k_window", a.TopKWindow, d.TopKWindow)
 	return m
 }
 
