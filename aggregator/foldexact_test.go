@@ -62,7 +62,7 @@ func checkBounds(t rapid.TB, a *Aggregator) {
 		if !c.overflow && !c.demoted {
 			own++
 		}
-		if c.overflow && c.node != nil || c.demoted && !c.ending && c.phase != closing {
+		if c.overflow != (c.node == nil) || c.demoted && !c.ending && c.phase != closing {
 			t.Fatalf("a connection contradicts itself: %+v", *c)
 		}
 		byNode[c.node] += a.connections.seriesOf(c)

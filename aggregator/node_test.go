@@ -50,9 +50,12 @@ func TestMaxSeriesPerNode(t *testing.T) {
 	if got, want := w.metric("skybridge_overflow_bytes_total", reason), float64(9000); got != want {
 		t.Errorf("%v bytes folded, want %v", got, want)
 	}
-	if n := w.metric("skybridge_overflow_connections", reason); n < 88 || n > 92 {
-		t.Errorf("%v connections folded, want about 90", n)
+	about := func(when string) {
+		if n := w.metric("skybridge_overflow_connections", reason); n < 80 || n > 100 {
+			t.Errorf("%v connections folded %s, want about 90", n, when)
+		}
 	}
+	about("now")
 	if n := strings.Count(w.logs.String(), "node_tid=noisy"); n != 1 {
 		t.Errorf("%d lines about it, want 1:\n%s", n, w.logs.String())
 	}
@@ -60,9 +63,10 @@ func TestMaxSeriesPerNode(t *testing.T) {
 	if n := nodes[0]; n.TID != "noisy" || n.Series != w.seriesOfNode("noisy") || n.OverflowBytes != 9000 {
 		t.Errorf("first among nodes is %+v", n)
 	}
-	for range 8 { // all end
+	for range foldSpan / testInterval { // all end
 		w.tick()
 	}
+	about("of late")
 	w.report("noisy", 1000)
 	if n := w.seriesOfNode("noisy"); n != 5 {
 		t.Errorf("%d series, want 5", n)
@@ -105,10 +109,15 @@ func TestQuietNodeIsNotStarved(t *testing.T) {
 // it has series, and no longer.
 func TestNodesAreForgotten(t *testing.T) {
 	w := newWorld(t, Config{MaxSeriesPerNode: 50, ConnectionTimeout: time.Second})
-	w.meet("a")
+	w.meet("a", "b")
 	w.report("a", 1)
-	src := w.sources.byKey[sourceKey{"a", "c1"}]
-	w.sources.forget(src.key, src)
+	for _, name := range []string{"a", "b"} {
+		src := w.sources.byKey[sourceKey{name, "c1"}]
+		w.sources.forget(src.key, src)
+	}
+	if _, ok := w.sources.nodes.byTID["b"]; ok {
+		t.Error("a node without series is still there")
+	}
 	if w.seriesOfNode("a") != 5 {
 		t.Error("the node is forgotten while it has series")
 	}
@@ -136,7 +145,10 @@ func TestCensus(t *testing.T) {
 			if l.Name != name {
 				continue
 			}
-			near := func(got, want int) bool { return got >= want-want/20 && got <= want+want/20 }
+			near := func(got, want int) bool {
+				slack := max(want/20, 1)
+				return got >= want-slack && got <= want+slack
+			}
 			if !near(l.Values, values) || !near(l.SeriesWithout, without) {
 				t.Errorf("%+v, want about %d values and %d series without", l, values, without)
 			}
@@ -151,18 +163,19 @@ func TestCensus(t *testing.T) {
 	if labels, _ := w.Census(); labels[0].Name != "initiator_port" {
 		t.Errorf("first is %+v", labels[0])
 	}
-	if n := w.metric("skybridge_label_values", "node_tid"); n != 2 {
+	if n := w.metric("skybridge_label_values", "node_tid"); n < 1 || n > 3 {
 		t.Errorf("metric: %v", n)
 	}
 	if n := w.metric("skybridge_series_without_label", "direction"); n != 3000 {
 		t.Errorf("metric: %v", n)
 	}
-	w.report("c", 0)
+	for i := range 20 {
+		w.report(fmt.Sprint("c", i), 0)
+		w.report(fmt.Sprint("c", i), 1)
+	}
 	want("node_tid", 2, 5000)
 	w.pass(time.Minute)
-	w.meet("c")
-	w.report("c", 1)
-	want("node_tid", 3, 5000)
+	want("node_tid", 22, 5000)
 
 	for w.EndAll() > 0 {
 		w.pass(time.Second)
@@ -181,4 +194,23 @@ func TestCensus(t *testing.T) {
 	}
 	w.pass(time.Minute)
 	want("initiator_port", 10, 3)
+}
+
+// TestCensusOfEqualValues proves that a value counts otherwise under another label:
+// from 1 to 2 is not from 2 to 1.
+func TestCensusOfEqualValues(t *testing.T) {
+	const ports = 40
+	w := newWorld(t, Config{Labels: []string{"initiator_port", "target_port"}})
+	w.known()
+	for i := range int64(ports * ports) {
+		f := w.flow(fmt.Sprintf("%x", i+1), 100, 0)
+		f.TransportA, f.TransportB = i/ports, i%ports
+		w.Update([]Flow{f})
+	}
+	labels, _ := w.Census()
+	for _, l := range labels {
+		if l.Values < 37 || l.Values > 43 || l.SeriesWithout < 72 || l.SeriesWithout > 88 {
+			t.Errorf("%+v, want about 40 values and 80 series without", l)
+		}
+	}
 }

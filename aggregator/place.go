@@ -32,7 +32,7 @@ func (a *Aggregator) place(i uint32, found bool, f *Flow, n *node, bytes uint64)
 	switch {
 	case demoted:
 		reason = foldTopK
-	case reason == kept && a.top != nil && !a.top.entitled(a.connections.own, id):
+	case reason == kept && a.top != nil && !a.top.entitled(a.connections.own, a.fit(), id):
 		reason = foldTopK
 	}
 	if reason != kept {

@@ -55,13 +55,16 @@ func (a *Aggregator) configureTop(cfg Config) {
 	}
 }
 
-// entitled says whether one more connection has a place among the K.
-func (t *top) entitled(own int, id uint64) bool {
+// entitled says whether one more connection has a place among the K, of which own
+// have theirs; fit is how many more the other bounds have room for.
+func (t *top) entitled(own, fit int, id uint64) bool {
 	if own >= t.k {
 		return false
 	}
-	_, ok := t.promised[id]
-	return ok || own+len(t.promised) < t.k
+	if _, ok := t.promised[id]; ok {
+		return true
+	}
+	return len(t.promised) < min(t.k-own, fit)
 }
 
 // begin gives connection i a place: it brings along what it has carried in the window.
