@@ -52,6 +52,13 @@ type Config struct {
 	// MaxSeries and MaxFlows bound the series of connections and the flows
 	// remembered.
 	MaxSeries, MaxFlows int
+	// MaxSeriesPerNode bounds the series of the connections that one node reported
+	// first.
+	MaxSeriesPerNode int
+	// TopK is how many connections have series of their own: those that carried most
+	// in a window of that length in feed time.
+	TopK       int
+	TopKWindow time.Duration
 	// ClusterNetworks tell the [Class] of a flow.
 	ClusterNetworks []netip.Prefix
 	// What is not exported: classes, networks that either end is in, and Skydive's
@@ -81,7 +88,11 @@ type Aggregator struct {
 	baselines   *baselines
 	connections *connections
 	captures    *captures
-	lastTick    int64 // ms; before the first one, when this process began
+	folds       *folds
+	top         *top   // nil: no TopK
+	demotions   uint64 // connections that lost their series to busier ones
+	census      census // not under mu
+	lastTick    int64  // ms; before the first one, when this process began
 	side        side
 	latest      tickTimes // of the latest tick that the state knows of
 	journal     *journal  // nil: nothing is durable
@@ -109,8 +120,10 @@ func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *p
 		baselines:   newBaselines(),
 		connections: newConnections(layout, nil),
 		captures:    newCaptures(),
+		folds:       newFolds(),
 		lastTick:    start.UnixMilli(),
 	}
+	a.configureTop(cfg)
 	a.metrics = newMetrics(reg, skipped, a)
 	a.listeners.forgotten = a.metrics.forgottenListeners.Inc
 	a.filters = newFilters(cfg, a.metrics.filteredBytes)
@@ -141,6 +154,7 @@ func (a *Aggregator) Configure(cfg Config) error {
 	a.cfg = cfg
 	a.filters = newFilters(cfg, a.metrics.filteredBytes)
 	a.relabel()
+	a.configureTop(cfg)
 	return nil
 }
 
@@ -244,14 +258,20 @@ func (a *Aggregator) count(f *Flow, feedNow time.Duration) {
 	}
 	i, found := a.find(f)
 	if traffic {
-		if i, found = a.place(i, found, f), true; !a.connections.count(i, delta) {
+		var reason fold
+		i, reason = a.place(i, found, f, src.node, delta.totalBytes())
+		if found = true; !a.connections.count(i, delta) {
 			a.refuse(f)
 			return
 		}
 		c := a.connections.records.at(i)
 		c.traffic, c.source = feedNow, src.id
-		if c.overflow {
-			a.metrics.overflowBytes.Add(float64(delta.totalBytes()))
+		switch {
+		case reason != kept:
+			a.folds.reasons[reason].bytes += delta.totalBytes()
+			src.node.folded += delta.totalBytes()
+		case a.top != nil:
+			a.top.carry(i, delta.totalBytes())
 		}
 	}
 	if !found {

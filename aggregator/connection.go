@@ -35,9 +35,11 @@ type connection struct {
 	rtt      uint64        // ns, 0: none yet
 	source   uint32        // of the latest traffic; its period says when the next is due
 	phase    phase
-	used     bool // false: a free record
-	ending   bool // ends at the next tick whatever its traffic
-	overflow bool // takes what max_series has no room for
+	used     bool  // false: a free record
+	ending   bool  // ends at the next tick whatever its traffic
+	overflow bool  // takes what the bounds have no room for
+	demoted  bool  // ends because others are busier: the overflow takes its traffic until it has
+	node     *node // that reported it first; nil: the overflow, or forgotten
 }
 
 // sampled is a connection at a tick.
@@ -54,6 +56,7 @@ type connections struct {
 	records slab[connection]
 	byKey   map[string]uint32
 	series  int // in all, ended ones not included
+	own     int // connections that have series and keep them, the overflow not included
 	// carried is traffic of connections whose incarnation is over: it begins the
 	// next one once the stale markers are out. Only a counter at maxCount or a
 	// reload leads here.
@@ -65,14 +68,29 @@ func newConnections(layout *Layout, j *journal) *connections {
 }
 
 // add makes a connection. The caller has seen that there is none.
-func (cs *connections) add(key []byte, overflow bool) uint32 {
+// The overflow has no node.
+func (cs *connections) add(key []byte, overflow bool, n *node) uint32 {
 	i := cs.records.alloc()
 	c := cs.records.at(i)
-	c.used, c.values, c.overflow = true, string(key), overflow
+	c.used, c.values, c.overflow, c.node = true, string(key), overflow, n
 	cs.byKey[c.values] = i
-	cs.series += cs.seriesOf(c)
+	cs.enter(c)
 	cs.journal.connectionNew(i, c)
 	return i
+}
+
+// enter counts the series of a connection that begins.
+func (cs *connections) enter(c *connection) {
+	cs.grow(c, cs.seriesOf(c))
+	if !c.overflow && !c.demoted {
+		cs.own++
+	}
+}
+
+// grow counts series of a connection that begin, or end where negative.
+func (cs *connections) grow(c *connection, series int) {
+	cs.series += series
+	c.node.addSeries(series)
 }
 
 // seriesOf is how many series a connection has.
@@ -100,7 +118,7 @@ func (cs *connections) count(i uint32, delta counts) (ok bool) {
 	}
 	if c.phase == ended { // and it returns
 		c.phase = fresh
-		cs.series += cs.seriesOf(c)
+		cs.enter(c)
 	}
 	sum := c.counts
 	sum.add(&delta)
@@ -122,8 +140,11 @@ func (cs *connections) count(i uint32, delta counts) (ok bool) {
 // carried on.
 func (cs *connections) end(i uint32) {
 	c := cs.records.at(i)
-	cs.series -= cs.seriesOf(c)
-	c.phase, c.ending = ended, false
+	cs.grow(c, -cs.seriesOf(c))
+	if !c.overflow && !c.demoted {
+		cs.own--
+	}
+	c.phase, c.ending, c.demoted = ended, false, false
 	c.counts, c.rtt = counts{}, 0
 
 	carried, ok := cs.carried[i]
@@ -144,9 +165,17 @@ func (cs *connections) end(i uint32) {
 func (cs *connections) setRTT(i uint32, rtt uint64) {
 	c := cs.records.at(i)
 	if c.rtt == 0 {
-		cs.series++
+		cs.grow(c, 1)
 	}
 	c.rtt = rtt
+}
+
+// demote makes a connection end that lives and does not end yet, in favour of others.
+func (cs *connections) demote(i uint32) {
+	c := cs.records.at(i)
+	c.ending, c.demoted = true, true
+	cs.own--
+	cs.journal.connection(i, c)
 }
 
 // remove forgets a connection that has ended.

@@ -50,6 +50,7 @@ const (
 const (
 	flagEnding   = 1 << 3 // above the phase
 	flagOverflow = 1 << 4
+	flagDemoted  = 1 << 5
 )
 
 // journal writes the records of what updates and ticks change, in order, into
@@ -215,6 +216,9 @@ func appendConnection(dst []byte, i uint32, c *connection) []byte {
 	}
 	if c.overflow {
 		flags |= flagOverflow
+	}
+	if c.demoted {
+		flags |= flagDemoted
 	}
 	dst = append(dst, flags)
 	dst = binary.AppendUvarint(dst, uint64(c.source))

@@ -28,7 +28,6 @@ type metrics struct {
 	evicted       *prometheus.CounterVec
 	filteredBytes *prometheus.CounterVec
 	historyBytes  prometheus.Counter
-	overflowBytes prometheus.Counter
 	overflowRTTs  prometheus.Counter
 
 	changedValues      prometheus.Counter
@@ -59,13 +58,9 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 			Name: "skybridge_history_bytes_total",
 			Help: "Bytes that flows had carried when they were first seen and that do not count: they may have been counted before.",
 		}),
-		overflowBytes: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "skybridge_overflow_bytes_total",
-			Help: "Bytes counted in the overflow tuples because max_series was reached.",
-		}),
 		overflowRTTs: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "skybridge_overflow_rtts_total",
-			Help: "Round-trip times not exported because max_series was reached.",
+			Help: "Round-trip times not exported because max_series or max_series_per_node was reached.",
 		}),
 	}
 	counter := func(name, help string) prometheus.Counter {
@@ -97,7 +92,7 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 			return float64(read())
 		})
 	}
-	reg.MustRegister(m.staleUpdates, m.evicted, m.filteredBytes, m.historyBytes, m.overflowBytes, m.overflowRTTs,
+	reg.MustRegister(m.staleUpdates, m.evicted, m.filteredBytes, m.historyBytes, m.overflowRTTs,
 		gauge("skybridge_series", "Series of connections that live now.", func() int { return a.connections.series }),
 		gauge("skybridge_series_limit", "Bound on skybridge_series: aggregation.max_series.", func() int { return a.cfg.MaxSeries }),
 		gauge("skybridge_listeners", "Addresses with a port that were seen to answer, for aggregation.ports: service.", func() int { return len(a.listeners.list) }),
@@ -105,5 +100,39 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 		gauge("skybridge_state_bytes", "Bytes of the state on disk: the snapshot and the journal since.", a.stateBytes),
 		gauge("skybridge_flows_limit", "Bound on skybridge_flows: aggregation.max_flows.", func() int { return a.cfg.MaxFlows }),
 	)
+	registerBounds(reg, a)
 	return m
+}
+
+// registerBounds registers what the bounds on series do.
+func registerBounds(reg prometheus.Registerer, a *Aggregator) {
+	locked := func(read func() int) func() float64 {
+		return func() float64 {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			return float64(read())
+		}
+	}
+	gauge := func(name, help string, labels prometheus.Labels, read func() int) {
+		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, locked(read)))
+	}
+	counter := func(name, help string, labels prometheus.Labels, read func() int) {
+		reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels}, locked(read)))
+	}
+	for reason := foldMaxSeries; reason < foldEnd; reason++ {
+		labels := prometheus.Labels{"reason": reason.String()}
+		counter("skybridge_overflow_bytes_total", "Bytes counted in the overflow tuples, by the bound that was reached.", labels,
+			func() int { return int(a.folds.reasons[reason].bytes) })
+		gauge("skybridge_overflow_connections", "About how many connections were counted in the overflow tuples in the last 5 to 10 minutes, by the bound that was reached.", labels,
+			func() int { return a.folds.connections(reason) })
+	}
+	gauge("skybridge_connections", "Connections that have series of their own.", nil, func() int { return a.connections.own })
+	gauge("skybridge_connections_limit", "Bound on skybridge_connections: aggregation.top_k. 0 is none.", nil, func() int { return a.cfg.TopK })
+	gauge("skybridge_node_series_limit", "Bound on the series of each node: aggregation.max_series_per_node. 0 is none.", nil, func() int { return a.cfg.MaxSeriesPerNode })
+	counter("skybridge_top_k_changes_total", "Connections that lost their series to busier ones.", nil, func() int { return int(a.demotions) })
+	reg.MustRegister(&labelCollector{
+		census: a.Census,
+		values: prometheus.NewDesc("skybridge_label_values", "About how many values a label has among the connections with series of their own; up to a minute old.", []string{"label"}, nil),
+		series: prometheus.NewDesc("skybridge_series_without_label", "About how many series there would be if the label was not among aggregation.labels; up to a minute old.", []string{"label"}, nil),
+	})
 }

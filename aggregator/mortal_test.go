@@ -68,6 +68,7 @@ func TestExactnessAcrossDeaths(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		cfg, view := drawView(r, "the")
 		cfg.ConnectionTimeout = time.Duration(rapid.IntRange(1, 60).Draw(r, "timeout")) * time.Second
+		drawBounds(r, &cfg)
 		m := newMortal(t, cfg, disktest.New(rapid.Uint64().Draw(r, "disk")), int64(rapid.SampledFrom([]int{1, 1000, 1 << 20}).Draw(r, "least")))
 		feed := script.Write(script.Options{
 			Seed:        rapid.Uint64().Draw(r, "seed"),
@@ -103,6 +104,7 @@ func TestExactnessAcrossDeaths(t *testing.T) {
 			if !m.tickNow() {
 				r.Fatal("dead at once")
 			}
+			checkBounds(r, m.Aggregator)
 			m.staged.between = between
 			m.Update(flowsOf(all.flows))
 		}
@@ -140,7 +142,8 @@ func TestExactnessAcrossDeaths(t *testing.T) {
 			reborn(true)
 		}
 		m.tick()
-		if diff := cmp.Diff(want.By(view), m.ledger.increases()); diff != "" {
+		checkBounds(r, m.Aggregator)
+		if diff := cmp.Diff(judged(cfg, want.By(view)), judged(cfg, m.ledger.increases())); diff != "" {
 			r.Fatalf("after %d lives the receiver's sums differ from what was reported (-want +got):\n%s", m.lives, diff)
 		}
 		m.die(false)

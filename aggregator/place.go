@@ -11,34 +11,89 @@ func (a *Aggregator) find(f *Flow) (i uint32, ok bool) {
 }
 
 // place returns the connection that counts a flow's traffic: its own, which is i
-// where found, or the overflow where there is no room for one.
-func (a *Aggregator) place(i uint32, found bool, f *Flow) uint32 {
-	switch {
-	case found && a.connections.records.at(i).phase != ended: // it lives
-		return i
-	case !a.room():
-		return a.overflow(f)
-	case !found:
-		return a.connections.add(a.key, false)
-	default: // it returns
-		return i
+// where found, or the overflow where a bound has no room for one, and which bound. n
+// is the node that reports it, bytes how much it is.
+func (a *Aggregator) place(i uint32, found bool, f *Flow, n *node, bytes uint64) (uint32, fold) {
+	demoted := false
+	if found {
+		c := a.connections.records.at(i)
+		if c.phase != ended && !c.demoted {
+			return i, kept // it lives
+		}
+		if demoted = c.demoted; c.node != nil {
+			n = c.node
+		}
 	}
+	id := uint64(0) // of use where it is folded, or may be
+	reason := a.room(n)
+	if a.top != nil || reason != kept {
+		id = a.folds.id(a.key)
+	}
+	switch {
+	case demoted:
+		reason = foldTopK
+	case reason == kept && a.top != nil && !a.top.entitled(a.connections.own, a.fit(), id):
+		reason = foldTopK
+	}
+	if reason != kept {
+		a.folds.reasons[reason].now.add(id)
+		// A node at its bound has no room for its busiest one either.
+		if a.top != nil && reason != foldPerNode {
+			a.top.others.add(id, bytes)
+		}
+		return a.overflow(f), reason
+	}
+	if !found {
+		i = a.connections.add(a.key, false, n)
+	} // else it returns
+	if a.top != nil {
+		a.top.begin(i, id)
+	}
+	return i, kept
 }
 
-// room says whether one more connection fits into max_series.
-func (a *Aggregator) room() bool {
+// room says which bound on series has no room for one more connection of a node.
+//
+// Where there is a bound for each node, the last eighth of max_series is for nodes
+// that have less than an even share, of which one is for a node to come: else many
+// noisy nodes, each within its bound, could leave nothing for a quiet one.
+func (a *Aggregator) room(n *node) fold {
+	need := 2 * a.connections.layout.directions()
+	limit, series := a.cfg.MaxSeries, a.connections.series+need
+	if limit > 0 && series > limit {
+		a.notices.say("max_series", a.now(), "aggregation.max_series is reached: new connections are counted in the overflow, labelled "+overflowValue, "limit", limit)
+		return foldMaxSeries
+	}
+	perNode := a.cfg.MaxSeriesPerNode
+	if perNode == 0 {
+		return kept
+	}
+	if n.series+need <= perNode {
+		if limit == 0 || series <= limit-limit/8 || n.series+need <= limit/(a.sources.nodes.busy+1) {
+			return kept
+		}
+	}
+	a.notices.say("max_series_per_node", a.now(), "a node has as many series as it may: its new connections are counted in the overflow, labelled "+overflowValue,
+		"node_tid", n.tid, "series", n.series, "aggregation.max_series_per_node", perNode)
+	return foldPerNode
+}
+
+// fit is about how many more connections max_series has room for.
+func (a *Aggregator) fit() int {
 	limit := a.cfg.MaxSeries
-	return limit == 0 || a.connections.series+2*a.connections.layout.directions() <= limit
+	if limit == 0 {
+		return a.cfg.TopK
+	}
+	return max(0, limit-a.connections.series) / (2 * a.connections.layout.directions())
 }
 
 // overflow returns the connection that takes the traffic of flows for which
 // there is no room.
 func (a *Aggregator) overflow(f *Flow) uint32 {
-	a.notices.say("max_series", a.now(), "aggregation.max_series is reached: new connections are counted in the overflow, labelled "+overflowValue, "limit", a.cfg.MaxSeries)
 	a.key = a.connections.layout.appendOverflow(a.key[:0], f)
 	i, ok := a.connections.byKey[string(a.key)]
 	if !ok {
-		i = a.connections.add(a.key, true)
+		i = a.connections.add(a.key, true, nil)
 	}
 	return i
 }
@@ -50,9 +105,12 @@ func (a *Aggregator) setRTT(i uint32, rtt uint64) {
 	if c.overflow || c.phase == ended || c.phase == closing {
 		return
 	}
-	if limit := a.cfg.MaxSeries; c.rtt == 0 && limit > 0 && a.connections.series+1 > limit {
-		a.metrics.overflowRTTs.Inc()
-		return
+	if c.rtt == 0 {
+		limit, perNode := a.cfg.MaxSeries, a.cfg.MaxSeriesPerNode
+		if limit > 0 && a.connections.series+1 > limit || perNode > 0 && c.node != nil && c.node.series+1 > perNode {
+			a.metrics.overflowRTTs.Inc()
+			return
+		}
 	}
 	a.connections.setRTT(i, rtt)
 }

@@ -75,6 +75,7 @@ func (a *Aggregator) Recover(cfg StateConfig, logger *slog.Logger) (Recovery, er
 	}
 	a.relabel()
 	a.resume(r.feedNow, cfg.LastTick)
+	a.configureTop(a.cfg)
 
 	d := &durable{
 		a: a, store: newStore(cfg.FS, cfg.Dir), logger: logger, least: cfg.CheckpointBytes,

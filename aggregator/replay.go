@@ -42,8 +42,9 @@ type fileHead struct {
 
 // finalState is a connection before its stale markers.
 type finalState struct {
-	start int64
-	rtt   uint64
+	start   int64
+	rtt     uint64
+	demoted bool
 	counts
 }
 
@@ -212,7 +213,7 @@ func (r *replay) connection(k kind, d *decoder) {
 	case kindConnectionState:
 		flags := d.byte()
 		c.setPhase(phase(flags&(flagEnding-1)), d)
-		c.ending, c.overflow = flags&flagEnding != 0, flags&flagOverflow != 0
+		c.ending, c.overflow, c.demoted = flags&flagEnding != 0, flags&flagOverflow != 0, flags&flagDemoted != 0
 		c.source = d.id()
 		c.traffic, c.start, c.rtt = time.Duration(d.varint()), d.varint(), d.uvarint()
 		d.counts(&c.counts)
@@ -222,10 +223,10 @@ func (r *replay) connection(k kind, d *decoder) {
 	case kindPhase:
 		c.setPhase(phase(d.byte()), d)
 	case kindEnd:
-		final := finalState{start: d.varint(), rtt: d.uvarint()}
+		final := finalState{start: d.varint(), rtt: d.uvarint(), demoted: c.demoted}
 		d.counts(&final.counts)
 		r.ended[i] = final
-		c.phase, c.ending, c.counts, c.rtt = ended, false, counts{}, 0
+		c.phase, c.ending, c.demoted, c.counts, c.rtt = ended, false, false, counts{}, 0
 	}
 }
 
@@ -325,8 +326,12 @@ func (r *replay) finish() (dropped int) {
 			continue
 		}
 		cs.byKey[c.values] = i
+		if !c.overflow && int(c.source) < len(list) && list[c.source] != nil {
+			// Where node_tid is no label, another node may have reported it first.
+			c.node = list[c.source].node
+		}
 		if c.phase != ended {
-			cs.series += cs.seriesOf(c)
+			cs.enter(c)
 		}
 		if c.phase == closing { // its stale markers come with the values before them
 			for side := range c.sampled {
@@ -362,7 +367,7 @@ func (r *replay) undo() {
 				cs.carried[i] = carried
 			}
 			c.counts, c.start, c.rtt = final.counts, final.start, final.rtt
-			c.phase, c.ending = closing, false
+			c.phase, c.ending, c.demoted = closing, false, final.demoted
 			continue
 		}
 		if !c.used || (c.phase != live && c.phase != closing) {

@@ -31,6 +31,11 @@ type node struct {
 	minute  int64                      // feed-time minute of the newest slot
 	known   time.Duration              // the period before the windows were forgotten, 0: none
 	sources int                        // how many refer to it
+
+	among  *nodes
+	tid    string
+	series int    // of the connections that it reported first
+	folded uint64 // bytes of its flows that the overflow counts, since it is known
 }
 
 // observe records one update window. Windows at a flow's start and end are
@@ -128,7 +133,7 @@ type sources struct {
 	list        []*source // by id; nil: a free one
 	free        []uint32
 	byKey       map[sourceKey]*source
-	nodes       map[string]*node
+	nodes       *nodes
 	captures    map[string]*capture
 	nextCapture uint32
 	recent      *source       // most messages are of one source
@@ -138,7 +143,7 @@ type sources struct {
 func newSources() *sources {
 	return &sources{
 		byKey:    map[sourceKey]*source{},
-		nodes:    map[string]*node{},
+		nodes:    &nodes{byTID: map[string]*node{}},
 		captures: map[string]*capture{},
 	}
 }
@@ -171,11 +176,7 @@ func (s *sources) add(key sourceKey) *source {
 
 // link makes a source one that get finds.
 func (s *sources) link(src *source) {
-	n, ok := s.nodes[src.key.nodeTID]
-	if !ok {
-		n = &node{}
-		s.nodes[src.key.nodeTID] = n
-	}
+	n := s.nodes.get(src.key.nodeTID)
 	n.sources++
 	c, ok := s.captures[src.key.captureID]
 	if !ok {
@@ -249,9 +250,8 @@ func (s *sources) forget(key sourceKey, src *source) {
 	s.list[src.id] = nil
 	s.free = append(s.free, src.id)
 	s.journal.sourceFree(src.id)
-	if src.node.sources--; src.node.sources == 0 {
-		delete(s.nodes, key.nodeTID)
-	}
+	src.node.sources--
+	src.node.leave()
 	if src.capture.sources--; src.capture.sources == 0 {
 		delete(s.captures, key.captureID)
 	}

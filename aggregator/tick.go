@@ -54,6 +54,7 @@ func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 	a.lastTick = at
 	a.side.begin()
 	a.sources.sweep(feedNow)
+	a.folds.turn(feedNow)
 	captures := a.captures.sample(a.side.latest, zero, feedNow)
 	a.journal.seal(feedNow)
 	a.mu.Unlock()
@@ -64,6 +65,7 @@ func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 		a.journal.seal(feedNow)
 		a.mu.Unlock()
 	}
+	a.rank(feedNow)
 	points := make([]Point, 0, batch)
 	for next, end := uint32(0), false; !end; {
 		a.mu.Lock()

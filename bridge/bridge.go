@@ -196,6 +196,7 @@ func (b *Bridge) webOptions(registry *prometheus.Registry) web.Options {
 		Registerer:      registry,
 		Ready:           b.ready,
 		Status:          b.status,
+		State:           b.state,
 		Reload:          b.reload,
 		Version:         versionText(),
 		Logger:          component(b.logger, "web"),

@@ -26,6 +26,9 @@ func aggregation(cfg *config.Config) aggregator.Config {
 		FlowRetention:     a.FlowRetention,
 		MaxSeries:         a.MaxSeries,
 		MaxFlows:          a.MaxFlows,
+		MaxSeriesPerNode:  a.MaxSeriesPerNode,
+		TopK:              a.TopK,
+		TopKWindow:        a.TopKWindow,
 		ClusterNetworks:   a.ClusterNetworks,
 
 		Ports:               aggregator.PortPolicy(a.Ports),

@@ -15,6 +15,10 @@ const (
 	maxRetention = 365 * 24 * time.Hour
 	minSeries    = 5 // one connection
 	maxCount     = 1_000_000_000
+	// Live flows are reported every flow.update, which may be a second; a window that
+	// is shorter than that ranks by chance.
+	minWindow = 10 * time.Second
+	maxWindow = 24 * time.Hour
 )
 
 func (r *reader) aggregation(o *object, c *Aggregation) {
@@ -35,11 +39,26 @@ func (r *reader) aggregation(o *object, c *Aggregation) {
 	o.integer("max_flows", &c.MaxFlows, 1, maxCount)
 	r.ports(o, c)
 	r.networks(o, c)
+	o.integer("max_series_per_node", &c.MaxSeriesPerNode, 0, maxCount)
+	if n := c.MaxSeriesPerNode; n > 0 && n < minSeries {
+		r.fail(o.lineOf("max_series_per_node"), fmt.Sprintf("%s is %d, in which no connection fits", o.join("max_series_per_node"), n),
+			fmt.Sprintf("write a number from %d, or 0 for no bound", minSeries))
+	}
 	for _, it := range o.texts("cluster_networks") {
 		r.network(it, o.join("cluster_networks"), &c.ClusterNetworks)
 	}
 	r.excludes(o, c)
+	r.topK(o, c)
 	o.done()
+}
+
+// topK reads how many connections have series, and warns where that decides nothing.
+func (r *reader) topK(o *object, c *Aggregation) {
+	o.integer("top_k", &c.TopK, 0, maxCount)
+	o.duration("top_k_window", &c.TopKWindow, minWindow, maxWindow)
+	if c.TopK > c.MaxSeries/minSeries {
+		r.warn(o.lineOf("top_k"), fmt.Sprintf("%s is %d connections of up to %d series, more than max_series (%d) has room for: max_series decides", o.join("top_k"), c.TopK, minSeries, c.MaxSeries))
+	}
 }
 
 // labels returns the labels of connections.

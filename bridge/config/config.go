@@ -67,6 +67,8 @@ type Aggregation struct {
 	ConnectionTimeout, FlowRetention time.Duration
 	// MaxSeries bounds series (a connection has up to 5), MaxFlows baselines.
 	MaxSeries, MaxFlows int
+	// MaxSeriesPerNode bounds the series of each capture point, 0: none.
+	MaxSeriesPerNode int
 	// Ports is "keep", "drop" or "service"; ServicePorts are the operator's beside
 	// the well-known ones.
 	Ports        string
@@ -81,6 +83,10 @@ type Aggregation struct {
 	ExcludeNetworks     []netip.Prefix
 	ExcludeProtocols    []string
 	ExcludeApplications []string
+	// TopK is how many connections have series of their own, 0: all; the busiest in
+	// windows of TopKWindow.
+	TopK       int
+	TopKWindow time.Duration
 }
 
 // Network is a name for some prefixes.

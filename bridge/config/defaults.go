@@ -21,6 +21,7 @@ func Default() Config {
 			MaxSeries:         1_000_000,
 			MaxFlows:          4_000_000,
 			Ports:             portPolicies()[0],
+			TopKWindow:        5 * time.Minute,
 		},
 		Storage: Storage{
 			MaxBytes:       10 << 30,

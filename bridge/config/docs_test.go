@@ -16,7 +16,7 @@ import (
 // one of the reference shows the defaults.
 func TestExamplesOfTheDocs(t *testing.T) {
 	found := 0
-	for _, file := range []string{"../../README.md", "../../docs/reference/configuration.md", "../../docs/how-to/receivers.md", "../../docs/how-to/labels.md"} {
+	for _, file := range []string{"../../README.md", "../../docs/reference/configuration.md", "../../docs/how-to/receivers.md", "../../docs/how-to/labels.md", "../../docs/how-to/cardinality.md"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -42,7 +42,7 @@ func TestExamplesOfTheDocs(t *testing.T) {
 			}
 		}
 	}
-	if found < 12 {
-		t.Errorf("%d examples found in the docs, want 12 at least", found)
+	if found < 14 {
+		t.Errorf("%d examples found in the docs, want 14 at least", found)
 	}
 }

@@ -123,6 +123,8 @@ func TestOneError(t *testing.T) {
 		{"reserved header in http_headers", stanza("http_headers: {host: {values: [a]}}"), "f:4: remote_write.http_headers.host is reserved to the protocol: remove it"},
 		{"NUL in a file's name", stanza("bearer_token_file: \"a\\0b\""), "f:4: remote_write.bearer_token_file has a NUL character: write the path of a file"},
 		{"name", stanza("name: \"a\\nb\""), "f:4: remote_write.name is too long or has characters that cannot be printed: choose a short name"},
+		{"a node without room", under("aggregation", "max_series_per_node: 4"), "f:3: aggregation.max_series_per_node is 4, in which no connection fits: write a number from 5, or 0 for no bound"},
+		{"short window", under("aggregation", "top_k: 10\n  top_k_window: 5s"), `f:4: aggregation.top_k_window is "5s": write a duration from 10s to 1d`},
 		{"boolean as number", under("aggregation", "max_flows: true"), `f:3: aggregation.max_flows must be a whole number, it is "true": write digits only, without quotes`},
 		{"list as number", under("aggregation", "max_flows: [1]"), "f:3: aggregation.max_flows must be a whole number, it is a list: write digits only, without quotes"},
 		{"list as duration", under("aggregation", "flow_retention: [1]"),
@@ -209,6 +211,8 @@ func TestWarnings(t *testing.T) {
 			[]string{"f:3: aggregation.exclude_classes names other, and without cluster networks every connection is of that class: none is left"}},
 		{"nothing at all", under("aggregation", "exclude_classes: [other, ingress, egress, internal]"),
 			[]string{"f:3: aggregation.exclude_classes names every class: no connection is left"}},
+		{"more of the busiest than fit", under("aggregation", "top_k: 300\n  max_series: 1000"),
+			[]string{"f:3: aggregation.top_k is 300 connections of up to 5 series, more than max_series (1000) has room for: max_series decides"}},
 		{"environment", under("global", "external_labels: {host: '${HOSTNAME}'}"),
 			[]string{"f:3: global.external_labels.host contains ${: environment variables are not expanded"}},
 	} {

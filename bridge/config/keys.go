@@ -21,10 +21,11 @@ func liveKeys() []string {
 		"skydive.basic_auth.password", "skydive.basic_auth.password_file", "skydive.tls_config",
 		"skydive.silence_timeout",
 		"aggregation.labels", "aggregation.connection_timeout", "aggregation.flow_retention",
-		"aggregation.max_series", "aggregation.max_flows", "aggregation.cluster_networks",
-		"aggregation.ports", "aggregation.service_ports", "aggregation.networks",
+		"aggregation.max_series", "aggregation.max_flows", "aggregation.max_series_per_node",
+		"aggregation.ports", "aggregation.service_ports", "aggregation.networks", "aggregation.cluster_networks",
 		"aggregation.exclude_classes", "aggregation.exclude_networks", "aggregation.exclude_protocols",
 		"aggregation.exclude_applications",
+		"aggregation.top_k", "aggregation.top_k_window",
 		"storage.max_bytes", "storage.max_age", "storage.memory_max_bytes",
 		"remote_write.url", "remote_write.name", "remote_write.remote_timeout", "remote_write.headers",
 		"remote_write.backlog_window", "remote_write.protobuf_message", "remote_write.external_labels", "remote_write.write_relabel_configs",
@@ -40,9 +41,7 @@ func liveKeys() []string {
 // laterKeys returns the keys of the design that this version does not read.
 func laterKeys() []string {
 	return []string{
-		"aggregation.max_series_per_node",
 		"aggregation.observers", "aggregation.tunnels",
-		"aggregation.top_k", "aggregation.top_k_window",
 		"topology",
 	}
 }

@@ -221,6 +221,7 @@ func (a *Aggregation) node(w writer) *yaml.Node {
 	w.put(m, "flow_retention", a.FlowRetention, d.FlowRetention)
 	w.put(m, "max_series", a.MaxSeries, d.MaxSeries)
 	w.put(m, "max_flows", a.MaxFlows, d.MaxFlows)
+	w.put(m, "max_series_per_node", a.MaxSeriesPerNode, d.MaxSeriesPerNode)
 	w.put(m, "ports", a.Ports, d.Ports)
 	w.put(m, "service_ports", a.ServicePorts, d.ServicePorts)
 	networks := mapping()
@@ -233,6 +234,8 @@ func (a *Aggregation) node(w writer) *yaml.Node {
 	w.put(m, "exclude_networks", a.ExcludeNetworks, d.ExcludeNetworks)
 	w.put(m, "exclude_protocols", a.ExcludeProtocols, d.ExcludeProtocols)
 	w.put(m, "exclude_applications", a.ExcludeApplications, d.ExcludeApplications)
+	w.put(m, "top_k", a.TopK, d.TopK)
+	w.put(m, "top_k_window", a.TopKWindow, d.TopKWindow)
 	return m
 }
 

@@ -143,6 +143,10 @@ func keyCases() []keyCase {
 			func(c *Config) { c.Aggregation.ExcludeProtocols = []string{"UDP", "SCTP"} }},
 		{"excluded applications", "aggregation.exclude_applications", under("aggregation", "exclude_applications: [DNS, VXLAN]"),
 			func(c *Config) { c.Aggregation.ExcludeApplications = []string{"DNS", "VXLAN"} }},
+		{"series of a node", "aggregation.max_series_per_node", under("aggregation", "max_series_per_node: 5"), func(c *Config) { c.Aggregation.MaxSeriesPerNode = 5 }},
+		{"the busiest", "aggregation.top_k", under("aggregation", "top_k: 1000"), func(c *Config) { c.Aggregation.TopK = 1000 }},
+		{"the busiest of", "aggregation.top_k_window", under("aggregation", "top_k: 1\n  top_k_window: 1h"),
+			func(c *Config) { c.Aggregation.TopK, c.Aggregation.TopKWindow = 1, time.Hour }},
 		{"cluster networks", "aggregation.cluster_networks", under("aggregation", "cluster_networks: [10.0.0.0/8, 'fd00::/8', '::ffff:192.168.0.0/112', 1.2.3.4/32]"),
 			func(c *Config) {
 				for _, p := range []string{"10.0.0.0/8", "fd00::/8", "192.168.0.0/16", "1.2.3.4/32"} {
@@ -364,7 +368,7 @@ func TestFull(t *testing.T) {
 		},
 		Aggregation: Aggregation{
 			Labels:            []string{"initiator_ip", "target_ip", "target_port", "direction", "protocol", "target_network"},
-			ConnectionTimeout: 2 * time.Minute, FlowRetention: time.Hour, MaxSeries: 250_000, MaxFlows: 1_000_000,
+			ConnectionTimeout: 2 * time.Minute, FlowRetention: time.Hour, MaxSeries: 250_000, MaxFlows: 1_000_000, MaxSeriesPerNode: 20_000,
 			Ports:        "service",
 			ServicePorts: []ServicePorts{{9042, 9042, ""}, {8000, 8010, "TCP"}},
 			Networks: []Network{
@@ -377,6 +381,7 @@ func TestFull(t *testing.T) {
 			ExcludeNetworks:     []netip.Prefix{netip.MustParsePrefix("169.254.0.0/16")},
 			ExcludeProtocols:    []string{"SCTP"},
 			ExcludeApplications: []string{"VXLAN"},
+			TopK:                10_000, TopKWindow: 10 * time.Minute,
 		},
 		Storage:     Storage{MaxBytes: 20 << 30, MaxAge: 48 * time.Hour, MemoryMaxBytes: 1 << 30},
 		RemoteWrite: []RemoteWrite{mimir, prom},

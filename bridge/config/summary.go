@@ -40,6 +40,9 @@ func Summary(c *Config) string {
 		line("", "%s", text)
 	}
 	line("bounds", "%d series, %d flows, %s of samples in memory", a.MaxSeries, a.MaxFlows, showSize(c.Storage.MemoryMaxBytes))
+	if text := a.bounds(); text != "" {
+		line("", "%s", text)
+	}
 	line("", "with --storage.path %s or %s of samples on disk", showSize(c.Storage.MaxBytes), showDuration(c.Storage.MaxAge))
 	line("scrape", "/metrics on %s", c.Web.ListenAddress)
 	if len(c.RemoteWrite) == 0 {
@@ -86,6 +89,18 @@ func (s *Skydive) silence() string {
 		return "silence timeout learned"
 	}
 	return "silence timeout " + showDuration(s.SilenceTimeout)
+}
+
+// bounds says which further bounds on series there are, or returns "".
+func (a *Aggregation) bounds() string {
+	var parts []string
+	if a.MaxSeriesPerNode > 0 {
+		parts = append(parts, fmt.Sprintf("at most %d series of each node", a.MaxSeriesPerNode))
+	}
+	if a.TopK > 0 {
+		parts = append(parts, fmt.Sprintf("series for the %d busiest connections of %s", a.TopK, showDuration(a.TopKWindow)))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (a *Aggregation) classes() string {

@@ -36,7 +36,8 @@ const landingPage = `<!DOCTYPE html>
 </table>
 {{end}}<ul>
 <li><a href="/metrics">Metrics</a>, or a part of them:{{range .Parts}} <a href="/metrics?collect[]={{.}}">{{.}}</a>{{end}}</li>
-<li><a href="/-/healthy">Health</a></li>
+{{if .API}}<li><a href="/api/v1/status">Status as JSON</a></li>
+{{end}}<li><a href="/-/healthy">Health</a></li>
 <li><a href="/-/ready">Readiness</a></li>
 {{if .Pprof}}<li><a href="/debug/pprof/">Profiles</a></li>
 {{end}}</ul>
@@ -65,9 +66,10 @@ func (s *Server) landing() http.Handler {
 		err := page.Execute(&body, struct {
 			Version, Word string
 			Ready, Pprof  bool
+			API           bool
 			Parts         []string
 			Status        []StatusLine
-		}{s.opts.Version, word, ready, s.opts.EnablePprof, names, status})
+		}{s.opts.Version, word, ready, s.opts.EnablePprof, s.opts.State != nil, names, status})
 		if err != nil {
 			plain(w, http.StatusInternalServerError, "the page could not be written")
 			s.opts.Logger.Error("writing the landing page failed", "err", err)

@@ -51,6 +51,9 @@ type Options struct {
 	// Status says how each of the bridge's peers is, for the landing page. It is
 	// called for each request of that page, from several at once. May be nil.
 	Status func() []StatusLine
+	// State is what /api/v1/status answers, called for each request, from several at
+	// once. Nil: there is no such page.
+	State func() Status
 	// Reload reads the configuration again, and logs how that went. It may be
 	// called from several requests at once. Its context does not end with the
 	// client's connection (a half-done reload helps nobody), only with the server.

@@ -16,6 +16,9 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /metrics", s.serveMetrics)
 	mux.HandleFunc("GET /-/healthy", s.serveHealthy)
 	mux.HandleFunc("GET /-/ready", s.serveReady)
+	if s.opts.State != nil {
+		mux.HandleFunc("GET /api/v1/status", s.serveStatus)
+	}
 
 	// A page of another site must not make a visitor's browser reload the bridge.
 	reload := http.NewCrossOriginProtection().Handler(http.HandlerFunc(s.serveReload))

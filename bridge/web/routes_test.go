@@ -41,6 +41,7 @@ func TestRoutes(t *testing.T) {
 		{method: "PUT", path: "/-/reload", lifecycle: true, status: 200, body: "reloaded"},
 		{method: "GET", path: "/-/reload", lifecycle: true, status: 405, allow: "POST, PUT"},
 		{method: "HEAD", path: "/-/reload", lifecycle: true, status: 405, allow: "POST, PUT"},
+		{method: "GET", path: "/api/v1/status", status: 404}, // where there is none
 		{method: "GET", path: "/nothing", status: 404},
 		{method: "GET", path: "/metrics/", status: 404},
 		{method: "GET", path: "/-/", status: 404},

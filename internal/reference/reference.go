@@ -134,3 +134,13 @@ func (r *Reference) Totals() map[Series]uint64 {
 	}
 	return totals
 }
+
+// Fold returns totals as every bound on series keeps them, whatever it folds and
+// when: summed by metric, direction and protocol.
+func Fold(totals map[Series]uint64) map[Series]uint64 {
+	folded := map[Series]uint64{}
+	for s, n := range totals {
+		folded[Series{Metric: s.Metric, Direction: s.Direction, Protocol: s.Protocol}] += n
+	}
+	return folded
+}

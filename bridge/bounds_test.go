@@ -1,0 +1,85 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bridge
+
+import (
+	"testing"
+	"time"
+
+	"github.com/skydive-project/skybridge/internal/judge"
+	"github.com/skydive-project/skybridge/internal/prom"
+	"github.com/skydive-project/skybridge/internal/reference"
+	"github.com/skydive-project/skybridge/internal/script"
+)
+
+// TestBoundsAreExact plays a feed to a bridge that bounds its series, with other
+// bounds after each reload and each restart, and judges the sums that a real
+// Prometheus holds to the byte.
+func TestBoundsAreExact(t *testing.T) {
+	r := newRig(t, 2, prom.Options{})
+	r.dir = t.TempDir()
+	bounds := func(n int) {
+		r.configure("", "aggregation: {connection_timeout: 1s, top_k_window: 10s, "+[]string{
+			"top_k: 40", "max_series: 300", "max_series_per_node: 100, top_k: 100", "max_series: 500, top_k: 10", "top_k: 0",
+		}[n%5]+"}\n")
+	}
+	bounds(0)
+	r.start()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	feed := script.Write(script.Options{Seed: seed, Connections: 300, Steps: 20, Analyzers: 2, Now: time.Now().UnixMilli()})
+	for _, m := range feed.Hello {
+		r.Send(m)
+	}
+	r.awaitReceived()
+	for i, messages := range feed.Steps {
+		for _, m := range messages {
+			r.Send(m)
+		}
+		switch {
+		case i%5 == 4:
+			r.awaitReceived()
+			r.halt()
+			bounds(i)
+			r.start()
+		case i%3 == 2:
+			r.awaitReceived()
+			r.awaitTicks(1)
+			bounds(i)
+			r.reloadNow()
+		}
+	}
+	r.awaitReceived()
+	r.halt()
+	want := reference.Fold(r.Reference.Totals())
+	got := judge.Sums(r.raw())
+	if diff := judge.Diff(want, reference.Fold(got)); diff != "" || len(want) == 0 {
+		t.Errorf("raw samples differ from what was reported:\n%s", diff)
+	}
+	folded := uint64(0)
+	for s, n := range got {
+		if s.InitiatorIP == "other" {
+			folded += n
+		}
+	}
+	if folded == 0 {
+		t.Error("nothing was folded: nothing was judged")
+	}
+	anchored := map[reference.Series]uint64{}
+	for _, metric := range []string{reference.BytesMetric, reference.PacketsMetric} {
+		series, err := r.prom.AnchoredIncrease(r.ctx, metric, r.began.Add(-time.Minute), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range series {
+			anchored[reference.Parse(metric, s.Labels.Map())] += uint64(s.Samples[0].V)
+		}
+	}
+	if diff := judge.Diff(want, reference.Fold(anchored)); diff != "" {
+		t.Errorf("increase(… anchored) differs from what was reported:\n%s", diff)
+	}
+	if w := r.prom.Writes(); w.Refused() > 0 {
+		t.Errorf("%d requests were refused: %q", w.Refused(), w.Refusals)
+	}
+}
