@@ -6,12 +6,12 @@ package aggregator
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
@@ -88,21 +88,21 @@ func TestDamage(t *testing.T) {
 // TestNewerFormat proves that files of a newer version are an error that says
 // what to do, and are left as they are.
 func TestNewerFormat(t *testing.T) {
-	disk := disktest.New(1)
-	m := newMortal(t, Config{}, disk, 1<<20)
+	files := disktest.New(1)
+	m := newMortal(t, Config{}, files, 1<<20)
 	m.known()
 	m.die(false)
 	name := fileName(stateDir, 1, journalSuffix)
-	data := disk.Bytes(name)
+	data := files.Bytes(name)
 	data[8]++
-	binary.LittleEndian.PutUint32(data[12:], crc32.Checksum(data[:12], castagnoli))
-	disk.SetBytes(name, data)
+	binary.LittleEndian.PutUint32(data[12:], disk.Checksum(data[:12]))
+	files.SetBytes(name, data)
 	w := newWorld(t, Config{})
-	_, err := w.Recover(StateConfig{Dir: stateDir, FS: disk}, slog.New(slog.DiscardHandler))
+	_, err := w.Recover(StateConfig{Dir: stateDir, FS: files}, slog.New(slog.DiscardHandler))
 	if err == nil || !strings.Contains(err.Error(), "newer version") || !strings.Contains(err.Error(), "remove the directory") {
 		t.Errorf("error %v", err)
 	}
-	if string(disk.Bytes(name)) != string(data) {
+	if string(files.Bytes(name)) != string(data) {
 		t.Error("the file was changed")
 	}
 }

@@ -6,6 +6,8 @@ package aggregator
 import (
 	"encoding/binary"
 	"time"
+
+	"github.com/skydive-project/skybridge/disk"
 )
 
 // kind says what a record of the state is about. A record holds what is true
@@ -95,7 +97,7 @@ func (j *journal) source(s *source, feedNow time.Duration) {
 
 func appendSource(dst []byte, s *source) []byte {
 	dst = binary.AppendUvarint(append(dst, byte(kindSource)), uint64(s.id))
-	dst = appendString(appendString(dst, s.key.nodeTID), s.key.captureID)
+	dst = disk.AppendString(disk.AppendString(dst, s.key.nodeTID), s.key.captureID)
 	dst = binary.AppendUvarint(dst, uint64(s.journaled))
 	return appendMarks(dst, s)
 }
@@ -151,7 +153,7 @@ func appendBaseline(dst []byte, i uint32, b *baseline) []byte {
 	dst = binary.AppendUvarint(append(dst, byte(kindBaseline)), uint64(i))
 	dst = binary.AppendUvarint(dst, uint64(b.source))
 	dst = binary.LittleEndian.AppendUint64(dst, b.uuid)
-	return appendSeen(appendString(dst, b.text), b)
+	return appendSeen(disk.AppendString(dst, b.text), b)
 }
 
 func appendSeen(dst []byte, b *baseline) []byte {
@@ -183,10 +185,10 @@ func (j *journal) layout(l *Layout) {
 func appendLayout(dst []byte, l *Layout) []byte {
 	dst = binary.AppendUvarint(append(dst, byte(kindLayout)), uint64(len(l.Names)))
 	for _, name := range l.Names {
-		dst = appendString(dst, name)
+		dst = disk.AppendString(dst, name)
 	}
 	if l.policy != "" {
-		dst = appendString(append(dst, byte(kindPolicy)), l.policy)
+		dst = disk.AppendString(append(dst, byte(kindPolicy)), l.policy)
 	}
 	return dst
 }
@@ -199,7 +201,7 @@ func (j *journal) connectionNew(i uint32, c *connection) {
 
 func appendIdentity(dst []byte, i uint32, c *connection) []byte {
 	dst = binary.AppendUvarint(append(dst, byte(kindConnection)), uint64(i))
-	return appendString(dst, c.values)
+	return disk.AppendString(dst, c.values)
 }
 
 func (j *journal) connection(i uint32, c *connection) {
@@ -298,7 +300,7 @@ func (j *journal) report(s CaptureStats) {
 	if j.idle() || len(s.CaptureID) > maxText {
 		return
 	}
-	j.frame = appendString(append(j.frame, byte(kindReport)), string(s.CaptureID))
+	j.frame = disk.AppendString(append(j.frame, byte(kindReport)), string(s.CaptureID))
 	j.frame = appendStats(j.frame, &s)
 }
 
@@ -320,7 +322,7 @@ func appendStats(dst []byte, s *CaptureStats) []byte {
 // appendCapture appends a capture, whole.
 func appendCapture(dst []byte, c *captureState) []byte {
 	t := &c.total
-	dst = appendString(append(dst, byte(kindCapture)), t.CaptureID)
+	dst = disk.AppendString(append(dst, byte(kindCapture)), t.CaptureID)
 	for _, n := range [...]uint64{t.FlowDropped, t.KernelFlowDropped, t.PacketsDropped, t.PacketsReceived} {
 		dst = binary.AppendUvarint(dst, n)
 	}
@@ -344,10 +346,6 @@ func appendCounts(dst []byte, c *counts) []byte {
 		dst = binary.AppendUvarint(dst, n)
 	}
 	return dst
-}
-
-func appendString(dst []byte, s string) []byte {
-	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
 }
 
 func flag(set bool) byte {

@@ -3,6 +3,8 @@
 
 package aggregator
 
+import "github.com/skydive-project/skybridge/disk"
+
 // maxListeners bounds how many addresses with a port are remembered as ones that
 // somebody answered on, at about 100 bytes each.
 const maxListeners = 1 << 16
@@ -82,5 +84,5 @@ func (j *journal) listener(key string) {
 }
 
 func appendListener(dst []byte, key string) []byte {
-	return appendString(append(dst, byte(kindListener)), key)
+	return disk.AppendString(append(dst, byte(kindListener)), key)
 }

@@ -18,9 +18,6 @@ import (
 type Recovery struct {
 	// Connections and Flows are how many of each there are.
 	Connections, Flows int
-	// Labels are those of the connections. [Aggregator.Renames] says whether the
-	// configuration wants others; see there.
-	Labels []string
 	// Anew says, where not empty, why the counters begin anew although a former
 	// process left some.
 	Anew string
@@ -55,7 +52,7 @@ func (a *Aggregator) Recover(cfg StateConfig, logger *slog.Logger) (Recovery, er
 		found, err = r.files(cfg.FS, cfg.Dir, files)
 	}
 	switch {
-	case errors.Is(err, errNewer):
+	case errors.Is(err, disk.ErrNewer):
 		return Recovery{}, fmt.Errorf("state: %w: run that version, or remove the directory and let every counter begin anew", err)
 	case err != nil:
 		found.anew = err.Error()
@@ -106,7 +103,6 @@ func (a *Aggregator) Recover(cfg StateConfig, logger *slog.Logger) (Recovery, er
 	return Recovery{
 		Connections: a.connections.records.used,
 		Flows:       a.baselines.records.used,
-		Labels:      a.connections.layout.Names,
 		Anew:        found.anew,
 		Cut:         found.cut,
 		Took:        time.Since(began),
@@ -301,7 +297,7 @@ func (r *replay) files(system disk.FS, dir string, files stateFiles) (c chain, e
 		c.snapshot = files.snapshots[base]
 		_, _, err := readFile(system, fileName(dir, base, snapshotSuffix), r.frame)
 		if err == nil && (r.tail < 0 || r.head.number != base) {
-			err = fmt.Errorf("snapshot %d: cut off: %w", base, errDamaged)
+			err = fmt.Errorf("snapshot %d: cut off: %w", base, disk.ErrDamaged)
 		}
 		if err != nil {
 			return c, err
@@ -331,7 +327,7 @@ func (r *replay) journals(system disk.FS, dir string, files stateFiles, c chain)
 			}
 			return r.frame(records, feedNow)
 		})
-		damaged := errors.Is(err, errDamaged)
+		damaged := errors.Is(err, disk.ErrDamaged)
 		switch {
 		case r.torn, err != nil && !damaged && !errors.Is(err, errUnrelated):
 			return c, err
@@ -339,7 +335,7 @@ func (r *replay) journals(system disk.FS, dir string, files stateFiles, c chain)
 			// Made by a process that ended before it wrote to it, or after one whose
 			// end is missing.
 			if number == base {
-				return c, fmt.Errorf("journal %d: no beginning: %w", number, errDamaged)
+				return c, fmt.Errorf("journal %d: no beginning: %w", number, disk.ErrDamaged)
 			}
 			c.cut += size
 			return c, nil
@@ -347,22 +343,22 @@ func (r *replay) journals(system disk.FS, dir string, files stateFiles, c chain)
 		c.last, c.end, c.cut = number, end, c.cut+size-end
 		c.journals += end
 		if number == base && len(files.snapshots) > 0 && end < r.tail {
-			return c, fmt.Errorf("journal %d: cut off at %d, before its snapshot was taken: %w", number, end, errDamaged)
+			return c, fmt.Errorf("journal %d: cut off at %d, before its snapshot was taken: %w", number, end, disk.ErrDamaged)
 		}
 	}
 	if c.last == 0 {
-		return c, fmt.Errorf("journal %d: missing: %w", base, errDamaged)
+		return c, fmt.Errorf("journal %d: missing: %w", base, disk.ErrDamaged)
 	}
 	return c, nil
 }
 
 // headOf returns the head that the first frame of a file begins with.
 func headOf(records []byte) (h fileHead) {
-	d := decoder{rest: records}
-	if kind(d.byte()) == kindHead {
-		h = fileHead{d.uvarint(), d.uvarint(), int64(d.uvarint())}
+	d := disk.Decoder{Rest: records}
+	if kind(d.Byte()) == kindHead {
+		h = fileHead{d.Uvarint(), d.Uvarint(), int64(d.Uvarint())}
 	}
-	if d.bad {
+	if d.Bad {
 		return fileHead{}
 	}
 	return h

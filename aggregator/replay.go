@@ -5,10 +5,11 @@ package aggregator
 
 import (
 	"cmp"
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/skydive-project/skybridge/disk"
 )
 
 // maxRecords bounds how many numbered things of a kind files may name.
@@ -52,17 +53,17 @@ func newReplay(a *Aggregator) *replay {
 	return &replay{a: a, limit: maxRecords, ended: map[uint32]finalState{}, endedCapture: map[string]bool{}}
 }
 
-// frame applies the records of one frame. The error wraps errDamaged: what was
+// frame applies the records of one frame. The error wraps disk.ErrDamaged: what was
 // applied until then is then not to be used.
 func (r *replay) frame(records []byte, feedNow time.Duration) error {
 	r.feedNow = feedNow
-	d := decoder{rest: records, limit: r.limit}
-	for len(d.rest) > 0 && !d.bad {
-		k := kind(d.byte())
+	d := decoder{Decoder: disk.Decoder{Rest: records}, limit: r.limit}
+	for len(d.Rest) > 0 && !d.Bad {
+		k := kind(d.Byte())
 		r.record(k, &d)
-		if d.bad {
+		if d.Bad {
 			r.torn = true
-			return fmt.Errorf("record of kind %d: %w", k, errDamaged)
+			return fmt.Errorf("record of kind %d: %w", k, disk.ErrDamaged)
 		}
 	}
 	return nil
@@ -72,9 +73,9 @@ func (r *replay) record(k kind, d *decoder) {
 	a := r.a
 	switch k {
 	case kindHead:
-		r.head = fileHead{d.uvarint(), d.uvarint(), int64(d.uvarint())}
+		r.head = fileHead{d.Uvarint(), d.Uvarint(), int64(d.Uvarint())}
 	case kindTail:
-		r.tail = int64(d.uvarint())
+		r.tail = int64(d.Uvarint())
 	case kindSource, kindSourceFree, kindMarks, kindPeriod:
 		r.source(k, d)
 	case kindBaseline, kindBaselineSeen, kindBaselineFree, kindSight:
@@ -83,18 +84,18 @@ func (r *replay) record(k kind, d *decoder) {
 		r.layout(d)
 	case kindPolicy:
 		layout := *a.connections.layout
-		layout.policy = d.string()
+		layout.policy = d.String()
 		a.connections.layout = &layout
 	case kindListener:
-		a.listeners.learn([]byte(d.string()))
+		a.listeners.learn([]byte(d.String()))
 	case kindConnection, kindConnectionState, kindConnectionFree, kindCarried, kindBegin, kindPhase, kindEnd:
 		r.connection(k, d)
 	case kindTick:
-		a.latest = tickTimes{d.varint(), d.varint(), d.varint()}
+		a.latest = tickTimes{d.Varint(), d.Varint(), d.Varint()}
 		clear(r.ended)
 		clear(r.endedCapture)
 		r.sent = false
-		if !d.bad {
+		if !d.Bad {
 			for _, p := range a.captures.sample(0, a.latest.zero, r.feedNow) {
 				if p.End {
 					r.endedCapture[p.CaptureID] = true
@@ -106,9 +107,9 @@ func (r *replay) record(k kind, d *decoder) {
 	case kindUndo:
 		r.undo()
 	case kindReport:
-		s := CaptureStats{CaptureID: []byte(d.string())}
+		s := CaptureStats{CaptureID: []byte(d.String())}
 		d.stats(&s)
-		if !d.bad {
+		if !d.Bad {
 			a.captures.report(s, r.feedNow)
 		}
 	case kindCapture:
@@ -116,21 +117,21 @@ func (r *replay) record(k kind, d *decoder) {
 	case kindEndCaptures:
 		a.captures.endAll()
 	default:
-		d.bad = true
+		d.Bad = true
 	}
 }
 
 func (r *replay) source(k kind, d *decoder) {
 	list := &r.a.sources.list
 	id := d.id()
-	if d.bad {
+	if d.Bad {
 		return
 	}
 	if int(id) >= len(*list) {
 		*list = append(*list, make([]*source, int(id)+1-len(*list))...)
 	}
 	if k == kindSource {
-		(*list)[id] = &source{id: id, key: sourceKey{d.string(), d.string()}}
+		(*list)[id] = &source{id: id, key: sourceKey{d.String(), d.String()}}
 	}
 	s := (*list)[id]
 	switch {
@@ -142,17 +143,17 @@ func (r *replay) source(k kind, d *decoder) {
 		s = &source{}
 	}
 	if k != kindMarks {
-		s.journaled = time.Duration(d.uvarint())
+		s.journaled = time.Duration(d.Uvarint())
 	}
 	if k != kindPeriod {
-		s.epoch, s.evictedStart, s.evictedLast = d.varint(), d.varint(), d.varint()
+		s.epoch, s.evictedStart, s.evictedLast = d.Varint(), d.Varint(), d.Varint()
 	}
 }
 
 func (r *replay) baseline(k kind, d *decoder) {
 	records := &r.a.baselines.records
 	i := d.id()
-	if d.bad {
+	if d.Bad {
 		return
 	}
 	records.reach(i)
@@ -162,27 +163,27 @@ func (r *replay) baseline(k kind, d *decoder) {
 		*b = baseline{}
 		return
 	case kindSight:
-		b.seen = time.Duration(d.varint())
+		b.seen = time.Duration(d.Varint())
 		return
 	case kindBaseline:
 		*b = baseline{used: true, source: d.id()}
-		b.uuid, b.text = d.uint64(), d.string()
+		b.uuid, b.text = d.Uint64(), d.String()
 	}
-	b.ended = d.byte() != 0
-	b.start = d.varint()
-	b.last = b.start + d.varint()
+	b.ended = d.Byte() != 0
+	b.start = d.Varint()
+	b.last = b.start + d.Varint()
 	d.counts(&b.counts)
 	b.seen = r.feedNow
 }
 
 func (r *replay) layout(d *decoder) {
 	names := make([]string, 0, 16)
-	for range min(d.uvarint(), 64) {
-		names = append(names, d.string())
+	for range min(d.Uvarint(), 64) {
+		names = append(names, d.String())
 	}
 	layout, err := newLayout(names)
-	if d.bad || err != nil {
-		d.bad = true
+	if d.Bad || err != nil {
+		d.Bad = true
 		return
 	}
 	r.a.connections = newConnections(layout, nil)
@@ -192,14 +193,14 @@ func (r *replay) layout(d *decoder) {
 func (r *replay) connection(k kind, d *decoder) {
 	cs := r.a.connections
 	i := d.id()
-	if d.bad {
+	if d.Bad {
 		return
 	}
 	cs.records.reach(i)
 	c := cs.records.at(i)
 	switch k {
 	case kindConnection:
-		*c = connection{used: true, values: d.string()}
+		*c = connection{used: true, values: d.String()}
 	case kindConnectionFree:
 		*c = connection{}
 		delete(r.ended, i)
@@ -211,19 +212,19 @@ func (r *replay) connection(k kind, d *decoder) {
 			cs.carried[i] = traffic
 		}
 	case kindConnectionState:
-		flags := d.byte()
+		flags := d.Byte()
 		c.setPhase(phase(flags&(flagEnding-1)), d)
 		c.ending, c.overflow, c.demoted = flags&flagEnding != 0, flags&flagOverflow != 0, flags&flagDemoted != 0
 		c.source = d.id()
-		c.traffic, c.start, c.rtt = time.Duration(d.varint()), d.varint(), d.uvarint()
+		c.traffic, c.start, c.rtt = time.Duration(d.Varint()), d.Varint(), d.Uvarint()
 		d.counts(&c.counts)
 	case kindBegin:
 		c.start = r.a.latest.zero
-		c.setPhase(phase(d.byte()), d)
+		c.setPhase(phase(d.Byte()), d)
 	case kindPhase:
-		c.setPhase(phase(d.byte()), d)
+		c.setPhase(phase(d.Byte()), d)
 	case kindEnd:
-		final := finalState{start: d.varint(), rtt: d.uvarint(), demoted: c.demoted}
+		final := finalState{start: d.Varint(), rtt: d.Uvarint(), demoted: c.demoted}
 		d.counts(&final.counts)
 		r.ended[i] = final
 		c.phase, c.ending, c.demoted, c.counts, c.rtt = ended, false, false, counts{}, 0
@@ -232,28 +233,28 @@ func (r *replay) connection(k kind, d *decoder) {
 
 func (c *connection) setPhase(p phase, d *decoder) {
 	if p > ended {
-		d.bad = true
+		d.Bad = true
 		return
 	}
 	c.phase = p
 }
 
 func (r *replay) capture(d *decoder) {
-	c := &captureState{total: CaptureRow{CaptureID: d.string()}}
+	c := &captureState{total: CaptureRow{CaptureID: d.String()}}
 	t := &c.total
-	t.FlowDropped, t.KernelFlowDropped, t.PacketsDropped, t.PacketsReceived = d.uvarint(), d.uvarint(), d.uvarint(), d.uvarint()
-	flags := d.byte()
+	t.FlowDropped, t.KernelFlowDropped, t.PacketsDropped, t.PacketsReceived = d.Uvarint(), d.Uvarint(), d.Uvarint(), d.Uvarint()
+	flags := d.Byte()
 	p := phase(flags & (flagEnding - 1))
 	c.ending = flags&flagEnding != 0
-	c.start, c.seen = d.varint(), time.Duration(d.varint())
-	for n := d.uvarint(); n > 0 && !d.bad; n-- {
+	c.start, c.seen = d.Varint(), time.Duration(d.Varint())
+	for n := d.Uvarint(); n > 0 && !d.Bad; n-- {
 		var one table
-		one.seen = time.Duration(d.varint())
+		one.seen = time.Duration(d.Varint())
 		d.stats(&one.stats)
 		c.tables = append(c.tables, one)
 	}
-	if d.bad || p > ended {
-		d.bad = true
+	if d.Bad || p > ended {
+		d.Bad = true
 		return
 	}
 	c.phase = p
@@ -396,78 +397,30 @@ func (r *replay) undo() {
 	clear(r.endedCapture)
 }
 
-// decoder reads what records are made of; after the first that is not there, bad
-// is set and all is zero.
+// decoder reads the aggregator's records, whose things have numbers below limit.
 type decoder struct {
-	rest  []byte
+	disk.Decoder
 	limit uint32
-	bad   bool
-}
-
-func (d *decoder) uvarint() uint64 {
-	v, n := binary.Uvarint(d.rest)
-	if n <= 0 || d.bad {
-		d.bad = true
-		return 0
-	}
-	d.rest = d.rest[n:]
-	return v
-}
-
-func (d *decoder) varint() int64 {
-	v, n := binary.Varint(d.rest)
-	if n <= 0 || d.bad {
-		d.bad = true
-		return 0
-	}
-	d.rest = d.rest[n:]
-	return v
 }
 
 // id reads the number of a thing.
 func (d *decoder) id() uint32 {
-	v := d.uvarint()
+	v := d.Uvarint()
 	if v >= uint64(d.limit) {
-		d.bad = true
+		d.Bad = true
 		return 0
 	}
 	return uint32(v)
 }
 
-func (d *decoder) take(n uint64) []byte {
-	if d.bad || n > uint64(len(d.rest)) {
-		d.bad = true
-		return nil
-	}
-	b := d.rest[:n]
-	d.rest = d.rest[n:]
-	return b
-}
-
-func (d *decoder) byte() byte {
-	if b := d.take(1); len(b) == 1 {
-		return b[0]
-	}
-	return 0
-}
-
-func (d *decoder) uint64() uint64 {
-	if b := d.take(8); len(b) == 8 {
-		return binary.LittleEndian.Uint64(b)
-	}
-	return 0
-}
-
-func (d *decoder) string() string { return string(d.take(d.uvarint())) }
-
 func (d *decoder) counts(c *counts) {
 	*c = counts{
-		bytes:   [2]uint64{d.uvarint(), d.uvarint()},
-		packets: [2]uint64{d.uvarint(), d.uvarint()},
+		bytes:   [2]uint64{d.Uvarint(), d.Uvarint()},
+		packets: [2]uint64{d.Uvarint(), d.Uvarint()},
 	}
 }
 
 func (d *decoder) stats(s *CaptureStats) {
-	s.FlowCount, s.FlowDropped, s.KernelFlowDropped = d.varint(), d.varint(), d.varint()
-	s.PacketsDropped, s.PacketsReceived = d.varint(), d.varint()
+	s.FlowCount, s.FlowDropped, s.KernelFlowDropped = d.Varint(), d.Varint(), d.Varint()
+	s.PacketsDropped, s.PacketsReceived = d.Varint(), d.Varint()
 }

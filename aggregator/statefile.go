@@ -8,7 +8,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"math/rand/v2"
@@ -25,25 +24,15 @@ import (
 //	header: magic[8] version u32 crc u32 salt u64
 //	frame…: size u32, crc u32, feed time i64, records
 //
-// Numbers of fixed size are little-endian. The crc of a frame covers its place in
-// the file and the file's salt as well: a frame is only one where it was written,
-// and what a former file left on the disk is none.
+// The header is disk's; numbers of fixed size are little-endian. The crc of a frame
+// is [disk.Sum].
 const (
 	stateMagic    = "skystate"
 	stateVersion  = 1
-	fileHeader    = 24
+	fileHeader    = disk.HeaderSize
 	frameHeader   = 16
 	maxFrame      = 64 << 20 // of a frame that is read; those written are far smaller
 	snapshotFrame = 256 << 10
-)
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-var (
-	// errNewer says that a file was written by a newer version.
-	errNewer = errors.New("written by a newer version of skybridge")
-	// errDamaged says that what was read is not what was written.
-	errDamaged = errors.New("damaged")
 )
 
 // The two kinds of files, by the end of their names. The number before it says
@@ -94,11 +83,7 @@ func createFile(system disk.FS, name string) (*stateFile, error) {
 		return nil, err
 	}
 	s := &stateFile{File: f, name: name, salt: rand.Uint64(), end: fileHeader}
-	header := append([]byte(nil), stateMagic...)
-	header = binary.LittleEndian.AppendUint32(header, stateVersion)
-	header = binary.LittleEndian.AppendUint32(header, crc32.Checksum(header, castagnoli))
-	header = binary.LittleEndian.AppendUint64(header, s.salt)
-	if _, err := f.WriteAt(header, 0); err != nil {
+	if _, err := f.WriteAt(disk.AppendHeader(nil, stateMagic, stateVersion, s.salt), 0); err != nil {
 		return nil, errors.Join(err, f.Close(), system.Remove(name))
 	}
 	return s, nil
@@ -109,19 +94,12 @@ func createFile(system disk.FS, name string) (*stateFile, error) {
 func (s *stateFile) seal(frame []byte, feedNow time.Duration) {
 	binary.LittleEndian.PutUint32(frame, uint32(len(frame)-frameHeader))
 	binary.LittleEndian.PutUint64(frame[8:], uint64(feedNow))
-	binary.LittleEndian.PutUint32(frame[4:], frameSum(s.salt, s.end, frame[8:]))
+	binary.LittleEndian.PutUint32(frame[4:], disk.Sum(s.salt, uint64(s.end), frame[8:]))
 	s.end += int64(len(frame))
 }
 
-func frameSum(salt uint64, offset int64, rest []byte) uint32 {
-	var place [16]byte
-	binary.LittleEndian.PutUint64(place[:], salt)
-	binary.LittleEndian.PutUint64(place[8:], uint64(offset))
-	return crc32.Update(crc32.Checksum(place[:], castagnoli), castagnoli, rest)
-}
-
 // readFile hands every frame of a file to apply, in order, and returns where the
-// last good one ends, and the file's size. The error wraps errNewer, errDamaged
+// last good one ends, and the file's size. The error wraps disk.ErrNewer, disk.ErrDamaged
 // (then frames up to the end were good), is that of apply, or the disk's.
 func readFile(system disk.FS, name string, apply func(records []byte, feedNow time.Duration) error) (end, size int64, err error) {
 	f, err := system.Open(name)
@@ -132,9 +110,13 @@ func readFile(system disk.FS, name string, apply func(records []byte, feedNow ti
 	if size, err = f.Size(); err != nil {
 		return 0, 0, err
 	}
-	r := frameScanner{r: bufio.NewReaderSize(io.NewSectionReader(f, 0, size), 1<<20), size: size}
-	if err := r.header(); err != nil {
+	salt, err := disk.ReadHeader(f, stateMagic, stateVersion)
+	if err != nil {
 		return 0, size, fmt.Errorf("%s: %w", name, err)
+	}
+	r := frameScanner{
+		r:    bufio.NewReaderSize(io.NewSectionReader(f, fileHeader, size-fileHeader), 1<<20),
+		size: size, salt: salt, end: fileHeader,
 	}
 	for r.end < size {
 		records, feedNow, err := r.next()
@@ -158,21 +140,6 @@ type frameScanner struct {
 	buf  []byte
 }
 
-func (r *frameScanner) header() error {
-	var b [fileHeader]byte
-	if err := r.full(b[:]); err != nil {
-		return err
-	}
-	if string(b[:8]) != stateMagic || binary.LittleEndian.Uint32(b[12:]) != crc32.Checksum(b[:12], castagnoli) {
-		return fmt.Errorf("header: %w", errDamaged)
-	}
-	if v := binary.LittleEndian.Uint32(b[8:]); v > stateVersion {
-		return fmt.Errorf("format %d, this one knows up to %d: %w", v, stateVersion, errNewer)
-	}
-	r.salt, r.end = binary.LittleEndian.Uint64(b[16:]), fileHeader
-	return nil
-}
-
 // next reads the frame at end. The records are valid until the next one.
 func (r *frameScanner) next() (records []byte, feedNow time.Duration, err error) {
 	var b [frameHeader]byte
@@ -181,7 +148,7 @@ func (r *frameScanner) next() (records []byte, feedNow time.Duration, err error)
 	}
 	size := int64(binary.LittleEndian.Uint32(b[:]))
 	if size > maxFrame || size > r.size-r.end-frameHeader {
-		return nil, 0, fmt.Errorf("frame: %w", errDamaged)
+		return nil, 0, fmt.Errorf("frame: %w", disk.ErrDamaged)
 	}
 	if int64(cap(r.buf)) < size+8 {
 		r.buf = make([]byte, size+8)
@@ -191,8 +158,8 @@ func (r *frameScanner) next() (records []byte, feedNow time.Duration, err error)
 	if err := r.full(r.buf[8:]); err != nil {
 		return nil, 0, err
 	}
-	if binary.LittleEndian.Uint32(b[4:]) != frameSum(r.salt, r.end, r.buf) {
-		return nil, 0, fmt.Errorf("frame: checksum: %w", errDamaged)
+	if binary.LittleEndian.Uint32(b[4:]) != disk.Sum(r.salt, uint64(r.end), r.buf) {
+		return nil, 0, fmt.Errorf("frame: checksum: %w", disk.ErrDamaged)
 	}
 	return r.buf[8:], time.Duration(binary.LittleEndian.Uint64(b[8:])), nil
 }
@@ -200,7 +167,7 @@ func (r *frameScanner) next() (records []byte, feedNow time.Duration, err error)
 func (r *frameScanner) full(b []byte) error {
 	_, err := io.ReadFull(r.r, b)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return fmt.Errorf("cut off: %w", errDamaged)
+		return fmt.Errorf("cut off: %w", disk.ErrDamaged)
 	}
 	return err
 }

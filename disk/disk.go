@@ -1,9 +1,10 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package disk is the file operations that durable data needs, and no more, so
-// that a test can put a disk in their place that loses power or breaks
-// (internal/disktest).
+// Package disk is what durable data needs of a disk, and no more: the file
+// operations, so that a test can put a disk in their place that loses power or
+// breaks (internal/disktest), and what all files that hold such data have in common
+// (format.go, decoder.go).
 package disk
 
 import (

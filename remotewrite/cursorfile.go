@@ -8,7 +8,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"path/filepath"
 	"slices"
@@ -95,60 +94,53 @@ func appendCursors(dst []byte, c *cursors) []byte {
 }
 
 func parseCursors(b []byte, version uint32) (*cursors, error) {
-	d := decoder{rest: b}
-	c := &cursors{next: d.uvarint(), lastAt: d.varint(), states: make(map[identityHash]cursorState)}
-	c.total = tallied{samples: d.count(), stale: d.count()}
-	for n := d.count(); n > 0 && !d.bad; n-- {
-		id := d.identity()
-		s := cursorState{next: d.uvarint(), begun: d.varint(), lost: d.varint()}
-		s.passed = tallied{samples: d.count(), stale: d.count()}
+	d := disk.Decoder{Rest: b}
+	c := &cursors{next: d.Uvarint(), lastAt: d.Varint(), states: make(map[identityHash]cursorState)}
+	c.total = tallied{samples: d.Count(), stale: d.Count()}
+	for n := d.Count(); n > 0 && !d.Bad; n-- {
+		id := identity(&d)
+		s := cursorState{next: d.Uvarint(), begun: d.Varint(), lost: d.Varint()}
+		s.passed = tallied{samples: d.Count(), stale: d.Count()}
 		s.sent, s.stamp = never, never
 		if version > 1 {
-			s.sent, s.step, s.folding, s.stamp, s.doubt = d.varint(), int(d.count()), d.uvarint(), d.varint(), d.uvarint()
+			s.sent, s.step, s.folding, s.stamp, s.doubt = d.Varint(), int(d.Count()), d.Uvarint(), d.Varint(), d.Uvarint()
 		}
 		if s.step > foldSteps || s.sent > c.lastAt || s.stamp > c.lastAt || s.folding >= max(c.next, 1) {
-			d.bad = true
+			d.Bad = true
 		}
 		if s.next > c.next || s.begun > c.lastAt || s.lost > c.lastAt {
-			d.bad = true
+			d.Bad = true
 		}
 		c.states[id] = s
 	}
-	if d.bad || len(d.rest) > 0 {
-		return nil, fmt.Errorf("cursors: %w", errDamaged)
+	if d.Bad || len(d.Rest) > 0 {
+		return nil, fmt.Errorf("cursors: %w", disk.ErrDamaged)
 	}
 	return c, nil
 }
 
-func slotSum(salt, generation uint64, payload []byte) uint32 {
-	var b [16]byte
-	binary.LittleEndian.PutUint64(b[:], salt)
-	binary.LittleEndian.PutUint64(b[8:], generation)
-	return crc32.Update(crc32.Checksum(b[:], castagnoli), castagnoli, payload)
-}
-
 // readCursors returns the newest cursors in a file, nil where there are none, and
-// how many slots are damaged. The error wraps errNewer, errDamaged where the whole
+// how many slots are damaged. The error wraps disk.ErrNewer, disk.ErrDamaged where the whole
 // file is, or is the disk's.
 func readCursors(r io.ReaderAt) (newest *cursors, damaged int, err error) {
-	salt, err := readSegmentHeader(r, cursorMagic, cursorVersion)
+	salt, err := disk.ReadHeader(r, cursorMagic, cursorVersion)
 	if err != nil {
 		return nil, 0, err
 	}
 	var b [cursorHeader]byte
-	if err := readFull(r, b[:], 0); err != nil {
+	if err := disk.ReadFull(r, b[:], 0); err != nil {
 		return nil, 0, err
 	}
 	version := binary.LittleEndian.Uint32(b[8:])
 	size := binary.LittleEndian.Uint32(b[24:])
-	if crc32.Checksum(b[:28], castagnoli) != binary.LittleEndian.Uint32(b[28:]) || size < minSlot || size > maxSlot {
-		return nil, 0, fmt.Errorf("header: %w", errDamaged)
+	if disk.Checksum(b[:28]) != binary.LittleEndian.Uint32(b[28:]) || size < minSlot || size > maxSlot {
+		return nil, 0, fmt.Errorf("header: %w", disk.ErrDamaged)
 	}
 	var best uint64
 	slot := make([]byte, size)
 	for i := range int64(2) {
-		if err := readFull(r, slot, cursorHeader+i*int64(size)); err != nil {
-			if !errors.Is(err, errDamaged) {
+		if err := disk.ReadFull(r, slot, cursorHeader+i*int64(size)); err != nil {
+			if !errors.Is(err, disk.ErrDamaged) {
 				return nil, damaged, err
 			}
 			damaged++
@@ -171,11 +163,11 @@ func readCursors(r io.ReaderAt) (newest *cursors, damaged int, err error) {
 func parseSlot(slot []byte, salt uint64, version uint32) (*cursors, error) {
 	n := binary.LittleEndian.Uint32(slot[4:])
 	if binary.LittleEndian.Uint32(slot) != slotMagic || int(n) > len(slot)-slotHeader {
-		return nil, fmt.Errorf("slot: %w", errDamaged)
+		return nil, fmt.Errorf("slot: %w", disk.ErrDamaged)
 	}
 	payload := slot[slotHeader : slotHeader+n]
-	if slotSum(salt, binary.LittleEndian.Uint64(slot[8:]), payload) != binary.LittleEndian.Uint32(slot[16:]) {
-		return nil, fmt.Errorf("slot: checksum: %w", errDamaged)
+	if disk.Sum(salt, binary.LittleEndian.Uint64(slot[8:]), payload) != binary.LittleEndian.Uint32(slot[16:]) {
+		return nil, fmt.Errorf("slot: checksum: %w", disk.ErrDamaged)
 	}
 	return parseCursors(payload, version)
 }
@@ -230,7 +222,7 @@ func (f *cursorFile) appendSlot(dst []byte, c *cursors, generation uint64) []byt
 	binary.LittleEndian.PutUint32(head, slotMagic)
 	binary.LittleEndian.PutUint32(head[4:], uint32(len(payload)))
 	binary.LittleEndian.PutUint64(head[8:], generation)
-	binary.LittleEndian.PutUint32(head[16:], slotSum(f.salted, generation, payload))
+	binary.LittleEndian.PutUint32(head[16:], disk.Sum(f.salted, generation, payload))
 	return dst
 }
 
@@ -252,9 +244,9 @@ func (f *cursorFile) create(c *cursors, need int) (err error) {
 		}
 	}()
 	f.slot, f.salted = max(minSlot, 2*need), f.salt()
-	b := appendSegmentHeader(nil, cursorMagic, cursorVersion, f.salted)
+	b := disk.AppendHeader(nil, cursorMagic, cursorVersion, f.salted)
 	b = binary.LittleEndian.AppendUint32(b, uint32(f.slot))
-	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	b = binary.LittleEndian.AppendUint32(b, disk.Checksum(b))
 	b = append(b, make([]byte, 2*f.slot)...)
 	// The first generation is even, for the first slot, and above any before.
 	generation := (f.generation + 2) &^ 1

@@ -6,7 +6,6 @@ package remotewrite
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"log/slog"
 	"net/http"
 	"sync/atomic"
@@ -18,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/model/relabel"
 
+	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/receiver"
 )
@@ -251,20 +251,20 @@ func TestOlderFormats(t *testing.T) {
 	for _, name := range names { // no tick of it ends anything, so its frames are those of version 1
 		b := d.Bytes(name)
 		binary.LittleEndian.PutUint32(b[8:], 1)
-		binary.LittleEndian.PutUint32(b[12:], crc32.Checksum(b[:12], castagnoli))
+		binary.LittleEndian.PutUint32(b[12:], disk.Checksum(b[:12]))
 		d.SetBytes(name, b)
 	}
 	old := appendCursorsV1(&cursors{next: 8, lastAt: 7000, total: tallied{samples: 8}, states: map[identityHash]cursorState{
 		hashIdentity("a"): {next: 2, begun: 1000, lost: never, passed: tallied{samples: 2}},
 	}})
-	b := appendSegmentHeader(nil, cursorMagic, 1, 42)
+	b := disk.AppendHeader(nil, cursorMagic, 1, 42)
 	b = binary.LittleEndian.AppendUint32(b, minSlot)
-	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	b = binary.LittleEndian.AppendUint32(b, disk.Checksum(b))
 	slot := make([]byte, slotHeader, 2*minSlot)
 	binary.LittleEndian.PutUint32(slot, slotMagic)
 	binary.LittleEndian.PutUint32(slot[4:], uint32(len(old)))
 	binary.LittleEndian.PutUint64(slot[8:], 2)
-	binary.LittleEndian.PutUint32(slot[16:], slotSum(42, 2, old))
+	binary.LittleEndian.PutUint32(slot[16:], disk.Sum(42, 2, old))
 	slot = append(slot, old...)
 	d.SetBytes("log/cursors", append(b, slot[:2*minSlot]...))
 

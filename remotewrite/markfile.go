@@ -52,14 +52,14 @@ func appendMarks(dst []byte, list []*mark) []byte {
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(texts)))
 	for _, text := range texts {
-		dst = appendString(dst, text)
+		dst = disk.AppendString(dst, text)
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(list)))
 	for _, m := range list {
 		dst = binary.AppendUvarint(dst, m.from)
 		dst = binary.AppendUvarint(dst, uint64(len(m.external)))
 		for _, l := range m.external {
-			dst = appendString(appendString(dst, l.Name), l.Value)
+			dst = disk.AppendString(disk.AppendString(dst, l.Name), l.Value)
 		}
 		dst = binary.AppendUvarint(dst, uint64(len(m.names)))
 		for _, id := range sortedIDs(m.names) {
@@ -74,10 +74,6 @@ func sortedIDs(names map[identityHash]*naming) []identityHash {
 	return slices.SortedFunc(maps.Keys(names), func(a, b identityHash) int { return slices.Compare(a[:], b[:]) })
 }
 
-func appendString(dst []byte, s string) []byte {
-	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
-}
-
 // foundMarks is what is in a mark file.
 type foundMarks struct {
 	list []*mark
@@ -90,32 +86,32 @@ type foundMarks struct {
 // parseMarks reads marks. A text that is not understood is left out: to its
 // endpoint the present configuration counts.
 func parseMarks(b []byte) (found foundMarks, err error) {
-	d := decoder{rest: b}
+	d := disk.Decoder{Rest: b}
 	var texts []*naming
-	for n := d.count(); n > 0 && !d.bad; n-- {
-		parsed, err := parseNaming(d.string())
+	for n := d.Count(); n > 0 && !d.Bad; n-- {
+		parsed, err := parseNaming(d.String())
 		if err != nil {
 			found.problems = append(found.problems, err)
 		}
 		texts = append(texts, parsed)
 	}
-	for n := d.count(); n > 0 && !d.bad; n-- {
-		m := &mark{from: d.uvarint(), names: make(map[identityHash]*naming)}
+	for n := d.Count(); n > 0 && !d.Bad; n-- {
+		m := &mark{from: d.Uvarint(), names: make(map[identityHash]*naming)}
 		if len(found.list) > 0 && found.list[len(found.list)-1].from >= m.from {
-			d.bad = true
+			d.Bad = true
 		}
-		for n := d.count(); n > 0 && !d.bad; n-- {
-			l := Label{d.string(), d.string()}
+		for n := d.Count(); n > 0 && !d.Bad; n-- {
+			l := Label{d.String(), d.String()}
 			if k := len(m.external); l.Name == "" || (k > 0 && m.external[k-1].Name >= l.Name) || !utf8.ValidString(l.Name+l.Value) {
-				d.bad = true // a tick relies on the order
+				d.Bad = true // a tick relies on the order
 			}
 			m.external = append(m.external, l)
 		}
-		for n := d.count(); n > 0 && !d.bad; n-- {
-			id := d.identity()
-			i := d.count()
+		for n := d.Count(); n > 0 && !d.Bad; n-- {
+			id := identity(&d)
+			i := d.Count()
 			if i >= int64(len(texts)) {
-				d.bad = true
+				d.Bad = true
 				break
 			}
 			if texts[i] != nil {
@@ -124,31 +120,15 @@ func parseMarks(b []byte) (found foundMarks, err error) {
 		}
 		found.list = append(found.list, m)
 	}
-	if d.bad || len(d.rest) > 0 {
-		return foundMarks{}, fmt.Errorf("marks: %w", errDamaged)
+	if d.Bad || len(d.Rest) > 0 {
+		return foundMarks{}, fmt.Errorf("marks: %w", disk.ErrDamaged)
 	}
 	return found, nil
 }
 
-// string reads a string after its length.
-func (d *decoder) string() string {
-	n := d.count()
-	if n > int64(len(d.rest)) {
-		d.bad = true
-		return ""
-	}
-	s := string(d.rest[:n])
-	d.rest = d.rest[n:]
-	return s
-}
-
 // identity reads an endpoint's hash.
-func (d *decoder) identity() (id identityHash) {
-	if len(d.rest) < identityLen {
-		d.bad = true
-		return id
-	}
-	id, d.rest = identityHash(d.rest), d.rest[identityLen:]
+func identity(d *disk.Decoder) (id identityHash) {
+	copy(id[:], d.Take(identityLen))
 	return id
 }
 
@@ -171,7 +151,7 @@ func (f *markFile) read() (foundMarks, error) {
 		return found, nil
 	case errors.Is(err, fs.ErrNotExist):
 		return foundMarks{lost: true}, nil
-	case errors.Is(err, errNewer):
+	case errors.Is(err, disk.ErrNewer):
 		return found, fmt.Errorf("log: %s: %w", filepath.Join(f.dir, markName), err)
 	}
 	return foundMarks{problems: []error{fmt.Errorf("%s: %w", markName, err)}, lost: true}, nil
@@ -192,24 +172,24 @@ func (f *markFile) readFile() (found foundMarks, err error) {
 
 // readMarkFile returns what follows a mark file's header.
 func readMarkFile(r io.ReaderAt) ([]byte, error) {
-	salt, err := readSegmentHeader(r, markMagic, markVersion)
+	salt, err := disk.ReadHeader(r, markMagic, markVersion)
 	if err != nil {
 		return nil, err
 	}
 	var b [markHeader]byte
-	if err := readFull(r, b[:], 0); err != nil {
+	if err := disk.ReadFull(r, b[:], 0); err != nil {
 		return nil, err
 	}
 	size := binary.LittleEndian.Uint32(b[24:])
 	if size > maxMarkFile {
-		return nil, fmt.Errorf("header: %w", errDamaged)
+		return nil, fmt.Errorf("header: %w", disk.ErrDamaged)
 	}
 	payload := make([]byte, size)
-	if err := readFull(r, payload, markHeader); err != nil {
+	if err := disk.ReadFull(r, payload, markHeader); err != nil {
 		return nil, err
 	}
-	if binary.LittleEndian.Uint32(b[28:]) != slotSum(salt, uint64(size), payload) {
-		return nil, fmt.Errorf("checksum: %w", errDamaged)
+	if binary.LittleEndian.Uint32(b[28:]) != disk.Sum(salt, uint64(size), payload) {
+		return nil, fmt.Errorf("checksum: %w", disk.ErrDamaged)
 	}
 	return payload, nil
 }
@@ -218,9 +198,9 @@ func readMarkFile(r io.ReaderAt) ([]byte, error) {
 // are, or these.
 func (f *markFile) write(list []*mark) error {
 	salt, payload := f.salt(), appendMarks(nil, list)
-	b := appendSegmentHeader(nil, markMagic, markVersion, salt)
+	b := disk.AppendHeader(nil, markMagic, markVersion, salt)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(payload)))
-	b = binary.LittleEndian.AppendUint32(b, slotSum(salt, uint64(len(payload)), payload))
+	b = binary.LittleEndian.AppendUint32(b, disk.Sum(salt, uint64(len(payload)), payload))
 	if err := f.replace(filepath.Join(f.dir, newMarks), filepath.Join(f.dir, markName), append(b, payload...)); err != nil {
 		return fmt.Errorf("log: write marks: %w", err)
 	}

@@ -74,7 +74,7 @@ func (b *block) load(buf []byte) (loaded block, _ []byte, err error) {
 // lasting says that reading again will not help: the bytes are not those that
 // were written, or are gone.
 func lasting(err error) bool {
-	return errors.Is(err, errDamaged) || errors.Is(err, errBlock) || errors.Is(err, fs.ErrNotExist)
+	return errors.Is(err, disk.ErrDamaged) || errors.Is(err, errBlock) || errors.Is(err, fs.ErrNotExist)
 }
 
 // retryRead calls read until it succeeds, fails for good, or has failed for a

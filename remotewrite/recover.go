@@ -83,12 +83,12 @@ func (l *Log) recoverSegment(name string, size int64, last bool) error {
 	f, err := g.file(s.fs, name)
 	if err == nil {
 		defer g.close()
-		g.salt, err = readSegmentHeader(f, segmentMagic, segmentVersion)
+		g.salt, err = disk.ReadHeader(f, segmentMagic, segmentVersion)
 	}
 	switch {
-	case errors.Is(err, errNewer):
+	case errors.Is(err, disk.ErrNewer):
 		return fmt.Errorf("log: segment %s: %w", name, err)
-	case errors.Is(err, errDamaged):
+	case errors.Is(err, disk.ErrDamaged):
 		switch {
 		case last && size > 0:
 			damaged(damagedTail, err)
@@ -124,7 +124,7 @@ func (l *Log) recoverSegment(name string, size int64, last bool) error {
 			t = next
 		}
 		if last && end >= size {
-			if err := r.verify(t); errors.Is(err, errDamaged) {
+			if err := r.verify(t); errors.Is(err, disk.ErrDamaged) {
 				damaged(damagedTail, fmt.Errorf("%d bytes cut at %d: %w", size-t.offset, t.offset, err))
 				l.passed(t) // its number and time were used, maybe
 				l.cut(g, t.offset)
@@ -189,11 +189,11 @@ func (l *Log) recoverCursors() error {
 		found, damaged, err = readCursors(f)
 		_ = f.Close() // it was read only
 		for range damaged {
-			s.damaged(l, damagedCursors, fmt.Errorf("a copy in %s: %w", cursorName, errDamaged))
+			s.damaged(l, damagedCursors, fmt.Errorf("a copy in %s: %w", cursorName, disk.ErrDamaged))
 		}
 	}
 	switch {
-	case errors.Is(err, errNewer):
+	case errors.Is(err, disk.ErrNewer):
 		return fmt.Errorf("log: %s: %w", name, err)
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:

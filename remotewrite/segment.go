@@ -7,10 +7,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"slices"
 	"sync/atomic"
+
+	"github.com/skydive-project/skybridge/disk"
 )
 
 // A segment is a file of ticks, described in docs/reference/files.md:
@@ -25,7 +26,7 @@ import (
 const (
 	segmentMagic   = "skyblog\x00"
 	segmentVersion = 2 // 1 had no ends
-	segmentHeader  = 24
+	segmentHeader  = disk.HeaderSize
 
 	frameMagic  = 0x4b434954 // "TICK"
 	frameHeader = 12
@@ -41,59 +42,6 @@ const (
 	kindEnding  = 2 // samples, and the ends among them
 	kindThin    = 3 // only the ends are left (thin.go)
 )
-
-var (
-	castagnoli = crc32.MakeTable(crc32.Castagnoli)
-	// errNewer says that the files were written by a newer version.
-	errNewer = errors.New("written by a newer version of skybridge")
-	// errDamaged says that what was read is not what was written.
-	errDamaged = errors.New("damaged")
-)
-
-// appendSegmentHeader makes the beginning of a segment.
-func appendSegmentHeader(dst []byte, magic string, version uint32, salt uint64) []byte {
-	begin := len(dst)
-	dst = append(dst, magic...)
-	dst = binary.LittleEndian.AppendUint32(dst, version)
-	dst = binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst[begin:], castagnoli))
-	return binary.LittleEndian.AppendUint64(dst, salt)
-}
-
-// readSegmentHeader returns the salt of a file with that magic. The error wraps
-// errNewer, errDamaged, or is the disk's.
-func readSegmentHeader(r io.ReaderAt, magic string, version uint32) (salt uint64, err error) {
-	var b [segmentHeader]byte
-	if err := readFull(r, b[:], 0); err != nil {
-		return 0, err
-	}
-	if string(b[:8]) != magic || binary.LittleEndian.Uint32(b[12:]) != crc32.Checksum(b[:12], castagnoli) {
-		return 0, fmt.Errorf("header: %w", errDamaged)
-	}
-	if v := binary.LittleEndian.Uint32(b[8:]); v > version {
-		return 0, fmt.Errorf("format %d, this one knows up to %d: %w", v, version, errNewer)
-	}
-	return binary.LittleEndian.Uint64(b[16:]), nil
-}
-
-// readFull fills b from offset; a file that is too short is damaged.
-func readFull(r io.ReaderAt, b []byte, offset int64) error {
-	n, err := r.ReadAt(b, offset)
-	switch {
-	case n == len(b):
-		return nil
-	case err == nil || errors.Is(err, io.EOF):
-		return fmt.Errorf("cut off: %w", errDamaged)
-	}
-	return err
-}
-
-// frameSum is the checksum of a frame.
-func frameSum(salt uint64, offset int64, index []byte) uint32 {
-	var place [16]byte
-	binary.LittleEndian.PutUint64(place[:], salt)
-	binary.LittleEndian.PutUint64(place[8:], uint64(offset))
-	return crc32.Update(crc32.Checksum(place[:], castagnoli), castagnoli, index)
-}
 
 // appendFrame appends a tick up to its blocks, which follow it in the order of
 // the groups. offset is where the frame begins in its segment.
@@ -122,13 +70,13 @@ func appendFrame(dst []byte, t *loggedTick, salt uint64, offset int64) []byte {
 			dst = binary.AppendUvarint(dst, uint64(b.samples))
 			dst = binary.AppendUvarint(dst, uint64(b.stale))
 			dst = binary.AppendVarint(dst, b.maxStart)
-			dst = binary.LittleEndian.AppendUint32(dst, crc32.Checksum(b.data, castagnoli))
+			dst = binary.LittleEndian.AppendUint32(dst, disk.Checksum(b.data))
 		}
 	}
 	head, index := dst[begin:begin+frameHeader], dst[begin+frameHeader:]
 	binary.LittleEndian.PutUint32(head, frameMagic)
 	binary.LittleEndian.PutUint32(head[4:], uint32(len(index)))
-	binary.LittleEndian.PutUint32(head[8:], frameSum(salt, offset, index))
+	binary.LittleEndian.PutUint32(head[8:], disk.Sum(salt, uint64(offset), index))
 	return dst
 }
 
@@ -154,31 +102,31 @@ type frameReader struct {
 }
 
 // read returns the tick of the frame at offset, its blocks unread, and where the
-// frame ends. The error wraps errDamaged where there is no frame, or is the
+// frame ends. The error wraps disk.ErrDamaged where there is no frame, or is the
 // disk's.
 func (r *frameReader) read(offset int64) (t *loggedTick, end int64, err error) {
 	const guess = 4 << 10 // most indexes fit
 	n := min(guess, r.size-offset)
 	if n < frameHeader {
-		return nil, 0, fmt.Errorf("frame: cut off: %w", errDamaged)
+		return nil, 0, fmt.Errorf("frame: cut off: %w", disk.ErrDamaged)
 	}
 	r.buf = slices.Grow(r.buf[:0], guess)[:n]
-	if err := readFull(r.from, r.buf, offset); err != nil {
+	if err := disk.ReadFull(r.from, r.buf, offset); err != nil {
 		return nil, 0, fmt.Errorf("frame: %w", err)
 	}
 	size := int64(binary.LittleEndian.Uint32(r.buf[4:]))
 	if binary.LittleEndian.Uint32(r.buf) != frameMagic || size > maxIndex || frameHeader+size > r.size-offset {
-		return nil, 0, fmt.Errorf("frame: %w", errDamaged)
+		return nil, 0, fmt.Errorf("frame: %w", disk.ErrDamaged)
 	}
 	if have, want := int64(len(r.buf)), frameHeader+size; have < want {
 		r.buf = slices.Grow(r.buf, int(want-have))[:want]
-		if err := readFull(r.from, r.buf[have:], offset+have); err != nil {
+		if err := disk.ReadFull(r.from, r.buf[have:], offset+have); err != nil {
 			return nil, 0, fmt.Errorf("frame: %w", err)
 		}
 	}
 	index := r.buf[frameHeader : frameHeader+size]
-	if binary.LittleEndian.Uint32(r.buf[8:]) != frameSum(r.salt, offset, index) {
-		return nil, 0, fmt.Errorf("frame: checksum: %w", errDamaged)
+	if binary.LittleEndian.Uint32(r.buf[8:]) != disk.Sum(r.salt, uint64(offset), index) {
+		return nil, 0, fmt.Errorf("frame: checksum: %w", disk.ErrDamaged)
 	}
 	t, n, err = parseIndex(index, offset+frameHeader+size, r.size)
 	if err != nil {
@@ -191,26 +139,26 @@ func (r *frameReader) read(offset int64) (t *loggedTick, end int64, err error) {
 // parseIndex reads an index whose blocks begin at offset in a segment of that
 // size.
 func parseIndex(index []byte, offset, size int64) (*loggedTick, int64, error) {
-	d := decoder{rest: index}
-	t := &loggedTick{seq: d.uvarint(), at: d.varint(), after: d.varint()}
-	kind := d.uvarint()
-	t.before = tallied{samples: d.count(), stale: d.count()}
-	t.samples, t.stale = int(d.count()), int(d.count())
-	zeros, values, ends := d.count(), d.count(), int64(0)
+	d := disk.Decoder{Rest: index}
+	t := &loggedTick{seq: d.Uvarint(), at: d.Varint(), after: d.Varint()}
+	kind := d.Uvarint()
+	t.before = tallied{samples: d.Count(), stale: d.Count()}
+	t.samples, t.stale = int(d.Count()), int(d.Count())
+	zeros, values, ends := d.Count(), d.Count(), int64(0)
 	t.broken, t.thin = kind != kindSamples && kind != kindEnding && kind != kindThin, kind == kindThin
 	if kind == kindEnding || kind == kindThin {
-		ends, t.ended, t.endedBytes = d.count(), int(d.count()), d.uvarint()
+		ends, t.ended, t.endedBytes = d.Count(), int(d.Count()), d.Uvarint()
 	}
 	const leastBlock = 8
-	if d.bad || zeros+values+ends > int64(len(d.rest)/leastBlock) || t.after >= t.at || (t.thin && zeros+values > 0) {
-		return nil, 0, fmt.Errorf("index: %w", errDamaged)
+	if d.Bad || zeros+values+ends > int64(len(d.Rest)/leastBlock) || t.after >= t.at || (t.thin && zeros+values > 0) {
+		return nil, 0, fmt.Errorf("index: %w", disk.ErrDamaged)
 	}
 	blocks := make([]block, zeros+values+ends)
 	sum, ended := 0, 0
 	for i := range blocks {
 		b := &blocks[i]
-		b.offset, b.size = offset, int(d.count())
-		b.samples, b.stale, b.maxStart, b.sum = int(d.count()), int(d.count()), d.varint(), d.uint32()
+		b.offset, b.size = offset, int(d.Count())
+		b.samples, b.stale, b.maxStart, b.sum = int(d.Count()), int(d.Count()), d.Varint(), d.Uint32()
 		offset += int64(b.size)
 		if int64(i) < zeros+values {
 			sum += b.samples
@@ -218,11 +166,11 @@ func parseIndex(index []byte, offset, size int64) (*loggedTick, int64, error) {
 			ended += b.samples
 		}
 		if b.size > maxPlainBlock || b.samples > MaxBlockSamples {
-			d.bad = true
+			d.Bad = true
 		}
 	}
-	if d.bad || len(d.rest) > 0 || offset > size || (!t.broken && !t.thin && sum != t.samples) || ended != t.ended {
-		return nil, 0, fmt.Errorf("index: %w", errDamaged)
+	if d.Bad || len(d.Rest) > 0 || offset > size || (!t.broken && !t.thin && sum != t.samples) || ended != t.ended {
+		return nil, 0, fmt.Errorf("index: %w", disk.ErrDamaged)
 	}
 	t.zeros, t.values, t.ends = blocks[:zeros:zeros], blocks[zeros:zeros+values:zeros+values], blocks[zeros+values:]
 	return t, offset, nil
@@ -250,7 +198,7 @@ func (r *frameReader) next(offset int64) (t *loggedTick, end int64, err error) {
 	chunk := make([]byte, min(window, max(0, r.size-offset)))
 	for offset+frameHeader <= r.size {
 		b := chunk[:min(int64(len(chunk)), r.size-offset)]
-		if err := readFull(r.from, b, offset); err != nil {
+		if err := disk.ReadFull(r.from, b, offset); err != nil {
 			return nil, 0, err
 		}
 		for i := 0; i+4 <= len(b); i++ {
@@ -258,7 +206,7 @@ func (r *frameReader) next(offset int64) (t *loggedTick, end int64, err error) {
 				continue
 			}
 			t, end, err := r.read(offset + int64(i))
-			if err == nil || !errors.Is(err, errDamaged) {
+			if err == nil || !errors.Is(err, disk.ErrDamaged) {
 				return t, end, err
 			}
 		}
@@ -272,59 +220,13 @@ func (r *frameReader) next(offset int64) (t *loggedTick, end int64, err error) {
 
 // readFrom reads a block that lies on disk into b, which has its size.
 func (b *block) readFrom(r io.ReaderAt, into []byte) error {
-	if err := readFull(r, into, b.offset); err != nil {
+	if err := disk.ReadFull(r, into, b.offset); err != nil {
 		return fmt.Errorf("block: %w", err)
 	}
-	if crc32.Checksum(into, castagnoli) != b.sum {
-		return fmt.Errorf("block: checksum: %w", errDamaged)
+	if disk.Checksum(into) != b.sum {
+		return fmt.Errorf("block: checksum: %w", disk.ErrDamaged)
 	}
 	return nil
-}
-
-// decoder reads numbers; after the first that is none, bad is set and all are 0.
-type decoder struct {
-	rest []byte
-	bad  bool
-}
-
-func (d *decoder) uvarint() uint64 {
-	v, n := binary.Uvarint(d.rest)
-	if n <= 0 || d.bad {
-		d.bad = true
-		return 0
-	}
-	d.rest = d.rest[n:]
-	return v
-}
-
-func (d *decoder) varint() int64 {
-	v, n := binary.Varint(d.rest)
-	if n <= 0 || d.bad {
-		d.bad = true
-		return 0
-	}
-	d.rest = d.rest[n:]
-	return v
-}
-
-// count reads a number that must be small enough to calculate with.
-func (d *decoder) count() int64 {
-	v := d.uvarint()
-	if v >= 1<<52 {
-		d.bad = true
-		return 0
-	}
-	return int64(v)
-}
-
-func (d *decoder) uint32() uint32 {
-	if len(d.rest) < 4 || d.bad {
-		d.bad = true
-		return 0
-	}
-	v := binary.LittleEndian.Uint32(d.rest)
-	d.rest = d.rest[4:]
-	return v
 }
 
 // segment is a file of ticks that may be read. Its name, salt and first never
@@ -359,7 +261,7 @@ func (s *segment) load(t *loggedTick) (*loggedTick, error) {
 		return nil, err
 	}
 	if loaded.seq != t.seq || loaded.at != t.at {
-		return nil, fmt.Errorf("frame: another tick: %w", errDamaged)
+		return nil, fmt.Errorf("frame: another tick: %w", disk.ErrDamaged)
 	}
 	for _, group := range loaded.groups() {
 		for i := range group {

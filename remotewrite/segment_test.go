@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
@@ -206,9 +207,9 @@ func TestNewerFormat(t *testing.T) {
 		d := diskOf(t, 3)
 		name := map[string]string{segmentMagic: segments(d)[0], cursorMagic: "log/cursors", markMagic: "log/marks"}[magic]
 		b := d.Bytes(name)
-		copy(b, appendSegmentHeader(nil, magic, 3, 0))
+		copy(b, disk.AppendHeader(nil, magic, 3, 0))
 		d.SetBytes(name, b)
-		if _, err := reopen(t, d); !errors.Is(err, errNewer) {
+		if _, err := reopen(t, d); !errors.Is(err, disk.ErrNewer) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if !bytes.Equal(d.Bytes(name), b) {
@@ -306,7 +307,7 @@ func FuzzLogFiles(f *testing.F) {
 		}
 		d.SetBytes(name, b)
 		got, err := reopen(t, d)
-		if errors.Is(err, errNewer) {
+		if errors.Is(err, disk.ErrNewer) {
 			return
 		}
 		if err != nil {

@@ -114,7 +114,7 @@ func (s *store) append(t *loggedTick) (*loggedTick, error) {
 	end := a.end
 	s.buf = s.buf[:0]
 	if end == segmentHeader {
-		s.buf, end = appendSegmentHeader(s.buf, segmentMagic, segmentVersion, a.salt), 0
+		s.buf, end = disk.AppendHeader(s.buf, segmentMagic, segmentVersion, a.salt), 0
 	}
 	s.buf = appendFrame(s.buf, t, a.salt, stored.offset)
 	flush := func() error {

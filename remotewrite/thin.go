@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/skydive-project/skybridge/disk"
 )
 
 // A tick is thin when only its ends are left. Where the log is full, its oldest
@@ -215,7 +217,7 @@ func (l *Log) thinSegment(g *segment) (err error) {
 	}()
 
 	thin := &segment{store: s, name: g.name, salt: rand.Uint64(), begun: g.begun, last: g.last, thin: true}
-	content := appendSegmentHeader(nil, segmentMagic, segmentVersion, thin.salt)
+	content := disk.AppendHeader(nil, segmentMagic, segmentVersion, thin.salt)
 	var left []*loggedTick
 	for _, t := range ticks {
 		c, err := l.endsOf(t)
