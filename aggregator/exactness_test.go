@@ -23,45 +23,51 @@ func TestExactness(t *testing.T) {
 		// Short, so that many connections end and return.
 		cfg.ConnectionTimeout = time.Duration(rapid.IntRange(1, 60).Draw(r, "timeout")) * time.Second
 		w := newWorld(t, cfg)
-		feed := script.Write(script.Options{
-			Seed:        rapid.Uint64().Draw(r, "seed"),
-			Connections: rapid.IntRange(1, 60).Draw(r, "connections"),
-			Steps:       rapid.IntRange(1, 40).Draw(r, "steps"),
-			Analyzers:   rapid.IntRange(1, 3).Draw(r, "analyzers"),
-			Now:         w.time.UnixMilli(),
-		})
-		want := reference.New()
-		var rest []script.Message
-		send := func() {
-			m := rest[0]
-			rest = rest[1:]
-			want.Report(m.Flows...)
-			w.Update(flowsOf(m.Flows))
-		}
-		// Updates go on while a tick walks through the connections.
-		w.ledger.between = func() {
-			for len(rest) > 0 && rapid.Bool().Draw(r, "meanwhile") {
-				send()
-			}
-		}
-		play := func(messages []script.Message) {
-			for rest = messages; len(rest) > 0; {
-				send()
-				if rapid.IntRange(0, 3).Draw(r, "tick") == 0 {
-					w.pass(time.Duration(rapid.IntRange(2, 20_000).Draw(r, "ms")) * time.Millisecond)
-					w.tickNow()
-				}
-			}
-		}
-		play(feed.Hello)
-		for _, messages := range feed.Steps {
-			play(messages)
-		}
-		w.tick()
+		want := playAny(r, w, func(bool) {})
 		if diff := cmp.Diff(want.By(view), w.ledger.increases()); diff != "" {
 			r.Fatalf("the receiver's sums differ from what was reported (-want +got):\n%s", diff)
 		}
 	})
+}
+
+// playAny plays any feed to w, with ticks in between and one at the end, and returns
+// what was reported. After each message it calls after with whether a tick followed
+// it.
+func playAny(r *rapid.T, w *world, after func(ticked bool)) *reference.Reference {
+	feed := script.Write(script.Options{
+		Seed:        rapid.Uint64().Draw(r, "seed"),
+		Connections: rapid.IntRange(1, 60).Draw(r, "connections"),
+		Steps:       rapid.IntRange(1, 40).Draw(r, "steps"),
+		Analyzers:   rapid.IntRange(1, 3).Draw(r, "analyzers"),
+		Now:         w.time.UnixMilli(),
+	})
+	want := reference.New()
+	var rest []script.Message
+	send := func() {
+		m := rest[0]
+		rest = rest[1:]
+		want.Report(m.Flows...)
+		w.Update(flowsOf(m.Flows))
+	}
+	// Updates go on while a tick walks through the connections.
+	w.ledger.between = func() {
+		for len(rest) > 0 && rapid.Bool().Draw(r, "meanwhile") {
+			send()
+		}
+	}
+	for _, messages := range append([][]script.Message{feed.Hello}, feed.Steps...) {
+		for rest = messages; len(rest) > 0; {
+			send()
+			ticked := rapid.IntRange(0, 3).Draw(r, "tick") == 0
+			if ticked {
+				w.pass(time.Duration(rapid.IntRange(2, 20_000).Draw(r, "ms")) * time.Millisecond)
+				w.tickNow()
+			}
+			after(ticked)
+		}
+	}
+	w.tick()
+	return want
 }
 
 func flowsOf(records []analyzer.Flow) []Flow {

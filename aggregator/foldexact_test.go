@@ -12,7 +12,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/skydive-project/skybridge/internal/reference"
-	"github.com/skydive-project/skybridge/internal/script"
 )
 
 // drawBounds draws bounds on series that connections of a script reach, or none.
@@ -35,18 +34,7 @@ func judged(cfg Config, sums map[string]uint64) map[string]uint64 {
 	if cfg.MaxSeries == 0 && cfg.MaxSeriesPerNode == 0 && cfg.TopK == 0 {
 		return sums
 	}
-	out := map[string]uint64{}
-	for name, n := range sums {
-		metric, labels, _ := strings.Cut(name, "{")
-		key := metric
-		for pair := range strings.SplitSeq(strings.TrimSuffix(labels, "}"), ",") {
-			if strings.HasPrefix(pair, "direction=") || strings.HasPrefix(pair, "protocol=") {
-				key += " " + pair
-			}
-		}
-		out[key] += n
-	}
-	return out
+	return grouped(sums, []string{labelDirection, labelProtocol})
 }
 
 // checkBounds recounts what the aggregator counts as it goes.
@@ -95,62 +83,32 @@ func TestExactnessWithinBounds(t *testing.T) {
 		cfg := Config{ConnectionTimeout: time.Duration(rapid.IntRange(1, 60).Draw(r, "timeout")) * time.Second}
 		drawBounds(r, &cfg)
 		w := newWorld(t, cfg)
-		feed := script.Write(script.Options{
-			Seed:        rapid.Uint64().Draw(r, "seed"),
-			Connections: rapid.IntRange(1, 60).Draw(r, "connections"),
-			Steps:       rapid.IntRange(1, 40).Draw(r, "steps"),
-			Analyzers:   rapid.IntRange(1, 3).Draw(r, "analyzers"),
-			Now:         w.time.UnixMilli(),
-		})
 		reloads := rapid.Bool().Draw(r, "reloads")
-		want := reference.New()
-		var rest []script.Message
-		send := func() {
-			m := rest[0]
-			rest = rest[1:]
-			want.Report(m.Flows...)
-			w.Update(flowsOf(m.Flows))
-		}
-		w.ledger.between = func() {
-			for len(rest) > 0 && rapid.Bool().Draw(r, "meanwhile") {
-				send()
+		want := playAny(r, w, func(ticked bool) {
+			if ticked {
+				checkBounds(r, w.Aggregator)
 			}
-		}
-		play := func(messages []script.Message) {
-			for rest = messages; len(rest) > 0; {
-				send()
-				if rapid.IntRange(0, 3).Draw(r, "tick") == 0 {
-					w.pass(time.Duration(rapid.IntRange(2, 20_000).Draw(r, "ms")) * time.Millisecond)
-					w.tickNow()
-					checkBounds(r, w.Aggregator)
+			if !reloads {
+				// A protocol's overflow is beyond the bound, with 4 series.
+				if n, most := w.connections.series, cfg.MaxSeries+4*4; cfg.MaxSeries > 0 && n > most {
+					r.Fatalf("%d series, want at most %d", n, most)
 				}
-				if !reloads {
-					// A protocol's overflow is beyond the bound, with 4 series.
-					if n, most := w.connections.series, cfg.MaxSeries+4*4; cfg.MaxSeries > 0 && n > most {
-						r.Fatalf("%d series, want at most %d", n, most)
-					}
-					if n := w.connections.own; cfg.TopK > 0 && n > cfg.TopK {
-						r.Fatalf("%d connections, want at most %d", n, cfg.TopK)
-					}
-					for _, n := range w.sources.nodes.byTID {
-						if cfg.MaxSeriesPerNode > 0 && n.series > cfg.MaxSeriesPerNode {
-							r.Fatalf("%d series of a node, want at most %d", n.series, cfg.MaxSeriesPerNode)
-						}
-					}
-				} else if rapid.IntRange(0, 5).Draw(r, "reload") == 0 {
-					next := w.cfg
-					drawBounds(r, &next)
-					if err := w.Configure(next); err != nil {
-						r.Fatal(err)
+				if n := w.connections.own; cfg.TopK > 0 && n > cfg.TopK {
+					r.Fatalf("%d connections, want at most %d", n, cfg.TopK)
+				}
+				for _, n := range w.sources.nodes.byTID {
+					if cfg.MaxSeriesPerNode > 0 && n.series > cfg.MaxSeriesPerNode {
+						r.Fatalf("%d series of a node, want at most %d", n.series, cfg.MaxSeriesPerNode)
 					}
 				}
+			} else if rapid.IntRange(0, 5).Draw(r, "reload") == 0 {
+				next := w.cfg
+				drawBounds(r, &next)
+				if err := w.Configure(next); err != nil {
+					r.Fatal(err)
+				}
 			}
-		}
-		play(feed.Hello)
-		for _, messages := range feed.Steps {
-			play(messages)
-		}
-		w.tick()
+		})
 		checkBounds(r, w.Aggregator)
 		if reloads {
 			cfg.TopK = 1 // there were bounds at some time

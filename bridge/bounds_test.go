@@ -79,7 +79,5 @@ func TestBoundsAreExact(t *testing.T) {
 	if diff := judge.Diff(want, reference.Fold(anchored)); diff != "" {
 		t.Errorf("increase(… anchored) differs from what was reported:\n%s", diff)
 	}
-	if w := r.prom.Writes(); w.Refused() > 0 {
-		t.Errorf("%d requests were refused: %q", w.Refused(), w.Refusals)
-	}
+	r.judgeWrites()
 }

@@ -100,24 +100,7 @@ func TestReloadOfIdentity(t *testing.T) {
 	r.play(30)
 	r.halt()
 
-	// The sum over all series is what was reported, whatever they were called.
-	want, got := uint64(0), uint64(0)
-	for s, n := range r.Reference.Totals() {
-		if strings.HasSuffix(s.Metric, "_bytes") {
-			want += n
-		}
-	}
-	for s, n := range judge.Sums(r.raw()) {
-		if strings.HasSuffix(s.Metric, "_bytes") {
-			got += n
-		}
-	}
-	if want != got {
-		t.Errorf("%d bytes over all series, want %d", got, want)
-	}
-	if w := r.prom.Writes(); w.Refused() > 0 {
-		t.Errorf("%d requests refused: %q", w.Refused(), w.Refusals)
-	}
+	r.judgeTotal()
 }
 
 // TestReloadWhileTrafficFlows changes the series' names while records arrive:
@@ -146,9 +129,7 @@ func TestReloadWhileTrafficFlows(t *testing.T) {
 	if diff := judge.Diff(r.Reference.Totals(), judge.Sums(r.raw())); diff != "" {
 		t.Errorf("differs from what was reported:\n%s", diff)
 	}
-	if w := r.prom.Writes(); w.Refused() > 0 {
-		t.Errorf("%d requests refused: %q", w.Refused(), w.Refusals)
-	}
+	r.judgeWrites()
 }
 
 // TestReloadOfTheListenAddress changes what only a restart can change: nobody

@@ -84,21 +84,5 @@ func TestRestartWithOtherNames(t *testing.T) {
 	if total == 0 || ended[""] == 0 || ended["b"] == 0 || ended["c"] == 0 || ended["d"] == 0 {
 		t.Errorf("series that ended, by site: %v", ended)
 	}
-	want, got := uint64(0), uint64(0)
-	for s, n := range r.Reference.Totals() {
-		if strings.HasSuffix(s.Metric, "_bytes") {
-			want += n
-		}
-	}
-	for s, n := range judge.Sums(r.raw()) {
-		if strings.HasSuffix(s.Metric, "_bytes") {
-			got += n
-		}
-	}
-	if want != got {
-		t.Errorf("%d bytes over all series, want %d", got, want)
-	}
-	if w := r.prom.Writes(); w.Refused() > 0 {
-		t.Errorf("%d requests refused: %q", w.Refused(), w.Refusals)
-	}
+	r.judgeTotal()
 }

@@ -215,14 +215,38 @@ func (r *rig) judgeExact() {
 	if diff := judge.Diff(want, anchored); diff != "" {
 		r.t.Errorf("increase(… anchored) differs from what was reported:\n%s", diff)
 	}
-	if w := r.prom.Writes(); w.Refused() > 0 {
-		r.t.Errorf("%d requests were refused: %q", w.Refused(), w.Refusals)
-	}
+	r.judgeWrites()
 	for _, s := range r.raw() {
 		for i, life := range prom.Incarnations(s.Samples) {
 			if !life.FromZero() {
 				r.t.Errorf("%v: incarnation %d does not begin with 0: %v", s.Labels, i, life.Samples)
 			}
 		}
+	}
+}
+
+// judgeTotal holds the bytes over all series against what was reported, whatever
+// they were called, and proves that nothing was refused.
+func (r *rig) judgeTotal() {
+	r.t.Helper()
+	bytes := func(totals map[reference.Series]uint64) (sum uint64) {
+		for s, n := range totals {
+			if s.Metric == reference.BytesMetric {
+				sum += n
+			}
+		}
+		return sum
+	}
+	if want, got := bytes(r.Reference.Totals()), bytes(judge.Sums(r.raw())); want != got {
+		r.t.Errorf("%d bytes over all series, want %d", got, want)
+	}
+	r.judgeWrites()
+}
+
+// judgeWrites proves that the receiver refused nothing.
+func (r *rig) judgeWrites() {
+	r.t.Helper()
+	if w := r.prom.Writes(); w.Refused() > 0 {
+		r.t.Errorf("%d requests were refused: %q", w.Refused(), w.Refusals)
 	}
 }

@@ -66,9 +66,7 @@ func TestViewInPrometheus(t *testing.T) {
 	if excluded := r.Reference.Excluded(view); excluded == 0 || filtered != float64(excluded) {
 		t.Errorf("%v bytes filtered, want %d", filtered, excluded)
 	}
-	if w := r.prom.Writes(); w.Refused() > 0 {
-		t.Errorf("%d requests refused: %q", w.Refused(), w.Refusals)
-	}
+	r.judgeWrites()
 }
 
 // viewName is a series as [reference.Reference.By] names it.
