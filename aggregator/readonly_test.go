@@ -63,3 +63,33 @@ func TestStartsOnSickDisk(t *testing.T) {
 		})
 	}
 }
+
+// TestSickDiskWithOtherLabels proves that a process which lets go of what it found,
+// after it had read it, is not left with the labels of the former one, nor with its
+// busiest connections.
+func TestSickDiskWithOtherLabels(t *testing.T) {
+	sick := disktest.New(1)
+	m := newMortal(t, Config{TopK: 3, TopKWindow: time.Minute}, sick, 1<<20)
+	m.known()
+	m.Update([]Flow{m.flow("1", 1000, 0)})
+	m.tick()
+	m.die(false)
+	sick.Fail(func(int, disktest.Op, string) error { return errors.New("no") })
+	m.cfg.Labels = []string{labelTargetIP}
+	m.begin()
+	if m.recover.Anew == "" {
+		t.Fatal("it goes on from what no process can remove")
+	}
+	for i := range int64(5) {
+		f := m.flow("1", 3000+i, 0)
+		m.Update([]Flow{f})
+		m.tick()
+	}
+	if m.top.of != m.connections {
+		t.Error("the busiest are those of connections that are gone")
+	}
+	if _, ok := m.ledger.series["bytes{target_ip=10.0.0.2}"]; !ok {
+		t.Errorf("no series of the target:\n%v", m.ledger)
+	}
+	m.die(false)
+}

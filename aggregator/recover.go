@@ -70,9 +70,7 @@ func (a *Aggregator) Recover(cfg StateConfig, logger *slog.Logger) (Recovery, er
 		a.forget(configured)
 		r.feedNow, undone = 0, false
 	}
-	a.relabel()
 	a.resume(r.feedNow, cfg.LastTick)
-	a.configureTop(a.cfg)
 
 	d := &durable{
 		a: a, store: newStore(cfg.FS, cfg.Dir), logger: logger, least: cfg.CheckpointBytes,
@@ -203,8 +201,11 @@ func (d *durable) removeAbove(files stateFiles, last uint64) error {
 	return errors.Join(errs...)
 }
 
-// resume lets time go on from where it was: feed time, and that of ticks.
+// resume goes on with the connections that there are now: with what depends on
+// them, and with time where it was, feed time and that of ticks.
 func (a *Aggregator) resume(feedNow time.Duration, lastTick int64) {
+	a.relabel()
+	a.configureTop(a.cfg)
 	a.clock.elapsed = feedNow
 	a.sources.swept = feedNow
 	a.lastTick = max(a.lastTick, a.latest.at, lastTick)
