@@ -142,23 +142,23 @@ func (l *labels) appendValues(dst []byte, f *Flow) []byte {
 	for _, what := range l.fields {
 		switch what {
 		case fieldInitiatorIP:
-			dst = l.text(dst, f.NetworkA)
+			dst = appendTo(l, dst, f.NetworkA)
 		case fieldTargetIP:
-			dst = l.text(dst, f.NetworkB)
+			dst = appendTo(l, dst, f.NetworkB)
 		case fieldInitiatorPort:
 			dst = l.port(dst, f.TransportA, d.server == endA)
 		case fieldTargetPort:
 			dst = l.port(dst, f.TransportB, d.server == endB)
 		case fieldNodeTID:
-			dst = l.text(dst, f.NodeTID)
+			dst = appendTo(l, dst, f.NodeTID)
 		case fieldProtocol:
-			dst = l.text(dst, f.TransportProtocol)
+			dst = appendTo(l, dst, f.TransportProtocol)
 		case fieldApplication:
-			dst = l.text(dst, f.Application)
+			dst = appendTo(l, dst, f.Application)
 		case fieldCaptureID:
-			dst = l.text(dst, f.CaptureID)
+			dst = appendTo(l, dst, f.CaptureID)
 		default:
-			dst = l.word(dst, l.lookup(what, f, &d))
+			dst = appendTo(l, dst, l.lookup(what, f, &d))
 		}
 		dst = append(dst, Separator)
 	}
@@ -213,15 +213,8 @@ func (l *labels) lookup(what field, f *Flow, d *derived) string {
 	return l.names.Address(f.NetworkB)
 }
 
-func (l *labels) text(dst, s []byte) []byte {
-	dst, changed := appendValue(dst, s)
-	if changed {
-		l.changed.Inc()
-	}
-	return dst
-}
-
-func (l *labels) word(dst []byte, s string) []byte {
+// appendTo appends a value that fits, and counts where it had to be changed.
+func appendTo[T []byte | string](l *labels, dst []byte, s T) []byte {
 	dst, changed := appendValue(dst, s)
 	if changed {
 		l.changed.Inc()

@@ -22,7 +22,7 @@ func (b *Bridge) state() web.Status {
 	}
 	for _, e := range b.sender.Status() {
 		s.Endpoints = append(s.Endpoints, web.Endpoint{
-			Name: e.Name, URL: e.URL, OK: !e.LastSuccess.Before(e.LastErrorAt), BacklogTicks: e.BacklogTicks,
+			Name: e.Name, URL: e.URL, OK: e.OK(), BacklogTicks: e.BacklogTicks,
 			LastSuccess: e.LastSuccess, LastError: e.LastError, LastErrorAt: e.LastErrorAt,
 		})
 	}

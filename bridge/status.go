@@ -31,8 +31,7 @@ func (b *Bridge) status() (lines []web.StatusLine) {
 		lines = append(lines, line)
 	}
 	for _, e := range b.sender.Status() {
-		// Well is an endpoint whose latest answer was a good one.
-		line := web.StatusLine{Name: e.URL, OK: !e.LastSuccess.Before(e.LastErrorAt)}
+		line := web.StatusLine{Name: e.URL, OK: e.OK()}
 		if e.Name != "" {
 			line.Name = e.Name + " (" + e.URL + ")"
 		}

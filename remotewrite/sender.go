@@ -289,6 +289,9 @@ type EndpointStatus struct {
 	LastErrorAt time.Time
 }
 
+// OK says whether the endpoint's latest answer was a good one.
+func (s *EndpointStatus) OK() bool { return !s.LastSuccess.Before(s.LastErrorAt) }
+
 // Status returns the endpoints' state, in the order of the config.
 func (s *Sender) Status() []EndpointStatus {
 	endpoints := s.live.all()
