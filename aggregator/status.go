@@ -13,9 +13,8 @@ type Status struct {
 	Flows, MaxFlows   int
 	// Overflow is by bound, in the order of precedence.
 	Overflow []Overflow
-	// Labels and Nodes are those of [Aggregator.Census].
-	Labels []LabelValues
-	Nodes  []NodeSeries
+	Labels   []LabelValues // those of [Aggregator.Census]
+	Nodes    []NodeSeries  // the nodes with the most series, at most ten
 }
 
 // Overflow is what a bound folds.
@@ -28,10 +27,10 @@ type Overflow struct {
 	Connections int
 }
 
-// Status returns how full the aggregator is. It may take some milliseconds, once a
-// minute.
+// Status returns how full the aggregator is. Now and then it looks at all connections
+// for it; see [Aggregator.Census].
 func (a *Aggregator) Status() Status {
-	labels, nodes := a.Census()
+	labels, nodes := a.Census(), a.busyNodes()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := Status{

@@ -29,7 +29,7 @@ func TestStatusOfABridge(t *testing.T) {
 	}
 	if !s.Ready || s.Version == "" || s.ExactnessSuspended || len(s.Analyzers) != 1 || !s.Analyzers[0].Connected ||
 		len(s.Endpoints) != 1 || !s.Endpoints[0].OK || len(s.Labels) != 7 || len(s.Nodes) == 0 {
-		t.Errorf("%s", page)
+		t.Fatalf("%s", page)
 	}
 	if b := s.Bounds; b.Series.Now == 0 || b.Series.Limit != 200 || b.SeriesPerNode.Limit != 60 || b.SeriesPerNode.Now != s.Nodes[0].Series ||
 		b.Connections.Now == 0 || b.Connections.Now > 10 || b.Connections.Limit != 10 || b.Flows.Now == 0 {

@@ -25,8 +25,9 @@ type gate struct {
 	address string
 	server  *http.Server // nil: shut
 	served  sync.WaitGroup
-	// busy is held for reading while a request is handled.
-	busy sync.RWMutex
+	// connections are those of which something may still be read, busy what is
+	// handled.
+	connections, busy sync.WaitGroup
 	// grave: who sends here is dead and does not know it. Everything is taken and
 	// nothing is kept.
 	grave atomic.Bool
@@ -61,25 +62,43 @@ func (g *gate) open(t *testing.T) {
 		t.Fatalf("receiver does not come back: %v", err)
 	}
 	g.address = l.Addr().String()
-	server := &http.Server{Handler: g, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0)}
+	server := &http.Server{Handler: g, ReadHeaderTimeout: time.Minute, ConnState: g.count, ErrorLog: log.New(io.Discard, "", 0)}
 	g.server = server
 	g.served.Go(func() { _ = server.Serve(l) }) // until shut
 }
 
-// shut refuses connections from now on and cuts those that are there.
-func (g *gate) shut() {
-	if g.server != nil {
-		_ = g.server.Close()
-		g.served.Wait()
-		g.server = nil
+// count counts connections until they are closed or, to be reset, taken over.
+func (g *gate) count(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		g.connections.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		g.connections.Done()
 	}
 }
 
-// settle returns when no request is being handled any more. Those who sent them
-// have gone.
-func (g *gate) settle() {
-	g.busy.Lock()
-	defer g.busy.Unlock()
+// shut refuses connections from now on, cuts those that are there, and returns
+// when nothing is handled any more: what somebody who has gone had sent is still
+// to be read when he has, and would be taken for sent by the next.
+func (g *gate) shut() {
+	if g.server == nil {
+		return
+	}
+	_ = g.server.Close()
+	g.served.Wait()
+	_ = g.server.Close() // what was accepted meanwhile
+	g.connections.Wait()
+	g.busy.Wait()
+	g.server = nil
+}
+
+// settle returns when nothing is handled any more of those who have gone.
+func (g *gate) settle(t *testing.T) {
+	t.Helper()
+	if g.server != nil {
+		g.shut()
+		g.open(t)
+	}
 }
 
 // bury shuts the gate, for who is about to die. Once he is dead it may be opened
@@ -90,14 +109,13 @@ func (g *gate) bury() {
 	}
 	g.wasOpen = g.server != nil
 	g.shut()
-	g.settle()
 	g.grave.Store(true)
 }
 
 // ServeHTTP implements http.Handler.
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	g.busy.RLock()
-	defer g.busy.RUnlock()
+	g.busy.Add(1) // counted as a connection as well, until it is taken over
+	defer g.busy.Done()
 	if !g.grave.Load() {
 		g.next.ServeHTTP(w, r)
 		return

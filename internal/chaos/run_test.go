@@ -88,7 +88,6 @@ func (r *run) happen(e event) bool {
 		if e.target == 1 {
 			// An answer may have been on its way. The receiver takes it for given, and
 			// must not wonder when the request comes again.
-			g.settle()
 			r.receiver.Restarted()
 		}
 		r.later(over, func() { r.gates[e.target].open(r.t) }) // perhaps that of another life

@@ -156,20 +156,19 @@ func (w *world) start() {
 // ended is what is to be done between two lives of the bridge: what the former
 // one had sent has arrived, and the next one may send some of it again.
 func (w *world) ended() {
-	if w.process == nil {
+	for i, former := range w.gates {
+		if w.process != nil {
+			former.settle(w.t)
+			continue
+		}
 		// The dead do not know that they are. They keep their gates, open ones, and so
 		// soon have nothing left to send.
-		for i, former := range w.gates {
-			former.bury()
-			former.open(w.t)
-			w.gates[i] = newGate(w.t, w.doors[i])
-			if !former.wasOpen {
-				w.gates[i].shut()
-			}
+		former.bury()
+		former.open(w.t)
+		w.gates[i] = newGate(w.t, w.doors[i])
+		if !former.wasOpen {
+			w.gates[i].shut()
 		}
-	}
-	for _, g := range w.gates {
-		g.settle()
 	}
 	w.receiver.Restarted()
 }
