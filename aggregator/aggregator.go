@@ -45,6 +45,11 @@ type Config struct {
 	// ClusterNetworks tell the [Class] of a flow; ExcludeClasses are not exported.
 	ClusterNetworks []netip.Prefix
 	ExcludeClasses  []Class
+	// Observers says whether a connection that several capture points see counts
+	// once; empty is [ObserversAll]. Tunnels says which flows of a tunnel count;
+	// empty is [TunnelsBoth].
+	Observers Observers
+	Tunnels   Tunnels
 }
 
 // Aggregator is safe for concurrent use.
@@ -64,11 +69,16 @@ type Aggregator struct {
 	baselines   *baselines
 	connections *connections
 	captures    *captures
+	groups      groups
+	scope       int   // by what flows that are new are one conversation
+	told        Flow  // scratch: a record as the conversation's first observer would tell it
 	lastTick    int64 // ms; before the first one, when this process began
 	side        side
 	latest      tickTimes // of the latest tick that the state knows of
 	journal     *journal  // nil: nothing is durable
 	durable     *durable  // nil: nothing is durable
+
+	conversationKey conversationKey
 
 	key []byte // scratch
 }
@@ -93,6 +103,9 @@ func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *p
 		connections: newConnections(layout, nil),
 		captures:    newCaptures(),
 		lastTick:    start.UnixMilli(),
+		scope:       cfg.scope(),
+
+		conversationKey: newConversationKey(),
 	}
 	a.metrics = newMetrics(reg, skipped, a)
 	return a, nil
@@ -120,6 +133,7 @@ func (a *Aggregator) Configure(cfg Config) error {
 	a.clock.grace = cfg.FlowRetention
 	a.classifier = classifier{cfg.ClusterNetworks}
 	a.cfg = cfg
+	a.scope = cfg.scope()
 	return nil
 }
 
@@ -195,25 +209,32 @@ func (a *Aggregator) count(f *Flow, feedNow time.Duration) {
 		a.metrics.skipped[skipNoTransport].Inc()
 		return
 	}
-	delta, stale, ok := a.advance(src, f, feedNow)
+	p, ok := a.advance(src, f, feedNow)
 	switch {
 	case !ok:
 		a.refuse(f)
 		return
-	case stale:
+	case p.stale:
 		a.metrics.staleUpdates.Inc()
 	}
-	traffic := !delta.isZero()
 	rtt := uint64(0)
-	if !stale && f.Metric.RTT > 0 {
+	if !p.stale && f.Metric.RTT > 0 {
 		rtt = uint64(f.Metric.RTT)
 	}
-	if !traffic && rtt == 0 {
+	if p.delta.isZero() && rtt == 0 {
 		return
 	}
 	// Baselines of excluded flows are kept as well: should a reload let them in,
 	// what they carried before is no news.
-	if a.exclude(f, delta) {
+	if a.dropTunnel(&p, f, src) || a.exclude(f, p.delta) {
+		return
+	}
+	f, delta, first := a.observe(&p, f, src, feedNow)
+	traffic := !delta.isZero()
+	if !first {
+		rtt = 0 // each observer's is another: it stands elsewhere
+	}
+	if !traffic && rtt == 0 {
 		return
 	}
 	i, found := a.find(f)

@@ -28,6 +28,11 @@ type Flow struct {
 	TransportProtocol      []byte
 	TransportA, TransportB int64 // ports
 
+	// ParentUUID is that of the flow that carries this one, empty where none does.
+	ParentUUID []byte
+	// Outer: the flow carries others (a tunnel): LayersPath ends in an encapsulation.
+	Outer bool
+
 	// Start is the time of the first packet in milliseconds on the agent's clock.
 	Start int64
 	// FinishType is 0 while the flow lives, 1 when it timed out; 2 (TCP_FIN) and

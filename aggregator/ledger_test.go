@@ -242,7 +242,7 @@ func (w *world) metric(name, label string) float64 {
 			continue
 		}
 		for _, m := range f.Metric {
-			if label == "" || (len(m.Label) == 1 && m.Label[0].GetValue() == label) {
+			if label == "" || (len(m.Label) > 0 && m.Label[len(m.Label)-1].GetValue() == label) {
 				return m.GetCounter().GetValue() + m.GetGauge().GetValue()
 			}
 		}

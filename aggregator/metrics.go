@@ -31,6 +31,9 @@ type metrics struct {
 	overflowBytes prometheus.Counter
 	overflowRTTs  prometheus.Counter
 
+	duplicateBytes   prometheus.Counter
+	observersRefused prometheus.Counter
+
 	stateTroubles  prometheus.Counter
 	stateDoubts    prometheus.Counter
 	stateSnapshots prometheus.Counter
@@ -50,8 +53,8 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 		}, []string{"reason"}),
 		filteredBytes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "skybridge_filtered_bytes_total",
-			Help: "Bytes of flows that exclude_classes keeps out, by class.",
-		}, []string{"class"}),
+			Help: "Bytes of flows that a filter keeps out, by filter and what of it: exclude_classes and the class, tunnels and whether the flow carried others (outer) or was carried (inner).",
+		}, []string{"filter", "value"}),
 		historyBytes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "skybridge_history_bytes_total",
 			Help: "Bytes that flows had carried when they were first seen and that do not count: they may have been counted before.",
@@ -70,6 +73,8 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 		reg.MustRegister(c)
 		return c
 	}
+	m.duplicateBytes = counter("skybridge_duplicate_bytes_total", "Bytes that do not count because another capture of the same connection had reported them: on the same node, or with observers: one anywhere.")
+	m.observersRefused = counter("skybridge_observers_refused_total", "Records of a connection that has more captures or flows than are told apart; of those captures nothing counts, such flows count on their own.")
 	m.stateTroubles = counter("skybridge_state_troubles_total", "Times that the state could not be written and counting went on in memory.")
 	m.stateDoubts = counter("skybridge_state_doubts_total", "Starts at which every counter began anew because the state was missing, damaged, or older than what was sent.")
 	m.stateSnapshots = counter("skybridge_state_snapshots_total", "Snapshots of the state, each of which replaces the journal before it.")
@@ -83,7 +88,10 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 		m.evicted.WithLabelValues(reason)
 	}
 	for _, class := range []Class{Ingress, Egress, Internal, Other} {
-		m.filteredBytes.WithLabelValues(string(class))
+		m.filteredBytes.WithLabelValues("exclude_classes", string(class))
+	}
+	for _, value := range []string{tunnelInner, tunnelOuter} {
+		m.filteredBytes.WithLabelValues("tunnels", value)
 	}
 	gauge := func(name, help string, read func() int) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
@@ -96,6 +104,7 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 		gauge("skybridge_series", "Series of connections that live now.", func() int { return a.connections.series }),
 		gauge("skybridge_series_limit", "Bound on skybridge_series: aggregation.max_series.", func() int { return a.cfg.MaxSeries }),
 		gauge("skybridge_flows", "Flows remembered.", func() int { return a.baselines.records.used }),
+		gauge("skybridge_shared_connections", "Connections that several captures see and that count once.", func() int { return a.groups.records.used }),
 		gauge("skybridge_state_bytes", "Bytes of the state on disk: the snapshot and the journal since.", a.stateBytes),
 		gauge("skybridge_flows_limit", "Bound on skybridge_flows: aggregation.max_flows.", func() int { return a.cfg.MaxFlows }),
 	)
@@ -103,5 +112,5 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 }
 
 func (m *metrics) filtered(class Class, bytes uint64) {
-	m.filteredBytes.WithLabelValues(string(class)).Add(float64(bytes))
+	m.filteredBytes.WithLabelValues("exclude_classes", string(class)).Add(float64(bytes))
 }

@@ -72,6 +72,7 @@ func (a *Aggregator) Recover(cfg StateConfig, logger *slog.Logger) (Recovery, er
 	if found.anew != "" {
 		a.sources, a.baselines, a.captures = newSources(), newBaselines(), newCaptures()
 		a.connections = newConnections(configured, nil)
+		a.groups, a.conversationKey = groups{}, newConversationKey()
 		a.latest, r.feedNow, undone = tickTimes{}, 0, false
 	}
 	a.resume(r.feedNow, cfg.LastTick)
@@ -130,6 +131,8 @@ func (d *durable) open(found chain, files stateFiles, undone bool) {
 		if how == fromEmpty {
 			j.frame = appendLayout(j.frame, a.connections.layout)
 		}
+		// A state of an older version has none yet.
+		j.frame = appendConversationKey(j.frame, &a.conversationKey)
 		if undone {
 			j.frame = append(j.frame, byte(kindUndo))
 		}
