@@ -33,24 +33,34 @@ type crossings struct {
 	want *reference.Conversations
 }
 
-// newCrossings begins it: every capture has an epoch before anything passes.
-func newCrossings(t *testing.T, one bool, all []*crossing) *crossings {
+// crossingConfig counts them once: on a node, or anywhere.
+func crossingConfig(one bool) Config {
 	cfg := Config{Labels: withoutNode(), ConnectionTimeout: 20 * time.Second}
 	if one {
 		cfg.Observers = ObserversOne
 	}
-	cs := &crossings{world: newWorld(t, cfg), all: all, want: reference.NewConversations(one)}
+	return cfg
+}
+
+// newCrossings begins it: every capture has an epoch before anything passes.
+func newCrossings(t *testing.T, one bool, all []*crossing) *crossings {
+	cs := &crossings{world: newWorld(t, crossingConfig(one)), all: all, want: reference.NewConversations(one)}
+	cs.report(arrival(all, cs.time.UnixMilli())...)
+	cs.pass(time.Minute)
+	return cs
+}
+
+// arrival returns a record of every capture that sets its epoch.
+func arrival(all []*crossing, now int64) (records []analyzer.Flow) {
 	for _, c := range all {
 		for _, w := range c.watchers {
-			now := cs.time.UnixMilli() + w.skew
-			cs.report(analyzer.Flow{
+			records = append(records, analyzer.Flow{
 				UUID: "1", NodeTID: w.node, CaptureID: w.capture, Metric: &analyzer.Metric{},
-				LastUpdateMetric: &analyzer.Metric{Start: now - 1000, Last: now},
+				LastUpdateMetric: &analyzer.Metric{Start: now + w.skew - 1000, Last: now + w.skew},
 			})
 		}
 	}
-	cs.pass(time.Minute)
-	return cs
+	return records
 }
 
 func (cs *crossings) report(records ...analyzer.Flow) {
@@ -78,8 +88,8 @@ func (cs *crossings) play(length int) {
 }
 
 // exported is what was counted of a connection, by direction.
-func (cs *crossings) exported(c *crossing) (sum [2]int64) {
-	for name, n := range cs.ledger.increases() {
+func (w *world) exported(c *crossing) (sum [2]int64) {
+	for name, n := range w.ledger.increases() {
 		if !strings.HasPrefix(name, "bytes") || !strings.Contains(name, fmt.Sprintf("_port=%d", 4000+c.id)) {
 			continue
 		}
