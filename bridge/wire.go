@@ -27,6 +27,8 @@ func aggregation(cfg *config.Config) aggregator.Config {
 		MaxSeries:         a.MaxSeries,
 		MaxFlows:          a.MaxFlows,
 		ClusterNetworks:   a.ClusterNetworks,
+		Observers:         aggregator.Observers(a.Observers),
+		Tunnels:           aggregator.Tunnels(a.Tunnels),
 	}
 	for _, class := range a.ExcludeClasses {
 		out.ExcludeClasses = append(out.ExcludeClasses, aggregator.Class(class))

@@ -49,6 +49,7 @@ func (r *reader) aggregation(o *object, c *Aggregation) {
 		}
 	}
 	r.nothingLeft(o.lineOf("exclude_classes"), o.join("exclude_classes"), c)
+	r.observers(o, c)
 	o.done()
 }
 

@@ -71,6 +71,9 @@ type Aggregation struct {
 	// "ingress", "egress", "internal" or "other".
 	ClusterNetworks []netip.Prefix
 	ExcludeClasses  []string
+	// Observers is "all" or "one": whether a connection counts for each node that
+	// sees it. Tunnels is "both", "inner" or "outer".
+	Observers, Tunnels string
 }
 
 // Storage bounds what is kept until every endpoint has it.

@@ -20,6 +20,8 @@ func Default() Config {
 			FlowRetention:     30 * time.Minute,
 			MaxSeries:         1_000_000,
 			MaxFlows:          4_000_000,
+			Observers:         observerPolicies()[0],
+			Tunnels:           tunnelPolicies()[0],
 		},
 		Storage: Storage{
 			MaxBytes:       10 << 30,

@@ -179,6 +179,8 @@ func TestWarnings(t *testing.T) {
 			[]string{"f:3: aggregation.exclude_classes names other, and without cluster networks every connection is of that class: none is left"}},
 		{"nothing at all", under("aggregation", "exclude_classes: [other, ingress, egress, internal]"),
 			[]string{"f:3: aggregation.exclude_classes names every class: no connection is left"}},
+		{"one observer told apart", under("aggregation", "observers: one"),
+			[]string{"f:3: aggregation.observers: one counts as all, because the label node_tid tells one observer from another"}},
 		{"environment", under("global", "external_labels: {host: '${HOSTNAME}'}"),
 			[]string{"f:3: global.external_labels.host contains ${: environment variables are not expanded"}},
 	} {

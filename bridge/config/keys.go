@@ -22,7 +22,7 @@ func liveKeys() []string {
 		"skydive.silence_timeout",
 		"aggregation.labels", "aggregation.connection_timeout", "aggregation.flow_retention",
 		"aggregation.max_series", "aggregation.max_flows", "aggregation.cluster_networks",
-		"aggregation.exclude_classes",
+		"aggregation.exclude_classes", "aggregation.observers", "aggregation.tunnels",
 		"storage.max_bytes", "storage.max_age", "storage.memory_max_bytes",
 		"remote_write.url", "remote_write.name", "remote_write.remote_timeout", "remote_write.headers",
 		"remote_write.backlog_window", "remote_write.protobuf_message", "remote_write.external_labels", "remote_write.write_relabel_configs",
@@ -40,8 +40,7 @@ func laterKeys() []string {
 	return []string{
 		"aggregation.max_series_per_node", "aggregation.ports", "aggregation.service_ports",
 		"aggregation.networks", "aggregation.exclude_networks", "aggregation.exclude_protocols",
-		"aggregation.exclude_applications", "aggregation.observers", "aggregation.tunnels",
-		"aggregation.top_k", "aggregation.top_k_window",
+		"aggregation.exclude_applications", "aggregation.top_k", "aggregation.top_k_window",
 		"topology",
 	}
 }

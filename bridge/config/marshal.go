@@ -223,6 +223,8 @@ func (a *Aggregation) node(w writer) *yaml.Node {
 	w.put(m, "max_flows", a.MaxFlows, d.MaxFlows)
 	w.put(m, "cluster_networks", a.ClusterNetworks, d.ClusterNetworks)
 	w.put(m, "exclude_classes", a.ExcludeClasses, d.ExcludeClasses)
+	w.put(m, "observers", a.Observers, d.Observers)
+	w.put(m, "tunnels", a.Tunnels, d.Tunnels)
 	return m
 }
 

@@ -32,6 +32,9 @@ func Summary(c *Config) string {
 	}
 	line("connections", "end when idle for %s; flows are remembered for %s", showDuration(a.ConnectionTimeout), showDuration(a.FlowRetention))
 	line("", "%s", a.classes())
+	if d := Default().Aggregation; a.Observers != d.Observers || a.Tunnels != d.Tunnels {
+		line("", "observers: %s; tunnels: %s", a.Observers, a.Tunnels)
+	}
 	line("bounds", "%d series, %d flows, %s of samples in memory", a.MaxSeries, a.MaxFlows, showSize(c.Storage.MemoryMaxBytes))
 	line("", "with --storage.path %s or %s of samples on disk", showSize(c.Storage.MaxBytes), showDuration(c.Storage.MaxAge))
 	line("scrape", "/metrics on %s", c.Web.ListenAddress)
