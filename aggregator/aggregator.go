@@ -70,9 +70,10 @@ type Aggregator struct {
 	connections *connections
 	captures    *captures
 	groups      groups
-	scope       int   // by what flows that are new are one conversation
-	told        Flow  // scratch: a record as the conversation's first observer would tell it
-	lastTick    int64 // ms; before the first one, when this process began
+	scope       int      // by what flows that are new are one conversation
+	progress    progress // scratch
+	told        Flow     // scratch: a record as the conversation's first observer would tell it
+	lastTick    int64    // ms; before the first one, when this process began
 	side        side
 	latest      tickTimes // of the latest tick that the state knows of
 	journal     *journal  // nil: nothing is durable
@@ -209,8 +210,8 @@ func (a *Aggregator) count(f *Flow, feedNow time.Duration) {
 		a.metrics.skipped[skipNoTransport].Inc()
 		return
 	}
-	p, ok := a.advance(src, f, feedNow)
-	switch {
+	p := &a.progress
+	switch ok := a.advance(src, f, feedNow, p); {
 	case !ok:
 		a.refuse(f)
 		return
@@ -226,14 +227,17 @@ func (a *Aggregator) count(f *Flow, feedNow time.Duration) {
 	}
 	// Baselines of excluded flows are kept as well: should a reload let them in,
 	// what they carried before is no news.
-	if a.dropTunnel(&p, f, src) || a.exclude(f, p.delta) {
+	if a.dropTunnel(p, f, src) || a.exclude(f, p.delta) {
 		return
 	}
-	f, delta, first := a.observe(&p, f, src, feedNow)
-	traffic := !delta.isZero()
-	if !first {
-		rtt = 0 // each observer's is another: it stands elsewhere
+	delta := p.delta
+	if p.record.shared() {
+		var first bool
+		if f, delta, first = a.observe(p, f, src, feedNow); !first {
+			rtt = 0 // each observer's is another: it stands elsewhere
+		}
 	}
+	traffic := !delta.isZero()
 	if !traffic && rtt == 0 {
 		return
 	}

@@ -26,6 +26,7 @@ func malformed(f *Flow) string {
 // progress is what a record adds to what was known of its flow.
 type progress struct {
 	baseline uint32
+	record   *baseline
 	delta    counts
 	// from is when what delta holds began, in ms on the agent's clock, or earlier; 0:
 	// not known.
@@ -34,16 +35,17 @@ type progress struct {
 }
 
 // advance moves the flow's baseline to the record's cumulative metric and
-// returns by how much it grew. Not ok means that it grew by more than a
+// tells p by how much it grew. Not ok means that it grew by more than a
 // counter holds, which no network carries between two updates; the baseline
 // then stays.
-func (a *Aggregator) advance(src *source, f *Flow, feedNow time.Duration) (p progress, ok bool) {
+func (a *Aggregator) advance(src *source, f *Flow, feedNow time.Duration, p *progress) (ok bool) {
+	*p = progress{}
 	metric := counted(&f.Metric)
 	i, b := a.baselines.find(f, src)
 	known := b != nil
 	if !known {
 		if p.delta = firstSight(src, f, metric); !p.delta.fit(maxCount) {
-			return progress{}, false
+			return false
 		}
 		history := metric.minus(p.delta)
 		a.metrics.historyBytes.Add(float64(history.totalBytes()))
@@ -60,19 +62,19 @@ func (a *Aggregator) advance(src *source, f *Flow, feedNow time.Duration) (p pro
 	} else {
 		next := b.counts
 		if p.delta, p.stale = next.advance(metric); !p.delta.fit(maxCount) {
-			return progress{}, false
+			return false
 		}
 		b.counts = next
 		p.from = b.last
 	}
-	p.baseline = i
+	p.baseline, p.record = i, b
 	b.start = max(b.start, f.Start)
 	if f.HasLastUpdate {
 		b.last = max(b.last, f.LastUpdate.Last)
 	}
 	a.baselines.touch(i, f.FinishType == finishTimeout, feedNow)
 	a.journal.baseline(i, b, known)
-	return p, true
+	return true
 }
 
 // firstSight returns what counts of a flow that has no baseline, of the metric

@@ -62,11 +62,15 @@ type sighting struct {
 	feedNow       time.Duration
 }
 
+// shared says whether a flow's conversation has several observers, or is not known
+// yet.
+func (b *baseline) shared() bool { return b.group != 0 || b.conversation == 0 }
+
 // observe returns what of a record counts that other observers of the same
 // conversation have not reported, and the record as the first of them would tell
 // it. first says that the record is of that one, or might be: it is gone.
 func (a *Aggregator) observe(p *progress, f *Flow, src *source, feedNow time.Duration) (as *Flow, delta counts, first bool) {
-	b := a.baselines.records.at(p.baseline)
+	b := p.record
 	if b.conversation == 0 {
 		a.converse(p.baseline, f, src, feedNow)
 	}

@@ -31,7 +31,7 @@ func (a *Aggregator) dropTunnel(p *progress, f *Flow, src *source) bool {
 		a.metrics.tunnelled(tunnelInner, p.delta.totalBytes())
 	case TunnelsInner:
 		a.markParent(f, src)
-		if !f.Outer && !a.baselines.records.at(p.baseline).outer {
+		if !f.Outer && !p.record.outer {
 			return false
 		}
 		a.metrics.tunnelled(tunnelOuter, p.delta.totalBytes())
