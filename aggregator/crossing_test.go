@@ -37,7 +37,8 @@ type watcher struct {
 	idle     int
 	reported analyzer.Metric
 	updated  int64
-	own      bool // it reports all that it has, at the end
+	heard    int64 // when its latest record was not lost
+	own      bool  // it reports all that it has, at the end
 }
 
 // crossingOptions say what may happen to the watchers of a crossing.
@@ -47,6 +48,7 @@ type crossingOptions struct {
 	loss     bool // records get lost
 	complete bool // the first one sees, and reports, everything
 	maxSkew  int64
+	apart    bool // clocks of nodes are apart by more than can be overlooked
 }
 
 func drawCrossing(r *rapid.T, id int, o crossingOptions, length int) *crossing {
@@ -54,7 +56,7 @@ func drawCrossing(r *rapid.T, id int, o crossingOptions, length int) *crossing {
 	n := rapid.IntRange(1, 3).Draw(r, "watchers")
 	for i := range n {
 		w := &watcher{
-			node: fmt.Sprintf("n%d", i), capture: fmt.Sprintf("c%d", i), until: length,
+			node: fmt.Sprintf("n%d%d", id, i), capture: fmt.Sprintf("c%d%d", id, i), until: length,
 			period: rapid.SampledFrom([]int{5, 10, 10, 60}).Draw(r, "period"),
 			expire: rapid.IntRange(20, 60).Draw(r, "expire"), own: true,
 		}
@@ -63,6 +65,9 @@ func drawCrossing(r *rapid.T, id int, o crossingOptions, length int) *crossing {
 			w.node = "n0"
 		} else if o.maxSkew > 0 {
 			w.skew = rapid.Int64Range(-o.maxSkew, o.maxSkew).Draw(r, "skew")
+			if o.apart && i > 0 {
+				w.skew += rapid.SampledFrom([]int64{-3_600_000, -40_000, -11_000, 11_000, 40_000, 3_600_000}).Draw(r, "apart")
+			}
 		}
 		if !o.complete || i > 0 {
 			if o.late {
@@ -110,9 +115,15 @@ func (c *crossing) second(s int, now int64) (records []analyzer.Flow) {
 	}
 	for _, w := range c.watchers {
 		if s >= w.from && w.flow != nil && s%w.period == w.phase {
-			if f, ok := w.report(now); ok && c.rng.Float64() >= w.loss {
-				records = append(records, f)
+			began := w.flow.Start - w.skew
+			f, ok := w.report(now)
+			// Not so many in a row that another capture's flow is forgotten before this one
+			// is heard of.
+			if !ok || (c.rng.Float64() < w.loss && now-max(began, w.heard) < 60_000) {
+				continue
 			}
+			w.heard = now
+			records = append(records, f)
 		}
 	}
 	return records

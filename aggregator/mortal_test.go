@@ -68,6 +68,8 @@ func TestExactnessAcrossDeaths(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		m := newMortal(t, Config{
 			ConnectionTimeout: time.Duration(rapid.IntRange(1, 60).Draw(r, "timeout")) * time.Second,
+			Observers:         rapid.SampledFrom([]Observers{ObserversAll, ObserversOne}).Draw(r, "observers"), // with node_tid no difference
+			Tunnels:           rapid.SampledFrom([]Tunnels{TunnelsBoth, TunnelsInner, TunnelsOuter}).Draw(r, "tunnels"),
 		}, disktest.New(rapid.Uint64().Draw(r, "disk")), int64(rapid.SampledFrom([]int{1, 1000, 1 << 20}).Draw(r, "least")))
 		feed := script.Write(script.Options{
 			Seed:        rapid.Uint64().Draw(r, "seed"),

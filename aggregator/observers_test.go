@@ -146,7 +146,7 @@ func TestObserversComeAndGo(t *testing.T) {
 		const length = 200
 		o := crossingOptions{
 			oneNode: rapid.Bool().Draw(r, "one node"), late: rapid.Bool().Draw(r, "late"), loss: rapid.Bool().Draw(r, "loss"),
-			complete: rapid.Bool().Draw(r, "complete"), maxSkew: 400,
+			complete: rapid.Bool().Draw(r, "complete"), maxSkew: 400, apart: rapid.Bool().Draw(r, "apart"),
 		}
 		all := []*crossing{drawCrossing(r, 0, o, length), drawCrossing(r, 1, o, length)}
 		cs := newCrossings(t, !o.oneNode, all)

@@ -20,6 +20,7 @@ func (a *Aggregator) enter(ref groupRef, g *group, o *observer, s *sighting) {
 		}
 		slack := a.slack(p.source, o.source)
 		switch later := s.start - p.start; {
+		case !a.comparable(p, o, s):
 		case later < -slack:
 			if s.whole { // it is the other that came later
 				p.aligned = false
@@ -124,11 +125,17 @@ func (a *Aggregator) covered(p *observer, at int64, o *observer, s *sighting) bo
 		return true
 	case at == 0:
 		return false
-	case !a.sameNode(p.source, o.source) && !(p.trusted && s.trusted):
+	case !a.comparable(p, o, s):
 		return false
 	default:
 		return at+a.slack(p.source, o.source) <= s.to
 	}
+}
+
+// comparable says whether the times that two observers tell are of clocks that
+// agree, or nearly so.
+func (a *Aggregator) comparable(p, o *observer, s *sighting) bool {
+	return a.sameNode(p.source, o.source) || (p.trusted && s.trusted)
 }
 
 func (a *Aggregator) sameNode(x, y uint32) bool {
