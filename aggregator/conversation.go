@@ -47,7 +47,8 @@ func (a *Aggregator) identify(f *Flow, scope int) (id conversationID, low bool) 
 	}
 	order := bytes.Compare(f.NetworkA, f.NetworkB)
 	low = order < 0 || (order == 0 && f.TransportA <= f.TransportB)
-	key := append(a.key[:0], a.conversationKey[:]...)
+	a.key = append(a.key[:0], a.conversationKey[:]...)
+	key := a.key
 	if scope == byNode {
 		key = appendBytes(key, f.NodeTID)
 	}

@@ -152,9 +152,10 @@ func (a *Aggregator) tell(f *Flow, swapped bool, src *source, g *group) *Flow {
 	}
 	t := &a.told
 	node, captureID := t.NodeTID[:0], t.CaptureID[:0]
-	*t = *f
 	key := &a.sources.list[g.first].key
-	t.NodeTID, t.CaptureID = append(node, key.nodeTID...), append(captureID, key.captureID...)
+	node, captureID = append(node, key.nodeTID...), append(captureID, key.captureID...)
+	*t = *f
+	t.NodeTID, t.CaptureID = node, captureID
 	if swapped {
 		t.NetworkA, t.NetworkB = f.NetworkB, f.NetworkA
 		t.TransportA, t.TransportB = f.TransportB, f.TransportA

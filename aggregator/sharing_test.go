@@ -102,9 +102,8 @@ func TestHandOver(t *testing.T) {
 				b = w.grown(b, 7000)
 				w.Update([]Flow{b})
 			}
-			got := w.total("bytes")
 			w.tick()
-			if got = w.total("bytes"); got < 6000 || got > 7000 || (!c.late && got != 7000) {
+			if got := w.total("bytes"); got < 6000 || got > 7000 || (!c.late && got != 7000) {
 				t.Fatalf("%d bytes, want 7000", got)
 			}
 			w.pass(time.Minute) // the first is gone; from here on the other's all count
