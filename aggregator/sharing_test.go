@@ -188,6 +188,7 @@ func TestTwoFlowsOfOneCapture(t *testing.T) {
 	b1.UUID, b2.UUID = []byte("b1"), []byte("b2")
 	w.Update([]Flow{a1, a2})
 	w.wantBytes("one capture", 1500)
+	b1.LastUpdate.Last, b2.LastUpdate.Last = w.ms(0), w.ms(0)
 	w.Update([]Flow{b1, b2})
 	w.wantBytes("two captures", 1500)
 	w.Update([]Flow{w.grown(a1, 1100), w.grown(a2, 600), w.grown(b1, 1100), w.grown(b2, 700)})
