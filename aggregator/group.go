@@ -28,7 +28,7 @@ type group struct {
 // clock; 0 is not known.
 type observer struct {
 	view   counts
-	at     int64 // of the latest packet in view
+	at     int64 // of the latest packet in view, or later
 	before counts
 	// beforeAt is of the record before that: of two observers that report at the
 	// same pace, one has always reported something that the other knows as well.

@@ -56,7 +56,7 @@ type sighting struct {
 	start         int64 // of the flow; all in ms on the agent's clock
 	from          int64 // when delta began, or earlier; 0: not known
 	to            int64 // until when metric has everything
-	last          int64 // of the latest packet
+	last          int64 // of the latest packet that the view then has
 	whole         bool  // delta is all of metric
 	trusted       bool  // the agent's clock is about right
 	feedNow       time.Duration
@@ -108,8 +108,8 @@ func (a *Aggregator) observe(p *progress, f *Flow, src *source, feedNow time.Dur
 		o.members++
 		a.journal.conversation(p.baseline, b)
 	}
-	if feedNow-g.raised >= settled {
-		o.view = o.view.raisedTo(g.total)
+	if raised := o.view.raisedTo(g.total); raised != o.view && feedNow-g.raised >= settled {
+		o.view, o.at = raised, max(o.at, s.to)
 	}
 	o.view = o.view.atMost(counts{bytes: [2]uint64{maxCarried, maxCarried}, packets: [2]uint64{maxCarried, maxCarried}})
 	o.seen, o.trusted = feedNow, s.trusted

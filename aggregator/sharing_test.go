@@ -385,3 +385,36 @@ func TestKin(t *testing.T) {
 		t.Errorf("%d entries in 1<<%d buckets, want %d in more", got, bs.kin.level, len(live))
 	}
 }
+
+// TestViewsOfALaterTime proves that what a capture took over from others is not
+// taken for what it had seen when its own latest packet came: a third one, which
+// counts that time itself, would count it twice.
+func TestViewsOfALaterTime(t *testing.T) {
+	w := newWorld(t, Config{})
+	w.arrive(first, [2]string{"n1", "c2"}, [2]string{"n1", "c3"})
+	began := w.time
+	at := func(s int) int64 { return began.Add(time.Duration(s) * time.Second).UnixMilli() }
+	// A flow that began at one second and had its latest packet at another is
+	// reported at a third.
+	report := func(f Flow, ab int64, start, last, now int) Flow {
+		w.pass(began.Add(time.Duration(now) * time.Second).Sub(w.time))
+		f.Start, f.Metric.ABBytes, f.Metric.Last = at(start), ab, at(last)
+		f.LastUpdate = Metric{ABBytes: ab, Start: at(start), Last: at(now)}
+		w.Update([]Flow{f})
+		return f
+	}
+	a := w.flow("1", 0, 0)
+	b, c := seenBy(a, "n1", "c2"), seenBy(a, "n1", "c3")
+	report(a, 1900, 0, 18, 18) // 100 a second
+	report(b, 900, 10, 19, 19)
+	report(a, 4900, 0, 48, 48)
+	report(c, 600, 7, 13, 55) // it has seen no more since, and knows what A knew
+	report(a, 7900, 0, 78, 78)
+	report(b, 7000, 10, 79, 79)
+	w.tick()
+	if got := w.total("bytes"); got != 7900 && got != 8000 {
+		t.Errorf("%d bytes, want 8000, or 7900 until A says so", got)
+	}
+	report(a, 8000, 0, 79, 96)
+	w.wantBytes("in the end", 8000)
+}

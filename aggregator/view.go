@@ -98,7 +98,9 @@ func (a *Aggregator) align(g *group, o *observer, s *sighting) (known bool) {
 				sum.add(&s.delta)
 				o.view, known = o.view.raisedTo(sum), true
 			case a.covered(p, point.at, o, s):
+				// The view is then of a later time than the flow's own latest packet.
 				o.view, known = o.view.raisedTo(point.view), true
+				s.last = s.to
 			}
 		}
 	}
