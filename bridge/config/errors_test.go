@@ -213,6 +213,8 @@ func TestWarnings(t *testing.T) {
 			[]string{"f:3: aggregation.exclude_classes names every class: no connection is left"}},
 		{"more of the busiest than fit", under("aggregation", "top_k: 300\n  max_series: 1000"),
 			[]string{"f:3: aggregation.top_k is 300 connections of up to 5 series, more than max_series (1000) has room for: max_series decides"}},
+		{"one observer told apart", under("aggregation", "observers: one"),
+			[]string{"f:3: aggregation.observers: one counts as all, because the label node_tid tells one observer from another"}},
 		{"environment", under("global", "external_labels: {host: '${HOSTNAME}'}"),
 			[]string{"f:3: global.external_labels.host contains ${: environment variables are not expanded"}},
 	} {

@@ -24,7 +24,7 @@ func liveKeys() []string {
 		"aggregation.max_series", "aggregation.max_flows", "aggregation.max_series_per_node",
 		"aggregation.ports", "aggregation.service_ports", "aggregation.networks", "aggregation.cluster_networks",
 		"aggregation.exclude_classes", "aggregation.exclude_networks", "aggregation.exclude_protocols",
-		"aggregation.exclude_applications",
+		"aggregation.exclude_applications", "aggregation.observers", "aggregation.tunnels",
 		"aggregation.top_k", "aggregation.top_k_window",
 		"storage.max_bytes", "storage.max_age", "storage.memory_max_bytes",
 		"remote_write.url", "remote_write.name", "remote_write.remote_timeout", "remote_write.headers",
@@ -41,7 +41,6 @@ func liveKeys() []string {
 // laterKeys returns the keys of the design that this version does not read.
 func laterKeys() []string {
 	return []string{
-		"aggregation.observers", "aggregation.tunnels",
 		"topology",
 	}
 }

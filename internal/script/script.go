@@ -26,9 +26,8 @@ type Options struct {
 	// Step is the time between updates on the agents' clocks in ms, by default
 	// 10,000. A flow ends after six steps without packets (flow.expire).
 	Step int64
-	// Points is how many capture points there are on the one link, on two nodes in
-	// turn; by default 2. Those on one node report the same connections, which add
-	// up.
+	// Points is how many capture points there are on the one link, each on a node of
+	// its own, 9 at most; by default 2.
 	Points int
 }
 
@@ -71,7 +70,7 @@ func Write(o Options) *Script {
 	// the second point saw half of the connections from the other side.
 	for i := range o.Points {
 		w.points = append(w.points, &point{
-			node:    []string{"11111111-0000-5000-8000-000000000001", "22222222-0000-5000-8000-000000000002"}[i%2],
+			node:    fmt.Sprintf("%08d-0000-5000-8000-%012d", 11_111_111*(i+1), i+1),
 			capture: fmt.Sprintf("c%d000000-0000-4000-8000-%012d", i+1, i+1),
 			offset:  []int64{60_000, -60_000}[i%2],
 		})

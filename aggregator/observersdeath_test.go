@@ -1,0 +1,120 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/skydive-project/skybridge/internal/disktest"
+)
+
+// TestObserversAcrossDeaths proves that who has reported what of a connection
+// survives whatever ends the process: nothing counts twice, and nothing is missing
+// once a capture that saw everything has reported.
+func TestObserversAcrossDeaths(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		const length = 150
+		o := crossingOptions{
+			oneNode: rapid.Bool().Draw(r, "one node"), late: rapid.Bool().Draw(r, "late"), loss: rapid.Bool().Draw(r, "loss"),
+			complete: true, maxSkew: 400,
+		}
+		all := []*crossing{drawCrossing(r, 0, o, length), drawCrossing(r, 1, o, length)}
+		m := newMortal(t, crossingConfig(!o.oneNode), disktest.New(rapid.Uint64().Draw(r, "disk")), int64(rapid.SampledFrom([]int{1, 1000, 1 << 20}).Draw(r, "least")))
+		m.Update(flowsOf(arrival(all, m.time.UnixMilli())))
+		m.pass(time.Minute)
+		if !m.tickNow() {
+			r.Fatal("dead without a reason")
+		}
+		told := &latest{}
+		for s := range length {
+			m.pass(time.Second)
+			for _, c := range all {
+				records := c.second(s, m.time.UnixMilli())
+				told.report(records)
+				m.Update(flowsOf(records))
+			}
+			if rapid.IntRange(0, 29).Draw(r, "fate") == 0 {
+				at := rapid.IntRange(0, 12).Draw(r, "dies at operation")
+				m.disk.Fail(func(n int, _ disktest.Op, _ string) error {
+					if n >= at {
+						return disktest.ErrDead
+					}
+					return nil
+				})
+			}
+			if s%5 == 4 {
+				m.tickNow()
+			}
+			if m.disk.Dead() {
+				m.die(rapid.Bool().Draw(r, "power"))
+				m.begin()
+				if m.recover.Anew != "" {
+					r.Fatalf("life %d began anew: %s", m.lives, m.recover.Anew)
+				}
+				m.Update(flowsOf(told.flows))
+			}
+		}
+		m.disk.Fail(nil)
+		m.pass(time.Second)
+		for _, c := range all {
+			told.report(c.last(m.time.UnixMilli()))
+		}
+		m.Update(flowsOf(told.flows))
+		for m.pass(testInterval); !m.tickNow(); m.pass(testInterval) { // it was dying
+			m.die(true)
+			m.begin()
+			m.Update(flowsOf(told.flows))
+		}
+		m.tick() // what a connection carries over that was ending
+		for _, c := range all {
+			if got := m.exported(c); got != c.passed {
+				r.Errorf("after %d lives: connection %d: counted %d, %d passed", m.lives, c.id, got, c.passed)
+			}
+		}
+		m.die(false)
+	})
+}
+
+// TestGroupsSurvive proves that a restart knows of conversations what was known
+// before, from the journal and from a snapshot, and that they are found again.
+func TestGroupsSurvive(t *testing.T) {
+	for name, least := range map[string]int64{"snapshot": 1, "journal": 1 << 20} {
+		t.Run(name, func(t *testing.T) {
+			m := newMortal(t, Config{}, disktest.New(1), least)
+			m.known()
+			a, b := m.flow("1", 1000, 0), m.flow("2", 700, 0)
+			b.CaptureID = []byte("c2")
+			alone := m.flow("3", 10, 0)
+			alone.TransportA = 3
+			m.Update([]Flow{b, a, alone})
+			for range 3 {
+				m.tick()
+				m.idle()
+			}
+			groups, key := m.groups.records.at(0).observers, m.conversationKey
+			total, members := m.groups.records.at(0).total, m.groups.records.at(0).members
+			m.die(true)
+			m.begin()
+			if m.recover.Anew != "" || m.groups.records.used != 1 {
+				t.Fatalf("%d groups, recovered %+v", m.groups.records.used, m.recover)
+			}
+			if diff := cmp.Diff(groups, m.groups.records.at(0).observers, cmp.AllowUnexported(observer{}, counts{})); diff != "" {
+				t.Error(diff)
+			}
+			if g := m.groups.records.at(0); g.total != total || g.members != members || m.conversationKey != key {
+				t.Errorf("the group is %+v", g)
+			}
+			late := m.flow("4", 10, 0) // of the one that was alone, from another capture
+			late.TransportA, late.CaptureID, late.Start = 3, []byte("c2"), alone.Start
+			m.Update([]Flow{late})
+			m.tick()
+			m.wantIncrease(1010)
+			m.die(false)
+		})
+	}
+}
