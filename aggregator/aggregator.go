@@ -128,7 +128,6 @@ func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *p
 		listeners:   newListeners(),
 		clock:       newFeedClock(cfg.FlowRetention, start),
 		sources:     newSources(),
-		baselines:   newBaselines(),
 		connections: newConnections(layout, nil),
 		captures:    newCaptures(),
 		folds:       newFolds(),
@@ -137,6 +136,7 @@ func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *p
 
 		conversationKey: newConversationKey(),
 	}
+	a.baselines = newBaselines(a.sources)
 	a.configureTop(cfg)
 	a.metrics = newMetrics(reg, skipped, a)
 	a.listeners.forgotten = a.metrics.forgottenListeners.Inc
@@ -281,7 +281,7 @@ func (a *Aggregator) count(f *Flow, feedNow time.Duration) {
 	if !traffic && rtt == 0 {
 		return
 	}
-	i, found := a.find(f)
+	i, found := a.find(f, p.record)
 	if traffic {
 		var reason fold
 		i, reason = a.place(i, found, f, teller.node, delta.totalBytes())

@@ -14,8 +14,7 @@ const endedRetention = 2 * time.Minute
 // from here.
 type baseline struct {
 	counts
-	uuid   uint64        // the UUID, where text is empty
-	text   string        // a UUID that is not a number, as Skydive's are
+	uuid   uint64        // the UUID; 0 where it is among the texts
 	start  int64         // Flow.Start, ms on the agent's clock
 	last   int64         // latest LUM.Last, ms on the agent's clock
 	seen   time.Duration // feed time of the latest record
@@ -31,19 +30,25 @@ type baseline struct {
 	group            groupRef       // of its conversation, where that has several observers
 	prevKin, nextKin uint32         // neighbours in a bucket of kin
 	conversation     conversationID // 0: not known
+
+	// connection is the one that it was part of when it was last counted, and 1; it
+	// may be gone or another one by now.
+	connection uint32
 }
 
-// numberKey and textKey identify a flow on a capture. Skydive's UUIDs are
-// 64-bit numbers in hexadecimal; a map without pointers costs the garbage
-// collector nothing, so only other UUIDs are kept as text.
-type numberKey struct {
-	uuid    uint64
+// flowKey identifies a flow on a capture. Skydive's UUIDs are 64-bit numbers in
+// hexadecimal, a quarter of the size of a text; others are kept as they are.
+type flowKey struct {
+	number  uint64
+	text    []byte // a UUID that is no number
 	capture uint32
 }
 
-type textKey struct {
-	uuid    string
-	capture uint32
+func flowKeyOf(uuid []byte, src *source) flowKey {
+	if n, isNumber := parseUUID(uuid); isNumber {
+		return flowKey{number: n, capture: src.capture.id}
+	}
+	return flowKey{text: uuid, capture: src.capture.id}
 }
 
 // parseUUID reads a UUID as Skydive writes it: up to 16 lower-case hexadecimal
@@ -68,9 +73,10 @@ func parseUUID(s []byte) (n uint64, ok bool) {
 
 // baselines holds all of them, by key and by when each was last seen.
 type baselines struct {
-	records  slab[baseline]
-	byNumber map[numberKey]uint32
-	byText   map[textKey]uint32
+	records slab[baseline]
+	byKey   index
+	texts   map[uint32]string // UUIDs that are no numbers
+	sources *sources          // of the records
 
 	// Each list is in order of last sight; live and ended ones are kept for
 	// different times, so each has a list of its own and the oldest is in front.
@@ -82,13 +88,14 @@ type baselines struct {
 // seenList is a list of baselines, linked through their records.
 type seenList struct{ oldest, newest uint32 }
 
-func newBaselines() *baselines {
+func newBaselines(ss *sources) *baselines {
 	return &baselines{
-		byNumber: map[numberKey]uint32{},
-		byText:   map[textKey]uint32{},
-		live:     seenList{none, none},
-		ended:    seenList{none, none},
-		kin:      newKin(),
+		byKey:   newIndex(),
+		texts:   map[uint32]string{},
+		sources: ss,
+		live:    seenList{none, none},
+		ended:   seenList{none, none},
+		kin:     newKin(),
 	}
 }
 
@@ -99,16 +106,32 @@ func (b *baselines) find(f *Flow, src *source) (i uint32, found *baseline) {
 
 // findUUID returns the baseline of the flow with that UUID, or nil.
 func (b *baselines) findUUID(uuid []byte, src *source) (i uint32, found *baseline) {
-	var ok bool
-	if n, isNumber := parseUUID(uuid); isNumber {
-		i, ok = b.byNumber[numberKey{n, src.capture.id}]
-	} else {
-		i, ok = b.byText[textKey{string(uuid), src.capture.id}]
-	}
-	if !ok {
+	key := flowKeyOf(uuid, src)
+	if i = b.byKey.find(b.hash(&key), func(i uint32) bool { return b.has(i, &key) }); i == none {
 		return none, nil
 	}
 	return i, b.records.at(i)
+}
+
+func (b *baselines) hash(key *flowKey) uint64 {
+	if key.text == nil {
+		return b.byKey.hashNumber(key.number, key.capture)
+	}
+	return b.byKey.hashNumber(b.byKey.hash(key.text), key.capture)
+}
+
+// has says whether baseline i is that of the flow with that key.
+func (b *baselines) has(i uint32, key *flowKey) bool {
+	r := b.records.at(i)
+	return r.uuid == key.number && b.sources.list[r.source].capture.id == key.capture && b.texts[i] == string(key.text)
+}
+
+// keyOf returns the key of baseline i of the given source.
+func (b *baselines) keyOf(i uint32, src *source) flowKey {
+	if text, ok := b.texts[i]; ok {
+		return flowKey{text: []byte(text), capture: src.capture.id}
+	}
+	return flowKey{number: b.records.at(i).uuid, capture: src.capture.id}
 }
 
 // add makes the baseline of a flow that has none; touch it then.
@@ -116,10 +139,10 @@ func (b *baselines) add(f *Flow, src *source) (i uint32, r *baseline) {
 	i = b.records.alloc()
 	r = b.records.at(i)
 	r.used, r.source, r.start = true, src.id, f.Start
-	if n, isNumber := parseUUID(f.UUID); isNumber {
-		r.uuid = n
+	if key := flowKeyOf(f.UUID, src); key.text == nil {
+		r.uuid = key.number
 	} else {
-		r.text = string(f.UUID)
+		b.texts[i] = string(key.text)
 	}
 	b.index(i, src)
 	b.append(&b.live, i)
@@ -128,11 +151,8 @@ func (b *baselines) add(f *Flow, src *source) (i uint32, r *baseline) {
 
 // index makes a baseline of the given source one that find finds.
 func (b *baselines) index(i uint32, src *source) {
-	if r := b.records.at(i); r.text == "" {
-		b.byNumber[numberKey{r.uuid, src.capture.id}] = i
-	} else {
-		b.byText[textKey{r.text, src.capture.id}] = i
-	}
+	key := b.keyOf(i, src)
+	b.byKey.add(b.hash(&key), i)
 	src.baselines++
 }
 
@@ -167,11 +187,9 @@ func (b *baselines) evict(i uint32, src *source) {
 	src.evictedStart = max(src.evictedStart, r.start)
 	src.evictedLast = max(src.evictedLast, r.last)
 	src.baselines--
-	if r.text == "" {
-		delete(b.byNumber, numberKey{r.uuid, src.capture.id})
-	} else {
-		delete(b.byText, textKey{r.text, src.capture.id})
-	}
+	key := b.keyOf(i, src)
+	b.byKey.remove(b.hash(&key), i)
+	delete(b.texts, i)
 	b.unlink(b.listOf(r), i)
 	b.part(i)
 	b.records.release(i)

@@ -73,7 +73,11 @@ func (a *Aggregator) advance(src *source, f *Flow, feedNow time.Duration, p *pro
 		b.last = max(b.last, f.LastUpdate.Last)
 	}
 	a.baselines.touch(i, f.FinishType == finishTimeout, feedNow)
-	a.journal.baseline(i, b, known)
+	if known {
+		a.journal.seen(i, b)
+	} else {
+		a.journal.baseline(i, b, a.baselines.texts[i])
+	}
 	return true
 }
 

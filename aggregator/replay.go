@@ -153,7 +153,7 @@ func (r *replay) source(k kind, d *decoder) {
 }
 
 func (r *replay) baseline(k kind, d *decoder) {
-	records := &r.a.baselines.records
+	records, texts := &r.a.baselines.records, r.a.baselines.texts
 	i := d.id()
 	if d.Bad {
 		return
@@ -163,13 +163,18 @@ func (r *replay) baseline(k kind, d *decoder) {
 	switch k {
 	case kindBaselineFree:
 		*b = baseline{}
+		delete(texts, i)
 		return
 	case kindSight:
 		b.seen = time.Duration(d.Varint())
 		return
 	case kindBaseline:
 		*b = baseline{used: true, source: d.id()}
-		b.uuid, b.text = d.Uint64(), d.String()
+		b.uuid = d.Uint64()
+		delete(texts, i)
+		if text := d.String(); text != "" {
+			texts[i] = text
+		}
 	}
 	b.ended = d.Byte() != 0
 	b.start = d.Varint()
@@ -324,12 +329,13 @@ func (r *replay) finish() (dropped int) {
 		if !c.used {
 			continue
 		}
-		if _, twice := cs.byKey[c.values]; twice {
+		hash := cs.byKey.hashText(c.values)
+		if twice := cs.byKey.find(hash, func(j uint32) bool { return cs.records.at(j).values == c.values }); twice != none {
 			c.used = false
 			dropped++
 			continue
 		}
-		cs.byKey[c.values] = i
+		cs.byKey.add(hash, i)
 		if !c.overflow && int(c.source) < len(list) && list[c.source] != nil {
 			// Where node_tid is no label, another node may have reported it first.
 			c.node = list[c.source].node

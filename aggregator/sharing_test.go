@@ -346,7 +346,7 @@ func TestTunnels(t *testing.T) {
 // it grows and shrinks.
 func TestKin(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	bs, want := newBaselines(), map[conversationID]map[uint32]bool{}
+	bs, want := newBaselines(newSources()), map[conversationID]map[uint32]bool{}
 	var live []uint32
 	for range 60_000 {
 		if len(live) > 0 && rng.IntN(3) == 0 {

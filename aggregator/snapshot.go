@@ -162,7 +162,7 @@ func (d *durable) dump(w *snapshotWriter) error {
 	}
 	err = d.parts(w, func() int { return int(a.baselines.records.size) }, func(i uint32) {
 		if b := a.baselines.records.at(i); b.used {
-			w.frame = appendBaseline(w.frame, i, b)
+			w.frame = appendBaseline(w.frame, i, b, a.baselines.texts[i])
 			w.frame = appendSight(w.frame, i, b)
 			if b.conversation != 0 || b.outer {
 				w.frame = appendConversation(w.frame, i, b)
