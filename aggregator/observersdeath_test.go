@@ -143,3 +143,33 @@ func TestGroupsSurvive(t *testing.T) {
 		})
 	}
 }
+
+// TestGroupsAreForgottenWithAll proves that a start which lets go of what it read
+// keeps no group either: the next one would find it without flows.
+func TestGroupsAreForgottenWithAll(t *testing.T) {
+	m := newMortal(t, Config{}, disktest.New(1), 1)
+	m.known()
+	a, b := m.flow("1", 1000, 0), m.flow("2", 700, 0)
+	b.CaptureID = []byte("c2")
+	m.Update([]Flow{b, a})
+	m.tick()
+	m.idle()
+	key := m.conversationKey
+	m.die(false)
+	m.last += time.Minute.Milliseconds() // the log has a tick that the state lacks
+	m.pass(2 * time.Minute)
+	m.begin()
+	if m.recover.Anew == "" || m.groups.records.used != 0 || m.conversationKey == key {
+		t.Errorf("%d groups after %+v", m.groups.records.used, m.recover)
+	}
+	for range 4 {
+		m.Update([]Flow{a, b})
+		m.tick()
+		m.idle()
+	}
+	m.die(false)
+	if m.begin(); m.recover.Anew != "" {
+		t.Errorf("began anew: %s", m.recover.Anew)
+	}
+	m.die(false)
+}

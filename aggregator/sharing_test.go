@@ -122,11 +122,13 @@ func TestHandOver(t *testing.T) {
 // which of its ports is the server's.
 func TestOpenedAsOthersSaw(t *testing.T) {
 	for _, c := range []struct {
-		name  string
-		grown bool // the one that saw it reports more
+		name     string
+		grown    bool // the one that saw it reports more
+		answered bool
 	}{
-		{"it raises the total", true},
-		{"the other was as quick", false},
+		{"it raises the total", true, true},
+		{"the other was as quick", false, true},
+		{"nobody answered", true, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := crossingConfig(true)
@@ -143,6 +145,9 @@ func TestOpenedAsOthersSaw(t *testing.T) {
 			} else {
 				b.Metric.ABBytes, b.Metric.ABPackets = 300, 3
 			}
+			if !c.answered {
+				b.Metric.BABytes, b.Metric.BAPackets = 0, 0
+			}
 			w.Update([]Flow{a, b})
 			w.pass(10 * time.Second)
 			w.Update([]Flow{w.grown(a, 1500)})
@@ -154,7 +159,10 @@ func TestOpenedAsOthersSaw(t *testing.T) {
 				}
 			}
 			want := uint64(500) // what came after it was known
-			if c.grown {
+			switch {
+			case !c.answered:
+				want = 0
+			case c.grown:
 				want += 5000 - 300
 			}
 			if told != want {
