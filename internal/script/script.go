@@ -166,7 +166,7 @@ func (w *writer) hello() {
 				continue
 			}
 			w.open(c, w.now-int64(w.rng.IntN(3_600_000))-w.o.Step)
-			w.traffic(c, c.flow.Start+1) // history
+			w.traffic(c, c.flow.Start-c.point.offset+1) // history
 			c.reported = *c.flow.Metric
 			c.updated = w.now - w.o.Step
 			w.traffic(c, w.now-1)
@@ -196,7 +196,7 @@ func (w *writer) step() {
 	for _, c := range w.connections {
 		if c.flow == nil && w.chance(c.activity/2) {
 			w.open(c, w.now-int64(w.rng.IntN(int(w.o.Step)-1))-1)
-			w.traffic(c, c.flow.Start)
+			w.traffic(c, c.flow.Start-c.point.offset)
 		} else if c.flow != nil && w.chance(c.activity) {
 			w.traffic(c, w.now-int64(w.rng.IntN(int(w.o.Step)-1)))
 		}
