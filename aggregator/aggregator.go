@@ -279,6 +279,7 @@ func (a *Aggregator) count(f *Flow, feedNow time.Duration) {
 	}
 	traffic := !delta.isZero()
 	if !traffic && rtt == 0 {
+		a.labels.heed(f) // what counted before may tell more all the same
 		return
 	}
 	i, found := a.find(f, p.record)

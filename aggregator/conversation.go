@@ -119,16 +119,15 @@ func (b *baselines) more(first uint32, n int) bool {
 //
 // What a conversation is one by was decided when it began: a reload that decides
 // otherwise is for those that begin afterwards, or what was counted up to it could
-// count again. So a flow that another capture of its node sees as well, and has
-// seen since before, goes where that one is.
+// count again. So a flow goes where those of its node are that are remembered: what
+// it reports may be what they have reported, or are about to.
 func (a *Aggregator) conversationOf(f *Flow, src *source) (id conversationID, low bool) {
 	bs := a.baselines
 	if former := 1 - a.scope; bs.kin.used[former] > 0 {
 		id, low = a.identify(f, former)
 		looked := 0
 		for i := bs.firstOf(id); i != none && looked < maxKin; i = bs.nextOf(i) {
-			r := bs.records.at(i)
-			if r.source != src.id && a.sources.list[r.source].node == src.node && !r.ended && r.last >= f.Start {
+			if a.sources.list[bs.records.at(i).source].node == src.node {
 				return id, low
 			}
 			looked++

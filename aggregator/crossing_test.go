@@ -19,6 +19,7 @@ type crossing struct {
 	rng      *rand.Rand
 	busy     float64 // how often something passes
 	watchers []*watcher
+	tunnel   Tunnels  // which side of one it is, if any
 	passed   [2]int64 // bytes that at least one watcher could see, by direction
 	uuids    int
 }
@@ -53,6 +54,7 @@ type crossingOptions struct {
 
 func drawCrossing(r *rapid.T, id int, o crossingOptions, length int) *crossing {
 	c := &crossing{id: id, rng: rand.New(rand.NewPCG(rapid.Uint64().Draw(r, "seed"), 0)), busy: rapid.SampledFrom([]float64{0.05, 0.5, 1}).Draw(r, "busy")}
+	c.tunnel = rapid.SampledFrom([]Tunnels{"", "", TunnelsInner, TunnelsOuter}).Draw(r, "tunnel")
 	n := rapid.IntRange(1, 3).Draw(r, "watchers")
 	for i := range n {
 		w := &watcher{
@@ -147,6 +149,12 @@ func (w *watcher) see(c *crossing, bytes, packets [2]int64, back bool, at int64)
 			Network:   &analyzer.Layer{A: ends[a], B: ends[b]},
 			Transport: &analyzer.Transport{Protocol: "TCP", A: ports[a], B: ports[b]},
 			Metric:    &analyzer.Metric{Start: at},
+		}
+		switch w.flow.LayersPath = "Ethernet/IPv4/TCP"; c.tunnel {
+		case TunnelsInner:
+			w.flow.ParentUUID = "7a"
+		case TunnelsOuter:
+			w.flow.LayersPath += "/VXLAN"
 		}
 		w.reported, w.updated = analyzer.Metric{}, at
 	}

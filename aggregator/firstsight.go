@@ -69,9 +69,7 @@ func (a *Aggregator) advance(src *source, f *Flow, feedNow time.Duration, p *pro
 	}
 	p.baseline, p.record = i, b
 	b.start = max(b.start, f.Start)
-	if f.HasLastUpdate {
-		b.last = max(b.last, f.LastUpdate.Last)
-	}
+	b.last = max(b.last, f.updated())
 	a.baselines.touch(i, f.FinishType == finishTimeout, feedNow)
 	if known {
 		a.journal.seen(i, b)

@@ -58,6 +58,15 @@ type Flow struct {
 	HasLastUpdate      bool
 }
 
+// updated is until when a record has everything, in milliseconds on the agent's clock:
+// where it does not tell its window, until its latest packet at least. 0: not known.
+func (f *Flow) updated() int64 {
+	if f.HasLastUpdate && f.LastUpdate.Last > 0 {
+		return f.LastUpdate.Last
+	}
+	return f.Metric.Last
+}
+
 // Opened says which end of a TCP connection sent the first SYN, where the capture
 // saw the SYN of either end.
 type Opened uint8

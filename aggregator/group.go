@@ -80,6 +80,7 @@ func (a *Aggregator) form(i uint32, feedNow time.Duration) {
 	}
 	g.first, g.low = newest.source, newest.low
 	o := observer{source: newest.source, start: newest.start, aligned: true, fromStart: true}
+	untimed := false
 	for j := bs.firstOf(id); j != none; j = bs.nextOf(j) {
 		r := bs.records.at(j)
 		if j == i {
@@ -90,13 +91,17 @@ func (a *Aggregator) form(i uint32, feedNow time.Duration) {
 			c = c.swapped()
 		}
 		o.view.add(&c)
-		if r.last < newest.start {
+		if r != newest && r.last > 0 && r.last < newest.start {
 			o.startView.add(&c)
 		}
 		o.members++
+		untimed = untimed || r.last <= 0
 		o.at, o.seen = max(o.at, r.last), max(o.seen, r.seen)
 		r.observed = true
 		a.journal.conversation(j, r)
+	}
+	if untimed {
+		o.at = 0
 	}
 	o.trusted = time.UnixMilli(o.at).Sub(a.now().Add(o.seen-feedNow)).Abs() <= clockTrust
 	g.total, g.raised = o.view, o.seen

@@ -131,13 +131,10 @@ func (a *Aggregator) sight(p *progress, f *Flow, b *baseline, g *group, feedNow 
 		delta: p.delta, metric: b.counts, start: f.Start, from: p.from, last: f.Metric.Last,
 		whole: p.delta == b.counts, feedNow: feedNow,
 	}
-	if f.HasLastUpdate {
-		s.to = f.LastUpdate.Last
-	}
+	s.to = f.updated()
 	if s.last <= 0 {
 		s.last = s.to
 	}
-	s.to = max(s.to, s.last)
 	if b.low != g.low {
 		s.delta, s.metric = s.delta.swapped(), s.metric.swapped()
 	}

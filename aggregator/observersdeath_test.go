@@ -10,12 +10,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/skydive-project/skybridge/internal/analyzer"
 	"github.com/skydive-project/skybridge/internal/disktest"
+	"github.com/skydive-project/skybridge/internal/reference"
 )
 
 // TestObserversAcrossDeaths proves that who has reported what of a connection
-// survives whatever ends the process: nothing counts twice, and nothing is missing
-// once a capture that saw everything has reported.
+// survives whatever ends the process, and reloads and restarts with other labels,
+// ports, bounds and observers: nothing counts twice, and nothing is missing once a
+// capture that saw everything has reported.
 func TestObserversAcrossDeaths(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		const length = 150
@@ -24,19 +27,38 @@ func TestObserversAcrossDeaths(t *testing.T) {
 			complete: true, maxSkew: 400,
 		}
 		all := []*crossing{drawCrossing(r, 0, o, length), drawCrossing(r, 1, o, length)}
-		m := newMortal(t, crossingConfig(!o.oneNode), disktest.New(rapid.Uint64().Draw(r, "disk")), int64(rapid.SampledFrom([]int{1, 1000, 1 << 20}).Draw(r, "least")))
-		m.Update(flowsOf(arrival(all, m.time.UnixMilli())))
+		cfg, view := drawView(r, "first")
+		cfg.ConnectionTimeout = time.Duration(rapid.IntRange(1, 60).Draw(r, "timeout")) * time.Second
+		drawBounds(r, &cfg)
+		m := newMortal(t, cfg, disktest.New(rapid.Uint64().Draw(r, "disk")), int64(rapid.SampledFrom([]int{1, 1000, 1 << 20}).Draw(r, "least")))
+		want, told := reference.NewConversations(cfg.scope() == byTuple), &latest{}
+		report := func(records []analyzer.Flow) {
+			want.Report(records...)
+			told.report(records)
+			m.Update(flowsOf(records))
+		}
+		report(arrival(all, m.time.UnixMilli()))
 		m.pass(time.Minute)
 		if !m.tickNow() {
 			r.Fatal("dead without a reason")
 		}
-		told := &latest{}
+		reload := func() {
+			if rapid.IntRange(0, 2).Draw(r, "reload") > 0 {
+				return
+			}
+			next, _ := drawView(r, "next")
+			drawBounds(r, &next)
+			next.ConnectionTimeout, next.FlowRetention = m.cfg.ConnectionTimeout, m.cfg.FlowRetention
+			next.Tunnels = cfg.Tunnels // what is left out until a reload would be a matter of time
+			if !o.oneNode && next.scope() != cfg.scope() {
+				next.Labels, next.Observers = cfg.Labels, cfg.Observers // how often it counts as well
+			}
+			m.cfg = next
+		}
 		for s := range length {
 			m.pass(time.Second)
 			for _, c := range all {
-				records := c.second(s, m.time.UnixMilli())
-				told.report(records)
-				m.Update(flowsOf(records))
+				report(c.second(s, m.time.UnixMilli()))
 			}
 			if rapid.IntRange(0, 29).Draw(r, "fate") == 0 {
 				at := rapid.IntRange(0, 12).Draw(r, "dies at operation")
@@ -47,34 +69,37 @@ func TestObserversAcrossDeaths(t *testing.T) {
 					return nil
 				})
 			}
-			if s%5 == 4 {
-				m.tickNow()
+			if s%5 == 4 && m.tickNow() {
+				reload()
+				m.adopt()
 			}
 			if m.disk.Dead() {
 				m.die(rapid.Bool().Draw(r, "power"))
+				reload()
 				m.begin()
 				if m.recover.Anew != "" {
 					r.Fatalf("life %d began anew: %s", m.lives, m.recover.Anew)
 				}
+				m.adopt()
 				m.Update(flowsOf(told.flows))
+				checkBounds(r, m.Aggregator)
 			}
 		}
 		m.disk.Fail(nil)
 		m.pass(time.Second)
 		for _, c := range all {
-			told.report(c.last(m.time.UnixMilli()))
+			report(c.last(m.time.UnixMilli()))
 		}
-		m.Update(flowsOf(told.flows))
 		for m.pass(testInterval); !m.tickNow(); m.pass(testInterval) { // it was dying
 			m.die(true)
 			m.begin()
-			m.Update(flowsOf(told.flows))
+			m.adopt()
 		}
+		m.Update(flowsOf(told.flows))
+		m.tick()
 		m.tick() // what a connection carries over that was ending
-		for _, c := range all {
-			if got := m.exported(c); got != c.passed {
-				r.Errorf("after %d lives: connection %d: counted %d, %d passed", m.lives, c.id, got, c.passed)
-			}
+		if diff := cmp.Diff(grouped(want.By(view), nil), grouped(m.ledger.increases(), nil)); diff != "" {
+			r.Errorf("after %d lives totals differ from what was reported (-want +got):\n%s", m.lives, diff)
 		}
 		m.die(false)
 	})
@@ -117,4 +142,34 @@ func TestGroupsSurvive(t *testing.T) {
 			m.die(false)
 		})
 	}
+}
+
+// TestGroupsAreForgottenWithAll proves that a start which lets go of what it read
+// keeps no group either: the next one would find it without flows.
+func TestGroupsAreForgottenWithAll(t *testing.T) {
+	m := newMortal(t, Config{}, disktest.New(1), 1)
+	m.known()
+	a, b := m.flow("1", 1000, 0), m.flow("2", 700, 0)
+	b.CaptureID = []byte("c2")
+	m.Update([]Flow{b, a})
+	m.tick()
+	m.idle()
+	key := m.conversationKey
+	m.die(false)
+	m.last += time.Minute.Milliseconds() // the log has a tick that the state lacks
+	m.pass(2 * time.Minute)
+	m.begin()
+	if m.recover.Anew == "" || m.groups.records.used != 0 || m.conversationKey == key {
+		t.Errorf("%d groups after %+v", m.groups.records.used, m.recover)
+	}
+	for range 4 {
+		m.Update([]Flow{a, b})
+		m.tick()
+		m.idle()
+	}
+	m.die(false)
+	if m.begin(); m.recover.Anew != "" {
+		t.Errorf("began anew: %s", m.recover.Anew)
+	}
+	m.die(false)
 }

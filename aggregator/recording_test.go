@@ -5,6 +5,7 @@ package aggregator
 
 import (
 	"encoding/json"
+	goflag "flag"
 	"fmt"
 	"maps"
 	"os"
@@ -19,6 +20,8 @@ import (
 
 	"github.com/skydive-project/skybridge/internal/analyzer"
 )
+
+var update = goflag.Bool("update", false, "write the golden files anew")
 
 // recordedMessage is one message of a recording, at the time at which it came.
 type recordedMessage struct {
@@ -47,12 +50,7 @@ func recording(t *testing.T, name string) (messages []recordedMessage) {
 		if m.Text == "" || json.Unmarshal([]byte(m.Text), &text) != nil || text.Namespace != "flow" {
 			continue
 		}
-		flows := flowsOf(text.Obj)
-		for i, f := range text.Obj {
-			flows[i].ParentUUID = []byte(f.ParentUUID)
-			flows[i].Outer = slices.Contains([]string{"VXLAN", "GRE", "GENEVE", "MPLS"}, f.LayersPath[strings.LastIndex(f.LayersPath, "/")+1:])
-		}
-		messages = append(messages, recordedMessage{time.UnixMilli(int64(m.T * 1000)), flows})
+		messages = append(messages, recordedMessage{time.UnixMilli(int64(m.T * 1000)), flowsOf(text.Obj)})
 	}
 	return messages
 }
@@ -128,7 +126,7 @@ func playRecording(t *testing.T, name string, cfg Config) string {
 
 // TestRecordings holds what is counted of the recordings of two capture points
 // and of a tunnel against tables that a person has checked. They are written anew
-// with UPDATE_GOLDEN=1.
+// with -update.
 func TestRecordings(t *testing.T) {
 	for _, name := range []string{"two-captures", "vxlan-tunnel"} {
 		t.Run(name, func(t *testing.T) {
@@ -150,7 +148,7 @@ func TestRecordings(t *testing.T) {
 				fmt.Fprintf(&b, "# %s\n%s\n", c.title, playRecording(t, name, c.cfg))
 			}
 			golden := filepath.Join("testdata", name+".golden")
-			if os.Getenv("UPDATE_GOLDEN") != "" {
+			if *update {
 				if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
 					t.Fatal(err)
 				}
@@ -160,7 +158,7 @@ func TestRecordings(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(string(want), b.String()); diff != "" {
-				t.Errorf("(-want +got, write anew with UPDATE_GOLDEN=1)\n%s", diff)
+				t.Errorf("(-want +got, write anew with -update)\n%s", diff)
 			}
 		})
 	}

@@ -6,6 +6,7 @@ package aggregator
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -113,6 +114,89 @@ func TestHandOver(t *testing.T) {
 			w.Update([]Flow{w.grown(b, b.Metric.ABBytes+1500)})
 			w.wantBytes("the other alone", before+1000)
 		})
+	}
+}
+
+// TestOpenedAsOthersSaw proves that it does not matter which of two captures saw a
+// connection being opened, nor from which side the first one of them sees it, for
+// which of its ports is the server's.
+func TestOpenedAsOthersSaw(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		grown    bool // the one that saw it reports more
+		answered bool
+	}{
+		{"it raises the total", true, true},
+		{"the other was as quick", false, true},
+		{"nobody answered", true, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cfg := crossingConfig(true)
+			cfg.Ports = ServicePorts
+			w := newWorld(t, cfg)
+			w.arrive(first, second)
+			a := w.flow("1", 1000, 1000) // from port 40000 to 50000
+			a.TransportB = 50000
+			b := seenBy(a, "n2", "c2")
+			b.Opened = OpenedByA
+			a.NetworkA, a.NetworkB, a.TransportA, a.TransportB = a.NetworkB, a.NetworkA, a.TransportB, a.TransportA
+			if a.Metric.BABytes, a.Metric.BAPackets = 300, 3; c.grown {
+				b.Metric.ABBytes, b.Metric.ABPackets = 5000, 50
+			} else {
+				b.Metric.ABBytes, b.Metric.ABPackets = 300, 3
+			}
+			if !c.answered {
+				b.Metric.BABytes, b.Metric.BAPackets = 0, 0
+			}
+			w.Update([]Flow{a, b})
+			w.pass(10 * time.Second)
+			w.Update([]Flow{w.grown(a, 1500)})
+			w.tick()
+			var told uint64
+			for name, n := range w.ledger.increases() {
+				if strings.HasPrefix(name, "bytes{") && strings.Contains(name, "initiator_port=50000,protocol=TCP,target_ip=10.0.0.1,target_port=ephemeral") {
+					told += n
+				}
+			}
+			want := uint64(500) // what came after it was known
+			switch {
+			case !c.answered:
+				want = 0
+			case c.grown:
+				want += 5000 - 300
+			}
+			if told != want {
+				t.Errorf("%d bytes where the server's port is told, want %d\n%s", told, want, w.ledger)
+			}
+		})
+	}
+}
+
+// TestBoundsGoByTheFirstCapture proves that a connection takes of the room of the
+// node that reported it first, whoever reports more of it, and that what has no room
+// counts once all the same.
+func TestBoundsGoByTheFirstCapture(t *testing.T) {
+	cfg := crossingConfig(true)
+	cfg.MaxSeriesPerNode = 10 // two connections without a round-trip time
+	w := newWorld(t, cfg)
+	w.arrive(first, second)
+	for i := range int64(4) {
+		a := w.flow(fmt.Sprint(i+1), 1000, 0)
+		a.TransportA = i
+		b := seenBy(a, "n2", "c2")
+		b.UUID, b.Metric.ABBytes = fmt.Append(nil, i+101), 1500
+		w.Update([]Flow{a, b})
+	}
+	checkBounds(t, w.Aggregator)
+	if n, other := w.seriesOfNode("n1"), w.sources.nodes.byTID["n2"]; n != 8 || other.series != 0 || other.folded != 0 {
+		t.Errorf("%d series of the first node, %d of the other, which has %d bytes folded; want 8, 0 and 0", n, other.series, other.folded)
+	}
+	if n := w.sources.nodes.byTID["n1"].folded; n != 3000 {
+		t.Errorf("%d bytes folded, want 3000", n)
+	}
+	w.wantBytes("in all", 6000)
+	if n := w.total("bytes{direction=initiator_to_target,initiator_ip=other"); n != 3000 {
+		t.Errorf("%d bytes in the overflow, want 3000\n%s", n, w.ledger)
 	}
 }
 
@@ -299,8 +383,9 @@ func TestObserversReload(t *testing.T) {
 			again.UUID = []byte("99")
 			w.Update([]Flow{fresh, again})
 			w.wantBytes("another begins", c.want+c.fresh)
-			// The first comes back after it was idle: it is as new.
-			w.pass(20 * time.Minute)
+			// The first comes back when its flows are forgotten: it is as new.
+			w.pass(31 * time.Minute)
+			w.tick()
 			back := w.flow("a", 10, 0)
 			again = seenBy(back, "n2", "c2")
 			again.UUID = []byte("aa")

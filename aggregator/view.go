@@ -117,7 +117,9 @@ func (a *Aggregator) precedes(p *observer, at int64, o *observer, s *sighting) b
 	if a.sameNode(p.source, o.source) {
 		return at+processingLag.Milliseconds() <= s.from
 	}
-	return s.feedNow-p.seen >= settled+time.Duration(s.to-s.from)*time.Millisecond
+	// Nor can they where the record is not of now: the first that comes of a flow may be
+	// the one of its end, which Skydive sends long after.
+	return s.trusted && s.feedNow-p.seen >= settled+time.Duration(s.to-s.from)*time.Millisecond
 }
 
 // covered says whether o has seen all that p had seen at that time.

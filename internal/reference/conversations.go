@@ -3,11 +3,7 @@
 
 package reference
 
-import (
-	"strconv"
-
-	"github.com/skydive-project/skybridge/internal/analyzer"
-)
+import "github.com/skydive-project/skybridge/internal/analyzer"
 
 // Conversations says what must have been counted of connections that several
 // captures see, where those count once. What one capture alone reported of a
@@ -22,7 +18,7 @@ type Conversations struct {
 }
 
 // NewConversations returns one to which nothing was reported. With one, captures
-// on different nodes count once, too, and no series has a node_tid.
+// on different nodes count once, too.
 func NewConversations(one bool) *Conversations {
 	return &Conversations{one: one, flows: New()}
 }
@@ -44,20 +40,24 @@ type end struct {
 	port    int64
 }
 
-// Totals returns by how much each counter must have increased, those only that
-// did. Names are as the first flow of the connection has them.
-func (c *Conversations) Totals() map[Series]uint64 {
+// By returns by how much each counter of a view must have increased, those only that
+// did, named as [Reference.By] does. Labels are as the first flow of the connection
+// has them.
+func (c *Conversations) By(v View) map[string]uint64 {
 	type key struct {
 		node, protocol string
 		low, high      end
 	}
 	type conversation struct {
-		first Series
+		first analyzer.Flow
 		a     end
 		sums  map[[2]string]*[4]int64 // by node and capture
 	}
 	all := map[key]*conversation{}
 	for _, f := range c.order {
+		if v.excludes(f.record) {
+			continue
+		}
 		tr := f.record.Transport
 		a, b := end{port: tr.A}, end{port: tr.B}
 		if n := f.record.Network; n != nil {
@@ -70,37 +70,32 @@ func (c *Conversations) Totals() map[Series]uint64 {
 		if b.address < a.address || (a.address == b.address && b.port < a.port) {
 			k.low, k.high = b, a
 		}
-		v := all[k]
-		if v == nil {
-			v = &conversation{a: a, sums: map[[2]string]*[4]int64{}, first: Series{
-				InitiatorIP: a.address, TargetIP: b.address, Protocol: tr.Protocol, NodeTID: k.node,
-				InitiatorPort: strconv.FormatInt(a.port, 10), TargetPort: strconv.FormatInt(b.port, 10),
-			}}
-			all[k] = v
+		talk := all[k]
+		if talk == nil {
+			talk = &conversation{first: f.record, a: a, sums: map[[2]string]*[4]int64{}}
+			all[k] = talk
 		}
 		observer := [2]string{f.record.NodeTID, f.record.CaptureID}
-		if v.sums[observer] == nil {
-			v.sums[observer] = &[4]int64{}
+		if talk.sums[observer] == nil {
+			talk.sums[observer] = &[4]int64{}
 		}
 		for i := range f.last {
 			at := i
-			if a != v.a {
+			if a != talk.a {
 				at = i ^ 1 // the other direction
 			}
-			v.sums[observer][at] += max(f.last[i]-f.history[i], 0)
+			talk.sums[observer][at] += max(f.last[i]-f.history[i], 0)
 		}
 	}
-	totals := map[Series]uint64{}
-	for _, v := range all {
-		for i, metric := range []string{BytesMetric, BytesMetric, PacketsMetric, PacketsMetric} {
+	totals := map[string]uint64{}
+	for _, talk := range all {
+		for i := range 4 {
 			var most int64
-			for _, sum := range v.sums {
+			for _, sum := range talk.sums {
 				most = max(most, sum[i])
 			}
-			s := v.first
-			s.Metric, s.Direction = metric, []string{forward, backward}[i%2]
 			if most > 0 {
-				totals[s] += uint64(most)
+				totals[v.name(talk.first, i)] += uint64(most)
 			}
 		}
 	}
