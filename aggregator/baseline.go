@@ -11,29 +11,53 @@ const endedRetention = 2 * time.Minute
 
 // baseline is the last cumulative metric seen of one flow on one capture.
 // Baselines outlive series: a flow that was idle for long goes on counting
-// from here.
+// from here. There are far more of them than of anything else: 96 bytes.
 type baseline struct {
 	counts
-	uuid   uint64        // the UUID; 0 where it is among the texts
-	start  int64         // Flow.Start, ms on the agent's clock
-	last   int64         // latest LUM.Last, ms on the agent's clock
-	seen   time.Duration // feed time of the latest record
-	source uint32        // its id
-	used   bool          // false: a free record
-	ended  bool          // an end record (FinishType 1) was seen
+	uuid         uint64         // the UUID; 0 where it is among the texts
+	start        int64          // Flow.Start, ms on the agent's clock
+	last         int64          // latest LUM.Last, ms on the agent's clock
+	conversation conversationID // 0: not known
 
-	low          bool   // of the conversation's two ends A is the lower one
-	observed     bool   // its observer in the group counts it as a member
-	outer        bool   // other flows name it as their parent
-	older, newer uint32 // neighbours by last sight, in the list of its kind
-
-	group            groupRef       // of its conversation, where that has several observers
-	prevKin, nextKin uint32         // neighbours in a bucket of kin
-	conversation     conversationID // 0: not known
-
+	seen  moment // feed time of the latest record
+	from  origin
+	group groupRef // of its conversation, where that has several observers
 	// connection is the one that it was part of when it was last counted, and 1; it
 	// may be gone or another one by now.
-	connection uint32
+	connection       uint32
+	older, newer     uint32 // neighbours by last sight, in the list of its kind
+	prevKin, nextKin uint32 // neighbours in a bucket of kin
+}
+
+// moment is a feed time in tenths of a second, rounded down.
+type moment uint32
+
+const tenth = time.Second / 10
+
+func momentOf(feedTime time.Duration) moment { return moment(max(0, feedTime/tenth)) }
+
+func (m moment) time() time.Duration { return time.Duration(m) * tenth }
+
+// origin is the id of a baseline's source, which is below maxSources, and what there
+// is to say of it with yes or no.
+type origin uint32
+
+const (
+	isUsed     origin = maxSources << iota // else it is a free record
+	isEnded                                // an end record (FinishType 1) was seen
+	isLow                                  // of the conversation's two ends A is the lower one
+	isObserved                             // its observer in the group counts it as a member
+	isOuter                                // other flows name it as their parent
+)
+
+func (o origin) source() uint32 { return uint32(o) % maxSources }
+
+func (o origin) is(what origin) bool { return o&what != 0 }
+
+func (o *origin) set(what origin, yes bool) {
+	if *o &^= what; yes {
+		*o |= what
+	}
 }
 
 // flowKey identifies a flow on a capture. Skydive's UUIDs are 64-bit numbers in
@@ -123,7 +147,7 @@ func (b *baselines) hash(key *flowKey) uint64 {
 // has says whether baseline i is that of the flow with that key.
 func (b *baselines) has(i uint32, key *flowKey) bool {
 	r := b.records.at(i)
-	return r.uuid == key.number && b.sources.list[r.source].capture.id == key.capture && b.texts[i] == string(key.text)
+	return r.uuid == key.number && b.sources.list[r.from.source()].capture.id == key.capture && b.texts[i] == string(key.text)
 }
 
 // keyOf returns the key of baseline i of the given source.
@@ -138,7 +162,7 @@ func (b *baselines) keyOf(i uint32, src *source) flowKey {
 func (b *baselines) add(f *Flow, src *source) (i uint32, r *baseline) {
 	i = b.records.alloc()
 	r = b.records.at(i)
-	r.used, r.source, r.start = true, src.id, f.Start
+	r.from, r.start = isUsed|origin(src.id), f.Start
 	if key := flowKeyOf(f.UUID, src); key.text == nil {
 		r.uuid = key.number
 	} else {
@@ -160,8 +184,10 @@ func (b *baselines) index(i uint32, src *source) {
 func (b *baselines) touch(i uint32, ended bool, feedNow time.Duration) {
 	r := b.records.at(i)
 	b.unlink(b.listOf(r), i)
-	r.ended = r.ended || ended
-	r.seen = feedNow
+	if ended {
+		r.from.set(isEnded, true)
+	}
+	r.seen = momentOf(feedNow)
 	b.append(b.listOf(r), i)
 }
 
@@ -196,7 +222,7 @@ func (b *baselines) evict(i uint32, src *source) {
 }
 
 func (b *baselines) listOf(r *baseline) *seenList {
-	if r.ended {
+	if r.from.is(isEnded) {
 		return &b.ended
 	}
 	return &b.live

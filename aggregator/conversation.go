@@ -84,7 +84,7 @@ func (a *Aggregator) converse(i uint32, f *Flow, src *source, feedNow time.Durat
 	}
 	bs := a.baselines
 	r := bs.records.at(i)
-	r.low = low
+	r.from.set(isLow, low)
 	other := bs.firstOf(id)
 	switch {
 	case other == none:
@@ -93,7 +93,7 @@ func (a *Aggregator) converse(i uint32, f *Flow, src *source, feedNow time.Durat
 		bs.join(i, id)
 		r.group = bs.records.at(other).group
 		a.groups.at(r.group).members++
-	case bs.records.at(other).source != src.id:
+	case bs.records.at(other).from.source() != src.id:
 		bs.join(i, id)
 		a.form(i, feedNow)
 	case bs.more(other, maxKin):
@@ -127,7 +127,7 @@ func (a *Aggregator) conversationOf(f *Flow, src *source) (id conversationID, lo
 		id, low = a.identify(f, former)
 		looked := 0
 		for i := bs.firstOf(id); i != none && looked < maxKin; i = bs.nextOf(i) {
-			if a.sources.list[bs.records.at(i).source].node == src.node {
+			if a.sources.list[bs.records.at(i).from.source()].node == src.node {
 				return id, low
 			}
 			looked++

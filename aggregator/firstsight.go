@@ -105,7 +105,7 @@ func firstSight(src *source, f *Flow, metric counts) counts {
 
 // evict forgets a baseline, and counts why.
 func (a *Aggregator) evict(i uint32, reason string) {
-	src := a.sources.list[a.baselines.records.at(i).source]
+	src := a.sources.list[a.baselines.records.at(i).from.source()]
 	a.leave(i)
 	a.baselines.evict(i, src)
 	a.journal.baselineFree(i)
@@ -125,7 +125,7 @@ func (a *Aggregator) evictDue(feedNow time.Duration, limit int) (done bool) {
 		{&a.baselines.ended, endedRetention, evictEnded},
 	}
 	for _, l := range lists {
-		for l.list.oldest != none && feedNow-a.baselines.records.at(l.list.oldest).seen >= l.keep {
+		for l.list.oldest != none && feedNow-a.baselines.records.at(l.list.oldest).seen.time() >= l.keep {
 			if limit == 0 {
 				return false
 			}

@@ -78,8 +78,8 @@ func (a *Aggregator) form(i uint32, feedNow time.Duration) {
 			newest = r
 		}
 	}
-	g.first, g.low = newest.source, newest.low
-	o := observer{source: newest.source, start: newest.start, aligned: true, fromStart: true}
+	g.first, g.low = newest.from.source(), newest.from.is(isLow)
+	o := observer{source: newest.from.source(), start: newest.start, aligned: true, fromStart: true}
 	untimed := false
 	for j := bs.firstOf(id); j != none; j = bs.nextOf(j) {
 		r := bs.records.at(j)
@@ -87,7 +87,7 @@ func (a *Aggregator) form(i uint32, feedNow time.Duration) {
 			continue
 		}
 		c := r.counts
-		if r.low != g.low {
+		if r.from.is(isLow) != g.low {
 			c = c.swapped()
 		}
 		o.view.add(&c)
@@ -96,8 +96,8 @@ func (a *Aggregator) form(i uint32, feedNow time.Duration) {
 		}
 		o.members++
 		untimed = untimed || r.last <= 0
-		o.at, o.seen = max(o.at, r.last), max(o.seen, r.seen)
-		r.observed = true
+		o.at, o.seen = max(o.at, r.last), max(o.seen, r.seen.time())
+		r.from.set(isObserved, true)
 		a.journal.conversation(j, r)
 	}
 	if untimed {
@@ -118,8 +118,8 @@ func (a *Aggregator) leave(i uint32) {
 	}
 	ref, g := r.group, a.groups.at(r.group)
 	r.group = 0
-	if r.observed {
-		a.leaveObserver(ref, g, r.source)
+	if r.from.is(isObserved) {
+		a.leaveObserver(ref, g, r.from.source())
 	}
 	if g.members--; g.members == 0 {
 		a.groups.records.release(uint32(ref) - 1)

@@ -5,6 +5,7 @@ package aggregator
 
 import (
 	"testing"
+	"unsafe"
 
 	"pgregory.net/rapid"
 )
@@ -60,5 +61,13 @@ func TestIndexHashes(t *testing.T) {
 	}
 	if x.hashNumber(1, 2) != x.hashNumber(1, 2) || x.hashNumber(1, 2) == x.hashNumber(2, 1) {
 		t.Error("hashes of numbers")
+	}
+}
+
+// TestBaselineIsSmall holds what docs/reference/sizing.md says of a flow that is
+// remembered.
+func TestBaselineIsSmall(t *testing.T) {
+	if size := unsafe.Sizeof(baseline{}); size != 96 {
+		t.Errorf("a baseline has %d bytes", size)
 	}
 }

@@ -152,13 +152,13 @@ func (j *journal) seen(i uint32, b *baseline) {
 // seen: that is the feed time of the frame.
 func appendBaseline(dst []byte, i uint32, b *baseline, text string) []byte {
 	dst = binary.AppendUvarint(append(dst, byte(kindBaseline)), uint64(i))
-	dst = binary.AppendUvarint(dst, uint64(b.source))
+	dst = binary.AppendUvarint(dst, uint64(b.from.source()))
 	dst = binary.LittleEndian.AppendUint64(dst, b.uuid)
 	return appendSeen(disk.AppendString(dst, text), b)
 }
 
 func appendSeen(dst []byte, b *baseline) []byte {
-	dst = append(dst, flag(b.ended))
+	dst = append(dst, flag(b.from.is(isEnded)))
 	dst = binary.AppendVarint(dst, b.start)
 	// Updates lie seconds to hours after a flow's start: shorter than two times.
 	dst = binary.AppendVarint(dst, b.last-b.start)
@@ -168,7 +168,7 @@ func appendSeen(dst []byte, b *baseline) []byte {
 // appendSight appends when a baseline was seen.
 func appendSight(dst []byte, i uint32, b *baseline) []byte {
 	dst = binary.AppendUvarint(append(dst, byte(kindSight)), uint64(i))
-	return binary.AppendVarint(dst, int64(b.seen))
+	return binary.AppendVarint(dst, int64(b.seen.time()))
 }
 
 func (j *journal) baselineFree(i uint32) {

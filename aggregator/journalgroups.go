@@ -43,7 +43,7 @@ func appendConversation(dst []byte, i uint32, b *baseline) []byte {
 	dst = binary.AppendUvarint(append(dst, byte(kindConversation)), uint64(i))
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(b.conversation))
 	dst = binary.AppendUvarint(dst, uint64(b.group))
-	return append(dst, flag(b.low)*flagLow|flag(b.observed)*flagObserved|flag(b.outer)*flagOuter)
+	return append(dst, flag(b.from.is(isLow))*flagLow|flag(b.from.is(isObserved))*flagObserved|flag(b.from.is(isOuter))*flagOuter)
 }
 
 func (j *journal) group(ref groupRef, g *group) {

@@ -92,7 +92,7 @@ func (a *Aggregator) observe(p *progress, f *Flow, src *source, feedNow time.Dur
 		g.observers = append(g.observers, observer{source: src.id})
 		o = &g.observers[len(g.observers)-1]
 		a.enter(b.group, g, o, &s)
-	case !b.observed:
+	case !b.from.is(isObserved):
 		a.goOn(g, o, &s)
 	default:
 		former := o.view
@@ -103,8 +103,8 @@ func (a *Aggregator) observe(p *progress, f *Flow, src *source, feedNow time.Dur
 		}
 		o.keep(former, &s)
 	}
-	if !b.observed {
-		b.observed = true
+	if !b.from.is(isObserved) {
+		b.from.set(isObserved, true)
 		o.members++
 		a.journal.conversation(p.baseline, b)
 	}
@@ -122,7 +122,7 @@ func (a *Aggregator) observe(p *progress, f *Flow, src *source, feedNow time.Dur
 	a.journal.observer(b.group, o)
 	a.journal.group(b.group, g)
 	own = src.id == g.first || feedNow-g.observer(g.first).seen >= settled
-	return a.tell(f, b.low != g.low, src, g), a.sources.list[g.first], delta, own
+	return a.tell(f, b.from.is(isLow) != g.low, src, g), a.sources.list[g.first], delta, own
 }
 
 // sight takes from a record what matters to its group.
@@ -135,7 +135,7 @@ func (a *Aggregator) sight(p *progress, f *Flow, b *baseline, g *group, feedNow 
 	if s.last <= 0 {
 		s.last = s.to
 	}
-	if b.low != g.low {
+	if b.from.is(isLow) != g.low {
 		s.delta, s.metric = s.delta.swapped(), s.metric.swapped()
 	}
 	s.trusted = time.UnixMilli(s.to).Sub(a.now()).Abs() <= clockTrust

@@ -166,21 +166,21 @@ func (r *replay) baseline(k kind, d *decoder) {
 		delete(texts, i)
 		return
 	case kindSight:
-		b.seen = time.Duration(d.Varint())
+		b.seen = momentOf(time.Duration(d.Varint()))
 		return
 	case kindBaseline:
-		*b = baseline{used: true, source: d.id()}
+		*b = baseline{from: isUsed | origin(d.sourceID())}
 		b.uuid = d.Uint64()
 		delete(texts, i)
 		if text := d.String(); text != "" {
 			texts[i] = text
 		}
 	}
-	b.ended = d.Byte() != 0
+	b.from.set(isEnded, d.Byte() != 0)
 	b.start = d.Varint()
 	b.last = b.start + d.Varint()
 	d.counts(&b.counts)
-	b.seen = r.feedNow
+	b.seen = momentOf(r.feedNow)
 }
 
 func (r *replay) layout(d *decoder) {
@@ -304,11 +304,11 @@ func (r *replay) finish() (dropped int) {
 	order := make([]uint32, 0, bs.records.size)
 	for i := range bs.records.size {
 		b := bs.records.at(i)
-		if b.used && (int(b.source) >= len(list) || list[b.source] == nil) {
-			b.used = false
+		if b.from.is(isUsed) && (int(b.from.source()) >= len(list) || list[b.from.source()] == nil) {
+			b.from.set(isUsed, false)
 			dropped++
 		}
-		if b.used {
+		if b.from.is(isUsed) {
 			order = append(order, i)
 		}
 	}
@@ -317,11 +317,11 @@ func (r *replay) finish() (dropped int) {
 	})
 	for _, i := range order {
 		b := bs.records.at(i)
-		bs.index(i, list[b.source])
+		bs.index(i, list[b.from.source()])
 		bs.append(bs.listOf(b), i)
 	}
 	dropped += r.finishGroups()
-	bs.records.reclaim(func(b *baseline) bool { return b.used })
+	bs.records.reclaim(func(b *baseline) bool { return b.from.is(isUsed) })
 
 	cs := a.connections
 	for i := range cs.records.size {
@@ -420,6 +420,16 @@ func (d *decoder) id() uint32 {
 		return 0
 	}
 	return uint32(v)
+}
+
+// sourceID reads the id of a source.
+func (d *decoder) sourceID() uint32 {
+	id := d.id()
+	if id >= maxSources {
+		d.Bad = true
+		return 0
+	}
+	return id
 }
 
 func (d *decoder) counts(c *counts) {

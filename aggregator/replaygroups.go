@@ -21,7 +21,9 @@ func (r *replay) conversation(k kind, d *decoder) {
 		b := a.baselines.records.at(id)
 		b.conversation, b.group = conversationID(d.Uint64()), groupRef(d.id())
 		flags := d.Byte()
-		b.low, b.observed, b.outer = flags&flagLow != 0, flags&flagObserved != 0, flags&flagOuter != 0
+		b.from.set(isLow, flags&flagLow != 0)
+		b.from.set(isObserved, flags&flagObserved != 0)
+		b.from.set(isOuter, flags&flagOuter != 0)
 		return
 	}
 	if id == 0 {
@@ -68,7 +70,7 @@ func (r *replay) finishGroups() (dropped int) {
 	bs, gs := a.baselines, &a.groups.records
 	for i := range bs.records.size {
 		b := bs.records.at(i)
-		if !b.used {
+		if !b.from.is(isUsed) {
 			continue
 		}
 		id := b.conversation
@@ -80,15 +82,16 @@ func (r *replay) finishGroups() (dropped int) {
 			continue
 		}
 		if uint32(b.group) > gs.size || !a.groups.at(b.group).used || id == 0 {
-			b.group, b.observed = 0, false
+			b.group = 0
+			b.from.set(isObserved, false)
 			dropped++
 			continue
 		}
 		g := a.groups.at(b.group)
 		g.members++
-		if o := g.observer(b.source); o != nil && b.observed {
+		if o := g.observer(b.from.source()); o != nil && b.from.is(isObserved) {
 			o.members++
-		} else if b.observed {
+		} else if b.from.is(isObserved) {
 			dropped++
 		}
 	}

@@ -161,10 +161,10 @@ func (d *durable) dump(w *snapshotWriter) error {
 		return err
 	}
 	err = d.parts(w, func() int { return int(a.baselines.records.size) }, func(i uint32) {
-		if b := a.baselines.records.at(i); b.used {
+		if b := a.baselines.records.at(i); b.from.is(isUsed) {
 			w.frame = appendBaseline(w.frame, i, b, a.baselines.texts[i])
 			w.frame = appendSight(w.frame, i, b)
-			if b.conversation != 0 || b.outer {
+			if b.conversation != 0 || b.from.is(isOuter) {
 				w.frame = appendConversation(w.frame, i, b)
 			}
 		}

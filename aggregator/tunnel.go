@@ -31,7 +31,7 @@ func (a *Aggregator) dropTunnel(p *progress, f *Flow, src *source) bool {
 		a.metrics.tunnelled(tunnelInner, p.delta.totalBytes())
 	case TunnelsInner:
 		a.markParent(f, src)
-		if !f.Outer && !p.record.outer {
+		if !f.Outer && !p.record.from.is(isOuter) {
 			return false
 		}
 		a.metrics.tunnelled(tunnelOuter, p.delta.totalBytes())
@@ -47,8 +47,8 @@ func (a *Aggregator) markParent(f *Flow, src *source) {
 	if len(f.ParentUUID) == 0 {
 		return
 	}
-	if i, parent := a.baselines.findUUID(f.ParentUUID, src); parent != nil && !parent.outer {
-		parent.outer = true
+	if i, parent := a.baselines.findUUID(f.ParentUUID, src); parent != nil && !parent.from.is(isOuter) {
+		parent.from.set(isOuter, true)
 		a.journal.conversation(i, parent)
 	}
 }
