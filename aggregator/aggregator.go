@@ -45,6 +45,8 @@ type Config struct {
 	// ClusterNetworks tell the [Class] of a flow; ExcludeClasses are not exported.
 	ClusterNetworks []netip.Prefix
 	ExcludeClasses  []Class
+	// Names are what nodes and addresses are called; nil: nothing has a name.
+	Names Names
 }
 
 // Aggregator is safe for concurrent use.
@@ -64,6 +66,7 @@ type Aggregator struct {
 	baselines   *baselines
 	connections *connections
 	captures    *captures
+	interfaces  interfaces
 	lastTick    int64 // ms; before the first one, when this process began
 	side        side
 	latest      tickTimes // of the latest tick that the state knows of
@@ -92,6 +95,7 @@ func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *p
 		baselines:   newBaselines(),
 		connections: newConnections(layout, nil),
 		captures:    newCaptures(),
+		interfaces:  interfaces{},
 		lastTick:    start.UnixMilli(),
 	}
 	a.metrics = newMetrics(reg, skipped, a)

@@ -32,11 +32,19 @@ type CapturePoint struct {
 	End          bool
 }
 
+// InterfacePoint is one network interface at a tick. Its counters began at a
+// time that nobody knows.
+type InterfacePoint struct {
+	InterfaceRow
+	End bool
+}
+
 // Emitter takes what a tick samples. The slices are valid during the call; it
 // is not called under the aggregator's lock.
 type Emitter interface {
 	Connections([]Point)
 	Captures([]CapturePoint)
+	Interfaces([]InterfacePoint)
 }
 
 // Tick samples every live series for the given time in milliseconds, which
@@ -58,6 +66,7 @@ func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 	a.side.begin()
 	a.sources.sweep(feedNow)
 	captures := a.captures.sample(a.side.latest, zero, feedNow)
+	interfaces := a.interfaces.sample(a.side.latest)
 	a.journal.seal(feedNow)
 	a.mu.Unlock()
 
@@ -86,6 +95,9 @@ func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 	}
 	if len(captures) > 0 {
 		emit.Captures(captures)
+	}
+	if len(interfaces) > 0 {
+		emit.Interfaces(interfaces)
 	}
 }
 
@@ -117,8 +129,8 @@ func (a *Aggregator) ContinueAfter(at int64) {
 }
 
 // EndAll makes every series end that has not: the next tick samples the last
-// values, the tick after it the stale markers. It returns how many connections
-// and captures are to end. It is for a reload that changes what series are
+// values, the tick after it the stale markers. It returns how many connections,
+// captures and interfaces are to end. It is for a reload that changes what series are
 // called, and for the end of the process; the caller holds updates back
 // ([Aggregator.Hold]) until there are none. Rarely a second round is needed, for
 // what a counter at its limit carried over.
@@ -131,7 +143,7 @@ func (a *Aggregator) EndAll() (left int) {
 			left++
 		}
 	}
-	return left + a.captures.endAll()
+	return left + a.captures.endAll() + a.interfaces.endAll()
 }
 
 // sample appends the point of connection i at a tick, if it has one. Counters
