@@ -21,6 +21,7 @@ func Default() Config {
 			MaxSeries:         1_000_000,
 			MaxFlows:          4_000_000,
 		},
+		Topology: Topology{Enabled: true, RefreshInterval: 20 * time.Second, CacheSize: 100_000},
 		Storage: Storage{
 			MaxBytes:       10 << 30,
 			MaxAge:         24 * time.Hour,
@@ -62,6 +63,11 @@ func protobufMessages() []string {
 // also those that it has by default. They are the old connector's.
 func connectionLabels() []string {
 	return []string{"initiator_ip", "target_ip", "initiator_port", "target_port", "direction", "node_tid", "protocol"}
+}
+
+// interfaceLabels returns the labels that network interfaces have.
+func interfaceLabels() []string {
+	return []string{"interface_name", "host", "interface_type", "ipv4", "ipv6", "node_tid"}
 }
 
 // laterLabels returns the labels that a later version will offer.

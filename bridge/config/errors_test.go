@@ -179,8 +179,8 @@ func TestWarnings(t *testing.T) {
 			[]string{"f:3: aggregation.exclude_classes names other, and without cluster networks every connection is of that class: none is left"}},
 		{"nothing at all", under("aggregation", "exclude_classes: [other, ingress, egress, internal]"),
 			[]string{"f:3: aggregation.exclude_classes names every class: no connection is left"}},
-		{"environment", under("global", "external_labels: {host: '${HOSTNAME}'}"),
-			[]string{"f:3: global.external_labels.host contains ${: environment variables are not expanded"}},
+		{"environment", under("global", "external_labels: {site: '${HOSTNAME}'}"),
+			[]string{"f:3: global.external_labels.site contains ${: environment variables are not expanded"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, warnings, err := Parse("f", []byte(c.yaml))

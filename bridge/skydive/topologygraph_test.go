@@ -313,7 +313,7 @@ func TestEndlessAnswers(t *testing.T) {
 		{"nodes", &endlessAnswer{before: `[{"ID":"a"}`, again: `,{"ID":"a"` + strings.Repeat(" ", 1<<20) + `}`}, errAnswerTooLarge},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := decodeArray(c.r, func(*rawNode) {})
+			_, err := decodeWithin(&answerGuard{r: c.r, most: 8 << 20, mostNode: 2 << 20}, func(*rawNode) {})
 			if err == nil || (c.want != nil && !errors.Is(err, c.want)) {
 				t.Errorf("%v, want %v", err, c.want)
 			}

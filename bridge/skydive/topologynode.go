@@ -140,7 +140,11 @@ type rawEdge struct{ Parent, Child string }
 // returns how many were of a wrong type. Where it returns an error, the answer is
 // not to be trusted at all.
 func decodeArray[T any](r io.Reader, each func(*T)) (malformed int, err error) {
-	guard := &answerGuard{r: r}
+	return decodeWithin(&answerGuard{r: r, most: maxAnswer, mostNode: maxNodeBytes}, each)
+}
+
+// decodeWithin is decodeArray with bounds of its own.
+func decodeWithin[T any](guard *answerGuard, each func(*T)) (malformed int, err error) {
 	d := json.NewDecoder(guard)
 	guard.d = d
 	first, err := d.Token()
@@ -180,17 +184,18 @@ func atEnd(d *json.Decoder) error {
 
 // answerGuard reads an answer as far as it stays within the bounds.
 type answerGuard struct {
-	r    io.Reader
-	d    *json.Decoder
-	read int64
+	r              io.Reader
+	d              *json.Decoder
+	most, mostNode int64 // bytes
+	read           int64
 }
 
 // Read implements [io.Reader].
 func (g *answerGuard) Read(p []byte) (int, error) {
-	if g.read >= maxAnswer {
+	if g.read >= g.most {
 		return 0, errAnswerTooLarge
 	}
-	if g.read-g.d.InputOffset() > maxNodeBytes {
+	if g.read-g.d.InputOffset() > g.mostNode {
 		return 0, errNodeTooLarge
 	}
 	n, err := g.r.Read(p[:min(len(p), 64<<10)])
