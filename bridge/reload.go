@@ -66,6 +66,9 @@ func (b *Bridge) swap(cfg *config.Config) error {
 	if err := b.adopt(cfg, b.renames(cfg)); err != nil { // only if a file has gone since Check
 		return errors.Join(err, b.feed.Reload(former))
 	}
+	if err := b.topology.Reload(topologyConfig(cfg, feed)); err != nil { // its addresses were valid when the file was read
+		b.logger.Error("the topology is asked as before", "err", err)
+	}
 	b.warnOfRestart(cfg)
 	b.cfg = cfg
 	select {
@@ -98,7 +101,7 @@ func (b *Bridge) adopt(cfg *config.Config, renamed bool) error {
 	}
 	b.log.SetPushInterval(cfg.Global.PushInterval)
 	b.log.SetExternalLabels(wireLabels(cfg.Global.ExternalLabels))
-	if err := b.aggregator.Configure(aggregation(cfg)); err != nil {
+	if err := b.aggregator.Configure(b.counting(cfg)); err != nil {
 		return fmt.Errorf("bridge: %w", err)
 	}
 	return nil

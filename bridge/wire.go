@@ -17,6 +17,13 @@ import (
 	"github.com/skydive-project/skybridge/remotewrite"
 )
 
+// counting is the aggregator's configuration, with names from the topology.
+func (b *Bridge) counting(cfg *config.Config) aggregator.Config {
+	c := aggregation(cfg)
+	c.Names = b.topology
+	return c
+}
+
 // aggregation translates the configuration for the aggregator.
 func aggregation(cfg *config.Config) aggregator.Config {
 	a := cfg.Aggregation
@@ -70,6 +77,20 @@ func feedConfig(cfg *config.Config, listenAddress string) (skydive.Config, error
 		out.Password = func() (string, error) { return string(s.BasicAuth.Password), nil }
 	}
 	return out, nil
+}
+
+// topologyConfig translates the configuration for the topology, which has the
+// feed's credentials and TLS.
+func topologyConfig(cfg *config.Config, feed skydive.Config) skydive.TopologyConfig {
+	return skydive.TopologyConfig{
+		Enabled:         cfg.Topology.Enabled,
+		Analyzers:       cfg.TopologyAnalyzers(),
+		Username:        feed.Username,
+		Password:        feed.Password,
+		TLS:             feed.TLS,
+		RefreshInterval: cfg.Topology.RefreshInterval,
+		CacheSize:       cfg.Topology.CacheSize,
+	}
 }
 
 // maxSecret bounds the size of a secret's file in bytes.
