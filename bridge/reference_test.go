@@ -61,7 +61,7 @@ type family struct {
 // metricsPage is the reference as Markdown, made of a page in the text format.
 func metricsPage(page string) string {
 	families := map[string]*family{}
-	label := regexp.MustCompile(`([a-z_]+)="`)
+	label := regexp.MustCompile(`([a-z0-9_]+)="`)
 	for line := range strings.Lines(page) {
 		line = strings.TrimSpace(line)
 		fields := strings.SplitN(line, " ", 4)

@@ -73,8 +73,8 @@ func TestTopologyFaults(t *testing.T) {
 	}{
 		{"unauthorized", analyzer.TopologyUnauthorized, resultUnauthorized},
 		{"absent", http.NotFound, resultHTTP},
-		{"always bad", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 400) }, resultHTTP},
-		{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", 307) }, resultHTTP},
+		{"always bad", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusBadRequest) }, resultHTTP},
+		{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusTemporaryRedirect) }, resultHTTP},
 		{"slow", analyzer.TopologySlow, resultTimeout},
 		{"huge", analyzer.TopologyHuge, resultTooLarge},
 		{"garbage", analyzer.TopologyGarbage, resultMalformed},

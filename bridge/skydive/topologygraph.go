@@ -5,6 +5,7 @@ package skydive
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -69,9 +70,7 @@ func (g *topologyGraph) merge(answers []*topologyAnswer) (skipped int) {
 	}
 	for _, a := range answers {
 		skipped += a.skipped
-		for child, parent := range a.parents {
-			parents[child] = parent
-		}
+		maps.Copy(parents, a.parents)
 		for id, n := range a.nodes {
 			if b, ok := best[id]; !ok || n.revision > b.revision {
 				best[id] = n

@@ -118,7 +118,7 @@ func TestTypesAndUnits(t *testing.T) {
 		"skybridge_updates_received_total":           model.MetricTypeCounter,
 		"skybridge_series":                           model.MetricTypeGauge,
 	}
-	for _, what := range strings.Fields("rx_bytes tx_bytes rx_packets tx_packets rx_dropped tx_dropped rx_errors tx_errors rx_missed_errors tx_missed_errors collisions") {
+	for what := range strings.FieldsSeq("rx_bytes tx_bytes rx_packets tx_packets rx_dropped tx_dropped rx_errors tx_errors rx_missed_errors tx_missed_errors collisions") {
 		wantTypes["skydive_network_interface_"+what] = model.MetricTypeCounter
 	}
 	if diff := cmp.Diff(wantTypes, text.types); diff != "" {
