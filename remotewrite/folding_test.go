@@ -161,6 +161,17 @@ func foldArrives(t *testing.T, message Message, rules []*relabel.Config) {
 	r.wantMetric(0, "skybridge_lost_series_total")
 }
 
+// TestLossIsOurs: only what was counted since somebody looked can be lost.
+func TestLossIsOurs(t *testing.T) {
+	tick := &Tick{at: 10_000}
+	tick.Labels(nil)
+	tick.End(bytesMetric, 0, 1_000_000) // without a start
+	tick.End(bytesMetric, 5_000, 7)
+	if tick.err != nil || tick.endedBytes != 7 {
+		t.Errorf("%d bytes could be lost (%v), want 7", tick.endedBytes, tick.err)
+	}
+}
+
 // TestThinRetention proves that a log too small for its ticks keeps what ended in
 // them, on disk and in memory, for as long as an endpoint is behind and no longer;
 // and that what does not fit is counted in series and bytes.

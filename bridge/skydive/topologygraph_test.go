@@ -187,7 +187,7 @@ func TestTopologyBounds(t *testing.T) {
 	g, _ := graphOf(4)
 	round := func(from, to int) (skipped int, names string) {
 		_, a := graphOf(1000)
-		for i := from; i < to; i++ {
+		for i := to - 1; i >= from; i-- { // those that are known come last
 			id := fmt.Sprintf("n%d", i)
 			g.accept(a, topologyNode{id: id, tid: id, name: id, ether: true})
 		}
@@ -279,6 +279,36 @@ func FuzzTopology(f *testing.F) {
 		}
 		_, _ = decodeArray(bytes.NewReader(text), func(*rawEdge) {})
 	})
+}
+
+// BenchmarkTopology reads an answer of 10,000 interfaces and makes of it what a
+// round does.
+func BenchmarkTopology(b *testing.B) {
+	var text bytes.Buffer
+	text.WriteByte('[')
+	for i := range 10_000 {
+		if i > 0 {
+			text.WriteByte(',')
+		}
+		fmt.Fprintf(&text, `{"@CreatedAt":1795424441854,"@Host":"host-%d","@ID":"id-%d","@Revision":9,"EncapType":"ether","IPV4":["10.%d.%d.%d/24"],"IPV6":["fe80::70dd:72ff:fe33:e7af/64"],`+
+			`"Metric":{"RxBytes":946,"RxPackets":11,"TxBytes":1016,"TxPackets":12,"Last":1795424711854},"Name":"veth%d","TID":"tid-%d","Type":"veth"}`, i%100, i, i>>16, i>>8&255, i&255, i, i)
+	}
+	text.WriteByte(']')
+	b.SetBytes(int64(text.Len()))
+	b.ReportAllocs()
+	for b.Loop() {
+		g, a := graphOf(1_000_000)
+		if _, err := decodeArray(bytes.NewReader(text.Bytes()), func(r *rawNode) {
+			n, _ := r.node()
+			g.accept(a, n)
+		}); err != nil {
+			b.Fatal(err)
+		}
+		g.merge([]*topologyAnswer{a})
+		if rows, _ := interfaces(g.byTID(), 100_000); len(rows) != 10_000 || len(g.holders().names()) != 10_000 {
+			b.Fatal("not all are there")
+		}
+	}
 }
 
 func first[A, B any](a A, _ B) A { return a }
