@@ -28,7 +28,7 @@ type interfaceState struct {
 
 // SetInterfaces says which interfaces there are, and their numbers. Those that
 // are missing end at the next tick. The slice is not retained. Labels may not
-// repeat; of those that do the last one holds.
+// repeat; of those that do the last one holds. Names are made to fit a label.
 func (a *Aggregator) SetInterfaces(rows []InterfaceRow) {
 	a.hold.RLock()
 	defer a.hold.RUnlock()
@@ -38,10 +38,17 @@ func (a *Aggregator) SetInterfaces(rows []InterfaceRow) {
 		s.present = false
 	}
 	for i := range rows {
-		s := a.interfaces[rows[i].InterfaceLabels]
+		labels := rows[i].InterfaceLabels
+		for _, name := range []*string{&labels.Name, &labels.Host, &labels.Type, &labels.NodeTID} {
+			if value, changed := fitted(*name); changed {
+				*name = value
+				a.metrics.changedValues.Inc()
+			}
+		}
+		s := a.interfaces[labels]
 		if s == nil {
 			s = &interfaceState{}
-			a.interfaces[rows[i].InterfaceLabels] = s
+			a.interfaces[labels] = s
 		}
 		s.now, s.present = rows[i].Values, true
 	}

@@ -4,6 +4,7 @@
 package aggregator
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -64,6 +65,27 @@ func TestInterfaceLife(t *testing.T) {
 	w.tick()
 	if len(w.interfaces) != 1 {
 		t.Errorf("%d interfaces are kept, want 1", len(w.interfaces))
+	}
+}
+
+// TestInterfaceNamesFit cuts the names that receivers would refuse, and counts them.
+func TestInterfaceNamesFit(t *testing.T) {
+	w := newWorld(t, Config{})
+	one, two := iface("one", 1), iface("two", 2)
+	one.Host, two.Host = strings.Repeat("h", 300)+"1", strings.Repeat("h", 300)+"2"
+	w.SetInterfaces([]InterfaceRow{one, two, iface("fine", 3)})
+	w.tick()
+	hosts := map[string]bool{}
+	for _, row := range w.ScrapeInterfaces(nil) {
+		if hosts[row.Host] = true; len(row.Host) > maxValue {
+			t.Errorf("host has %d bytes", len(row.Host))
+		}
+	}
+	if len(hosts) != 3 {
+		t.Errorf("hosts are not told apart: %v", hosts)
+	}
+	if n := w.metric("skybridge_label_values_cut_total", ""); n != 2 {
+		t.Errorf("%v values cut, want 2", n)
 	}
 }
 

@@ -136,9 +136,10 @@ func (g *topologyGraph) byTID() map[string]*heldNode {
 	return out
 }
 
-// interfaces returns the network interfaces among nodes, at most limit, and how
-// many more there are. Those that were among them stay.
-func interfaces(nodes map[string]*heldNode, limit int) (rows []aggregator.InterfaceRow, more int) {
+// interfaces returns the network interfaces among nodes, at most limit, how many
+// more there are, and how many addresses had no room in a label. Those that were
+// among them stay.
+func interfaces(nodes map[string]*heldNode, limit int) (rows []aggregator.InterfaceRow, more, cut int) {
 	shown := 0
 	for _, h := range nodes {
 		if h.node.ether && h.shown {
@@ -158,24 +159,31 @@ func interfaces(nodes map[string]*heldNode, limit int) (rows []aggregator.Interf
 			shown++
 		}
 		n := &h.node
+		ipv4, cut4 := joinAddresses(n.ipv4)
+		ipv6, cut6 := joinAddresses(n.ipv6)
+		cut += cut4 + cut6
 		rows = append(rows, aggregator.InterfaceRow{
 			InterfaceLabels: aggregator.InterfaceLabels{
 				Name: n.name, Host: n.host, Type: n.kind, NodeTID: n.tid,
-				IPv4: joinAddresses(n.ipv4), IPv6: joinAddresses(n.ipv6),
+				IPv4: ipv4, IPv6: ipv6,
 			},
 			Values: n.metric,
 		})
 	}
-	return rows, more
+	return rows, more, cut
 }
 
 // joinAddresses makes a label's value of addresses: sorted, and as many whole ones
-// as receivers take.
-func joinAddresses(list []string) string {
+// as receivers take. It returns how many are left out.
+func joinAddresses(list []string) (joined string, cut int) {
 	sorted := slices.Compact(slices.Sorted(slices.Values(list)))
 	var b strings.Builder
 	for _, a := range sorted {
-		if a == "" || b.Len()+len(a) >= maxAddresses {
+		if a == "" {
+			continue
+		}
+		if b.Len()+len(a) >= maxAddresses {
+			cut++
 			continue
 		}
 		if b.Len() > 0 {
@@ -183,5 +191,5 @@ func joinAddresses(list []string) string {
 		}
 		b.WriteString(a)
 	}
-	return b.String()
+	return b.String(), cut
 }

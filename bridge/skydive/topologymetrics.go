@@ -28,6 +28,7 @@ type topologyMetrics struct {
 	evicted  *prometheus.CounterVec // what
 	unknown  *prometheus.CounterVec // what
 	ifaces   prometheus.Gauge
+	cut      prometheus.Counter
 }
 
 func newTopologyMetrics(reg prometheus.Registerer, t *Topology) (*topologyMetrics, error) {
@@ -48,8 +49,12 @@ func newTopologyMetrics(reg prometheus.Registerer, t *Topology) (*topologyMetric
 			Help: "Network interfaces in the topology, each with eleven series.",
 		}),
 	}
+	m.cut = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "skybridge_topology_addresses_cut_total",
+		Help: "Addresses of network interfaces that had no room in their label of 1,024 bytes, at each refresh.",
+	})
 	names := prometheus.NewDesc("skybridge_topology_names", "Names known, by what they are of.", []string{"what"}, nil)
-	for _, c := range []prometheus.Collector{m.requests, m.last, m.skipped, m.evicted, m.unknown, m.ifaces, namesCollector{names, t}} {
+	for _, c := range []prometheus.Collector{m.requests, m.last, m.skipped, m.evicted, m.unknown, m.ifaces, m.cut, namesCollector{names, t}} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("skydive: register metrics: %w", err)
 		}

@@ -20,10 +20,11 @@ const (
 	// maxNodeBytes bounds one node of it, which is held in memory whole: the ones
 	// recorded have 3 kB, of which most is their features.
 	maxNodeBytes = 4 << 20
-	// maxNodeText bounds the length in bytes of a name, and maxAddresses that of all
-	// of an interface's addresses in a label. Receivers refuse values beyond 2,048
-	// bytes (remote-write.md).
-	maxNodeText  = 256
+	// maxNodeText bounds the length in bytes of a name in memory: a pod's can have 317
+	// with its namespace. What is too long for a label is the aggregator's to cut and
+	// to count. maxAddresses bounds all of an interface's addresses in a label:
+	// receivers refuse values beyond 2,048 bytes (docs/how-to/receivers.md).
+	maxNodeText  = 384
 	maxAddresses = 1024
 )
 

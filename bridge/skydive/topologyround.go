@@ -48,7 +48,8 @@ func (t *Topology) round(ctx context.Context, sink TopologySink) {
 	}
 	skipped := t.graph.merge(answers)
 	nodes := t.graph.byTID()
-	rows, more := interfaces(nodes, t.inUse.CacheSize)
+	rows, more, cut := interfaces(nodes, t.inUse.CacheSize)
+	t.metrics.cut.Add(float64(cut))
 	sink.SetInterfaces(rows)
 	t.metrics.ifaces.Set(float64(len(rows)))
 
