@@ -50,7 +50,6 @@ func (t *Topology) round(ctx context.Context, sink TopologySink) {
 	nodes := t.graph.byTID()
 	rows, more, cut := interfaces(nodes, t.inUse.CacheSize)
 	t.metrics.cut.Add(float64(cut))
-	sink.SetInterfaces(rows)
 	t.metrics.ifaces.Set(float64(len(rows)))
 
 	table := make(map[string]aggregator.NodeNames, len(nodes))
@@ -67,6 +66,7 @@ func (t *Topology) round(ctx context.Context, sink TopologySink) {
 	}
 	t.metrics.skipped.WithLabelValues(nodeMalformed).Add(float64(malformed))
 	t.metrics.skipped.WithLabelValues(nodeLimit).Add(float64(skipped + more))
+	sink.SetInterfaces(rows) // last: who sees them finds their names
 	if malformed+skipped+more == 0 {
 		return
 	}
