@@ -23,7 +23,14 @@ type baseline struct {
 	used   bool          // false: a free record
 	ended  bool          // an end record (FinishType 1) was seen
 
+	low          bool   // of the conversation's two ends A is the lower one
+	observed     bool   // its observer in the group counts it as a member
+	outer        bool   // other flows name it as their parent
 	older, newer uint32 // neighbours by last sight, in the list of its kind
+
+	group            groupRef       // of its conversation, where that has several observers
+	prevKin, nextKin uint32         // neighbours in a bucket of kin
+	conversation     conversationID // 0: not known
 }
 
 // numberKey and textKey identify a flow on a capture. Skydive's UUIDs are
@@ -68,6 +75,8 @@ type baselines struct {
 	// Each list is in order of last sight; live and ended ones are kept for
 	// different times, so each has a list of its own and the oldest is in front.
 	live, ended seenList
+	// Those that are in a conversation are found by it, too.
+	kin kin
 }
 
 // seenList is a list of baselines, linked through their records.
@@ -79,16 +88,22 @@ func newBaselines() *baselines {
 		byText:   map[textKey]uint32{},
 		live:     seenList{none, none},
 		ended:    seenList{none, none},
+		kin:      newKin(),
 	}
 }
 
 // find returns the baseline of a flow, or nil.
 func (b *baselines) find(f *Flow, src *source) (i uint32, found *baseline) {
+	return b.findUUID(f.UUID, src)
+}
+
+// findUUID returns the baseline of the flow with that UUID, or nil.
+func (b *baselines) findUUID(uuid []byte, src *source) (i uint32, found *baseline) {
 	var ok bool
-	if n, isNumber := parseUUID(f.UUID); isNumber {
+	if n, isNumber := parseUUID(uuid); isNumber {
 		i, ok = b.byNumber[numberKey{n, src.capture.id}]
 	} else {
-		i, ok = b.byText[textKey{string(f.UUID), src.capture.id}]
+		i, ok = b.byText[textKey{string(uuid), src.capture.id}]
 	}
 	if !ok {
 		return none, nil
@@ -158,6 +173,7 @@ func (b *baselines) evict(i uint32, src *source) {
 		delete(b.byText, textKey{r.text, src.capture.id})
 	}
 	b.unlink(b.listOf(r), i)
+	b.part(i)
 	b.records.release(i)
 }
 

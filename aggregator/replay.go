@@ -106,6 +106,8 @@ func (r *replay) record(k kind, d *decoder) {
 		r.sent = true
 	case kindUndo:
 		r.undo()
+	case kindConversationKey, kindConversation, kindGroup, kindGroupFree, kindObserver, kindObserverFree:
+		r.conversation(k, d)
 	case kindReport:
 		s := CaptureStats{CaptureID: []byte(d.String())}
 		d.stats(&s)
@@ -313,6 +315,7 @@ func (r *replay) finish() (dropped int) {
 		bs.index(i, list[b.source])
 		bs.append(bs.listOf(b), i)
 	}
+	dropped += r.finishGroups()
 	bs.records.reclaim(func(b *baseline) bool { return b.used })
 
 	cs := a.connections

@@ -102,6 +102,7 @@ func (d *durable) switchJournal() {
 	j.seal(feedNow)
 
 	head := appendHead(make([]byte, frameHeader), number, fromSnapshot, 0)
+	head = appendConversationKey(head, &d.a.conversationKey)
 	head = appendTick(head, d.a.latest)
 	head = appendLayout(head, d.a.connections.layout)
 	for _, c := range d.a.captures.byID {
@@ -163,6 +164,21 @@ func (d *durable) dump(w *snapshotWriter) error {
 		if b := a.baselines.records.at(i); b.used {
 			w.frame = appendBaseline(w.frame, i, b)
 			w.frame = appendSight(w.frame, i, b)
+			if b.conversation != 0 || b.outer {
+				w.frame = appendConversation(w.frame, i, b)
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	err = d.parts(w, func() int { return int(a.groups.records.size) }, func(i uint32) {
+		if g := a.groups.records.at(i); g.used {
+			ref := groupRef(i + 1)
+			w.frame = appendGroup(w.frame, ref, g)
+			for j := range g.observers {
+				w.frame = appendObserver(w.frame, ref, &g.observers[j])
+			}
 		}
 	})
 	if err != nil {
