@@ -97,6 +97,7 @@ type Aggregator struct {
 	top         *top   // nil: no TopK
 	demotions   uint64 // connections that lost their series to busier ones
 	census      census // not under mu
+	interfaces  interfaces
 	groups      groups
 	scope       int      // by what flows that are new are one conversation
 	progress    progress // scratch
@@ -131,6 +132,7 @@ func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *p
 		connections: newConnections(layout, nil),
 		captures:    newCaptures(),
 		folds:       newFolds(),
+		interfaces:  interfaces{},
 		lastTick:    start.UnixMilli(),
 		scope:       cfg.scope(),
 

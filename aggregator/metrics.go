@@ -70,7 +70,7 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 		reg.MustRegister(c)
 		return c
 	}
-	m.changedValues = counter("skybridge_label_values_cut_total", "Label values of records that did not fit as they were: cut to 256 bytes with a hash of the whole at the end, or with what is no UTF-8 replaced.")
+	m.changedValues = counter("skybridge_label_values_cut_total", "Label values of records and interfaces that did not fit as they were: cut to 256 bytes with a hash of the whole at the end, or with what is no UTF-8 replaced.")
 	m.forgottenListeners = counter("skybridge_listeners_forgotten_total", "Addresses with a port that were seen to answer and were forgotten because there are too many.")
 	m.duplicateBytes = counter("skybridge_duplicate_bytes_total", "Bytes that do not count because another capture of the same connection had reported them: on the same node, or with observers: one anywhere.")
 	m.observersRefused = counter("skybridge_observers_refused_total", "Records of a connection that has more captures or flows than are told apart; of those captures nothing counts, such flows count on their own.")
