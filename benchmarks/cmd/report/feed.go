@@ -29,6 +29,7 @@ type feed struct {
 type subscriber struct {
 	conn *websocket.Conn
 	gone chan struct{}
+	sent int64 // bytes of messages
 }
 
 func startFeed() (*feed, error) {
@@ -117,5 +118,6 @@ func (s *subscriber) send(message []byte) error {
 	if err := w.Close(); err != nil {
 		return fmt.Errorf("feed: send: %w", err)
 	}
+	s.sent += int64(len(message))
 	return nil
 }

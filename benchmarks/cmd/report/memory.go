@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -46,6 +47,7 @@ func (r *report) memory(ctx context.Context) ([]line, error) {
 		return nil, err
 	}
 	a, b := ours["per connection"], theirs["per connection"]
+	million := 1e6 / float64(r.sizes.memoryConnections)
 	// Below the full size what a process needs for itself is the larger part.
 	fits := ours["most"] <= 1.2e9 || r.sizes.memoryConnections < 1_000_000
 	return []line{{
@@ -54,6 +56,12 @@ func (r *report) memory(ctx context.Context) ([]line, error) {
 			count(a), ours["most"]/1e6, ours["base"]/1e6, count(ours["samples"]), ours["scrapes"], ours["longest scrape"], ours["cores"]),
 		against: fmt.Sprintf("%s B, the old connector with %s", count(b), count(float64(n))),
 		ratio:   times(b / a), bar: "1,000 B; 1.2 GB in all", reached: new(a <= 1000 && fits),
+	}, {
+		path: "the same: disk for a million connections",
+		ours: fmt.Sprintf("%.2f MB/s written, %.0f MB there at the end", million*ours["written"]/1e6, million*ours["on disk"]/1e6),
+	}, {
+		path: "the same: network for a million connections",
+		ours: fmt.Sprintf("%.1f MB/s from the analyzer, %.1f MB/s to the receiver in 2.0", million*ours["feed"]/1e6, million*ours["pushed"]/1e6),
 	}, {
 		path: fmt.Sprintf("memory of a flow that is only remembered (%s of them)", count(float64(r.sizes.retained))),
 		ours: fmt.Sprintf("%.0f B", retained["per flow"]), bar: "120 B", reached: new(retained["per flow"] <= 120),
@@ -98,7 +106,7 @@ func (r *report) memoryOurs(ctx context.Context) (_ values, err error) {
 		return nil, err
 	}
 	out := values{"base": base}
-	if err := r.live(ctx, &s, b, subscriber, out); err != nil {
+	if err := r.live(ctx, &s, b, subscriber, to, out); err != nil {
 		return nil, err
 	}
 	_, most, err := resident(b.command.Process.Pid)
@@ -119,7 +127,7 @@ func (r *report) memoryOurs(ctx context.Context) (_ values, err error) {
 
 // live lets all connections begin and then report once a minute, while the bridge is
 // scraped.
-func (r *report) live(ctx context.Context, s *spec, b *process, subscriber *subscriber, out values) error {
+func (r *report) live(ctx context.Context, s *spec, b *process, subscriber *subscriber, to *receiver, out values) error {
 	w := world.World{Begin: time.Now().Add(-time.Minute).UnixMilli()}
 	round, err := sendPaced(ctx, &w, subscriber, s.Connections, 0, arrivals, 0)
 	if err != nil {
@@ -130,9 +138,14 @@ func (r *report) live(ctx context.Context, s *spec, b *process, subscriber *subs
 	var scraping sync.WaitGroup
 	var scraped error
 	scraping.Go(func() { scraped = b.scrapeEvery(ctx, s.Interval, out) })
-	used, began := b.cpu(), time.Now()
+	began, sentBefore, was := time.Now(), subscriber.sent, b.usage(to)
 	_, err = sendPaced(ctx, &w, subscriber, s.Connections, round, max(1, s.Connections/60), r.sizes.memoryFor)
-	out["cores"] = (b.cpu() - used).Seconds() / time.Since(began).Seconds()
+	seconds, now := time.Since(began).Seconds(), b.usage(to)
+	for name, v := range now {
+		out[name] = (v - was[name]) / seconds
+	}
+	out["feed"] = float64(subscriber.sent-sentBefore) / seconds
+	out["on disk"] = diskUsed(s.Dir)
 	cancel()
 	scraping.Wait()
 	if err := errors.Join(err, scraped); err != nil {
@@ -175,6 +188,28 @@ func (b *process) stop() error {
 		return fmt.Errorf("the bridge: %w", err)
 	}
 	return nil
+}
+
+// usage is what it has used so far: cores' time, bytes written to disk, bytes pushed.
+func (b *process) usage(to *receiver) values {
+	got, _ := to.seen() // an error of the receiver's is found by who waits for it
+	var written float64
+	_, _ = fmt.Sscan(field(fmt.Sprintf("/proc/%d/io", b.command.Process.Pid), "write_bytes"), &written)
+	return values{"cores": b.cpu().Seconds(), "written": written, "pushed": float64(got.bytes)}
+}
+
+// diskUsed is how many bytes lie in the files of a directory.
+func diskUsed(dir string) (size float64) {
+	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return nil // it was removed meanwhile
+		}
+		if info, err := entry.Info(); err == nil && info.Mode().IsRegular() {
+			size += float64(info.Size())
+		}
+		return nil
+	})
+	return size
 }
 
 // cpu is what it has used so far, 0 where that cannot be known: a process that is not
