@@ -47,13 +47,16 @@ func (w *World) connection(id int) connection {
 		nodes = 16
 	}
 	h := mix(uint64(id))
+	// An agent reports its own connections: neighbours share the node, and one end is
+	// an address of that node. The other end is anybody.
+	node := id / MessageFlows % nodes
 	return connection{
 		uuid: h,
 		// 2^21 clients; multiplying by an odd number gives each id below that its own.
 		a:        uint32(id) * 0x9e3779b1 & (1<<21 - 1),
-		b:        uint32(h>>24) & 1023,
+		b:        uint32(node*4) + uint32(h>>24)&3,
 		port:     32768 + int64(uint64(id)>>21+h>>40)%28000,
-		node:     id % nodes,
+		node:     node,
 		tracking: mix(h),
 	}
 }

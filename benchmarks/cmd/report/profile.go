@@ -35,9 +35,9 @@ func (r *report) profile(ctx context.Context, dir string, out io.Writer) error {
 	}
 	r.profiled = ""
 	for _, name := range []string{"ingest", "push2", "push1"} {
-		for _, kind := range []string{"cpu", "heap"} {
+		for kind, order := range map[string]string{"cpu": "-cum", "heap": "-flat"} {
 			file := filepath.Join(dir, name+"."+kind+".pprof")
-			top := exec.CommandContext(ctx, "go", "tool", "pprof", "-top", "-nodecount=30", file)
+			top := exec.CommandContext(ctx, "go", "tool", "pprof", "-top", order, "-nodecount=50", file)
 			top.Stderr = r.progress
 			text, err := top.Output()
 			if err != nil {
