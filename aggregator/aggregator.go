@@ -92,7 +92,8 @@ type Aggregator struct {
 	top         *top   // nil: no TopK
 	demotions   uint64 // connections that lost their series to busier ones
 	census      census // not under mu
-	lastTick    int64  // ms; before the first one, when this process began
+	interfaces  interfaces
+	lastTick    int64 // ms; before the first one, when this process began
 	side        side
 	latest      tickTimes // of the latest tick that the state knows of
 	journal     *journal  // nil: nothing is durable
@@ -121,6 +122,7 @@ func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *p
 		connections: newConnections(layout, nil),
 		captures:    newCaptures(),
 		folds:       newFolds(),
+		interfaces:  interfaces{},
 		lastTick:    start.UnixMilli(),
 	}
 	a.configureTop(cfg)

@@ -32,8 +32,9 @@ func crowd(b *testing.B) (w *world, flows []Flow) {
 // discard is an Emitter that looks at nothing.
 type discard struct{ points int }
 
-func (d *discard) Connections(points []Point) { d.points += len(points) }
-func (d *discard) Captures([]CapturePoint)    {}
+func (d *discard) Connections(points []Point)  { d.points += len(points) }
+func (d *discard) Captures([]CapturePoint)     {}
+func (d *discard) Interfaces([]InterfacePoint) {}
 
 // BenchmarkUpdate counts one record of each live connection; the old connector
 // needs 23 to 45 µs for a record (measured).

@@ -94,4 +94,5 @@ func (s *sums) Connections(points []Point) {
 	}
 }
 
-func (s *sums) Captures([]CapturePoint) {}
+func (s *sums) Captures([]CapturePoint)     {}
+func (s *sums) Interfaces([]InterfacePoint) {}

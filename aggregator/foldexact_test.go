@@ -29,12 +29,16 @@ func drawBounds(r *rapid.T, cfg *Config) {
 }
 
 // judged is what of sums by series a configuration keeps: with bounds, sums by
-// metric, direction and protocol, for those the overflow has as well.
+// metric, direction and protocol, for those the overflow has as well; with names,
+// sums by what no name says.
 func judged(cfg Config, sums map[string]uint64) map[string]uint64 {
-	if cfg.MaxSeries == 0 && cfg.MaxSeriesPerNode == 0 && cfg.TopK == 0 {
-		return sums
+	switch {
+	case cfg.MaxSeries != 0 || cfg.MaxSeriesPerNode != 0 || cfg.TopK != 0:
+		return grouped(sums, []string{labelDirection, labelProtocol})
+	case cfg.Names != nil:
+		return grouped(sums, modelled())
 	}
-	return grouped(sums, []string{labelDirection, labelProtocol})
+	return sums
 }
 
 // checkBounds recounts what the aggregator counts as it goes.

@@ -103,6 +103,15 @@ func (l *ledger) Captures(points []CapturePoint) {
 	}
 }
 
+func (l *ledger) Interfaces(points []InterfacePoint) {
+	for _, p := range points {
+		l.add("rx{"+p.Name+" "+p.IPv4+"}", sample{at: l.at, value: p.Values[0], stale: p.End})
+		if s := l.series["rx{"+p.Name+" "+p.IPv4+"}"]; p.End {
+			s[len(s)-1].value = 0
+		}
+	}
+}
+
 // increase is the reset-aware sum of a series: what a receiver's increase over
 // all of its life would be.
 func (l *ledger) increase(name string) (sum uint64) {

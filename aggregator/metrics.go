@@ -68,7 +68,7 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 		reg.MustRegister(c)
 		return c
 	}
-	m.changedValues = counter("skybridge_label_values_cut_total", "Label values of records that did not fit as they were: cut to 256 bytes with a hash of the whole at the end, or with what is no UTF-8 replaced.")
+	m.changedValues = counter("skybridge_label_values_cut_total", "Label values of records and interfaces that did not fit as they were: cut to 256 bytes with a hash of the whole at the end, or with what is no UTF-8 replaced.")
 	m.forgottenListeners = counter("skybridge_listeners_forgotten_total", "Addresses with a port that were seen to answer and were forgotten because there are too many.")
 	m.stateTroubles = counter("skybridge_state_troubles_total", "Times that the state could not be written and counting went on in memory.")
 	m.stateDoubts = counter("skybridge_state_doubts_total", "Starts at which every counter began anew because the state was missing, damaged, or older than what was sent.")

@@ -63,12 +63,13 @@ func presence(feed *script.Script, now int64) (records []analyzer.Flow) {
 // TestExactnessAcrossDeaths plays scripted feeds to processes that are killed or
 // lose their power between any two operations of the disk, and holds the
 // receiver's sums against the reference, series by series. After each death the
-// feed reports every flow once more.
+// feed reports every flow once more, and names have to be learned again.
 func TestExactnessAcrossDeaths(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		cfg, view := drawView(r, "the")
 		cfg.ConnectionTimeout = time.Duration(rapid.IntRange(1, 60).Draw(r, "timeout")) * time.Second
 		drawBounds(r, &cfg)
+		names := drawNames(r, &cfg)
 		m := newMortal(t, cfg, disktest.New(rapid.Uint64().Draw(r, "disk")), int64(rapid.SampledFrom([]int{1, 1000, 1 << 20}).Draw(r, "least")))
 		feed := script.Write(script.Options{
 			Seed:        rapid.Uint64().Draw(r, "seed"),
@@ -106,6 +107,7 @@ func TestExactnessAcrossDeaths(t *testing.T) {
 			}
 			checkBounds(r, m.Aggregator)
 			m.staged.between = between
+			names.forget()
 			m.Update(flowsOf(all.flows))
 		}
 		play := func(messages []script.Message, mortal bool) {

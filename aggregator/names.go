@@ -3,15 +3,19 @@
 
 package aggregator
 
-// Names tells the names of nodes and addresses. It answers from memory, without
-// waiting, is safe for concurrent use, and says "" of what it does not know;
-// asking notes the unknown for a refresh.
+// Names says what Skydive's topology calls nodes and addresses. Both methods are
+// called for each record that counts, where labels need them, from any goroutine and
+// with the aggregator's lock held: they must answer at once, from memory. What they
+// are passed belongs to the caller. Answers may change; see labels.
 type Names interface {
-	// Node returns what is known of the node with that TID.
+	// Node returns what is known of the node with this TID; the zero value where
+	// nothing is. To be asked for an unknown one is a reason to look for it.
 	Node(tid []byte) NodeNames
-	// Address returns the name of what holds an address.
+	// Address returns the name of what holds an address in Skydive's notation,
+	// "" where it is unknown. Asking is a reason to look for it, as with Node.
 	Address(addr []byte) string
 }
 
-// NodeNames is what the topology says of a node. What it does not say is empty.
+// NodeNames are a node's name, its host, and its type in Skydive's words
+// ("device", "veth", …). Each may be empty.
 type NodeNames struct{ Name, Host, Type string }

@@ -48,6 +48,9 @@ func (s *staged) Connections(points []Point) {
 
 func (s *staged) Captures(points []CapturePoint) { s.captures = append(s.captures, points...) }
 
+// Interfaces keeps nothing: they have no state that could survive.
+func (s *staged) Interfaces([]InterfacePoint) {}
+
 // newMortal begins the first life on that disk. Snapshots are due at every least
 // bytes.
 func newMortal(t testing.TB, cfg Config, disk *disktest.Disk, least int64) *mortal {

@@ -29,11 +29,19 @@ type CapturePoint struct {
 	End          bool
 }
 
+// InterfacePoint is one network interface at a tick. Its counters began at a
+// time that nobody knows.
+type InterfacePoint struct {
+	InterfaceRow
+	End bool
+}
+
 // Emitter takes what a tick samples. The slices are valid during the call; it
 // is not called under the aggregator's lock.
 type Emitter interface {
 	Connections([]Point)
 	Captures([]CapturePoint)
+	Interfaces([]InterfacePoint)
 }
 
 // Tick samples every live series for the given time in milliseconds, which
@@ -56,6 +64,7 @@ func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 	a.sources.sweep(feedNow)
 	a.folds.turn(feedNow)
 	captures := a.captures.sample(a.side.latest, zero, feedNow)
+	interfaces := a.interfaces.sample(a.side.latest)
 	a.journal.seal(feedNow)
 	a.mu.Unlock()
 
@@ -86,6 +95,9 @@ func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 	if len(captures) > 0 {
 		emit.Captures(captures)
 	}
+	if len(interfaces) > 0 {
+		emit.Interfaces(interfaces)
+	}
 }
 
 // tickTimes are the times of a tick, of the one before, and of the zeros of
@@ -109,8 +121,8 @@ func (a *Aggregator) ContinueAfter(at int64) {
 }
 
 // EndAll makes every series end that has not: the next tick samples the last
-// values, the tick after it the stale markers. It returns how many connections
-// and captures are to end. It is for a reload that changes what series are
+// values, the tick after it the stale markers. It returns how many connections,
+// captures and interfaces are to end. It is for a reload that changes what series are
 // called, and for the end of the process; the caller holds updates back
 // ([Aggregator.Hold]) until there are none. Rarely a second round is needed, for
 // what a counter at its limit carried over.
@@ -125,7 +137,7 @@ func (a *Aggregator) EndAll() (left int) {
 	}
 	a.journal.endCaptures()
 	a.journal.seal(a.clock.now(a.now()))
-	return left + a.captures.endAll()
+	return left + a.captures.endAll() + a.interfaces.endAll()
 }
 
 // sample appends the point of connection i at a tick, if it has one. Counters

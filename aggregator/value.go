@@ -28,6 +28,14 @@ func appendValue[T []byte | string](dst []byte, s T) (_ []byte, changed bool) {
 	return fit(dst, []byte(s)), true
 }
 
+// fitted is appendValue for what is kept as a string.
+func fitted(s string) (_ string, changed bool) {
+	if len(s) <= maxValue && validText(s) {
+		return s, false
+	}
+	return string(fit(nil, []byte(s))), true
+}
+
 // validText is utf8.Valid, quick for the short ASCII texts that nearly all values are.
 func validText[T []byte | string](s T) bool {
 	for i := range len(s) {

@@ -78,6 +78,7 @@ type Bridge struct {
 	log        *remotewrite.Log
 	sender     *remotewrite.Sender
 	feed       *skydive.Feed
+	topology   *skydive.Topology
 	web        *web.Server
 
 	reloading sync.Mutex // one reload at a time
@@ -136,15 +137,19 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 		}
 	}()
 	skipped := newSkipped(registry)
-	b.aggregator, err = aggregator.New(aggregation(cfg), b.clock.passing, registry, skipped, component(b.logger, "aggregator"))
-	if err != nil {
-		return nil, fmt.Errorf("bridge: %w", err)
-	}
-	registerWait(registry, b.wait)
 	feed, err := feedConfig(cfg, b.listenAddress)
 	if err != nil {
 		return nil, err
 	}
+	b.topology, err = skydive.NewTopology(topologyConfig(cfg, feed), registry, component(b.logger, "topology"))
+	if err != nil {
+		return nil, fmt.Errorf("bridge: %w", err)
+	}
+	b.aggregator, err = aggregator.New(aggregation(cfg, b.topology), b.clock.passing, registry, skipped, component(b.logger, "aggregator"))
+	if err != nil {
+		return nil, fmt.Errorf("bridge: %w", err)
+	}
+	registerWait(registry, b.wait)
 	b.feed, err = skydive.NewFeed(feed, b.aggregator, skipped, registry, component(b.logger, "feed"))
 	if err != nil {
 		return nil, fmt.Errorf("bridge: %w", err)
@@ -226,6 +231,7 @@ func (b *Bridge) run(ctx context.Context) error {
 		feedErr = b.feed.Run(feedCtx)
 		stopFeed()
 	})
+	others.Go(func() { b.topology.Run(feedCtx, b.aggregator) })
 	others.Go(func() { b.tickLoop(feedCtx) })
 	others.Go(func() { b.reloadLoop(feedCtx) })
 

@@ -30,6 +30,7 @@ func TestMetricsReference(t *testing.T) {
 	r := newRig(t, 1, prom.Options{})
 	r.configure("", "")
 	r.dir = t.TempDir() // a storage path has metrics of its own
+	r.Analyzers[0].SetTopology(recordedTopology(t), nil)
 	r.start()
 	r.Analyzers[0].SendStats(analyzer.Stats{CaptureID: "c1"})
 	r.play(50)
@@ -60,7 +61,7 @@ type family struct {
 // metricsPage is the reference as Markdown, made of a page in the text format.
 func metricsPage(page string) string {
 	families := map[string]*family{}
-	label := regexp.MustCompile(`([a-z_]+)="`)
+	label := regexp.MustCompile(`([a-z0-9_]+)="`)
 	for line := range strings.Lines(page) {
 		line = strings.TrimSpace(line)
 		fields := strings.SplitN(line, " ", 4)
@@ -85,9 +86,10 @@ func metricsPage(page string) string {
 		}
 	}
 	var b strings.Builder
-	b.WriteString("# Metrics\n\nEvery metric on `/metrics`. `collect[]=connections`, `captures` or `self` asks for a\npart of them; connections and captures are what is pushed.\n")
+	b.WriteString("# Metrics\n\nEvery metric on `/metrics`. `collect[]=connections`, `interfaces`, `captures` or `self`\nasks for a part of them; all but `self` are what is pushed.\n")
 	for _, section := range []struct{ title, prefix string }{
 		{"Connections", "skydive_network_connection_"},
+		{"Network interfaces", "skydive_network_interface_"},
 		{"Captures", "skydive_capture_"},
 		{"The bridge", "skybridge_"},
 		{"Pushing, by the names that Prometheus gives them", "prometheus_remote_storage_"},

@@ -66,6 +66,9 @@ func (b *Bridge) swap(cfg *config.Config) error {
 	if err := b.adopt(cfg, b.renames(cfg)); err != nil { // only if a file has gone since Check
 		return errors.Join(err, b.feed.Reload(former))
 	}
+	if err := b.topology.Reload(topologyConfig(cfg, feed)); err != nil { // its addresses were valid when the file was read
+		b.logger.Error("the topology is asked as before", "err", err)
+	}
 	b.warnOfRestart(cfg)
 	b.cfg = cfg
 	select {
@@ -78,7 +81,7 @@ func (b *Bridge) swap(cfg *config.Config) error {
 // renames says whether a configuration gives series other names than they have,
 // be it for one receiver only. The caller holds ticking.
 func (b *Bridge) renames(cfg *config.Config) bool {
-	return b.aggregator.Renames(aggregation(cfg)) ||
+	return b.aggregator.Renames(aggregation(cfg, b.topology)) ||
 		!slices.Equal(wireLabels(cfg.Global.ExternalLabels), b.log.ExternalLabels()) ||
 		b.sender.Renames(endpoints(cfg))
 }
@@ -98,7 +101,7 @@ func (b *Bridge) adopt(cfg *config.Config, renamed bool) error {
 	}
 	b.log.SetPushInterval(cfg.Global.PushInterval)
 	b.log.SetExternalLabels(wireLabels(cfg.Global.ExternalLabels))
-	if err := b.aggregator.Configure(aggregation(cfg)); err != nil {
+	if err := b.aggregator.Configure(aggregation(cfg, b.topology)); err != nil {
 		return fmt.Errorf("bridge: %w", err)
 	}
 	return nil

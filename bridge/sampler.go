@@ -17,6 +17,7 @@ type sampler struct {
 	tick        *remotewrite.Tick
 	connections [3]remotewrite.Metric
 	captures    [5]remotewrite.Metric
+	interfaces  [aggregator.InterfaceMetrics]remotewrite.Metric
 	labels      []remotewrite.Label // scratch
 }
 
@@ -27,6 +28,9 @@ func newSampler() *sampler {
 	}
 	for i, f := range aggregator.CaptureFamilies() {
 		s.captures[i] = metric(f)
+	}
+	for i, f := range aggregator.InterfaceFamilies() {
+		s.interfaces[i] = metric(f)
 	}
 	return s
 }
@@ -67,6 +71,22 @@ func (s *sampler) Captures(points []aggregator.CapturePoint) {
 		s.gauge(&s.captures[0], p.FlowCount, p.End)
 		for j, total := range []uint64{p.FlowDropped, p.KernelFlowDropped, p.PacketsDropped, p.PacketsReceived} {
 			s.counter(&s.captures[1+j], total, p.Begin, p.Start, p.End)
+		}
+	}
+}
+
+// Interfaces writes the samples of network interfaces: counters without a zero,
+// and without a start, for they began before anybody looked.
+func (s *sampler) Interfaces(points []aggregator.InterfacePoint) {
+	for i := range points {
+		p := &points[i]
+		s.labels = s.labels[:0]
+		for _, l := range p.All() {
+			s.labels = append(s.labels, remotewrite.Label(l)) // empty ones are left out
+		}
+		s.tick.Labels(s.labels)
+		for j, total := range p.Values {
+			s.counter(&s.interfaces[j], total, 0, 0, p.End)
 		}
 	}
 }

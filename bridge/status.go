@@ -30,6 +30,18 @@ func (b *Bridge) status() (lines []web.StatusLine) {
 		}
 		lines = append(lines, line)
 	}
+	for _, s := range b.topology.Status() {
+		line := web.StatusLine{Name: "topology of " + s.Analyzer, OK: s.LastError == "" && !s.Answered.IsZero()}
+		switch {
+		case s.LastError != "":
+			line.Text = "not known: " + s.LastError
+		case s.Answered.IsZero():
+			line.Text = "not asked yet"
+		default:
+			line.Text = fmt.Sprintf("%d nodes, told %s", s.Nodes, ago(s.Answered))
+		}
+		lines = append(lines, line)
+	}
 	for _, e := range b.sender.Status() {
 		line := web.StatusLine{Name: e.URL, OK: e.OK()}
 		if e.Name != "" {

@@ -26,7 +26,7 @@ func TestTicksAreAligned(t *testing.T) {
 		registry := prometheus.NewRegistry()
 		logger := slog.New(slog.DiscardHandler)
 		time.Sleep(3700 * time.Millisecond) // fake time: begin between two ticks
-		a, err := aggregator.New(aggregation(&cfg), time.Now, registry, newSkipped(registry), logger)
+		a, err := aggregator.New(aggregation(&cfg, nil), time.Now, registry, newSkipped(registry), logger)
 		if err != nil {
 			t.Fatal(err)
 		}

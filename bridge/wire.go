@@ -17,11 +17,13 @@ import (
 	"github.com/skydive-project/skybridge/remotewrite"
 )
 
-// aggregation translates the configuration for the aggregator.
-func aggregation(cfg *config.Config) aggregator.Config {
+// aggregation translates the configuration for the aggregator, which asks names
+// for what nodes and addresses are called.
+func aggregation(cfg *config.Config, names aggregator.Names) aggregator.Config {
 	a := cfg.Aggregation
 	out := aggregator.Config{
 		Labels:            a.Labels,
+		Names:             names,
 		ConnectionTimeout: a.ConnectionTimeout,
 		FlowRetention:     a.FlowRetention,
 		MaxSeries:         a.MaxSeries,
@@ -86,6 +88,20 @@ func feedConfig(cfg *config.Config, listenAddress string) (skydive.Config, error
 		out.Password = func() (string, error) { return string(s.BasicAuth.Password), nil }
 	}
 	return out, nil
+}
+
+// topologyConfig translates the configuration for the topology, which has the
+// feed's credentials and TLS.
+func topologyConfig(cfg *config.Config, feed skydive.Config) skydive.TopologyConfig {
+	return skydive.TopologyConfig{
+		Enabled:         cfg.Topology.Enabled,
+		Analyzers:       cfg.TopologyAnalyzers(),
+		Username:        feed.Username,
+		Password:        feed.Password,
+		TLS:             feed.TLS,
+		RefreshInterval: cfg.Topology.RefreshInterval,
+		CacheSize:       cfg.Topology.CacheSize,
+	}
 }
 
 // maxSecret bounds the size of a secret's file in bytes.

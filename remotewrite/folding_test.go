@@ -67,6 +67,8 @@ func foldArrives(t *testing.T, message Message, rules []*relabel.Config) {
 		}
 		label("known")
 		t.Value(rttMetric, 0, 5)
+		label("older") // than anybody who looked: it has no start
+		t.Value(bytesMetric, 0, 1000)
 	})
 	up.Store(false)
 	tick(2, func(t *Tick, label func(string)) { // held, and given up in the end
@@ -79,6 +81,8 @@ func foldArrives(t *testing.T, message Message, rules []*relabel.Config) {
 		label("known")
 		t.End(bytesMetric, at(0), 20)
 		t.Stale(rttMetric)
+		label("older")
+		t.End(bytesMetric, 0, 1010)
 		label("again")
 		t.End(bytesMetric, at(0), 11)
 		label("unseen")
@@ -140,7 +144,8 @@ func foldArrives(t *testing.T, message Message, rules []*relabel.Config) {
 		key("test_bytes", "lives"): {
 			sample(at(p), 0), sample(at(11), 3), sample(at(12), 3), sample(at(13), 3), sample(at(14), 3), sample(at(15), 3), sample(at(16), 3),
 		},
-		key("test_rtt", "known"): {sample(at(1), 5)},
+		key("test_bytes", "older"): {sample(at(1), 1000), sample(base, 1010), stale(base + 1)},
+		key("test_rtt", "known"):   {sample(at(1), 5)},
 	}
 	got := rec.Series()
 	for _, samples := range got {
@@ -151,9 +156,20 @@ func foldArrives(t *testing.T, message Message, rules []*relabel.Config) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	r.wantMetric(4, "skybridge_folded_series_total") // one of them twice
+	r.wantMetric(5, "skybridge_folded_series_total") // one of them twice
 	r.wantMetric(0, prefix+"samples_dropped_total")
 	r.wantMetric(0, "skybridge_lost_series_total")
+}
+
+// TestLossIsOurs: only what was counted since somebody looked can be lost.
+func TestLossIsOurs(t *testing.T) {
+	tick := &Tick{at: 10_000}
+	tick.Labels(nil)
+	tick.End(bytesMetric, 0, 1_000_000) // without a start
+	tick.End(bytesMetric, 5_000, 7)
+	if tick.err != nil || tick.endedBytes != 7 {
+		t.Errorf("%d bytes could be lost (%v), want 7", tick.endedBytes, tick.err)
+	}
 }
 
 // TestThinRetention proves that a log too small for its ticks keeps what ended in

@@ -51,7 +51,8 @@ func (t *Tick) Zero(m *Metric, at int64) {
 }
 
 // Value gives a series' value at the tick's time. start is the time of the zero
-// that the counter began with, in ms and before the tick; 0 for gauges.
+// that the counter began with, in ms and before the tick; 0 for gauges, and for
+// counters whose beginning nobody knows.
 func (t *Tick) Value(m *Metric, start int64, v float64) {
 	if start >= t.at {
 		t.fail("value of %s started at %d ms, not before its tick at %d", m.Name, start, t.at)
@@ -73,7 +74,8 @@ func (t *Tick) End(m *Metric, start int64, final float64) {
 	}
 	t.Stale(m)
 	t.add(&t.ends, m, math.Float64bits(final), t.at, start)
-	if m.Unit == unitBytes && !t.unread {
+	// What was counted before anybody looked is not for us to lose.
+	if m.Unit == unitBytes && start != 0 && !t.unread {
 		t.endedBytes += uint64(max(0, final))
 	}
 }

@@ -18,6 +18,7 @@ type Config struct {
 	Global      Global
 	Skydive     Skydive
 	Aggregation Aggregation
+	Topology    Topology
 	Storage     Storage
 	RemoteWrite []RemoteWrite
 	Web         Web
@@ -93,6 +94,18 @@ type Aggregation struct {
 type Network struct {
 	Name     string
 	Prefixes []netip.Prefix
+}
+
+// Topology says whom to ask for names and network interfaces.
+type Topology struct {
+	Enabled bool
+	// Analyzers are URLs as those of Skydive, whose credentials and TLS they share;
+	// empty means the same ones.
+	Analyzers []string
+	// RefreshInterval is the time between two questions.
+	RefreshInterval time.Duration
+	// CacheSize bounds the names of nodes, those of addresses, and the interfaces.
+	CacheSize int
 }
 
 // Storage bounds what is kept until every endpoint has it.

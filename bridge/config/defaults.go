@@ -23,6 +23,7 @@ func Default() Config {
 			Ports:             portPolicies()[0],
 			TopKWindow:        5 * time.Minute,
 		},
+		Topology: Topology{Enabled: true, RefreshInterval: 20 * time.Second, CacheSize: 100_000},
 		Storage: Storage{
 			MaxBytes:       10 << 30,
 			MaxAge:         24 * time.Hour,
@@ -71,6 +72,11 @@ func allLabels() []string {
 	return append(connectionLabels(),
 		"application", "capture_id", "initiator_network", "target_network", "flow_class",
 		"node_name", "host", "node_type", "initiator_name", "target_name")
+}
+
+// interfaceLabels returns the labels that network interfaces have.
+func interfaceLabels() []string {
+	return []string{"interface_name", "host", "interface_type", "ipv4", "ipv6", "node_tid"}
 }
 
 // flowClasses returns the classes that exclude_classes can name.

@@ -213,8 +213,8 @@ func TestWarnings(t *testing.T) {
 			[]string{"f:3: aggregation.exclude_classes names every class: no connection is left"}},
 		{"more of the busiest than fit", under("aggregation", "top_k: 300\n  max_series: 1000"),
 			[]string{"f:3: aggregation.top_k is 300 connections of up to 5 series, more than max_series (1000) has room for: max_series decides"}},
-		{"environment", under("global", "external_labels: {host: '${HOSTNAME}'}"),
-			[]string{"f:3: global.external_labels.host contains ${: environment variables are not expanded"}},
+		{"environment", under("global", "external_labels: {site: '${HOSTNAME}'}"),
+			[]string{"f:3: global.external_labels.site contains ${: environment variables are not expanded"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, warnings, err := Parse("f", []byte(c.yaml))

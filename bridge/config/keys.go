@@ -26,6 +26,7 @@ func liveKeys() []string {
 		"aggregation.exclude_classes", "aggregation.exclude_networks", "aggregation.exclude_protocols",
 		"aggregation.exclude_applications",
 		"aggregation.top_k", "aggregation.top_k_window",
+		"topology.enabled", "topology.analyzers", "topology.refresh_interval", "topology.cache_size",
 		"storage.max_bytes", "storage.max_age", "storage.memory_max_bytes",
 		"remote_write.url", "remote_write.name", "remote_write.remote_timeout", "remote_write.headers",
 		"remote_write.backlog_window", "remote_write.protobuf_message", "remote_write.external_labels", "remote_write.write_relabel_configs",
@@ -42,7 +43,6 @@ func liveKeys() []string {
 func laterKeys() []string {
 	return []string{
 		"aggregation.observers", "aggregation.tunnels",
-		"topology",
 	}
 }
 

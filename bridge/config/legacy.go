@@ -26,7 +26,7 @@ func (r *reader) legacy(root *yaml.Node) *Config {
 	r.hostID(item{c.Skydive.HostID, top.lineOf("host_id")}, "host_id")
 	r.legacyAuth(top.child("analyzer"), &c.Skydive.BasicAuth)
 	pipeline := top.child("pipeline")
-	r.legacySubscriber(top, pipeline.child("subscriber"), &c.Skydive)
+	r.legacySubscriber(top, pipeline.child("subscriber"), &c)
 	r.legacyClasses(pipeline, &c.Aggregation)
 	r.legacyTypes(pipeline, &c)
 	c.RemoteWrite = r.remoteWrites(top.take("remote_write"))
@@ -69,8 +69,10 @@ func (r *reader) legacyAuth(analyzer *object, c *BasicAuth) {
 
 const legacyCredentials = "analyzer.auth.cluster"
 
-// legacySubscriber finds the feed: the subscriber's URL, else the analyzers.
-func (r *reader) legacySubscriber(top, o *object, c *Skydive) {
+// legacySubscriber finds the feed: the subscriber's URL, else the analyzers. The
+// topology is asked of the analyzers, else of the feed's.
+func (r *reader) legacySubscriber(top, o *object, config *Config) {
+	c := &config.Skydive
 	var addresses []string
 	before := len(r.errs)
 	for i, it := range top.texts("analyzers") {
@@ -95,6 +97,9 @@ func (r *reader) legacySubscriber(top, o *object, c *Skydive) {
 		}
 	} else if u, ok := r.analyzer(item{feed, o.lineOf("url")}, "pipeline.subscriber.url", legacyCredentials); ok {
 		c.Analyzers = []string{u}
+		if !slices.Equal(addresses, c.Analyzers) {
+			config.Topology.Analyzers = addresses
+		}
 		r.legacyCoverage(o.lineOf("url"), u, addresses)
 	}
 	var capture string

@@ -69,7 +69,10 @@ func TestLegacy(t *testing.T) {
 			[]string{"f:1: analyzers[3] is the same as one before it"}},
 		{"analyzers as one text", oldFile(parts{"top": "analyzers: a:1 b:2\n", "subscriber": ""}), feed("ws://a:1/ws/subscriber/flow", "ws://b:2/ws/subscriber/flow"), nil},
 		{"one analyzer of several", oldFile(parts{"top": "analyzers: [a:1, b:2, c:3]\n", "subscriber": "{url: ws://b:2/ws/subscriber/flow}"}),
-			feed("ws://b:2/ws/subscriber/flow"),
+			func(c *Config) {
+				feed("ws://b:2/ws/subscriber/flow")(c)
+				c.Topology.Analyzers = []string{"ws://a:1/ws/subscriber/flow", "ws://b:2/ws/subscriber/flow", "ws://c:3/ws/subscriber/flow"}
+			},
 			[]string{"f:3: pipeline.subscriber.url names one analyzer, and 2 more stand in analyzers: agents spread their flows over all of them; remove the URL to read from all"}},
 		{"port as text", oldFile(parts{"settings": "{port: '9200'}"}), port(":9200"), nil},
 		{"port absent", oldFile(parts{"settings": ""}), same, nil},

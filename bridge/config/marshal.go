@@ -160,6 +160,20 @@ func (c *Config) document(w writer) *yaml.Node {
 	w.putMap(doc, "global", global)
 	w.putMap(doc, "skydive", c.Skydive.node(w))
 	w.putMap(doc, "aggregation", c.Aggregation.node(w))
+	topology, t := mapping(), &c.Topology
+	w.put(topology, "enabled", t.Enabled, d.Topology.Enabled)
+	if urls := c.Topology.Analyzers; len(urls) > 0 {
+		shown := make([]string, len(urls))
+		for i, u := range urls {
+			shown[i] = w.url(u)
+		}
+		add(topology, "analyzers", scalarNode(shown))
+	} else {
+		w.put(topology, "analyzers", urls, []string(nil))
+	}
+	w.put(topology, "refresh_interval", t.RefreshInterval, d.Topology.RefreshInterval)
+	w.put(topology, "cache_size", t.CacheSize, d.Topology.CacheSize)
+	w.putMap(doc, "topology", topology)
 	storage := mapping()
 	w.put(storage, "max_bytes", showSize(c.Storage.MaxBytes), showSize(d.Storage.MaxBytes))
 	w.put(storage, "max_age", c.Storage.MaxAge, d.Storage.MaxAge)

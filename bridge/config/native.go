@@ -23,6 +23,8 @@ func (r *reader) native(root *yaml.Node) *Config {
 	r.global(top.child("global"), &c.Global)
 	r.skydive(top.child("skydive"), &c.Skydive)
 
+	r.topology(top.child("topology"), &c.Topology)
+
 	storage := top.child("storage")
 	storage.size("max_bytes", &c.Storage.MaxBytes, minDiskBytes, 1<<50)
 	storage.duration("max_age", &c.Storage.MaxAge, time.Minute, maxRetention)
@@ -74,7 +76,8 @@ func (r *reader) externalLabels(o *object) []Label {
 		case strings.HasPrefix(name, "__"):
 			r.fail(line, path+" begins with __, which is reserved", "choose another name")
 			continue
-		case slices.Contains(connectionLabels(), name) || slices.Contains(r.taken, name) || name == "capture_id":
+		case slices.Contains(connectionLabels(), name) || slices.Contains(r.taken, name) ||
+			slices.Contains(interfaceLabels(), name) || name == "capture_id":
 			r.fail(line, path+" is already a label of what is pushed", "choose another name")
 			continue
 		case isNull(p.value):

@@ -155,6 +155,13 @@ func keyCases() []keyCase {
 			}},
 		{"excluded classes", "aggregation.exclude_classes", under("aggregation", "exclude_classes: [internal, ingress]"),
 			func(c *Config) { c.Aggregation.ExcludeClasses = []string{"internal", "ingress"} }},
+		{"no topology", "topology.enabled", under("topology", "enabled: false"), func(c *Config) { c.Topology.Enabled = false }},
+		{"topology elsewhere", "topology.analyzers", under("topology", "analyzers: [wss://b:1, 'c:2']"),
+			func(c *Config) {
+				c.Topology.Analyzers = []string{"wss://b:1/ws/subscriber/flow", "ws://c:2/ws/subscriber/flow"}
+			}},
+		{"topology seldom", "topology.refresh_interval", under("topology", "refresh_interval: 5m"), func(c *Config) { c.Topology.RefreshInterval = 5 * time.Minute }},
+		{"names", "topology.cache_size", under("topology", "cache_size: 2000000"), func(c *Config) { c.Topology.CacheSize = 2_000_000 }},
 		{"disk", "storage.max_bytes", under("storage", "max_bytes: 1TB"), func(c *Config) { c.Storage.MaxBytes = 1 << 40 }},
 		{"age", "storage.max_age", under("storage", "max_age: 3h"), func(c *Config) { c.Storage.MaxAge = 3 * time.Hour }},
 		{"memory", "storage.memory_max_bytes", under("storage", "memory_max_bytes: 2GiB"), func(c *Config) { c.Storage.MemoryMaxBytes = 2 << 30 }},
@@ -383,6 +390,7 @@ func TestFull(t *testing.T) {
 			ExcludeApplications: []string{"VXLAN"},
 			TopK:                10_000, TopKWindow: 10 * time.Minute,
 		},
+		Topology:    Topology{Enabled: true, Analyzers: []string{"wss://topology.example.net:8082/ws/subscriber/flow"}, RefreshInterval: time.Minute, CacheSize: 50_000},
 		Storage:     Storage{MaxBytes: 20 << 30, MaxAge: 48 * time.Hour, MemoryMaxBytes: 1 << 30},
 		RemoteWrite: []RemoteWrite{mimir, prom},
 		Web:         Web{ListenAddress: "127.0.0.1:9200"},

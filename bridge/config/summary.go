@@ -27,6 +27,7 @@ func Summary(c *Config) string {
 	}
 	line("", "%s, %s, %s", c.Skydive.captures(), c.Skydive.auth(), c.Skydive.silence())
 	a := &c.Aggregation
+	line("topology", "%s", c.names())
 	line("labels", "%s", strings.Join(a.Labels, ", "))
 	if len(c.Global.ExternalLabels) > 0 {
 		line("", "and in pushed series %s", labelList(c.Global.ExternalLabels))

@@ -34,7 +34,8 @@ type table struct {
 	bytes, packets uint64
 }
 
-func (t *table) Captures([]aggregator.CapturePoint) {}
+func (t *table) Captures([]aggregator.CapturePoint)     {}
+func (t *table) Interfaces([]aggregator.InterfacePoint) {}
 
 func (t *table) Connections(points []aggregator.Point) {
 	for _, p := range points {

@@ -32,7 +32,8 @@ func (f *fixed) Scrape(_ *aggregator.ScrapeCursor, rows []aggregator.Row) int {
 	return n
 }
 
-func (f *fixed) ScrapeCaptures(dst []aggregator.CaptureRow) []aggregator.CaptureRow { return dst }
+func (f *fixed) ScrapeInterfaces(dst []aggregator.InterfaceRow) []aggregator.InterfaceRow { return dst }
+func (f *fixed) ScrapeCaptures(dst []aggregator.CaptureRow) []aggregator.CaptureRow       { return dst }
 
 func scrapeLoop(b *testing.B, h http.Handler, accept, encoding string) {
 	req := httptest.NewRequest(http.MethodGet, "/metrics", nil)

@@ -14,14 +14,15 @@ type part uint8
 
 const (
 	partConnections part = 1 << iota
+	partInterfaces
 	partCaptures
 	partSelf
 
-	partAll = partConnections | partCaptures | partSelf
+	partAll = partConnections | partInterfaces | partCaptures | partSelf
 )
 
 // parts are the values of collect[], in the order of the page.
-func parts() [3]struct {
+func parts() [4]struct {
 	name string
 	part part
 } {
@@ -30,6 +31,7 @@ func parts() [3]struct {
 		part part
 	}{
 		{"connections", partConnections},
+		{"interfaces", partInterfaces},
 		{"captures", partCaptures},
 		{"self", partSelf},
 	}

@@ -13,6 +13,7 @@ import (
 func TestCollect(t *testing.T) {
 	prefixes := map[string]string{
 		"connections": "skydive_network_connection_",
+		"interfaces":  "skydive_network_interface_",
 		"captures":    "skydive_capture_",
 		"self":        "skybridge_",
 	}
@@ -20,10 +21,10 @@ func TestCollect(t *testing.T) {
 		query string
 		want  []string // nil: 400
 	}{
-		{"", []string{"connections", "captures", "self"}},
-		{"?", []string{"connections", "captures", "self"}},
-		{"?debug=1", []string{"connections", "captures", "self"}},
-		{"?collect=self", []string{"connections", "captures", "self"}},
+		{"", []string{"connections", "interfaces", "captures", "self"}},
+		{"?", []string{"connections", "interfaces", "captures", "self"}},
+		{"?debug=1", []string{"connections", "interfaces", "captures", "self"}},
+		{"?collect=self", []string{"connections", "interfaces", "captures", "self"}},
 		{"?collect[]=connections", []string{"connections"}},
 		{"?collect[]=captures", []string{"captures"}},
 		{"?collect%5B%5D=self", []string{"self"}},
@@ -31,7 +32,8 @@ func TestCollect(t *testing.T) {
 		{"?collect[]=self&collect[]=self", []string{"self"}},
 		{"?collect[]=self&collect[]=captures&collect[]=connections&x=y", []string{"connections", "captures", "self"}},
 		{"?collect[]=", nil},
-		{"?collect[]=interfaces", nil},
+		{"?collect[]=interfaces", []string{"interfaces"}},
+		{"?collect[]=interface", nil},
 		{"?collect[]=Self", nil},
 		{"?collect[]=self&collect[]=<script>", nil},
 		{"?collect[]=self,captures", nil},
@@ -51,7 +53,7 @@ func TestCollect(t *testing.T) {
 				if strings.Contains(tc.query, "%zz") || strings.Contains(tc.query, ";") {
 					return
 				}
-				if !strings.Contains(w.Body.String(), "connections, captures, self") || w.Body.Len() > 200 {
+				if !strings.Contains(w.Body.String(), "connections, interfaces, captures, self") || w.Body.Len() > 200 {
 					t.Errorf("body: %s", w.Body)
 				}
 				return

@@ -29,7 +29,7 @@ func FuzzLabelEscape(f *testing.F) {
 		}
 		r := newRig(t, func(o *Options) { o.Source = s })
 		for _, accept := range []string{acceptText, acceptOpenMetrics} {
-			check(t, r.get("/metrics?collect[]=connections&collect[]=captures", "Accept", accept), want(clean))
+			check(t, r.get("/metrics?collect[]=connections&collect[]=interfaces&collect[]=captures", "Accept", accept), want(clean))
 		}
 	})
 }

@@ -30,9 +30,10 @@ var _ Source = (*aggregator.Aggregator)(nil)
 // source is a Source of fixed rows. Positions are kept by cursor, since a
 // cursor's inside belongs to the aggregator.
 type source struct {
-	rows     []aggregator.Row
-	captures []aggregator.CaptureRow
-	endless  bool // begin again instead of ending
+	rows       []aggregator.Row
+	captures   []aggregator.CaptureRow
+	interfaces []aggregator.InterfaceRow
+	endless    bool // begin again instead of ending
 
 	mu    sync.Mutex
 	at    map[*aggregator.ScrapeCursor]int
@@ -60,6 +61,10 @@ func (s *source) Scrape(c *aggregator.ScrapeCursor, rows []aggregator.Row) int {
 
 func (s *source) ScrapeCaptures(dst []aggregator.CaptureRow) []aggregator.CaptureRow {
 	return append(dst, s.captures...)
+}
+
+func (s *source) ScrapeInterfaces(dst []aggregator.InterfaceRow) []aggregator.InterfaceRow {
+	return append(dst, s.interfaces...)
 }
 
 // defaultLayout is that of the default labels.
@@ -123,6 +128,17 @@ func want(s *source) map[string]float64 {
 		}
 		if row.RTT > 0 {
 			all[build("skydive_network_connection_rtt_nanoseconds", "initiator_to_target")] = float64(row.RTT)
+		}
+	}
+	for _, row := range s.interfaces {
+		for i, name := range []string{
+			"rx_bytes", "tx_bytes", "rx_packets", "tx_packets", "rx_dropped", "tx_dropped", "rx_errors", "tx_errors",
+			"rx_missed_errors", "tx_missed_errors", "collisions",
+		} {
+			b := labels.NewBuilder(labels.FromStrings(model.MetricNameLabel, "skydive_network_interface_"+name))
+			b.Set("interface_name", row.Name).Set("host", row.Host).Set("interface_type", row.Type)
+			b.Set("ipv4", row.IPv4).Set("ipv6", row.IPv6).Set("node_tid", row.NodeTID)
+			all[b.Labels().String()] = float64(row.Values[i])
 		}
 	}
 	for _, c := range s.captures {

@@ -110,7 +110,7 @@ func TestEncodingNegotiation(t *testing.T) {
 			for _, line := range tc.accept {
 				headers = append(headers, "Accept-Encoding", line)
 			}
-			w := r.get("/metrics?collect[]=connections&collect[]=captures", headers...)
+			w := r.get("/metrics?collect[]=connections&collect[]=interfaces&collect[]=captures", headers...)
 			if got := w.Header().Get("Content-Encoding") == "gzip"; got != tc.gzip {
 				t.Errorf("gzip: %t, want %t", got, tc.gzip)
 			}

@@ -13,7 +13,7 @@ import (
 	"github.com/skydive-project/skybridge/aggregator"
 )
 
-// Source is what a page is made of: every series as last sampled. Both methods
+// Source is what a page is made of: every series as last sampled. Its methods
 // are called from many requests at once and beside updates.
 // *aggregator.Aggregator implements it.
 type Source interface {
@@ -23,6 +23,8 @@ type Source interface {
 	Scrape(c *aggregator.ScrapeCursor, rows []aggregator.Row) int
 	// ScrapeCaptures appends every capture to dst, sorted by id.
 	ScrapeCaptures(dst []aggregator.CaptureRow) []aggregator.CaptureRow
+	// ScrapeInterfaces appends every network interface to dst, sorted.
+	ScrapeInterfaces(dst []aggregator.InterfaceRow) []aggregator.InterfaceRow
 }
 
 // Options is what a Server needs. Source, Gatherer, Registerer, Ready and

@@ -20,8 +20,11 @@ const (
 	pageRows  = 128
 )
 
-// maxKeptCaptures bounds what a spare page holds on to.
-const maxKeptCaptures = 256
+// maxKeptCaptures and maxKeptInterfaces bound what a spare page holds on to.
+const (
+	maxKeptCaptures   = 256
+	maxKeptInterfaces = 256
+)
 
 // page formats series into a buffer and hands it on whenever it is full. The
 // first error of writing sticks: what comes after it does nothing. A page
@@ -35,7 +38,9 @@ type page struct {
 	buf      []byte // its capacity never changes
 	rows     []aggregator.Row
 	captures []aggregator.CaptureRow
-	self     bytes.Buffer
+	// interfaces are those of the page under way.
+	interfaces []aggregator.InterfaceRow
+	self       bytes.Buffer
 
 	// begun is the family whose samples are being written, headed whether its
 	// header has been: a family without series is left out.
@@ -63,6 +68,10 @@ func (p *page) release() {
 	clear(p.captures[:cap(p.captures)])
 	if cap(p.captures) > maxKeptCaptures {
 		p.captures = nil
+	}
+	clear(p.interfaces[:cap(p.interfaces)])
+	if cap(p.interfaces) > maxKeptInterfaces {
+		p.interfaces = nil
 	}
 	p.ctx, p.w, p.lastLayout = nil, nil, nil
 }

@@ -41,6 +41,15 @@ func smallPage() (*source, prometheus.Gatherer) {
 				Bytes:  [2]uint64{242, 0}, Packets: [2]uint64{1, 0},
 			},
 		},
+		interfaces: []aggregator.InterfaceRow{
+			{
+				InterfaceLabels: aggregator.InterfaceLabels{
+					Name: "eth0", Host: "skyhost", Type: "device", IPv4: "192.0.2.2/24", IPv6: "fd00::2/64,fe80::1/64", NodeTID: "c0045003",
+				},
+				Values: [aggregator.InterfaceMetrics]uint64{1584436971, 9589748, 109573, 81485, 5, 6, 7, 8, 9, 10, 11},
+			},
+			{InterfaceLabels: aggregator.InterfaceLabels{Name: "an \"odd\" one", Host: "skyhost", Type: "veth"}},
+		},
 		captures: []aggregator.CaptureRow{
 			{CaptureID: "7f0c", FlowCount: 3, PacketsReceived: 9007199254740991},
 			{CaptureID: "a \"quoted\" one", FlowCount: 4, FlowDropped: 5, KernelFlowDropped: 6, PacketsDropped: 7, PacketsReceived: 8},
@@ -109,6 +118,9 @@ func TestTypesAndUnits(t *testing.T) {
 		"skybridge_updates_received_total":           model.MetricTypeCounter,
 		"skybridge_series":                           model.MetricTypeGauge,
 	}
+	for what := range strings.FieldsSeq("rx_bytes tx_bytes rx_packets tx_packets rx_dropped tx_dropped rx_errors tx_errors rx_missed_errors tx_missed_errors collisions") {
+		wantTypes["skydive_network_interface_"+what] = model.MetricTypeCounter
+	}
 	if diff := cmp.Diff(wantTypes, text.types); diff != "" {
 		t.Errorf("text types (-want +got):\n%s", diff)
 	}
@@ -129,6 +141,10 @@ func TestTypesAndUnits(t *testing.T) {
 		t.Errorf("OpenMetrics types (-want +got):\n%s", diff)
 	}
 	wantUnits := map[string]string{
+		"skydive_network_interface_rx_bytes":         "bytes",
+		"skydive_network_interface_tx_bytes":         "bytes",
+		"skydive_network_interface_rx_packets":       "packets",
+		"skydive_network_interface_tx_packets":       "packets",
 		"skydive_network_connection_total_bytes":     "bytes",
 		"skydive_network_connection_total_packets":   "packets",
 		"skydive_network_connection_rtt_nanoseconds": "nanoseconds",
@@ -167,7 +183,7 @@ func TestHostileValues(t *testing.T) {
 	}
 	r := newRig(t, func(o *Options) { o.Source = s })
 	for _, accept := range []string{acceptText, acceptOpenMetrics} {
-		check(t, r.get("/metrics?collect[]=connections&collect[]=captures", "Accept", accept), want(s))
+		check(t, r.get("/metrics?collect[]=connections&collect[]=interfaces&collect[]=captures", "Accept", accept), want(s))
 	}
 }
 

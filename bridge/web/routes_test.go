@@ -179,7 +179,7 @@ func TestLandingPage(t *testing.T) {
 		t.Errorf("not escaped:\n%s", page)
 	}
 	links := regexp.MustCompile(`(?:href|src)="([^"]*)"`).FindAllStringSubmatch(page, -1)
-	if len(links) != 7 {
+	if len(links) != 8 {
 		t.Errorf("%d links:\n%s", len(links), page)
 	}
 	for _, link := range links {

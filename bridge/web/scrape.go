@@ -124,6 +124,9 @@ func (s *Server) writePage(ctx context.Context, w io.Writer, want part, format e
 	if want&partConnections != 0 {
 		p.connections(s.opts.Source)
 	}
+	if want&partInterfaces != 0 {
+		p.interfaceFamilies(s.opts.Source)
+	}
 	if want&partCaptures != 0 {
 		p.captureFamilies(s.opts.Source)
 	}

@@ -81,7 +81,10 @@ func demonstrate(ctx context.Context, o options) (err error) {
 		}
 		defer feed.Stop()
 		where.Feed, where.MadeUp, where.Seed = feed.URL(), true, o.Traffic.Seed
-		playing.Go(func() { playWhenHeard(ctx, o.Traffic, feed) })
+		w := newWorld(o.Traffic, time.Now().Add(-past))
+		w.Advance(time.Now())
+		feed.SetTopology(w.topology(), nil)
+		playing.Go(func() { playWhenHeard(ctx, w, feed) })
 	}
 
 	dir, err := os.MkdirTemp("", "skybridge-demo-")
@@ -126,14 +129,12 @@ func writeConfig(path string, o options, feed, write string) error {
 }
 
 // playWhenHeard brings the made-up network to life once somebody listens.
-func playWhenHeard(ctx context.Context, traffic trafficOptions, feed *analyzer.Analyzer) {
+func playWhenHeard(ctx context.Context, w *world, feed *analyzer.Analyzer) {
 	heard := func(all []analyzer.Subscriber) bool { return len(all) > 0 }
 	if feed.Wait(ctx, heard) != nil {
 		return // the demo is over
 	}
-	now := time.Now()
-	w := newWorld(traffic, now.Add(-past))
-	w.Advance(now) // nobody heard of that
+	w.Advance(time.Now()) // nobody heard of that
 	play(ctx, w, feed)
 }
 

@@ -108,11 +108,12 @@ func TestDemo(t *testing.T) {
 		}
 	}
 	for url, want := range map[string]string{
-		prometheus[1] + "/":        "skybridge demo",
-		prometheus[1] + "/graph":   "skybridge demo",
-		bridge[1] + "/metrics":     "skydive_network_connection_total_bytes{",
-		bridge[1] + "/-/ready":     "ready",
-		prometheus[1] + "/-/ready": "Ready",
+		prometheus[1] + "/":                         "skybridge demo",
+		prometheus[1] + "/graph":                    "skybridge demo",
+		bridge[1] + "/metrics":                      "skydive_network_connection_total_bytes{",
+		bridge[1] + "/metrics?collect[]=interfaces": `skydive_network_interface_rx_bytes{host="site-1",interface_name="br0",interface_type="bridge",node_tid="`,
+		bridge[1] + "/-/ready":                      "ready",
+		prometheus[1] + "/-/ready":                  "Ready",
 	} {
 		if text := fetch(t, url); !strings.Contains(text, want) {
 			t.Errorf("%s: no %q in %d bytes", url, want, len(text))

@@ -100,7 +100,8 @@ type flowTable struct {
 	flows                  map[conversation]*tableFlow
 	order                  []*tableFlow // by first packet, so that runs repeat
 	lastUpdate, lastExpire int64        // ms, agent's clock
-	packets, dropped       int64        // what the capture saw and missed
+	packets, bytes         int64        // what the capture saw
+	dropped                int64        // packets that it missed
 }
 
 // tableFlow is a flow and what of it was reported.
@@ -145,6 +146,7 @@ func (t *flowTable) see(b burst, now int64) {
 	f.record.Last = now
 	f.touched = true
 	t.packets += there.packets + back.packets
+	t.bytes += there.bytes + back.bytes
 }
 
 // swapped tells whether a burst's first sender is B of the flow.

@@ -25,6 +25,7 @@ func guideQueries(r ranges) []guideQuery {
 		{"bytes in the last 5 minutes by node and service, to the byte", `sum by (node_tid, target_ip, target_port) (increase(skydive_network_connection_total_bytes[5m] anchored))`},
 		{"packets per second by node, protocol and direction", `sum by (node_tid, protocol, direction) (rate(skydive_network_connection_total_packets[` + exact + `]))`},
 		{"round trip in milliseconds by target", `max by (target_ip) (skydive_network_connection_rtt_nanoseconds) / 1e6`},
+		{"bytes that interfaces received since they are up, as their kernels count", `skydive_network_interface_rx_bytes > 0`},
 		{"connections alive now, by node", `count by (node_tid) (skydive_network_connection_total_bytes) / 2`},
 	}
 }

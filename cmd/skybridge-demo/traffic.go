@@ -6,6 +6,7 @@ package main
 import (
 	"container/heap"
 	"context"
+	"encoding/json"
 	"math/rand/v2"
 	"time"
 
@@ -193,6 +194,7 @@ func (e *events) Pop() any {
 type sender interface {
 	SendFlows([]analyzer.Flow)
 	SendStats(analyzer.Stats)
+	SetTopology(nodes, edges []json.RawMessage)
 }
 
 // play lets the world live in real time until ctx is done.
@@ -206,6 +208,7 @@ func play(ctx context.Context, w *world, to sender) {
 		case now := <-ticker.C:
 			for _, m := range w.Advance(now) {
 				if m.Stats != nil {
+					to.SetTopology(w.topology(), nil)
 					to.SendStats(*m.Stats)
 				} else {
 					to.SendFlows(m.Flows)

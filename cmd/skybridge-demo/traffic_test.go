@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"sync"
 	"testing"
@@ -165,6 +166,8 @@ func (r *recorder) SendFlows(flows []analyzer.Flow) {
 		}
 	}
 }
+
+func (r *recorder) SetTopology([]json.RawMessage, []json.RawMessage) {}
 
 func (r *recorder) SendStats(analyzer.Stats) {
 	r.mu.Lock()

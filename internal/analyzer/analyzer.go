@@ -49,6 +49,8 @@ type Analyzer struct {
 	endpoint *endpoint
 	requests *inflight
 	serving  sync.WaitGroup
+
+	topology topology
 }
 
 // Start starts an analyzer. It runs until [Analyzer.Stop].
@@ -102,6 +104,8 @@ func (a *Analyzer) start() error {
 	e := newEndpoint(server)
 	pongs.to = e
 	server.AddEventHandler(e)
+
+	a.topology.register(host, backend)
 
 	// Skydive's own Listen hides the port that it got, so the listener is ours
 	// and the rest of its server is used as it is.

@@ -1,0 +1,138 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// iface is an interface of that name whose first number is rx.
+func iface(name string, rx uint64) InterfaceRow {
+	r := InterfaceRow{InterfaceLabels: InterfaceLabels{Name: name, Host: "h", NodeTID: "tid-" + name}}
+	r.Values[0] = rx
+	return r
+}
+
+// TestInterfaceLife follows interfaces from tick to tick: values as they are, one
+// stale marker where one goes, nothing twice.
+func TestInterfaceLife(t *testing.T) {
+	w := newWorld(t, Config{})
+	const eth0, eth1 = "rx{eth0 }", "rx{eth1 }"
+	expect := func(name string, want ...sample) {
+		t.Helper()
+		if diff := cmp.Diff(want, w.ledger.series[name], cmp.AllowUnexported(sample{})); diff != "" {
+			t.Fatalf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	w.SetInterfaces([]InterfaceRow{iface("eth0", 1000), iface("eth1", 7)})
+	w.tick()
+	t1 := w.ledger.at
+	expect(eth0, sample{at: t1, value: 1000}) // no zero: it ran before
+	w.SetInterfaces([]InterfaceRow{iface("eth0", 1500)})
+	w.SetInterfaces([]InterfaceRow{iface("eth0", 1600)})
+	w.tick()
+	t2 := w.ledger.at
+	expect(eth0, sample{at: t1, value: 1000}, sample{at: t2, value: 1600})
+	expect(eth1, sample{at: t1, value: 7}, sample{at: t2, stale: true})
+	w.tick()
+	t3 := w.ledger.at
+	expect(eth0, sample{at: t1, value: 1000}, sample{at: t2, value: 1600}, sample{at: t3, value: 1600})
+	expect(eth1, sample{at: t1, value: 7}, sample{at: t2, stale: true})
+
+	// It comes back, and another one is seen between two ticks only.
+	w.SetInterfaces([]InterfaceRow{iface("eth1", 9), iface("lost", 1)})
+	w.SetInterfaces([]InterfaceRow{iface("eth1", 9)})
+	w.tick()
+	t4 := w.ledger.at
+	expect(eth1, sample{at: t1, value: 7}, sample{at: t2, stale: true}, sample{at: t4, value: 9})
+	expect("rx{lost }")
+
+	// The label of an address is part of a series' name.
+	renamed := iface("eth1", 10)
+	renamed.IPv4 = "10.0.0.1/24"
+	w.SetInterfaces([]InterfaceRow{renamed})
+	w.tick()
+	t5 := w.ledger.at
+	expect(eth1, sample{at: t1, value: 7}, sample{at: t2, stale: true}, sample{at: t4, value: 9}, sample{at: t5, stale: true})
+	expect("rx{eth1 10.0.0.1/24}", sample{at: t5, value: 10})
+	if len(w.interfaces) != 2 { // the one that ended leaves with the next tick
+		t.Errorf("%d interfaces are kept, want 2", len(w.interfaces))
+	}
+	w.tick()
+	if len(w.interfaces) != 1 {
+		t.Errorf("%d interfaces are kept, want 1", len(w.interfaces))
+	}
+}
+
+// TestInterfaceNamesFit cuts the names that receivers would refuse, and counts them.
+func TestInterfaceNamesFit(t *testing.T) {
+	w := newWorld(t, Config{})
+	one, two := iface("one", 1), iface("two", 2)
+	one.Host, two.Host = strings.Repeat("h", 300)+"1", strings.Repeat("h", 300)+"2"
+	w.SetInterfaces([]InterfaceRow{one, two, iface("fine", 3)})
+	w.tick()
+	hosts := map[string]bool{}
+	for _, row := range w.ScrapeInterfaces(nil) {
+		if hosts[row.Host] = true; len(row.Host) > maxValue {
+			t.Errorf("host has %d bytes", len(row.Host))
+		}
+	}
+	if len(hosts) != 3 {
+		t.Errorf("hosts are not told apart: %v", hosts)
+	}
+	if n := w.metric("skybridge_label_values_cut_total", ""); n != 2 {
+		t.Errorf("%v values cut, want 2", n)
+	}
+}
+
+// TestInterfacesEndAll ends every series and goes on, as a reload does.
+func TestInterfacesEndAll(t *testing.T) {
+	w := newWorld(t, Config{})
+	w.SetInterfaces([]InterfaceRow{iface("eth0", 5)})
+	w.tick()
+	first := w.ledger.at
+	rounds := 0
+	for w.EndAll() > 0 {
+		if rounds++; rounds > 3 {
+			t.Fatal("it does not end")
+		}
+		w.tick()
+	}
+	end := w.ledger.at
+	w.tick()
+	got := w.ledger.series["rx{eth0 }"]
+	want := []sample{{at: first, value: 5}, {at: end - testInterval.Milliseconds(), value: 5}, {at: end, stale: true}, {at: w.ledger.at, value: 5}}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(sample{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestScrapeInterfaces serves the published tick and no other, sorted.
+func TestScrapeInterfaces(t *testing.T) {
+	w := newWorld(t, Config{})
+	w.SetInterfaces([]InterfaceRow{iface("b", 2), iface("a", 1)})
+	if got := w.ScrapeInterfaces(nil); len(got) != 0 {
+		t.Errorf("before the first tick: %v", got)
+	}
+	w.tick()
+	w.SetInterfaces([]InterfaceRow{iface("a", 10)})
+	kept := iface("kept", 0)
+	want := []InterfaceRow{kept, iface("a", 1), iface("b", 2)}
+	if diff := cmp.Diff(want, w.ScrapeInterfaces([]InterfaceRow{kept})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	w.pass(testInterval)
+	w.ledger.at = w.time.UnixMilli()
+	w.Tick(w.ledger.at, testInterval, w.ledger) // not published
+	if diff := cmp.Diff(want[1:], w.ScrapeInterfaces(nil)); diff != "" {
+		t.Errorf("before it is published (-want +got):\n%s", diff)
+	}
+	w.Publish()
+	if diff := cmp.Diff([]InterfaceRow{iface("a", 10)}, w.ScrapeInterfaces(nil)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,128 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package skydive
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/internal/analyzer"
+)
+
+// interfaceSink records what the topology delivers.
+type interfaceSink struct {
+	changes
+	mu     sync.Mutex
+	rounds int
+	rows   []aggregator.InterfaceRow
+}
+
+func (s *interfaceSink) SetInterfaces(rows []aggregator.InterfaceRow) {
+	s.mu.Lock()
+	s.rounds++
+	s.rows = slices.Clone(rows)
+	slices.SortFunc(s.rows, func(a, b aggregator.InterfaceRow) int { return strings.Compare(a.Name+a.NodeTID, b.Name+b.NodeTID) })
+	s.mu.Unlock()
+	s.announce()
+}
+
+// list returns the interfaces as NAME=RXBYTES, and how many rounds there were.
+func (s *interfaceSink) list() (string, int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []string
+	for _, r := range s.rows {
+		out = append(out, fmt.Sprintf("%s=%d", r.Name, r.Values[0]))
+	}
+	return strings.Join(out, " "), s.rounds
+}
+
+// topologyRig is a running topology with what it talks to.
+type topologyRig struct {
+	*rig
+	topology *Topology
+	sink     *interfaceSink
+}
+
+func newTopologyRig(t *testing.T, cfg TopologyConfig, tweaks ...func(*Topology)) *topologyRig {
+	t.Helper()
+	r := &topologyRig{rig: &rig{logs: &logs{}, reg: prometheus.NewRegistry()}, sink: &interfaceSink{}}
+	cfg.Enabled = true
+	if cfg.RefreshInterval == 0 {
+		cfg.RefreshInterval = 10 * time.Millisecond
+	}
+	if cfg.CacheSize == 0 {
+		cfg.CacheSize = 1000
+	}
+	var err error
+	r.topology, err = NewTopology(cfg, r.reg, slog.New(slog.NewTextHandler(r.logs, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tweak := range tweaks {
+		tweak(r.topology)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.topology.Run(ctx, r.sink)
+	}()
+	r.stop = func() { cancel(); <-done }
+	t.Cleanup(r.stop)
+	return r
+}
+
+// waitInterfaces waits until the interfaces are those, in a round yet to come.
+func (r *topologyRig) waitInterfaces(t *testing.T, want string) {
+	t.Helper()
+	_, before := r.sink.list()
+	var got string
+	defer func() {
+		if t.Failed() {
+			t.Logf("interfaces: %s\n%s", got, r.logs)
+		}
+	}()
+	r.sink.wait(t, "interfaces "+want, func() bool {
+		var rounds int
+		got, rounds = r.sink.list()
+		return rounds > before && got == want
+	})
+}
+
+func (r *topologyRig) requests(t *testing.T, a *analyzer.Analyzer, how result) float64 {
+	t.Helper()
+	return r.metric(t, "skybridge_topology_requests_total", "analyzer", a.URL(), "result", string(how))
+}
+
+// node is an interface in the form of the recordings.
+func node(id, name string, rx int, more string) json.RawMessage {
+	return json.RawMessage(fmt.Sprintf(`{"ID":%q,"Host":"h","CreatedAt":1,"Revision":%d,"Metadata":{"TID":"tid-%s","Name":%q,"Type":"veth","EncapType":"ether","Metric":{"RxBytes":%d}%s}}`,
+		id, rx, id, name, rx, more))
+}
+
+// recordedJSON reads a recording that is one JSON array.
+func recordedJSON(t testing.TB, file string) []json.RawMessage {
+	t.Helper()
+	text, err := os.ReadFile("testdata/" + file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []json.RawMessage
+	if err := json.Unmarshal(text, &all); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}

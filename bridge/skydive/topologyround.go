@@ -1,0 +1,179 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package skydive
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/skydive-project/skybridge/aggregator"
+)
+
+// maxTopologyDelay is how long an analyzer that does not answer is left alone at
+// most, but for a refresh interval that is longer.
+const maxTopologyDelay = 5 * time.Minute
+
+// round asks every analyzer whose turn it is, all at once, and tells what came of
+// it.
+func (t *Topology) round(ctx context.Context, sink TopologySink) {
+	var asking sync.WaitGroup
+	var mu sync.Mutex
+	var answers []*topologyAnswer
+	now := time.Now()
+	for _, s := range t.sources { // only this goroutine changes them
+		if s.due.After(now) {
+			continue
+		}
+		asking.Go(func() {
+			a, err := t.question(ctx, s)
+			if ctx.Err() != nil {
+				return
+			}
+			t.answered(s, a, err)
+			if err == nil {
+				mu.Lock()
+				answers = append(answers, a)
+				mu.Unlock()
+			}
+		})
+	}
+	asking.Wait()
+	if ctx.Err() != nil || len(answers) == 0 {
+		return
+	}
+	skipped := t.graph.merge(answers)
+	nodes := t.graph.byTID()
+	rows, more, cut := interfaces(nodes, t.inUse.CacheSize)
+	t.metrics.cut.Add(float64(cut))
+	t.metrics.ifaces.Set(float64(len(rows)))
+
+	table := make(map[string]aggregator.NodeNames, len(nodes))
+	for tid, h := range nodes {
+		table[tid] = aggregator.NodeNames{Name: h.node.name, Host: h.node.host, Type: h.node.kind}
+	}
+	at := time.Now()
+	t.nodes.refresh(table, at)
+	t.addresses.refresh(t.graph.holders().names(), at)
+
+	malformed := 0
+	for _, a := range answers {
+		malformed += a.malformed
+	}
+	t.metrics.skipped.WithLabelValues(nodeMalformed).Add(float64(malformed))
+	t.metrics.skipped.WithLabelValues(nodeLimit).Add(float64(skipped + more))
+	sink.SetInterfaces(rows) // last: who sees them finds their names
+	if malformed+skipped+more == 0 {
+		return
+	}
+	if held, ok := t.limits.allow(at); ok {
+		t.log.Warn("some nodes of the topology do not count: they are malformed, or there are more than topology.cache_size has room for",
+			"malformed", malformed, "too_many", skipped+more, notLogged(held))
+	}
+}
+
+// question asks one analyzer everything.
+func (t *Topology) question(ctx context.Context, s *topologySource) (*topologyAnswer, *topologyError) {
+	a := &topologyAnswer{bit: s.bit, nodes: map[string]topologyNode{}, parents: map[string]string{}}
+	take := func(r *rawNode) {
+		n, ok := r.node()
+		if !ok {
+			a.malformed++
+			return
+		}
+		t.graph.accept(a, n)
+	}
+	containers := false
+	for _, q := range []struct {
+		query, values string
+		take          func(*rawNode)
+	}{
+		{queryNodes, nodesValues, take},
+		{queryHolders, holdersValues, func(r *rawNode) {
+			take(r)
+			containers = containers || r.Type == "container" || (r.Metadata != nil && r.Metadata.Type == "container")
+		}},
+	} {
+		decode := func(r io.Reader) error {
+			malformed, err := decodeArray(r, q.take)
+			a.malformed += malformed
+			return err
+		}
+		query := q.query
+		if !s.plain {
+			query += q.values
+		}
+		err := ask(ctx, t.client, t.inUse, s.to, query, decode)
+		if err != nil && err.status == http.StatusBadRequest && !s.plain {
+			// An older Skydive: it knows whole nodes only.
+			s.plain = true
+			err = ask(ctx, t.client, t.inUse, s.to, q.query, decode)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	// Some are, where Skydive's versions differ; mostly such ones are no topology.
+	if a.malformed > len(a.nodes) {
+		return nil, &topologyError{resultMalformed, 0, fmt.Errorf("%d of %d nodes in the answer are malformed", a.malformed, a.malformed+len(a.nodes))}
+	}
+	if !containers {
+		return a, nil
+	}
+	err := ask(ctx, t.client, t.inUse, s.to, queryEdges, func(r io.Reader) error {
+		malformed, err := decodeArray(r, func(e *rawEdge) {
+			if e.Parent != "" && (a.has(e.Child) || len(a.parents) < t.graph.limit) {
+				a.parents[e.Child] = e.Parent
+			}
+		})
+		a.malformed += malformed
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *topologyAnswer) has(id string) bool {
+	_, ok := a.nodes[id]
+	return ok
+}
+
+// answered notes how asking an analyzer went, and when it is its turn again.
+func (t *Topology) answered(s *topologySource, a *topologyAnswer, err *topologyError) {
+	now := time.Now()
+	how := resultOK
+	if err != nil {
+		how = err.result
+	}
+	t.metrics.requests.WithLabelValues(s.to.name, string(how)).Inc()
+	t.mu.Lock()
+	before := s.status.LastError
+	if err == nil {
+		s.status.Answered, s.status.Nodes, s.status.LastError = now, len(a.nodes), ""
+	} else {
+		s.status.LastError = err.Error()
+	}
+	t.mu.Unlock()
+	if err == nil {
+		t.metrics.last.WithLabelValues(s.to.name).Set(float64(now.UnixMilli()) / 1000)
+		s.failures, s.due = 0, time.Time{}
+		if before != "" {
+			t.log.Info("the analyzer tells its topology again", "analyzer", s.to.name)
+		}
+		return
+	}
+	interval := t.inUse.RefreshInterval
+	wait := min(interval<<min(s.failures, 10), max(interval, maxTopologyDelay))
+	s.failures++
+	s.due = now.Add(wait - interval/2) // the first round after the wait
+	if held, ok := s.repeats.allow(now); ok {
+		t.log.Warn("the analyzer does not tell its topology; names and interfaces stay as they were known, flows count as ever",
+			"analyzer", s.to.name, "result", string(how), "err", err.err, "retry_in", wait, notLogged(held))
+	}
+}
