@@ -116,8 +116,9 @@ func crowded(n int, w *world.World) (*aggregator.Aggregator, error) {
 // nobody takes what a tick samples and does nothing with it.
 type nobody struct{}
 
-func (nobody) Connections([]aggregator.Point)     {}
-func (nobody) Captures([]aggregator.CapturePoint) {}
+func (nobody) Connections([]aggregator.Point)         {}
+func (nobody) Captures([]aggregator.CapturePoint)     {}
+func (nobody) Interfaces([]aggregator.InterfacePoint) {}
 
 // page returns the bridge's own handler of a page of connections.
 func page(a *aggregator.Aggregator) (http.Handler, error) {
