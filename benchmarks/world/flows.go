@@ -3,7 +3,11 @@
 
 package world
 
-import "github.com/skydive-project/skybridge/aggregator"
+import (
+	"strconv"
+
+	"github.com/skydive-project/skybridge/aggregator"
+)
 
 // Flows are records as the decoder hands them to the aggregator, for what is measured
 // behind it. The zero value is ready; the records are valid until the next Fill.
@@ -21,7 +25,7 @@ func (f *Flows) Fill(w *World, id, n, round int) []aggregator.Flow {
 	for i := range n {
 		c, r := w.connection(id+i), w.report(id+i, round)
 		f.records = append(f.records, aggregator.Flow{
-			UUID:              f.text(func(b []byte) []byte { return appendHex(b, c.uuid) }),
+			UUID:              f.text(func(b []byte) []byte { return strconv.AppendUint(b, c.uuid, 16) }),
 			NodeTID:           f.text(func(b []byte) []byte { return appendNode(b, c.node) }),
 			CaptureID:         []byte(capture),
 			NetworkA:          f.text(func(b []byte) []byte { return appendClient(b, c.a) }),
