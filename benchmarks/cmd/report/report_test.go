@@ -90,3 +90,24 @@ func TestEveryRow(t *testing.T) {
 		})
 	}
 }
+
+// TestProfile sees that each profile is there and can be read.
+func TestProfile(t *testing.T) {
+	t.Parallel()
+	r := &report{sizes: tinySizes(), dir: t.TempDir(), progress: t.Output()}
+	dir := filepath.Join(t.TempDir(), "profiles")
+	var out strings.Builder
+	if err := r.profile(t.Context(), dir, &out); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"ingest", "push2", "push1"} {
+		for _, kind := range []string{"cpu", "heap"} {
+			if !strings.Contains(out.String(), "== "+path+", "+kind) {
+				t.Errorf("no %s profile of %s:\n%s", kind, path, out.String())
+			}
+			if info, err := os.Stat(filepath.Join(dir, path+"."+kind+".pprof")); err != nil || info.Size() == 0 {
+				t.Errorf("%s, %s: %v", path, kind, err)
+			}
+		}
+	}
+}
