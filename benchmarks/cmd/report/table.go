@@ -36,8 +36,13 @@ func (l line) String() string {
 	return "| " + strings.Join(cells, " | ") + " |\n"
 }
 
-// times is a ratio as a text.
-func times(ratio float64) string { return fmt.Sprintf("%.1f ×", ratio) }
+// times is a ratio as a text; near a bar the digit after counts.
+func times(ratio float64) string {
+	if ratio < 10 {
+		return fmt.Sprintf("%.2f ×", ratio)
+	}
+	return fmt.Sprintf("%.1f ×", ratio)
+}
 
 // count is a number as a text, in groups of three digits where it is large.
 func count(v float64) string {
