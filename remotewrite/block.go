@@ -153,8 +153,8 @@ func (b *blockBuilder) open() {
 
 // seal returns the block and empties the builder. It must hold a sample.
 func (b *blockBuilder) seal() block {
-	plain := append(b.symbols.encoded, b.series...)
-	b.symbols.encoded = plain // with the room that it took
+	b.symbols.encoded = append(b.symbols.encoded, b.series...)
+	plain := b.symbols.encoded
 	if n := snappy.MaxEncodedLen(len(plain)); cap(b.scratch) < n {
 		b.scratch = make([]byte, n)
 	}
