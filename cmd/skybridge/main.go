@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/common/version"
 
 	"github.com/skydive-project/skybridge/bridge"
+	"github.com/skydive-project/skybridge/bridge/notify"
 )
 
 func main() {
@@ -64,6 +65,9 @@ func run(args []string, stdout, stderr io.Writer) error {
 		return convertConfig(*convertFile, stdout, stderr)
 	}
 	options.Logger = promslog.New(logs)
+	if options.Service, err = notify.FromEnvironment(options.Logger); err != nil {
+		return err
+	}
 	return serveUntilSignal(options)
 }
 
