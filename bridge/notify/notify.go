@@ -27,9 +27,9 @@ type Options struct {
 	Logger   *slog.Logger
 }
 
-// DefaultPatience is long enough for an analyzer on the same machine to come up, and
-// short enough for a boot that waits for the service.
-const DefaultPatience = 30 * time.Second
+// DefaultPatience is long enough for an analyzer that is up, and short enough for a
+// boot, or the installation of a package, that waits for the service.
+const DefaultPatience = 10 * time.Second
 
 // Service is how the service manager sees this process. Its methods may be called
 // concurrently, and on nil, where they do nothing.

@@ -34,7 +34,7 @@ type manager struct {
 	failing error
 }
 
-// newManager starts a service with a watchdog of 104 s and a patience of 30 s.
+// newManager starts a service with a watchdog of 104 s and a patience of 10 s.
 func newManager(t *testing.T, ready bool) *manager {
 	m := &manager{began: time.Now(), ready: ready, status: "fine"}
 	m.Service = New(Options{Send: m.send, Watchdog: 104 * time.Second, Logger: slog.New(slog.NewTextHandler(&m.logs, nil))})
@@ -118,7 +118,7 @@ func TestNotReadyForLong(t *testing.T) {
 		time.Sleep(DefaultPatience - time.Second)
 		m.want(t)
 		time.Sleep(time.Hour)
-		m.want(t, "30s STATUS=not subscribed", "30s READY=1")
+		m.want(t, "10s STATUS=not subscribed", "10s READY=1")
 	})
 }
 
