@@ -5,12 +5,17 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"net"
+	"net/http"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -114,5 +119,58 @@ func TestServiceOfSystemd(t *testing.T) {
 	<-ended
 	if slices.Contains(strings.Fields(logs.String()), "level=ERROR") {
 		t.Errorf("errors in the log:\n%s", logs)
+	}
+}
+
+// TestSocketOfSystemd runs the binary with a port that is passed to it: it serves
+// there, whatever the configuration says.
+func TestSocketOfSystemd(t *testing.T) {
+	a, err := analyzer.Start(analyzer.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.Stop)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	passed, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer passed.Close()
+	file := write(t, "skybridge.yml", "skydive: {analyzers: ['"+a.URL()+"']}\nweb: {listen_address: '"+freeAddress(t)+"'}\n")
+	s := newSystemd(t)
+	skybridge := command(t, "--config.file="+file, "--web.systemd-socket")
+	// The protocol names the process, whose number is known in it only.
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "sh", append([]string{"-c", `LISTEN_PID=$$ exec "$0" "$@"`}, skybridge.Args...)...)
+	cmd.Env = append(skybridge.Env, "LISTEN_FDS=1", "NOTIFY_SOCKET="+s.path)
+	cmd.ExtraFiles = []*os.File{passed}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		ended <- cmd.Wait()
+		s.socket.CloseRead()
+	}()
+	s.untilTold(1)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	answer, err := client.Get("http://" + l.Addr().String() + "/-/ready")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		t.Errorf("ready, and /-/ready says %s", answer.Status)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

@@ -60,11 +60,11 @@ func newScratch(t *testing.T) *scratch {
 	files := run(t, "dpkg-query", append([]string{"-L"}, parts...)...)
 	for _, program := range []string{"/bin/bash", "/bin/systemd-sysusers", "/bin/systemctl", "/usr/bin/chgrp", "/bin/grep", "/bin/sed", "/usr/bin/perl"} {
 		for _, library := range regexp.MustCompile(`/\S+\.so\S*`).FindAllString(run(t, "ldd", program), -1) {
-			real, err := filepath.EvalSymlinks(library)
+			target, err := filepath.EvalSymlinks(library)
 			if err != nil {
 				t.Fatal(err)
 			}
-			files += library + "\n" + real + "\n"
+			files += library + "\n" + target + "\n"
 		}
 	}
 	copying := exec.Command("tar", "-C", "/", "-c", "--no-recursion", "--ignore-failed-read", "--exclude=*/doc/*", "--exclude=*/locale/*", "--files-from=-")
