@@ -129,6 +129,7 @@ func TestWatchdog(t *testing.T) {
 		m := newManager(t, true)
 		defer m.end()
 		time.Sleep(time.Hour - time.Second)
+		synctest.Wait()
 		last := time.Duration(0)
 		for _, beat := range m.beats {
 			if beat-last > m.options.Watchdog/2 {
@@ -142,6 +143,7 @@ func TestWatchdog(t *testing.T) {
 		before := len(m.beats)
 		m.set(func() { m.hangs = "push" })
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		if now := len(m.beats); now != before {
 			t.Errorf("%d beats while push hangs", now-before)
 		}
@@ -150,6 +152,7 @@ func TestWatchdog(t *testing.T) {
 		}
 		m.set(func() { m.hangs = "" }) // at 1h59m59s
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if len(m.beats) == before {
 			t.Error("no beats after it went on")
 		}
@@ -182,6 +185,7 @@ func TestNobodyListens(t *testing.T) {
 		defer m.end()
 		m.set(func() { m.ready, m.failing = true, errors.New("no such socket") })
 		time.Sleep(time.Minute + 50*time.Millisecond)
+		synctest.Wait()
 		if n := strings.Count(m.logs.String(), "no such socket"); n != 1 {
 			t.Errorf("%d log lines, want 1:\n%s", n, m.logs.String())
 		}
