@@ -74,7 +74,7 @@ func TestTwins(t *testing.T) {
 			}
 			w.Update(flowsOf(flows))
 		}
-		known := presence(feed, w.time.UnixMilli())
+		known := presence(feed)
 		for _, f := range known { // where there is no hello, nothing was before
 			same, other := f, f
 			same.CaptureID, other.CaptureID, other.NodeTID = "same-node", "other-node", "other-node"
