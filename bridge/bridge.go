@@ -85,6 +85,7 @@ type Bridge struct {
 	started     time.Time
 	shownConfig atomic.Pointer[string] // the configuration in force, secrets masked
 	pulse       pulse
+	published   func() // called after each tick; never waits
 
 	reloading sync.Mutex // one reload at a time
 
@@ -136,6 +137,7 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 		changed:  make(chan struct{}, 1),
 		started:  time.Now(),
 	}
+	b.published = b.lookAtTick
 	b.showConfig(cfg.Redacted())
 	b.listenAddress, b.storageKeys = listenAddress(cfg, options), cfg.Storage
 	defer func() {

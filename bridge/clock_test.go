@@ -10,7 +10,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
 )
 
 // TestClockReading proves what is a step: a difference of the two clocks, from

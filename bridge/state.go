@@ -79,6 +79,12 @@ func (b *Bridge) fullness(s *web.Status) {
 	}
 }
 
+// lookAtTick takes up for the status page that a tick was published.
+func (b *Bridge) lookAtTick() {
+	b.pulse.observe(time.Now(), b.feed.Status())
+	b.web.Ticked()
+}
+
 // showConfig makes a configuration the one that the status page shows, without its
 // secrets.
 func (b *Bridge) showConfig(text []byte) {

@@ -84,8 +84,7 @@ func (b *Bridge) tick(at int64) {
 	}
 	b.sampler.tick = nil
 	b.aggregator.Publish()
-	b.pulse.observe(started, b.feed.Status())
-	b.web.Ticked()
+	b.published()
 	b.metrics.ticks.Inc()
 	b.metrics.tickSeconds.Observe(time.Since(started).Seconds())
 }

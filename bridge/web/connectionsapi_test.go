@@ -136,7 +136,7 @@ func plainModel(rows []aggregator.TrafficRow, q url.Values, names book) (page []
 		node := names.nodes[labels["node_tid"]]
 		texts := append(slices.Collect(maps.Values(labels)), names.addresses[labels["initiator_ip"]], names.addresses[labels["target_ip"]], node.Name, node.Host)
 		all := true
-		for _, word := range strings.Fields(strings.ToLower(q.Get("filter"))) {
+		for word := range strings.FieldsSeq(strings.ToLower(q.Get("filter"))) {
 			ok := slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(strings.ToLower(s), word) })
 			if label, value, cut := strings.Cut(word, "="); cut && slices.Contains(aggregator.AllLabels(), label) {
 				ok = strings.ToLower(labels[label]) == value

@@ -25,7 +25,7 @@ type term struct {
 
 func newFilter(text string, names Names) *filter {
 	f := &filter{names: names}
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		t := term{text: lower(word)}
 		if label, value, ok := strings.Cut(t.text, "="); ok && slices.Contains(aggregator.AllLabels(), label) {
 			t.label, t.value = label, value

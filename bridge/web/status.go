@@ -136,5 +136,14 @@ func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer release()
-	s.answerJSON(w, r, s.opts.State())
+	s.answerJSON(w, r, s.status())
+}
+
+// status is the state of everything now.
+func (s *Server) status() Status {
+	state := s.opts.State()
+	if state.Now.IsZero() {
+		state.Now = time.Now().UTC()
+	}
+	return state
 }

@@ -8,7 +8,8 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
-	"time"
+	"slices"
+	"strings"
 )
 
 // pagePolicy lets the status page load nothing but its own files, and run no text
@@ -18,18 +19,24 @@ const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img
 
 // parsePage reads the page's template with the functions that it uses.
 func parsePage() (*template.Template, error) {
+	text, err := assetFiles.ReadFile("assets/status.html")
+	if err != nil {
+		return nil, fmt.Errorf("web: %w", err)
+	}
+	// The ends of its lines stand between tags only; without them the script finds the
+	// elements that it makes itself.
 	page, err := template.New("status.html").Funcs(template.FuncMap{
 		"visible": visible, "lines": visibleLines,
 		"size": func(n any) string { return size(number(n)) }, "speed": func(n any) string { return speed(number(n)) },
 		"count": func(n any) string { return count(int64(number(n))) },
-		"tenth": func(v float64) string { return digits(v) },
+		"tenth": digits,
 		"span":  span, "ago": ago, "rtt": roundTrip,
 		"share":     func(now, limit any) int { return share(int64(number(now)), int64(number(limit))) },
 		"sparkOf":   func(rates []float64, list Connections) *sparkView { return newSparkView(rates, len(list.HistoryAt)) },
 		"initiator": func(c Connection) endView { return endOf(&c, "initiator") },
 		"target":    func(c Connection) endView { return endOf(&c, "target") },
 		"where":     func(c Connection) endView { return whereOf(&c) },
-	}).ParseFS(assetFiles, "assets/status.html")
+	}).Parse(strings.ReplaceAll(string(text), "\n", ""))
 	if err != nil {
 		return nil, fmt.Errorf("web: %w", err)
 	}
@@ -100,10 +107,7 @@ func (s *Server) serveStatusPage(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) view(q listQuery, list Connections) pageView {
-	v := pageView{Status: s.opts.State(), List: list, Query: q, Pprof: s.opts.EnablePprof, Columns: columns(q, list.Labels)}
-	if v.Status.Now.IsZero() {
-		v.Status.Now = time.Now()
-	}
+	v := pageView{Status: s.status(), List: list, Query: q, Pprof: s.opts.EnablePprof, Columns: columns(q, list.Labels)}
 	for _, p := range parts() {
 		v.Parts = append(v.Parts, p.name)
 	}
@@ -134,10 +138,8 @@ func (s *Server) view(q listQuery, list Connections) pageView {
 func columns(q listQuery, labels []string) []columnView {
 	first := func(names ...string) string {
 		for _, name := range names {
-			for _, label := range labels {
-				if name == label {
-					return name
-				}
+			if slices.Contains(labels, name) {
+				return name
 			}
 		}
 		return ""

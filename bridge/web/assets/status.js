@@ -223,6 +223,7 @@ function linkTo(change) {
     if (value === "" || (key === "offset" && value === "0")) to.delete(key);
     else to.set(key, value);
   }
+  to.sort(); // as the server writes it
   return "?" + to;
 }
 function go(link) {
