@@ -36,12 +36,14 @@ test: ## Run the tests that need Go alone.
 chaos: ## Break bridge, analyzers and receivers in random order for CHAOS_DURATION (default 5m).
 	CHAOS_DURATION=$${CHAOS_DURATION:-5m} $(GO) test -count=1 -v -timeout 0 -run 'Chaos|PowerLoss|Crash' ./internal/chaos
 
-# What needs parts of Debian: gcc for the race detector, prometheus and
-# victoria-metrics; systemd, dpkg, rpm, man and root for what is installed. A part
-# that is missing is a failure.
+# What needs parts of Debian: gcc for the race detector, prometheus, victoria-metrics
+# and chromium; systemd, dpkg, rpm, man and root for what is installed. A part that is
+# missing is a failure. Pictures of the status page are left in bin/pictures.
 test-real: ## Run the tests that need Debian's parts.
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
 	$(GO) test -tags real -timeout 10m ./internal/real/... ./deploy/...
+	mkdir -p bin/pictures
+	$(GO) test -tags real -timeout 10m -run Browser -artifacts -outputdir=$(CURDIR)/bin/pictures ./bridge/web
 	$(GO) test -tags real -timeout 30m -run 'TestOutages?(AtScale|OnALittleDisk|WithOneChange)' ./bridge
 
 lint: ## Check the style of the code.

@@ -16,6 +16,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -84,6 +85,11 @@ type Bridge struct {
 	topology   *skydive.Topology
 	web        *web.Server
 
+	started     time.Time
+	shownConfig atomic.Pointer[string] // the configuration in force, secrets masked
+	pulse       pulse
+	published   func() // called after each tick; never waits
+
 	reloading sync.Mutex // one reload at a time
 
 	ticking sync.Mutex // one tick at a time; guards sampler and cfg
@@ -135,9 +141,12 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 		cfg:      cfg,
 		sampler:  newSampler(),
 		changed:  make(chan struct{}, 1),
+		started:  time.Now(),
 
 		tickPulse: notify.NewPulse(),
 	}
+	b.published = b.lookAtTick
+	b.showConfig(cfg.Redacted())
 	b.listenAddress, b.storageKeys = listenAddress(cfg, options), cfg.Storage
 	defer func() {
 		if err != nil {
@@ -208,8 +217,8 @@ func (b *Bridge) webOptions(registry *prometheus.Registry) web.Options {
 		Gatherer:        registry,
 		Registerer:      registry,
 		Ready:           b.ready,
-		Status:          b.status,
 		State:           b.state,
+		Names:           b.topology,
 		Reload:          b.reload,
 		Version:         versionText(),
 		Logger:          component(b.logger, "web"),

@@ -72,6 +72,7 @@ func (b *Bridge) swap(cfg *config.Config) error {
 	}
 	b.warnOfRestart(cfg)
 	b.cfg = cfg
+	b.showConfig(cfg.Redacted())
 	select {
 	case b.changed <- struct{}{}:
 	default:

@@ -86,6 +86,7 @@ func (b *Bridge) tick(at int64) {
 	}
 	b.sampler.tick = nil
 	b.aggregator.Publish()
+	b.published()
 	b.metrics.ticks.Inc()
 	b.metrics.tickSeconds.Observe(time.Since(started).Seconds())
 }

@@ -277,6 +277,7 @@ func (c *cursor) expired(t *loggedTick) (toSend, toKeep bool) {
 type place struct {
 	ticks   int   // held or waiting
 	samples int64 // in them
+	oldest  int64 // time of the first of them, ms
 	newest  int64 // time of the log's last tick, ms; math.MinInt64 before any
 }
 
@@ -292,6 +293,12 @@ func (c *cursor) placeLocked() place {
 	p := place{samples: c.pending, newest: l.lastAt, ticks: len(l.ticks) - i}
 	if c.held != nil && (i == len(l.ticks) || l.ticks[i].seq > c.held.seq) {
 		p.ticks++ // held, and dropped by the log
+	}
+	switch {
+	case c.held != nil:
+		p.oldest = c.held.at
+	case i < len(l.ticks):
+		p.oldest = l.ticks[i].at
 	}
 	return p
 }

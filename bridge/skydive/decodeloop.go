@@ -49,6 +49,7 @@ func (f *Feed) deliver(d *Decoder, m *Message, r raw) {
 			return
 		}
 		f.metrics.updates.Add(float64(len(m.Flows)))
+		r.from.updates.Add(uint64(len(m.Flows)))
 		r.from.watchdog.flows(r.at, longestWindow(m.Flows))
 		f.sink.Update(m.Flows)
 	case Stats:
