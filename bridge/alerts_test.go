@@ -56,7 +56,8 @@ func (l *lab) scrape(all []scraped) []scraped {
 
 // TestPushAlerts: Prometheus' own alerts on remote write, with the job selector set,
 // and the bridge's fire over what a bridge really says of a receiver that is down,
-// of one that is slow and of one that refuses, and never over one that is well.
+// of one that is slow, of one that refuses and of one for which two series get one
+// name, and never over one that is well.
 func TestPushAlerts(t *testing.T) {
 	var all []scraped
 	var began, ended time.Time
@@ -67,9 +68,10 @@ func TestPushAlerts(t *testing.T) {
   - {name: down, url: 'http://down/'}
   - {name: slow, url: 'http://slow/', queue_config: {max_shards: 1, max_samples_per_send: 4}}
   - {name: refuses, url: 'http://refuses/'}
+  - {name: mixed, url: 'http://mixed/', write_relabel_configs: [{regex: target_ip, action: labeldrop}]}
 `)
 		for host, cfg := range map[string]receiver.Config{
-			"well": {}, "slow": {},
+			"well": {}, "slow": {}, "mixed": {},
 			"refuses": {GiveUps: true, Fail: func(n int, _ *http.Request) receiver.Fault {
 				if n > 20 && n%3 == 0 {
 					return receiver.Fault{Status: http.StatusBadRequest, Body: "out of bounds"}
@@ -136,6 +138,7 @@ func TestPushAlerts(t *testing.T) {
 		`SkybridgePushBehind{remote_name="slow", url="http://slow/"} runbooks/SkybridgePushBehind.md`,
 		`SkybridgePushFailing{remote_name="down", url="http://down/"} runbooks/SkybridgePushFailing.md`,
 		`SkybridgePushRefused{remote_name="refuses", url="http://refuses/"} runbooks/SkybridgePushRefused.md`,
+		`SkybridgeSeriesCollide{reason="relabel_collision", remote_name="mixed", url="http://mixed/"} runbooks/SkybridgeSeriesCollide.md`,
 	}
 	if diff := cmp.Diff(want, fired); diff != "" {
 		t.Errorf("fired (-want +got):\n%s", diff)

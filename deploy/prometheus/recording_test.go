@@ -29,12 +29,12 @@ func TestRecording(t *testing.T) {
 	want := map[string]string{
 		`node_tid_protocol_direction:skydive_network_connection_total_bytes:rate5m15s{direction="initiator_to_target"}`: "30",
 		`node_tid_protocol_direction:skydive_network_connection_total_bytes:rate5m15s{direction="target_to_initiator"}`: "1",
-		`node_tid_protocol_direction:skydive_network_connection_total_packets:rate5m15s`:                                 "1",
-		`node_tid_initiator_ip_target_ip:skydive_network_connection_total_bytes:rate5m15s`:                               "31",
-		`node_tid:skydive_network_connection:count`:                                                                      "2",
-		`capture_id:skydive_capture_packets_dropped:ratio_rate5m`:                                                        "0.02",
-		`instance_remote_name:skybridge_push_lag_seconds:max5m`:                                                          "30",
-		`instance:skybridge_series:ratio`:                                                                                "0.25",
+		`node_tid_protocol_direction:skydive_network_connection_total_packets:rate5m15s`:                                "1",
+		`node_tid_initiator_ip_target_ip:skydive_network_connection_total_bytes:rate5m15s`:                              "31",
+		`node_tid:skydive_network_connection:count`:                                                                     "2",
+		`capture_id:skydive_capture_packets_dropped:ratio_rate5m`:                                                       "0.02",
+		`instance_remote_name:skybridge_push_lag_seconds:max5m`:                                                         "30",
+		`instance:skybridge_series:ratio`:                                                                               "0.25",
 	}
 	got, named := map[string]string{}, map[string]bool{}
 	for query := range want {
