@@ -69,7 +69,7 @@ func Pages(root string) ([]Page, error) {
 }
 
 var (
-	fence        = regexp.MustCompile("(?ms)^[ ]*```([a-z]+)\n(.*?)^[ ]*```")
+	fence        = regexp.MustCompile("(?ms)^([ ]*)```([a-z]+)\n(.*?)^[ ]*```")
 	hereDocument = regexp.MustCompile(`(?s)<<'YAML'\n(.*?)\nYAML\n`)
 )
 
@@ -77,13 +77,14 @@ var (
 func (p Page) Blocks(language string) []Block {
 	var blocks []Block
 	for _, m := range fence.FindAllStringSubmatch(p.Text, -1) {
-		if m[1] == language {
-			blocks = append(blocks, Block{p.Path, language, m[2]})
+		text := strings.ReplaceAll("\n"+m[3], "\n"+m[1], "\n")[1:] // without the indent of a list
+		if m[2] == language {
+			blocks = append(blocks, Block{p.Path, language, text})
 		}
 		if language != "yaml" {
 			continue
 		}
-		for _, here := range hereDocument.FindAllStringSubmatch(m[2], -1) {
+		for _, here := range hereDocument.FindAllStringSubmatch(text, -1) {
 			blocks = append(blocks, Block{p.Path, language, here[1] + "\n"})
 		}
 	}
