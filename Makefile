@@ -10,7 +10,7 @@ LDFLAGS := -s -w \
 	-X github.com/prometheus/common/version.Branch=$(shell git rev-parse --abbrev-ref HEAD 2>/dev/null)
 TOOL    := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: help run build test chaos test-real lint bench fuzz
+.PHONY: help run build test chaos test-real lint bench bench-report profile report-binary fuzz
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -25,6 +25,8 @@ build: ## Build the static binary bin/skybridge.
 test: ## Run the tests that need Go alone.
 	$(GO) vet ./...
 	$(GO) test ./...
+	$(GO) vet -C benchmarks ./...
+	$(GO) test -C benchmarks ./...
 
 # The tests in internal/chaos say how a seed is run again.
 chaos: ## Break bridge, analyzers and receivers in random order for CHAOS_DURATION (default 5m).
@@ -41,9 +43,22 @@ lint: ## Check the style of the code.
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'lint: gofmt these files'; exit 1; }
 	$(GO) mod tidy -diff
 	$(TOOL) golangci-lint run ./...
+	cd benchmarks && $(GO) mod tidy -diff && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
 
 bench: ## Run the benchmarks, ready for benchstat.
 	$(GO) test -run '^$$' -bench . -benchmem -count $${COUNT:-6} ./aggregator ./remotewrite ./bridge/skydive ./bridge/web
+
+# docs/reference/sizing.md says what is measured, and how long it takes.
+REPORT  := bin/skybridge-report -skybridge=bin/skybridge
+bench-report: report-binary ## Print the table of bars. FLAGS="-quick", "-rows=decode,push", "--help"; OUT=docs/reference/sizing.md keeps it.
+	@$(REPORT) $(if $(OUT),-out=$(OUT)) $(FLAGS)
+
+profile: report-binary ## Write CPU and heap profiles of ingest and push to bin/profiles and print the top of them.
+	@$(REPORT) -profile=bin/profiles $(FLAGS)
+
+# The comparison programs have a module of their own: nothing of them is in the product.
+report-binary: build
+	@$(GO) build -C benchmarks -trimpath -o ../bin/skybridge-report ./cmd/report
 
 fuzz: ## Fuzz every decoder for FUZZTIME (default 30s) each.
 	@for package in $$($(GO) list ./...); do \

@@ -67,6 +67,11 @@ type Config struct {
 	ExcludeNetworks     []netip.Prefix
 	ExcludeProtocols    []string
 	ExcludeApplications []string
+	// Observers says whether a connection that several capture points see counts
+	// once; empty is [ObserversAll]. Tunnels says which flows of a tunnel count;
+	// empty is [TunnelsBoth].
+	Observers Observers
+	Tunnels   Tunnels
 }
 
 // Aggregator is safe for concurrent use.
@@ -93,11 +98,17 @@ type Aggregator struct {
 	demotions   uint64 // connections that lost their series to busier ones
 	census      census // not under mu
 	interfaces  interfaces
-	lastTick    int64 // ms; before the first one, when this process began
+	groups      groups
+	scope       int      // by what flows that are new are one conversation
+	progress    progress // scratch
+	told        Flow     // scratch: a record as the conversation's first observer would tell it
+	lastTick    int64    // ms; before the first one, when this process began
 	side        side
 	latest      tickTimes // of the latest tick that the state knows of
 	journal     *journal  // nil: nothing is durable
 	durable     *durable  // nil: nothing is durable
+
+	conversationKey conversationKey
 
 	key []byte // scratch
 }
@@ -118,13 +129,16 @@ func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *p
 		listeners:   newListeners(),
 		clock:       newFeedClock(cfg.FlowRetention, start),
 		sources:     newSources(),
-		baselines:   newBaselines(),
 		connections: newConnections(layout, nil),
 		captures:    newCaptures(),
 		folds:       newFolds(),
 		interfaces:  interfaces{},
 		lastTick:    start.UnixMilli(),
+		scope:       cfg.scope(),
+
+		conversationKey: newConversationKey(),
 	}
+	a.baselines = newBaselines(a.sources)
 	a.configureTop(cfg)
 	a.metrics = newMetrics(reg, skipped, a)
 	a.listeners.forgotten = a.metrics.forgottenListeners.Inc
@@ -157,6 +171,7 @@ func (a *Aggregator) Configure(cfg Config) error {
 	a.filters = newFilters(cfg, a.metrics.filteredBytes)
 	a.relabel()
 	a.configureTop(cfg)
+	a.scope = cfg.scope()
 	return nil
 }
 
@@ -237,31 +252,42 @@ func (a *Aggregator) count(f *Flow, feedNow time.Duration) {
 		a.metrics.skipped[skipNoTransport].Inc()
 		return
 	}
-	delta, stale, ok := a.advance(src, f, feedNow)
-	switch {
+	p := &a.progress
+	switch ok := a.advance(src, f, feedNow, p); {
 	case !ok:
 		a.refuse(f)
 		return
-	case stale:
+	case p.stale:
 		a.metrics.staleUpdates.Inc()
 	}
-	traffic := !delta.isZero()
 	rtt := uint64(0)
-	if !stale && f.Metric.RTT > 0 {
+	if !p.stale && f.Metric.RTT > 0 {
 		rtt = uint64(f.Metric.RTT)
 	}
-	if !traffic && rtt == 0 {
+	if p.delta.isZero() && rtt == 0 {
 		return
 	}
 	// Baselines of excluded flows are kept as well: should a reload let them in,
 	// what they carried before is no news.
-	if a.exclude(f, delta) {
+	if a.dropTunnel(p, f, src) || a.exclude(f, p.delta) {
 		return
 	}
-	i, found := a.find(f)
+	delta, teller := p.delta, src // who reported the connection first
+	if p.record.shared() {
+		var own bool
+		if f, teller, delta, own = a.observe(p, f, src, feedNow); !own {
+			rtt = 0 // each observer's is another: it stands elsewhere
+		}
+	}
+	traffic := !delta.isZero()
+	if !traffic && rtt == 0 {
+		a.labels.heed(f) // what counted before may tell more all the same
+		return
+	}
+	i, found := a.find(f, p.record)
 	if traffic {
 		var reason fold
-		i, reason = a.place(i, found, f, src.node, delta.totalBytes())
+		i, reason = a.place(i, found, f, teller.node, delta.totalBytes())
 		if found = true; !a.connections.count(i, delta) {
 			a.refuse(f)
 			return
@@ -271,7 +297,7 @@ func (a *Aggregator) count(f *Flow, feedNow time.Duration) {
 		switch {
 		case reason != kept:
 			a.folds.reasons[reason].bytes += delta.totalBytes()
-			src.node.folded += delta.totalBytes()
+			teller.node.folded += delta.totalBytes()
 		case a.top != nil:
 			a.top.carry(i, delta.totalBytes())
 		}

@@ -11,32 +11,68 @@ const endedRetention = 2 * time.Minute
 
 // baseline is the last cumulative metric seen of one flow on one capture.
 // Baselines outlive series: a flow that was idle for long goes on counting
-// from here.
+// from here. There are far more of them than of anything else: 96 bytes.
 type baseline struct {
 	counts
-	uuid   uint64        // the UUID, where text is empty
-	text   string        // a UUID that is not a number, as Skydive's are
-	start  int64         // Flow.Start, ms on the agent's clock
-	last   int64         // latest LUM.Last, ms on the agent's clock
-	seen   time.Duration // feed time of the latest record
-	source uint32        // its id
-	used   bool          // false: a free record
-	ended  bool          // an end record (FinishType 1) was seen
+	uuid         uint64         // the UUID; 0 where it is among the texts
+	start        int64          // Flow.Start, ms on the agent's clock
+	last         int64          // latest LUM.Last, ms on the agent's clock
+	conversation conversationID // 0: not known
 
-	older, newer uint32 // neighbours by last sight, in the list of its kind
+	seen  moment // feed time of the latest record
+	from  origin
+	group groupRef // of its conversation, where that has several observers
+	// connection is the one that it was part of when it was last counted, and 1; it
+	// may be gone or another one by now.
+	connection       uint32
+	older, newer     uint32 // neighbours by last sight, in the list of its kind
+	prevKin, nextKin uint32 // neighbours in a bucket of kin
 }
 
-// numberKey and textKey identify a flow on a capture. Skydive's UUIDs are
-// 64-bit numbers in hexadecimal; a map without pointers costs the garbage
-// collector nothing, so only other UUIDs are kept as text.
-type numberKey struct {
-	uuid    uint64
+// moment is a feed time in tenths of a second, rounded down.
+type moment uint32
+
+const tenth = time.Second / 10
+
+func momentOf(feedTime time.Duration) moment { return moment(max(0, feedTime/tenth)) }
+
+func (m moment) time() time.Duration { return time.Duration(m) * tenth }
+
+// origin is the id of a baseline's source, which is below maxSources, and what there
+// is to say of it with yes or no.
+type origin uint32
+
+const (
+	isUsed     origin = maxSources << iota // else it is a free record
+	isEnded                                // an end record (FinishType 1) was seen
+	isLow                                  // of the conversation's two ends A is the lower one
+	isObserved                             // its observer in the group counts it as a member
+	isOuter                                // other flows name it as their parent
+)
+
+func (o origin) source() uint32 { return uint32(o) % maxSources }
+
+func (o origin) is(what origin) bool { return o&what != 0 }
+
+func (o *origin) set(what origin, yes bool) {
+	if *o &^= what; yes {
+		*o |= what
+	}
+}
+
+// flowKey identifies a flow on a capture. Skydive's UUIDs are 64-bit numbers in
+// hexadecimal, a quarter of the size of a text; others are kept as they are.
+type flowKey struct {
+	number  uint64
+	text    []byte // a UUID that is no number
 	capture uint32
 }
 
-type textKey struct {
-	uuid    string
-	capture uint32
+func flowKeyOf(uuid []byte, src *source) flowKey {
+	if n, isNumber := parseUUID(uuid); isNumber {
+		return flowKey{number: n, capture: src.capture.id}
+	}
+	return flowKey{text: uuid, capture: src.capture.id}
 }
 
 // parseUUID reads a UUID as Skydive writes it: up to 16 lower-case hexadecimal
@@ -61,50 +97,76 @@ func parseUUID(s []byte) (n uint64, ok bool) {
 
 // baselines holds all of them, by key and by when each was last seen.
 type baselines struct {
-	records  slab[baseline]
-	byNumber map[numberKey]uint32
-	byText   map[textKey]uint32
+	records slab[baseline]
+	byKey   index
+	texts   map[uint32]string // UUIDs that are no numbers
+	sources *sources          // of the records
 
 	// Each list is in order of last sight; live and ended ones are kept for
 	// different times, so each has a list of its own and the oldest is in front.
 	live, ended seenList
+	// Those that are in a conversation are found by it, too.
+	kin kin
 }
 
 // seenList is a list of baselines, linked through their records.
 type seenList struct{ oldest, newest uint32 }
 
-func newBaselines() *baselines {
+func newBaselines(ss *sources) *baselines {
 	return &baselines{
-		byNumber: map[numberKey]uint32{},
-		byText:   map[textKey]uint32{},
-		live:     seenList{none, none},
-		ended:    seenList{none, none},
+		byKey:   newIndex(),
+		texts:   map[uint32]string{},
+		sources: ss,
+		live:    seenList{none, none},
+		ended:   seenList{none, none},
+		kin:     newKin(),
 	}
 }
 
 // find returns the baseline of a flow, or nil.
 func (b *baselines) find(f *Flow, src *source) (i uint32, found *baseline) {
-	var ok bool
-	if n, isNumber := parseUUID(f.UUID); isNumber {
-		i, ok = b.byNumber[numberKey{n, src.capture.id}]
-	} else {
-		i, ok = b.byText[textKey{string(f.UUID), src.capture.id}]
-	}
-	if !ok {
+	return b.findUUID(f.UUID, src)
+}
+
+// findUUID returns the baseline of the flow with that UUID, or nil.
+func (b *baselines) findUUID(uuid []byte, src *source) (i uint32, found *baseline) {
+	key := flowKeyOf(uuid, src)
+	if i = b.byKey.find(b.hash(&key), func(i uint32) bool { return b.has(i, &key) }); i == none {
 		return none, nil
 	}
 	return i, b.records.at(i)
+}
+
+func (b *baselines) hash(key *flowKey) uint64 {
+	if key.text == nil {
+		return b.byKey.hashNumber(key.number, key.capture)
+	}
+	return b.byKey.hashNumber(b.byKey.hash(key.text), key.capture)
+}
+
+// has says whether baseline i is that of the flow with that key.
+func (b *baselines) has(i uint32, key *flowKey) bool {
+	r := b.records.at(i)
+	return r.uuid == key.number && b.sources.list[r.from.source()].capture.id == key.capture && b.texts[i] == string(key.text)
+}
+
+// keyOf returns the key of baseline i of the given source.
+func (b *baselines) keyOf(i uint32, src *source) flowKey {
+	if text, ok := b.texts[i]; ok {
+		return flowKey{text: []byte(text), capture: src.capture.id}
+	}
+	return flowKey{number: b.records.at(i).uuid, capture: src.capture.id}
 }
 
 // add makes the baseline of a flow that has none; touch it then.
 func (b *baselines) add(f *Flow, src *source) (i uint32, r *baseline) {
 	i = b.records.alloc()
 	r = b.records.at(i)
-	r.used, r.source, r.start = true, src.id, f.Start
-	if n, isNumber := parseUUID(f.UUID); isNumber {
-		r.uuid = n
+	r.from, r.start = isUsed|origin(src.id), f.Start
+	if key := flowKeyOf(f.UUID, src); key.text == nil {
+		r.uuid = key.number
 	} else {
-		r.text = string(f.UUID)
+		b.texts[i] = string(key.text)
 	}
 	b.index(i, src)
 	b.append(&b.live, i)
@@ -113,11 +175,8 @@ func (b *baselines) add(f *Flow, src *source) (i uint32, r *baseline) {
 
 // index makes a baseline of the given source one that find finds.
 func (b *baselines) index(i uint32, src *source) {
-	if r := b.records.at(i); r.text == "" {
-		b.byNumber[numberKey{r.uuid, src.capture.id}] = i
-	} else {
-		b.byText[textKey{r.text, src.capture.id}] = i
-	}
+	key := b.keyOf(i, src)
+	b.byKey.add(b.hash(&key), i)
 	src.baselines++
 }
 
@@ -125,8 +184,10 @@ func (b *baselines) index(i uint32, src *source) {
 func (b *baselines) touch(i uint32, ended bool, feedNow time.Duration) {
 	r := b.records.at(i)
 	b.unlink(b.listOf(r), i)
-	r.ended = r.ended || ended
-	r.seen = feedNow
+	if ended {
+		r.from.set(isEnded, true)
+	}
+	r.seen = momentOf(feedNow)
 	b.append(b.listOf(r), i)
 }
 
@@ -152,17 +213,16 @@ func (b *baselines) evict(i uint32, src *source) {
 	src.evictedStart = max(src.evictedStart, r.start)
 	src.evictedLast = max(src.evictedLast, r.last)
 	src.baselines--
-	if r.text == "" {
-		delete(b.byNumber, numberKey{r.uuid, src.capture.id})
-	} else {
-		delete(b.byText, textKey{r.text, src.capture.id})
-	}
+	key := b.keyOf(i, src)
+	b.byKey.remove(b.hash(&key), i)
+	delete(b.texts, i)
 	b.unlink(b.listOf(r), i)
+	b.part(i)
 	b.records.release(i)
 }
 
 func (b *baselines) listOf(r *baseline) *seenList {
-	if r.ended {
+	if r.from.is(isEnded) {
 		return &b.ended
 	}
 	return &b.live

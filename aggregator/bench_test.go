@@ -43,6 +43,22 @@ func BenchmarkUpdate(b *testing.B) {
 	benchUpdates(b, w, flows)
 }
 
+// BenchmarkUpdateShared counts one record of each of two captures of one node for
+// each live connection.
+func BenchmarkUpdateShared(b *testing.B) {
+	w, flows := crowd(b)
+	for i := range benchConnections {
+		f := flows[i]
+		f.CaptureID, f.UUID = []byte("c2"), fmt.Appendf(nil, "%x", 1<<40+i)
+		flows = append(flows, f)
+	}
+	w.Update(flows[benchConnections:])
+	if n := w.groups.records.used; n != benchConnections {
+		b.Fatalf("%d connections are shared, want %d", n, benchConnections)
+	}
+	benchUpdates(b, w, flows)
+}
+
 // benchUpdates counts rounds of records, each of which is synced as a tick would.
 // It reports the time of the feed's goroutine, and the CPU of all.
 func benchUpdates(b *testing.B, w *world, flows []Flow) {

@@ -54,7 +54,7 @@ type connections struct {
 	layout  *Layout
 	journal *journal
 	records slab[connection]
-	byKey   map[string]uint32
+	byKey   index
 	series  int // in all, ended ones not included
 	own     int // connections that have series and keep them, the overflow not included
 	// carried is traffic of connections whose incarnation is over: it begins the
@@ -64,7 +64,17 @@ type connections struct {
 }
 
 func newConnections(layout *Layout, j *journal) *connections {
-	return &connections{layout: layout, journal: j, byKey: map[string]uint32{}, carried: map[uint32]counts{}}
+	return &connections{layout: layout, journal: j, byKey: newIndex(), carried: map[uint32]counts{}}
+}
+
+// find returns the connection with those label values, or none.
+func (cs *connections) find(key []byte) uint32 {
+	return cs.byKey.find(cs.byKey.hash(key), func(i uint32) bool { return cs.records.at(i).values == string(key) })
+}
+
+// is says whether i is the connection with those label values.
+func (cs *connections) is(i uint32, key []byte) bool {
+	return i < cs.records.size && cs.records.at(i).used && cs.records.at(i).values == string(key)
 }
 
 // add makes a connection. The caller has seen that there is none.
@@ -73,7 +83,7 @@ func (cs *connections) add(key []byte, overflow bool, n *node) uint32 {
 	i := cs.records.alloc()
 	c := cs.records.at(i)
 	c.used, c.values, c.overflow, c.node = true, string(key), overflow, n
-	cs.byKey[c.values] = i
+	cs.byKey.add(cs.byKey.hash(key), i)
 	cs.enter(c)
 	cs.journal.connectionNew(i, c)
 	return i
@@ -180,7 +190,7 @@ func (cs *connections) demote(i uint32) {
 
 // remove forgets a connection that has ended.
 func (cs *connections) remove(i uint32) {
-	delete(cs.byKey, cs.records.at(i).values)
+	cs.byKey.remove(cs.byKey.hashText(cs.records.at(i).values), i)
 	cs.records.release(i)
 	cs.journal.connectionFree(i)
 }

@@ -162,7 +162,7 @@ func TestTwoCapturesOfOneUUIDAreTwoBaselines(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.known()
 	a, b := w.flow("1", 1000, 0), w.flow("1", 400, 0)
-	b.CaptureID = []byte("c2")
+	b.CaptureID, b.NodeTID = []byte("c2"), []byte("n2")
 	w.Update([]Flow{a, b})
 	w.tick()
 	if got := w.total(abBytes); got != 1400 {

@@ -79,3 +79,20 @@ func (c counts) atMost(m counts) counts {
 	}
 	return c
 }
+
+// raisedTo returns c with each number raised to that of m where it is below.
+func (c counts) raisedTo(m counts) counts {
+	for i := range c.bytes {
+		c.bytes[i] = max(c.bytes[i], m.bytes[i])
+		c.packets[i] = max(c.packets[i], m.packets[i])
+	}
+	return c
+}
+
+// swapped returns c as it is with A and B exchanged.
+func (c counts) swapped() counts {
+	return counts{
+		bytes:   [2]uint64{c.bytes[1], c.bytes[0]},
+		packets: [2]uint64{c.packets[1], c.packets[0]},
+	}
+}

@@ -162,8 +162,8 @@ func FuzzRecords(f *testing.F) {
 			w.Tick(at, testInterval, &discard{})
 			w.Publish()
 		}
-		if used := w.connections.records.used; used != len(w.connections.byKey) {
-			t.Errorf("%d connections, %d keys", used, len(w.connections.byKey))
+		if used := w.connections.records.used; used != w.connections.byKey.size() {
+			t.Errorf("%d connections, %d keys", used, w.connections.byKey.size())
 		}
 	})
 }

@@ -4,6 +4,8 @@
 package aggregator
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,6 +41,7 @@ func playAny(r *rapid.T, w *world, after func(ticked bool)) *reference.Reference
 		Connections: rapid.IntRange(1, 60).Draw(r, "connections"),
 		Steps:       rapid.IntRange(1, 40).Draw(r, "steps"),
 		Analyzers:   rapid.IntRange(1, 3).Draw(r, "analyzers"),
+		Points:      points(w.cfg),
 		Now:         w.time.UnixMilli(),
 	})
 	want := reference.New()
@@ -83,6 +86,7 @@ func flowsOf(records []analyzer.Flow) []Flow {
 			UUID: []byte(r.UUID), NodeTID: []byte(r.NodeTID), CaptureID: []byte(r.CaptureID),
 			Start: r.Start, FinishType: r.FinishType, Metric: metric(r.Metric),
 			Application: []byte(r.Application), ParentUUID: []byte(r.ParentUUID),
+			Outer: slices.Contains([]string{"VXLAN", "GRE", "GENEVE", "MPLS"}, r.LayersPath[strings.LastIndex(r.LayersPath, "/")+1:]),
 		}
 		if n := r.Network; n != nil {
 			f.NetworkA, f.NetworkB = []byte(n.A), []byte(n.B)

@@ -11,6 +11,7 @@ const (
 	filterApplications = "applications"
 	filterNetworks     = "networks"
 	filterClasses      = "classes"
+	filterTunnels      = "tunnels" // see tunnel.go
 )
 
 // filters are the operator's exclude lists, each entry with the counter of the

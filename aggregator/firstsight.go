@@ -16,28 +16,43 @@ func malformed(f *Flow) string {
 	case len(f.UUID) == 0,
 		m.ABBytes < 0, m.ABPackets < 0, m.BABytes < 0, m.BAPackets < 0:
 		return skipMalformed
-	case max(len(f.UUID), len(f.NodeTID), len(f.CaptureID), len(f.NetworkA), len(f.NetworkB), len(f.TransportProtocol)) > maxText:
+	case max(len(f.UUID), len(f.ParentUUID), len(f.NodeTID), len(f.CaptureID), len(f.NetworkA), len(f.NetworkB), len(f.TransportProtocol)) > maxText:
 		return skipTooLong
 	default:
 		return ""
 	}
 }
 
+// progress is what a record adds to what was known of its flow.
+type progress struct {
+	baseline uint32
+	record   *baseline
+	delta    counts
+	// from is when what delta holds began, in ms on the agent's clock, or earlier; 0:
+	// not known.
+	from  int64
+	stale bool // the record, or a field of it, was overtaken by a newer one
+}
+
 // advance moves the flow's baseline to the record's cumulative metric and
-// returns by how much it grew. stale says that the record, or a field of it,
-// was overtaken by a newer one. Not ok means that it grew by more than a
+// tells p by how much it grew. Not ok means that it grew by more than a
 // counter holds, which no network carries between two updates; the baseline
 // then stays.
-func (a *Aggregator) advance(src *source, f *Flow, feedNow time.Duration) (delta counts, stale, ok bool) {
+func (a *Aggregator) advance(src *source, f *Flow, feedNow time.Duration, p *progress) (ok bool) {
+	*p = progress{}
 	metric := counted(&f.Metric)
 	i, b := a.baselines.find(f, src)
 	known := b != nil
 	if !known {
-		if delta = firstSight(src, f, metric); !delta.fit(maxCount) {
-			return counts{}, false, false
+		if p.delta = firstSight(src, f, metric); !p.delta.fit(maxCount) {
+			return false
 		}
-		history := metric.minus(delta)
+		history := metric.minus(p.delta)
 		a.metrics.historyBytes.Add(float64(history.totalBytes()))
+		p.from = f.Start
+		if !history.isZero() {
+			p.from = f.LastUpdate.Start
+		}
 		if limit := a.cfg.MaxFlows; limit > 0 && a.baselines.records.used >= limit {
 			a.notices.say(evictBound, a.now(), "aggregation.max_flows is reached: the flows unseen longest are forgotten", "limit", limit)
 			a.evict(a.baselines.longestUnseen(), evictBound)
@@ -46,18 +61,22 @@ func (a *Aggregator) advance(src *source, f *Flow, feedNow time.Duration) (delta
 		b.counts = metric
 	} else {
 		next := b.counts
-		if delta, stale = next.advance(metric); !delta.fit(maxCount) {
-			return counts{}, false, false
+		if p.delta, p.stale = next.advance(metric); !p.delta.fit(maxCount) {
+			return false
 		}
 		b.counts = next
+		p.from = b.last
 	}
+	p.baseline, p.record = i, b
 	b.start = max(b.start, f.Start)
-	if f.HasLastUpdate {
-		b.last = max(b.last, f.LastUpdate.Last)
-	}
+	b.last = max(b.last, f.updated())
 	a.baselines.touch(i, f.FinishType == finishTimeout, feedNow)
-	a.journal.baseline(i, b, known)
-	return delta, stale, true
+	if known {
+		a.journal.seen(i, b)
+	} else {
+		a.journal.baseline(i, b, a.baselines.texts[i])
+	}
+	return true
 }
 
 // firstSight returns what counts of a flow that has no baseline, of the metric
@@ -86,7 +105,8 @@ func firstSight(src *source, f *Flow, metric counts) counts {
 
 // evict forgets a baseline, and counts why.
 func (a *Aggregator) evict(i uint32, reason string) {
-	src := a.sources.list[a.baselines.records.at(i).source]
+	src := a.sources.list[a.baselines.records.at(i).from.source()]
+	a.leave(i)
 	a.baselines.evict(i, src)
 	a.journal.baselineFree(i)
 	a.journal.marks(src)
@@ -105,7 +125,7 @@ func (a *Aggregator) evictDue(feedNow time.Duration, limit int) (done bool) {
 		{&a.baselines.ended, endedRetention, evictEnded},
 	}
 	for _, l := range lists {
-		for l.list.oldest != none && feedNow-a.baselines.records.at(l.list.oldest).seen >= l.keep {
+		for l.list.oldest != none && feedNow-a.baselines.records.at(l.list.oldest).seen.time() >= l.keep {
 			if limit == 0 {
 				return false
 			}

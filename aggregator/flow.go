@@ -14,6 +14,13 @@ type Metric struct {
 	RTT                int64
 }
 
+// swapped returns m as it is with A and B exchanged.
+func (m Metric) swapped() Metric {
+	m.ABBytes, m.BABytes = m.BABytes, m.ABBytes
+	m.ABPackets, m.BAPackets = m.BAPackets, m.ABPackets
+	return m
+}
+
 // Flow is one record of the feed: the state of one Skydive flow, of which only
 // what counting needs is kept. Byte slices belong to the caller and are valid
 // during the call that they are passed to; nothing here retains them.
@@ -51,6 +58,15 @@ type Flow struct {
 	HasLastUpdate      bool
 }
 
+// updated is until when a record has everything, in milliseconds on the agent's clock:
+// where it does not tell its window, until its latest packet at least. 0: not known.
+func (f *Flow) updated() int64 {
+	if f.HasLastUpdate && f.LastUpdate.Last > 0 {
+		return f.LastUpdate.Last
+	}
+	return f.Metric.Last
+}
+
 // Opened says which end of a TCP connection sent the first SYN, where the capture
 // saw the SYN of either end.
 type Opened uint8
@@ -61,6 +77,18 @@ const (
 	OpenedByA
 	OpenedByB
 )
+
+// swapped returns who opened a connection as it is with A and B exchanged.
+func (o Opened) swapped() Opened {
+	switch o {
+	case OpenedByA:
+		return OpenedByB
+	case OpenedByB:
+		return OpenedByA
+	default:
+		return OpenedUnknown
+	}
+}
 
 // CaptureStats is one message of the stats namespace: what a capture reports
 // of itself every 10 s. All but FlowCount are cumulative.

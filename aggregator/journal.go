@@ -133,31 +133,32 @@ func (j *journal) period(s *source, window time.Duration) {
 	j.frame = binary.AppendUvarint(j.frame, uint64(window))
 }
 
-// baseline journals a baseline that a record of the feed has moved; known says
-// that the journal has its identity.
-func (j *journal) baseline(i uint32, b *baseline, known bool) {
-	if j.idle() {
-		return
+// baseline journals a new baseline; text is its UUID where that is no number.
+func (j *journal) baseline(i uint32, b *baseline, text string) {
+	if !j.idle() {
+		j.frame = appendBaseline(j.frame, i, b, text)
 	}
-	if !known {
-		j.frame = appendBaseline(j.frame, i, b)
-		return
+}
+
+// seen journals a baseline that a record of the feed has moved.
+func (j *journal) seen(i uint32, b *baseline) {
+	if !j.idle() {
+		j.put(kindBaselineSeen, i)
+		j.frame = appendSeen(j.frame, b)
 	}
-	j.put(kindBaselineSeen, i)
-	j.frame = appendSeen(j.frame, b)
 }
 
 // appendBaseline appends a baseline with its identity, but without when it was
 // seen: that is the feed time of the frame.
-func appendBaseline(dst []byte, i uint32, b *baseline) []byte {
+func appendBaseline(dst []byte, i uint32, b *baseline, text string) []byte {
 	dst = binary.AppendUvarint(append(dst, byte(kindBaseline)), uint64(i))
-	dst = binary.AppendUvarint(dst, uint64(b.source))
+	dst = binary.AppendUvarint(dst, uint64(b.from.source()))
 	dst = binary.LittleEndian.AppendUint64(dst, b.uuid)
-	return appendSeen(disk.AppendString(dst, b.text), b)
+	return appendSeen(disk.AppendString(dst, text), b)
 }
 
 func appendSeen(dst []byte, b *baseline) []byte {
-	dst = append(dst, flag(b.ended))
+	dst = append(dst, flag(b.from.is(isEnded)))
 	dst = binary.AppendVarint(dst, b.start)
 	// Updates lie seconds to hours after a flow's start: shorter than two times.
 	dst = binary.AppendVarint(dst, b.last-b.start)
@@ -167,7 +168,7 @@ func appendSeen(dst []byte, b *baseline) []byte {
 // appendSight appends when a baseline was seen.
 func appendSight(dst []byte, i uint32, b *baseline) []byte {
 	dst = binary.AppendUvarint(append(dst, byte(kindSight)), uint64(i))
-	return binary.AppendVarint(dst, int64(b.seen))
+	return binary.AppendVarint(dst, int64(b.seen.time()))
 }
 
 func (j *journal) baselineFree(i uint32) {

@@ -188,6 +188,14 @@ func (l *labels) derive(d *derived, f *Flow) {
 	}
 }
 
+// heed takes from a record that counts nothing what it says of other ones: who
+// answers.
+func (l *labels) heed(f *Flow) {
+	if l.services != nil && f.Opened != OpenedUnknown {
+		l.services.server(f)
+	}
+}
+
 // lookup returns the value of a label that no field of the record has.
 func (l *labels) lookup(what field, f *Flow, d *derived) string {
 	switch what {

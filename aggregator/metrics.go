@@ -32,6 +32,8 @@ type metrics struct {
 
 	changedValues      prometheus.Counter
 	forgottenListeners prometheus.Counter
+	duplicateBytes     prometheus.Counter
+	observersRefused   prometheus.Counter
 
 	stateTroubles  prometheus.Counter
 	stateDoubts    prometheus.Counter
@@ -52,7 +54,7 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 		}, []string{"reason"}),
 		filteredBytes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "skybridge_filtered_bytes_total",
-			Help: "Bytes of flows that are kept out, by filter (classes for aggregation.exclude_classes and so on) and the value that does.",
+			Help: "Bytes of flows that are kept out, by filter (classes for aggregation.exclude_classes and so on, tunnels for aggregation.tunnels) and the value that does; of a tunnel, whether the flow carried others (outer) or was carried (inner).",
 		}, []string{"filter", "value"}),
 		historyBytes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "skybridge_history_bytes_total",
@@ -70,6 +72,8 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 	}
 	m.changedValues = counter("skybridge_label_values_cut_total", "Label values of records and interfaces that did not fit as they were: cut to 256 bytes with a hash of the whole at the end, or with what is no UTF-8 replaced.")
 	m.forgottenListeners = counter("skybridge_listeners_forgotten_total", "Addresses with a port that were seen to answer and were forgotten because there are too many.")
+	m.duplicateBytes = counter("skybridge_duplicate_bytes_total", "Bytes that do not count because another capture of the same connection had reported them: on the same node, or with observers: one anywhere.")
+	m.observersRefused = counter("skybridge_observers_refused_total", "Records of a connection that has more captures or flows than are told apart; of those captures nothing counts, such flows count on their own.")
 	m.stateTroubles = counter("skybridge_state_troubles_total", "Times that the state could not be written and counting went on in memory.")
 	m.stateDoubts = counter("skybridge_state_doubts_total", "Starts at which every counter began anew because the state was missing, damaged, or older than what was sent.")
 	m.stateSnapshots = counter("skybridge_state_snapshots_total", "Snapshots of the state, each of which replaces the journal before it.")
@@ -85,6 +89,9 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 	for _, class := range Classes() {
 		m.filteredBytes.WithLabelValues(filterClasses, string(class))
 	}
+	for _, value := range []string{tunnelInner, tunnelOuter} {
+		m.filteredBytes.WithLabelValues(filterTunnels, value)
+	}
 	gauge := func(name, help string, read func() int) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
 			a.mu.Lock()
@@ -97,6 +104,7 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 		gauge("skybridge_series_limit", "Bound on skybridge_series: aggregation.max_series.", func() int { return a.cfg.MaxSeries }),
 		gauge("skybridge_listeners", "Addresses with a port that were seen to answer, for aggregation.ports: service.", func() int { return len(a.listeners.list) }),
 		gauge("skybridge_flows", "Flows remembered.", func() int { return a.baselines.records.used }),
+		gauge("skybridge_shared_connections", "Connections that several captures see and that count once.", func() int { return a.groups.records.used }),
 		gauge("skybridge_state_bytes", "Bytes of the state on disk: the snapshot and the journal since.", a.stateBytes),
 		gauge("skybridge_flows_limit", "Bound on skybridge_flows: aggregation.max_flows.", func() int { return a.cfg.MaxFlows }),
 	)

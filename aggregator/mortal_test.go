@@ -76,6 +76,7 @@ func TestExactnessAcrossDeaths(t *testing.T) {
 			Connections: rapid.IntRange(1, 40).Draw(r, "connections"),
 			Steps:       rapid.IntRange(1, 30).Draw(r, "steps"),
 			Analyzers:   rapid.IntRange(1, 3).Draw(r, "analyzers"),
+			Points:      points(cfg),
 			Now:         m.time.UnixMilli(),
 		})
 		want, all := reference.New(), &latest{}

@@ -3,11 +3,18 @@
 
 package aggregator
 
-// find looks up the connection of a flow.
-func (a *Aggregator) find(f *Flow) (i uint32, ok bool) {
+// find looks up the connection of a flow. As a rule it is the one that the flow was
+// part of before, which the flow's baseline knows.
+func (a *Aggregator) find(f *Flow, b *baseline) (i uint32, ok bool) {
 	a.key = a.labels.appendValues(a.key[:0], f)
-	i, ok = a.connections.byKey[string(a.key)]
-	return i, ok
+	if i = b.connection - 1; b.connection != 0 && a.connections.is(i, a.key) {
+		return i, true
+	}
+	if i = a.connections.find(a.key); i == none {
+		return none, false
+	}
+	b.connection = i + 1
+	return i, true
 }
 
 // place returns the connection that counts a flow's traffic: its own, which is i
@@ -91,8 +98,8 @@ func (a *Aggregator) fit() int {
 // there is no room.
 func (a *Aggregator) overflow(f *Flow) uint32 {
 	a.key = a.connections.layout.appendOverflow(a.key[:0], f)
-	i, ok := a.connections.byKey[string(a.key)]
-	if !ok {
+	i := a.connections.find(a.key)
+	if i == none {
 		i = a.connections.add(a.key, true, nil)
 	}
 	return i

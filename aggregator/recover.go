@@ -109,8 +109,10 @@ func (a *Aggregator) Recover(cfg StateConfig, logger *slog.Logger) (Recovery, er
 
 // forget leaves nothing of what a former process left.
 func (a *Aggregator) forget(configured *Layout) {
-	a.sources, a.baselines, a.captures = newSources(), newBaselines(), newCaptures()
+	a.sources, a.captures = newSources(), newCaptures()
+	a.baselines = newBaselines(a.sources)
 	a.connections = newConnections(configured, nil)
+	a.groups, a.conversationKey = groups{}, newConversationKey()
 	a.listeners.clear()
 	a.latest = tickTimes{}
 }
@@ -151,6 +153,8 @@ func (d *durable) open(found chain, files stateFiles, undone bool) bool {
 		if how == fromEmpty {
 			j.frame = appendLayout(j.frame, a.connections.layout)
 		}
+		// A state of an older version has none yet.
+		j.frame = appendConversationKey(j.frame, &a.conversationKey)
 		if undone {
 			j.frame = append(j.frame, byte(kindUndo))
 		}

@@ -5,22 +5,20 @@ package aggregator
 
 import (
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
-// adopt puts the labels of the configuration into force, as a reload and a start
-// do, unless the process dies meanwhile.
+// adopt puts the configuration into force, as a reload and a start do, unless the
+// process dies meanwhile.
 func (m *mortal) adopt() {
-	if slices.Equal(m.connections.layout.Names, slices.Sorted(slices.Values(m.cfg.Labels))) {
-		return
-	}
-	for m.EndAll() > 0 {
-		if !m.tickNow() {
-			return
+	if m.Renames(m.cfg) {
+		for m.EndAll() > 0 {
+			if !m.tickNow() {
+				return
+			}
 		}
 	}
 	if err := m.Configure(m.cfg); err != nil {

@@ -106,6 +106,8 @@ func (r *replay) record(k kind, d *decoder) {
 		r.sent = true
 	case kindUndo:
 		r.undo()
+	case kindConversationKey, kindConversation, kindGroup, kindGroupFree, kindObserver, kindObserverFree:
+		r.conversation(k, d)
 	case kindReport:
 		s := CaptureStats{CaptureID: []byte(d.String())}
 		d.stats(&s)
@@ -151,7 +153,7 @@ func (r *replay) source(k kind, d *decoder) {
 }
 
 func (r *replay) baseline(k kind, d *decoder) {
-	records := &r.a.baselines.records
+	records, texts := &r.a.baselines.records, r.a.baselines.texts
 	i := d.id()
 	if d.Bad {
 		return
@@ -161,19 +163,24 @@ func (r *replay) baseline(k kind, d *decoder) {
 	switch k {
 	case kindBaselineFree:
 		*b = baseline{}
+		delete(texts, i)
 		return
 	case kindSight:
-		b.seen = time.Duration(d.Varint())
+		b.seen = momentOf(time.Duration(d.Varint()))
 		return
 	case kindBaseline:
-		*b = baseline{used: true, source: d.id()}
-		b.uuid, b.text = d.Uint64(), d.String()
+		*b = baseline{from: isUsed | origin(d.sourceID())}
+		b.uuid = d.Uint64()
+		delete(texts, i)
+		if text := d.String(); text != "" {
+			texts[i] = text
+		}
 	}
-	b.ended = d.Byte() != 0
+	b.from.set(isEnded, d.Byte() != 0)
 	b.start = d.Varint()
 	b.last = b.start + d.Varint()
 	d.counts(&b.counts)
-	b.seen = r.feedNow
+	b.seen = momentOf(r.feedNow)
 }
 
 func (r *replay) layout(d *decoder) {
@@ -297,11 +304,11 @@ func (r *replay) finish() (dropped int) {
 	order := make([]uint32, 0, bs.records.size)
 	for i := range bs.records.size {
 		b := bs.records.at(i)
-		if b.used && (int(b.source) >= len(list) || list[b.source] == nil) {
-			b.used = false
+		if b.from.is(isUsed) && (int(b.from.source()) >= len(list) || list[b.from.source()] == nil) {
+			b.from.set(isUsed, false)
 			dropped++
 		}
-		if b.used {
+		if b.from.is(isUsed) {
 			order = append(order, i)
 		}
 	}
@@ -310,10 +317,11 @@ func (r *replay) finish() (dropped int) {
 	})
 	for _, i := range order {
 		b := bs.records.at(i)
-		bs.index(i, list[b.source])
+		bs.index(i, list[b.from.source()])
 		bs.append(bs.listOf(b), i)
 	}
-	bs.records.reclaim(func(b *baseline) bool { return b.used })
+	dropped += r.finishGroups()
+	bs.records.reclaim(func(b *baseline) bool { return b.from.is(isUsed) })
 
 	cs := a.connections
 	for i := range cs.records.size {
@@ -321,12 +329,13 @@ func (r *replay) finish() (dropped int) {
 		if !c.used {
 			continue
 		}
-		if _, twice := cs.byKey[c.values]; twice {
+		hash := cs.byKey.hashText(c.values)
+		if twice := cs.byKey.find(hash, func(j uint32) bool { return cs.records.at(j).values == c.values }); twice != none {
 			c.used = false
 			dropped++
 			continue
 		}
-		cs.byKey[c.values] = i
+		cs.byKey.add(hash, i)
 		if !c.overflow && int(c.source) < len(list) && list[c.source] != nil {
 			// Where node_tid is no label, another node may have reported it first.
 			c.node = list[c.source].node
@@ -411,6 +420,16 @@ func (d *decoder) id() uint32 {
 		return 0
 	}
 	return uint32(v)
+}
+
+// sourceID reads the id of a source.
+func (d *decoder) sourceID() uint32 {
+	id := d.id()
+	if id >= maxSources {
+		d.Bad = true
+		return 0
+	}
+	return id
 }
 
 func (d *decoder) counts(c *counts) {

@@ -102,6 +102,7 @@ func (d *durable) switchJournal() {
 	j.seal(feedNow)
 
 	head := appendHead(make([]byte, frameHeader), number, fromSnapshot, 0)
+	head = appendConversationKey(head, &d.a.conversationKey)
 	head = appendTick(head, d.a.latest)
 	head = appendLayout(head, d.a.connections.layout)
 	for _, c := range d.a.captures.byID {
@@ -160,9 +161,24 @@ func (d *durable) dump(w *snapshotWriter) error {
 		return err
 	}
 	err = d.parts(w, func() int { return int(a.baselines.records.size) }, func(i uint32) {
-		if b := a.baselines.records.at(i); b.used {
-			w.frame = appendBaseline(w.frame, i, b)
+		if b := a.baselines.records.at(i); b.from.is(isUsed) {
+			w.frame = appendBaseline(w.frame, i, b, a.baselines.texts[i])
 			w.frame = appendSight(w.frame, i, b)
+			if b.conversation != 0 || b.from.is(isOuter) {
+				w.frame = appendConversation(w.frame, i, b)
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	err = d.parts(w, func() int { return int(a.groups.records.size) }, func(i uint32) {
+		if g := a.groups.records.at(i); g.used {
+			ref := groupRef(i + 1)
+			w.frame = appendGroup(w.frame, ref, g)
+			for j := range g.observers {
+				w.frame = appendObserver(w.frame, ref, &g.observers[j])
+			}
 		}
 	})
 	if err != nil {

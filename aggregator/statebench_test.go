@@ -26,6 +26,12 @@ func durableCrowd(b *testing.B) (w *world, flows []Flow, dir string) {
 func BenchmarkJournal(b *testing.B) {
 	w, flows, _ := durableCrowd(b)
 	j, d := w.journal, w.durable
+	b.Cleanup(func() {
+		w.setJournal(j, d)
+		if err := w.Close(); err != nil {
+			b.Error(err)
+		}
+	})
 	b.Run("off", func(b *testing.B) {
 		w.setJournal(nil, nil)
 		benchUpdates(b, w, flows)

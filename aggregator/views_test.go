@@ -25,7 +25,7 @@ func modelled() []string {
 
 // drawView draws what a connection is called and what is excluded, as
 // configuration and for the reference. The prefixes and ports are those of scripted
-// feeds.
+// feeds and of crossings.
 func drawView(r *rapid.T, name string) (cfg Config, v reference.View) {
 	cfg.Labels = rapid.SliceOfNDistinct(rapid.SampledFrom(modelled()), 1, -1, rapid.ID[string]).Draw(r, name+" labels")
 	cfg.Ports = rapid.SampledFrom([]PortPolicy{"", KeepPorts, DropPorts, ServicePorts}).Draw(r, name+" ports")
@@ -34,13 +34,13 @@ func drawView(r *rapid.T, name string) (cfg Config, v reference.View) {
 	}
 	v = reference.View{
 		Labels: cfg.Labels, Ports: string(cfg.Ports), Networks: map[string]string{},
-		Services: map[string]bool{"TCP/443": true, "UDP/443": true, "UDP/53": true, "TCP/53": true, "SCTP/443": true, "SCTP/3868": true, "TCP/3868": true, "UDP/3868": true},
+		Services: map[string]bool{"TCP/80": true, "TCP/4000": true, "TCP/443": true, "UDP/443": true, "UDP/53": true, "TCP/53": true, "SCTP/443": true, "SCTP/3868": true, "TCP/3868": true, "UDP/3868": true},
 	}
 	if rapid.Bool().Draw(r, name+" own services") {
 		cfg.ServicePorts = []PortRange{{"TCP", 32770, 32771}}
 		v.Services["TCP/32770"], v.Services["TCP/32771"] = true, true
 	}
-	cidrs := []string{"10.0.0.0/8", "10.77.0.0/24", "10.77.0.7/32", "10.99.0.0/16", "0.0.0.0/0", "fd77::/16", "fd77::6/128", "::/0"}
+	cidrs := []string{"10.0.0.0/8", "10.77.0.0/24", "10.77.0.7/32", "10.99.0.0/16", "10.0.0.2/32", "0.0.0.0/0", "fd77::/16", "fd77::6/128", "::/0"}
 	some := func(what string) []string {
 		return rapid.SliceOfNDistinct(rapid.SampledFrom(cidrs), 0, 4, rapid.ID[string]).Draw(r, name+" "+what)
 	}
@@ -50,7 +50,22 @@ func drawView(r *rapid.T, name string) (cfg Config, v reference.View) {
 	}
 	v.Cluster = some("cluster")
 	cfg.ClusterNetworks = prefixes(v.Cluster...)
+	cfg.Observers = rapid.SampledFrom([]Observers{"", ObserversAll, ObserversOne, ObserversOne}).Draw(r, name+" observers")
+	cfg.Tunnels = rapid.SampledFrom([]Tunnels{"", TunnelsBoth, TunnelsInner, TunnelsOuter}).Draw(r, name+" tunnels")
+	v.Tunnels = string(cfg.Tunnels)
 	return cfg, v
+}
+
+// points is how many capture points a script has that these configurations are
+// judged by. What several of a script see differs, so with one connection for all of
+// them there must be a single one; crossing_test.go has connections that several see.
+func points(all ...Config) int {
+	for _, cfg := range all {
+		if cfg.scope() == byTuple {
+			return 1
+		}
+	}
+	return 2
 }
 
 // drawExcludes draws filters.
@@ -95,12 +110,14 @@ func TestViewsAgree(t *testing.T) {
 		drawExcludes(r, &one, &v1)
 		// What excludes is the same for both, and so are the classes it goes by.
 		two.ClusterNetworks, v2.Cluster = one.ClusterNetworks, v1.Cluster
+		two.Tunnels, v2.Tunnels = one.Tunnels, v1.Tunnels
 		two.ExcludeClasses, two.ExcludeNetworks, two.ExcludeProtocols, two.ExcludeApplications = one.ExcludeClasses, one.ExcludeNetworks, one.ExcludeProtocols, one.ExcludeApplications
 		w1, w2 := newWorld(t, one), newWorld(t, two)
 		feed := script.Write(script.Options{
 			Seed:        rapid.Uint64().Draw(r, "seed"),
 			Connections: rapid.IntRange(1, 40).Draw(r, "connections"),
 			Steps:       rapid.IntRange(1, 10).Draw(r, "steps"),
+			Points:      points(one, two),
 			Now:         w1.time.UnixMilli(),
 		})
 		want := reference.New()
@@ -129,7 +146,7 @@ func TestViewsAgree(t *testing.T) {
 			r.Fatalf("totals differ (-one +two):\n%s", diff)
 		}
 		filtered := 0.0
-		for _, c := range []string{filterClasses, filterNetworks, filterProtocols, filterApplications} {
+		for _, c := range []string{filterClasses, filterNetworks, filterProtocols, filterApplications, filterTunnels} {
 			filtered += w1.metricSum("skybridge_filtered_bytes_total", c)
 		}
 		if filtered != float64(want.Excluded(v1)) {
@@ -142,12 +159,17 @@ func TestViewsAgree(t *testing.T) {
 // plays: the sum over all series stays exact.
 func TestExactnessAcrossReloads(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
-		cfg, _ := drawView(r, "first")
+		cfg, view := drawView(r, "first")
+		several := rapid.Bool().Draw(r, "several points")
+		if several && cfg.scope() == byTuple {
+			cfg.Observers = ObserversAll
+		}
 		w := newWorld(t, cfg)
 		feed := script.Write(script.Options{
 			Seed:        rapid.Uint64().Draw(r, "seed"),
 			Connections: rapid.IntRange(1, 30).Draw(r, "connections"),
 			Steps:       rapid.IntRange(2, 8).Draw(r, "steps"),
+			Points:      map[bool]int{false: 1, true: 2}[several],
 			Now:         w.time.UnixMilli(),
 		})
 		want := reference.New()
@@ -159,6 +181,10 @@ func TestExactnessAcrossReloads(t *testing.T) {
 			w.tick()
 			next, _ := drawView(r, "next")
 			next.ConnectionTimeout, next.FlowRetention = time.Minute, 30*time.Minute
+			next.Tunnels = cfg.Tunnels // what is left out before a reload is told by the view
+			if several && next.scope() == byTuple {
+				next.Observers = ObserversAll
+			}
 			if w.Renames(next) {
 				for w.EndAll() > 0 {
 					w.pass(MinTickGap * time.Millisecond)
@@ -173,7 +199,7 @@ func TestExactnessAcrossReloads(t *testing.T) {
 			}
 		}
 		w.tick()
-		totals := grouped(want.By(reference.View{Labels: []string{labelProtocol}}), nil)
+		totals := grouped(want.By(reference.View{Labels: []string{labelProtocol}, Tunnels: view.Tunnels}), nil)
 		if diff := cmp.Diff(totals, grouped(w.ledger.increases(), nil)); diff != "" {
 			r.Fatalf("totals differ from what was reported (-want +got):\n%s", diff)
 		}

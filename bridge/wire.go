@@ -37,6 +37,8 @@ func aggregation(cfg *config.Config, names aggregator.Names) aggregator.Config {
 		ExcludeNetworks:     a.ExcludeNetworks,
 		ExcludeProtocols:    a.ExcludeProtocols,
 		ExcludeApplications: a.ExcludeApplications,
+		Observers:           aggregator.Observers(a.Observers),
+		Tunnels:             aggregator.Tunnels(a.Tunnels),
 	}
 	for _, p := range a.ServicePorts {
 		out.ServicePorts = append(out.ServicePorts, aggregator.PortRange{Protocol: p.Protocol, First: p.First, Last: p.Last})

@@ -48,6 +48,7 @@ func (r *reader) aggregation(o *object, c *Aggregation) {
 		r.network(it, o.join("cluster_networks"), &c.ClusterNetworks)
 	}
 	r.excludes(o, c)
+	r.observers(o, c)
 	r.topK(o, c)
 	o.done()
 }

@@ -84,6 +84,9 @@ type Aggregation struct {
 	ExcludeNetworks     []netip.Prefix
 	ExcludeProtocols    []string
 	ExcludeApplications []string
+	// Observers is "all" or "one": whether a connection counts for each node that
+	// sees it. Tunnels is "both", "inner" or "outer".
+	Observers, Tunnels string
 	// TopK is how many connections have series of their own, 0: all; the busiest in
 	// windows of TopKWindow.
 	TopK       int

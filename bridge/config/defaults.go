@@ -21,6 +21,8 @@ func Default() Config {
 			MaxSeries:         1_000_000,
 			MaxFlows:          4_000_000,
 			Ports:             portPolicies()[0],
+			Observers:         observerPolicies()[0],
+			Tunnels:           tunnelPolicies()[0],
 			TopKWindow:        5 * time.Minute,
 		},
 		Topology: Topology{Enabled: true, RefreshInterval: 20 * time.Second, CacheSize: 100_000},

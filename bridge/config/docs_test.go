@@ -16,7 +16,7 @@ import (
 // one of the reference shows the defaults.
 func TestExamplesOfTheDocs(t *testing.T) {
 	found := 0
-	for _, file := range []string{"../../README.md", "../../docs/reference/configuration.md", "../../docs/how-to/receivers.md", "../../docs/how-to/labels.md", "../../docs/how-to/cardinality.md", "../../docs/how-to/names.md"} {
+	for _, file := range []string{"../../README.md", "../../docs/reference/configuration.md", "../../docs/how-to/receivers.md", "../../docs/how-to/labels.md", "../../docs/how-to/cardinality.md", "../../docs/how-to/names.md", "../../docs/how-to/observers.md"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

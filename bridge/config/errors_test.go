@@ -162,34 +162,6 @@ func manyApplications(n int) string {
 	return strings.Join(names, ", ")
 }
 
-// TestLaterKeys proves that each key of the design that is not read yet says
-// so, and that none is in two lists.
-func TestLaterKeys(t *testing.T) {
-	for _, key := range laterKeys() {
-		parts := strings.Split(key, ".")
-		var yaml string
-		switch {
-		case len(parts) == 1:
-			yaml = minimal + key + ": {}\n"
-		case parts[0] == "remote_write" && len(parts) == 3:
-			yaml = stanza(parts[1] + ": {" + parts[2] + ": 1}")
-		case parts[0] == "remote_write":
-			yaml = stanza(parts[1] + ": x")
-		default:
-			yaml = under(parts[0], parts[1]+": x")
-		}
-		_, _, err := Parse("f", []byte(yaml))
-		if err == nil || !strings.Contains(err.Error(), key+" is not supported by this version yet: remove it") {
-			t.Errorf("%s: %v", key, err)
-		}
-		for _, live := range liveKeys() {
-			if live == key {
-				t.Errorf("%s is both live and later", key)
-			}
-		}
-	}
-}
-
 // TestWarnings proves what is accepted with a word about it.
 func TestWarnings(t *testing.T) {
 	for _, c := range []struct {
@@ -213,6 +185,8 @@ func TestWarnings(t *testing.T) {
 			[]string{"f:3: aggregation.exclude_classes names every class: no connection is left"}},
 		{"more of the busiest than fit", under("aggregation", "top_k: 300\n  max_series: 1000"),
 			[]string{"f:3: aggregation.top_k is 300 connections of up to 5 series, more than max_series (1000) has room for: max_series decides"}},
+		{"one observer told apart", under("aggregation", "observers: one"),
+			[]string{"f:3: aggregation.observers: one counts as all, because the label node_tid tells one observer from another"}},
 		{"environment", under("global", "external_labels: {site: '${HOSTNAME}'}"),
 			[]string{"f:3: global.external_labels.site contains ${: environment variables are not expanded"}},
 	} {

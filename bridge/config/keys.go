@@ -9,8 +9,7 @@ import (
 	"strings"
 )
 
-// This file is the list of keys of skybridge's own file. A later version that
-// gives a key a meaning moves it from laterKeys to liveKeys and reads it.
+// This file is the list of keys of skybridge's own file.
 
 // liveKeys returns the keys that have a meaning, those of Prometheus' HTTP
 // client aside.
@@ -24,7 +23,7 @@ func liveKeys() []string {
 		"aggregation.max_series", "aggregation.max_flows", "aggregation.max_series_per_node",
 		"aggregation.ports", "aggregation.service_ports", "aggregation.networks", "aggregation.cluster_networks",
 		"aggregation.exclude_classes", "aggregation.exclude_networks", "aggregation.exclude_protocols",
-		"aggregation.exclude_applications",
+		"aggregation.exclude_applications", "aggregation.observers", "aggregation.tunnels",
 		"aggregation.top_k", "aggregation.top_k_window",
 		"topology.enabled", "topology.analyzers", "topology.refresh_interval", "topology.cache_size",
 		"storage.max_bytes", "storage.max_age", "storage.memory_max_bytes",
@@ -36,13 +35,6 @@ func liveKeys() []string {
 		"remote_write.queue_config.max_backoff", "remote_write.queue_config.retry_on_http_429",
 		"remote_write.queue_config.sample_age_limit",
 		"web.listen_address",
-	}
-}
-
-// laterKeys returns the keys of the design that this version does not read.
-func laterKeys() []string {
-	return []string{
-		"aggregation.observers", "aggregation.tunnels",
 	}
 }
 
@@ -87,8 +79,6 @@ func (o *object) done() {
 		switch {
 		case o.lenient:
 			o.r.warn(line, legacyUnknown(path, o.label(p.name)))
-		case slices.Contains(laterKeys(), path):
-			o.r.fail(line, path+" is not supported by this version yet", "remove it")
 		case ignoredKey(path) != "":
 			o.r.warn(line, path+" has no effect: "+ignoredKey(path))
 		case unsupportedKey(path) != "":

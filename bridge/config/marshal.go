@@ -248,6 +248,8 @@ func (a *Aggregation) node(w writer) *yaml.Node {
 	w.put(m, "exclude_networks", a.ExcludeNetworks, d.ExcludeNetworks)
 	w.put(m, "exclude_protocols", a.ExcludeProtocols, d.ExcludeProtocols)
 	w.put(m, "exclude_applications", a.ExcludeApplications, d.ExcludeApplications)
+	w.put(m, "observers", a.Observers, d.Observers)
+	w.put(m, "tunnels", a.Tunnels, d.Tunnels)
 	w.put(m, "top_k", a.TopK, d.TopK)
 	w.put(m, "top_k_window", a.TopKWindow, d.TopKWindow)
 	return m

@@ -40,6 +40,9 @@ func Summary(c *Config) string {
 	if text := a.excluded(); text != "" {
 		line("", "%s", text)
 	}
+	if d := Default().Aggregation; a.Observers != d.Observers || a.Tunnels != d.Tunnels {
+		line("", "observers: %s; tunnels: %s", a.Observers, a.Tunnels)
+	}
 	line("bounds", "%d series, %d flows, %s of samples in memory", a.MaxSeries, a.MaxFlows, showSize(c.Storage.MemoryMaxBytes))
 	if text := a.bounds(); text != "" {
 		line("", "%s", text)

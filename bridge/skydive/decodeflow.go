@@ -101,6 +101,34 @@ func (d *Decoder) flow(b []byte, i int, m *Message) int {
 	return i
 }
 
+// The fields of a flow, as in flowKeys.
+const (
+	flowUUID = iota
+	flowLayersPath
+	flowApplication
+	flowLink
+	flowNetwork
+	flowTransport
+	flowICMP
+	flowLastUpdateMetric
+	flowMetric
+	flowTCPMetric
+	flowStart
+	flowLast
+	flowTrackingID
+	flowL3TrackingID
+	flowParentUUID
+	flowNodeTID
+	flowCaptureID
+	flowRawPacketsCaptured
+	flowFinishType
+)
+
+var flowKeys = keysOf(
+	"UUID", "LayersPath", "Application", "Link", "Network", "Transport", "ICMP", "LastUpdateMetric", "Metric", "TCPMetric",
+	"Start", "Last", "TrackingID", "L3TrackingID", "ParentUUID", "NodeTID", "CaptureID", "RawPacketsCaptured", "FinishType",
+)
+
 // depthFlow is the nesting of a flow's fields: envelope, Obj, flow.
 const depthFlow = 3
 
@@ -109,51 +137,50 @@ func (d *Decoder) flowFields(b []byte, i int, f *aggregator.Flow) (int, faults) 
 	hasMetric := false
 	var syn synTimes
 	i, more := open(b, i, '}')
-	for more {
-		var key []byte
-		if key, i = d.key(b, i); i < 0 {
+	for field := unknown; more; {
+		if field, i = d.field(b, i, flowKeys, field); i < 0 {
 			return i, bad
 		}
 		var ok bool
-		switch string(key) {
-		case "UUID":
+		switch field {
+		case flowUUID:
 			f.UUID, i, ok = d.text(b, i, depthFlow)
 			bad = bad.with(faultUUID, ok)
-		case "NodeTID":
+		case flowNodeTID:
 			f.NodeTID, i, ok = d.text(b, i, depthFlow)
 			bad = bad.with(faultNodeTID, ok)
-		case "CaptureID":
+		case flowCaptureID:
 			f.CaptureID, i, ok = d.text(b, i, depthFlow)
 			bad = bad.with(faultCaptureID, ok)
-		case "Network":
+		case flowNetwork:
 			i, ok = d.network(b, i, f)
 			bad = bad.with(faultNetwork, ok)
-		case "Transport":
+		case flowTransport:
 			i, ok = d.transport(b, i, f)
 			bad = bad.with(faultTransport, ok)
-		case "Start":
+		case flowStart:
 			f.Start, i, ok = d.number(b, i, depthFlow)
 			bad = bad.with(faultStart, ok)
-		case "FinishType":
+		case flowFinishType:
 			f.FinishType, i, ok = d.number(b, i, depthFlow)
 			bad = bad.with(faultFinishType, ok)
-		case "Metric":
+		case flowMetric:
 			hasMetric, i, ok = d.metric(b, i, &f.Metric)
 			bad = bad.with(faultMetric, ok)
-		case "LastUpdateMetric":
+		case flowLastUpdateMetric:
 			f.HasLastUpdate, i, ok = d.metric(b, i, &f.LastUpdate)
 			bad = bad.with(faultLastUpdate, ok)
 		// What follows only says what bytes are called, not how many there are: of
 		// another type it is as absent.
-		case "Application":
+		case flowApplication:
 			f.Application, i, _ = d.text(b, i, depthFlow)
-		case "ParentUUID":
+		case flowParentUUID:
 			f.ParentUUID, i, _ = d.text(b, i, depthFlow)
-		case "LayersPath":
+		case flowLayersPath:
 			var path []byte
 			path, i, _ = d.text(b, i, depthFlow)
 			f.Outer = encapsulates(path)
-		case "TCPMetric":
+		case flowTCPMetric:
 			syn, i = d.synTimes(b, i)
 		default:
 			i = d.nesting.skip(b, i, depthFlow)
@@ -170,6 +197,16 @@ func (d *Decoder) flowFields(b []byte, i int, f *aggregator.Flow) (int, faults) 
 	return i, bad
 }
 
+// The fields of a layer, as in layerKeys.
+const (
+	layerProtocol = iota
+	layerA
+	layerB
+	layerID
+)
+
+var layerKeys = keysOf("Protocol", "A", "B", "ID")
+
 // network reads the network layer: addresses as text.
 func (d *Decoder) network(b []byte, i int, f *aggregator.Flow) (pos int, ok bool) {
 	f.NetworkA, f.NetworkB = nil, nil
@@ -179,15 +216,14 @@ func (d *Decoder) network(b []byte, i int, f *aggregator.Flow) (pos int, ok bool
 	}
 	okA, okB := true, true
 	i, more := open(b, i, '}')
-	for more {
-		var key []byte
-		if key, i = d.key(b, i); i < 0 {
+	for field := unknown; more; {
+		if field, i = d.field(b, i, layerKeys, field); i < 0 {
 			return i, false
 		}
-		switch string(key) {
-		case "A":
+		switch field {
+		case layerA:
 			f.NetworkA, i, okA = d.text(b, i, depthFlow+1)
-		case "B":
+		case layerB:
 			f.NetworkB, i, okB = d.text(b, i, depthFlow+1)
 		default:
 			i = d.nesting.skip(b, i, depthFlow+1)
@@ -207,17 +243,16 @@ func (d *Decoder) transport(b []byte, i int, f *aggregator.Flow) (pos int, ok bo
 	f.HasTransport = true
 	okProtocol, okA, okB := true, true, true
 	i, more := open(b, i, '}')
-	for more {
-		var key []byte
-		if key, i = d.key(b, i); i < 0 {
+	for field := unknown; more; {
+		if field, i = d.field(b, i, layerKeys, field); i < 0 {
 			return i, false
 		}
-		switch string(key) {
-		case "Protocol":
+		switch field {
+		case layerProtocol:
 			f.TransportProtocol, i, okProtocol = d.text(b, i, depthFlow+1)
-		case "A":
+		case layerA:
 			f.TransportA, i, okA = d.number(b, i, depthFlow+1)
-		case "B":
+		case layerB:
 			f.TransportB, i, okB = d.number(b, i, depthFlow+1)
 		default:
 			i = d.nesting.skip(b, i, depthFlow+1)
@@ -226,6 +261,19 @@ func (d *Decoder) transport(b []byte, i int, f *aggregator.Flow) (pos int, ok bo
 	}
 	return i, okProtocol && okA && okB
 }
+
+// The fields of a FlowMetric, as in metricKeys.
+const (
+	metricABPackets = iota
+	metricABBytes
+	metricBAPackets
+	metricBABytes
+	metricStart
+	metricLast
+	metricRTT
+)
+
+var metricKeys = keysOf("ABPackets", "ABBytes", "BAPackets", "BABytes", "Start", "Last", "RTT")
 
 // metric reads a FlowMetric.
 func (d *Decoder) metric(b []byte, i int, c *aggregator.Metric) (present bool, pos int, ok bool) {
@@ -236,35 +284,33 @@ func (d *Decoder) metric(b []byte, i int, c *aggregator.Metric) (present bool, p
 	}
 	var bad faults // one bit a field, as in a flow
 	i, more := open(b, i, '}')
-	for more {
-		var key []byte
-		if key, i = d.key(b, i); i < 0 {
+	for field := unknown; more; {
+		if field, i = d.field(b, i, metricKeys, field); i < 0 {
 			return true, i, false
 		}
-		var field *int64
-		var bit faults
-		switch string(key) {
-		case "ABPackets":
-			field, bit = &c.ABPackets, 1<<0
-		case "ABBytes":
-			field, bit = &c.ABBytes, 1<<1
-		case "BAPackets":
-			field, bit = &c.BAPackets, 1<<2
-		case "BABytes":
-			field, bit = &c.BABytes, 1<<3
-		case "Start":
-			field, bit = &c.Start, 1<<4
-		case "Last":
-			field, bit = &c.Last, 1<<5
-		case "RTT":
-			field, bit = &c.RTT, 1<<6
+		var to *int64
+		switch field {
+		case metricABPackets:
+			to = &c.ABPackets
+		case metricABBytes:
+			to = &c.ABBytes
+		case metricBAPackets:
+			to = &c.BAPackets
+		case metricBABytes:
+			to = &c.BABytes
+		case metricStart:
+			to = &c.Start
+		case metricLast:
+			to = &c.Last
+		case metricRTT:
+			to = &c.RTT
 		}
-		if field == nil {
+		if to == nil {
 			i = d.nesting.skip(b, i, depthFlow+1)
 		} else {
 			var good bool
-			*field, i, good = d.number(b, i, depthFlow+1)
-			bad = bad.with(bit, good)
+			*to, i, good = d.number(b, i, depthFlow+1)
+			bad = bad.with(1<<field, good)
 		}
 		i, more = next(b, i, '}')
 	}

@@ -25,6 +25,8 @@ type View struct {
 	// What does not count: classes, CIDRs that either end is in, protocols,
 	// applications.
 	ExcludeClasses, ExcludeNetworks, ExcludeProtocols, ExcludeApplications []string
+	// Tunnels is what of a tunnel counts: both (""), inner or outer.
+	Tunnels string
 }
 
 // Excluded returns the bytes of what a view excludes.
@@ -44,7 +46,8 @@ func (v View) excludes(f analyzer.Flow) bool {
 	if f.Network != nil {
 		a, b = f.Network.A, f.Network.B
 	}
-	return slices.Contains(v.ExcludeClasses, v.class(a, b)) ||
+	return v.Tunnels == "outer" && f.ParentUUID != "" || v.Tunnels == "inner" && carries(f) ||
+		slices.Contains(v.ExcludeClasses, v.class(a, b)) ||
 		slices.Contains(v.ExcludeProtocols, f.Transport.Protocol) ||
 		slices.Contains(v.ExcludeApplications, f.Application) ||
 		slices.ContainsFunc(v.ExcludeNetworks, func(cidr string) bool {
@@ -52,6 +55,12 @@ func (v View) excludes(f analyzer.Flow) bool {
 			_, toThere := inside(cidr, b)
 			return fromThere || toThere
 		})
+}
+
+// carries says whether a flow is a tunnel's own, which carries others.
+func carries(f analyzer.Flow) bool {
+	layers := strings.Split(f.LayersPath, "/")
+	return slices.Contains([]string{"VXLAN", "GENEVE", "GRE", "MPLS"}, layers[len(layers)-1])
 }
 
 // By returns what [Reference.Totals] does, for other labels: each counter is named
@@ -64,24 +73,27 @@ func (r *Reference) By(v View) map[string]uint64 {
 			continue
 		}
 		for i := range f.last {
-			n := f.last[i] - f.history[i]
-			if n <= 0 {
-				continue
+			if n := f.last[i] - f.history[i]; n > 0 {
+				totals[v.name(f.record, i)] += uint64(n)
 			}
-			var pairs []string
-			for _, name := range slices.Sorted(slices.Values(v.Labels)) {
-				value := []string{forward, backward}[i%2]
-				if name != "direction" {
-					value = v.value(f.record, name)
-				}
-				if value != "" {
-					pairs = append(pairs, name+"="+value)
-				}
-			}
-			totals[[]string{"bytes", "packets"}[i/2]+"{"+strings.Join(pairs, ",")+"}"] += uint64(n)
 		}
 	}
 	return totals
+}
+
+// name is that of one of a flow's counters, which are in the order of [flow.last].
+func (v View) name(f analyzer.Flow, i int) string {
+	var pairs []string
+	for _, name := range slices.Sorted(slices.Values(v.Labels)) {
+		value := []string{forward, backward}[i%2]
+		if name != "direction" {
+			value = v.value(f, name)
+		}
+		if value != "" {
+			pairs = append(pairs, name+"="+value)
+		}
+	}
+	return []string{"bytes", "packets"}[i/2] + "{" + strings.Join(pairs, ",") + "}"
 }
 
 // value is that of one label.

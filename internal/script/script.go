@@ -26,9 +26,8 @@ type Options struct {
 	// Step is the time between updates on the agents' clocks in ms, by default
 	// 10,000. A flow ends after six steps without packets (flow.expire).
 	Step int64
-	// Points is how many capture points there are on the one link, on two nodes in
-	// turn; by default 2. Those on one node report the same connections, which add
-	// up.
+	// Points is how many capture points there are on the one link, each on a node of
+	// its own, 9 at most; by default 2.
 	Points int
 }
 
@@ -71,7 +70,7 @@ func Write(o Options) *Script {
 	// the second point saw half of the connections from the other side.
 	for i := range o.Points {
 		w.points = append(w.points, &point{
-			node:    []string{"11111111-0000-5000-8000-000000000001", "22222222-0000-5000-8000-000000000002"}[i%2],
+			node:    fmt.Sprintf("%08d-0000-5000-8000-%012d", 11_111_111*(i+1), i+1),
 			capture: fmt.Sprintf("c%d000000-0000-4000-8000-%012d", i+1, i+1),
 			offset:  []int64{60_000, -60_000}[i%2],
 		})
@@ -79,7 +78,7 @@ func Write(o Options) *Script {
 	for i := range o.Connections {
 		for _, p := range w.points {
 			c := w.connection(i)
-			c.point, c.swapped = p, p == w.points[1] && i%2 == 1
+			c.point, c.swapped = p, len(w.points) > 1 && p == w.points[1] && i%2 == 1
 			w.connections = append(w.connections, c)
 		}
 	}
@@ -109,7 +108,9 @@ type connection struct {
 	network      bool
 	finish       int64 // FinishType of every update
 	activity     float64
-	generation   int // how many flows it has had
+	tunnel       string // the flow of a tunnel that carries it, by UUID
+	carries      bool   // it is a tunnel itself
+	generation   int    // how many flows it has had
 	flow         *analyzer.Flow
 	packets      int64 // ms, when the latest packet passed
 	updated      int64 // ms, when the latest update was made
@@ -140,6 +141,10 @@ func (w *writer) connection(i int) *connection {
 		c.protocol, c.portB = "UDP", 53
 	case 5:
 		c.a, c.b = fmt.Sprintf("fd77::%x", i+1), "fd77::ffff"
+	case 4:
+		c.tunnel = "7a" // one that nobody reports: it is older than the epoch, say
+	case 6:
+		c.carries = true
 	case 7:
 		c.noise = true
 	case 8:
@@ -161,7 +166,7 @@ func (w *writer) hello() {
 				continue
 			}
 			w.open(c, w.now-int64(w.rng.IntN(3_600_000))-w.o.Step)
-			w.traffic(c, c.flow.Start+1) // history
+			w.traffic(c, c.flow.Start-c.point.offset+1) // history
 			c.reported = *c.flow.Metric
 			c.updated = w.now - w.o.Step
 			w.traffic(c, w.now-1)
@@ -191,7 +196,7 @@ func (w *writer) step() {
 	for _, c := range w.connections {
 		if c.flow == nil && w.chance(c.activity/2) {
 			w.open(c, w.now-int64(w.rng.IntN(int(w.o.Step)-1))-1)
-			w.traffic(c, c.flow.Start)
+			w.traffic(c, c.flow.Start-c.point.offset)
 		} else if c.flow != nil && w.chance(c.activity) {
 			w.traffic(c, w.now-int64(w.rng.IntN(int(w.o.Step)-1)))
 		}
@@ -271,6 +276,10 @@ func (w *writer) open(c *connection, start int64) {
 	}
 	if c.noise {
 		f.Transport, f.ICMP = nil, &analyzer.ICMP{Type: "ECHO"}
+	}
+	f.ParentUUID, f.LayersPath = c.tunnel, "Ethernet/"+family+"/"+c.protocol
+	if c.carries {
+		f.LayersPath += "/VXLAN"
 	}
 	c.flow, c.reported, c.updated = f, analyzer.Metric{Start: f.Start}, start
 }

@@ -1,0 +1,134 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+)
+
+// index finds records of a slab by a key that lies in the record: it holds their
+// numbers alone, so that a million keys are 8 to 21 MB which the garbage collector
+// need not look into; a map that holds the keys once more takes about three times
+// as much, and misses the cache twice where this misses it once.
+//
+// It is in parts that grow one by one, so that growing never takes long.
+type index struct {
+	seed  maphash.Seed // a feed that knew it could make all keys meet
+	parts [indexParts]indexPart
+}
+
+const (
+	indexParts = 256
+	leastSlots = 8
+)
+
+// indexPart is a hash table with linear probing. The number of slots is a power
+// of two; at least a quarter of them is free.
+type indexPart struct {
+	slots []indexSlot
+	used  int
+}
+
+// indexSlot is a record. The tag is half of its hash: records are looked at only
+// where it is the same, and growing looks at none.
+type indexSlot struct {
+	tag uint32
+	ref uint32 // the record's number and 1; 0: free
+}
+
+func newIndex() index { return index{seed: maphash.MakeSeed()} }
+
+// hash returns the hash of a key.
+func (x *index) hash(key []byte) uint64 { return maphash.Bytes(x.seed, key) }
+
+// hashText is hash of a string.
+func (x *index) hashText(key string) uint64 { return maphash.String(x.seed, key) }
+
+// hashNumber is hash of two numbers.
+func (x *index) hashNumber(n uint64, m uint32) uint64 {
+	var key [12]byte
+	binary.LittleEndian.PutUint64(key[:], n)
+	binary.LittleEndian.PutUint32(key[8:], m)
+	return maphash.Bytes(x.seed, key[:])
+}
+
+func (x *index) part(hash uint64) (p *indexPart, tag uint32) {
+	return &x.parts[hash>>56], uint32(hash)
+}
+
+// find returns the record with that hash of which is says that it has the key, or
+// none.
+func (x *index) find(hash uint64, is func(uint32) bool) uint32 {
+	p, tag := x.part(hash)
+	if p.used == 0 {
+		return none
+	}
+	mask := uint32(len(p.slots) - 1)
+	for at := tag & mask; ; at = (at + 1) & mask {
+		switch s := p.slots[at]; {
+		case s.ref == 0:
+			return none
+		case s.tag == tag && is(s.ref-1):
+			return s.ref - 1
+		}
+	}
+}
+
+// add enters a record. The caller has seen that there is none with its key.
+func (x *index) add(hash uint64, i uint32) {
+	p, tag := x.part(hash)
+	if 4*(p.used+1) > 3*len(p.slots) {
+		p.grow()
+	}
+	p.used++
+	p.place(indexSlot{tag, i + 1})
+}
+
+func (p *indexPart) grow() {
+	former := p.slots
+	p.slots = make([]indexSlot, max(2*len(former), leastSlots))
+	for _, s := range former {
+		if s.ref != 0 {
+			p.place(s)
+		}
+	}
+}
+
+// place puts a slot where it is found.
+func (p *indexPart) place(s indexSlot) {
+	mask := uint32(len(p.slots) - 1)
+	at := s.tag & mask
+	for p.slots[at].ref != 0 {
+		at = (at + 1) & mask
+	}
+	p.slots[at] = s
+}
+
+// remove takes out a record that was added with that hash.
+func (x *index) remove(hash uint64, i uint32) {
+	p, tag := x.part(hash)
+	mask := uint32(len(p.slots) - 1)
+	at := tag & mask
+	for p.slots[at].ref != i+1 {
+		at = (at + 1) & mask
+	}
+	p.used--
+	// Those after it move up, unless that was before where their search begins.
+	for next := (at + 1) & mask; p.slots[next].ref != 0; next = (next + 1) & mask {
+		if home := p.slots[next].tag & mask; (next-home)&mask >= (next-at)&mask {
+			p.slots[at] = p.slots[next]
+			at = next
+		}
+	}
+	p.slots[at] = indexSlot{}
+}
+
+// size is how many records there are.
+func (x *index) size() (n int) {
+	for i := range x.parts {
+		n += x.parts[i].used
+	}
+	return n
+}

@@ -1,0 +1,163 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import (
+	"slices"
+	"time"
+)
+
+// Observers says what becomes of a connection that several capture points see.
+// Captures of one node that see the same connection always count it once.
+type Observers string
+
+// What becomes of such a connection.
+const (
+	// ObserversAll counts it once for each node that sees it.
+	ObserversAll Observers = "all"
+	// ObserversOne counts it once, unless a label is chosen that tells one
+	// observer from another.
+	ObserversOne Observers = "one"
+)
+
+// scope says by what flows are one conversation.
+func (c *Config) scope() int {
+	if c.Observers != ObserversOne {
+		return byNode
+	}
+	for _, label := range []string{labelNodeTID, labelCaptureID, labelNodeName, labelHost, labelNodeType} {
+		if slices.Contains(c.Labels, label) {
+			return byNode
+		}
+	}
+	return byTuple
+}
+
+const (
+	// processingLag is how far what a capture has counted may lie behind the time
+	// that its record says: packets wait in buffers.
+	processingLag = time.Second
+	// clockSkew is how far the clocks of two nodes may be apart, as NTP keeps them.
+	clockSkew = time.Second
+	// clockTrust is how far an update may lie from our own clock for the agent's to
+	// be believed: analyzers send every 5 s.
+	clockTrust = 10 * time.Second
+	// settled is after how long what one observer reported is part of whatever
+	// another one reports: no record is on its way for that long.
+	settled = time.Minute
+	// maxObservers bounds the observers of one conversation.
+	maxObservers = 64
+)
+
+// sighting is a record of an observer, seen as the group's first one would.
+type sighting struct {
+	delta, metric counts
+	start         int64 // of the flow; all in ms on the agent's clock
+	from          int64 // when delta began, or earlier; 0: not known
+	to            int64 // until when metric has everything
+	last          int64 // of the latest packet that the view then has
+	whole         bool  // delta is all of metric
+	trusted       bool  // the agent's clock is about right
+	feedNow       time.Duration
+}
+
+// shared says whether a flow's conversation has several observers, or is not known
+// yet.
+func (b *baseline) shared() bool { return b.group != 0 || b.conversation == 0 }
+
+// observe returns what of a record counts that other observers of the same
+// conversation have not reported, and the record as the first of them, teller, would
+// tell it. own says that the record is of that one, or might be: it is gone.
+func (a *Aggregator) observe(p *progress, f *Flow, src *source, feedNow time.Duration) (as *Flow, teller *source, delta counts, own bool) {
+	b := p.record
+	if b.conversation == 0 {
+		a.converse(p.baseline, f, src, feedNow)
+	}
+	if b.group == 0 {
+		return f, src, p.delta, true
+	}
+	g := a.groups.at(b.group)
+	s := a.sight(p, f, b, g, feedNow)
+	o := g.observer(src.id)
+	switch {
+	case o == nil && len(g.observers) >= maxObservers:
+		a.metrics.observersRefused.Inc()
+		a.metrics.duplicateBytes.Add(float64(p.delta.totalBytes()))
+		return f, src, counts{}, false
+	case o == nil:
+		if len(g.observers) == 0 {
+			g.first = src.id // all others are forgotten
+		}
+		g.observers = append(g.observers, observer{source: src.id})
+		o = &g.observers[len(g.observers)-1]
+		a.enter(b.group, g, o, &s)
+	case !b.from.is(isObserved):
+		a.goOn(g, o, &s)
+	default:
+		former := o.view
+		o.view.add(&s.delta)
+		if !o.aligned {
+			s.from = o.at
+			o.aligned = a.align(g, o, &s)
+		}
+		o.keep(former, &s)
+	}
+	if !b.from.is(isObserved) {
+		b.from.set(isObserved, true)
+		o.members++
+		a.journal.conversation(p.baseline, b)
+	}
+	if raised := o.view.raisedTo(g.total); raised != o.view && feedNow-g.raised >= settled {
+		o.view, o.at = raised, max(o.at, s.to)
+	}
+	o.view = o.view.atMost(counts{bytes: [2]uint64{maxCarried, maxCarried}, packets: [2]uint64{maxCarried, maxCarried}})
+	o.seen, o.trusted = feedNow, s.trusted
+
+	delta = o.view.raisedTo(g.total).minus(g.total).atMost(s.delta)
+	if total := g.total.raisedTo(o.view); total != g.total {
+		g.total, g.raised = total, feedNow
+	}
+	a.metrics.duplicateBytes.Add(float64(s.delta.totalBytes() - delta.totalBytes()))
+	a.journal.observer(b.group, o)
+	a.journal.group(b.group, g)
+	own = src.id == g.first || feedNow-g.observer(g.first).seen >= settled
+	return a.tell(f, b.from.is(isLow) != g.low, src, g), a.sources.list[g.first], delta, own
+}
+
+// sight takes from a record what matters to its group.
+func (a *Aggregator) sight(p *progress, f *Flow, b *baseline, g *group, feedNow time.Duration) sighting {
+	s := sighting{
+		delta: p.delta, metric: b.counts, start: f.Start, from: p.from, last: f.Metric.Last,
+		whole: p.delta == b.counts, feedNow: feedNow,
+	}
+	s.to = f.updated()
+	if s.last <= 0 {
+		s.last = s.to
+	}
+	if b.from.is(isLow) != g.low {
+		s.delta, s.metric = s.delta.swapped(), s.metric.swapped()
+	}
+	s.trusted = time.UnixMilli(s.to).Sub(a.now()).Abs() <= clockTrust
+	return s
+}
+
+// tell returns a record as the first observer would tell it: labels must not
+// depend on who was the quickest.
+func (a *Aggregator) tell(f *Flow, swapped bool, src *source, g *group) *Flow {
+	if src.id == g.first && !swapped {
+		return f
+	}
+	t := &a.told
+	node, captureID := t.NodeTID[:0], t.CaptureID[:0]
+	key := &a.sources.list[g.first].key
+	node, captureID = append(node, key.nodeTID...), append(captureID, key.captureID...)
+	*t = *f
+	t.NodeTID, t.CaptureID = node, captureID
+	if swapped {
+		t.NetworkA, t.NetworkB = f.NetworkB, f.NetworkA
+		t.TransportA, t.TransportB = f.TransportB, f.TransportA
+		t.Opened, t.Metric = f.Opened.swapped(), f.Metric.swapped()
+	}
+	return t
+}

@@ -1,0 +1,165 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import (
+	"encoding/json"
+	goflag "flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/skydive-project/skybridge/internal/analyzer"
+)
+
+var update = goflag.Bool("update", false, "write the golden files anew")
+
+// recordedMessage is one message of a recording, at the time at which it came.
+type recordedMessage struct {
+	at    time.Time
+	flows []Flow
+}
+
+// recording reads the flows of a recording of a real analyzer.
+func recording(t *testing.T, name string) (messages []recordedMessage) {
+	data, err := os.ReadFile(filepath.Join("..", "bridge", "skydive", "testdata", name+".jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(data)) {
+		var m struct {
+			T    float64
+			Text string
+		}
+		if err := json.Unmarshal([]byte(line), &m); err != nil {
+			t.Fatal(err)
+		}
+		var text struct {
+			Namespace string
+			Obj       []analyzer.Flow
+		}
+		if m.Text == "" || json.Unmarshal([]byte(m.Text), &text) != nil || text.Namespace != "flow" {
+			continue
+		}
+		messages = append(messages, recordedMessage{time.UnixMilli(int64(m.T * 1000)), flowsOf(text.Obj)})
+	}
+	return messages
+}
+
+// playRecording counts a recording and returns what was exported, as a table.
+func playRecording(t *testing.T, name string, cfg Config) string {
+	messages := recording(t, name)
+	w := newWorld(t, cfg)
+	later := w.time.Add(time.Second).Sub(messages[0].at) // as if it happened now
+	for _, m := range messages {
+		for i := range m.flows {
+			f := &m.flows[i]
+			for _, at := range []*int64{&f.Start, &f.Metric.Last, &f.LastUpdate.Start, &f.LastUpdate.Last} {
+				*at += later.Milliseconds()
+			}
+		}
+		at := m.at.Add(later)
+		for at.Sub(w.time) >= testInterval {
+			w.tick()
+		}
+		w.pass(at.Sub(w.time))
+		w.Update(m.flows)
+	}
+	w.tick()
+
+	var b strings.Builder
+	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	type row struct{ bytes, packets [2]uint64 }
+	rows := map[string]*row{}
+	for series, n := range w.ledger.increases() {
+		kind, labels, _ := strings.Cut(strings.TrimSuffix(series, "}"), "{")
+		var values []string
+		direction := 0
+		for pair := range strings.SplitSeq(labels, ",") {
+			switch _, value, _ := strings.Cut(pair, "="); value {
+			case DirectionTargetToInitiator:
+				direction = 1
+			case DirectionInitiatorToTarget:
+			default:
+				values = append(values, value)
+			}
+		}
+		key := strings.Join(values, "\t")
+		if rows[key] == nil {
+			rows[key] = &row{}
+		}
+		if kind == "bytes" {
+			rows[key].bytes[direction] = n
+		} else {
+			rows[key].packets[direction] = n
+		}
+	}
+	var names []string
+	for _, l := range w.connections.layout.Names {
+		if l != labelDirection {
+			names = append(names, l)
+		}
+	}
+	fmt.Fprintf(table, "%s\tbytes\tback\tpackets\tback\n", strings.Join(names, "\t"))
+	sum := row{}
+	for _, key := range slices.Sorted(maps.Keys(rows)) {
+		r := rows[key]
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\n", key, r.bytes[0], r.bytes[1], r.packets[0], r.packets[1])
+		sum.bytes[0] += r.bytes[0] + r.bytes[1]
+		sum.packets[0] += r.packets[0] + r.packets[1]
+	}
+	_ = table.Flush()
+	fmt.Fprintf(&b, "in all %d bytes, %d packets; reported by another capture before %.0f bytes; left out: inner %.0f, outer %.0f\n",
+		sum.bytes[0], sum.packets[0], w.metric("skybridge_duplicate_bytes_total", ""),
+		w.metric("skybridge_filtered_bytes_total", tunnelInner), w.metric("skybridge_filtered_bytes_total", tunnelOuter))
+	return b.String()
+}
+
+// TestRecordings holds what is counted of the recordings of two capture points
+// and of a tunnel against tables that a person has checked. They are written anew
+// with -update.
+func TestRecordings(t *testing.T) {
+	for _, name := range []string{"two-captures", "vxlan-tunnel"} {
+		t.Run(name, func(t *testing.T) {
+			var b strings.Builder
+			for _, c := range []struct {
+				title string
+				cfg   Config
+			}{
+				{"observers: all, with node_tid", Config{}},
+				{"observers: all, without node_tid", Config{Labels: withoutNode()}},
+				{"observers: one", Config{Labels: withoutNode(), Observers: ObserversOne}},
+				{"observers: one, with node_tid: as all", Config{Observers: ObserversOne}},
+				{"observers: one, tunnels: inner", Config{Labels: withoutNode(), Observers: ObserversOne, Tunnels: TunnelsInner}},
+				{"observers: one, tunnels: outer", Config{Labels: withoutNode(), Observers: ObserversOne, Tunnels: TunnelsOuter}},
+			} {
+				if name == "two-captures" && c.cfg.Tunnels != "" {
+					continue
+				}
+				fmt.Fprintf(&b, "# %s\n%s\n", c.title, playRecording(t, name, c.cfg))
+			}
+			golden := filepath.Join("testdata", name+".golden")
+			if *update {
+				if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), b.String()); diff != "" {
+				t.Errorf("(-want +got, write anew with -update)\n%s", diff)
+			}
+		})
+	}
+}

@@ -1,0 +1,156 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import "time"
+
+// enter gives an observer that is new its view.
+//
+// If its flow began when another observer's did, both have seen the same: its view
+// is what the flow carried, on top of what had been before. If it came later, the
+// view is the highest that is certain; see align.
+func (a *Aggregator) enter(ref groupRef, g *group, o *observer, s *sighting) {
+	var base counts // carried before the flow began, at least
+	whole := s.whole
+	for j := range g.observers {
+		p := &g.observers[j]
+		if p == o {
+			continue
+		}
+		slack := a.slack(p.source, o.source)
+		switch later := s.start - p.start; {
+		case !a.comparable(p, o, s):
+		case later < -slack:
+			if s.whole { // it is the other that came later
+				p.aligned = false
+				a.journal.observer(ref, p)
+			}
+		case later <= slack && p.fromStart:
+			o.aligned, o.fromStart = true, true
+			fallthrough
+		default:
+			// What is not new of it is as little new of the other.
+			base, whole = base.raisedTo(p.startView), true
+		}
+	}
+	o.start, o.startView = s.start, base
+	o.view = base
+	if whole {
+		o.view.add(&s.metric)
+	} else {
+		o.view.add(&s.delta) // its past may be older than all that is known
+	}
+	if !o.aligned {
+		o.aligned = a.align(g, o, s)
+	}
+	o.at = s.last
+}
+
+// goOn takes the first record of a flow of an observer that has others: the
+// conversation went on after it had been idle for long, as a rule.
+func (a *Aggregator) goOn(g *group, o *observer, s *sighting) {
+	former := o.view
+	switch {
+	case s.start > o.at:
+		base := o.view
+		for j := range g.observers {
+			if p := &g.observers[j]; p != o && a.precedes(p, p.at, o, s) {
+				base = base.raisedTo(p.view)
+			}
+		}
+		o.start, o.startView, o.fromStart = s.start, base, o.aligned
+		o.view = base
+		o.view.add(&s.delta)
+	case s.from > o.at, o.fromStart && s.whole && s.start >= o.start-processingLag.Milliseconds():
+		// It goes on, or there are two at a time, as on a link with two VLANs.
+		o.view.add(&s.delta)
+	default:
+		// What it carried before this observer came may be in its view.
+	}
+	o.keep(former, s)
+}
+
+// keep remembers the view before a record, where the record is of a later time.
+func (o *observer) keep(former counts, s *sighting) {
+	if s.last > o.at {
+		o.before, o.beforeAt = former, o.at
+		o.at = s.last
+	}
+}
+
+// align raises the view of an observer that came later to what others knew at
+// a time that its record covers, and says whether there was one.
+func (a *Aggregator) align(g *group, o *observer, s *sighting) (known bool) {
+	for j := range g.observers {
+		p := &g.observers[j]
+		if p == o {
+			continue
+		}
+		points := [...]struct {
+			at   int64
+			view counts
+		}{{p.at, p.view}, {p.beforeAt, p.before}}
+		for _, point := range points {
+			switch {
+			case a.precedes(p, point.at, o, s):
+				sum := point.view
+				sum.add(&s.delta)
+				o.view, known = o.view.raisedTo(sum), true
+			case a.covered(p, point.at, o, s):
+				// The view is then of a later time than the flow's own latest packet.
+				o.view, known = o.view.raisedTo(point.view), true
+				s.last = s.to
+			}
+		}
+	}
+	return known
+}
+
+// precedes says whether what observer p had seen at that time was over when
+// began what the record of o holds as new. Only within a node can times tell:
+// with clocks that differ everything would count twice.
+func (a *Aggregator) precedes(p *observer, at int64, o *observer, s *sighting) bool {
+	if at == 0 || s.from == 0 {
+		return false
+	}
+	if a.sameNode(p.source, o.source) {
+		return at+processingLag.Milliseconds() <= s.from
+	}
+	// Nor can they where the record is not of now: the first that comes of a flow may be
+	// the one of its end, which Skydive sends long after.
+	return s.trusted && s.feedNow-p.seen >= settled+time.Duration(s.to-s.from)*time.Millisecond
+}
+
+// covered says whether o has seen all that p had seen at that time.
+func (a *Aggregator) covered(p *observer, at int64, o *observer, s *sighting) bool {
+	switch {
+	case s.feedNow-p.seen >= settled:
+		return true
+	case at == 0:
+		return false
+	case !a.comparable(p, o, s):
+		return false
+	default:
+		return at+a.slack(p.source, o.source) <= s.to
+	}
+}
+
+// comparable says whether the times that two observers tell are of clocks that
+// agree, or nearly so.
+func (a *Aggregator) comparable(p, o *observer, s *sighting) bool {
+	return a.sameNode(p.source, o.source) || (p.trusted && s.trusted)
+}
+
+func (a *Aggregator) sameNode(x, y uint32) bool {
+	return a.sources.list[x].node == a.sources.list[y].node
+}
+
+// slack is by how many ms two observers may tell the time of one packet
+// differently.
+func (a *Aggregator) slack(x, y uint32) int64 {
+	if a.sameNode(x, y) {
+		return processingLag.Milliseconds()
+	}
+	return (processingLag + clockSkew).Milliseconds()
+}
