@@ -23,6 +23,7 @@ type metrics struct {
 	duration     prometheus.Histogram
 	gatherErrors prometheus.Counter
 	panics       prometheus.Counter
+	refused      prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -48,11 +49,15 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "skybridge_http_panics_total",
 			Help: "HTTP requests that ended in a programming error.",
 		}),
+		refused: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "skybridge_http_connections_refused_total",
+			Help: "Connections that were closed at once because their address had as many as it may.",
+		}),
 	}
 	for _, result := range []string{resultOK, resultAborted, resultRejected} {
 		m.scrapes.WithLabelValues(result)
 	}
-	for _, c := range []prometheus.Collector{m.inFlight, m.scrapes, m.duration, m.gatherErrors, m.panics} {
+	for _, c := range []prometheus.Collector{m.inFlight, m.scrapes, m.duration, m.gatherErrors, m.panics, m.refused} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("web: register metrics: %w", err)
 		}
