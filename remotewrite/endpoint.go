@@ -30,6 +30,8 @@ type endpoint struct {
 	spoken spoken
 	// quiet is the receiver's Retry-After.
 	quiet quietTime
+	// waits is how long it takes the receiver to answer.
+	waits waits
 	// senders is the size of the group now or last sent.
 	senders, desired atomic.Int64
 	hurry            atomic.Bool  // the process ends: as many senders as allowed
@@ -138,15 +140,7 @@ func (e *endpoint) sendBarrier(ctx context.Context, t *loggedTick, group []reque
 	if err != nil || len(group) == 0 {
 		return err
 	}
-	cfg := &e.settings.Load().cfg
-	waiting := e.cursor.place().ticks - 1
-	if e.hurry.Load() {
-		waiting = manyDoublings
-	}
-	n, desired := senderCount(cfg.MinShards, cfg.MaxShards, waiting, len(group))
-	e.senders.Store(int64(n))
-	e.desired.Store(int64(desired))
-	return e.sendGroup(ctx, t, group, n, done)
+	return e.sendGroup(ctx, t, group, done)
 }
 
 // sendRequest makes a request and sends it, the same bytes each time, until it
@@ -179,6 +173,9 @@ func (e *endpoint) sendRequest(ctx context.Context, t *loggedTick, req request, 
 		began := time.Now()
 		a := s.client.post(ctx, w.body, attempt)
 		s.metrics.attempted(time.Since(began))
+		if a.verdict == delivered {
+			e.waits.add(time.Since(began))
+		}
 		switch a.verdict {
 		case delivered:
 			s.metrics.answered(t.at, len(w.body.data))

@@ -134,6 +134,13 @@ func (l *Log) SetPushInterval(d time.Duration) {
 	l.pushInterval = d.Milliseconds()
 }
 
+// interval is the usual distance of two ticks; 0: not known.
+func (l *Log) interval() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return time.Duration(l.pushInterval) * time.Millisecond
+}
+
 // Begin returns an empty tick for the time at, in ms since the epoch, which must
 // be later than every tick before, by 2 ms at least; Append tells if it is not.
 func (l *Log) Begin(at int64) *Tick {
