@@ -58,7 +58,7 @@ func tell(t *testing.T, s story, files ...string) *rulelab.Lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := lab.Run(t.Context(), time.Unix(0, 0), time.Unix(0, 0).Add(length), time.Minute); err != nil {
+	if err := lab.Run(t.Context(), time.Unix(0, 0), time.Unix(0, 0).Add(length), 2*time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	return lab

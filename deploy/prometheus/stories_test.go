@@ -177,7 +177,7 @@ var stories = []story{
 	},
 	{
 		name:   "series grow",
-		series: []string{`skybridge_series{J} 0+18x60`, `skybridge_series_limit{J} 1000x60`},
+		series: []string{`skybridge_series{J} 0+20x60`, `skybridge_series_limit{J} 1000x60`},
 		fires:  []string{`SkybridgeSeriesNearBound{}`},
 	},
 	{
