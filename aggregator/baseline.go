@@ -109,7 +109,10 @@ type baselines struct {
 	records slab[baseline]
 	byKey   index
 	texts   map[uint32]string // UUIDs that are no numbers
-	sources *sources          // of the records
+	// histories are what does not count of baselines' counts: it was before the first
+	// record of a flow that is old.
+	histories map[uint32]counts
+	sources   *sources // of the records
 
 	// Each list is in order of last sight; live and ended ones are kept for
 	// different times, so each has a list of its own and the oldest is in front.
@@ -123,12 +126,13 @@ type seenList struct{ oldest, newest uint32 }
 
 func newBaselines(ss *sources) *baselines {
 	return &baselines{
-		byKey:   newIndex(),
-		texts:   map[uint32]string{},
-		sources: ss,
-		live:    seenList{none, none},
-		ended:   seenList{none, none},
-		kin:     newKin(),
+		byKey:     newIndex(),
+		texts:     map[uint32]string{},
+		histories: map[uint32]counts{},
+		sources:   ss,
+		live:      seenList{none, none},
+		ended:     seenList{none, none},
+		kin:       newKin(),
 	}
 }
 
@@ -225,6 +229,7 @@ func (b *baselines) evict(i uint32, src *source) {
 	key := b.keyOf(i, src)
 	b.byKey.remove(b.hash(&key), i)
 	delete(b.texts, i)
+	delete(b.histories, i)
 	b.unlink(b.listOf(r), i)
 	b.part(i)
 	b.records.release(i)

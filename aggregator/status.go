@@ -27,6 +27,13 @@ type Overflow struct {
 	Connections int
 }
 
+// Series returns how many series there are now.
+func (a *Aggregator) Series() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.connections.series
+}
+
 // Status returns how full the aggregator is. Now and then it looks at all connections
 // for it; see [Aggregator.Census].
 func (a *Aggregator) Status() Status {

@@ -22,6 +22,7 @@ import (
 
 	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/bridge/config"
+	"github.com/skydive-project/skybridge/bridge/notify"
 	"github.com/skydive-project/skybridge/bridge/skydive"
 	"github.com/skydive-project/skybridge/bridge/web"
 	"github.com/skydive-project/skybridge/disk"
@@ -50,6 +51,8 @@ type Options struct {
 	// Reload asks for a reload of the configuration file with every value. May be
 	// nil.
 	Reload <-chan struct{}
+	// Service, where given, is told how the bridge is. May be nil.
+	Service *notify.Service
 	// Listening, where given, is called with the address once the web server
 	// listens.
 	Listening func(address string)
@@ -87,6 +90,8 @@ type Bridge struct {
 	sampler *sampler
 	cfg     *config.Config
 	changed chan struct{} // the push interval may have changed
+
+	tickPulse *notify.Pulse
 }
 
 // Run runs a bridge until ctx is done, and then stops it: the feed first, then
@@ -98,6 +103,7 @@ func Run(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
+	options.Service.Status("takes up what the former process left")
 	b, err := newBridge(cfg, options)
 	if err != nil {
 		return err
@@ -129,6 +135,8 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 		cfg:      cfg,
 		sampler:  newSampler(),
 		changed:  make(chan struct{}, 1),
+
+		tickPulse: notify.NewPulse(),
 	}
 	b.listenAddress, b.storageKeys = listenAddress(cfg, options), cfg.Storage
 	defer func() {
@@ -221,6 +229,12 @@ func (b *Bridge) run(ctx context.Context) error {
 	}
 	b.logger.Info("skybridge runs", "version", versionText(), "address", b.web.Addr(), "analyzers", len(b.cfg.Skydive.Analyzers), "endpoints", len(b.cfg.RemoteWrite))
 
+	watchCtx, stopWatch := context.WithCancel(context.WithoutCancel(ctx))
+	var watch sync.WaitGroup
+	watch.Go(func() { b.options.Service.Run(watchCtx, b.watched()) })
+	defer watch.Wait()
+	defer stopWatch()
+
 	var webDone, others sync.WaitGroup
 	var webErr, feedErr error
 	webDone.Go(func() {
@@ -236,6 +250,7 @@ func (b *Bridge) run(ctx context.Context) error {
 	others.Go(func() { b.reloadLoop(feedCtx) })
 
 	<-feedCtx.Done()
+	b.options.Service.Stopping("stops: receivers get the last values")
 	b.logger.Info("stopping: the feed ends, then the last tick is flushed", "deadline", flushTimeout)
 	others.Wait()
 	b.finish()

@@ -30,6 +30,7 @@ func (b *Bridge) reloadLoop(ctx context.Context) {
 func (b *Bridge) reload(context.Context) error {
 	b.reloading.Lock()
 	defer b.reloading.Unlock()
+	defer b.options.Service.Reloading()()
 	cfg, err := load(b.options)
 	if err == nil {
 		err = b.swap(cfg)

@@ -14,7 +14,9 @@ func (f *Feed) decode() {
 	var d Decoder
 	var m Message
 	for r := range f.queue.messages {
+		f.pulse.Begin()
 		f.deliver(&d, &m, r)
+		f.pulse.End()
 		f.queue.taken(r)
 		if !r.buf.pooled() {
 			// Memory that is not reused must not stay alive through the slices

@@ -89,6 +89,8 @@ type Server struct {
 	life    context.Context
 	endLife context.CancelFunc
 
+	alive signOfLife
+
 	scrapes chan struct{} // one token for each page of series in the making
 	aside   sync.Mutex    // one page of self metrics in the making
 	pages   spare[*page]
