@@ -9,7 +9,7 @@ LDFLAGS := -s -w \
 	-X github.com/prometheus/common/version.Revision=$(shell git rev-parse HEAD 2>/dev/null)
 TOOL    := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: help run build packages test chaos test-real lint bench bench-report profile report-binary fuzz
+.PHONY: help run build packages test chaos test-real lint vuln bench bench-report profile report-binary fuzz
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -51,6 +51,10 @@ lint: ## Check the style of the code.
 	$(GO) mod tidy -diff
 	$(TOOL) golangci-lint run ./...
 	cd benchmarks && $(GO) mod tidy -diff && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
+
+# Needs the vulnerability database (vuln.go.dev), so it is not in .ci/run.
+vuln: ## Look for known vulnerabilities in what the commands really call.
+	$(TOOL) govulncheck ./cmd/...
 
 bench: ## Run the benchmarks, ready for benchstat.
 	$(GO) test -run '^$$' -bench . -benchmem -count $${COUNT:-6} ./aggregator ./remotewrite ./bridge/skydive ./bridge/web

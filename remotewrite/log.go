@@ -97,6 +97,7 @@ type Log struct {
 func NewLog(cfg LogConfig, reg prometheus.Registerer, logger *slog.Logger) *Log {
 	l := newLog(cfg, logger)
 	l.metrics = newLogMetrics(reg, l)
+	registerLimit(reg, l.maxBytes)
 	return l
 }
 

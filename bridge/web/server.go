@@ -29,6 +29,11 @@ type limits struct {
 	// half of the usual 1,024 file descriptors: analyzers and receivers keep
 	// theirs whoever connects here.
 	connections int
+	// perPeer is how many of these one address has; further ones are closed at once.
+	// streams is how many requests a connection has under way over HTTP/2. Together
+	// they bound how many passwords one address has checked at a time (peerListener):
+	// 32 are 2 s, 256 are 15 s, at bcrypt's cost of 10.
+	perPeer, streams int
 	// scrapes is how many pages of series are written at once; the next is
 	// refused with 503. Eight serve a pair of Prometheis, a few agents and a person with
 	// curl, and bound the compressors' memory to 7 MB (0.8 MB each, measured). A
@@ -57,6 +62,8 @@ type limits struct {
 func defaultLimits() limits {
 	return limits{
 		connections: 512,
+		perPeer:     32,
+		streams:     8,
 		scrapes:     8,
 		answers:     64,
 		header:      10 * time.Second,
@@ -173,6 +180,7 @@ func (s *Server) httpServer() *http.Server {
 		IdleTimeout:    s.limits.idle,
 		WriteTimeout:   s.limits.chunk, // extended chunk by chunk where a page is long
 		MaxHeaderBytes: maxHeaderBytes,
+		HTTP2:          &http.HTTP2Config{MaxConcurrentStreams: s.limits.streams},
 		BaseContext:    func(net.Listener) context.Context { return s.life },
 		// Failed handshakes and the like: any port scanner makes them.
 		ErrorLog: slog.NewLogLogger(s.opts.Logger.Handler(), slog.LevelDebug),
