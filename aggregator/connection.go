@@ -28,12 +28,12 @@ const (
 // which begin and end together.
 type connection struct {
 	counts                 // as they are now
-	pace     pace          // how fast they grow
 	sampled  [2]sampled    // as they were at the latest two ticks, by side of [Aggregator.side]
 	values   string        // identity: label values, see [Row.Values]
 	traffic  time.Duration // feed time of the latest traffic
 	start    int64         // ms, time of this incarnation's zeros
 	rtt      uint64        // ns, 0: none yet
+	pace     pace          // how fast they grow
 	source   uint32        // of the latest traffic; its period says when the next is due
 	phase    phase
 	used     bool  // false: a free record

@@ -142,6 +142,14 @@ func (b *browser) open(path string) {
 	b.do(chromedp.Navigate(b.server.URL + path))
 }
 
+// load does what loads another page, and waits until that is there.
+func (b *browser) load(by chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	if _, err := chromedp.Run(b.ctx, chromedp.WaitEvent(cdppage.LoadEventFired, nil, by)); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
 // scripts lets the page's scripts run, or not.
 func (b *browser) scripts(run bool) {
 	b.t.Helper()
