@@ -28,6 +28,7 @@ const (
 // which begin and end together.
 type connection struct {
 	counts                 // as they are now
+	pace     pace          // how fast they grow
 	sampled  [2]sampled    // as they were at the latest two ticks, by side of [Aggregator.side]
 	values   string        // identity: label values, see [Row.Values]
 	traffic  time.Duration // feed time of the latest traffic
@@ -155,7 +156,7 @@ func (cs *connections) end(i uint32) {
 		cs.own--
 	}
 	c.phase, c.ending, c.demoted = ended, false, false
-	c.counts, c.rtt = counts{}, 0
+	c.counts, c.rtt, c.pace = counts{}, 0, pace{}
 
 	carried, ok := cs.carried[i]
 	if !ok {

@@ -24,33 +24,9 @@ func TestBoundsAreExact(t *testing.T) {
 			"top_k: 40", "max_series: 300", "max_series_per_node: 100, top_k: 100", "max_series: 500, top_k: 10", "top_k: 0",
 		}[n%5]+"}\n")
 	}
-	bounds(0)
-	r.start()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	feed := script.Write(script.Options{Seed: seed, Connections: 300, Steps: 20, Analyzers: 2, Now: time.Now().UnixMilli()})
-	for _, m := range feed.Hello {
-		r.Send(m)
-	}
-	r.awaitReceived()
-	for i, messages := range feed.Steps {
-		for _, m := range messages {
-			r.Send(m)
-		}
-		switch {
-		case i%5 == 4:
-			r.awaitReceived()
-			r.halt()
-			bounds(i)
-			r.start()
-		case i%3 == 2:
-			r.awaitReceived()
-			r.awaitTicks(1)
-			bounds(i)
-			r.reloadNow()
-		}
-	}
-	r.awaitReceived()
+	r.changing(script.Options{Seed: seed, Connections: 300, Steps: 20, Analyzers: 2, Now: time.Now().UnixMilli()}, bounds)
 	r.halt()
 	want := reference.Fold(r.Reference.Totals())
 	got := judge.Sums(r.raw())

@@ -33,6 +33,7 @@ func TestTicksAreAligned(t *testing.T) {
 		b := &Bridge{
 			logger: logger, metrics: newMetrics(registry), clock: newClock(nil), aggregator: a, sampler: newSampler(),
 			log: remotewrite.NewLog(logConfig(&cfg), registry, logger), cfg: &cfg, changed: make(chan struct{}, 1),
+			published: func() {},
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})

@@ -23,6 +23,8 @@ type metrics struct {
 	duration     prometheus.Histogram
 	gatherErrors prometheus.Counter
 	panics       prometheus.Counter
+
+	answersRejected prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -48,11 +50,15 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "skybridge_http_panics_total",
 			Help: "HTTP requests that ended in a programming error.",
 		}),
+		answersRejected: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "skybridge_http_answers_rejected_total",
+			Help: "Requests for the status page or the API that were refused because too many were being answered.",
+		}),
 	}
 	for _, result := range []string{resultOK, resultAborted, resultRejected} {
 		m.scrapes.WithLabelValues(result)
 	}
-	for _, c := range []prometheus.Collector{m.inFlight, m.scrapes, m.duration, m.gatherErrors, m.panics} {
+	for _, c := range []prometheus.Collector{m.inFlight, m.scrapes, m.duration, m.gatherErrors, m.panics, m.answersRejected} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("web: register metrics: %w", err)
 		}

@@ -30,6 +30,7 @@ func (s *Server) Run(ctx context.Context) error {
 		WebConfigFile:      &s.opts.ConfigFile,
 	}
 	var serving sync.WaitGroup
+	serving.Go(func() { s.follow(s.life) })
 	servers := make([]*http.Server, len(s.listeners))
 	failed := make(chan error, len(s.listeners))
 	for i, l := range s.listeners {

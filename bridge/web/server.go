@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package web is the bridge's HTTP surface: the scrape page, health, reload and
-// a landing page, on one port.
+// the status page, on one port.
 //
 // A page is streamed. Connection series are formatted into one buffer that is
 // handed to the client as it fills, so what a scrape costs in memory does not
@@ -11,6 +11,7 @@ package web
 
 import (
 	"context"
+	"html/template"
 	"log/slog"
 	"net"
 	"net/http"
@@ -35,6 +36,10 @@ type limits struct {
 	// bridge can be watched even when eight of them do that, collect[]=self alone
 	// needs no place (see writeAside).
 	scrapes int
+	// answers is how many answers of the API and of the status page there are at once,
+	// each of up to 300 kB that a client may be slow to take; the next is refused
+	// with 503.
+	answers int
 	// header bounds reading a request's header (and the TLS handshake), body
 	// the reading of a body that nobody asked for.
 	header, body time.Duration
@@ -53,6 +58,7 @@ func defaultLimits() limits {
 	return limits{
 		connections: 512,
 		scrapes:     8,
+		answers:     64,
 		header:      10 * time.Second,
 		body:        10 * time.Second,
 		idle:        3 * time.Minute,
@@ -82,10 +88,20 @@ type Server struct {
 	life    context.Context
 	endLife context.CancelFunc
 
+	alive signOfLife
+
 	scrapes chan struct{} // one token for each page of series in the making
 	aside   sync.Mutex    // one page of self metrics in the making
 	pages   spare[*page]
 	gzips   spare[*gzip.Writer]
+
+	assets  []*asset
+	page    *template.Template
+	answers chan struct{} // one token for each answer of the API or the status page
+	packing sync.Mutex    // one of them being compressed
+	list    *list
+	history *history
+	ticked  chan struct{} // a token where a tick is not in the history yet
 
 	// Events that hostile or broken peers can repeat are logged seldom.
 	gatherLog, panicLog, slowLog seldom
@@ -106,7 +122,16 @@ func New(opts Options) (*Server, error) {
 		pages: newSpare[*page](), gzips: newSpare[*gzip.Writer](),
 	}
 	s.scrapes = make(chan struct{}, s.limits.scrapes)
+	s.answers = make(chan struct{}, s.limits.answers)
+	s.list, s.history = newList(opts.Source, opts.Names, time.Now), newHistory(opts.Source)
+	s.ticked = make(chan struct{}, 1)
 	s.life, s.endLife = context.WithCancel(context.Background())
+	if err := s.loadAssets(); err != nil {
+		return nil, err
+	}
+	if s.page, err = parsePage(); err != nil {
+		return nil, err
+	}
 	s.handler = s.guard(s.routes())
 	return s, nil
 }
@@ -114,6 +139,28 @@ func New(opts Options) (*Server, error) {
 // Handler returns everything that the server serves, without TLS and
 // authentication, which the listener adds.
 func (s *Server) Handler() http.Handler { return s.handler }
+
+// Ticked says that a tick was published: the status page's history takes it up while
+// [Server.Run] runs. It never waits.
+func (s *Server) Ticked() {
+	select {
+	case s.ticked <- struct{}{}:
+	default:
+	}
+}
+
+// follow takes up ticks until ctx is done.
+func (s *Server) follow(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.ticked:
+			s.history.observe(time.Now())
+			s.list.rest()
+		}
+	}
+}
 
 // httpServer returns a server for one listener. Each listener has its own,
 // since exporter-toolkit wraps the handler of the server that it is given.

@@ -1,0 +1,31 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package oldway
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/skydive-project/skybridge/benchmarks/world"
+)
+
+// TestConnectorShowsWhatItStored looks for the latest values of a connection.
+func TestConnectorShowsWhatItStored(t *testing.T) {
+	w, c := world.World{Begin: 1_700_000_000_000}, New()
+	for round := range 3 {
+		if n, err := c.Store(w.AppendMessage(nil, 0, 10, round)); n != 10 || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	page := httptest.NewRecorder()
+	c.Handler().ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if got := strings.Count(page.Body.String(), "\nskydive_"); got != 50 || c.Connections() != 10 {
+		t.Errorf("%d series of %d connections, want 50 of 10", got, c.Connections())
+	}
+	if !strings.Contains(page.Body.String(), `direction="initiator_to_target",initiator_ip="10.0.0.0"`) || !strings.Contains(page.Body.String(), " 54000\n") {
+		t.Errorf("the third report's 54,000 bytes of connection 0 are missing:\n%s", page.Body)
+	}
+}
