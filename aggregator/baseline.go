@@ -16,7 +16,7 @@ type baseline struct {
 	counts
 	uuid         uint64         // the UUID; 0 where it is among the texts
 	start        int64          // Flow.Start, ms on the agent's clock
-	last         int64          // latest LUM.Last, ms on the agent's clock
+	last         int64          // latest Flow.updated, ms on the agent's clock
 	conversation conversationID // 0: not known
 
 	seen  moment // feed time of the latest record

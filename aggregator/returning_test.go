@@ -29,11 +29,13 @@ func both(t *testing.T, run func(t *testing.T, w *mortal, other [2]string)) {
 	}
 }
 
-// reborn ends the process, and begins another one with what it left.
+// reborn ends the process, and begins another one with the snapshot that it left.
 func (m *mortal) reborn() {
 	m.t.Helper()
-	m.tick()
-	m.idle()
+	for range 3 {
+		m.tick()
+		m.idle()
+	}
 	m.die(true)
 	if m.begin(); m.recover.Anew != "" {
 		m.t.Fatalf("began anew: %s", m.recover.Anew)
@@ -60,6 +62,33 @@ func TestHeardOfAfterTheNext(t *testing.T) {
 		m.reborn()
 		m.Update([]Flow{m.grown(a, 1100), m.grown(b, 1100)})
 		m.wantBytes("they go on", 1800)
+	})
+}
+
+// TestLateOfWhatOthersTold proves that what a capture has taken over from another one does
+// not count again when it reports it itself, late: the next flow had been first.
+func TestLateOfWhatOthersTold(t *testing.T) {
+	both(t, func(t *testing.T, m *mortal, other [2]string) {
+		a := m.next(m.flow("a1", 0, 0), "a1", 0)
+		b := seenBy(a, other[0], other[1])
+		m.pass(10 * time.Second)
+		a, b = m.grown(a, 1000), m.grown(b, 1000)
+		m.Update([]Flow{a, b})
+		m.pass(10 * time.Second)
+		was := m.grown(a, 1500)
+		m.Update([]Flow{m.grown(b, 1500)})
+		m.pass(90 * time.Second)
+		a = m.next(a, "a2", 0)
+		m.pass(10 * time.Second)
+		a = m.grown(a, 200)
+		m.Update([]Flow{a})
+		m.wantBytes("the next", 1700)
+		was.FinishType = finishTimeout
+		m.Update([]Flow{was})
+		m.wantBytes("the one before", 1700)
+		m.reborn()
+		m.Update([]Flow{m.grown(a, 300)})
+		m.wantBytes("it goes on", 1800)
 	})
 }
 
@@ -129,6 +158,7 @@ func TestHistoryOfOne(t *testing.T) {
 		a = m.grown(a, 7000)
 		m.Update([]Flow{a})
 		m.wantBytes("what the first one reports", 2000)
+		m.reborn()
 		m.Update([]Flow{m.grown(b, 7300), m.grown(a, 7300)})
 		m.wantBytes("they go on", 2300)
 	})
