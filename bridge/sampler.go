@@ -19,6 +19,7 @@ type sampler struct {
 	captures    [5]remotewrite.Metric
 	interfaces  [aggregator.InterfaceMetrics]remotewrite.Metric
 	labels      []remotewrite.Label // scratch
+	values      []string            // scratch
 }
 
 func newSampler() *sampler {
@@ -47,12 +48,16 @@ func metric(f aggregator.Family) remotewrite.Metric {
 func (s *sampler) Connections(points []aggregator.Point) {
 	for i := range points {
 		p := &points[i]
-		directions := 2
-		if p.Layout.Direction < 0 {
-			directions = 1
+		s.split(&p.Row)
+		directions := []string{""}
+		if p.Layout.Direction >= 0 {
+			directions = []string{aggregator.DirectionInitiatorToTarget, aggregator.DirectionTargetToInitiator}
 		}
-		for d := range directions {
-			s.setLabels(&p.Row, d)
+		for d, direction := range directions {
+			if p.Layout.Direction >= 0 {
+				s.values[p.Layout.Direction] = direction
+			}
+			s.tick.LabelValues(p.Layout.Names, s.values)
 			s.counter(&s.connections[aggregator.Bytes], p.Bytes[d], p.Begin, p.Start, p.End)
 			s.counter(&s.connections[aggregator.Packets], p.Packets[d], p.Begin, p.Start, p.End)
 			if d == 0 && p.RTT != 0 {
@@ -110,25 +115,16 @@ func (s *sampler) gauge(m *remotewrite.Metric, value uint64, end bool) {
 	s.tick.Value(m, 0, float64(value))
 }
 
-// setLabels makes a row's labels, for one direction, those of the samples that
-// follow.
-func (s *sampler) setLabels(row *aggregator.Row, direction int) {
-	s.labels = s.labels[:0]
-	rest := row.Values
-	for i, name := range row.Layout.Names {
+// split makes values a row's values, in the order of its names and without that of
+// direction.
+func (s *sampler) split(row *aggregator.Row) {
+	s.values = s.values[:0]
+	for rest := row.Values; len(s.values) < len(row.Layout.Names); {
 		var value string
-		switch {
-		case i != row.Layout.Direction:
+		if len(s.values) != row.Layout.Direction {
 			end := strings.IndexByte(rest, aggregator.Separator)
 			value, rest = rest[:end], rest[end+1:]
-		case direction == 0:
-			value = aggregator.DirectionInitiatorToTarget
-		default:
-			value = aggregator.DirectionTargetToInitiator
 		}
-		if value != "" {
-			s.labels = append(s.labels, remotewrite.Label{Name: name, Value: value})
-		}
+		s.values = append(s.values, value)
 	}
-	s.tick.Labels(s.labels)
 }

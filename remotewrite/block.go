@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
+	"slices"
 
 	"github.com/golang/snappy"
 )
@@ -66,23 +67,17 @@ type block struct {
 // blockBuilder encodes samples into a block as they come. The zero value is
 // ready. Buffers are kept from block to block.
 type blockBuilder struct {
-	symbols []byte // field 4 of the request, encoded
+	symbols symbolTable
 	series  []byte // field 5 of the request, encoded
-	refs    map[string]uint32
 
 	samples, stale int
 	maxStart       int64
 	expanded       int // bytes of labels, written out for each series
 
 	metrics []metricRefs
-	// The set that was last seen, its references, and those encoded, before and
-	// after the metric's name. Neighbours share most labels, and the samples of
-	// one connection share all of them.
-	version    uint64
-	last       []Label
-	lastRefs   []uint32
-	head, tail []byte
-	width      int // bytes of the set's labels, written out
+	set     encodedSet
+	at      encodedTime
+	start   encodedTime
 
 	scratch []byte
 }
@@ -99,47 +94,46 @@ func (b *blockBuilder) add(set *labelSet, m *Metric, value uint64, at, start int
 	if b.samples == 0 {
 		b.open()
 	}
-	if b.version != set.version {
-		b.intern(set)
+	if b.set.version != set.version {
+		b.set.turn(set, &b.symbols)
 	}
 	refs := b.metricRefs(m)
+	labels := b.set.refs
+	b.at.set(tagTimestamp, at)
+	nStart := 0
+	if start != 0 {
+		b.start.set(tagStart, start)
+		nStart = b.start.n
+	}
 
 	// Sizes first, so that every length is written once and forward.
-	nLabels := len(b.head) + len(refs.name) + len(b.tail)
-	nSample := 0
+	nLabels := len(labels) + len(refs.name)
+	nSample := b.at.n + nStart
 	// Protobuf leaves zero fields out; -0 is zero to it.
 	hasValue := math.Float64frombits(value) != 0
 	if hasValue {
 		nSample += 9
 	}
-	if at != 0 {
-		nSample += 1 + uvarintLen(uint64(at))
-	}
-	if start != 0 {
-		nSample += 1 + uvarintLen(uint64(start))
-	}
-	n := 1 + uvarintLen(uint64(nLabels)) + nLabels + 1 + uvarintLen(uint64(nSample)) + nSample + len(refs.metadata)
+	// A sample takes at most 31 bytes, so its length takes one.
+	n := 1 + uvarintLen(uint64(nLabels)) + nLabels + 2 + nSample + len(refs.metadata)
 
-	s := binary.AppendUvarint(append(b.series, tagTimeseries), uint64(n))
-	s = binary.AppendUvarint(append(s, tagLabelsRefs), uint64(nLabels))
-	s = append(s, b.head...)
+	s := slices.Grow(b.series, n+11)
+	s = appendUvarint(append(s, tagTimeseries), uint64(n))
+	s = appendUvarint(append(s, tagLabelsRefs), uint64(nLabels))
+	s = append(s, labels[:b.set.split]...)
 	s = append(s, refs.name...)
-	s = append(s, b.tail...)
-	s = binary.AppendUvarint(append(s, tagSamples), uint64(nSample))
+	s = append(s, labels[b.set.split:]...)
+	s = append(s, tagSamples, byte(nSample))
 	if hasValue {
 		s = binary.LittleEndian.AppendUint64(append(s, tagValue), value)
 	}
-	if at != 0 {
-		s = binary.AppendUvarint(append(s, tagTimestamp), uint64(at))
-	}
-	if start != 0 {
-		s = binary.AppendUvarint(append(s, tagStart), uint64(start))
-	}
+	s = append(s, b.at.field[:b.at.n]...)
+	s = append(s, b.start.field[:nStart]...)
 	s = append(s, refs.metadata...)
 	b.series = s
 
 	b.samples++
-	b.expanded += b.width
+	b.expanded += b.set.width
 	if value == staleMarker {
 		b.stale++
 	}
@@ -148,26 +142,23 @@ func (b *blockBuilder) add(set *labelSet, m *Metric, value uint64, at, start int
 
 // full says that the block takes no further sample.
 func (b *blockBuilder) full() bool {
-	return b.samples >= MaxBlockSamples || len(b.symbols)+len(b.series) >= maxBlockBytes || b.expanded >= maxExpanded
+	return b.samples >= MaxBlockSamples || len(b.symbols.encoded)+len(b.series) >= maxBlockBytes || b.expanded >= maxExpanded
 }
 
-// open starts an empty block. Its first symbol is the empty string (2.0 demands
-// it), which no label here has, so the map need not know it.
+// open starts an empty block.
 func (b *blockBuilder) open() {
-	if b.refs == nil {
-		b.refs = make(map[string]uint32)
-	}
-	b.symbols = append(b.symbols[:0], tagSymbols, 0)
+	b.symbols.reset()
 	b.series = b.series[:0]
 }
 
 // seal returns the block and empties the builder. It must hold a sample.
 func (b *blockBuilder) seal() block {
-	b.symbols = append(b.symbols, b.series...)
-	if n := snappy.MaxEncodedLen(len(b.symbols)); cap(b.scratch) < n {
+	b.symbols.encoded = append(b.symbols.encoded, b.series...)
+	plain := b.symbols.encoded
+	if n := snappy.MaxEncodedLen(len(plain)); cap(b.scratch) < n {
 		b.scratch = make([]byte, n)
 	}
-	compressed := snappy.Encode(b.scratch[:cap(b.scratch)], b.symbols)
+	compressed := snappy.Encode(b.scratch[:cap(b.scratch)], plain)
 	out := block{data: append([]byte(nil), compressed...), samples: b.samples, stale: b.stale, maxStart: b.maxStart}
 	b.reset()
 	return out
@@ -175,66 +166,12 @@ func (b *blockBuilder) seal() block {
 
 // reset forgets the open block, and every string that came with its labels.
 func (b *blockBuilder) reset() {
-	b.samples, b.stale, b.maxStart, b.expanded, b.version = 0, 0, 0, 0, 0
-	clear(b.refs)
-	clear(b.last[:cap(b.last)])
-	b.last, b.lastRefs = b.last[:0], b.lastRefs[:0]
+	b.samples, b.stale, b.maxStart, b.expanded = 0, 0, 0, 0
+	b.set.reset()
 	for i := range b.metrics {
 		b.metrics[i].metric = nil
 	}
 	b.metrics = b.metrics[:0]
-}
-
-// intern looks up the references of a label set and encodes them.
-func (b *blockBuilder) intern(set *labelSet) {
-	b.version = set.version
-	b.head, b.tail, b.width = b.head[:0], b.tail[:0], 0
-	known := len(b.last)
-	for i, l := range set.labels {
-		var name, value uint32
-		if i < known && b.last[i].Name == l.Name {
-			name = b.lastRefs[2*i]
-		} else {
-			name = b.symbol(l.Name)
-		}
-		if i < known && b.last[i].Value == l.Value {
-			value = b.lastRefs[2*i+1]
-		} else {
-			value = b.symbol(l.Value)
-		}
-		if i < known {
-			b.last[i], b.lastRefs[2*i], b.lastRefs[2*i+1] = l, name, value
-		} else {
-			b.last = append(b.last, l)
-			b.lastRefs = append(b.lastRefs, name, value)
-		}
-		b.width += len(l.Name) + len(l.Value)
-		side := &b.head
-		if i >= set.nameAt {
-			side = &b.tail
-		}
-		*side = binary.AppendUvarint(*side, uint64(name))
-		*side = binary.AppendUvarint(*side, uint64(value))
-	}
-	if known > len(set.labels) {
-		clear(b.last[len(set.labels):])
-		b.last, b.lastRefs = b.last[:len(set.labels)], b.lastRefs[:2*len(set.labels)]
-	}
-}
-
-// symbol returns the reference of a string, which it adds where it is new.
-func (b *blockBuilder) symbol(s string) uint32 {
-	if s == "" {
-		return 0
-	}
-	ref, ok := b.refs[s]
-	if !ok {
-		ref = uint32(len(b.refs) + 1)
-		b.refs[s] = ref
-		b.symbols = binary.AppendUvarint(append(b.symbols, tagSymbols), uint64(len(s)))
-		b.symbols = append(b.symbols, s...)
-	}
-	return ref
 }
 
 // metricRefs finds what m adds to its series. There are a handful of metrics,
@@ -252,10 +189,10 @@ func (b *blockBuilder) metricRefs(m *Metric) *metricRefs {
 	}
 	r := &b.metrics[len(b.metrics)-1]
 	r.metric = m
-	r.name = binary.AppendUvarint(r.name[:0], uint64(b.symbol(nameLabel)))
-	r.name = binary.AppendUvarint(r.name, uint64(b.symbol(m.Name)))
+	r.name = binary.AppendUvarint(r.name[:0], uint64(b.symbols.ref(nameLabel)))
+	r.name = binary.AppendUvarint(r.name, uint64(b.symbols.ref(m.Name)))
 
-	help, unit := uint64(b.symbol(m.Help)), uint64(b.symbol(m.Unit))
+	help, unit := uint64(b.symbols.ref(m.Help)), uint64(b.symbols.ref(m.Unit))
 	n := 0
 	for _, v := range [...]uint64{uint64(m.Type), help, unit} {
 		if v != 0 {
@@ -275,6 +212,14 @@ func appendVarintField(dst []byte, tag byte, v uint64) []byte {
 		return dst
 	}
 	return binary.AppendUvarint(append(dst, tag), v)
+}
+
+// appendUvarint is binary.AppendUvarint with a short way for short numbers.
+func appendUvarint(dst []byte, v uint64) []byte {
+	if v < 0x80 {
+		return append(dst, byte(v))
+	}
+	return binary.AppendUvarint(dst, v)
 }
 
 // uvarintLen is how many bytes v takes as a varint.

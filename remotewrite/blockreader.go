@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
+	"slices"
 
 	"github.com/golang/snappy"
 )
@@ -29,11 +31,24 @@ type blockReader struct {
 	// is also how remote-write 1.0 wants it.
 	symbols [][]byte
 
-	// The series read last. refs are pairs of indexes into symbols, checked.
-	refs      []uint32
-	value     uint64
+	// The series read last. refs are pairs of indexes into symbols, checked; the
+	// pairs in [head, tail) are all that may differ from the series read before.
+	refs       []uint32
+	head, tail int
+	value      uint64
+	at, start  int64
+	metadata   []byte // still encoded; readMetadata reads it
+
+	// encodedRefs is what refs were read from, and ends where in it each pair ends.
+	encodedRefs []byte
+	ends        []int
+	times       encodedTimes
+}
+
+// encodedTimes are the times of a sample and what they were read from.
+type encodedTimes struct {
+	encoded   []byte
 	at, start int64
-	metadata  []byte // still encoded; readMetadata reads it
 }
 
 // reset turns to a block and reads its symbols.
@@ -56,7 +71,8 @@ func (r *blockReader) reset(data []byte) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errBlock, err)
 	}
-	r.symbols = r.symbols[:0]
+	r.symbols, r.refs, r.ends, r.encodedRefs = r.symbols[:0], r.refs[:0], r.ends[:0], nil
+	r.times = encodedTimes{}
 	r.rest = r.plain
 	for len(r.rest) > 0 && r.rest[0] == tagSymbols {
 		size, lead := binary.Uvarint(r.rest[1:])
@@ -88,8 +104,8 @@ func (r *blockReader) next() (bool, error) {
 	if !ok || err != nil {
 		return false, err
 	}
-	r.refs, r.value, r.at, r.start, r.metadata = r.refs[:0], 0, 0, 0, nil
-	samples := 0
+	r.value, r.at, r.start, r.metadata = 0, 0, 0, nil
+	samples, lists := 0, 0
 	for len(msg) > 0 {
 		tag := msg[0]
 		field, rest, ok := lengthPrefixed(msg[1:])
@@ -99,6 +115,10 @@ func (r *blockReader) next() (bool, error) {
 		msg = rest
 		switch tag {
 		case tagLabelsRefs:
+			if lists++; lists > 1 {
+				// Repeated fields add up; no builder makes that, but a reader takes it.
+				field = append(slices.Clone(r.encodedRefs), field...)
+			}
 			if !r.readRefs(field) {
 				return false, fmt.Errorf("%w: a series refers to symbols that do not exist", errBlock)
 			}
@@ -112,6 +132,12 @@ func (r *blockReader) next() (bool, error) {
 		default:
 			return false, fmt.Errorf("%w: unknown field in a series, tag %#x", errBlock, tag)
 		}
+	}
+	switch {
+	case lists == 0:
+		r.readRefs(nil)
+	case lists > 1:
+		r.head, r.tail = 0, len(r.ends)
 	}
 	if samples != 1 {
 		return false, fmt.Errorf("%w: a series has %d samples", errBlock, samples)
@@ -134,35 +160,85 @@ func (r *blockReader) message() (msg []byte, ok bool, err error) {
 	return msg, true, nil
 }
 
+// readRefs reads references into refs: only from where they differ from those read
+// before, up to where both go on alike.
 func (r *blockReader) readRefs(b []byte) bool {
-	for len(b) > 0 {
-		ref, n := uint64(b[0]), 1
-		if ref >= 0x80 {
-			if ref, n = binary.Uvarint(b); n <= 0 {
-				return false
-			}
-		}
-		if ref >= uint64(len(r.symbols)) {
+	old := r.encodedRefs
+	r.encodedRefs = b
+	differ := commonPrefix(b, old)
+	if differ == len(b) && len(b) == len(old) {
+		r.head, r.tail = 0, 0
+		return true
+	}
+	pair, at := 0, 0
+	for pair < len(r.ends) && r.ends[pair] <= differ {
+		at = r.ends[pair]
+		pair++
+	}
+	r.head = pair
+	for at < len(b) {
+		name, n := reference(b[at:])
+		value, m := reference(b[at+n:])
+		if n == 0 || m == 0 || name >= uint64(len(r.symbols)) || value >= uint64(len(r.symbols)) {
 			return false
 		}
-		r.refs = append(r.refs, uint32(ref))
-		b = b[n:]
+		at += n + m
+		if pair == len(r.ends) {
+			r.ends, r.refs = append(r.ends, 0), append(r.refs, 0, 0)
+		}
+		ended := r.ends[pair]
+		r.ends[pair], r.refs[2*pair], r.refs[2*pair+1] = at, uint32(name), uint32(value)
+		pair++
+		// Where a pair begins in both, the same bytes mean the same pairs.
+		if ended == at && len(b) == len(old) && string(b[at:]) == string(old[at:]) {
+			r.tail = pair
+			return true
+		}
 	}
-	return len(r.refs)%2 == 0
+	r.tail = pair
+	r.ends, r.refs = r.ends[:pair], r.refs[:2*pair]
+	return true
+}
+
+// reference reads a number and returns its length, 0: there is none.
+func reference(b []byte) (uint64, int) {
+	if len(b) > 0 && b[0] < 0x80 {
+		return uint64(b[0]), 1
+	}
+	v, n := binary.Uvarint(b)
+	return v, max(n, 0)
+}
+
+// commonPrefix is how many bytes a and b have in common at the beginning.
+func commonPrefix(a, b []byte) int {
+	n, i := min(len(a), len(b)), 0
+	for ; i+8 <= n; i += 8 {
+		if x := binary.LittleEndian.Uint64(a[i:]) ^ binary.LittleEndian.Uint64(b[i:]); x != 0 {
+			return i + bits.TrailingZeros64(x)/8
+		}
+	}
+	for i < n && a[i] == b[i] {
+		i++
+	}
+	return i
 }
 
 func (r *blockReader) readSample(b []byte) bool {
+	// A value, then times that are mostly those of the series before.
+	if len(b) > 9 && b[0] == tagValue && r.times.encoded != nil && string(b[9:]) == string(r.times.encoded) {
+		r.setValue(b[1:])
+		r.at, r.start = r.times.at, r.times.start
+		return true
+	}
+	all, values := b, 0
 	for len(b) > 0 {
 		tag := b[0]
 		b = b[1:]
 		if tag == tagValue {
-			if len(b) < 8 {
+			if values++; len(b) < 8 {
 				return false
 			}
-			r.value = binary.LittleEndian.Uint64(b)
-			if math.Float64frombits(r.value) == 0 {
-				r.value = 0 // a -0 is left out when encoded, as any zero
-			}
+			r.setValue(b)
 			b = b[8:]
 			continue
 		}
@@ -180,7 +256,17 @@ func (r *blockReader) readSample(b []byte) bool {
 			return false
 		}
 	}
+	if values == 1 && len(all) > 9 && all[0] == tagValue {
+		r.times.encoded, r.times.at, r.times.start = all[9:], r.at, r.start
+	}
 	return true
+}
+
+func (r *blockReader) setValue(b []byte) {
+	r.value = binary.LittleEndian.Uint64(b)
+	if math.Float64frombits(r.value) == 0 {
+		r.value = 0 // a -0 is left out when encoded, as any zero
+	}
 }
 
 // lengthPrefixed splits b after its length and as many bytes.

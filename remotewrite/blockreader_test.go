@@ -33,7 +33,13 @@ func plainBlocks() [][]byte {
 	} {
 		out = append(out, []byte(plain))
 	}
-	return out
+	// What a reader takes over from the series before: two lists of labels in one, and
+	// two values around a time.
+	lists := func(first string) string { return "\x2a\x0a\x0a\x02" + first + "\x0a\x02\x02\x01\x12\x00" }
+	values := func(first string) string {
+		return "\x2a\x1a\x0a\x02\x01\x02\x12\x14\x09\x00\x00\x00\x00\x00\x00\x00" + first + "\x10\x05\x09\x00\x00\x00\x00\x00\x00\x00\x40"
+	}
+	return append(out, []byte("\x22\x00\x22\x01a\x22\x01b"+lists("\x01\x02")+lists("\x02\x01")+values("\x41")+values("\x42")+lists("\x01\x02")))
 }
 
 // FuzzBlockReader proves that no bytes make the reader panic or allocate without

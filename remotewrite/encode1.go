@@ -70,12 +70,23 @@ type encoded struct{ samples, stale int }
 // request to request.
 type encoder1 struct {
 	reader blockReader
-	// The labels that were written last: their references, where they begin in
-	// the request, and how far from there each of them ends. Neighbours in a block
-	// mostly differ in few labels, and what is equal at either end is copied.
-	refs  []uint32
+	// The series that was written last: where its labels begin in the request, and
+	// how far from there each of them ends. Neighbours in a block mostly differ in few
+	// labels, and what is equal at either end is copied.
 	begin int
 	ends  []int
+	// The pairs in [head, tail) may differ from those of that series.
+	head, tail int
+	// places are where labels were written last, by the symbol of the value: many
+	// come back, such as the names of metrics and the directions.
+	places []labelPlace
+	time   encodedTime
+}
+
+// labelPlace is where a label lies in a request: n bytes, 0: nowhere.
+type labelPlace struct {
+	name  uint32 // symbol
+	at, n uint32
 }
 
 // appendRequest appends the plain (not compressed) WriteRequest of req, byte for
@@ -84,10 +95,15 @@ type encoder1 struct {
 func (e *encoder1) appendRequest(dst []byte, req request) ([]byte, encoded, error) {
 	var out encoded
 	r := &e.reader
-	e.refs, e.ends, e.begin = e.refs[:0], e.ends[:0], 0
+	e.ends, e.begin, e.head, e.tail = e.ends[:0], 0, 0, 0
 	if err := r.reset(req.block.data); err != nil {
 		return dst, out, err
 	}
+	if cap(e.places) < len(r.symbols) {
+		e.places = make([]labelPlace, len(r.symbols))
+	}
+	e.places = e.places[:len(r.symbols)]
+	clear(e.places)
 	for i := 0; i < req.to; i++ {
 		if i < req.from {
 			if ok, err := r.skip(); !ok || err != nil {
@@ -98,6 +114,7 @@ func (e *encoder1) appendRequest(dst []byte, req request) ([]byte, encoded, erro
 		if ok, err := r.next(); !ok || err != nil {
 			return dst, out, err
 		}
+		e.head, e.tail = min(e.head, r.head), max(e.tail, r.tail)
 		value, at := r.value, r.at
 		if req.repair != nil {
 			if !req.repair.covers(r.start) {
@@ -116,34 +133,33 @@ func (e *encoder1) appendRequest(dst []byte, req request) ([]byte, encoded, erro
 
 // appendSeries appends the reader's series with one sample.
 func (e *encoder1) appendSeries(dst []byte, value uint64, at int64) []byte {
-	old, refs, symbols := e.refs, e.reader.refs, e.reader.symbols
+	refs, symbols := e.reader.refs, e.reader.symbols
 	pairs := len(refs) / 2
-	// [0, head) and [tail, pairs) are as in the series before.
-	head, tail := 0, pairs
-	if len(old) == len(refs) {
-		for head < pairs && old[2*head] == refs[2*head] && old[2*head+1] == refs[2*head+1] {
-			head++
-		}
-		for tail > head && old[2*tail-2] == refs[2*tail-2] && old[2*tail-1] == refs[2*tail-1] {
-			tail--
-		}
-	} else {
-		e.ends = append(e.ends[:0], make([]int, pairs)...)
+	head, tail := e.head, min(e.tail, pairs)
+	if len(e.ends) != pairs {
+		tail, head = pairs, min(head, len(e.ends))
+		e.ends = slices.Grow(e.ends[:head], pairs)[:pairs]
+		clear(e.ends[head:])
+	}
+	e.head, e.tail = pairs, 0
+	if head >= tail {
+		head, tail = pairs, pairs
 	}
 	headLen, tailBegin, tailEnd := 0, 0, 0
 	if head > 0 {
 		headLen = e.ends[head-1]
 	}
 	if tail < pairs {
-		tailEnd = e.ends[pairs-1]
-		if tail > 0 {
-			tailBegin = e.ends[tail-1]
-		}
+		tailBegin, tailEnd = e.ends[tail-1], e.ends[pairs-1]
 	}
 	end := headLen
 	for i := head; i < tail; i++ {
-		l := labelLen1(symbols[refs[2*i]], symbols[refs[2*i+1]])
-		end += 1 + uvarintLen(uint64(l)) + l
+		if p := &e.places[refs[2*i+1]]; p.n > 0 && p.name == refs[2*i] {
+			end += int(p.n)
+		} else {
+			l := labelLen1(symbols[refs[2*i]], symbols[refs[2*i+1]])
+			end += 1 + uvarintLen(uint64(l)) + l
+		}
 		e.ends[i] = end
 	}
 	if shift := end - tailBegin; shift != 0 {
@@ -152,34 +168,34 @@ func (e *encoder1) appendSeries(dst []byte, value uint64, at int64) []byte {
 		}
 	}
 
-	nSample := 0
+	e.time.set(tag1Timestamp, at)
+	nSample := e.time.n
 	if value != 0 {
 		nSample += 9
-	}
-	if at != 0 {
-		nSample += 1 + uvarintLen(uint64(at))
 	}
 	// A sample takes at most 20 bytes, so its length takes one.
 	n := end + tailEnd - tailBegin + 2 + nSample
 	dst = slices.Grow(dst, n+11)
-	dst = binary.AppendUvarint(append(dst, tag1Timeseries), uint64(n))
-	begin := len(dst)
-	dst = append(dst, dst[e.begin:e.begin+headLen]...)
+	dst = appendUvarint(append(dst, tag1Timeseries), uint64(n))
+	before := e.begin
+	e.begin = len(dst)
+	dst = append(dst, dst[before:before+headLen]...)
 	for i := head; i < tail; i++ {
-		dst = appendLabel1(dst, symbols[refs[2*i]], symbols[refs[2*i+1]])
+		at, p := len(dst), &e.places[refs[2*i+1]]
+		if p.n > 0 && p.name == refs[2*i] {
+			dst = append(dst, dst[p.at:p.at+p.n]...)
+		} else {
+			dst = appendLabel1(dst, symbols[refs[2*i]], symbols[refs[2*i+1]])
+		}
+		*p = labelPlace{refs[2*i], uint32(at), uint32(len(dst) - at)}
 	}
-	dst = append(dst, dst[e.begin+tailBegin:e.begin+tailEnd]...)
-	e.begin = begin
-	e.refs = append(e.refs[:0], refs...)
+	dst = append(dst, dst[before+tailBegin:before+tailEnd]...)
 
 	dst = append(dst, tag1Samples, byte(nSample))
 	if value != 0 {
 		dst = binary.LittleEndian.AppendUint64(append(dst, tag1Value), value)
 	}
-	if at != 0 {
-		dst = binary.AppendUvarint(append(dst, tag1Timestamp), uint64(at))
-	}
-	return dst
+	return append(dst, e.time.field[:e.time.n]...)
 }
 
 // appendLabel1 appends a label. Symbols carry their length in front, just as a

@@ -41,6 +41,21 @@ func (t *Tick) Labels(labels []Label) {
 	}
 }
 
+// LabelValues is Labels for many sets that have their names in common: values[i] is
+// that of names[i]. The names are prepared once, as long as the same slice is given
+// again (it is known by its address and must not change), so that a set costs only
+// the values in it that differ from those of the set before. values is not retained,
+// its strings are until their block is full.
+func (t *Tick) LabelValues(names, values []string) {
+	if t.unread {
+		return
+	}
+	if !t.set.arrangedFor(names) {
+		t.set.arrange(names, t.external)
+	}
+	t.set.fill(values)
+}
+
 // Zero gives the value 0 at time at (ms), with which a counter begins. It must
 // not lie before the previous tick and must lie before this one.
 func (t *Tick) Zero(m *Metric, at int64) {
