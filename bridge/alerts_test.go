@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/promqltest"
 
@@ -41,7 +42,7 @@ func (l *lab) scrape(all []scraped) []scraped {
 				continue
 			}
 			b.Reset()
-			b.Add(labels.MetricName, f.GetName())
+			b.Add(model.MetricNameLabel, f.GetName())
 			b.Add("job", "skybridge")
 			b.Add("instance", "lab:9100")
 			for _, pair := range m.GetLabel() {
