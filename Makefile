@@ -6,11 +6,10 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w \
 	-X github.com/prometheus/common/version.Version=$(VERSION) \
-	-X github.com/prometheus/common/version.Revision=$(shell git rev-parse --short HEAD 2>/dev/null) \
-	-X github.com/prometheus/common/version.Branch=$(shell git rev-parse --abbrev-ref HEAD 2>/dev/null)
+	-X github.com/prometheus/common/version.Revision=$(shell git rev-parse HEAD 2>/dev/null)
 TOOL    := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: help run build test chaos test-real lint bench bench-report profile report-binary fuzz
+.PHONY: help run build packages test chaos test-real lint vuln bench bench-report profile report-binary fuzz
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -22,21 +21,29 @@ run: ## Run a demo world: a Skydive feed, the bridge as shipped, a Prometheus. F
 build: ## Build the static binary bin/skybridge.
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/skybridge ./cmd/skybridge
 
+packages: ## Build .deb and .rpm packages for amd64 and arm64 in dist/.
+	GO=$(GO) deploy/packages/build.sh dist
+
 test: ## Run the tests that need Go alone.
 	$(GO) vet ./...
 	$(GO) test ./...
 	$(GO) vet -C benchmarks ./...
 	$(GO) test -C benchmarks ./...
+	$(GO) vet -C deploy/kubernetes ./...
+	$(GO) test -C deploy/kubernetes ./...
 
 # The tests in internal/chaos say how a seed is run again.
 chaos: ## Break bridge, analyzers and receivers in random order for CHAOS_DURATION (default 5m).
 	CHAOS_DURATION=$${CHAOS_DURATION:-5m} $(GO) test -count=1 -v -timeout 0 -run 'Chaos|PowerLoss|Crash' ./internal/chaos
 
-# What needs parts of Debian: gcc for the race detector, prometheus and
-# victoria-metrics. A part that is missing is a failure.
+# What needs parts of Debian: gcc for the race detector, prometheus, victoria-metrics
+# and chromium; systemd, dpkg, rpm, man and root for what is installed. A part that is
+# missing is a failure. Pictures of the status page are left in bin/pictures.
 test-real: ## Run the tests that need Debian's parts.
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
-	$(GO) test -tags real -timeout 10m ./internal/real/...
+	$(GO) test -tags real -timeout 10m ./internal/real/... ./deploy/...
+	mkdir -p bin/pictures
+	$(GO) test -tags real -timeout 10m -run Browser -artifacts -outputdir=$(CURDIR)/bin/pictures ./bridge/web
 	$(GO) test -tags real -timeout 30m -run 'TestOutages?(AtScale|OnALittleDisk|WithOneChange)' ./bridge
 
 lint: ## Check the style of the code.
@@ -44,6 +51,10 @@ lint: ## Check the style of the code.
 	$(GO) mod tidy -diff
 	$(TOOL) golangci-lint run ./...
 	cd benchmarks && $(GO) mod tidy -diff && $(GO) tool -modfile=../tools/go.mod golangci-lint run ./...
+
+# Needs the vulnerability database (vuln.go.dev), so it is not in .ci/run.
+vuln: ## Look for known vulnerabilities in what the commands really call.
+	$(TOOL) govulncheck ./cmd/...
 
 bench: ## Run the benchmarks, ready for benchstat.
 	$(GO) test -run '^$$' -bench . -benchmem -count $${COUNT:-6} ./aggregator ./remotewrite ./bridge/skydive ./bridge/web

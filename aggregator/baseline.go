@@ -16,7 +16,7 @@ type baseline struct {
 	counts
 	uuid         uint64         // the UUID; 0 where it is among the texts
 	start        int64          // Flow.Start, ms on the agent's clock
-	last         int64          // latest LUM.Last, ms on the agent's clock
+	last         int64          // latest Flow.updated, ms on the agent's clock
 	conversation conversationID // 0: not known
 
 	seen  moment // feed time of the latest record
@@ -82,25 +82,37 @@ func parseUUID(s []byte) (n uint64, ok bool) {
 	if len(s) == 0 || len(s) > 16 || (s[0] == '0' && len(s) > 1) {
 		return 0, false
 	}
+	bad := byte(0)
 	for _, c := range s {
-		switch {
-		case c >= '0' && c <= '9':
-			n = n<<4 | uint64(c-'0')
-		case c >= 'a' && c <= 'f':
-			n = n<<4 | uint64(c-'a'+10)
-		default:
-			return 0, false
-		}
+		digit := hexDigits[c]
+		bad |= digit
+		n = n<<4 | uint64(digit&0xf)
 	}
-	return n, true
+	return n, bad < 0x10
 }
+
+// hexDigits are the values of lower-case hexadecimal digits, and 0x10 for any other
+// byte. Whether a digit is a letter is up to chance, so that a processor which has to
+// guess is wrong half of the time: a fifth of an update.
+var hexDigits = func() (table [256]byte) {
+	for c := range table {
+		table[c] = 0x10
+	}
+	for v, c := range "0123456789abcdef" {
+		table[c] = byte(v)
+	}
+	return table
+}()
 
 // baselines holds all of them, by key and by when each was last seen.
 type baselines struct {
 	records slab[baseline]
 	byKey   index
 	texts   map[uint32]string // UUIDs that are no numbers
-	sources *sources          // of the records
+	// histories are what does not count of baselines' counts: it was before the first
+	// record of a flow that is old.
+	histories map[uint32]counts
+	sources   *sources // of the records
 
 	// Each list is in order of last sight; live and ended ones are kept for
 	// different times, so each has a list of its own and the oldest is in front.
@@ -114,12 +126,13 @@ type seenList struct{ oldest, newest uint32 }
 
 func newBaselines(ss *sources) *baselines {
 	return &baselines{
-		byKey:   newIndex(),
-		texts:   map[uint32]string{},
-		sources: ss,
-		live:    seenList{none, none},
-		ended:   seenList{none, none},
-		kin:     newKin(),
+		byKey:     newIndex(),
+		texts:     map[uint32]string{},
+		histories: map[uint32]counts{},
+		sources:   ss,
+		live:      seenList{none, none},
+		ended:     seenList{none, none},
+		kin:       newKin(),
 	}
 }
 
@@ -216,6 +229,7 @@ func (b *baselines) evict(i uint32, src *source) {
 	key := b.keyOf(i, src)
 	b.byKey.remove(b.hash(&key), i)
 	delete(b.texts, i)
+	delete(b.histories, i)
 	b.unlink(b.listOf(r), i)
 	b.part(i)
 	b.records.release(i)

@@ -119,3 +119,17 @@ func BenchmarkScrape(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkScrapeTraffic is one look of the status page at all connections.
+func BenchmarkScrapeTraffic(b *testing.B) {
+	w, _ := crowd(b)
+	w.tickNow()
+	rows := make([]TrafficRow, batch)
+	b.ReportAllocs()
+	for b.Loop() {
+		cursor := ScrapeCursor{}
+		for w.ScrapeTraffic(&cursor, rows) > 0 {
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchConnections, "ns/connection")
+}

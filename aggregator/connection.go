@@ -33,6 +33,7 @@ type connection struct {
 	traffic  time.Duration // feed time of the latest traffic
 	start    int64         // ms, time of this incarnation's zeros
 	rtt      uint64        // ns, 0: none yet
+	pace     pace          // how fast they grow
 	source   uint32        // of the latest traffic; its period says when the next is due
 	phase    phase
 	used     bool  // false: a free record
@@ -155,7 +156,7 @@ func (cs *connections) end(i uint32) {
 		cs.own--
 	}
 	c.phase, c.ending, c.demoted = ended, false, false
-	c.counts, c.rtt = counts{}, 0
+	c.counts, c.rtt, c.pace = counts{}, 0, pace{}
 
 	carried, ok := cs.carried[i]
 	if !ok {

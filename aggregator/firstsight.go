@@ -43,11 +43,12 @@ func (a *Aggregator) advance(src *source, f *Flow, feedNow time.Duration, p *pro
 	metric := counted(&f.Metric)
 	i, b := a.baselines.find(f, src)
 	known := b != nil
+	var history counts
 	if !known {
 		if p.delta = firstSight(src, f, metric); !p.delta.fit(maxCount) {
 			return false
 		}
-		history := metric.minus(p.delta)
+		history = metric.minus(p.delta)
 		a.metrics.historyBytes.Add(float64(history.totalBytes()))
 		p.from = f.Start
 		if !history.isZero() {
@@ -75,6 +76,10 @@ func (a *Aggregator) advance(src *source, f *Flow, feedNow time.Duration, p *pro
 		a.journal.seen(i, b)
 	} else {
 		a.journal.baseline(i, b, a.baselines.texts[i])
+		if !history.isZero() {
+			a.baselines.histories[i] = history
+			a.journal.history(i, history)
+		}
 	}
 	return true
 }

@@ -16,6 +16,7 @@ import "time"
 // certain what an observer has missed, its view is the highest that is certain.
 type group struct {
 	total     counts        // from when the first flow began that is known of
+	history   counts        // of it: what does not count
 	raised    time.Duration // feed time at which the total last rose
 	first     uint32        // source of the first observer: labels are as it tells
 	members   uint32        // baselines
@@ -26,9 +27,17 @@ type group struct {
 
 // observer is a source that sees a conversation. Times are in ms on its agent's
 // clock; 0 is not known.
+//
+// One whose flows are all forgotten stays as long as the group does: should it come
+// back, it goes on from what it knew.
 type observer struct {
-	view   counts
-	at     int64 // of the latest packet in view, or later
+	view counts
+	// sum is what counts of its own flows: the group counts as much, whatever others told.
+	sum counts
+	at  int64 // of the latest packet in view, or later
+	// took is until when view has what others told: what the observer's own flows
+	// carried before may be among it.
+	took   int64
 	before counts
 	// beforeAt is of the record before that: of two observers that report at the
 	// same pace, one has always reported something that the other knows as well.
@@ -39,7 +48,7 @@ type observer struct {
 	startView counts
 	seen      time.Duration // feed time of its latest record
 	source    uint32
-	members   uint32 // its baselines
+	members   uint32 // its baselines; 0: all are forgotten
 	aligned   bool   // what it missed before it came is in its view
 	fromStart bool   // and startView is exact
 	trusted   bool   // its clock was about right
@@ -86,14 +95,16 @@ func (a *Aggregator) form(i uint32, feedNow time.Duration) {
 		if j == i {
 			continue
 		}
-		c := r.counts
+		c, history := r.counts, bs.histories[j]
 		if r.from.is(isLow) != g.low {
-			c = c.swapped()
+			c, history = c.swapped(), history.swapped()
 		}
 		o.view.add(&c)
 		if r != newest && r.last > 0 && r.last < newest.start {
 			o.startView.add(&c)
 		}
+		history = history.atMost(c)
+		g.history.add(&history)
 		o.members++
 		untimed = untimed || r.last <= 0
 		o.at, o.seen = max(o.at, r.last), max(o.seen, r.seen.time())
@@ -104,13 +115,28 @@ func (a *Aggregator) form(i uint32, feedNow time.Duration) {
 		o.at = 0
 	}
 	o.trusted = time.UnixMilli(o.at).Sub(a.now().Add(o.seen-feedNow)).Abs() <= clockTrust
-	g.total, g.raised = o.view, o.seen
+	g.total, g.raised, o.sum = o.view, o.seen, o.view.minus(g.history)
 	g.observers = append(g.observers, o)
 	a.journal.observer(ref, &o)
 }
 
-// leave takes a baseline that is forgotten out of its group. An observer goes with
-// its last one, the group with the last of all.
+// raise counts what of an observer's delta nobody has reported before, and returns it.
+// Two things tell that there is some: the observer knows that more passed than anybody
+// knew of, or its own flows carried more than was counted, nothing of which is told
+// twice. So as much counts as the observer that has most would count alone.
+//
+// The total rises by what counts and no more: what a view has beyond it is history to
+// this observer, but another one may yet report it.
+func (g *group) raise(o *observer, most counts) (delta counts) {
+	own := o.sum
+	own.add(&g.history)
+	delta = o.view.raisedTo(own).raisedTo(g.total).minus(g.total).atMost(most)
+	g.total.add(&delta)
+	return delta
+}
+
+// leave takes a baseline that is forgotten out of its group, which goes with the last
+// of all.
 func (a *Aggregator) leave(i uint32) {
 	r := a.baselines.records.at(i)
 	if r.group == 0 {
@@ -121,23 +147,60 @@ func (a *Aggregator) leave(i uint32) {
 	if r.from.is(isObserved) {
 		a.leaveObserver(ref, g, r.from.source())
 	}
-	if g.members--; g.members == 0 {
-		a.groups.records.release(uint32(ref) - 1)
-		a.journal.groupFree(ref)
+	if g.members--; g.members > 0 {
+		return
 	}
+	for i := range g.observers {
+		if o := &g.observers[i]; o.members == 0 {
+			a.sources.list[o.source].baselines--
+		}
+	}
+	a.groups.records.release(uint32(ref) - 1)
+	a.journal.groupFree(ref)
 }
 
+// leaveObserver takes a baseline from an observer. With none left the observer keeps
+// its source, as a baseline would. Labels are told by one that has some.
 func (a *Aggregator) leaveObserver(ref groupRef, g *group, source uint32) {
 	o := g.observer(source)
 	if o.members--; o.members > 0 {
 		return
 	}
-	g.remove(source)
-	a.journal.observerFree(ref, source)
-	if g.first == source && len(g.observers) > 0 {
-		g.first = g.observers[0].source
-		a.journal.group(ref, g)
+	a.sources.list[source].baselines++
+	if g.first != source {
+		return
 	}
+	for i := range g.observers {
+		if g.observers[i].members > 0 {
+			g.first = g.observers[i].source
+			a.journal.group(ref, g)
+			return
+		}
+	}
+}
+
+// join adds an observer that is new to the group, unless it has too many: then it takes
+// the place of the one unseen longest of those whose flows are forgotten.
+func (a *Aggregator) join(ref groupRef, g *group, source uint32) (o *observer, ok bool) {
+	if len(g.observers) >= maxObservers {
+		var gone *observer
+		for i := range g.observers {
+			if o := &g.observers[i]; o.members == 0 && (gone == nil || o.seen < gone.seen) {
+				gone = o
+			}
+		}
+		if gone == nil {
+			return nil, false
+		}
+		a.sources.list[gone.source].baselines--
+		a.journal.observerFree(ref, gone.source)
+		g.remove(gone.source)
+	}
+	if first := g.observer(g.first); first == nil || first.members == 0 {
+		g.first = source // all others are forgotten
+	}
+	g.observers = append(g.observers, observer{source: source})
+	return &g.observers[len(g.observers)-1], true
 }
 
 // remove forgets an observer.

@@ -59,8 +59,8 @@ func TestIndexHashes(t *testing.T) {
 	if x.hashText("a") == y.hashText("a") {
 		t.Error("two indexes have the same seed")
 	}
-	if x.hashNumber(1, 2) != x.hashNumber(1, 2) || x.hashNumber(1, 2) == x.hashNumber(2, 1) {
-		t.Error("hashes of numbers")
+	if x.hashNumber(1, 2) == x.hashNumber(2, 1) {
+		t.Error("which number is which does not matter")
 	}
 }
 

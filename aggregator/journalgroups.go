@@ -13,6 +13,7 @@ const (
 	kindGroupFree                        // it is forgotten, with its observers
 	kindObserver                         // an observer of a group, whole
 	kindObserverFree                     // it is forgotten
+	kindHistory                          // what does not count of a baseline
 )
 
 // Flags of a baseline's conversation.
@@ -57,7 +58,7 @@ func appendGroup(dst []byte, ref groupRef, g *group) []byte {
 	dst = binary.AppendUvarint(dst, uint64(g.first))
 	dst = append(dst, flag(g.low))
 	dst = binary.AppendVarint(dst, int64(g.raised))
-	return appendCounts(dst, &g.total)
+	return appendCounts(appendCounts(dst, &g.total), &g.history)
 }
 
 func (j *journal) groupFree(ref groupRef) {
@@ -77,10 +78,10 @@ func appendObserver(dst []byte, ref groupRef, o *observer) []byte {
 	dst = binary.AppendUvarint(dst, uint64(o.source))
 	dst = append(dst, flag(o.aligned)*flagAligned|flag(o.fromStart)*flagFromStart|flag(o.trusted)*flagTrusted)
 	dst = binary.AppendVarint(dst, int64(o.seen))
-	for _, at := range [...]int64{o.at, o.beforeAt, o.start} {
+	for _, at := range [...]int64{o.at, o.beforeAt, o.start, o.took} {
 		dst = binary.AppendVarint(dst, at)
 	}
-	for _, c := range [...]*counts{&o.view, &o.before, &o.startView} {
+	for _, c := range [...]*counts{&o.view, &o.before, &o.startView, &o.sum} {
 		dst = appendCounts(dst, c)
 	}
 	return dst
@@ -91,4 +92,15 @@ func (j *journal) observerFree(ref groupRef, source uint32) {
 		j.put(kindObserverFree, uint32(ref))
 		j.frame = binary.AppendUvarint(j.frame, uint64(source))
 	}
+}
+
+func (j *journal) history(i uint32, history counts) {
+	if !j.idle() {
+		j.frame = appendHistory(j.frame, i, history)
+	}
+}
+
+func appendHistory(dst []byte, i uint32, history counts) []byte {
+	dst = binary.AppendUvarint(append(dst, byte(kindHistory)), uint64(i))
+	return appendCounts(dst, &history)
 }

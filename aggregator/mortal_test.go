@@ -41,21 +41,37 @@ func (l *latest) report(records []analyzer.Flow) {
 }
 
 // presence returns a record of every node and capture of a feed that sets its
-// epoch: a crash must not take that.
-func presence(feed *script.Script, now int64) (records []analyzer.Flow) {
-	seen := map[[2]string]bool{}
+// epoch, on the agent's clock before any flow begins that its steps tell of first: a
+// crash must not take that, nor history what passed since.
+func presence(feed *script.Script) (records []analyzer.Flow) {
+	before := map[string]bool{}
+	for _, m := range feed.Hello {
+		for _, f := range m.Flows {
+			before[f.UUID] = true
+		}
+	}
+	index := map[[2]string]int{}
 	for _, messages := range feed.Steps {
 		for _, m := range messages {
 			for _, f := range m.Flows {
-				if id := [2]string{f.NodeTID, f.CaptureID}; !seen[id] {
-					seen[id] = true
-					records = append(records, analyzer.Flow{
-						UUID: "1", NodeTID: f.NodeTID, CaptureID: f.CaptureID, Start: now, Metric: &analyzer.Metric{},
-						LastUpdateMetric: &analyzer.Metric{Start: now - 1000, Last: now},
-					})
+				if before[f.UUID] {
+					continue
 				}
+				id := [2]string{f.NodeTID, f.CaptureID}
+				i, ok := index[id]
+				if !ok {
+					i = len(records)
+					index[id] = i
+					records = append(records, analyzer.Flow{UUID: "1", NodeTID: f.NodeTID, CaptureID: f.CaptureID, Start: f.Start})
+				}
+				records[i].Start = min(records[i].Start, f.Start)
 			}
 		}
+	}
+	for i := range records {
+		f := &records[i]
+		f.Start -= 1000
+		f.Metric, f.LastUpdateMetric = &analyzer.Metric{}, &analyzer.Metric{Start: f.Start, Last: f.Start + 999}
 	}
 	return records
 }
@@ -71,6 +87,7 @@ func TestExactnessAcrossDeaths(t *testing.T) {
 		drawBounds(r, &cfg)
 		names := drawNames(r, &cfg)
 		m := newMortal(t, cfg, disktest.New(rapid.Uint64().Draw(r, "disk")), int64(rapid.SampledFrom([]int{1, 1000, 1 << 20}).Draw(r, "least")))
+		defer m.die(false)
 		feed := script.Write(script.Options{
 			Seed:        rapid.Uint64().Draw(r, "seed"),
 			Connections: rapid.IntRange(1, 40).Draw(r, "connections"),
@@ -133,7 +150,7 @@ func TestExactnessAcrossDeaths(t *testing.T) {
 			}
 		}
 		play(feed.Hello, false)
-		play([]script.Message{{Flows: presence(feed, m.time.UnixMilli())}}, false)
+		play([]script.Message{{Flows: presence(feed)}}, false)
 		if !m.tickNow() {
 			r.Fatal("dead without a reason")
 		}
@@ -149,7 +166,6 @@ func TestExactnessAcrossDeaths(t *testing.T) {
 		if diff := cmp.Diff(judged(cfg, want.By(view)), judged(cfg, m.ledger.increases())); diff != "" {
 			r.Fatalf("after %d lives the receiver's sums differ from what was reported (-want +got):\n%s", m.lives, diff)
 		}
-		m.die(false)
 	})
 }
 
@@ -195,5 +211,37 @@ func TestEveryCrashPoint(t *testing.T) {
 		if points < 20 {
 			t.Errorf("only %d crash points", points)
 		}
+	}
+}
+
+// TestHistoryAfterDeath proves what docs/explanation/durability.md says of flows whose
+// first report a loss of power took: one that began after the epoch counts whole when
+// it is reported again, of an older one only the last update.
+func TestHistoryAfterDeath(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		older bool
+		want  uint64
+	}{
+		{"after the epoch", false, 1500},
+		{"before the epoch", true, 500},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := newMortal(t, Config{}, disktest.New(1), 1<<20)
+			defer m.die(false)
+			m.known()
+			m.tick()
+			f := m.flow("1", 1000, 0)
+			if c.older {
+				f.Start -= time.Hour.Milliseconds()
+			}
+			m.Update([]Flow{f})
+			m.die(true)
+			m.begin()
+			m.pass(time.Minute)
+			m.Update([]Flow{m.grown(f, 1500)})
+			m.tick()
+			m.wantIncrease(c.want)
+		})
 	}
 }

@@ -80,28 +80,18 @@ func (a *Aggregator) observe(p *progress, f *Flow, src *source, feedNow time.Dur
 	g := a.groups.at(b.group)
 	s := a.sight(p, f, b, g, feedNow)
 	o := g.observer(src.id)
-	switch {
-	case o == nil && len(g.observers) >= maxObservers:
-		a.metrics.observersRefused.Inc()
-		a.metrics.duplicateBytes.Add(float64(p.delta.totalBytes()))
-		return f, src, counts{}, false
-	case o == nil:
-		if len(g.observers) == 0 {
-			g.first = src.id // all others are forgotten
+	if o != nil && o.members == 0 {
+		src.baselines-- // it was gone
+	}
+	if o == nil {
+		if o, own = a.join(b.group, g, src.id); !own {
+			a.metrics.observersRefused.Inc()
+			a.metrics.duplicateBytes.Add(float64(p.delta.totalBytes()))
+			return f, src, counts{}, false
 		}
-		g.observers = append(g.observers, observer{source: src.id})
-		o = &g.observers[len(g.observers)-1]
 		a.enter(b.group, g, o, &s)
-	case !b.from.is(isObserved):
-		a.goOn(g, o, &s)
-	default:
-		former := o.view
-		o.view.add(&s.delta)
-		if !o.aligned {
-			s.from = o.at
-			o.aligned = a.align(g, o, &s)
-		}
-		o.keep(former, &s)
+	} else {
+		a.see(g, o, &s, b.from.is(isObserved))
 	}
 	if !b.from.is(isObserved) {
 		b.from.set(isObserved, true)
@@ -109,14 +99,14 @@ func (a *Aggregator) observe(p *progress, f *Flow, src *source, feedNow time.Dur
 		a.journal.conversation(p.baseline, b)
 	}
 	if raised := o.view.raisedTo(g.total); raised != o.view && feedNow-g.raised >= settled {
-		o.view, o.at = raised, max(o.at, s.to)
+		o.view, o.at, o.took = raised, max(o.at, s.to), max(o.took, s.to)
 	}
-	o.view = o.view.atMost(counts{bytes: [2]uint64{maxCarried, maxCarried}, packets: [2]uint64{maxCarried, maxCarried}})
+	most := counts{bytes: [2]uint64{maxCarried, maxCarried}, packets: [2]uint64{maxCarried, maxCarried}}
+	o.view, o.sum = o.view.atMost(most), o.sum.atMost(most)
 	o.seen, o.trusted = feedNow, s.trusted
 
-	delta = o.view.raisedTo(g.total).minus(g.total).atMost(s.delta)
-	if total := g.total.raisedTo(o.view); total != g.total {
-		g.total, g.raised = total, feedNow
+	if delta = g.raise(o, s.delta); !delta.isZero() {
+		g.raised = feedNow
 	}
 	a.metrics.duplicateBytes.Add(float64(s.delta.totalBytes() - delta.totalBytes()))
 	a.journal.observer(b.group, o)

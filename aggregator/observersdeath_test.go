@@ -31,6 +31,7 @@ func TestObserversAcrossDeaths(t *testing.T) {
 		cfg.ConnectionTimeout = time.Duration(rapid.IntRange(1, 60).Draw(r, "timeout")) * time.Second
 		drawBounds(r, &cfg)
 		m := newMortal(t, cfg, disktest.New(rapid.Uint64().Draw(r, "disk")), int64(rapid.SampledFrom([]int{1, 1000, 1 << 20}).Draw(r, "least")))
+		defer m.die(false)
 		want, told := reference.NewConversations(cfg.scope() == byTuple), &latest{}
 		report := func(records []analyzer.Flow) {
 			want.Report(records...)
@@ -101,7 +102,6 @@ func TestObserversAcrossDeaths(t *testing.T) {
 		if diff := cmp.Diff(grouped(want.By(view), nil), grouped(m.ledger.increases(), nil)); diff != "" {
 			r.Errorf("after %d lives totals differ from what was reported (-want +got):\n%s", m.lives, diff)
 		}
-		m.die(false)
 	})
 }
 

@@ -106,7 +106,7 @@ func (r *replay) record(k kind, d *decoder) {
 		r.sent = true
 	case kindUndo:
 		r.undo()
-	case kindConversationKey, kindConversation, kindGroup, kindGroupFree, kindObserver, kindObserverFree:
+	case kindConversationKey, kindConversation, kindGroup, kindGroupFree, kindObserver, kindObserverFree, kindHistory:
 		r.conversation(k, d)
 	case kindReport:
 		s := CaptureStats{CaptureID: []byte(d.String())}
@@ -164,6 +164,7 @@ func (r *replay) baseline(k kind, d *decoder) {
 	case kindBaselineFree:
 		*b = baseline{}
 		delete(texts, i)
+		delete(r.a.baselines.histories, i)
 		return
 	case kindSight:
 		b.seen = momentOf(time.Duration(d.Varint()))
@@ -172,6 +173,7 @@ func (r *replay) baseline(k kind, d *decoder) {
 		*b = baseline{from: isUsed | origin(d.sourceID())}
 		b.uuid = d.Uint64()
 		delete(texts, i)
+		delete(r.a.baselines.histories, i)
 		if text := d.String(); text != "" {
 			texts[i] = text
 		}

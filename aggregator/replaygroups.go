@@ -26,6 +26,12 @@ func (r *replay) conversation(k kind, d *decoder) {
 		b.from.set(isOuter, flags&flagOuter != 0)
 		return
 	}
+	if k == kindHistory {
+		var history counts
+		d.counts(&history)
+		a.baselines.histories[id] = history
+		return
+	}
 	if id == 0 {
 		d.Bad = true
 		return
@@ -37,6 +43,7 @@ func (r *replay) conversation(k kind, d *decoder) {
 		g.used, g.first, g.low = true, d.id(), d.Byte() != 0
 		g.raised = time.Duration(d.Varint())
 		d.counts(&g.total)
+		d.counts(&g.history)
 	case kindGroupFree:
 		*g = group{}
 	case kindObserver:
@@ -51,8 +58,8 @@ func (r *replay) observer(g *group, d *decoder) {
 	flags := d.Byte()
 	o.aligned, o.fromStart, o.trusted = flags&flagAligned != 0, flags&flagFromStart != 0, flags&flagTrusted != 0
 	o.seen = time.Duration(d.Varint())
-	o.at, o.beforeAt, o.start = d.Varint(), d.Varint(), d.Varint()
-	for _, c := range [...]*counts{&o.view, &o.before, &o.startView} {
+	o.at, o.beforeAt, o.start, o.took = d.Varint(), d.Varint(), d.Varint(), d.Varint()
+	for _, c := range [...]*counts{&o.view, &o.before, &o.startView, &o.sum} {
 		d.counts(c)
 	}
 	if have := g.observer(o.source); have != nil {
@@ -71,6 +78,7 @@ func (r *replay) finishGroups() (dropped int) {
 	for i := range bs.records.size {
 		b := bs.records.at(i)
 		if !b.from.is(isUsed) {
+			delete(bs.histories, i)
 			continue
 		}
 		id := b.conversation
@@ -97,7 +105,7 @@ func (r *replay) finishGroups() (dropped int) {
 	}
 	for i := range gs.size {
 		g := gs.at(i)
-		if g.used && (g.members == 0 || g.lonely()) {
+		if g.used && (g.members == 0 || !r.keepGone(g)) {
 			dropped++
 			g.used = false
 		}
@@ -106,13 +114,18 @@ func (r *replay) finishGroups() (dropped int) {
 	return dropped
 }
 
-// lonely says whether an observer of the group has no baseline, or its labels are
-// told by none.
-func (g *group) lonely() bool {
+// keepGone makes observers without baselines keep their sources, and says whether all
+// have one, and labels are told by an observer.
+func (r *replay) keepGone(g *group) bool {
+	list := r.a.sources.list
 	for i := range g.observers {
-		if g.observers[i].members == 0 {
-			return true
+		o := &g.observers[i]
+		if int(o.source) >= len(list) || list[o.source] == nil {
+			return false
+		}
+		if o.members == 0 {
+			list[o.source].baselines++
 		}
 	}
-	return len(g.observers) > 0 && g.observer(g.first) == nil
+	return len(g.observers) == 0 || g.observer(g.first) != nil
 }

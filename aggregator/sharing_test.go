@@ -280,7 +280,7 @@ func TestTwoFlowsOfOneCapture(t *testing.T) {
 }
 
 // TestGroupsAreForgotten proves that a conversation goes with its last flow, that
-// an observer goes with its own, and that a restart in between knows it.
+// an observer without flows tells no labels, and that a restart in between knows it.
 func TestGroupsAreForgotten(t *testing.T) {
 	m := newMortal(t, crossingConfig(true), disktest.New(1), 1<<20)
 	m.arrive(first, second)
@@ -300,7 +300,7 @@ func TestGroupsAreForgotten(t *testing.T) {
 		m.tick()
 	}
 	g := m.groups.records.at(0)
-	if len(g.observers) != 1 || m.sources.list[g.first].key.nodeTID != "n2" {
+	if g.members != 1 || m.sources.list[g.first].key.nodeTID != "n2" {
 		t.Fatalf("after the first one's end: %+v", g)
 	}
 	reborn()
@@ -309,6 +309,11 @@ func TestGroupsAreForgotten(t *testing.T) {
 	m.wantIncrease(1500)
 	m.pass(time.Hour)
 	m.tick()
+	for _, src := range m.sources.list {
+		if src.baselines != 0 {
+			t.Errorf("%v is kept for %d flows or observers", src.key, src.baselines)
+		}
+	}
 	if n := m.metric("skybridge_shared_connections", ""); n != 0 || m.baselines.kin.used != [2]int{} {
 		t.Errorf("%v groups and %v of their flows are left", n, m.baselines.kin.used)
 	}

@@ -164,6 +164,9 @@ func (d *durable) dump(w *snapshotWriter) error {
 		if b := a.baselines.records.at(i); b.from.is(isUsed) {
 			w.frame = appendBaseline(w.frame, i, b, a.baselines.texts[i])
 			w.frame = appendSight(w.frame, i, b)
+			if history, ok := a.baselines.histories[i]; ok {
+				w.frame = appendHistory(w.frame, i, history)
+			}
 			if b.conversation != 0 || b.from.is(isOuter) {
 				w.frame = appendConversation(w.frame, i, b)
 			}

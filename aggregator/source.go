@@ -91,7 +91,7 @@ type source struct {
 
 	// epoch is LUM.Last of the first record that was not an end record; 0 before.
 	epoch int64
-	// evictedStart and evictedLast are the latest Start and LUM.Last among
+	// evictedStart and evictedLast are the latest Start and Flow.updated among
 	// baselines that were evicted: a flow that could be one of those must not
 	// count its history again.
 	evictedStart, evictedLast int64

@@ -11,6 +11,8 @@ type Status struct {
 	Series, MaxSeries int
 	MaxSeriesPerNode  int
 	Flows, MaxFlows   int
+	// StateBytes is what the state takes on disk.
+	StateBytes int
 	// Overflow is by bound, in the order of precedence.
 	Overflow []Overflow
 	Labels   []LabelValues // those of [Aggregator.Census]
@@ -27,6 +29,13 @@ type Overflow struct {
 	Connections int
 }
 
+// Series returns how many series there are now.
+func (a *Aggregator) Series() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.connections.series
+}
+
 // Status returns how full the aggregator is. Now and then it looks at all connections
 // for it; see [Aggregator.Census].
 func (a *Aggregator) Status() Status {
@@ -37,7 +46,8 @@ func (a *Aggregator) Status() Status {
 		Connections: a.connections.own, TopK: a.cfg.TopK,
 		Series: a.connections.series, MaxSeries: a.cfg.MaxSeries, MaxSeriesPerNode: a.cfg.MaxSeriesPerNode,
 		Flows: a.baselines.records.used, MaxFlows: a.cfg.MaxFlows,
-		Labels: labels, Nodes: nodes,
+		StateBytes: a.stateBytes(),
+		Labels:     labels, Nodes: nodes,
 	}
 	for reason := foldMaxSeries; reason < foldEnd; reason++ {
 		s.Overflow = append(s.Overflow, Overflow{reason.String(), a.folds.reasons[reason].bytes, a.folds.connections(reason)})

@@ -158,6 +158,7 @@ func (a *Aggregator) sample(points []Point, i uint32, zero int64, feedNow time.D
 		c.sampled[a.side.latest] = sampled{}
 		return points
 	}
+	a.move(c, feedNow)
 	p := Point{}
 	next := live
 	if c.ending {

@@ -35,7 +35,10 @@ func (a *Aggregator) enter(ref groupRef, g *group, o *observer, s *sighting) {
 		}
 	}
 	o.start, o.startView = s.start, base
-	o.view = base
+	if !base.isZero() {
+		o.took = s.start
+	}
+	o.view, o.sum = base, s.delta
 	if whole {
 		o.view.add(&s.metric)
 	} else {
@@ -47,28 +50,48 @@ func (a *Aggregator) enter(ref groupRef, g *group, o *observer, s *sighting) {
 	o.at = s.last
 }
 
+// see takes a record of an observer that there is. Its flow may be known or not.
+func (a *Aggregator) see(g *group, o *observer, s *sighting, known bool) {
+	former := o.view
+	switch {
+	case !known:
+		a.goOn(g, o, s)
+	case s.from >= o.took:
+		o.view.add(&s.delta)
+	default:
+		// It may be among what others told.
+	}
+	if known && !o.aligned {
+		s.from = min(s.from, o.at)
+		o.aligned = a.align(g, o, s)
+	}
+	o.sum.add(&s.delta)
+	o.view = o.view.raisedTo(o.sum)
+	o.keep(former, s)
+}
+
 // goOn takes the first record of a flow of an observer that has others: the
 // conversation went on after it had been idle for long, as a rule.
 func (a *Aggregator) goOn(g *group, o *observer, s *sighting) {
-	former := o.view
 	switch {
 	case s.start > o.at:
 		base := o.view
 		for j := range g.observers {
 			if p := &g.observers[j]; p != o && a.precedes(p, p.at, o, s) {
-				base = base.raisedTo(p.view)
+				if base = base.raisedTo(p.view); base != o.view {
+					o.took = max(o.took, a.takenAt(p, p.at, o, s))
+				}
 			}
 		}
 		o.start, o.startView, o.fromStart = s.start, base, o.aligned
 		o.view = base
 		o.view.add(&s.delta)
-	case s.from > o.at, o.fromStart && s.whole && s.start >= o.start-processingLag.Milliseconds():
+	case s.from > o.at, s.from >= o.took && o.fromStart && s.whole && s.start >= o.start-processingLag.Milliseconds():
 		// It goes on, or there are two at a time, as on a link with two VLANs.
 		o.view.add(&s.delta)
 	default:
 		// What it carried before this observer came may be in its view.
 	}
-	o.keep(former, s)
 }
 
 // keep remembers the view before a record, where the record is of a later time.
@@ -97,10 +120,12 @@ func (a *Aggregator) align(g *group, o *observer, s *sighting) (known bool) {
 				sum := point.view
 				sum.add(&s.delta)
 				o.view, known = o.view.raisedTo(sum), true
+				o.took = max(o.took, a.takenAt(p, point.at, o, s))
 			case a.covered(p, point.at, o, s):
 				// The view is then of a later time than the flow's own latest packet.
 				o.view, known = o.view.raisedTo(point.view), true
 				s.last = s.to
+				o.took = max(o.took, s.to)
 			}
 		}
 	}
@@ -120,6 +145,14 @@ func (a *Aggregator) precedes(p *observer, at int64, o *observer, s *sighting) b
 	// Nor can they where the record is not of now: the first that comes of a flow may be
 	// the one of its end, which Skydive sends long after.
 	return s.trusted && s.feedNow-p.seen >= settled+time.Duration(s.to-s.from)*time.Millisecond
+}
+
+// takenAt is until when o knows what p had seen at a time that precedes the record.
+func (a *Aggregator) takenAt(p *observer, at int64, o *observer, s *sighting) int64 {
+	if a.sameNode(p.source, o.source) {
+		return at
+	}
+	return s.from
 }
 
 // covered says whether o has seen all that p had seen at that time.

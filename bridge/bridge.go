@@ -16,12 +16,14 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/bridge/config"
+	"github.com/skydive-project/skybridge/bridge/notify"
 	"github.com/skydive-project/skybridge/bridge/skydive"
 	"github.com/skydive-project/skybridge/bridge/web"
 	"github.com/skydive-project/skybridge/disk"
@@ -50,6 +52,8 @@ type Options struct {
 	// Reload asks for a reload of the configuration file with every value. May be
 	// nil.
 	Reload <-chan struct{}
+	// Service, where given, is told how the bridge is. May be nil.
+	Service *notify.Service
 	// Listening, where given, is called with the address once the web server
 	// listens.
 	Listening func(address string)
@@ -81,12 +85,19 @@ type Bridge struct {
 	topology   *skydive.Topology
 	web        *web.Server
 
+	started     time.Time
+	shownConfig atomic.Pointer[string] // the configuration in force, secrets masked
+	pulse       pulse
+	published   func() // called after each tick; never waits
+
 	reloading sync.Mutex // one reload at a time
 
 	ticking sync.Mutex // one tick at a time; guards sampler and cfg
 	sampler *sampler
 	cfg     *config.Config
 	changed chan struct{} // the push interval may have changed
+
+	tickPulse *notify.Pulse
 }
 
 // Run runs a bridge until ctx is done, and then stops it: the feed first, then
@@ -98,6 +109,7 @@ func Run(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
+	options.Service.Status("takes up what the former process left")
 	b, err := newBridge(cfg, options)
 	if err != nil {
 		return err
@@ -129,7 +141,12 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 		cfg:      cfg,
 		sampler:  newSampler(),
 		changed:  make(chan struct{}, 1),
+		started:  time.Now(),
+
+		tickPulse: notify.NewPulse(),
 	}
+	b.published = b.lookAtTick
+	b.showConfig(cfg.Redacted())
 	b.listenAddress, b.storageKeys = listenAddress(cfg, options), cfg.Storage
 	defer func() {
 		if err != nil {
@@ -200,8 +217,8 @@ func (b *Bridge) webOptions(registry *prometheus.Registry) web.Options {
 		Gatherer:        registry,
 		Registerer:      registry,
 		Ready:           b.ready,
-		Status:          b.status,
 		State:           b.state,
+		Names:           b.topology,
 		Reload:          b.reload,
 		Version:         versionText(),
 		Logger:          component(b.logger, "web"),
@@ -221,6 +238,12 @@ func (b *Bridge) run(ctx context.Context) error {
 	}
 	b.logger.Info("skybridge runs", "version", versionText(), "address", b.web.Addr(), "analyzers", len(b.cfg.Skydive.Analyzers), "endpoints", len(b.cfg.RemoteWrite))
 
+	watchCtx, stopWatch := context.WithCancel(context.WithoutCancel(ctx))
+	var watch sync.WaitGroup
+	watch.Go(func() { b.options.Service.Run(watchCtx, b.watched()) })
+	defer watch.Wait()
+	defer stopWatch()
+
 	var webDone, others sync.WaitGroup
 	var webErr, feedErr error
 	webDone.Go(func() {
@@ -236,6 +259,7 @@ func (b *Bridge) run(ctx context.Context) error {
 	others.Go(func() { b.reloadLoop(feedCtx) })
 
 	<-feedCtx.Done()
+	b.options.Service.Stopping("stops: receivers get the last values")
 	b.logger.Info("stopping: the feed ends, then the last tick is flushed", "deadline", flushTimeout)
 	others.Wait()
 	b.finish()

@@ -327,7 +327,7 @@ func TestReadyMeansSubscribed(t *testing.T) {
 		_, _, err := judge.Page(r.ctx, r.url+"/-/ready", "")
 		return err != nil && strings.Contains(err.Error(), "not subscribed"), fmt.Sprint(err)
 	})
-	landing("not subscribed: ")
+	landing("not subscribed", `<p class="error">`)
 	if _, _, err := judge.Page(r.ctx, r.url+"/-/healthy", ""); err != nil {
 		t.Errorf("not healthy because the analyzer is down: %v", err)
 	}

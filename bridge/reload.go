@@ -30,6 +30,7 @@ func (b *Bridge) reloadLoop(ctx context.Context) {
 func (b *Bridge) reload(context.Context) error {
 	b.reloading.Lock()
 	defer b.reloading.Unlock()
+	defer b.options.Service.Reloading()()
 	cfg, err := load(b.options)
 	if err == nil {
 		err = b.swap(cfg)
@@ -71,6 +72,7 @@ func (b *Bridge) swap(cfg *config.Config) error {
 	}
 	b.warnOfRestart(cfg)
 	b.cfg = cfg
+	b.showConfig(cfg.Redacted())
 	select {
 	case b.changed <- struct{}{}:
 	default:

@@ -15,6 +15,8 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/skydive-project/skybridge/bridge/notify"
+	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/internal/analyzer"
 	"github.com/skydive-project/skybridge/internal/judge"
 	"github.com/skydive-project/skybridge/internal/prom"
@@ -46,6 +48,10 @@ type rig struct {
 	plays  uint64
 	// address is the flag of the listener; empty leaves it to the file.
 	address string
+	// service is told how the bridge is, fs is the disk of dir; nil: nobody, the
+	// system's own.
+	service *notify.Service
+	fs      disk.FS
 }
 
 // newRig starts analyzers and a Prometheus, beside those of other tests. The
@@ -106,6 +112,8 @@ func (r *rig) start() {
 	options := Options{
 		ConfigFile:      r.config,
 		StoragePath:     r.dir,
+		StorageFS:       r.fs,
+		Service:         r.service,
 		ListenAddress:   r.address,
 		EnableLifecycle: true,
 		Logger:          slog.New(slog.NewTextHandler(r.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),

@@ -3,29 +3,52 @@
 
 package bridge
 
-import "github.com/skydive-project/skybridge/bridge/web"
+import (
+	"time"
 
-// state is what /api/v1/status answers.
+	"github.com/skydive-project/skybridge/bridge/web"
+)
+
+// state is what /api/v1/status answers and the status page shows.
 func (b *Bridge) state() web.Status {
+	now := time.Now()
 	s := web.Status{
-		Version: versionText(), ExactnessSuspended: b.trouble() != nil,
+		Version: versionText(), Now: now.UTC(), Started: b.started.UTC(), Config: *b.shownConfig.Load(),
+		ClockWaitSeconds: b.wait().Seconds(),
 		// Empty lists, not null, where there is nothing.
-		Analyzers: []web.Analyzer{}, Endpoints: []web.Endpoint{},
+		Analyzers: []web.Analyzer{}, Topology: []web.Topology{}, Endpoints: []web.Endpoint{},
 		Overflow: []web.Overflow{}, Labels: []web.Label{}, Nodes: []web.Node{},
 	}
 	s.Ready, s.Message = b.ready()
 	for _, a := range b.feed.Status() {
 		s.Analyzers = append(s.Analyzers, web.Analyzer{
 			URL: a.Analyzer, Connected: a.Connected, Since: a.Since, LastMessage: a.LastMessage,
+			Updates: a.Updates, UpdatesPerSecond: b.pulse.rate(now, &a), Reconnects: a.Reconnects, Shed: a.Shed,
 			LastError: a.LastError, LastErrorAt: a.LastErrorAt,
 		})
 	}
+	for _, t := range b.topology.Status() {
+		s.Topology = append(s.Topology, web.Topology{
+			URL: t.Analyzer, OK: t.LastError == "" && !t.Answered.IsZero(), Nodes: t.Nodes, Answered: t.Answered, LastError: t.LastError,
+		})
+	}
 	for _, e := range b.sender.Status() {
+		lag := 0.0
+		if !e.WaitsSince.IsZero() {
+			lag = max(0, b.clock.now().Sub(e.WaitsSince).Seconds())
+		}
 		s.Endpoints = append(s.Endpoints, web.Endpoint{
-			Name: e.Name, URL: e.URL, OK: e.OK(), BacklogTicks: e.BacklogTicks,
+			Name: e.Name, URL: e.URL, OK: e.OK(), Version: e.Version, Shards: e.Shards,
+			LagSeconds: lag, BacklogTicks: e.BacklogTicks, BacklogSamples: e.BacklogSamples,
 			LastSuccess: e.LastSuccess, LastError: e.LastError, LastErrorAt: e.LastErrorAt,
 		})
 	}
+	b.fullness(&s)
+	return s
+}
+
+// fullness says what is taken of which bound.
+func (b *Bridge) fullness(s *web.Status) {
 	a := b.aggregator.Status()
 	s.Bounds = web.Bounds{
 		Series:        web.Bound{Now: a.Series, Limit: a.MaxSeries},
@@ -40,8 +63,31 @@ func (b *Bridge) state() web.Status {
 		s.Labels = append(s.Labels, web.Label(l))
 	}
 	for _, n := range a.Nodes {
-		s.Nodes = append(s.Nodes, web.Node(n))
+		s.Nodes = append(s.Nodes, web.Node{
+			TID: n.TID, Name: b.topology.KnownNode(n.TID).Name, Series: n.Series, OverflowBytes: n.OverflowBytes,
+		})
 		s.Bounds.SeriesPerNode.Now = max(s.Bounds.SeriesPerNode.Now, n.Series)
 	}
-	return s
+	use := b.log.Usage()
+	s.Storage = web.Storage{
+		Durable: b.storage != nil, State: int64(a.StateBytes),
+		Log:    web.Bytes{Now: use.Disk, Limit: use.DiskLimit},
+		Memory: web.Bytes{Now: use.Memory, Limit: use.MemoryLimit},
+	}
+	if err := b.trouble(); err != nil {
+		s.ExactnessSuspended, s.Storage.Trouble = true, err.Error()
+	}
+}
+
+// lookAtTick takes up for the status page that a tick was published.
+func (b *Bridge) lookAtTick() {
+	b.pulse.observe(time.Now(), b.feed.Status())
+	b.web.Ticked()
+}
+
+// showConfig makes a configuration the one that the status page shows, without its
+// secrets.
+func (b *Bridge) showConfig(text []byte) {
+	shown := string(text)
+	b.shownConfig.Store(&shown)
 }

@@ -5,6 +5,10 @@ package bridge
 
 import (
 	"encoding/json"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/skydive-project/skybridge/bridge/web"
@@ -28,7 +32,9 @@ func TestStatusOfABridge(t *testing.T) {
 		t.Fatalf("%v\n%s", err, page)
 	}
 	if !s.Ready || s.Version == "" || s.ExactnessSuspended || len(s.Analyzers) != 1 || !s.Analyzers[0].Connected ||
-		len(s.Endpoints) != 1 || !s.Endpoints[0].OK || len(s.Labels) != 7 || len(s.Nodes) == 0 {
+		len(s.Endpoints) != 1 || !s.Endpoints[0].OK || len(s.Labels) != 7 || len(s.Nodes) == 0 ||
+		s.Analyzers[0].Updates == 0 || s.Endpoints[0].Version != "2.0" || s.Started.IsZero() || s.Storage.Durable || s.Storage.Memory.Limit == 0 ||
+		!strings.Contains(s.Config, "max_series: 200") {
 		t.Fatalf("%s", page)
 	}
 	if b := s.Bounds; b.Series.Now == 0 || b.Series.Limit != 200 || b.SeriesPerNode.Limit != 60 || b.SeriesPerNode.Now != s.Nodes[0].Series ||
@@ -44,5 +50,58 @@ func TestStatusOfABridge(t *testing.T) {
 	}
 	if folded == 0 || len(s.Overflow) != 3 {
 		t.Errorf("nothing is folded:\n%s", page)
+	}
+}
+
+// TestConnectionsOfABridge proves that the status page and its API show the counters
+// that /metrics has, with rates and names, and no secret.
+func TestConnectionsOfABridge(t *testing.T) {
+	r := newRig(t, 1, prom.Options{})
+	r.dir = t.TempDir()
+	r.configure("", fmt.Sprintf("aggregation: {top_k: 20}\nremote_write:\n  - url: %s\n    headers: {X-Token: s3cr3t-word}\n", r.prom.WriteURL()))
+	r.start()
+	r.play(200)
+	r.awaitTicks(2)
+	// All that is reported has been sampled and nothing ends soon, so both are of the
+	// same values.
+	page, _, err := judge.Page(r.ctx, r.url+"/metrics?collect[]=connections", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := uint64(0)
+	for _, line := range regexp.MustCompile(`(?m)^skydive_network_connection_total_bytes\{.* (\d+)$`).FindAllStringSubmatch(page, -1) {
+		n, err := strconv.ParseUint(line[1], 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want += n
+	}
+	page, _, err = judge.Page(r.ctx, r.url+"/api/v1/connections?limit=500&sort=bytes", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c web.Connections
+	if err := json.Unmarshal([]byte(page), &c); err != nil {
+		t.Fatalf("%v\n%s", err, page)
+	}
+	got, overflow := uint64(0), 0
+	for _, one := range c.Connections {
+		got += one.Bytes[0] + one.Bytes[1]
+		if one.Overflow {
+			overflow++
+		}
+	}
+	if want == 0 || got != want || c.Total != len(c.Connections) || overflow == 0 || len(c.HistoryAt) < 2 || len(c.History) != len(c.HistoryAt) ||
+		c.Rate[0]+c.Rate[1] == 0 {
+		t.Errorf("%d bytes, want %d\n%s", got, want, page)
+	}
+	for _, path := range []string{"/", "/api/v1/status"} {
+		page, _, err := judge.Page(r.ctx, r.url+path, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(page, "s3cr3t") || !strings.Contains(page, "X-Token") {
+			t.Errorf("%s shows a secret, or not the configuration:\n%s", path, page)
+		}
 	}
 }

@@ -29,12 +29,14 @@ func (b *Bridge) tickLoop(ctx context.Context) {
 		case <-b.changed: // the interval, perhaps
 		case <-timer.C:
 		}
+		b.tickPulse.Begin()
 		b.ticking.Lock()
 		b.lookAtClock()
 		if at := b.clock.now().Truncate(b.cfg.Global.PushInterval).UnixMilli(); at >= b.aggregator.LastTick()+aggregator.MinTickGap {
 			b.tick(at)
 		}
 		b.ticking.Unlock()
+		b.tickPulse.End()
 	}
 }
 
@@ -84,6 +86,7 @@ func (b *Bridge) tick(at int64) {
 	}
 	b.sampler.tick = nil
 	b.aggregator.Publish()
+	b.published()
 	b.metrics.ticks.Inc()
 	b.metrics.tickSeconds.Observe(time.Since(started).Seconds())
 }

@@ -61,6 +61,8 @@ type cursor struct {
 	window int64
 	// sent is the latest time of any sample that may have been sent.
 	sent int64
+	// pace is that of whoever takes from the cursor; not guarded.
+	pace *pace
 	// step is how many groups of what is held, or was by the process before, have
 	// their answer.
 	step int
@@ -93,7 +95,7 @@ func (l *Log) newCursor(dropped func(samples, stale int, reason string)) *cursor
 }
 
 func (l *Log) addCursor(dropped func(samples, stale int, reason string)) *cursor {
-	c := &cursor{log: l, next: l.next, passed: l.total, begun: l.lastAt, lost: never, sent: l.lastAt, stamp: never, dropped: dropped}
+	c := &cursor{log: l, next: l.next, passed: l.total, begun: l.lastAt, lost: never, sent: l.lastAt, stamp: never, dropped: dropped, pace: newPace()}
 	l.cursors[c] = struct{}{}
 	return c
 }
@@ -127,6 +129,7 @@ func (c *cursor) letGo() {
 // describes the zeros that the tick's counters need beside their own, nil: none.
 func (c *cursor) take(ctx context.Context) (t *loggedTick, missing *repair, err error) {
 	l := c.log
+	c.pace.rests()
 	var zerosDone bool
 	var finalsAt int64
 	err = l.wait(ctx, func() bool {
@@ -139,6 +142,7 @@ func (c *cursor) take(ctx context.Context) (t *loggedTick, missing *repair, err 
 		}
 		return true
 	})
+	c.pace.works()
 	if err != nil || t.fold != nil {
 		return t, nil, err
 	}
@@ -273,6 +277,7 @@ func (c *cursor) expired(t *loggedTick) (toSend, toKeep bool) {
 type place struct {
 	ticks   int   // held or waiting
 	samples int64 // in them
+	oldest  int64 // time of the first of them, ms
 	newest  int64 // time of the log's last tick, ms; math.MinInt64 before any
 }
 
@@ -288,6 +293,12 @@ func (c *cursor) placeLocked() place {
 	p := place{samples: c.pending, newest: l.lastAt, ticks: len(l.ticks) - i}
 	if c.held != nil && (i == len(l.ticks) || l.ticks[i].seq > c.held.seq) {
 		p.ticks++ // held, and dropped by the log
+	}
+	switch {
+	case c.held != nil:
+		p.oldest = c.held.at
+	case i < len(l.ticks):
+		p.oldest = l.ticks[i].at
 	}
 	return p
 }

@@ -46,6 +46,7 @@ func OpenLog(cfg LogConfig, reg prometheus.Registerer, logger *slog.Logger) (*Lo
 	}
 	l.metrics = newLogMetrics(reg, l)
 	s.metrics.register(reg, l)
+	registerLimit(reg, s.maxBytes)
 	return l, nil
 }
 

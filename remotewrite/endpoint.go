@@ -30,6 +30,8 @@ type endpoint struct {
 	spoken spoken
 	// quiet is the receiver's Retry-After.
 	quiet quietTime
+	// waits is how long it takes the receiver to answer.
+	waits waits
 	// senders is the size of the group now or last sent.
 	senders, desired atomic.Int64
 	hurry            atomic.Bool  // the process ends: as many senders as allowed
@@ -138,15 +140,7 @@ func (e *endpoint) sendBarrier(ctx context.Context, t *loggedTick, group []reque
 	if err != nil || len(group) == 0 {
 		return err
 	}
-	cfg := &e.settings.Load().cfg
-	waiting := e.cursor.place().ticks - 1
-	if e.hurry.Load() {
-		waiting = manyDoublings
-	}
-	n, desired := senderCount(cfg.MinShards, cfg.MaxShards, waiting, len(group))
-	e.senders.Store(int64(n))
-	e.desired.Store(int64(desired))
-	return e.sendGroup(ctx, t, group, n, done)
+	return e.sendGroup(ctx, t, group, done)
 }
 
 // sendRequest makes a request and sends it, the same bytes each time, until it
@@ -177,8 +171,11 @@ func (e *endpoint) sendRequest(ctx context.Context, t *loggedTick, req request, 
 			attempt = 0
 		}
 		began := time.Now()
-		a := s.client.post(ctx, w.body, attempt)
+		a := e.post(ctx, s, w.body, attempt)
 		s.metrics.attempted(time.Since(began))
+		if a.verdict == delivered {
+			e.waits.add(time.Since(began))
+		}
 		switch a.verdict {
 		case delivered:
 			s.metrics.answered(t.at, len(w.body.data))
@@ -189,7 +186,7 @@ func (e *endpoint) sendRequest(ctx context.Context, t *loggedTick, req request, 
 			pauses.minimum, pauses.maximum = s.cfg.MinBackoff, s.cfg.MaxBackoff
 			wait := pauses.next()
 			e.failed(s, count, attempt, a, wait)
-			if err := pause(ctx, wait, s.replaced); err != nil {
+			if err := e.pause(ctx, wait, s); err != nil {
 				return err
 			}
 			continue
@@ -216,10 +213,23 @@ func (e *endpoint) sendRequest(ctx context.Context, t *loggedTick, req request, 
 // build makes the body of a request, whose block may lie on a disk in trouble.
 func (e *endpoint) build(ctx context.Context, w *workspace, req request, v version) (count encoded, err error) {
 	err = e.cursor.log.retryRead(ctx, damagedBlock, func() (err error) {
+		e.cursor.pace.waits(0)
 		count, err = w.build(req, v)
 		return err
 	})
 	return count, err
+}
+
+// post makes an attempt. Its answer can take as long as the configuration allows.
+func (e *endpoint) post(ctx context.Context, s *settings, b *body, attempt int) answer {
+	e.cursor.pace.waits(s.cfg.Timeout)
+	return s.client.post(ctx, b, attempt)
+}
+
+// pause waits, or until other settings are in force.
+func (e *endpoint) pause(ctx context.Context, d time.Duration, s *settings) error {
+	e.cursor.pace.waits(d)
+	return pause(ctx, d, s.replaced)
 }
 
 // awaitQuiet waits until the receiver may be asked, and returns the settings
@@ -231,7 +241,7 @@ func (e *endpoint) awaitQuiet(ctx context.Context) (*settings, error) {
 		if left == 0 {
 			return s, ctx.Err()
 		}
-		if err := pause(ctx, left, s.replaced); err != nil {
+		if err := e.pause(ctx, left, s); err != nil {
 			return nil, err
 		}
 	}

@@ -116,8 +116,12 @@ func TestDeadBesideHealthy(t *testing.T) {
 			time.Sleep(pushInterval)
 			r.value(time.Now().UnixMilli(), start, i == 0, float64(i))
 			synctest.Wait()
-			if got := r.sender.Status()[0]; got.BacklogTicks != 0 || got.LastSuccess != time.Now() {
+			if got := r.sender.Status()[0]; got.BacklogTicks != 0 || got.LastSuccess != time.Now() || !got.WaitsSince.IsZero() {
 				t.Fatalf("healthy endpoint at tick %d: %+v", i, got)
+			}
+			// The hanging one holds its first tick for good; then the log's age is what waits.
+			if got := r.sender.Status()[1]; got.WaitsSince.IsZero() || time.Since(got.WaitsSince) != time.Duration(got.BacklogTicks-1)*pushInterval && i < 5 {
+				t.Fatalf("hanging endpoint at tick %d: %+v", i, got)
 			}
 		}
 		if got := healthy.Stored(); got != ticks+1 {

@@ -37,7 +37,7 @@ func (e *endpoint) awaitItsTime(ctx context.Context, t *loggedTick) error {
 					"tick", time.UnixMilli(t.at).UTC(), "wait", ahead.Round(time.Second), "suppressed", suppressed)
 			}
 		}
-		if err := pause(ctx, min(ahead, aheadLook), s.replaced); err != nil {
+		if err := e.pause(ctx, min(ahead, aheadLook), s); err != nil {
 			return err
 		}
 	}

@@ -92,6 +92,7 @@ func (e *endpoint) readable(ctx context.Context, t *loggedTick) bool {
 	var r blockReader
 	for i := range t.ends {
 		err := e.cursor.log.retryRead(ctx, damagedBlock, func() (err error) {
+			e.cursor.pace.waits(0)
 			if loaded[i], _, err = t.ends[i].load(nil); err == nil {
 				err = r.check(loaded[i].data)
 			}
@@ -133,6 +134,7 @@ func (e *endpoint) eachEnd(ctx context.Context, ticks []*loggedTick, f func(n in
 			if err := ctx.Err(); err != nil {
 				return err
 			}
+			e.cursor.pace.waits(0)
 			if err := w.reader.reset(t.ends[i].data); err != nil {
 				return err // it was checked
 			}

@@ -97,6 +97,7 @@ type Log struct {
 func NewLog(cfg LogConfig, reg prometheus.Registerer, logger *slog.Logger) *Log {
 	l := newLog(cfg, logger)
 	l.metrics = newLogMetrics(reg, l)
+	registerLimit(reg, l.maxBytes)
 	return l
 }
 
@@ -131,6 +132,13 @@ func (l *Log) SetPushInterval(d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.pushInterval = d.Milliseconds()
+}
+
+// interval is the usual distance of two ticks; 0: not known.
+func (l *Log) interval() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return time.Duration(l.pushInterval) * time.Millisecond
 }
 
 // Begin returns an empty tick for the time at, in ms since the epoch, which must
@@ -313,6 +321,26 @@ func (l *Log) wait(ctx context.Context, done func() bool) error {
 		case <-changed:
 		}
 	}
+}
+
+// Usage is the room that a log takes, in bytes. A limit of 0 is none.
+type Usage struct {
+	// Disk is what its files take, those with ticks that no endpoint needs any more
+	// included. Both are 0 where the log is in memory only.
+	Disk, DiskLimit int64
+	// Memory is what ticks take that are in memory: all of them without a disk, with
+	// one those that wait for it.
+	Memory, MemoryLimit int64
+}
+
+// Usage returns the room that the log takes now.
+func (l *Log) Usage() Usage {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s := l.store; s != nil {
+		return Usage{Disk: s.bytes, DiskLimit: s.maxBytes, Memory: s.memory, MemoryLimit: s.memoryMax}
+	}
+	return Usage{Memory: l.bytes, MemoryLimit: l.maxBytes}
 }
 
 // size returns what waits in the log.

@@ -38,7 +38,7 @@ func (e *endpoint) sendMetadata(ctx context.Context, t *loggedTick) {
 		return
 	}
 	e.metadataSent = time.Now()
-	switch a := s.client.post(ctx, w.body, 0); a.verdict {
+	switch a := e.post(ctx, s, w.body, 0); a.verdict {
 	case delivered:
 		s.metrics.metadata.Add(float64(families))
 		s.metrics.metadataBytes.Add(float64(len(w.body.data)))

@@ -60,6 +60,17 @@ func newLogMetrics(reg prometheus.Registerer, l *Log) *logMetrics {
 	return m
 }
 
+// registerLimit registers the bound on what waits: what the log takes is near it
+// before anything is dropped.
+func registerLimit(reg prometheus.Registerer, bytes int64) {
+	g := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "skybridge_log_limit_bytes",
+		Help: "Bound on skybridge_log_disk_bytes, storage.max_bytes; without --storage.path on skybridge_log_bytes, storage.memory_max_bytes.",
+	})
+	g.Set(float64(bytes))
+	reg.MustRegister(g)
+}
+
 // Values of corruptions_total's label what.
 const (
 	damagedTail    = "tail"    // the last tick was cut off, as by a loss of power

@@ -47,7 +47,7 @@ func (e *endpoint) probe(ctx context.Context, t *loggedTick, group []request, do
 			return group, nil // a reload or a failure later
 		}
 		began := time.Now()
-		a := s.client.post(ctx, w.body, attempt)
+		a := e.post(ctx, s, w.body, attempt)
 		s.metrics.attempted(time.Since(began))
 		switch {
 		case a.verdict == aborted:
@@ -56,7 +56,7 @@ func (e *endpoint) probe(ctx context.Context, t *loggedTick, group []request, do
 			pauses.minimum, pauses.maximum = s.cfg.MinBackoff, s.cfg.MaxBackoff
 			wait := pauses.next()
 			e.failed(s, count, attempt, a, wait)
-			if err := pause(ctx, wait, s.replaced); err != nil {
+			if err := e.pause(ctx, wait, s); err != nil {
 				return group, err
 			}
 			continue

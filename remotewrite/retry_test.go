@@ -75,18 +75,30 @@ func TestPause(t *testing.T) {
 
 // TestSenderCount proves the rule by which a group's parallelism grows.
 func TestSenderCount(t *testing.T) {
-	for _, c := range []struct{ minimum, maximum, waiting, requests, want, desired int }{
-		{1, 50, 0, 100, 1, 1},
-		{1, 50, 3, 100, 8, 8},
-		{1, 50, 10, 100, 50, 100},
-		{4, 4, 9, 100, 4, 100},
-		{5, 50, 1, 3, 3, 3},
-		{1, 50, 1000, 1 << 20, 50, 1 << 16},
-		{2, 50, 0, 0, 1, 1},
+	const far, near, minute = 100 * time.Millisecond, time.Millisecond, time.Minute
+	for _, c := range []struct {
+		minimum, maximum, waiting, requests int
+		took, interval                      time.Duration
+		want, desired                       int
+	}{
+		{1, 50, 0, 100, 0, minute, 1, 1},
+		{1, 50, 3, 100, 0, minute, 8, 8},
+		{1, 50, 10, 100, 0, minute, 50, 100},
+		{4, 4, 9, 100, 0, minute, 4, 100},
+		{5, 50, 1, 3, 0, minute, 3, 3},
+		{1, 50, 1000, 1 << 20, 0, minute, 50, 1 << 16},
+		{2, 50, 0, 0, far, minute, 1, 1},
+		{1, 50, 0, 300, far, minute, 1, 1},
+		{1, 50, 0, 301, far, minute, 2, 2},
+		{1, 50, 0, 2500, far, 15 * time.Second, 34, 34},
+		{1, 50, 1, 2500, far, 15 * time.Second, 50, 67},
+		{1, 50, 0, 2500, near, 15 * time.Second, 1, 1},
+		{1, 50, 0, 2500, far, 0, 1, 1},
+		{8, 50, 0, 2500, near, 15 * time.Second, 8, 8},
 	} {
-		n, desired := senderCount(c.minimum, c.maximum, c.waiting, c.requests)
+		n, desired := senderCount(c.minimum, c.maximum, c.waiting, c.requests, c.took, c.interval)
 		if n != c.want || desired != c.desired {
-			t.Errorf("senderCount(%d, %d, %d, %d) = %d, %d, want %d, %d", c.minimum, c.maximum, c.waiting, c.requests, n, desired, c.want, c.desired)
+			t.Errorf("%+v: %d, %d", c, n, desired)
 		}
 	}
 }

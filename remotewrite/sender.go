@@ -277,6 +277,8 @@ type EndpointStatus struct {
 	// BacklogTicks and BacklogSamples are what is being sent or waits.
 	BacklogTicks   int
 	BacklogSamples int64
+	// WaitsSince is the time of the oldest tick among them; zero where there is none.
+	WaitsSince time.Time
 	// Version is the remote-write version that requests are in, "2.0" or "1.0".
 	Version string
 	// Shards is how many requests go out at once.
@@ -298,10 +300,14 @@ func (s *Sender) Status() []EndpointStatus {
 	out := make([]EndpointStatus, 0, len(endpoints))
 	for _, e := range endpoints {
 		cfg, p := &e.settings.Load().cfg, e.cursor.place()
+		var waits time.Time
+		if p.ticks > 0 {
+			waits = time.UnixMilli(p.oldest)
+		}
 		e.mu.Lock()
 		out = append(out, EndpointStatus{
 			Name: cfg.label(), URL: redacted(cfg.URL),
-			BacklogTicks: p.ticks, BacklogSamples: p.samples, Shards: int(e.senders.Load()),
+			BacklogTicks: p.ticks, BacklogSamples: p.samples, WaitsSince: waits, Shards: int(e.senders.Load()),
 			Version:     e.spoken.use(cfg.ProtobufMessage).String(),
 			LastSuccess: e.lastSuccess, LastError: e.lastError, LastErrorAt: e.lastErrorAt,
 		})

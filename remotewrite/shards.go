@@ -8,20 +8,43 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // manyDoublings of min_shards are more than any max_shards.
 const manyDoublings = 16
 
 // senderCount is how many requests of a group go out at once: minShards, doubled
-// for every tick that waits behind this one, at most maxShards, and never more
-// than there are requests. So an endpoint that keeps up is asked gently, and one
-// that fell behind is served as fast as it is allowed to be. desired is the same
-// without maxShards.
-func senderCount(minShards, maxShards, waiting, requests int) (n, desired int) {
+// for every tick that waits behind this one, or as many as the rest of the group needs
+// to be done within half of a push interval, or less where ticks wait; at most
+// maxShards, and never more than there are requests. So an endpoint that keeps up is
+// asked gently, and one that fell behind, or is far away, is served as fast as it has
+// to be. took is how long a request waits for its answer, as a rule. desired is the
+// same without maxShards.
+func senderCount(minShards, maxShards, waiting, requests int, took, pushInterval time.Duration) (n, desired int) {
 	desired = minShards << min(waiting, manyDoublings)
+	if budget := pushInterval / 2 / time.Duration(waiting+1); budget > 0 {
+		desired = max(desired, int((time.Duration(requests)*took+budget-1)/budget))
+	}
 	desired = max(1, min(desired, requests))
 	return min(desired, max(1, maxShards)), desired
+}
+
+// waits keeps how long requests wait for their answers: the mean, in which the latest
+// ones weigh most.
+type waits struct{ mean atomic.Int64 } // ns
+
+func (w *waits) add(d time.Duration) {
+	for {
+		mean := w.mean.Load()
+		next := mean + (int64(d)-mean)/8
+		if mean == 0 {
+			next = int64(d)
+		}
+		if w.mean.CompareAndSwap(mean, next) {
+			return
+		}
+	}
 }
 
 // tally counts the samples of a tick that have their final answer; what a repair
@@ -33,36 +56,80 @@ func (t *tally) add(count encoded) {
 	t.stale.Add(int64(count.stale))
 }
 
-// sendGroup sends requests, none of which shares a series with another, through
-// n senders, and returns when each has its final answer. On an error, errTooOld
-// or the context's, it returns as soon as no request is in flight.
-func (e *endpoint) sendGroup(ctx context.Context, t *loggedTick, requests []request, n int, done *tally) error {
-	var (
-		next    atomic.Int64
-		stopped atomic.Bool
-		errs    = make([]error, n)
-		senders sync.WaitGroup
-	)
-	send := func(shard int) {
+// sendGroup sends requests, none of which shares a series with another, and returns
+// when each has its final answer. On an error, errTooOld or the context's, it returns
+// as soon as no request is in flight. With each request that is done it looks at how
+// many senders the rest of them needs.
+func (e *endpoint) sendGroup(ctx context.Context, t *loggedTick, requests []request, done *tally) error {
+	g := group{requests: requests}
+	var send func()
+	send = func() {
 		w := e.workspaces.Get().(*workspace)
 		defer e.putAway(w)
-		for !stopped.Load() {
-			i := int(next.Add(1)) - 1
-			if i >= len(requests) {
+		for {
+			e.staff(&g, send)
+			req, ok := g.take()
+			if !ok {
 				return
 			}
-			if errs[shard] = e.sendRequest(ctx, t, requests[i], w, done); errs[shard] != nil {
-				stopped.Store(true)
+			if err := e.sendRequest(ctx, t, req, w, done); err != nil {
+				g.stop(err)
 				return
 			}
 		}
 	}
-	for shard := 1; shard < n; shard++ {
-		senders.Go(func() { send(shard) })
+	g.senders = 1
+	send()
+	g.running.Wait()
+	return errors.Join(g.errs...)
+}
+
+// group is requests that are being sent.
+type group struct {
+	running sync.WaitGroup // senders, the first one aside
+
+	mu       sync.Mutex
+	requests []request // that nobody has taken
+	senders  int       // that were started
+	errs     []error
+}
+
+// take returns the next request.
+func (g *group) take() (req request, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.requests) == 0 || g.errs != nil {
+		return req, false
 	}
-	send(0)
-	senders.Wait()
-	return errors.Join(errs...)
+	req, g.requests = g.requests[0], g.requests[1:]
+	return req, true
+}
+
+// stop makes an error the end of the group.
+func (g *group) stop(err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.errs = append(g.errs, err)
+}
+
+// staff starts the senders that the rest of a group needs.
+func (e *endpoint) staff(g *group, send func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.requests) == 0 || g.errs != nil {
+		return
+	}
+	waiting := max(0, e.cursor.place().ticks-1)
+	if e.hurry.Load() {
+		waiting = manyDoublings
+	}
+	cfg := &e.settings.Load().cfg
+	n, desired := senderCount(cfg.MinShards, cfg.MaxShards, waiting, len(g.requests), time.Duration(e.waits.mean.Load()), e.cursor.log.interval())
+	for ; g.senders < n; g.senders++ {
+		g.running.Go(send)
+	}
+	e.senders.Store(int64(g.senders))
+	e.desired.Store(int64(max(desired, g.senders)))
 }
 
 // workspace is what a sender needs to make a request. The plain form is only

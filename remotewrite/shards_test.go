@@ -51,7 +51,7 @@ func TestShards(t *testing.T) {
 		}
 		tick(2000, 1, false)
 		tick(3000, 1, false)
-		want(2, 2, 0) // a group keeps its width
+		want(2, 2, 0) // until one of them has its answer
 		close(release)
 		r.flush()
 		synctest.Wait()
@@ -59,6 +59,57 @@ func TestShards(t *testing.T) {
 		r.wantMetric(5, prefix+"shards")                         // a flush uses all that it may
 		r.wantMetric(120, prefix+"samples_total")
 	})
+}
+
+// TestFarReceiver proves that as many requests are under way as it takes to keep up
+// with a receiver that answers late, beginning with the first tick, and more where
+// ticks wait; and that one that answers soon is asked by one sender.
+func TestFarReceiver(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		answersAfter time.Duration
+		shards       float64 // at least, and 5 more at most
+	}{{"near", 2 * time.Millisecond, 1}, {"far", 100 * time.Millisecond, 13}} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, LogConfig{PushInterval: pushInterval})
+				r.receiver("a", receiver.Config{Fail: func(int, *http.Request) receiver.Fault {
+					ready := make(chan struct{})
+					time.AfterFunc(c.answersAfter, func() { close(ready) })
+					return receiver.Fault{Hang: ready}
+				}})
+				r.apply(EndpointConfig{Name: "a", URL: "http://a/", MaxSamplesPerSend: 2})
+				const series = 2000 // of 1,000 requests
+				tick := func() {
+					at := time.Now().UnixMilli()
+					tick := r.log.Begin(at)
+					for i := range series {
+						tick.Labels([]Label{{"a", fmt.Sprint(i)}})
+						tick.Value(rttMetric, 0, float64(at))
+					}
+					r.append(tick)
+				}
+				for range 3 {
+					tick()
+					time.Sleep(pushInterval)
+					if got := r.sender.Status()[0]; got.BacklogTicks != 0 {
+						t.Fatalf("%+v", got)
+					}
+					if got := r.metric(prefix + "shards"); got < c.shards || got > c.shards+5 {
+						t.Errorf("%v shards, want about %v", got, c.shards)
+					}
+				}
+				for range 3 {
+					tick()
+					time.Sleep(2 * time.Millisecond)
+				}
+				time.Sleep(pushInterval)
+				if got := r.sender.Status()[0]; got.BacklogTicks != 0 {
+					t.Errorf("three ticks take longer than one: %+v", got)
+				}
+			})
+		})
+	}
 }
 
 // TestGroupBarrier proves with requests that hang that no value leaves before

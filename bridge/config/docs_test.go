@@ -4,27 +4,31 @@
 package config
 
 import (
-	"os"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/skydive-project/skybridge/internal/docs"
 )
 
-// TestExamplesOfTheDocs reads every configuration that the docs show. The first
-// one of the reference shows the defaults.
+// TestExamplesOfTheDocs reads every configuration that the docs show, as check-config
+// does. The first one of the reference shows the defaults.
 func TestExamplesOfTheDocs(t *testing.T) {
-	found := 0
-	for _, file := range []string{"../../README.md", "../../docs/reference/configuration.md", "../../docs/how-to/receivers.md", "../../docs/how-to/labels.md", "../../docs/how-to/cardinality.md", "../../docs/how-to/names.md", "../../docs/how-to/observers.md"} {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, block := range regexp.MustCompile("(?s)(?:```yaml\n|<<'YAML'\n)(.*?)(?:```|YAML\n)").FindAllSubmatch(text, -1) {
-			example := string(block[1])
-			if !strings.Contains(example, "\nskydive:") && !strings.HasPrefix(example, "skydive:") {
-				continue // Skydive's or Prometheus' own file
+	pages, err := docs.Pages("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, legacy := 0, 0
+	for _, page := range pages {
+		for _, block := range page.Blocks("yaml") {
+			file, example := page.Path, block.Text
+			if !regexp.MustCompile(`(?m)^(skydive|pipeline):`).MatchString(example) {
+				continue // Skydive's or Prometheus' own file: internal/docs
+			}
+			if strings.Contains(example, "pipeline:") {
+				legacy++
 			}
 			found++
 			cfg, warnings, err := Parse(file, []byte(example))
@@ -42,7 +46,7 @@ func TestExamplesOfTheDocs(t *testing.T) {
 			}
 		}
 	}
-	if found < 14 {
-		t.Errorf("%d examples found in the docs, want 14 at least", found)
+	if found < 24 || legacy == 0 {
+		t.Errorf("%d examples found in the docs, %d of them of the old connector's file; want 24 at least, and one", found, legacy)
 	}
 }

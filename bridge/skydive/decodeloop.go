@@ -14,7 +14,9 @@ func (f *Feed) decode() {
 	var d Decoder
 	var m Message
 	for r := range f.queue.messages {
+		f.pulse.Begin()
 		f.deliver(&d, &m, r)
+		f.pulse.End()
 		f.queue.taken(r)
 		if !r.buf.pooled() {
 			// Memory that is not reused must not stay alive through the slices
@@ -47,6 +49,7 @@ func (f *Feed) deliver(d *Decoder, m *Message, r raw) {
 			return
 		}
 		f.metrics.updates.Add(float64(len(m.Flows)))
+		r.from.updates.Add(uint64(len(m.Flows)))
 		r.from.watchdog.flows(r.at, longestWindow(m.Flows))
 		f.sink.Update(m.Flows)
 	case Stats:

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/skydive-project/skybridge/bridge/notify"
 )
 
 // Feed subscribes to analyzers and feeds a [Sink]. Its methods may be called
@@ -25,6 +27,7 @@ type Feed struct {
 	metrics *metrics
 	queue   *queue
 	buffers buffers
+	pulse   *notify.Pulse // of a message
 	timing  timing
 	shedLog throttle
 	badLog  throttle
@@ -61,7 +64,7 @@ func NewFeed(cfg Config, sink Sink, skipped *prometheus.CounterVec, reg promethe
 		return nil, err
 	}
 	return &Feed{
-		sink: sink, log: logger, metrics: m, queue: q, cfg: &cfg,
+		sink: sink, log: logger, metrics: m, queue: q, cfg: &cfg, pulse: notify.NewPulse(),
 		links: map[string]*link{},
 		timing: timing{
 			minDelay: minDelay, maxDelay: maxDelay, peer: peerTimeout, pong: pongTimeout, goodbye: closeTimeout,

@@ -70,7 +70,7 @@ func TestSubscribesAndDelivers(t *testing.T) {
 		t.Errorf("connected is %v", got)
 	}
 	status := r.feed.Status()
-	if len(status) != 1 || !status[0].Connected || status[0].Messages != 4 || status[0].LastMessage.IsZero() || !r.feed.Subscribed() {
+	if len(status) != 1 || !status[0].Connected || status[0].Messages != 4 || status[0].Updates != 250 || status[0].Shed != 0 || status[0].LastMessage.IsZero() || !r.feed.Subscribed() {
 		t.Errorf("status %+v", status)
 	}
 	r.stop()
@@ -166,6 +166,9 @@ func TestSlowSinkShedsAndDoesNotStallTheAnalyzer(t *testing.T) {
 	r.waitMetric(t, messages+1, "skybridge_messages_received_total", "analyzer", a.URL())
 	close(hold)
 	shed := r.metric(t, "skybridge_messages_shed_total")
+	if got := r.feed.Status()[0].Shed; float64(got) != shed {
+		t.Errorf("the status says %d shed, the metric %v", got, shed)
+	}
 	if shed < messages/2 {
 		t.Fatalf("only %v shed", shed)
 	}

@@ -30,6 +30,8 @@ type link struct {
 
 	lastMessage atomic.Int64 // ms, 0: none yet
 	messages    atomic.Uint64
+	updates     atomic.Uint64
+	shed        atomic.Uint64
 
 	lastReason reason // logged last
 	repeats    throttle
@@ -44,7 +46,9 @@ type AnalyzerStatus struct {
 	Connected   bool      // subscribed now
 	Since       time.Time // when Connected became what it is
 	LastMessage time.Time // zero: none yet
-	Messages    uint64
+	Messages    uint64    // data messages, shed ones included
+	Updates     uint64    // flow records that were decoded
+	Shed        uint64    // messages that were dropped because the queue was full
 	Reconnects  uint64
 	LastError   string // why it had to connect again last; no secrets
 	LastErrorAt time.Time
@@ -158,6 +162,7 @@ func (l *link) received(buf *buffer, now time.Time) {
 	}
 	l.feed.buffers.put(buf)
 	l.feed.metrics.shed.Inc()
+	l.shed.Add(1)
 	if held, ok := l.feed.shedLog.allow(now); ok {
 		l.log.Warn("the queue of undecoded messages is full, a message was dropped: its flows catch up at their next update",
 			"bytes", size, notLogged(held))
@@ -168,7 +173,7 @@ func (l *link) snapshot() AnalyzerStatus {
 	l.mu.Lock()
 	s := l.status
 	l.mu.Unlock()
-	s.Messages = l.messages.Load()
+	s.Messages, s.Updates, s.Shed = l.messages.Load(), l.updates.Load(), l.shed.Load()
 	if ms := l.lastMessage.Load(); ms != 0 {
 		s.LastMessage = time.UnixMilli(ms)
 	}

@@ -88,6 +88,16 @@ func (n *names[V]) get(key []byte) (value V) {
 	return value
 }
 
+// peek is get for who only looks: it neither asks nor counts as use.
+func (n *names[V]) peek(key string) (value V) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if e := n.known[key]; e != nil && n.refreshed.Sub(e.seen) <= goneFor {
+		return e.value
+	}
+	return value
+}
+
 // refresh takes the names that there are now, as of the given time. What is
 // missing in them keeps its name for a while.
 func (n *names[V]) refresh(table map[string]V, now time.Time) {

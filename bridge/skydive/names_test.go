@@ -70,6 +70,27 @@ func TestNamesInUseStay(t *testing.T) {
 	}
 }
 
+// TestPeekChangesNothing looks without asking and without using.
+func TestPeekChangesNothing(t *testing.T) {
+	r := newNamesRig(2)
+	r.refresh(namesOf("a", "b"), r.now)
+	r.expect(t, "a", "name of a")
+	r.expect(t, "b", "name of b") // a is the one unused longest now
+	if got := r.peek("a"); got != "name of a" {
+		t.Errorf("a is %q", got)
+	}
+	if got := r.peek("x"); got != "" || r.asked != 0 || testutil.ToFloat64(r.unknown) != 0 {
+		t.Errorf("x is %q, asked %d times", got, r.asked)
+	}
+	r.resize(1)
+	r.expect(t, "b", "name of b")
+	r.now = r.now.Add(goneFor + time.Second)
+	r.refresh(namesOf(), r.now)
+	if got := r.peek("b"); got != "" {
+		t.Errorf("what is gone is %q", got)
+	}
+}
+
 // TestUnknownNamesAskOnce: a key that nobody knows asks once, until very many
 // others have.
 func TestUnknownNamesAskOnce(t *testing.T) {

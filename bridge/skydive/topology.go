@@ -140,6 +140,13 @@ func (t *Topology) Node(tid []byte) aggregator.NodeNames { return t.nodes.get(ti
 // Address implements [aggregator.Names].
 func (t *Topology) Address(addr []byte) string { return t.addresses.get(addr) }
 
+// KnownNode is [Topology.Node] for a person's eye: it changes nothing, neither what
+// is asked of analyzers nor which names are kept.
+func (t *Topology) KnownNode(tid string) aggregator.NodeNames { return t.nodes.peek(tid) }
+
+// KnownAddress is [Topology.Address] as [Topology.KnownNode] is Node.
+func (t *Topology) KnownAddress(addr string) string { return t.addresses.peek(addr) }
+
 // Reload changes the configuration: from the next question on, which comes now.
 // What is known stays, but for what only analyzers told that are not asked any
 // more. An invalid configuration changes nothing.

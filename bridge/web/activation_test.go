@@ -38,6 +38,7 @@ func serveActivated() int {
 		Gatherer:      registry,
 		Registerer:    registry,
 		Ready:         func() (bool, string) { return true, "activated" },
+		State:         func() Status { return Status{} },
 		Logger:        slog.New(slog.DiscardHandler),
 	})
 	if err == nil {

@@ -59,6 +59,19 @@ func (s *source) Scrape(c *aggregator.ScrapeCursor, rows []aggregator.Row) int {
 	return 0
 }
 
+// ScrapeTraffic gives a row the rate of its bytes.
+func (s *source) ScrapeTraffic(c *aggregator.ScrapeCursor, rows []aggregator.TrafficRow) int {
+	plain := make([]aggregator.Row, len(rows))
+	n := s.Scrape(c, plain)
+	for i, row := range plain[:n] {
+		rows[i] = aggregator.TrafficRow{
+			Row: row, Rate: [2]float32{float32(row.Bytes[0]), float32(row.Bytes[1])},
+			Overflow: strings.HasPrefix(row.Values, "other\xff"),
+		}
+	}
+	return n
+}
+
 func (s *source) ScrapeCaptures(dst []aggregator.CaptureRow) []aggregator.CaptureRow {
 	return append(dst, s.captures...)
 }
@@ -217,6 +230,7 @@ func newRig(t testing.TB, change func(*Options)) rig {
 		Gatherer:      registry,
 		Registerer:    registry,
 		Ready:         func() (bool, string) { return true, "ready" },
+		State:         func() Status { return Status{Ready: true, Message: "ready"} },
 		Version:       "1.2.3",
 		Logger:        slog.New(slog.DiscardHandler),
 	}

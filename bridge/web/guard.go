@@ -40,6 +40,9 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	})
 }
 
+// defaultPolicy is for answers that are no page.
+const defaultPolicy = "default-src 'none'; frame-ancestors 'none'"
+
 // secure sets the headers that every answer carries. What the operator's web
 // configuration file says comes first.
 func secure(h http.Header) {
@@ -48,7 +51,7 @@ func secure(h http.Header) {
 			h.Set(key, value)
 		}
 	}
-	set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	set("Content-Security-Policy", defaultPolicy)
 	set("X-Content-Type-Options", "nosniff")
 	set("X-Frame-Options", "DENY")
 	set("Referrer-Policy", "no-referrer")

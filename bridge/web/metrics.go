@@ -23,6 +23,9 @@ type metrics struct {
 	duration     prometheus.Histogram
 	gatherErrors prometheus.Counter
 	panics       prometheus.Counter
+	refused      prometheus.Counter
+
+	answersRejected prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -48,11 +51,19 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "skybridge_http_panics_total",
 			Help: "HTTP requests that ended in a programming error.",
 		}),
+		answersRejected: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "skybridge_http_answers_rejected_total",
+			Help: "Requests for the status page or the API that were refused because too many were being answered.",
+		}),
+		refused: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "skybridge_http_connections_refused_total",
+			Help: "Connections that were closed at once because their address had as many as it may.",
+		}),
 	}
 	for _, result := range []string{resultOK, resultAborted, resultRejected} {
 		m.scrapes.WithLabelValues(result)
 	}
-	for _, c := range []prometheus.Collector{m.inFlight, m.scrapes, m.duration, m.gatherErrors, m.panics} {
+	for _, c := range []prometheus.Collector{m.inFlight, m.scrapes, m.duration, m.gatherErrors, m.panics, m.refused, m.answersRejected} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("web: register metrics: %w", err)
 		}

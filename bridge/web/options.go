@@ -21,14 +21,16 @@ type Source interface {
 	// returns how many; 0 is the end. The zero cursor is the beginning. What it
 	// filled stays valid and unchanged, strings included.
 	Scrape(c *aggregator.ScrapeCursor, rows []aggregator.Row) int
+	// ScrapeTraffic is Scrape for rows with their rates.
+	ScrapeTraffic(c *aggregator.ScrapeCursor, rows []aggregator.TrafficRow) int
 	// ScrapeCaptures appends every capture to dst, sorted by id.
 	ScrapeCaptures(dst []aggregator.CaptureRow) []aggregator.CaptureRow
 	// ScrapeInterfaces appends every network interface to dst, sorted.
 	ScrapeInterfaces(dst []aggregator.InterfaceRow) []aggregator.InterfaceRow
 }
 
-// Options is what a Server needs. Source, Gatherer, Registerer, Ready and
-// Logger are required, Reload too with EnableLifecycle.
+// Options is what a Server needs. Source, Gatherer, Registerer, Ready,
+// State and Logger are required, Reload too with EnableLifecycle.
 type Options struct {
 	// ListenAddress is host:port of the one listener; not used with
 	// SystemdSocket.
@@ -50,12 +52,11 @@ type Options struct {
 
 	// Ready says whether the bridge does its work, and in a word how or why not.
 	Ready func() (ok bool, word string)
-	// Status says how each of the bridge's peers is, for the landing page. It is
-	// called for each request of that page, from several at once. May be nil.
-	Status func() []StatusLine
-	// State is what /api/v1/status answers, called for each request, from several at
-	// once. Nil: there is no such page.
+	// State is what /api/v1/status answers and the status page shows, called for each
+	// request, from several at once.
 	State func() Status
+	// Names says what addresses and nodes are called on the status page. May be nil.
+	Names Names
 	// Reload reads the configuration again, and logs how that went. It may be
 	// called from several requests at once. Its context does not end with the
 	// client's connection (a half-done reload helps nobody), only with the server.
@@ -63,14 +64,6 @@ type Options struct {
 
 	Version string
 	Logger  *slog.Logger
-}
-
-// StatusLine is a row of the landing page: what it is about, whether that is
-// well, and a few words. Everybody who reaches the port reads it, so secrets
-// have no place in it; markup in it is shown, not interpreted.
-type StatusLine struct {
-	Name, Text string
-	OK         bool
 }
 
 func (o *Options) validate() error {
@@ -84,6 +77,7 @@ func (o *Options) validate() error {
 	need(o.Gatherer != nil, "Gatherer")
 	need(o.Registerer != nil, "Registerer")
 	need(o.Ready != nil, "Ready")
+	need(o.State != nil, "State")
 	need(o.Logger != nil, "Logger")
 	need(o.Reload != nil || !o.EnableLifecycle, "Reload (with EnableLifecycle)")
 	need(o.ListenAddress != "" || o.SystemdSocket, "ListenAddress or SystemdSocket")

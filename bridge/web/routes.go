@@ -12,13 +12,15 @@ import (
 // other methods of a known path with 405 and Allow, unknown paths with 404.
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /{$}", s.landing())
+	mux.HandleFunc("GET /{$}", s.serveStatusPage)
+	for _, a := range s.assets {
+		mux.HandleFunc("GET /assets/"+a.name, a.serve)
+	}
 	mux.HandleFunc("GET /metrics", s.serveMetrics)
 	mux.HandleFunc("GET /-/healthy", s.serveHealthy)
 	mux.HandleFunc("GET /-/ready", s.serveReady)
-	if s.opts.State != nil {
-		mux.HandleFunc("GET /api/v1/status", s.serveStatus)
-	}
+	mux.HandleFunc("GET /api/v1/status", s.serveStatus)
+	mux.HandleFunc("GET /api/v1/connections", s.serveConnections)
 
 	// A page of another site must not make a visitor's browser reload the bridge.
 	reload := http.NewCrossOriginProtection().Handler(http.HandlerFunc(s.serveReload))

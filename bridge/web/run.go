@@ -30,10 +30,11 @@ func (s *Server) Run(ctx context.Context) error {
 		WebConfigFile:      &s.opts.ConfigFile,
 	}
 	var serving sync.WaitGroup
+	serving.Go(func() { s.follow(s.life) })
 	servers := make([]*http.Server, len(s.listeners))
 	failed := make(chan error, len(s.listeners))
 	for i, l := range s.listeners {
-		l = netutil.LimitListener(l, s.limits.connections)
+		l = netutil.LimitListener(newPeerListener(l, s.limits.perPeer, s.metrics.refused), s.limits.connections)
 		srv := s.httpServer()
 		servers[i] = srv
 		serving.Go(func() {

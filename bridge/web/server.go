@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package web is the bridge's HTTP surface: the scrape page, health, reload and
-// a landing page, on one port.
+// the status page, on one port.
 //
 // A page is streamed. Connection series are formatted into one buffer that is
 // handed to the client as it fills, so what a scrape costs in memory does not
@@ -11,6 +11,7 @@ package web
 
 import (
 	"context"
+	"html/template"
 	"log/slog"
 	"net"
 	"net/http"
@@ -28,6 +29,11 @@ type limits struct {
 	// half of the usual 1,024 file descriptors: analyzers and receivers keep
 	// theirs whoever connects here.
 	connections int
+	// perPeer is how many of these one address has; further ones are closed at once.
+	// streams is how many requests a connection has under way over HTTP/2. Together
+	// they bound how many passwords one address has checked at a time (peerListener):
+	// 32 are 2 s, 256 are 15 s, at bcrypt's cost of 10.
+	perPeer, streams int
 	// scrapes is how many pages of series are written at once; the next is
 	// refused with 503. Eight serve a pair of Prometheis, a few agents and a person with
 	// curl, and bound the compressors' memory to 7 MB (0.8 MB each, measured). A
@@ -35,6 +41,10 @@ type limits struct {
 	// bridge can be watched even when eight of them do that, collect[]=self alone
 	// needs no place (see writeAside).
 	scrapes int
+	// answers is how many answers of the API and of the status page there are at once,
+	// each of up to 300 kB that a client may be slow to take; the next is refused
+	// with 503.
+	answers int
 	// header bounds reading a request's header (and the TLS handshake), body
 	// the reading of a body that nobody asked for.
 	header, body time.Duration
@@ -52,7 +62,10 @@ type limits struct {
 func defaultLimits() limits {
 	return limits{
 		connections: 512,
+		perPeer:     32,
+		streams:     8,
 		scrapes:     8,
+		answers:     64,
 		header:      10 * time.Second,
 		body:        10 * time.Second,
 		idle:        3 * time.Minute,
@@ -82,10 +95,20 @@ type Server struct {
 	life    context.Context
 	endLife context.CancelFunc
 
+	alive signOfLife
+
 	scrapes chan struct{} // one token for each page of series in the making
 	aside   sync.Mutex    // one page of self metrics in the making
 	pages   spare[*page]
 	gzips   spare[*gzip.Writer]
+
+	assets  []*asset
+	page    *template.Template
+	answers chan struct{} // one token for each answer of the API or the status page
+	packing sync.Mutex    // one of them being compressed
+	list    *list
+	history *history
+	ticked  chan struct{} // a token where a tick is not in the history yet
 
 	// Events that hostile or broken peers can repeat are logged seldom.
 	gatherLog, panicLog, slowLog seldom
@@ -106,7 +129,16 @@ func New(opts Options) (*Server, error) {
 		pages: newSpare[*page](), gzips: newSpare[*gzip.Writer](),
 	}
 	s.scrapes = make(chan struct{}, s.limits.scrapes)
+	s.answers = make(chan struct{}, s.limits.answers)
+	s.list, s.history = newList(opts.Source, opts.Names, time.Now), newHistory(opts.Source)
+	s.ticked = make(chan struct{}, 1)
 	s.life, s.endLife = context.WithCancel(context.Background())
+	if err := s.loadAssets(); err != nil {
+		return nil, err
+	}
+	if s.page, err = parsePage(); err != nil {
+		return nil, err
+	}
 	s.handler = s.guard(s.routes())
 	return s, nil
 }
@@ -114,6 +146,28 @@ func New(opts Options) (*Server, error) {
 // Handler returns everything that the server serves, without TLS and
 // authentication, which the listener adds.
 func (s *Server) Handler() http.Handler { return s.handler }
+
+// Ticked says that a tick was published: the status page's history takes it up while
+// [Server.Run] runs. It never waits.
+func (s *Server) Ticked() {
+	select {
+	case s.ticked <- struct{}{}:
+	default:
+	}
+}
+
+// follow takes up ticks until ctx is done.
+func (s *Server) follow(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.ticked:
+			s.history.observe(time.Now())
+			s.list.rest()
+		}
+	}
+}
 
 // httpServer returns a server for one listener. Each listener has its own,
 // since exporter-toolkit wraps the handler of the server that it is given.
@@ -126,6 +180,7 @@ func (s *Server) httpServer() *http.Server {
 		IdleTimeout:    s.limits.idle,
 		WriteTimeout:   s.limits.chunk, // extended chunk by chunk where a page is long
 		MaxHeaderBytes: maxHeaderBytes,
+		HTTP2:          &http.HTTP2Config{MaxConcurrentStreams: s.limits.streams},
 		BaseContext:    func(net.Listener) context.Context { return s.life },
 		// Failed handshakes and the like: any port scanner makes them.
 		ErrorLog: slog.NewLogLogger(s.opts.Logger.Handler(), slog.LevelDebug),

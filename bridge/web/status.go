@@ -4,7 +4,6 @@
 package web
 
 import (
-	"encoding/json"
 	"net/http"
 	"time"
 )
@@ -14,15 +13,22 @@ import (
 // port reads it, so secrets have no place in it.
 type Status struct {
 	Version            string     `json:"version"`
+	Now                time.Time  `json:"now,omitzero"`     // when this was said
+	Started            time.Time  `json:"started,omitzero"` // the process
 	Ready              bool       `json:"ready"`
 	Message            string     `json:"message"`
 	ExactnessSuspended bool       `json:"exactness_suspended"`
+	ClockWaitSeconds   float64    `json:"clock_wait_seconds"`
 	Analyzers          []Analyzer `json:"analyzers"`
+	Topology           []Topology `json:"topology"`
 	Endpoints          []Endpoint `json:"endpoints"`
 	Bounds             Bounds     `json:"bounds"`
 	Overflow           []Overflow `json:"overflow"`
 	Labels             []Label    `json:"labels"`
 	Nodes              []Node     `json:"nodes"`
+	Storage            Storage    `json:"storage"`
+	// Config is the configuration in force, as YAML, secrets masked.
+	Config string `json:"config"`
 }
 
 // Analyzer is one analyzer's feed.
@@ -31,19 +37,57 @@ type Analyzer struct {
 	Connected   bool      `json:"connected"`
 	Since       time.Time `json:"since,omitzero"` // when Connected became what it is
 	LastMessage time.Time `json:"last_message,omitzero"`
-	LastError   string    `json:"last_error,omitempty"`
-	LastErrorAt time.Time `json:"last_error_at,omitzero"`
+	// Updates is how many flow records came, UpdatesPerSecond how fast in the last
+	// minute or so; Shed counts messages that were dropped because there were too many.
+	Updates          uint64    `json:"updates"`
+	UpdatesPerSecond float64   `json:"updates_per_second"`
+	Reconnects       uint64    `json:"reconnects"`
+	Shed             uint64    `json:"shed"`
+	LastError        string    `json:"last_error,omitempty"`
+	LastErrorAt      time.Time `json:"last_error_at,omitzero"`
+}
+
+// Topology is what one analyzer tells of names and interfaces.
+type Topology struct {
+	URL       string    `json:"url"`
+	OK        bool      `json:"ok"` // its latest answer was a good one
+	Nodes     int       `json:"nodes"`
+	Answered  time.Time `json:"answered,omitzero"` // the latest good answer
+	LastError string    `json:"last_error,omitempty"`
 }
 
 // Endpoint is one receiver.
 type Endpoint struct {
-	Name         string    `json:"name,omitempty"`
-	URL          string    `json:"url"`
-	OK           bool      `json:"ok"` // its latest answer was a good one
-	BacklogTicks int       `json:"backlog_ticks"`
-	LastSuccess  time.Time `json:"last_success,omitzero"`
-	LastError    string    `json:"last_error,omitempty"`
-	LastErrorAt  time.Time `json:"last_error_at,omitzero"`
+	Name string `json:"name,omitempty"`
+	URL  string `json:"url"`
+	// Version is that of remote-write that it is spoken to in, Shards how many requests
+	// go out at once.
+	Version string `json:"version"`
+	Shards  int    `json:"shards"`
+	OK      bool   `json:"ok"` // its latest answer was a good one
+	// LagSeconds is the age of the oldest tick that waits, 0 where none does.
+	LagSeconds     float64   `json:"lag_seconds"`
+	BacklogTicks   int       `json:"backlog_ticks"`
+	BacklogSamples int64     `json:"backlog_samples"`
+	LastSuccess    time.Time `json:"last_success,omitzero"`
+	LastError      string    `json:"last_error,omitempty"` // in its own words; untrusted
+	LastErrorAt    time.Time `json:"last_error_at,omitzero"`
+}
+
+// Storage is the room that is taken, in bytes. Without --storage.path what would be
+// on disk is in memory.
+type Storage struct {
+	Durable bool   `json:"durable"`
+	Log     Bytes  `json:"log"`    // on disk: ticks that wait or waited for receivers
+	Memory  Bytes  `json:"memory"` // ticks in memory: all of them, or those that wait for the disk
+	State   int64  `json:"state"`  // on disk: counters and flows
+	Trouble string `json:"trouble,omitempty"`
+}
+
+// Bytes is a size against its limit, of which 0 is none.
+type Bytes struct {
+	Now   int64 `json:"now"`
+	Limit int64 `json:"limit"`
 }
 
 // Bounds says how full the bridge is. SeriesPerNode is of the fullest node,
@@ -80,19 +124,26 @@ type Label struct {
 // Node is one of the nodes with the most series.
 type Node struct {
 	TID           string `json:"node_tid"`
+	Name          string `json:"name,omitempty"`
 	Series        int    `json:"series"`
 	OverflowBytes uint64 `json:"overflow_bytes"`
 }
 
 // serveStatus answers with the state of everything.
-func (s *Server) serveStatus(w http.ResponseWriter, _ *http.Request) {
-	body, err := json.MarshalIndent(s.opts.State(), "", "  ")
-	if err != nil { // a time before the year 0, say
-		s.opts.Logger.Error("writing the status failed", "err", err)
-		plain(w, http.StatusInternalServerError, "the status could not be written")
+func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
+	release, ok := s.place(w)
+	if !ok {
 		return
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	_, _ = w.Write(append(body, '\n')) // nobody is left to tell
+	defer release()
+	s.answerJSON(w, r, s.status())
+}
+
+// status is the state of everything now.
+func (s *Server) status() Status {
+	state := s.opts.State()
+	if state.Now.IsZero() {
+		state.Now = time.Now().UTC()
+	}
+	return state
 }

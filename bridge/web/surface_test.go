@@ -24,9 +24,13 @@ func FuzzSurface(f *testing.F) {
 	f.Add("POST", "/-/reload", "", "", "")
 	f.Add("PUT", "//-/../metrics", "%", "q=;;", ";q")
 	f.Add("OPTIONS", "*", "", "", "")
+	f.Add("GET", "/api/v1/status", "x=1", "", "gzip")
+	f.Add("DELETE", "/api/v1/status/", "", "application/json", "")
+	f.Add("POST", "/debug/pprof/symbol", "0x1+0x2", "", "")
 	s, own := smallPage()
 	r := newRig(f, func(o *Options) {
 		o.Source, o.Gatherer = s, own
+		o.State = func() Status { return Status{} }
 		o.EnableLifecycle = true
 		o.Reload = func(context.Context) error { return errors.New("no") }
 	})

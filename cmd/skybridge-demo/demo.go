@@ -45,8 +45,11 @@ type options struct {
 	PrometheusDir string
 	PushInterval  time.Duration
 	Traffic       trafficOptions
-	Out           io.Writer
-	Logger        *slog.Logger
+	// What tests add to the bridge's configuration, and where it keeps its state.
+	Aggregation map[string]any
+	StoragePath string
+	Out         io.Writer
+	Logger      *slog.Logger
 }
 
 // demonstrate starts the world from its end to its beginning, so that each part
@@ -98,6 +101,9 @@ func demonstrate(ctx context.Context, o options) (err error) {
 	}
 	return runBridge(ctx, o, where.Config, func(address string) {
 		where.Bridge = "http://" + address
+		if err := server.Scrape(scrapeConfig(address, o.PushInterval)); err != nil {
+			o.Logger.Error("the bridge's own metrics are not scraped", "err", err)
+		}
 		playing.Go(func() { guide(ctx, o.Out, where, server.Client()) })
 	})
 }
@@ -106,19 +112,23 @@ func demonstrate(ctx context.Context, o options) (err error) {
 // error about a port in use names --web.listen-address, which is called the
 // same here.
 func runBridge(ctx context.Context, o options, config string, listening func(address string)) error {
-	return bridge.Run(ctx, bridge.Options{ConfigFile: config, Logger: o.Logger.With("part", "bridge"), Listening: listening})
+	return bridge.Run(ctx, bridge.Options{ConfigFile: config, StoragePath: o.StoragePath, Logger: o.Logger.With("part", "bridge"), Listening: listening})
 }
 
 // writeConfig writes the bridge's configuration: what a user would write, with
 // everything that it leaves out at its default.
 func writeConfig(path string, o options, feed, write string) error {
 	type section = map[string]any
-	data, err := yaml.Marshal(section{
+	written := section{
 		"global":       section{"push_interval": o.PushInterval.String()},
 		"skydive":      section{"analyzers": []string{feed}},
 		"remote_write": []section{{"url": write}},
 		"web":          section{"listen_address": o.WebAddress},
-	})
+	}
+	if len(o.Aggregation) > 0 {
+		written["aggregation"] = o.Aggregation
+	}
+	data, err := yaml.Marshal(written)
 	if err != nil {
 		return fmt.Errorf("write the bridge's configuration: %w", err)
 	}
@@ -126,6 +136,19 @@ func writeConfig(path string, o options, feed, write string) error {
 		return fmt.Errorf("write the bridge's configuration: %w", err)
 	}
 	return nil
+}
+
+// scrapeConfig has the bridge's own metrics scraped, under the job that the alerts
+// and dashboards in deploy/ ask for.
+func scrapeConfig(address string, every time.Duration) string {
+	return fmt.Sprintf(`scrape_configs:
+  - job_name: skybridge
+    scrape_interval: %[1]dms
+    scrape_timeout: %[1]dms
+    params: {"collect[]": [self]}
+    static_configs:
+      - targets: [%[2]q]
+`, every.Milliseconds(), address)
 }
 
 // playWhenHeard brings the made-up network to life once somebody listens.

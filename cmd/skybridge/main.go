@@ -16,9 +16,9 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/promslog"
 	"github.com/prometheus/common/promslog/flag"
-	"github.com/prometheus/common/version"
 
 	"github.com/skydive-project/skybridge/bridge"
+	"github.com/skydive-project/skybridge/bridge/notify"
 )
 
 func main() {
@@ -32,7 +32,7 @@ func main() {
 func run(args []string, stdout, stderr io.Writer) error {
 	app := kingpin.New("skybridge", "A push bridge from Skydive to Prometheus.")
 	app.HelpFlag.Short('h')
-	app.Version(version.Print("skybridge"))
+	app.Version(versionPage())
 	app.UsageWriter(stdout).ErrorWriter(stderr)
 
 	// Without a command the bridge runs; its flags stand in the main help.
@@ -64,6 +64,9 @@ func run(args []string, stdout, stderr io.Writer) error {
 		return convertConfig(*convertFile, stdout, stderr)
 	}
 	options.Logger = promslog.New(logs)
+	if options.Service, err = notify.FromEnvironment(options.Logger); err != nil {
+		return err
+	}
 	return serveUntilSignal(options)
 }
 

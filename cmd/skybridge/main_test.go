@@ -74,7 +74,7 @@ func TestCommands(t *testing.T) {
 		{"every error with its line", []string{"check-config", good, bad}, 1, []string{good}, []string{"bad.yml:3: ", "bad.yml:4: ", "1 file is not valid"}},
 		{"a file that is not there", []string{"check-config", "nowhere.yml"}, 1, nil, []string{"nowhere.yml"}},
 		{"convert", []string{"convert-config", old}, 0, []string{"connection_timeout: 1m30s", "listen_address"}, nil},
-		{"version", []string{"--version"}, 0, []string{"skybridge, version"}, nil},
+		{"version", []string{"--version"}, 0, []string{"skybridge, version", "commit:", "go version: go1."}, nil},
 		{"help", []string{"--help"}, 0, []string{"--config.file", "check-config"}, nil},
 		{"an unknown flag", []string{"--colour"}, 1, nil, []string{"colour"}},
 		{"a bad configuration", []string{"--config.file=" + bad}, 1, nil, []string{"bad.yml:3: "}},

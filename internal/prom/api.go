@@ -60,8 +60,8 @@ func say(text string) http.HandlerFunc {
 	}
 }
 
-// api builds the server's own API over this storage and engine. Scraping,
-// rules and alerting do not exist here and answer with empty lists.
+// api builds the server's own API over this storage and engine. Targets, rules and
+// alerting answer with empty lists.
 func (s *Server) api() *apiv1.API {
 	started := time.Now()
 	var absent nothing
@@ -123,7 +123,7 @@ func (nothing) DroppedAlertmanagers() []*url.URL            { return nil }
 func (nothing) RuleGroups() []*rules.Group                  { return nil }
 func (nothing) AlertingRules() []*rules.AlertingRule        { return nil }
 func (nothing) ScrapePoolConfig(string) (*config.ScrapeConfig, error) {
-	return nil, errors.New("nothing is scraped here")
+	return nil, errors.New("the targets of scrapes are not told here")
 }
 
 // adminStats is the storage with the statistics that the API shows of it.

@@ -6,8 +6,8 @@
 // module of the server and put together as the server does. Tests judge the
 // bridge by it, and the demo shows its graphs from it.
 //
-// Nothing here stands in for a part of Prometheus: what is missing (scraping,
-// rules, alerting, the web UI) is simply not there.
+// Nothing here stands in for a part of Prometheus: what is missing (service
+// discovery, rules, alerting, the web UI) is simply not there.
 package prom
 
 import (
@@ -24,6 +24,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/scrape"
 	"github.com/prometheus/prometheus/tsdb"
 	"github.com/prometheus/prometheus/util/compression"
 )
@@ -87,6 +88,8 @@ type Server struct {
 	parser parser.Parser
 	client *Client
 	writes writeCounter
+
+	scraping *scrape.Manager // nil: nothing is scraped
 
 	listener net.Listener
 	http     *http.Server
@@ -211,6 +214,9 @@ func (s *Server) Close() error { return s.close() }
 
 func (s *Server) shutdown() error {
 	s.stop()
+	if s.scraping != nil {
+		s.scraping.Stop()
+	}
 	s.client.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownPatience)
 	defer cancel()

@@ -112,8 +112,9 @@ type connection struct {
 	carries      bool   // it is a tunnel itself
 	generation   int    // how many flows it has had
 	flow         *analyzer.Flow
-	packets      int64 // ms, when the latest packet passed
-	updated      int64 // ms, when the latest update was made
+	packets      int64            // ms, when the latest packet passed
+	updated      int64            // ms, when the latest update was made
+	window       *analyzer.Metric // its LastUpdateMetric
 	reported     analyzer.Metric
 }
 
@@ -313,7 +314,7 @@ func (w *writer) update(c *connection, at int64) analyzer.Flow {
 		BABytes: m.BABytes - was.BABytes, BAPackets: m.BAPackets - was.BAPackets,
 		Start: c.updated + c.point.offset, Last: at + c.point.offset, RTT: m.RTT,
 	}
-	c.reported, c.updated = m, at
+	c.reported, c.updated, c.window = m, at, f.LastUpdateMetric
 	return f
 }
 
@@ -323,9 +324,9 @@ func (w *writer) end(c *connection) analyzer.Flow {
 	f := *c.flow
 	m := *c.flow.Metric
 	f.Metric, f.FinishType = &m, 1
-	f.LastUpdateMetric = &analyzer.Metric{Start: c.updated - w.o.Step + c.point.offset, Last: c.updated + c.point.offset}
+	f.LastUpdateMetric = &analyzer.Metric{Start: c.window.Start, Last: c.window.Last}
 	if w.chance(0.5) {
-		f.LastUpdateMetric.ABBytes, f.LastUpdateMetric.ABPackets = m.ABBytes/2, m.ABPackets/2
+		*f.LastUpdateMetric = *c.window
 	}
 	c.flow = nil
 	if w.chance(0.2) { // an update that the end record overtook

@@ -1,0 +1,165 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import (
+	"testing"
+	"time"
+
+	"github.com/skydive-project/skybridge/internal/disktest"
+)
+
+// next returns the flow with which a connection goes on: it begins at now, or ago.
+func (w *world) next(f Flow, uuid string, ago time.Duration) Flow {
+	f.UUID, f.Start, f.FinishType = []byte(uuid), w.ms(ago), 0
+	f.Metric, f.LastUpdate = Metric{Start: f.Start}, Metric{Last: f.Start}
+	return f
+}
+
+// both runs a test on captures of one node and on those of two.
+func both(t *testing.T, run func(t *testing.T, w *mortal, other [2]string)) {
+	for _, other := range [][2]string{{"n1", "c2"}, second} {
+		t.Run(other[0], func(t *testing.T) {
+			m := newMortal(t, crossingConfig(true), disktest.New(1), 1)
+			defer func() { m.die(false) }()
+			m.arrive(first, other)
+			run(t, m, other)
+		})
+	}
+}
+
+// reborn ends the process, and begins another one with the snapshot that it left.
+func (m *mortal) reborn() {
+	m.t.Helper()
+	for range 3 {
+		m.tick()
+		m.idle()
+	}
+	m.die(true)
+	if m.begin(); m.recover.Anew != "" {
+		m.t.Fatalf("began anew: %s", m.recover.Anew)
+	}
+}
+
+// TestHeardOfAfterTheNext proves that a flow counts which is first heard of after the
+// next one of its connection: the other capture had not reported it, and may not have
+// known what passed.
+func TestHeardOfAfterTheNext(t *testing.T) {
+	both(t, func(t *testing.T, m *mortal, other [2]string) {
+		was := m.next(m.flow("a1", 0, 0), "a1", 0)
+		was.Metric.ABBytes, was.Metric.Last = 700, m.ms(0)
+		m.pass(90 * time.Second)
+		a := m.next(was, "a2", 0)
+		b := seenBy(a, other[0], other[1])
+		m.pass(10 * time.Second)
+		a, b = m.grown(a, 1000), m.grown(b, 1000)
+		m.Update([]Flow{a, b})
+		m.wantBytes("the next", 1000)
+		was.FinishType = finishTimeout
+		m.Update([]Flow{was})
+		m.wantBytes("the one before", 1700)
+		m.reborn()
+		m.Update([]Flow{m.grown(a, 1100), m.grown(b, 1100)})
+		m.wantBytes("they go on", 1800)
+	})
+}
+
+// TestLateOfWhatOthersTold proves that what a capture has taken over from another one does
+// not count again when it reports it itself, late: the next flow had been first.
+func TestLateOfWhatOthersTold(t *testing.T) {
+	both(t, func(t *testing.T, m *mortal, other [2]string) {
+		a := m.next(m.flow("a1", 0, 0), "a1", 0)
+		b := seenBy(a, other[0], other[1])
+		m.pass(10 * time.Second)
+		a, b = m.grown(a, 1000), m.grown(b, 1000)
+		m.Update([]Flow{a, b})
+		m.pass(10 * time.Second)
+		was := m.grown(a, 1500)
+		m.Update([]Flow{m.grown(b, 1500)})
+		m.pass(90 * time.Second)
+		a = m.next(a, "a2", 0)
+		m.pass(10 * time.Second)
+		a = m.grown(a, 200)
+		m.Update([]Flow{a})
+		m.wantBytes("the next", 1700)
+		was.FinishType = finishTimeout
+		m.Update([]Flow{was})
+		m.wantBytes("the one before", 1700)
+		m.reborn()
+		m.Update([]Flow{m.grown(a, 300)})
+		m.wantBytes("it goes on", 1800)
+	})
+}
+
+// TestComesBack proves that a capture whose flows are all forgotten goes on from what it
+// knew, if another one's are not: also after a restart, and for as long as there is one.
+func TestComesBack(t *testing.T) {
+	both(t, func(t *testing.T, m *mortal, other [2]string) {
+		a := m.flow("a1", 1000, 0)
+		b := seenBy(a, other[0], other[1])
+		b.Metric.ABBytes, b.LastUpdate.ABBytes = 300, 300 // what it reports later is lost
+		m.Update([]Flow{a, b})
+		a.FinishType = finishTimeout
+		m.Update([]Flow{a})
+		for i := range int64(100) { // 25 h: what has nothing to do is forgotten
+			m.pass(15 * time.Minute)
+			b = m.grown(b, 300)
+			b.Metric.RTT = i + 1
+			m.Update([]Flow{b})
+			m.tick()
+			if i == 20 {
+				m.reborn()
+			}
+		}
+		if n := m.groups.records.used; n != 1 {
+			t.Fatalf("%d groups", n)
+		}
+		a = m.next(a, "a2", 0)
+		m.pass(10 * time.Second)
+		a = m.grown(a, 50)
+		m.Update([]Flow{a})
+		m.wantBytes("it is back", 1050)
+		m.Update([]Flow{m.grown(a, 90)})
+		m.wantBytes("it goes on", 1090)
+	})
+}
+
+// TestHistoryOfOne proves that what one capture does not count, because it was before its
+// first report, counts where another capture reports it, whoever comes first.
+func TestHistoryOfOne(t *testing.T) {
+	both(t, func(t *testing.T, m *mortal, other [2]string) {
+		a := m.flow("a1", 5000, 0)
+		a.Start -= time.Hour.Milliseconds() // before the epochs
+		b := seenBy(a, other[0], other[1])
+		a.LastUpdate.ABBytes = 1000
+		m.Update([]Flow{a})
+		m.pass(30 * time.Second)
+		b = m.grown(b, 7000)
+		b.LastUpdate.ABBytes = 100
+		m.Update([]Flow{b})
+		m.wantBytes("what the second reports", 1100)
+		m.reborn()
+		m.Update([]Flow{m.grown(a, 7000)})
+		m.wantBytes("what the first one reports", 3000)
+	})
+	both(t, func(t *testing.T, m *mortal, other [2]string) {
+		a := m.flow("a1", 5000, 0)
+		a.Start -= time.Hour.Milliseconds()
+		b := seenBy(a, other[0], other[1])
+		a.HasLastUpdate = false
+		m.Update([]Flow{a}) // all of it is history
+		m.pass(30 * time.Second)
+		b = m.grown(b, 7000)
+		b.LastUpdate.ABBytes = 100
+		m.Update([]Flow{b})
+		m.wantBytes("what the second reports", 100)
+		m.reborn()
+		a = m.grown(a, 7000)
+		m.Update([]Flow{a})
+		m.wantBytes("what the first one reports", 2000)
+		m.reborn()
+		m.Update([]Flow{m.grown(b, 7300), m.grown(a, 7300)})
+		m.wantBytes("they go on", 2300)
+	})
+}

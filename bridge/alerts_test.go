@@ -1,0 +1,147 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bridge
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/promqltest"
+
+	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/internal/rulelab"
+)
+
+// scraped is one of the bridge's own series at a time, as a scrape would have it.
+type scraped struct {
+	labels labels.Labels
+	at     time.Time
+	value  float64
+}
+
+// scrape appends what the bridge tells of itself, histograms left out.
+func (l *lab) scrape(all []scraped) []scraped {
+	l.t.Helper()
+	families, err := l.registry.Gather()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	b := labels.NewScratchBuilder(8)
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if m.GetCounter() == nil && m.GetGauge() == nil {
+				continue
+			}
+			b.Reset()
+			b.Add(model.MetricNameLabel, f.GetName())
+			b.Add("job", "skybridge")
+			b.Add("instance", "lab:9100")
+			for _, pair := range m.GetLabel() {
+				b.Add(pair.GetName(), pair.GetValue())
+			}
+			b.Sort()
+			all = append(all, scraped{b.Labels(), time.Now(), m.GetCounter().GetValue() + m.GetGauge().GetValue()})
+		}
+	}
+	return all
+}
+
+// TestPushAlerts: Prometheus' own alerts on remote write, with the job selector set,
+// and the bridge's fire over what a bridge really says of a receiver that is down,
+// of one that is slow, of one that refuses and of one for which two series get one
+// name, and never over one that is well.
+func TestPushAlerts(t *testing.T) {
+	var all []scraped
+	var began, ended time.Time
+	synctest.Test(t, func(t *testing.T) {
+		l := &clockLab{lab: newLab(t), reported: map[string]int64{}, totals: map[string]int64{}, lum: map[string]int64{}}
+		l.configure(`remote_write:
+  - {name: well, url: 'http://well/'}
+  - {name: down, url: 'http://down/'}
+  - {name: slow, url: 'http://slow/', queue_config: {max_shards: 1, max_samples_per_send: 4}}
+  - {name: refuses, url: 'http://refuses/'}
+  - {name: mixed, url: 'http://mixed/', write_relabel_configs: [{regex: target_ip, action: labeldrop}]}
+`)
+		for host, cfg := range map[string]receiver.Config{
+			"well": {}, "slow": {}, "mixed": {},
+			"refuses": {GiveUps: true, Fail: func(n int, _ *http.Request) receiver.Fault {
+				if n > 20 && n%3 == 0 {
+					return receiver.Fault{Status: http.StatusBadRequest, Body: "out of bounds"}
+				}
+				return receiver.Fault{}
+			}},
+		} {
+			r := receiver.New(cfg)
+			defer r.Close()
+			pipe := r.Pipe()
+			dial := pipe
+			if host == "slow" { // each request, for connections are not kept
+				dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+					time.Sleep(8 * time.Second) // the bubble's clock
+					return pipe(ctx, network, address)
+				}
+			}
+			l.serve(host, dial)
+		}
+		l.start()
+		defer l.halt()
+		began = time.Now()
+		for now := time.Duration(0); now < 40*time.Minute; now += time.Second {
+			l.traffic(now)
+			if now%(15*time.Second) == 0 {
+				all = l.scrape(all)
+			}
+			time.Sleep(time.Second) // the bubble's clock
+		}
+		ended = time.Now()
+	})
+
+	storage := promqltest.LoadedStorage(t, "")
+	app := storage.Appender(t.Context())
+	for _, s := range all {
+		if _, err := app.Append(0, s.labels, s.at.UnixMilli(), s.value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := app.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	rules, err := rulelab.New(t.Context(), promqltest.NewTestEngine(t, false, 0, promqltest.DefaultMaxSamplesPerQuery), storage,
+		"../deploy/prometheus/testdata/prometheus-own.yml", "../deploy/prometheus/skybridge-alerts.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := rules.Run(t.Context(), began, ended, 15*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	var fired []string
+	for _, a := range rules.Fired() {
+		fired = append(fired, a.String()+" "+a.Annotations.Get("runbook_url"))
+		if text := a.Annotations.Get("description"); text == "" || strings.Contains(text, "<error") {
+			t.Errorf("%s says %q", a, text)
+		}
+	}
+	want := []string{
+		`PrometheusRemoteStorageFailures{remote_name="refuses", url="http://refuses/"} `,
+		`PrometheusRemoteWriteBehind{remote_name="down", url="http://down/"} `,
+		`PrometheusRemoteWriteBehind{remote_name="slow", url="http://slow/"} `,
+		`PrometheusRemoteWriteDesiredShards{remote_name="slow", url="http://slow/"} `,
+		`SkybridgePushBehind{remote_name="down", url="http://down/"} runbooks/SkybridgePushBehind.md`,
+		`SkybridgePushBehind{remote_name="slow", url="http://slow/"} runbooks/SkybridgePushBehind.md`,
+		`SkybridgePushFailing{remote_name="down", url="http://down/"} runbooks/SkybridgePushFailing.md`,
+		`SkybridgePushRefused{remote_name="refuses", url="http://refuses/"} runbooks/SkybridgePushRefused.md`,
+		`SkybridgeSeriesCollide{reason="relabel_collision", remote_name="mixed", url="http://mixed/"} runbooks/SkybridgeSeriesCollide.md`,
+	}
+	if diff := cmp.Diff(want, fired); diff != "" {
+		t.Errorf("fired (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,225 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package notify
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// manager is a service manager in a bubble: it notes what it is told and when.
+type manager struct {
+	*Service
+	began time.Time
+	logs  bytes.Buffer
+	watch Watched
+	end   func()
+
+	mu      sync.Mutex
+	told    []string // with the bubble's time
+	beats   []time.Duration
+	ready   bool
+	status  string
+	hangs   string
+	failing error
+}
+
+// newManager starts a service with a watchdog of 104 s and a patience of 10 s.
+func newManager(t *testing.T, ready bool) *manager {
+	m := &manager{began: time.Now(), ready: ready, status: "fine"}
+	m.Service = New(Options{Send: m.send, Watchdog: 104 * time.Second, Logger: slog.New(slog.NewTextHandler(&m.logs, nil))})
+	m.watch = Watched{
+		Ready:  func() bool { m.mu.Lock(); defer m.mu.Unlock(); return m.ready },
+		Status: func() string { m.mu.Lock(); defer m.mu.Unlock(); return m.status },
+		Hangs:  func(time.Duration) string { m.mu.Lock(); defer m.mu.Unlock(); return m.hangs },
+	}
+	ctx, end := context.WithCancel(t.Context())
+	m.end = end
+	go m.Run(ctx, m.watch)
+	return m
+}
+
+func (m *manager) send(state string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.failing != nil {
+		return m.failing
+	}
+	if state == "WATCHDOG=1" {
+		m.beats = append(m.beats, time.Since(m.began))
+		return nil
+	}
+	if head, _, found := strings.Cut(state, "MONOTONIC_USEC="); found {
+		state = head + "MONOTONIC_USEC"
+	}
+	m.told = append(m.told, time.Since(m.began).String()+" "+state)
+	return nil
+}
+
+func (m *manager) set(f func()) {
+	m.mu.Lock()
+	f()
+	m.mu.Unlock()
+	synctest.Wait()
+}
+
+func (m *manager) want(t *testing.T, want ...string) {
+	t.Helper()
+	synctest.Wait()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if diff := cmp.Diff(want, m.told); diff != "" {
+		t.Errorf("what systemd was told differs:\n%s", diff)
+	}
+}
+
+// TestLife is the order of all states, with the bridge ready after 2 s.
+func TestLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newManager(t, false)
+		m.Status("takes up\n what was left")
+		m.Reloading()() // too early to be told
+		time.Sleep(2*time.Second - 50*time.Millisecond)
+		m.want(t, "0s STATUS=takes up what was left")
+		m.set(func() { m.ready = true })
+		time.Sleep(time.Second)
+		m.set(func() { m.status = "better" })
+		time.Sleep(99*time.Second + 50*time.Millisecond)
+		done := m.Reloading()
+		time.Sleep(time.Second)
+		done()
+		m.Stopping("stops")
+		m.Reloading()()
+		m.Stopping("stops again")
+		time.Sleep(time.Minute)
+		m.end()
+		m.want(t, "0s STATUS=takes up what was left", "2s STATUS=fine", "2s READY=1", "12s STATUS=better",
+			"1m42s RELOADING=1\nMONOTONIC_USEC", "1m43s READY=1", "1m43s STOPPING=1", "1m43s STATUS=stops")
+	})
+}
+
+// TestNotReadyForLong proves that an analyzer that does not come up keeps nobody
+// waiting for longer than the patience.
+func TestNotReadyForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newManager(t, false)
+		defer m.end()
+		m.set(func() { m.status = "not subscribed" })
+		time.Sleep(DefaultPatience - time.Second)
+		m.want(t)
+		time.Sleep(time.Hour)
+		m.want(t, "10s STATUS=not subscribed", "10s READY=1")
+	})
+}
+
+// TestWatchdog proves that beats come often enough where nothing hangs, and none
+// where something does, until it goes on.
+func TestWatchdog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newManager(t, true)
+		defer m.end()
+		time.Sleep(time.Hour - time.Second)
+		synctest.Wait()
+		last := time.Duration(0)
+		for _, beat := range m.beats {
+			if beat-last > m.options.Watchdog/2 {
+				t.Errorf("no beat between %s and %s", last, beat)
+			}
+			last = beat
+		}
+		if time.Hour-last > m.options.Watchdog/2 {
+			t.Errorf("no beat after %s", last)
+		}
+		before := len(m.beats)
+		m.set(func() { m.hangs = "push" })
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if now := len(m.beats); now != before {
+			t.Errorf("%d beats while push hangs", now-before)
+		}
+		if n := strings.Count(m.logs.String(), "what=push"); n != 1 {
+			t.Errorf("%d log lines name what hangs, want 1:\n%s", n, m.logs.String())
+		}
+		m.set(func() { m.hangs = "" }) // at 1h59m59s
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if len(m.beats) == before {
+			t.Error("no beats after it went on")
+		}
+		m.want(t, "0s STATUS=fine", "0s READY=1", "1h0m14s STATUS=hangs: push", "2h0m10s STATUS=fine")
+	})
+}
+
+// TestStatusPace proves that a status that changes always is sent at a bounded rate.
+func TestStatusPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newManager(t, true)
+		defer m.end()
+		for range 600 {
+			m.set(func() { m.status += "." })
+			time.Sleep(100 * time.Millisecond)
+		}
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if n := len(m.told); n < 6 || n > 9 {
+			t.Errorf("%d messages in a minute, want 7 or 8", n)
+		}
+	})
+}
+
+// TestNobodyListens proves that a message that cannot be sent is said once, and the
+// status is sent again when it can be.
+func TestNobodyListens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newManager(t, false)
+		defer m.end()
+		m.set(func() { m.ready, m.failing = true, errors.New("no such socket") })
+		time.Sleep(time.Minute + 50*time.Millisecond)
+		synctest.Wait()
+		if n := strings.Count(m.logs.String(), "no such socket"); n != 1 {
+			t.Errorf("%d log lines, want 1:\n%s", n, m.logs.String())
+		}
+		m.set(func() { m.failing = nil })
+		time.Sleep(time.Minute)
+		m.want(t, "1m0.1s STATUS=fine", "1m0.1s READY=1")
+	})
+}
+
+// TestNil proves that without a service manager nothing is done.
+func TestNil(t *testing.T) {
+	var s *Service
+	s.Status("x")
+	s.Reloading()()
+	s.Stopping("x")
+	s.Run(t.Context(), Watched{}) // returns at once
+}
+
+func TestPulse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPulse()
+		for range 2 { // also where it begins at 0
+			if p.Lasting() != 0 {
+				t.Error("lasts before it began")
+			}
+			p.Begin()
+			time.Sleep(time.Minute)
+			if got := p.Lasting().Round(time.Second); got != time.Minute {
+				t.Errorf("lasts %s, want 1m", got)
+			}
+			p.End()
+		}
+		if p.Lasting() != 0 {
+			t.Error("lasts after its end")
+		}
+	})
+}

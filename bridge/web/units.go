@@ -1,0 +1,106 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package web
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The functions here say numbers as a person reads them. assets/status.js has the
+// same ones, and a test in a browser holds the two against each other.
+
+// count writes a whole number with separators.
+func count(n int64) string {
+	if n < 0 {
+		return "-" + count(-n)
+	}
+	s := strconv.FormatInt(n, 10)
+	var b strings.Builder
+	for i, digit := range []byte(s) {
+		if i > 0 && (len(s)-i)%3 == 0 {
+			b.WriteByte(',')
+		}
+		b.WriteByte(digit)
+	}
+	return b.String()
+}
+
+// size writes a number of bytes with three digits that count.
+func size(bytes float64) string {
+	units := [...]string{"B", "kB", "MB", "GB", "TB", "PB", "EB"}
+	i := 0
+	for bytes >= 999.5 && i < len(units)-1 {
+		bytes /= 1000
+		i++
+	}
+	if i == 0 {
+		return digits(bytes) + " B"
+	}
+	return exact(bytes) + " " + units[i]
+}
+
+// speed writes a number of bytes per second.
+func speed(bytes float64) string { return size(bytes) + "/s" }
+
+// exact writes a number below 1,000 with three digits that count.
+func exact(v float64) string {
+	places, scale := 0, 1.0
+	switch {
+	case v < 9.995:
+		places, scale = 2, 100
+	case v < 99.95:
+		places, scale = 1, 10
+	}
+	return strconv.FormatFloat(math.Floor(v*scale+0.5)/scale, 'f', places, 64)
+}
+
+// digits is exact without zeros at the end behind the point.
+func digits(v float64) string {
+	s := exact(v)
+	if strings.Contains(s, ".") {
+		s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
+	}
+	return s
+}
+
+// roundTrip writes a time in nanoseconds.
+func roundTrip(ns uint64) string {
+	switch v := float64(ns); {
+	case v < 999.5e3:
+		return digits(v/1e3) + " µs"
+	case v < 999.5e6:
+		return digits(v/1e6) + " ms"
+	default:
+		return digits(min(v/1e9, 999)) + " s"
+	}
+}
+
+// span writes a number of seconds in one unit.
+func span(seconds float64) string {
+	s := math.Floor(max(seconds, 0))
+	switch {
+	case s < 120:
+		return strconv.FormatFloat(s, 'f', 0, 64) + " s"
+	case s < 2*3600:
+		return strconv.FormatFloat(math.Floor(s/60), 'f', 0, 64) + " min"
+	case s < 48*3600:
+		return strconv.FormatFloat(math.Floor(s/3600), 'f', 0, 64) + " h"
+	}
+	return strconv.FormatFloat(math.Floor(s/86400), 'f', 0, 64) + " d"
+}
+
+// ago says how long something is past; a time of day can lie ahead.
+func ago(t, now time.Time) string { return span(now.Sub(t).Seconds()) + " ago" }
+
+// share is how much of a limit is taken, in whole percent up to 100; without a limit
+// nothing is.
+func share(now, limit int64) int {
+	if limit <= 0 {
+		return 0
+	}
+	return int(min(max(float64(now)*100/float64(limit), 0), 100))
+}

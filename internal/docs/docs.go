@@ -1,0 +1,117 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package docs reads the project's own documentation, so that tests can try what it
+// tells people to do.
+package docs
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// Page is a Markdown file.
+type Page struct {
+	// Path is relative to the repository's root, with slashes.
+	Path string
+	Text string
+}
+
+// Block is a fenced example.
+type Block struct {
+	Page string
+	// Language stands behind the opening fence; a here-document marked YAML within a
+	// shell example is a block of yaml as well.
+	Language, Text string
+}
+
+// Pages reads every page of the repository that lies at root: those in the root
+// itself, in docs and in deploy.
+func Pages(root string) ([]Page, error) {
+	var pages []Page
+	read := func(path string) error {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("docs: %w", err)
+		}
+		relative, err := filepath.Rel(root, path)
+		if err != nil {
+			return fmt.Errorf("docs: %w", err)
+		}
+		pages = append(pages, Page{filepath.ToSlash(relative), string(text)})
+		return nil
+	}
+	top, err := filepath.Glob(filepath.Join(root, "*.md"))
+	if err != nil {
+		return nil, fmt.Errorf("docs: %w", err)
+	}
+	for _, path := range top {
+		if err := read(path); err != nil {
+			return nil, err
+		}
+	}
+	for _, dir := range []string{"docs", "deploy"} {
+		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || filepath.Ext(path) != ".md" {
+				return err
+			}
+			return read(path)
+		})
+		if err != nil {
+			return nil, fmt.Errorf("docs: %w", err)
+		}
+	}
+	return pages, nil
+}
+
+var (
+	fence        = regexp.MustCompile("(?ms)^([ ]*)```([a-z]+)\n(.*?)^[ ]*```")
+	hereDocument = regexp.MustCompile(`(?s)<<'YAML'\n(.*?)\nYAML\n`)
+)
+
+// Blocks lists the page's examples in a language, in order.
+func (p Page) Blocks(language string) []Block {
+	var blocks []Block
+	for _, m := range fence.FindAllStringSubmatch(p.Text, -1) {
+		text := strings.ReplaceAll("\n"+m[3], "\n"+m[1], "\n")[1:] // without the indent of a list
+		if m[2] == language {
+			blocks = append(blocks, Block{p.Path, language, text})
+		}
+		if language != "yaml" {
+			continue
+		}
+		for _, here := range hereDocument.FindAllStringSubmatch(text, -1) {
+			blocks = append(blocks, Block{p.Path, language, here[1] + "\n"})
+		}
+	}
+	return blocks
+}
+
+// Queries lists the PromQL queries of the page: of each promql block what stands
+// between empty lines or comments.
+func (p Page) Queries() []string {
+	var queries []string
+	for _, b := range p.Blocks("promql") {
+		var query []string
+		flush := func() {
+			if text := strings.TrimSpace(strings.Join(query, "\n")); text != "" {
+				queries = append(queries, text)
+			}
+			query = nil
+		}
+		for line := range strings.Lines(b.Text) {
+			trimmed := strings.TrimSpace(line)
+			if trimmed == "" || strings.HasPrefix(trimmed, "#") {
+				flush()
+				continue
+			}
+			query = append(query, strings.TrimRight(line, "\n"))
+		}
+		flush()
+	}
+	return queries
+}

@@ -1,0 +1,79 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package remotewrite
+
+import (
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/skydive-project/skybridge/internal/disktest"
+	"github.com/skydive-project/skybridge/internal/receiver"
+)
+
+// TestPaceOfAReceiverThatIsDown proves that nothing a receiver does makes its
+// endpoint overdue: not to be there, to ask for an hour of quiet, to keep every
+// request waiting until its timeout.
+func TestPaceOfAReceiverThatIsDown(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		fail *receiver.Fault // nil: nobody is there
+	}{
+		{"nobody there", nil},
+		{"an error", &receiver.Fault{Status: http.StatusInternalServerError}},
+		{"an hour of quiet", &receiver.Fault{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"3600"}}}},
+		{"no answer", &receiver.Fault{HangForever: true}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, LogConfig{})
+				if c.fail != nil {
+					r.receiver("a", receiver.Config{GiveUps: true, Fail: func(int, *http.Request) receiver.Fault { return *c.fail }})
+				}
+				r.apply(EndpointConfig{URL: "http://a/", MinShards: 2, MaxShards: 4, MaxBackoff: 20 * time.Second, RetryOn429: true})
+				for i := range 480 {
+					at := time.Now().UnixMilli()
+					r.value(at, at-1000, i == 0, float64(i))
+					time.Sleep(pushInterval)
+					if late := r.sender.Overdue(); late > 0 {
+						t.Fatalf("overdue by %s after %s", late, time.Duration(i+1)*pushInterval)
+					}
+				}
+				if r.sender.Status()[0].BacklogTicks < 100 {
+					t.Error("the receiver was not down: nothing waits")
+				}
+			})
+		})
+	}
+}
+
+// TestPaceOnADiskThatHangs proves that an endpoint whose disk hangs is overdue for as
+// long as that lasts, and no longer.
+func TestPaceOnADiskThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs := &disktest.Hanging{FS: disktest.New(1)}
+		r := newRig(t, LogConfig{FS: fs, Dir: "log"})
+		r.receiver("a", receiver.Config{})
+		r.apply(EndpointConfig{URL: "http://a/"})
+		at := time.Now().UnixMilli()
+		r.value(at, at-1000, true, 1)
+		synctest.Wait()
+		if late := r.sender.Overdue(); late > 0 {
+			t.Errorf("overdue by %s on a disk that is well", late)
+		}
+		release := fs.Hang(func(op disktest.Op, _ string) bool { return op == disktest.Read })
+		r.value(at+1000, at-1000, false, 2)
+		time.Sleep(time.Minute)
+		if late := r.sender.Overdue(); late != time.Minute {
+			t.Errorf("overdue by %s on a disk that has hung for a minute", late)
+		}
+		release()
+		r.flush()
+		synctest.Wait()
+		if late := r.sender.Overdue(); late > 0 {
+			t.Errorf("overdue by %s after that", late)
+		}
+	})
+}
