@@ -3,10 +3,7 @@
 
 package remotewrite
 
-import (
-	"encoding/binary"
-	"unsafe"
-)
+import "encoding/binary"
 
 // encodedSet is the label set that a block builder is at, as references into its
 // symbols. Neighbours share most labels (the two directions of a connection all but
@@ -46,7 +43,7 @@ func (e *encodedSet) turn(set *labelSet, symbols *symbolTable) {
 	}
 	for i := range e.labels {
 		l, v := &e.labels[i], set.labels[i].Value
-		if same(l.Value, v) {
+		if l.Value == v {
 			continue
 		}
 		if l.name == 0 {
@@ -106,12 +103,6 @@ func (e *encodedSet) encode() {
 	if e.nameAt >= len(e.labels) {
 		e.split = len(e.refs)
 	}
-}
-
-// same compares strings, by address before bytes: both directions of a connection
-// have the very same values.
-func same(a, b string) bool {
-	return len(a) == len(b) && (unsafe.StringData(a) == unsafe.StringData(b) || a == b)
 }
 
 // encodedTime is a time in ms as a field, kept because it comes again: all samples
