@@ -126,6 +126,7 @@ func page(a *aggregator.Aggregator) (http.Handler, error) {
 		ListenAddress: "127.0.0.1:0", Source: a,
 		Gatherer: prometheus.NewRegistry(), Registerer: prometheus.NewRegistry(),
 		Ready:  func() (bool, string) { return true, "ready" },
+		State:  func() web.Status { return web.Status{} },
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
