@@ -211,12 +211,12 @@ func TestTopologyReload(t *testing.T) {
 func TestUnknownNameIsLookedFor(t *testing.T) {
 	a := startAnalyzer(t, analyzer.Config{})
 	r := newTopologyRig(t, TopologyConfig{Analyzers: []string{a.URL()}, RefreshInterval: time.Hour}, func(t *Topology) { t.settle = 0 })
-	r.waitInterfaces(t, "")
+	r.waitRound(t, 0, "")
 	a.SetTopology([]json.RawMessage{node("a", "eth0", 5, `,"IPV4":["10.0.0.1/24"]`)}, nil)
 	if got := r.topology.Address([]byte("10.0.0.1")); got != "" {
 		t.Fatalf("known already: %q", got)
 	}
-	r.waitInterfaces(t, "eth0=5")
+	r.waitRound(t, 1, "eth0=5")
 	r.waitMetric(t, 1, "skybridge_topology_names", "what", "address")
 	if got := r.topology.Address([]byte("10.0.0.1")); got != "h/eth0" {
 		t.Errorf("address: %q", got)
@@ -231,7 +231,7 @@ func TestUnknownNameIsLookedFor(t *testing.T) {
 	if err := r.topology.Reload(TopologyConfig{Enabled: true, Analyzers: []string{a.URL()}, RefreshInterval: time.Hour, CacheSize: 10}); err != nil {
 		t.Fatal(err)
 	}
-	r.waitInterfaces(t, "eth0=5")
+	r.waitRound(t, 2, "eth0=5")
 	if got := len(a.TopologyQueries()) - asked; got != 2 {
 		t.Errorf("%d questions, want those two of the reload", got)
 	}

@@ -89,6 +89,12 @@ func newTopologyRig(t *testing.T, cfg TopologyConfig, tweaks ...func(*Topology))
 func (r *topologyRig) waitInterfaces(t *testing.T, want string) {
 	t.Helper()
 	_, before := r.sink.list()
+	r.waitRound(t, before, want)
+}
+
+// waitRound waits until the interfaces are those, in a round after that many.
+func (r *topologyRig) waitRound(t *testing.T, before int, want string) {
+	t.Helper()
 	var got string
 	defer func() {
 		if t.Failed() {
