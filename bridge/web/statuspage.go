@@ -28,6 +28,7 @@ func parsePage() (*template.Template, error) {
 	page, err := template.New("status.html").Funcs(template.FuncMap{
 		"visible": visible, "lines": visibleLines,
 		"size": func(n any) string { return size(number(n)) }, "speed": func(n any) string { return speed(number(n)) },
+		"room":  func(n any) string { return room(number(n)) },
 		"count": func(n any) string { return count(int64(number(n))) },
 		"tenth": digits,
 		"span":  span, "ago": ago, "rtt": roundTrip,

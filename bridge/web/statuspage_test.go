@@ -35,7 +35,7 @@ func TestStatusPageWithoutJavaScript(t *testing.T) {
 	text := shown(w.Body.String())
 	for _, want := range []string{
 		"Ready", "as of 13:00:00 UTC", "Traffic 1.60 kB/s", "Series 50,012 5 % of 1,000,000", "Connections 10,000 100 % of 10,000",
-		"Flows remembered 41,234 1 % of 4,000,000", "Updates 343/s", "Disk 1.20 MB 0 % of 10.0 GB and 8.40 MB of counters and flows",
+		"Flows remembered 41,234 1 % of 4,000,000", "Updates 343/s", "Disk 1.14 MiB 0 % of 9.31 GiB and 8.01 MiB of counters and flows",
 		"ws://analyzer-1:8082/ws/subscriber/flow subscribed for 60 min Updates 343/s Latest message 0 s ago Reconnects 0 Messages shed 0",
 		"ws://analyzer-2:8082/ws/subscriber/flow not subscribed for 60 min Updates 0/s Latest message none yet Reconnects 12 Messages shed 3 59 min ago: dial: <refused>",
 		"Names from http://analyzer-1:8082 known 421 nodes, told 10 s ago",

@@ -43,6 +43,21 @@ func size(bytes float64) string {
 	return exact(bytes) + " " + units[i]
 }
 
+// room writes a number of bytes of disk or memory, in the units in which storage
+// bounds them: powers of 1024.
+func room(bytes float64) string {
+	units := [...]string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
+	i := 0
+	for bytes >= 1023.5 && i < len(units)-1 {
+		bytes /= 1024
+		i++
+	}
+	if i == 0 {
+		return digits(bytes) + " B"
+	}
+	return exact(bytes) + " " + units[i]
+}
+
 // speed writes a number of bytes per second.
 func speed(bytes float64) string { return size(bytes) + "/s" }
 

@@ -69,6 +69,8 @@ func invite(w io.Writer, p places, series int) {
 	fmt.Fprintf(w, `
 A rate is right over whole flow.updates plus one push interval: %s here, from
 flow.update %s and push_interval %s.
+"anchored" needs Prometheus 3 with --enable-feature=promql-extended-range-selectors,
+which the demo has: docs/explanation/counting.md#reading-the-counters.
 Prometheus may remark "metric might not be a counter" on an answer. That is
 harmless: they are counters, under the names that the old connector gave them.
 `, promQL(p.Ranges.exact()), p.Ranges.update, p.Ranges.push)

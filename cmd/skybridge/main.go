@@ -39,7 +39,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	app.Command("run", "Run the bridge.").Default().Hidden()
 	options := bridge.Options{}
 	app.Flag("config.file", "Configuration file: skybridge.yml, or the old connector's prom_sky_con.yml.").Default("skybridge.yml").StringVar(&options.ConfigFile)
-	app.Flag("storage.path", "Directory for what has to survive the process: samples that receivers do not have yet. Without it they are kept in memory.").PlaceHolder("DIR").StringVar(&options.StoragePath)
+	app.Flag("storage.path", "Directory for what has to survive the process: counters, and samples that receivers do not have yet. Without it they are kept in memory.").PlaceHolder("DIR").StringVar(&options.StoragePath)
 	app.Flag("web.listen-address", "Address to listen on; wins over web.listen_address of the file.").PlaceHolder("ADDR").StringVar(&options.ListenAddress)
 	app.Flag("web.config.file", "File with TLS and authentication settings of the listener.").PlaceHolder("FILE").StringVar(&options.WebConfigFile)
 	app.Flag("web.systemd-socket", "Listen on the socket that systemd passes.").BoolVar(&options.SystemdSocket)

@@ -35,6 +35,7 @@ build "$native" "$work/native"
 "$GO" -C tools/packages build -o "$work/nfpm" github.com/goreleaser/nfpm/v2/cmd/nfpm
 
 cp deploy/systemd/skybridge.{service,socket,sysusers} LICENSE CHANGELOG.md \
+  deploy/prometheus/{scrape,skybridge-alerts,skybridge-recording}.yml deploy/grafana/{bridge,traffic}.json \
   deploy/packages/{nfpm.yaml,skybridge.yml,skybridge.default,deb.*,rpm.*} "$work/files"
 gzip -9nc deploy/packages/skybridge.1 >"$work/files/skybridge.1.gz"
 "$work/native" --completion-script-bash >"$work/files/skybridge.bash"

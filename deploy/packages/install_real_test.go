@@ -20,6 +20,7 @@ func (s *scratch) installed(version string) {
 	for _, name := range []string{
 		"usr/bin/skybridge", "usr/lib/systemd/system/skybridge.service", "usr/lib/systemd/system/skybridge.socket", "etc/default/skybridge",
 		"usr/share/man/man1/skybridge.1.gz", "usr/share/bash-completion/completions/skybridge", "usr/share/doc/skybridge/copyright",
+		"usr/share/doc/skybridge/examples/scrape.yml", "usr/share/doc/skybridge/examples/skybridge-alerts.yml", "usr/share/doc/skybridge/examples/bridge.json",
 	} {
 		if !s.exists(name) {
 			s.t.Errorf("%s is not there", name)
@@ -104,11 +105,22 @@ func TestDebian(t *testing.T) {
 	if s.exists("usr/bin/skybridge") {
 		t.Error("the binary is there after removal")
 	}
+	units := []string{"etc/systemd/system/skybridge.service", "etc/systemd/system/skybridge.socket"}
+	for _, unit := range units {
+		if !s.exists(unit) {
+			t.Errorf("%s is not masked after removal", unit)
+		}
+	}
 
 	s.dpkg("-i", built(t, packed, "*_amd64.deb"))
 	s.installed(newer)
 	s.kept(config)
 	s.wantCall(s.calls(), "restart", "skybridge.service") // which starts it
+	for _, unit := range units {
+		if s.exists(unit) {
+			t.Errorf("%s is masked still", unit)
+		}
+	}
 
 	s.dpkg("--purge", "skybridge")
 	for _, name := range []string{configFile, "etc/skybridge", "etc/default/skybridge", "var/lib/skybridge", wanted, "etc/systemd/system/skybridge.service"} {

@@ -31,6 +31,12 @@ function size(bytes) {
   for (; bytes >= 999.5 && i < units.length - 1; i++) bytes /= 1000;
   return (i ? exact(bytes) : digits(bytes)) + " " + units[i];
 }
+function room(bytes) {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+  let i = 0;
+  for (; bytes >= 1023.5 && i < units.length - 1; i++) bytes /= 1024;
+  return (i ? exact(bytes) : digits(bytes)) + " " + units[i];
+}
 const speed = (bytes) => size(bytes) + "/s";
 function roundTrip(ns) {
   if (ns < 999.5e3) return digits(ns / 1e3) + " µs";
@@ -131,8 +137,8 @@ function showTiles(s, list) {
     tile("Flows remembered", count(s.bounds.flows.now), bar(s.bounds.flows, count)),
     tile("Updates", digits(s.analyzers.reduce((n, a) => n + a.updates_per_second, 0)) + "/s", note("flow records from all analyzers")),
     store.durable
-      ? tile("Disk", size(store.log.now), bar(store.log, size), note("and " + size(store.state) + " of counters and flows"))
-      : tile("Backlog in memory", size(store.memory.now), bar(store.memory, size), note("lost at a restart: no --storage.path")),
+      ? tile("Disk", room(store.log.now), bar(store.log, room), note("and " + room(store.state) + " of counters and flows"))
+      : tile("Backlog in memory", room(store.memory.now), bar(store.memory, room), note("lost at a restart: no --storage.path")),
   ]);
 }
 
