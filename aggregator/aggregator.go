@@ -94,10 +94,10 @@ type Aggregator struct {
 	connections *connections
 	captures    *captures
 	folds       *folds
-	top         *top   // nil: no TopK
-	demotions   uint64 // connections that lost their series to busier ones
-	census      census // not under mu
-	interfaces  interfaces
+	top         *top       // nil: no TopK
+	demotions   uint64     // connections that lost their series to busier ones
+	census      census     // not under mu
+	interfaces  interfaces // not under mu
 	groups      groups
 	scope       int      // by what flows that are new are one conversation
 	progress    progress // scratch
@@ -132,7 +132,7 @@ func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *p
 		connections: newConnections(layout, nil),
 		captures:    newCaptures(),
 		folds:       newFolds(),
-		interfaces:  interfaces{},
+		interfaces:  interfaces{byLabels: map[InterfaceLabels]*interfaceState{}},
 		lastTick:    start.UnixMilli(),
 		scope:       cfg.scope(),
 

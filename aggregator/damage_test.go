@@ -5,8 +5,11 @@ package aggregator
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -166,4 +169,37 @@ func FuzzRecords(f *testing.F) {
 			t.Errorf("%d connections, %d keys", used, w.connections.byKey.size())
 		}
 	})
+}
+
+// TestFilesOfAnotherUser proves that a state which may not be read is an error and
+// stays: after a chown the counters go on.
+func TestFilesOfAnotherUser(t *testing.T) {
+	disk := disktest.New(1)
+	m := newMortal(t, Config{}, disk, 1)
+	m.known()
+	m.Update([]Flow{m.flow("1", 1000, 1)})
+	m.tick()
+	m.idle()
+	m.Sync()
+	last := m.LastTick()
+	m.die(false)
+	names := disk.Files()
+	for _, name := range names {
+		w := newWorld(t, Config{})
+		_, err := w.Recover(StateConfig{Dir: stateDir, FS: disktest.Forbidding{FS: disk, Name: name}, LastTick: last}, w.notices.logger)
+		if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "chown") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if after := disk.Files(); !slices.Equal(after, names) {
+		t.Errorf("files %v, want %v", after, names)
+	}
+	w := newWorld(t, Config{})
+	found, err := w.Recover(StateConfig{Dir: stateDir, FS: disk, LastTick: last}, w.notices.logger)
+	if err != nil || found.Anew != "" || found.Connections != 1 {
+		t.Errorf("%+v, %v", found, err)
+	}
+	if err := w.Close(); err != nil {
+		t.Error(err)
+	}
 }

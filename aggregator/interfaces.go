@@ -6,6 +6,7 @@ package aggregator
 import (
 	"cmp"
 	"slices"
+	"sync"
 )
 
 // interfaces holds what Skydive's topology says of network interfaces.
@@ -15,7 +16,13 @@ import (
 // to tell of, so none begins with a zero. Nothing of this is durable: what is
 // there after a restart goes on with its number, and what went meanwhile has no
 // stale marker, so that a receiver drops it after its lookback.
-type interfaces map[InterfaceLabels]*interfaceState
+//
+// They share nothing with flows, and have a lock of their own, taken under no other:
+// all of them at once are too many for the one that flows wait for.
+type interfaces struct {
+	mu       sync.Mutex
+	byLabels map[InterfaceLabels]*interfaceState
+}
 
 type interfaceState struct {
 	sampled [2][InterfaceMetrics]uint64 // by side, see [Aggregator.side]
@@ -32,9 +39,10 @@ type interfaceState struct {
 func (a *Aggregator) SetInterfaces(rows []InterfaceRow) {
 	a.hold.RLock()
 	defer a.hold.RUnlock()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, s := range a.interfaces {
+	is := &a.interfaces
+	is.mu.Lock()
+	defer is.mu.Unlock()
+	for _, s := range is.byLabels {
 		s.present = false
 	}
 	for i := range rows {
@@ -45,10 +53,10 @@ func (a *Aggregator) SetInterfaces(rows []InterfaceRow) {
 				a.metrics.changedValues.Inc()
 			}
 		}
-		s := a.interfaces[labels]
+		s := is.byLabels[labels]
 		if s == nil {
 			s = &interfaceState{}
-			a.interfaces[labels] = s
+			is.byLabels[labels] = s
 		}
 		s.now, s.present = rows[i].Values, true
 	}
@@ -56,8 +64,10 @@ func (a *Aggregator) SetInterfaces(rows []InterfaceRow) {
 
 // endAll makes every series end, as [Aggregator.EndAll] says. Those of interfaces
 // that are still there begin again afterwards.
-func (is interfaces) endAll() (left int) {
-	for _, s := range is {
+func (is *interfaces) endAll() (left int) {
+	is.mu.Lock()
+	defer is.mu.Unlock()
+	for _, s := range is.byLabels {
 		if s.phase != ended {
 			s.ending = true
 			left++
@@ -68,12 +78,14 @@ func (is interfaces) endAll() (left int) {
 
 // sample returns the points of all interfaces at a tick, which is that of the
 // given side.
-func (is interfaces) sample(side int) []InterfacePoint {
-	points := make([]InterfacePoint, 0, len(is))
-	for labels, s := range is {
+func (is *interfaces) sample(side int) []InterfacePoint {
+	is.mu.Lock()
+	defer is.mu.Unlock()
+	points := make([]InterfacePoint, 0, len(is.byLabels))
+	for labels, s := range is.byLabels {
 		if s.phase == ended || s.phase == fresh {
 			if !s.present { // or it went before it was ever sampled
-				delete(is, labels)
+				delete(is.byLabels, labels)
 				continue
 			}
 			s.phase = fresh
@@ -97,12 +109,15 @@ func (is interfaces) sample(side int) []InterfacePoint {
 func (a *Aggregator) ScrapeInterfaces(dst []InterfaceRow) []InterfaceRow {
 	from := len(dst)
 	a.mu.Lock()
-	for labels, s := range a.interfaces {
-		if s.live[a.side.shown] {
-			dst = append(dst, InterfaceRow{labels, s.sampled[a.side.shown]})
+	shown := a.side.shown
+	a.mu.Unlock()
+	a.interfaces.mu.Lock()
+	for labels, s := range a.interfaces.byLabels {
+		if s.live[shown] {
+			dst = append(dst, InterfaceRow{labels, s.sampled[shown]})
 		}
 	}
-	a.mu.Unlock()
+	a.interfaces.mu.Unlock()
 	slices.SortFunc(dst[from:], func(x, y InterfaceRow) int { return x.compare(y.InterfaceLabels) })
 	return dst
 }

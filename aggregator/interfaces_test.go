@@ -59,12 +59,12 @@ func TestInterfaceLife(t *testing.T) {
 	t5 := w.ledger.at
 	expect(eth1, sample{at: t1, value: 7}, sample{at: t2, stale: true}, sample{at: t4, value: 9}, sample{at: t5, stale: true})
 	expect("rx{eth1 10.0.0.1/24}", sample{at: t5, value: 10})
-	if len(w.interfaces) != 2 { // the one that ended leaves with the next tick
-		t.Errorf("%d interfaces are kept, want 2", len(w.interfaces))
+	if len(w.interfaces.byLabels) != 2 { // the one that ended leaves with the next tick
+		t.Errorf("%d interfaces are kept, want 2", len(w.interfaces.byLabels))
 	}
 	w.tick()
-	if len(w.interfaces) != 1 {
-		t.Errorf("%d interfaces are kept, want 1", len(w.interfaces))
+	if len(w.interfaces.byLabels) != 1 {
+		t.Errorf("%d interfaces are kept, want 1", len(w.interfaces.byLabels))
 	}
 }
 

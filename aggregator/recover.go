@@ -6,6 +6,7 @@ package aggregator
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"slices"
@@ -31,7 +32,7 @@ type Recovery struct {
 // Recover goes on from the state that a former process left in a directory, and
 // keeps it there from now on. It comes before anything else that the aggregator
 // does. What cannot be read is no error, but a reason to begin anew; a state that
-// a newer version wrote is one.
+// a newer version wrote is one, and so is one that this user may not read.
 //
 // Where the state does not fit the log, the log is believed: a tick that it does
 // not have was not sent, and is taken back. One that the state does not have means
@@ -54,6 +55,9 @@ func (a *Aggregator) Recover(cfg StateConfig, logger *slog.Logger) (Recovery, er
 	switch {
 	case errors.Is(err, disk.ErrNewer):
 		return Recovery{}, fmt.Errorf("state: %w: run that version, or remove the directory and let every counter begin anew", err)
+	case errors.Is(err, fs.ErrPermission):
+		// A person can mend that; what begins anew cannot be undone.
+		return Recovery{}, fmt.Errorf("state: %w: give the files to the user who runs the bridge (chown -R)", err)
 	case err != nil:
 		found.anew = err.Error()
 	}

@@ -64,9 +64,10 @@ func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 	a.sources.sweep(feedNow)
 	a.folds.turn(feedNow)
 	captures := a.captures.sample(a.side.latest, zero, feedNow)
-	interfaces := a.interfaces.sample(a.side.latest)
+	latest := a.side.latest
 	a.journal.seal(feedNow)
 	a.mu.Unlock()
+	interfaces := a.interfaces.sample(latest)
 
 	for done := false; !done; {
 		a.mu.Lock()
@@ -127,6 +128,7 @@ func (a *Aggregator) ContinueAfter(at int64) {
 // ([Aggregator.Hold]) until there are none. Rarely a second round is needed, for
 // what a counter at its limit carried over.
 func (a *Aggregator) EndAll() (left int) {
+	left = a.interfaces.endAll()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for i := range a.connections.records.size {
@@ -137,7 +139,7 @@ func (a *Aggregator) EndAll() (left int) {
 	}
 	a.journal.endCaptures()
 	a.journal.seal(a.clock.now(a.now()))
-	return left + a.captures.endAll() + a.interfaces.endAll()
+	return left + a.captures.endAll()
 }
 
 // sample appends the point of connection i at a tick, if it has one. Counters

@@ -4,6 +4,8 @@
 package remotewrite
 
 import (
+	"errors"
+	"io/fs"
 	"maps"
 	"slices"
 	"time"
@@ -180,6 +182,9 @@ func (l *Log) recoverMarks() error {
 		return err
 	}
 	for _, problem := range found.problems {
+		if errors.Is(problem, fs.ErrPermission) {
+			return notAllowed(problem)
+		}
 		l.store.damaged(l, damagedMarks, problem)
 	}
 	if found.lost && len(l.ticks) > 0 {

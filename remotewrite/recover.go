@@ -65,6 +65,12 @@ func (l *Log) recover() error {
 	return nil
 }
 
+// notAllowed says that a file may not be read, which a person can mend: nothing of it
+// is given up.
+func notAllowed(err error) error {
+	return fmt.Errorf("log: %w: give the files to the user who runs the bridge (chown -R)", err)
+}
+
 // passed makes what comes later than t.
 func (l *Log) passed(t *loggedTick) {
 	l.next, l.lastAt = max(l.next, t.seq+1), max(l.lastAt, t.at)
@@ -86,6 +92,8 @@ func (l *Log) recoverSegment(name string, size int64, last bool) error {
 		g.salt, err = disk.ReadHeader(f, segmentMagic, segmentVersion)
 	}
 	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return notAllowed(err)
 	case errors.Is(err, disk.ErrNewer):
 		return fmt.Errorf("log: segment %s: %w", name, err)
 	case errors.Is(err, disk.ErrDamaged):
@@ -193,6 +201,8 @@ func (l *Log) recoverCursors() error {
 		}
 	}
 	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return notAllowed(err)
 	case errors.Is(err, disk.ErrNewer):
 		return fmt.Errorf("log: %s: %w", name, err)
 	case errors.Is(err, fs.ErrNotExist):

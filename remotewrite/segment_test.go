@@ -6,6 +6,7 @@ package remotewrite
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"math"
 	"path/filepath"
@@ -215,6 +216,25 @@ func TestNewerFormat(t *testing.T) {
 		if !bytes.Equal(d.Bytes(name), b) {
 			t.Errorf("%s was changed", name)
 		}
+	}
+}
+
+// TestFilesOfAnotherUser proves that files which may not be read are an error and stay:
+// after a chown everything goes on.
+func TestFilesOfAnotherUser(t *testing.T) {
+	d := diskOf(t, 3)
+	for _, name := range []string{segments(d)[0], "log/cursors", "log/marks"} {
+		before := d.Bytes(name)
+		_, err := OpenLog(LogConfig{FS: disktest.Forbidding{FS: d, Name: name}, Dir: "log"}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+		if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "chown") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if !bytes.Equal(d.Bytes(name), before) {
+			t.Errorf("%s was changed", name)
+		}
+	}
+	if f, err := reopen(t, d); err != nil || f.lost != 0 || f.corruptions != 0 {
+		t.Errorf("%+v, %v", f, err)
 	}
 }
 

@@ -148,6 +148,7 @@ func (e *endpoint) putAway(w *workspace) {
 	if w.body != nil {
 		w.body.data = nil
 	}
+	w.loaded = block{}
 	e.workspaces.Put(w)
 }
 

@@ -143,7 +143,10 @@ func (r *reader) readFile(path string) ([]byte, bool) {
 	const remedy = "check the name of the configuration file"
 	// A pipe that nobody writes to is empty, instead of holding up a reload.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
+	if errors.Is(err, fs.ErrPermission) {
+		r.fail(0, "cannot open the file ("+bare(err).Error()+")", "read it as root, or as a user of the file's group")
+		return nil, false
+	} else if err != nil {
 		r.fail(0, "cannot open the file ("+bare(err).Error()+")", remedy)
 		return nil, false
 	}

@@ -160,3 +160,12 @@ func TestRPM(t *testing.T) {
 		t.Error("configuration or state are gone")
 	}
 }
+
+// TestRPMOfTheShippedConfiguration proves that an upgrade leaves the configuration
+// readable for the service where nobody has changed it: rpm then writes it anew.
+func TestRPMOfTheShippedConfiguration(t *testing.T) {
+	s := newScratch(t)
+	s.rpm("-i", built(t, packedOlder, "*.x86_64.rpm"))
+	s.rpm("-U", built(t, packed, "*.x86_64.rpm"))
+	s.installed(newer)
+}
