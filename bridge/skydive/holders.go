@@ -4,6 +4,8 @@
 package skydive
 
 import (
+	"cmp"
+	"context"
 	"net/netip"
 	"strings"
 )
@@ -17,78 +19,116 @@ const (
 	holderPod                  // NAMESPACE/NAME
 )
 
-// claims are the holders of addresses.
-type claims map[string]claim
+// claims are the holders of addresses. What is known of an address is all that is
+// claimed of it: one that has no room at its first claim has none later.
+type claims struct {
+	of    map[string]claim
+	limit int // of addresses
+	over  int // claims to addresses that there was no room for
+	cut   int // addresses that were not even kept
+}
 
 type claim struct {
 	holder int
 	name   string // "": several of that kind hold it, under different names
 }
 
+// and returns what two claims to the same come to.
+func (c claim) and(o claim) claim {
+	switch {
+	case c.holder < o.holder:
+		return o
+	case c.holder == o.holder && c.name != o.name:
+		return claim{c.holder, ""} // a wrong name is worse than none
+	}
+	return c
+}
+
 // add notes that an address, with or without prefix length, is held. Addresses
 // that mean another machine on every machine are nobody's.
-func (c claims) add(address string, holder int, name string) {
+func (c *claims) add(address string, by claim) {
 	text, _, _ := strings.Cut(address, "/")
 	a, err := netip.ParseAddr(text)
-	if err != nil || name == "" || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified() {
+	if err != nil || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified() {
 		return
 	}
 	key := a.Unmap().WithZone("").String()
-	switch was := c[key]; {
-	case was.holder < holder:
-		c[key] = claim{holder, name}
-	case was.holder == holder && was.name != name:
-		c[key] = claim{holder, ""} // a wrong name is worse than none
+	was, known := c.of[key]
+	if !known && len(c.of) >= c.limit {
+		c.over++
+		return
 	}
+	c.of[key] = was.and(by)
 }
 
-// names returns the names of those addresses that have one.
-func (c claims) names() map[string]string {
-	names := make(map[string]string, len(c))
-	for address, claim := range c {
+// names returns the names of those addresses that have one. It ends early with ctx.
+func (c *claims) names(ctx context.Context) map[string]string {
+	names := make(map[string]string, len(c.of))
+	work := stride{ctx: ctx}
+	for address, claim := range c.of {
+		if work.over() {
+			break
+		}
 		if claim.name != "" {
-			names[address] = fit(claim.name)
+			names[address] = claim.name
 		}
 	}
 	return names
 }
 
-// holders says who holds which address.
-func (g *topologyGraph) holders() claims {
-	// A network namespace belongs to the containers that are in it.
-	inside := map[string][]string{} // names of containers by the node above them
+// containers says, by node, which containers are in it: a network namespace belongs
+// to them. Several of them are one claim, for however many there are, an address in
+// it has one name or none.
+func (g *topologyGraph) containers(work *stride) map[string]claim {
+	inside := map[string]claim{}
 	for _, h := range g.nodes {
-		if h.node.kind == "container" && h.parent != "" {
-			inside[h.parent] = append(inside[h.parent], h.node.name)
+		if work.over() {
+			break
+		}
+		if h.node.kind == "container" && h.parent != "" && h.node.name != "" {
+			inside[h.parent] = inside[h.parent].and(claim{holderContainer, h.node.name})
 		}
 	}
-	c := claims{}
+	return inside
+}
+
+// holders says who holds which address, of as many addresses as there may be nodes.
+// It ends early with ctx.
+func (g *topologyGraph) holders(ctx context.Context) *claims {
+	work := &stride{ctx: ctx}
+	inside := g.containers(work)
+	c := &claims{of: map[string]claim{}, limit: g.limit}
 	for _, h := range g.nodes {
 		n := &h.node
+		c.cut += n.cut
 		switch {
 		case n.kind == "pod":
 			// A pod on its machine's own network has no address of its own.
 			if n.podIP != n.nodeIP {
-				c.add(n.podIP, holderPod, n.namespace+"/"+n.name)
+				c.add(n.podIP, claim{holderPod, fit(n.namespace + "/" + n.name)})
 			}
 		case n.kind == "container":
-			c.add(n.containerIP, holderContainer, n.name)
-		case n.tid != "":
-			vm := n.domain
-			if vm == "" {
-				vm = n.vm
+			if n.name != "" {
+				c.add(n.containerIP, claim{holderContainer, n.name})
 			}
-			for _, a := range n.ports {
-				c.add(a, holderVM, vm)
+		case n.tid != "":
+			if vm := cmp.Or(n.domain, n.vm); vm != "" {
+				for _, a := range n.ports {
+					c.add(a, claim{holderVM, vm})
+				}
+			}
+			by := inside[h.parent]
+			if by.holder == 0 {
+				by = claim{holderInterface, fit(n.host + "/" + n.name)} // all its addresses share it
 			}
 			for _, list := range [][]string{n.ipv4, n.ipv6} {
 				for _, a := range list {
-					c.add(a, holderInterface, n.host+"/"+n.name)
-					for _, name := range inside[h.parent] {
-						c.add(a, holderContainer, name)
-					}
+					c.add(a, by)
 				}
 			}
+		}
+		if work.over() {
+			break
 		}
 	}
 	return c

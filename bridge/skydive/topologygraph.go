@@ -5,6 +5,7 @@ package skydive
 
 import (
 	"cmp"
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -46,29 +47,58 @@ type topologyAnswer struct {
 	nodes     map[string]topologyNode // by ID
 	parents   map[string]string       // by child
 	malformed int
+	addresses int // of all nodes
 	skipped   int // over the limit
 }
 
+// stride looks at a context once in many steps of a loop.
+type stride struct {
+	ctx  context.Context
+	step int
+}
+
+// over says whether the context has ended, at the first step and at every 1,024th.
+func (s *stride) over() bool {
+	s.step++
+	return s.step%1024 == 1 && s.ctx.Err() != nil
+}
+
+// addressesPerNode is how many addresses a node may have on average.
+const addressesPerNode = 4
+
 // accept takes a node into an answer. Over the limit only what is known already is
-// taken: the order of an answer is random, and the same ones should stay.
+// taken: the order of an answer is random, and the same ones should stay. Where there
+// are too many addresses in all, a node is taken without.
 func (g *topologyGraph) accept(a *topologyAnswer, n topologyNode) {
 	if len(a.nodes) >= g.limit && g.nodes[n.id] == nil {
 		a.skipped++
 		return
 	}
+	was := a.nodes[n.id]
+	a.addresses -= was.addresses()
+	if count := n.addresses(); a.addresses+count > addressesPerNode*g.limit {
+		n.ipv4, n.ipv6, n.ports = nil, nil, nil
+		n.cut += count
+	}
+	a.addresses += n.addresses()
 	a.nodes[n.id] = n
 }
 
 // merge makes the graph what the answers of a round say. A node is gone when no
 // answer has it and one of those who told of it answered; what only analyzers out
-// of reach told of stays. It returns how many nodes there was no room for.
-func (g *topologyGraph) merge(answers []*topologyAnswer) (skipped int) {
+// of reach told of stays. It returns how many nodes there was no room for. It ends
+// early with ctx, with half a graph that is not to be used.
+func (g *topologyGraph) merge(ctx context.Context, answers []*topologyAnswer) (skipped int) {
 	best := map[string]topologyNode{}
 	parents := map[string]string{}
 	for _, h := range g.nodes {
 		h.fresh, h.denied = false, false
 	}
+	work := stride{ctx: ctx}
 	for _, a := range answers {
+		if ctx.Err() != nil {
+			return skipped
+		}
 		skipped += a.skipped
 		maps.Copy(parents, a.parents)
 		for id, n := range a.nodes {
@@ -84,6 +114,9 @@ func (g *topologyGraph) merge(answers []*topologyAnswer) (skipped int) {
 		}
 	}
 	for id, n := range best {
+		if work.over() {
+			return skipped
+		}
 		h := g.nodes[id]
 		switch {
 		case h != nil && n.revision < h.node.revision && h.older < olderRounds:

@@ -55,14 +55,14 @@ func TestRecordedHolders(t *testing.T) {
 	if malformed, err := decodeArray(bytes.NewReader(text), func(e *rawEdge) { a.parents[e.Child] = e.Parent }); malformed != 0 || err != nil {
 		t.Fatal(malformed, err)
 	}
-	g.merge([]*topologyAnswer{a})
+	g.merge(t.Context(), []*topologyAnswer{a})
 	want := map[string]string{
 		"10.77.0.1": "vm/sky0", "fd77::1": "vm/sky0",
 		"10.77.0.2": "c1", "fd77::2": "c1", // in the namespace of the container
 		"10.77.0.9": "default/p1",
 		"192.0.2.2": "vm/eth0", "fd00::2": "vm/eth0",
 	}
-	if diff := cmp.Diff(want, g.holders().names()); diff != "" {
+	if diff := cmp.Diff(want, g.holders(t.Context()).names(t.Context())); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -96,8 +96,8 @@ func TestHolders(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			for range 8 { // maps are walked in any order
 				g, a := graphOf(100, c.nodes...)
-				g.merge([]*topologyAnswer{a})
-				names := g.holders().names()
+				g.merge(t.Context(), []*topologyAnswer{a})
+				names := g.holders(t.Context()).names(t.Context())
 				if names["10.0.0.1"] != c.want || len(names) > 1 {
 					t.Fatalf("%v, want %q", names, c.want)
 				}
@@ -144,7 +144,7 @@ func TestMergeProperty(t *testing.T) {
 					delete(told, id)
 				}
 			}
-			g.merge(answers)
+			g.merge(t.Context(), answers)
 			want := slices.Sorted(maps.Keys(told))
 			if got := slices.Sorted(maps.Keys(g.nodes)); !slices.Equal(got, want) {
 				t.Fatalf("%v, want %v", got, want)
@@ -162,7 +162,7 @@ func TestOlderRevisions(t *testing.T) {
 	}
 	g, _ := graphOf(100)
 	for i, c := range []struct{ told, want int64 }{{10, 10}, {9, 10}, {11, 11}, {1, 11}, {2, 11}, {3, 11}, {4, 4}, {5, 5}} {
-		g.merge(tell(c.told))
+		g.merge(t.Context(), tell(c.told))
 		if got := g.nodes["a"].node.revision; got != c.want {
 			t.Errorf("%d: told %d, took %d, want %d", i, c.told, got, c.want)
 		}
@@ -175,7 +175,7 @@ func TestSameTID(t *testing.T) {
 		topologyNode{id: "z", tid: "t", created: 1, ether: true, name: "old"},
 		topologyNode{id: "b", tid: "t", created: 2, ether: true, name: "new"},
 		topologyNode{id: "a", tid: "t", created: 2, ether: true, name: "other"})
-	g.merge([]*topologyAnswer{a})
+	g.merge(t.Context(), []*topologyAnswer{a})
 	rows, _, _ := interfaces(g.byTID(), 10)
 	if len(rows) != 1 || rows[0].Name != "new" {
 		t.Errorf("%v", rows)
@@ -191,7 +191,7 @@ func TestTopologyBounds(t *testing.T) {
 			id := fmt.Sprintf("n%d", i)
 			g.accept(a, topologyNode{id: id, tid: id, name: id, ether: true})
 		}
-		skipped = g.merge([]*topologyAnswer{a})
+		skipped = g.merge(t.Context(), []*topologyAnswer{a})
 		rows, more, _ := interfaces(g.byTID(), 2)
 		var list []string
 		for _, r := range rows {
@@ -265,8 +265,8 @@ func FuzzTopology(f *testing.F) {
 		if err == nil && !json.Valid(text) {
 			t.Errorf("taken for JSON: %q", text)
 		}
-		g.merge([]*topologyAnswer{a})
-		for _, name := range g.holders().names() {
+		g.merge(t.Context(), []*topologyAnswer{a})
+		for _, name := range g.holders(t.Context()).names(t.Context()) {
 			if name == "" {
 				t.Error("a name is empty")
 			}
@@ -306,8 +306,8 @@ func BenchmarkTopology(b *testing.B) {
 		}); err != nil {
 			b.Fatal(err)
 		}
-		g.merge([]*topologyAnswer{a})
-		if rows, _, _ := interfaces(g.byTID(), 100_000); len(rows) != 10_000 || len(g.holders().names()) != 10_000 {
+		g.merge(b.Context(), []*topologyAnswer{a})
+		if rows, _, _ := interfaces(g.byTID(), 100_000); len(rows) != 10_000 || len(g.holders(b.Context()).names(b.Context())) != 10_000 {
 			b.Fatal("not all are there")
 		}
 	}

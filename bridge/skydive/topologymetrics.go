@@ -51,7 +51,7 @@ func newTopologyMetrics(reg prometheus.Registerer, t *Topology) (*topologyMetric
 	}
 	m.cut = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "skybridge_topology_addresses_cut_total",
-		Help: "Addresses of network interfaces that had no room in their label of 1,024 bytes, at each refresh.",
+		Help: "Addresses that had no room, at each refresh: in their interface's label of 1,024 bytes, among the 256 of each kind that a node can have, or among all of topology.cache_size.",
 	})
 	names := prometheus.NewDesc("skybridge_topology_names", "Names known, by what they are of.", []string{"what"}, nil)
 	for _, c := range []prometheus.Collector{m.requests, m.last, m.skipped, m.evicted, m.unknown, m.ifaces, m.cut, namesCollector{names, t}} {

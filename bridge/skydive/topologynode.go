@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/skydive-project/skybridge/aggregator"
@@ -26,6 +27,12 @@ const (
 	// receivers refuse values beyond 2,048 bytes (docs/how-to/receivers.md).
 	maxNodeText  = 384
 	maxAddresses = 1024
+	// maxHeld bounds the addresses that are kept of a node, of each kind: more than
+	// have room in a label. An interface of kube-proxy has one for each service.
+	// maxAddress is the length in bytes of the longest there is, an IPv4 address
+	// written in IPv6 with a zone and a prefix length, with some to spare.
+	maxHeld    = 256
+	maxAddress = 80
 )
 
 var (
@@ -41,6 +48,7 @@ type topologyNode struct {
 
 	ether      bool // a network interface as the old connector took it
 	ipv4, ipv6 []string
+	cut        int // addresses that are not kept
 	metric     [aggregator.InterfaceMetrics]uint64
 
 	// What tells who holds an address; see holders.go.
@@ -99,20 +107,25 @@ func (r *rawNode) node() (topologyNode, bool) {
 	m := &r.rawMetadata
 	n := topologyNode{
 		id: r.FlatID, host: fit(r.FlatHost), created: r.FlatCreatedAt, revision: r.FlatRevision,
-		domain: r.Domain, vm: r.VM, ports: append(r.PortIPV4, r.PortIPV6...),
-		namespace: r.Namespace, podIP: r.PodIP, nodeIP: r.NodeIP, containerIP: r.ContainerIP,
+		domain: fit(r.Domain), vm: fit(r.VM), ports: append(r.PortIPV4, r.PortIPV6...),
+		namespace: fit(r.Namespace), podIP: fit(r.PodIP), nodeIP: fit(r.NodeIP), containerIP: fit(r.ContainerIP),
 	}
 	if r.Metadata != nil {
 		m = r.Metadata
 		n = topologyNode{
 			id: r.ID, host: fit(r.Host), created: r.CreatedAt, revision: r.Revision,
-			domain: m.Libvirt.Domain, vm: m.ExtID.VM, ports: append(m.Neutron.IPV4, m.Neutron.IPV6...),
-			namespace: m.K8s.Namespace, podIP: m.K8s.IP, nodeIP: m.K8s.Extra.Status.HostIP, containerIP: m.Container.Hosts.IP,
+			domain: fit(m.Libvirt.Domain), vm: fit(m.ExtID.VM), ports: append(m.Neutron.IPV4, m.Neutron.IPV6...),
+			namespace: fit(m.K8s.Namespace), podIP: fit(m.K8s.IP), nodeIP: fit(m.K8s.Extra.Status.HostIP), containerIP: fit(m.Container.Hosts.IP),
 		}
 	}
 	n.tid, n.name, n.kind = fit(m.TID), fit(m.Name), fit(m.Type)
 	n.ether = m.EncapType == "ether" && n.tid != ""
 	n.ipv4, n.ipv6 = m.IPV4, m.IPV6
+	for _, list := range []*[]string{&n.ipv4, &n.ipv6, &n.ports} {
+		kept, cut := someAddresses(*list)
+		*list = kept
+		n.cut += cut
+	}
 	k := &m.Metric
 	for i, v := range [...]int64{
 		k.RxBytes, k.TxBytes, k.RxPackets, k.TxPackets, k.RxDropped, k.TxDropped,
@@ -131,8 +144,33 @@ func fit(s string) string {
 	if len(s) <= maxNodeText {
 		return s
 	}
-	return strings.ToValidUTF8(s[:maxNodeText], "")
+	return strings.Clone(strings.ToValidUTF8(s[:maxNodeText], "")) // s may go
 }
+
+// someAddresses returns as many addresses as are kept of a node, without what is
+// none, and how many are cut. The same ones stay, in whatever order they are told.
+func someAddresses(list []string) (kept []string, cut int) {
+	given := len(list)
+	list = slices.DeleteFunc(list, func(a string) bool {
+		if len(a) > maxAddress {
+			cut++
+		}
+		return a == "" || len(a) > maxAddress
+	})
+	if len(list) > maxHeld {
+		slices.Sort(list)
+		list = slices.Compact(list)
+		cut += max(len(list)-maxHeld, 0)
+		list = list[:min(len(list), maxHeld)]
+	}
+	if len(list) < given {
+		list = append([]string(nil), list...) // what was cut may go
+	}
+	return list, cut
+}
+
+// addresses is how many the node has.
+func (n *topologyNode) addresses() int { return len(n.ipv4) + len(n.ipv6) + len(n.ports) }
 
 // rawEdge is a link between nodes in JSON.
 type rawEdge struct{ Parent, Child string }

@@ -46,10 +46,15 @@ func (t *Topology) round(ctx context.Context, sink TopologySink) {
 	if ctx.Err() != nil || len(answers) == 0 {
 		return
 	}
-	skipped := t.graph.merge(answers)
+	skipped := t.graph.merge(ctx, answers)
+	holders := t.graph.holders(ctx)
+	addresses := holders.names(ctx)
+	if ctx.Err() != nil {
+		return // these are not all
+	}
 	nodes := t.graph.byTID()
 	rows, more, cut := interfaces(nodes, t.inUse.CacheSize)
-	t.metrics.cut.Add(float64(cut))
+	t.metrics.cut.Add(float64(cut + holders.cut))
 	t.metrics.ifaces.Set(float64(len(rows)))
 
 	table := make(map[string]aggregator.NodeNames, len(nodes))
@@ -58,7 +63,8 @@ func (t *Topology) round(ctx context.Context, sink TopologySink) {
 	}
 	at := time.Now()
 	t.nodes.refresh(table, at)
-	t.addresses.refresh(t.graph.holders().names(), at)
+	t.addresses.refresh(addresses, at)
+	t.metrics.evicted.WithLabelValues(nameAddress).Add(float64(holders.over))
 
 	malformed := 0
 	for _, a := range answers {

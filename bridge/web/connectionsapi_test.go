@@ -103,6 +103,7 @@ func TestBadConnectionQueries(t *testing.T) {
 		{"offset=", "bad offset"},
 		{"filter=" + strings.Repeat("x", 257), "filter has 257 bytes: at most 256"},
 		{"filter=a+b+c+d+e+f+g+h+i", "filter has 9 words: at most 8"},
+		{"filter=x+" + strings.Repeat("x", 65), "filter has a word of 65 bytes: at most 64"},
 		{"filter=%ff", "filter is no valid UTF-8"},
 		{"limit=1&limit=2", "limit is given 2 times: give it once"},
 		{"lmit=1", `unknown parameter "lmit": valid are sort, order, filter, offset, limit`},

@@ -4,6 +4,7 @@
 package web
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -12,27 +13,32 @@ import (
 
 // filter tells which connections a reader wants to see: those that match each of its
 // terms. A term is part of a label's value or of a name, or label=value for all of a
-// value. The case of ASCII letters does not matter.
+// value. The case of ASCII letters does not matter. It is for one goroutine.
 type filter struct {
 	terms []term
-	names Names // nil: none
+	names Names  // nil: none
+	lower []byte // a text in lower case
 }
 
 type term struct {
-	text         string // lower case
+	text         []byte // lower case
 	label, value string // of label=value; "" it is none
 }
 
 func newFilter(text string, names Names) *filter {
 	f := &filter{names: names}
 	for word := range strings.FieldsSeq(text) {
-		t := term{text: lower(word)}
-		if label, value, ok := strings.Cut(t.text, "="); ok && slices.Contains(aggregator.AllLabels(), label) {
-			t.label, t.value = label, value
-		}
-		f.terms = append(f.terms, t)
+		f.terms = append(f.terms, newTerm(word))
 	}
 	return f
+}
+
+func newTerm(word string) term {
+	t := term{text: appendLower(nil, word)}
+	if label, value, ok := strings.Cut(string(t.text), "="); ok && slices.Contains(aggregator.AllLabels(), label) {
+		t.label, t.value = label, value
+	}
+	return t
 }
 
 // match says whether a row passes.
@@ -48,18 +54,18 @@ func (f *filter) match(row *aggregator.TrafficRow) bool {
 func (f *filter) matchTerm(t *term, row *aggregator.TrafficRow) bool {
 	if t.label != "" {
 		value := labelOf(row, t.label)
-		return len(value) == len(t.value) && containsFold(value, t.value)
+		return len(value) == len(t.value) && string(f.fold(value)) == t.value
 	}
 	// No term has the separator in it, so none matches across two values.
-	if containsFold(row.Values, t.text) {
+	if f.contains(row.Values, t.text) {
 		return true
 	}
 	if f.names == nil {
 		return false
 	}
 	n := namesOf(row, f.names)
-	return containsFold(n.Initiator, t.text) || containsFold(n.Target, t.text) ||
-		containsFold(n.Node, t.text) || containsFold(n.Host, t.text)
+	return f.contains(n.Initiator, t.text) || f.contains(n.Target, t.text) ||
+		f.contains(n.Node, t.text) || f.contains(n.Host, t.text)
 }
 
 // labelOf returns a row's value of a label, "" where it has none.
@@ -109,37 +115,25 @@ func namesOf(row *aggregator.TrafficRow, names Names) (n rowNames) {
 	return n
 }
 
-// lower is strings.ToLower for ASCII.
-func lower(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			b[i] = c + 'a' - 'A'
-		}
-	}
-	return string(b)
+// contains says whether s contains part, which is in lower case, whatever the case
+// of s. The time that it takes grows with the length of s, not with that of part, and
+// it allocates nothing but for the longest s.
+func (f *filter) contains(s string, part []byte) bool { return bytes.Contains(f.fold(s), part) }
+
+// fold returns s in lower case, until the next call.
+func (f *filter) fold(s string) []byte {
+	f.lower = appendLower(f.lower[:0], s)
+	return f.lower
 }
 
-// containsFold says whether s contains part, which is in lower case, whatever the
-// case of s. It allocates nothing.
-func containsFold(s, part string) bool {
-	if part == "" {
-		return true
-	}
-	for i := 0; i+len(part) <= len(s); i++ {
-		j := 0
-		for ; j < len(part); j++ {
-			c := s[i+j]
-			if 'A' <= c && c <= 'Z' {
-				c += 'a' - 'A'
-			}
-			if c != part[j] {
-				break
-			}
-		}
-		if j == len(part) {
-			return true
+// appendLower appends strings.ToLower of s, for ASCII.
+func appendLower(to []byte, s string) []byte {
+	from := len(to)
+	to = append(to, s...)
+	for i, c := range to[from:] {
+		if 'A' <= c && c <= 'Z' {
+			to[from+i] = c + 'a' - 'A'
 		}
 	}
-	return false
+	return to
 }

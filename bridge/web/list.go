@@ -22,6 +22,9 @@ const (
 	maxOrders = 4
 	// scanRows is how many rows are asked for at a time.
 	scanRows = 256
+	// leaveRows is how many rows are looked at before the reader is asked whether it
+	// is still there: some ms.
+	leaveRows = 4096
 )
 
 // list is every connection as it was lately, for all who look. One reader at a time
@@ -68,7 +71,7 @@ func newList(source Source, names Names, now func() time.Time) *list {
 }
 
 // page returns what a query asks for. The error is that of ctx: the reader left
-// while others were served.
+// while others were served or while its own was made.
 func (l *list) page(ctx context.Context, q listQuery) (listPage, error) {
 	select {
 	case l.turn <- struct{}{}:
@@ -78,9 +81,14 @@ func (l *list) page(ctx context.Context, q listQuery) (listPage, error) {
 	defer func() { <-l.turn }()
 	now := l.now()
 	if l.asked = now; l.taken.IsZero() || now.Sub(l.taken) >= listFor || now.Before(l.taken) {
-		l.scan(now)
+		if err := l.scan(ctx, now); err != nil {
+			return listPage{}, err
+		}
 	}
-	which := l.order(q)
+	which, err := l.order(ctx, q)
+	if err != nil {
+		return listPage{}, err
+	}
 	p := listPage{listTotals: l.totals, taken: l.taken, matched: len(which)}
 	if len(l.rows) > 0 {
 		p.layout = l.rows[0].Layout
@@ -92,12 +100,17 @@ func (l *list) page(ctx context.Context, q listQuery) (listPage, error) {
 	return p, nil
 }
 
-// scan makes the list anew. The memory of the last one is used again.
-func (l *list) scan(now time.Time) {
+// scan makes the list anew. The memory of the last one is used again. Where the
+// reader leaves, there is no list.
+func (l *list) scan(ctx context.Context, now time.Time) error {
 	l.taken, l.totals, l.orders = now, listTotals{}, nil
 	rows, cursor := l.rows[:0], new(aggregator.ScrapeCursor)
 	var batch [scanRows]aggregator.TrafficRow
 	for n := l.source.ScrapeTraffic(cursor, batch[:]); n > 0; n = l.source.ScrapeTraffic(cursor, batch[:]) {
+		if err := ctx.Err(); err != nil {
+			l.taken, l.rows = time.Time{}, nil
+			return err
+		}
 		for i := range batch[:n] {
 			l.totals.connections++
 			for d, rate := range batch[i].Rate {
@@ -114,14 +127,15 @@ func (l *list) scan(now time.Time) {
 		clear(l.rows[len(rows):]) // keep no text alive
 	}
 	l.rows = rows
+	return nil
 }
 
 // order returns the rows that a query asks for, in its order. Readers who look at
 // the same share it.
-func (l *list) order(q listQuery) []uint32 {
+func (l *list) order(ctx context.Context, q listQuery) ([]uint32, error) {
 	for _, o := range l.orders {
 		if o.sort == q.Sort && o.ascending == q.Ascending && o.filter == q.Filter {
-			return o.which
+			return o.which, nil
 		}
 	}
 	f := newFilter(q.Filter, l.names)
@@ -130,16 +144,22 @@ func (l *list) order(q listQuery) []uint32 {
 		which = make([]uint32, 0, len(l.rows))
 	}
 	for i := range l.rows {
+		if i%leaveRows == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		if f.match(&l.rows[i]) {
 			which = append(which, uint32(i))
 		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	sortRows(l.rows, which, q.Sort, q.Ascending)
 	if len(l.orders) == maxOrders {
 		l.orders = append(l.orders[:0], l.orders[1:]...)
 	}
 	l.orders = append(l.orders, listOrder{q.Sort, q.Filter, q.Ascending, which})
-	return which
+	return which, nil
 }
 
 // rest lets go of a list that nobody has read for a while. It waits for nobody.

@@ -20,6 +20,9 @@ const (
 	maxLimit     = 500 // rows of about 600 B
 	maxFilter    = 256 // bytes
 	maxTerms     = 8
+	// maxTerm bounds a part to look for, in bytes: an address, a UUID, most names. All
+	// of a value (label=value) can be as long as the filter.
+	maxTerm = 64
 )
 
 // What connections can be sorted by, beside labels.
@@ -99,6 +102,11 @@ func parseListQuery(rawQuery string, strict bool) (listQuery, error) {
 				return q, fmt.Errorf("filter has %d bytes: at most %d", len(value), maxFilter)
 			case len(strings.Fields(value)) > maxTerms:
 				return q, fmt.Errorf("filter has %d words: at most %d", len(strings.Fields(value)), maxTerms)
+			}
+			for word := range strings.FieldsSeq(value) {
+				if t := newTerm(word); t.label == "" && len(t.text) > maxTerm {
+					return q, fmt.Errorf("filter has a word of %d bytes: at most %d, or label=value for all of a value", len(t.text), maxTerm)
+				}
 			}
 		case "offset":
 			if q.Offset, err = strconv.Atoi(value); err != nil || q.Offset < 0 {
