@@ -60,6 +60,7 @@ func (l *lab) scrape(all []scraped) []scraped {
 // of one that is slow, of one that refuses and of one for which two series get one
 // name, and never over one that is well.
 func TestPushAlerts(t *testing.T) {
+	const slowDial = 8 * time.Second
 	var all []scraped
 	var began, ended time.Time
 	synctest.Test(t, func(t *testing.T) {
@@ -86,13 +87,14 @@ func TestPushAlerts(t *testing.T) {
 			dial := pipe
 			if host == "slow" { // each request, for connections are not kept
 				dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-					time.Sleep(8 * time.Second) // the bubble's clock
+					time.Sleep(slowDial) // the bubble's clock
 					return pipe(ctx, network, address)
 				}
 			}
 			l.serve(host, dial)
 		}
 		l.start()
+		defer time.Sleep(slowDial) // what is still dialled when the bridge has gone ends
 		defer l.halt()
 		began = time.Now()
 		for now := time.Duration(0); now < 40*time.Minute; now += time.Second {
