@@ -180,6 +180,7 @@ type world struct {
 	registry *prometheus.Registry
 	skipped  *prometheus.CounterVec
 	logs     bytes.Buffer
+	logger   *slog.Logger // the only one that writes to logs, for it has the lock
 }
 
 const testInterval = 15 * time.Second
@@ -205,7 +206,8 @@ func newWorld(t testing.TB, cfg Config) *world {
 	}
 	w.registry.MustRegister(w.skipped)
 	var err error
-	w.Aggregator, err = New(cfg, func() time.Time { return w.time }, w.registry, w.skipped, slog.New(slog.NewTextHandler(&w.logs, nil)))
+	w.logger = slog.New(slog.NewTextHandler(&w.logs, nil))
+	w.Aggregator, err = New(cfg, func() time.Time { return w.time }, w.registry, w.skipped, w.logger)
 	if err != nil {
 		t.Fatal(err)
 	}

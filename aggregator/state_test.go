@@ -5,7 +5,6 @@ package aggregator
 
 import (
 	"errors"
-	"log/slog"
 	"runtime"
 	"slices"
 	"testing"
@@ -66,12 +65,12 @@ func (m *mortal) begin() {
 	if m.lives++; m.lives > 1 {
 		m.registry = prometheus.NewRegistry()
 		var err error
-		m.Aggregator, err = New(m.cfg, func() time.Time { return m.time }, m.registry, m.skipped, slog.New(slog.NewTextHandler(&m.logs, nil)))
+		m.Aggregator, err = New(m.cfg, func() time.Time { return m.time }, m.registry, m.skipped, m.logger)
 		if err != nil {
 			m.t.Fatal(err)
 		}
 	}
-	recovery, err := m.Recover(StateConfig{Dir: stateDir, FS: m.disk, LastTick: m.last, CheckpointBytes: m.least}, slog.New(slog.NewTextHandler(&m.logs, nil)))
+	recovery, err := m.Recover(StateConfig{Dir: stateDir, FS: m.disk, LastTick: m.last, CheckpointBytes: m.least}, m.logger)
 	if err != nil {
 		m.t.Fatal(err)
 	}
