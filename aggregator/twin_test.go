@@ -16,38 +16,6 @@ import (
 	"github.com/skydive-project/skybridge/internal/script"
 )
 
-// twin returns what other captures report of the same flows, some of whose records
-// get lost: one on the same node, and one on another node, which sees half of the
-// connections from the other side.
-func twin(flows []analyzer.Flow, rng *rand.Rand) (seen []analyzer.Flow) {
-	for _, f := range flows {
-		if f.Transport == nil {
-			continue
-		}
-		same, other := f, f
-		same.UUID, same.CaptureID = "5"+f.UUID[1:], "same-node"
-		other.UUID, other.CaptureID, other.NodeTID = "6"+f.UUID[1:], "other-node", "other-node"
-		if f.Transport.A%2 == 1 {
-			other.Network = &analyzer.Layer{Protocol: f.Network.Protocol, A: f.Network.B, B: f.Network.A}
-			other.Transport = &analyzer.Transport{Protocol: f.Transport.Protocol, A: f.Transport.B, B: f.Transport.A}
-			swap := func(m *analyzer.Metric) *analyzer.Metric {
-				s := *m
-				s.ABBytes, s.BABytes, s.ABPackets, s.BAPackets = m.BABytes, m.ABBytes, m.BAPackets, m.ABPackets
-				return &s
-			}
-			if other.Metric = swap(f.Metric); f.LastUpdateMetric != nil {
-				other.LastUpdateMetric = swap(f.LastUpdateMetric)
-			}
-		}
-		for _, one := range []analyzer.Flow{same, other} {
-			if rng.IntN(10) > 0 {
-				seen = append(seen, one)
-			}
-		}
-	}
-	return seen
-}
-
 // arrivals returns a record of a feed's one capture, and of those that tell what it
 // tells, which sets the same epoch for all: of flows that were before, each counts from
 // its first report on.
@@ -102,7 +70,7 @@ func TestTwins(t *testing.T) {
 			w.pass(pace)
 			var seen []analyzer.Flow
 			for _, m := range messages {
-				seen = append(append(seen, m.Flows...), twin(m.Flows, rng)...)
+				seen = append(append(seen, m.Flows...), script.Twin(m.Flows, rng)...)
 			}
 			if mixed {
 				rng.Shuffle(len(seen), func(i, j int) { seen[i], seen[j] = seen[j], seen[i] })

@@ -18,37 +18,6 @@ import (
 	"github.com/skydive-project/skybridge/internal/script"
 )
 
-// twin returns what other captures report of the same flows, some of whose records
-// get lost: one on the same node, and one on another node, which sees half of the
-// connections from the other side.
-func twin(flows []analyzer.Flow, rng *rand.Rand) (seen []analyzer.Flow) {
-	for _, f := range flows {
-		if f.Transport == nil {
-			continue
-		}
-		same, other := f, f
-		same.UUID, same.CaptureID = "5"+f.UUID[1:], "same-node"
-		other.UUID, other.CaptureID, other.NodeTID = "6"+f.UUID[1:], "other-node", "other-node"
-		if f.Transport.A%2 == 1 {
-			other.Network = &analyzer.Layer{Protocol: f.Network.Protocol, A: f.Network.B, B: f.Network.A}
-			other.Transport = &analyzer.Transport{Protocol: f.Transport.Protocol, A: f.Transport.B, B: f.Transport.A}
-			m := *f.Metric
-			m.ABBytes, m.BABytes, m.ABPackets, m.BAPackets = m.BABytes, m.ABBytes, m.BAPackets, m.ABPackets
-			if other.Metric = &m; f.LastUpdateMetric != nil {
-				lum := *f.LastUpdateMetric
-				lum.ABBytes, lum.BABytes, lum.ABPackets, lum.BAPackets = lum.BABytes, lum.ABBytes, lum.BAPackets, lum.ABPackets
-				other.LastUpdateMetric = &lum
-			}
-		}
-		for _, one := range []analyzer.Flow{same, other} {
-			if rng.IntN(10) > 0 {
-				seen = append(seen, one)
-			}
-		}
-	}
-	return seen
-}
-
 // TestObserversCountOnce plays a feed that three captures on two nodes tell, through
 // two analyzers, to a bridge with observers: one, with other labels, ports and bounds
 // after each reload and each restart: a real Prometheus has what the one capture reported
@@ -76,7 +45,7 @@ func TestObserversCountOnce(t *testing.T) {
 	send := func(m script.Message) {
 		want.Report(m.Flows...)
 		r.Send(m)
-		if flows := twin(m.Flows, rng); len(flows) > 0 {
+		if flows := script.Twin(m.Flows, rng); len(flows) > 0 {
 			r.Send(script.Message{Analyzer: rng.IntN(2), Flows: flows})
 		}
 	}
@@ -94,7 +63,7 @@ func TestObserversCountOnce(t *testing.T) {
 		m.Analyzer = 0
 		want.Report(m.Flows...)
 		r.Send(m)
-		r.Send(script.Message{Flows: twin(m.Flows, rng)})
+		r.Send(script.Message{Flows: script.Twin(m.Flows, rng)})
 	}
 	r.awaitReceived()
 	for i, messages := range feed.Steps {

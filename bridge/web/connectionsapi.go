@@ -58,7 +58,13 @@ type Connection struct {
 
 // serveConnections answers with a page of the connections.
 func (s *Server) serveConnections(w http.ResponseWriter, r *http.Request) {
-	q, err := parseListQuery(r.URL.RawQuery, true)
+	s.withConnections(w, r, true, func(_ listQuery, c Connections) { s.answerJSON(w, r, c) })
+}
+
+// withConnections has answer write the page of connections that a request asks for,
+// within a place among the answers. strict refuses parameters that nobody knows.
+func (s *Server) withConnections(w http.ResponseWriter, r *http.Request, strict bool, answer func(listQuery, Connections)) {
+	q, err := parseListQuery(r.URL.RawQuery, strict)
 	if err != nil {
 		plain(w, http.StatusBadRequest, err.Error())
 		return
@@ -72,7 +78,7 @@ func (s *Server) serveConnections(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // the client has gone
 	}
-	s.answerJSON(w, r, c)
+	answer(q, c)
 }
 
 // connections returns the page of connections that a query asks for.

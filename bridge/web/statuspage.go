@@ -81,20 +81,10 @@ type columnView struct {
 
 // serveStatusPage serves the page at /.
 func (s *Server) serveStatusPage(w http.ResponseWriter, r *http.Request) {
-	q, err := parseListQuery(r.URL.RawQuery, false)
-	if err != nil {
-		plain(w, http.StatusBadRequest, err.Error())
-		return
-	}
-	release, ok := s.place(w)
-	if !ok {
-		return
-	}
-	defer release()
-	list, err := s.connections(r.Context(), q)
-	if err != nil {
-		return // the client has gone
-	}
+	s.withConnections(w, r, false, func(q listQuery, list Connections) { s.writeStatusPage(w, r, q, list) })
+}
+
+func (s *Server) writeStatusPage(w http.ResponseWriter, r *http.Request, q listQuery, list Connections) {
 	var body bytes.Buffer
 	if err := s.page.Execute(&body, s.view(q, list)); err != nil {
 		s.opts.Logger.Error("writing the status page failed", "err", err)
