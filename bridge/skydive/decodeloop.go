@@ -4,33 +4,93 @@
 package skydive
 
 import (
+	"sync"
 	"time"
 
 	"github.com/skydive-project/skybridge/aggregator"
 )
 
-// decode takes messages from the queue until it is closed and empty.
+// decodeLoop is what the goroutines that decode have in common.
+type decodeLoop struct {
+	desks  desks
+	mu     sync.Mutex // is held until a message that was taken has its number
+	taken  uint64
+	helped bool // there is a second goroutine
+}
+
+// decode takes messages from the queue until it is closed and empty. While some wait,
+// a second goroutine helps.
 func (f *Feed) decode() {
-	var d Decoder
-	var m Message
-	for r := range f.queue.messages {
-		f.pulse.Begin()
-		f.deliver(&d, &m, r)
-		f.pulse.End()
-		f.queue.taken(r)
-		if !r.buf.pooled() {
-			// Memory that is not reused must not stay alive through the slices
-			// of the last flows.
-			clear(m.Flows[:cap(m.Flows)])
-			m.Stats = aggregator.CaptureStats{}
+	l := new(decodeLoop)
+	l.desks.room.L = &l.desks.mu
+	var helper sync.WaitGroup
+	defer helper.Wait()
+	for {
+		l.mu.Lock()
+		r, ok := <-f.queue.messages
+		if !ok {
+			l.mu.Unlock()
+			return
 		}
-		f.buffers.put(r.buf)
+		n := l.number()
+		if !l.helped && len(f.queue.messages) > 0 {
+			l.helped = true
+			helper.Go(func() { f.helpDecode(l) })
+		}
+		l.mu.Unlock()
+		f.handle(l, n, r)
 	}
 }
 
-// deliver decodes one message and hands it to the sink.
-func (f *Feed) deliver(d *Decoder, m *Message, r raw) {
-	err := d.Decode(r.buf.b, m)
+// helpDecode takes messages until none waits.
+func (f *Feed) helpDecode(l *decodeLoop) {
+	for {
+		l.mu.Lock()
+		r, ok := f.queue.poll()
+		if !ok {
+			l.helped = false
+			l.mu.Unlock()
+			return
+		}
+		n := l.number()
+		l.mu.Unlock()
+		f.handle(l, n, r)
+	}
+}
+
+// number numbers the message that was taken.
+func (l *decodeLoop) number() uint64 {
+	l.taken++
+	return l.taken - 1
+}
+
+// handle decodes message number n and counts it in its turn, itself or by the other
+// goroutine.
+func (f *Feed) handle(l *decodeLoop, n uint64, r raw) {
+	d := l.desks.of(n)
+	d.raw, d.err = r, d.decoder.Decode(r.buf.b, &d.message)
+	l.desks.done(n, f.deliver)
+}
+
+// deliver hands a decoded message to the sink.
+func (f *Feed) deliver(d *desk) {
+	f.pulse.Begin()
+	f.count(d)
+	f.pulse.End()
+	r, m := d.raw, &d.message
+	f.queue.taken(r)
+	if !r.buf.pooled() {
+		// Memory that is not reused must not stay alive through the slices of the
+		// last flows, nor room for as many flows as a huge message has.
+		*m = Message{}
+	}
+	d.raw = raw{}
+	f.buffers.put(r.buf)
+}
+
+// count hands what was in a message to the sink, and counts what was not.
+func (f *Feed) count(d *desk) {
+	r, m, err := d.raw, &d.message, d.err
 	if err != nil {
 		f.metrics.skipped.WithLabelValues(skippedMessage).Inc()
 	}

@@ -21,7 +21,7 @@ type raw struct {
 
 // queue holds undecoded messages from all analyzers, bounded by number and by
 // the memory they hold. Putting never waits. Any number of goroutines may put
-// until close, one takes.
+// until close.
 type queue struct {
 	messages chan raw
 	bytes    atomic.Int64
@@ -49,6 +49,15 @@ func (q *queue) put(m raw) bool {
 		q.bytes.Add(-size)
 		return false
 	}
+}
+
+// poll takes a message if one waits.
+func (q *queue) poll() (m raw, ok bool) {
+	select {
+	case m, ok = <-q.messages:
+	default:
+	}
+	return m, ok
 }
 
 // taken says that a message taken from the channel is done with.
