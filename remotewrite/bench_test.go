@@ -85,8 +85,8 @@ func perSample(b *testing.B, samples int) {
 }
 
 // BenchmarkEncode measures a block becoming the body of a request: in 1.0 by
-// our encoder, from the block as it lies in the log, and by prompb's Marshal,
-// from structs that are there already. plain is without the final compression.
+// our encoder, from the block as it lies in the log, and by prompb's Marshal and
+// golang/snappy, from structs that are there already.
 func BenchmarkEncode(b *testing.B) {
 	l := NewLog(LogConfig{ExternalLabels: benchExternal}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 	l.newCursor(func(int, int, string) {})
@@ -98,7 +98,7 @@ func BenchmarkEncode(b *testing.B) {
 	}
 	req := request{block: &blocks[0], to: MaxBlockSamples}
 
-	plain, _, err := new(encoder1).appendRequest(nil, req)
+	plain, _, err := plain1(b, new(encoder1), req)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -106,24 +106,6 @@ func BenchmarkEncode(b *testing.B) {
 	if err := generic.Unmarshal(plain); err != nil {
 		b.Fatal(err)
 	}
-	b.Run("ours/plain", func(b *testing.B) {
-		var e encoder1
-		buf := make([]byte, 0, len(plain))
-		b.ReportAllocs()
-		for b.Loop() {
-			buf, _, err = e.appendRequest(buf[:0], req)
-		}
-		perSample(b, MaxBlockSamples)
-	})
-	b.Run("prompb/plain", func(b *testing.B) {
-		buf := make([]byte, 0, len(plain))
-		b.ReportAllocs()
-		for b.Loop() {
-			buf = buf[:generic.Size()]
-			_, err = generic.MarshalToSizedBuffer(buf)
-		}
-		perSample(b, MaxBlockSamples)
-	})
 	b.Run("ours/body", func(b *testing.B) {
 		var w workspace
 		b.ReportAllocs()

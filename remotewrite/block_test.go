@@ -178,31 +178,6 @@ func drawRequest(t *rapid.T, blk *block, samples []plainSample) (req request, wa
 	return req, want
 }
 
-// TestEncode1 proves that the 1.0 request of any part of a block is, byte for
-// byte, what prompb makes of the same samples.
-func TestEncode1(t *testing.T) {
-	var b blockBuilder
-	var e encoder1
-	rapid.Check(t, func(t *rapid.T) {
-		blk, samples := build(&b, drawSamples(t))
-		req, want := drawRequest(t, &blk, samples)
-		wantBytes, err := request1(want).Marshal()
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, count, err := e.appendRequest([]byte("kept"), req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(append([]byte("kept"), wantBytes...), got); diff != "" {
-			t.Fatal(diff)
-		}
-		if count.samples != len(want) {
-			t.Fatalf("counted %d samples of %d", count.samples, len(want))
-		}
-	})
-}
-
 // TestBlockSplits proves when a block is closed: at its number of samples, and
 // early where labels are long.
 func TestBlockSplits(t *testing.T) {
@@ -245,7 +220,7 @@ func TestStaleMarkerBits(t *testing.T) {
 	set.merge(nil, nil)
 	b.add(&set, bytesMetric, staleMarker, 1, 0)
 	blk := b.seal()
-	plain, _, err := new(encoder1).appendRequest(nil, request{block: &blk, to: 1})
+	plain, _, err := plain1(t, new(encoder1), request{block: &blk, to: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,8 +42,12 @@ type blockReader struct {
 	// encodedRefs is what refs were read from, and ends where in it each pair ends.
 	encodedRefs []byte
 	ends        []int
-	times       encodedTimes
+	// times are those of the last sample of each length.
+	times [maxSample + 1]encodedTimes
 }
+
+// maxSample is the length of a sample with a value and two times, as builders make it.
+const maxSample = 31
 
 // encodedTimes are the times of a sample and what they were read from.
 type encodedTimes struct {
@@ -72,7 +76,7 @@ func (r *blockReader) reset(data []byte) error {
 		return fmt.Errorf("%w: %w", errBlock, err)
 	}
 	r.symbols, r.refs, r.ends, r.encodedRefs = r.symbols[:0], r.refs[:0], r.ends[:0], nil
-	r.times = encodedTimes{}
+	clear(r.times[:])
 	r.rest = r.plain
 	for len(r.rest) > 0 && r.rest[0] == tagSymbols {
 		size, lead := binary.Uvarint(r.rest[1:])
@@ -104,6 +108,43 @@ func (r *blockReader) next() (bool, error) {
 	if !ok || err != nil {
 		return false, err
 	}
+	if refs, sample, metadata, ok := fields(msg); ok {
+		r.metadata = metadata
+		if !r.readRefs(refs) {
+			return false, errSymbols
+		}
+		if !r.readSample(sample) {
+			return false, errSample
+		}
+		return true, nil
+	}
+	return r.nextOdd(msg)
+}
+
+// fields splits a series as builders make it, which nearly all are: references, a
+// sample and metadata, in this order, each with a length of one byte.
+func fields(msg []byte) (refs, sample, metadata []byte, ok bool) {
+	if len(msg) < 6 || msg[0] != tagLabelsRefs || msg[1] >= 0x80 {
+		return nil, nil, nil, false
+	}
+	at := 2 + int(msg[1])
+	if at+2 > len(msg) || msg[at] != tagSamples || msg[at+1] >= 0x80 {
+		return nil, nil, nil, false
+	}
+	next := at + 2 + int(msg[at+1])
+	if next+2 > len(msg) || msg[next] != tagMetadata || next+2+int(msg[next+1]) != len(msg) || msg[next+1] >= 0x80 {
+		return nil, nil, nil, false
+	}
+	return msg[2:at], msg[at+2 : next], msg[next+2:], true
+}
+
+var (
+	errSymbols = fmt.Errorf("%w: a series refers to symbols that do not exist", errBlock)
+	errSample  = fmt.Errorf("%w: a sample is malformed", errBlock)
+)
+
+// nextOdd reads a series whatever it is made of.
+func (r *blockReader) nextOdd(msg []byte) (bool, error) {
 	r.value, r.at, r.start, r.metadata = 0, 0, 0, nil
 	samples, lists := 0, 0
 	for len(msg) > 0 {
@@ -120,12 +161,12 @@ func (r *blockReader) next() (bool, error) {
 				field = append(slices.Clone(r.encodedRefs), field...)
 			}
 			if !r.readRefs(field) {
-				return false, fmt.Errorf("%w: a series refers to symbols that do not exist", errBlock)
+				return false, errSymbols
 			}
 		case tagSamples:
 			samples++
 			if !r.readSample(field) {
-				return false, fmt.Errorf("%w: a sample is malformed", errBlock)
+				return false, errSample
 			}
 		case tagMetadata:
 			r.metadata = field
@@ -223,13 +264,18 @@ func commonPrefix(a, b []byte) int {
 	return i
 }
 
+// readSample reads a sample; what is missing in it is 0.
 func (r *blockReader) readSample(b []byte) bool {
-	// A value, then times that are mostly those of the series before.
-	if len(b) > 9 && b[0] == tagValue && r.times.encoded != nil && string(b[9:]) == string(r.times.encoded) {
-		r.setValue(b[1:])
-		r.at, r.start = r.times.at, r.times.start
-		return true
+	// A value, then times that are mostly those of another series.
+	plain := len(b) > 9 && len(b) <= maxSample && b[0] == tagValue
+	if plain {
+		if t := &r.times[len(b)]; string(b[9:]) == string(t.encoded) {
+			r.setValue(b[1:])
+			r.at, r.start = t.at, t.start
+			return true
+		}
 	}
+	r.value, r.at, r.start = 0, 0, 0
 	all, values := b, 0
 	for len(b) > 0 {
 		tag := b[0]
@@ -256,8 +302,8 @@ func (r *blockReader) readSample(b []byte) bool {
 			return false
 		}
 	}
-	if values == 1 && len(all) > 9 && all[0] == tagValue {
-		r.times.encoded, r.times.at, r.times.start = all[9:], r.at, r.start
+	if plain && values == 1 {
+		r.times[len(all)] = encodedTimes{all[9:], r.at, r.start}
 	}
 	return true
 }

@@ -63,7 +63,7 @@ func FuzzPlainBlock(f *testing.F) {
 // checkBlock reads a block that may be anything.
 func checkBlock(t *testing.T, data []byte) {
 	var e encoder1
-	got, count, err := e.appendRequest(nil, request{block: &block{data: data}, to: math.MaxInt})
+	got, count, err := plain1(t, &e, request{block: &block{data: data}, to: math.MaxInt})
 	if err != nil {
 		if !errors.Is(err, errBlock) {
 			t.Fatalf("error %v does not wrap errBlock", err)

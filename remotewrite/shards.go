@@ -182,12 +182,10 @@ func (w *workspace) build(req request, v version) (encoded, error) {
 		w.body.data = req.block.data
 		return encoded{req.block.samples, req.block.stale}, nil
 	}
-	if v == version2 {
-		w.plain, count, err = w.encoder2.appendRequest(w.plain[:0], req)
-	} else {
-		w.plain, count, err = w.encoder1.appendRequest(w.plain[:0], req)
+	if v == version1 {
+		return w.encoder1.fill(w.body, req)
 	}
-	if err != nil {
+	if w.plain, count, err = w.encoder2.appendRequest(w.plain[:0], req); err != nil {
 		return count, err
 	}
 	w.body.compress(w.plain)
