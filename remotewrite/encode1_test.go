@@ -59,9 +59,10 @@ func TestEncode1(t *testing.T) {
 	})
 }
 
-// TestEncode1Whole is TestEncode1 with blocks as large and as alike as they come: what
-// repeats lies near and far, in labels short and long, values and times.
-func TestEncode1Whole(t *testing.T) {
+// TestWholeBlocks is TestBlockIsRequest2 and TestEncode1 with blocks as large and as
+// alike as they come: what repeats lies near and far, in labels short and long, values
+// and times.
+func TestWholeBlocks(t *testing.T) {
 	var b blockBuilder
 	var e encoder1
 	rapid.Check(t, func(t *rapid.T) {
@@ -101,6 +102,13 @@ func TestEncode1Whole(t *testing.T) {
 			d.samples = append(d.samples, plainSample{})
 		}
 		blk, samples := build(&b, d)
+		want2, err := request2(samples).Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := snappy.Decode(nil, blk.data); err != nil || string(got) != string(want2) {
+			t.Fatalf("in 2.0 %v: %d bytes in place of %d, other ones from %d", err, len(got), len(want2), commonPrefix(got, want2))
+		}
 		wantBytes, err := request1(samples).Marshal()
 		if err != nil {
 			t.Fatal(err)
@@ -110,8 +118,7 @@ func TestEncode1Whole(t *testing.T) {
 			t.Fatal(err)
 		}
 		if string(got) != string(wantBytes) {
-			at := commonPrefix(got, wantBytes)
-			t.Fatalf("%d bytes in place of %d, other ones from %d", len(got), len(wantBytes), at)
+			t.Fatalf("in 1.0 %d bytes in place of %d, other ones from %d", len(got), len(wantBytes), commonPrefix(got, wantBytes))
 		}
 	})
 }
