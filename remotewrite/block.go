@@ -62,6 +62,11 @@ type block struct {
 	offset int64
 	size   int
 	sum    uint32
+
+	// place is that of the block among a tick's values, from 1; 0: it is not among them.
+	place int
+	// prepared is the block as a 1.0 body, on its way to the log (prepared.go).
+	prepared []byte
 }
 
 // blockBuilder encodes samples into a block as they come. The zero value is
@@ -79,14 +84,21 @@ type blockBuilder struct {
 	at      encodedTime
 	start   encodedTime
 
+	// prepares: the block is made a 1.0 body too.
+	prepares bool
+	preparer preparer
+
 	scratch []byte
 }
 
 // metricRefs is what a metric adds to each of its series in the open block.
 type metricRefs struct {
-	metric   *Metric
-	name     []byte // references of the label __name__, encoded
-	metadata []byte // the field metadata, encoded
+	metric *Metric
+	// The references of the label __name__, as they are and encoded, and the field
+	// metadata, encoded.
+	nameRef, valueRef uint32
+	name, metadata    shortField
+	nName, nMetadata  int
 }
 
 // add appends a sample; the value is given as its bits, for a NaN must survive.
@@ -107,7 +119,7 @@ func (b *blockBuilder) add(set *labelSet, m *Metric, value uint64, at, start int
 	}
 
 	// Sizes first, so that every length is written once and forward.
-	nLabels := len(labels) + len(refs.name)
+	nLabels := len(labels) + refs.nName
 	nSample := b.at.n + nStart
 	// Protobuf leaves zero fields out; -0 is zero to it.
 	hasValue := math.Float64frombits(value) != 0
@@ -115,23 +127,28 @@ func (b *blockBuilder) add(set *labelSet, m *Metric, value uint64, at, start int
 		nSample += 9
 	}
 	// A sample takes at most 31 bytes, so its length takes one.
-	n := 1 + uvarintLen(uint64(nLabels)) + nLabels + 2 + nSample + len(refs.metadata)
+	n := 1 + uvarintLen(uint64(nLabels)) + nLabels + 2 + nSample + refs.nMetadata
 
-	s := slices.Grow(b.series, n+11)
+	s := slices.Grow(b.series, n+11+len(shortField{}))
 	s = appendUvarint(append(s, tagTimeseries), uint64(n))
 	s = appendUvarint(append(s, tagLabelsRefs), uint64(nLabels))
-	s = append(s, labels[:b.set.split]...)
-	s = append(s, refs.name...)
+	if b.set.split > 0 {
+		s = append(s, labels[:b.set.split]...)
+	}
+	s = refs.name.appendTo(s, refs.nName)
 	s = append(s, labels[b.set.split:]...)
 	s = append(s, tagSamples, byte(nSample))
 	if hasValue {
 		s = binary.LittleEndian.AppendUint64(append(s, tagValue), value)
 	}
-	s = append(s, b.at.field[:b.at.n]...)
-	s = append(s, b.start.field[:nStart]...)
-	s = append(s, refs.metadata...)
+	s = b.at.field.appendTo(s, b.at.n)
+	s = b.start.field.appendTo(s, nStart)
+	s = refs.metadata.appendTo(s, refs.nMetadata)
 	b.series = s
 
+	if b.prepares && b.preparer.add(&b.set, &b.symbols, refs, value, at) != nil {
+		b.prepares = false
+	}
 	b.samples++
 	b.expanded += b.set.width
 	if value == staleMarker {
@@ -149,17 +166,24 @@ func (b *blockBuilder) full() bool {
 func (b *blockBuilder) open() {
 	b.symbols.reset()
 	b.series = b.series[:0]
+	if b.prepares {
+		b.preparer.begin()
+	}
 }
 
 // seal returns the block and empties the builder. It must hold a sample.
 func (b *blockBuilder) seal() block {
+	var body []byte
+	if b.prepares {
+		body = b.preparer.end()
+	}
 	b.symbols.encoded = append(b.symbols.encoded, b.series...)
 	plain := b.symbols.encoded
 	if n := snappy.MaxEncodedLen(len(plain)); cap(b.scratch) < n {
 		b.scratch = make([]byte, n)
 	}
 	compressed := snappy.Encode(b.scratch[:cap(b.scratch)], plain)
-	out := block{data: append([]byte(nil), compressed...), samples: b.samples, stale: b.stale, maxStart: b.maxStart}
+	out := block{data: append([]byte(nil), compressed...), samples: b.samples, stale: b.stale, maxStart: b.maxStart, prepared: body}
 	b.reset()
 	return out
 }
@@ -182,27 +206,18 @@ func (b *blockBuilder) metricRefs(m *Metric) *metricRefs {
 			return &b.metrics[i]
 		}
 	}
-	if n := len(b.metrics); n < cap(b.metrics) {
-		b.metrics = b.metrics[:n+1] // with the buffers of an earlier block
-	} else {
-		b.metrics = append(b.metrics, metricRefs{})
-	}
+	b.metrics = append(b.metrics, metricRefs{metric: m, nameRef: b.symbols.ref(nameLabel), valueRef: b.symbols.ref(m.Name)})
 	r := &b.metrics[len(b.metrics)-1]
-	r.metric = m
-	r.name = binary.AppendUvarint(r.name[:0], uint64(b.symbols.ref(nameLabel)))
-	r.name = binary.AppendUvarint(r.name, uint64(b.symbols.ref(m.Name)))
+	r.nName = binary.PutUvarint(r.name[:], uint64(r.nameRef))
+	r.nName += binary.PutUvarint(r.name[r.nName:], uint64(r.valueRef))
 
-	help, unit := uint64(b.symbols.ref(m.Help)), uint64(b.symbols.ref(m.Unit))
-	n := 0
-	for _, v := range [...]uint64{uint64(m.Type), help, unit} {
-		if v != 0 {
-			n += 1 + uvarintLen(v)
-		}
-	}
-	r.metadata = append(r.metadata[:0], tagMetadata, byte(n))
-	r.metadata = appendVarintField(r.metadata, tagType, uint64(m.Type))
-	r.metadata = appendVarintField(r.metadata, tagHelp, help)
-	r.metadata = appendVarintField(r.metadata, tagUnit, unit)
+	metadata := r.metadata[:2]
+	metadata[0] = tagMetadata
+	metadata = appendVarintField(metadata, tagType, uint64(m.Type))
+	metadata = appendVarintField(metadata, tagHelp, uint64(b.symbols.ref(m.Help)))
+	metadata = appendVarintField(metadata, tagUnit, uint64(b.symbols.ref(m.Unit)))
+	metadata[1] = byte(len(metadata) - 2)
+	r.nMetadata = len(metadata)
 	return r
 }
 

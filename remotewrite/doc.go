@@ -14,6 +14,9 @@
 // hashing series to senders, and a request whose fate is unknown can be sent
 // again as it was: it is the newest that its series have.
 //
+// Blocks go to receivers of 2.0 as they lie. For those of 1.0 each is made anew, or,
+// while they keep up, together with its tick.
+//
 //	Log.Begin → Tick → Log.Append → cursor → endpoint → group → sender → client
 //
 // The package knows neither what the samples mean nor where its settings come

@@ -162,7 +162,7 @@ func (e *endpoint) sendRequest(ctx context.Context, t *loggedTick, req request, 
 			return err
 		}
 		if v := e.spoken.use(s.cfg.ProtobufMessage); w.holds() != v {
-			if count, err = e.build(ctx, w, req, v); err != nil {
+			if count, err = e.build(ctx, t, w, req, v); err != nil {
 				return err
 			}
 			if count.samples == 0 {
@@ -211,7 +211,15 @@ func (e *endpoint) sendRequest(ctx context.Context, t *loggedTick, req request, 
 }
 
 // build makes the body of a request, whose block may lie on a disk in trouble.
-func (e *endpoint) build(ctx context.Context, w *workspace, req request, v version) (count encoded, err error) {
+func (e *endpoint) build(ctx context.Context, t *loggedTick, w *workspace, req request, v version) (count encoded, err error) {
+	if req.block.place > 0 && req.repair == nil {
+		e.cursor.wants1.Store(v == version1 && e.settings.Load().cfg.MaxSamplesPerSend >= MaxBlockSamples)
+	}
+	if v == version1 && req.lies() {
+		if body := e.cursor.log.body1(t.seq, req.block.place); body != nil {
+			return w.lay(body, req, v), nil
+		}
+	}
 	err = e.cursor.log.retryRead(ctx, damagedBlock, func() (err error) {
 		e.cursor.pace.waits(0)
 		count, err = w.build(req, v)

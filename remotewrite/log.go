@@ -86,6 +86,7 @@ type Log struct {
 	lastAt       int64         // time of the last tick, never before any
 	total        tallied       // what all ticks held
 	bytes        int64
+	prepared     prepared // of the newest tick
 	cursors      map[*cursor]struct{}
 	// parked are those of cursors that a former process left and whose endpoint has
 	// not come yet.
@@ -149,6 +150,7 @@ func (l *Log) Begin(at int64) *Tick {
 	defer l.mu.Unlock()
 	t.at, t.after, t.external, t.err, t.endedBytes = at, l.lastAt, l.external, nil, 0
 	t.unread = len(l.cursors) == 0
+	t.values.prepare, t.values.room, t.values.unprepared = l.wants1(), maxPrepared, 0
 	t.Labels(nil)
 	return t
 }
@@ -175,7 +177,7 @@ const minTickGap = 2
 // in it contradict its time, and the endpoints count it as dropped. A disk in
 // trouble is no error: see Trouble.
 func (l *Log) Append(t *Tick) error {
-	lt, err, unread := t.seal(), t.err, t.unread
+	lt, err, unread, unprepared := t.seal(), t.err, t.unread, t.values.unprepared
 	l.builders.Put(t)
 
 	l.appending.Lock()
@@ -186,6 +188,7 @@ func (l *Log) Append(t *Tick) error {
 	if lt.after != never && lt.at < lt.after+minTickGap {
 		return fmt.Errorf("log: tick at %d ms is not later than the last, at %d ms, by %d ms or more", lt.at, lt.after, minTickGap)
 	}
+	fresh := lt.takePrepared(lt.seq)
 	if l.store != nil {
 		defer l.sweep()
 		if !unread {
@@ -197,6 +200,8 @@ func (l *Log) Append(t *Tick) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.prepared = fresh
+	l.metrics.unprepared.Add(float64(unprepared))
 	l.lastAt, l.total = lt.at, lt.end()
 	l.next++
 	l.metrics.appended(lt)

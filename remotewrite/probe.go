@@ -30,7 +30,7 @@ func (e *endpoint) probe(ctx context.Context, t *loggedTick, group []request, do
 	small.to = min(small.to, small.from+probeSamples)
 	w := e.workspaces.Get().(*workspace)
 	defer e.putAway(w)
-	count, err := e.build(ctx, w, small, version2)
+	count, err := e.build(ctx, t, w, small, version2)
 	if err != nil {
 		return group, err
 	}

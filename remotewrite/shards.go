@@ -166,6 +166,13 @@ func (w *workspace) ready(v version) {
 	w.body.version = v
 }
 
+// lay makes the body of req of what is there already.
+func (w *workspace) lay(data []byte, req request, v version) encoded {
+	w.ready(v)
+	w.body.data, w.built = data, v
+	return encoded{req.block.samples, req.block.stale}
+}
+
 // build makes the body of req in a version of the protocol. A whole block in 2.0
 // is sent as it lies; else the plain form is encoded and compressed.
 func (w *workspace) build(req request, v version) (encoded, error) {
@@ -179,8 +186,7 @@ func (w *workspace) build(req request, v version) (encoded, error) {
 	req.block = &w.loaded
 	w.built = v
 	if v == version2 && req.lies() {
-		w.body.data = req.block.data
-		return encoded{req.block.samples, req.block.stale}, nil
+		return w.lay(req.block.data, req, v), nil
 	}
 	if v == version1 {
 		return w.encoder1.fill(w.body, req)

@@ -26,8 +26,6 @@ const (
 	// longestLiteral is the most that a literal holds whose length is in its tag.
 	longestLiteral = 60
 	longestCopy    = 64
-	// shortestCopy is what is worth a copy of its own where the bytes are at hand.
-	shortestCopy = 4
 )
 
 // begin begins a text in the memory of buf.
@@ -58,7 +56,7 @@ func (w *snappyWriter) write(b []byte) {
 	}
 }
 
-// writeWord appends the n lowest bytes of v, lowest first: up to 8.
+// writeWord appends the n lowest bytes of v, lowest first: 1 to 8.
 func (w *snappyWriter) writeWord(v uint64, n int) {
 	w.open()
 	if len(w.out)-w.literal+n > longestLiteral+1 {
@@ -98,39 +96,28 @@ func (w *snappyWriter) repeat(src, n uint32) {
 	w.back, w.n = back, n
 }
 
-// repeatShort appends bytes that stand at src already, which are perhaps too few to be
-// worth more than as they are.
-func (w *snappyWriter) repeatShort(src uint32, b []byte) {
-	if len(b) >= shortestCopy || w.goesOn(src) {
-		w.repeat(src, uint32(len(b)))
-		return
-	}
-	w.write(b)
-}
-
 // goesOn says whether the copy under way goes on with what stands at src.
 func (w *snappyWriter) goesOn(src uint32) bool { return w.n > 0 && w.back == w.pos-src }
 
 // flush writes the copy under way.
 func (w *snappyWriter) flush() {
-	n, back, out := w.n, w.back, w.out
+	n, back := w.n, w.back
 	if n == 0 {
 		return
 	}
 	w.n, w.literal = 0, 0
 	if back >= 1<<16 {
 		for ; n > 0; n -= min(n, longestCopy) {
-			out = append(out, byte(min(n, longestCopy)-1)<<2|snappyCopy4, byte(back), byte(back>>8), byte(back>>16), byte(back>>24))
+			w.out = append(w.out, byte(min(n, longestCopy)-1)<<2|snappyCopy4, byte(back), byte(back>>8), byte(back>>16), byte(back>>24))
 		}
-		w.out = out
 		return
 	}
 	for ; n > longestCopy; n -= longestCopy {
-		out = append(out, (longestCopy-1)<<2|snappyCopy2, byte(back), byte(back>>8))
+		w.out = append(w.out, (longestCopy-1)<<2|snappyCopy2, byte(back), byte(back>>8))
 	}
 	if n >= 4 && n < 12 && back < 1<<11 {
-		w.out = append(out, byte(back>>8)<<5|byte(n-4)<<2|snappyCopy1, byte(back))
+		w.out = append(w.out, byte(back>>8)<<5|byte(n-4)<<2|snappyCopy1, byte(back))
 		return
 	}
-	w.out = append(out, byte(n-1)<<2|snappyCopy2, byte(back), byte(back>>8))
+	w.out = append(w.out, byte(n-1)<<2|snappyCopy2, byte(back), byte(back>>8))
 }

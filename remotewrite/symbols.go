@@ -36,7 +36,7 @@ func (t *symbolTable) reset() {
 		t.seed, t.entries = maphash.MakeSeed(), make([]symbolEntry, fewestEntries)
 	}
 	t.encoded = append(t.encoded[:0], tagSymbols, 0)
-	t.spans = append(t.spans[:0], span{})
+	t.spans = append(t.spans[:0], span{2, 2})
 	clear(t.entries)
 }
 
@@ -65,6 +65,13 @@ func (t *symbolTable) ref(s string) uint32 {
 		t.grow()
 	}
 	return ref
+}
+
+// led returns a symbol led by its length, as it lies in the field. It is valid until the
+// next reset.
+func (t *symbolTable) led(ref uint32) []byte {
+	at := t.spans[ref]
+	return t.encoded[int(at.from)-uvarintLen(uint64(at.to-at.from)) : at.to : at.to]
 }
 
 // grow makes room for twice as many symbols.

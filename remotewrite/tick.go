@@ -112,19 +112,36 @@ func (t *Tick) fail(format string, args ...any) {
 type groupBuilder struct {
 	open   blockBuilder
 	blocks []block
+	// prepare: 1.0 bodies are of use; room is for how many bytes of them.
+	prepare bool
+	room    int
+	// unprepared counts blocks for which there was none.
+	unprepared int
 }
 
 func (g *groupBuilder) add(set *labelSet, m *Metric, value uint64, at, start int64) {
+	if g.open.samples == 0 {
+		g.open.prepares = g.prepare && g.room > 0
+	}
 	g.open.add(set, m, value, at, start)
 	if g.open.full() {
-		g.blocks = append(g.blocks, g.open.seal())
+		g.seal()
 	}
+}
+
+func (g *groupBuilder) seal() {
+	b := g.open.seal()
+	if g.prepare && b.prepared == nil {
+		g.unprepared++
+	}
+	g.room -= len(b.prepared)
+	g.blocks = append(g.blocks, b)
 }
 
 // take returns the group's blocks and empties the builder.
 func (g *groupBuilder) take() []block {
 	if g.open.samples > 0 {
-		g.blocks = append(g.blocks, g.open.seal())
+		g.seal()
 	}
 	blocks := g.blocks
 	g.blocks = nil

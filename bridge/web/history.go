@@ -65,10 +65,11 @@ func (h *history) observe(now time.Time) {
 			row := &h.rows[i]
 			rate := row.Rate[0] + row.Rate[1]
 			total += rate
-			if len(h.of) > 0 {
-				if t := h.of[row.Values]; t != nil {
-					t.now = rate
-				}
+			if rate == 0 {
+				continue // as most are; the search for it takes longer than all the rest
+			}
+			if t := h.of[row.Values]; t != nil {
+				t.now = rate
 			}
 			if rate <= least {
 				continue
