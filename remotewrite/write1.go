@@ -53,6 +53,10 @@ type writer1 struct {
 	// places are where labels were written last, by the symbol of the value: many
 	// come back, such as the names of metrics and the directions.
 	places []labelPlace
+	// heads are where labels of a name, with values of a length, were written last, and
+	// values where numbers were: by their hashes, and found by chance.
+	heads  [64]labelHead
+	values [256]valuePlace
 	// moments is how often a series had another time than the one before it.
 	moments uint32
 	time    encodedTime
@@ -68,8 +72,10 @@ type series1 struct {
 	sample uint32 // its tag
 	time   uint32 // its tag, after the eight bytes of the value
 	// unwritten is how many bytes of the value, and its time, are still to be written:
-	// where they are best copied from depends on what comes next.
+	// where they are best copied from depends on what comes next. timeFrom, where not 0,
+	// is where the time stands after the same value.
 	unwritten int
+	timeFrom  uint32
 }
 
 // labelPlace is where a label lies in a request: n bytes, 0: nowhere.
@@ -81,6 +87,25 @@ type labelPlace struct {
 	size, moment uint32
 }
 
+// labelHead is where a label lies whose value has n bytes, its length before it
+// included; 0: nowhere.
+type labelHead struct{ name, n, at, value uint32 }
+
+func (w *writer1) labelHead(name uint32, value []byte) *labelHead {
+	return &w.heads[(name*31+uint32(len(value)))%uint32(len(w.heads))]
+}
+
+// valuePlace is where a sample's value lies, and its time after it.
+type valuePlace struct {
+	bits   uint64 // 0: nowhere
+	at     int64
+	offset uint32
+}
+
+func (w *writer1) valuePlace(bits uint64) *valuePlace {
+	return &w.values[bits*0x9e3779b97f4a7c15>>56]
+}
+
 // begin begins a request in the memory of buf, with the symbols that there are.
 func (w *writer1) begin(buf []byte, symbols [][]byte) {
 	w.symbols = symbols
@@ -90,6 +115,8 @@ func (w *writer1) begin(buf []byte, symbols [][]byte) {
 	w.sizes, w.refs, w.labelsLen, w.head, w.tail = w.sizes[:0], w.refs[:0], 0, 0, 0
 	w.places = slices.Grow(w.places[:0], len(symbols))[:len(symbols)]
 	clear(w.places)
+	clear(w.heads[:])
+	clear(w.values[:])
 }
 
 // add adds a symbol.
@@ -150,7 +177,7 @@ func (w *writer1) write(refs []uint32, value uint64, at int64) error {
 		nSample += 9
 	}
 	s := w.next
-	s.bits, s.at, s.size, s.unwritten = value, at, w.labelsLen+2+nSample, 0
+	s.bits, s.at, s.size, s.unwritten, s.timeFrom = value, at, w.labelsLen+2+nSample, 0, 0
 	if w.series > 1 && w.before.at != w.last.at {
 		w.moments++
 	}
@@ -173,6 +200,7 @@ func (w *writer1) write(refs []uint32, value uint64, at int64) error {
 			w.writeLabel(name, symbol, 0, 0)
 		}
 		p.name, p.at, p.n, p.size = name, s.labels+begin, n, 0
+		*w.labelHead(name, w.symbols[symbol]) = labelHead{name, uint32(len(w.symbols[symbol])), p.at, symbol}
 		if i == 0 && w.series > 0 {
 			p.size, p.moment = s.size, w.moments
 		}
@@ -208,12 +236,28 @@ func (w *writer1) writeHeader(s *series1, refs []uint32, head, tail int) (labels
 	w.finish()
 	if w.series > 0 && w.before.size == s.size && (head > 0 || out.goesOn(w.before.labels-n)) {
 		out.repeat(w.before.labels-n, n)
-	} else {
-		var header [8]byte
-		header[0] = tag1Timeseries
-		binary.PutUvarint(header[1:], uint64(s.size))
-		out.writeWord(binary.LittleEndian.Uint64(header[:]), int(n))
+		s.labels = out.pos
+		return 0
 	}
+	// The tag mostly stands after the time that was just copied, and the last byte of
+	// the size before the label.
+	if tag := w.last.time + timeLen1(w.last.at); w.series > 1 && out.goesOn(tag) {
+		out.repeat(tag, 1)
+	} else {
+		out.writeWord(tag1Timeseries, 1)
+	}
+	var size [binary.MaxVarintLen64]byte
+	binary.PutUvarint(size[:], uint64(s.size))
+	word, last := binary.LittleEndian.Uint64(size[:]), 7*(n-2)
+	if head == 0 && tail > 0 && n > 2 {
+		if p := &w.places[refs[1]]; p.size>>last == s.size>>last && p.name == refs[0] {
+			out.writeWord(word, int(n)-2)
+			s.labels = out.pos + 1
+			out.repeat(p.at-1, 1+p.n)
+			return 1
+		}
+	}
+	out.writeWord(word, int(n)-1)
 	s.labels = out.pos
 	return 0
 }
@@ -233,26 +277,30 @@ func (w *writer1) labelSize(name, value uint32) uint32 {
 	return labelLead1(n, v) + uint32(labelLen1(n, v))
 }
 
-// writeLabel writes the label of two symbols, from where it was written last if it was.
-// Else, where aligned is not 0, the series before has a label of that name there, with
-// the value old, and what they have in common is copied from it.
+// writeLabel writes the label of two symbols, which was nowhere yet. Where aligned is
+// not 0, the series before has a label of that name there, with the value old. What they
+// have in common is copied, or what another label has of that name and length.
 func (w *writer1) writeLabel(name, value, old, aligned uint32) {
 	out := &w.out
 	n, v, o := w.symbols[name], w.symbols[value], w.symbols[old]
-	lead, oldLead := labelLead1(n, v), labelLead1(n, o)
 	between := uint32(len(n) + 2) // the name's tag, the name, the value's tag
+	if len(n) <= 1 || len(v) <= 1 {
+		aligned = 0
+	} else if h := w.labelHead(name, v); h.name == name && h.n == uint32(len(v)) && (aligned == 0 || len(o) != len(v)) {
+		aligned, o = h.at, w.symbols[h.value]
+	}
 	switch {
-	case aligned == 0 || len(n) <= 1 || len(v) <= 1 || len(o) <= 1:
+	case aligned == 0 || len(o) <= 1:
 		w.label = appendLabel1(w.label[:0], n, v)
 		out.write(w.label)
 	case len(v) == len(o):
 		same := commonPrefix(v, o)
-		out.repeat(aligned, lead+between+uint32(same))
+		out.repeat(aligned, labelLead1(n, v)+between+uint32(same))
 		out.write(v[same:])
 	default:
 		w.label = binary.AppendUvarint(append(w.label[:0], tag1Labels), uint64(labelLen1(n, v)))
 		out.write(w.label)
-		out.repeat(aligned+oldLead, between)
+		out.repeat(aligned+labelLead1(n, o), between)
 		out.write(v)
 	}
 }
@@ -260,27 +308,42 @@ func (w *writer1) writeLabel(name, value, old, aligned uint32) {
 // writeSample writes the sample of s, n bytes, but for the end of its value and its time.
 func (w *writer1) writeSample(s *series1, n uint32) {
 	out, before := &w.out, w.before
-	head := uint32(2)
-	if s.bits != 0 {
-		head = 3
-	}
-	s.sample, s.time = out.pos, out.pos+head
-	if w.series > 0 && s.at == before.at && (s.bits == 0) == (before.bits == 0) && out.goesOn(before.sample) {
-		out.repeat(before.sample, head)
-	} else {
-		out.writeWord(tag1Samples|uint64(n)<<8|tag1Value<<16, int(head))
-	}
+	alike := w.series > 0 && s.at == before.at && (s.bits == 0) == (before.bits == 0)
+	s.sample = out.pos
 	if s.bits == 0 {
+		s.time = out.pos + 2
+		if alike && out.goesOn(before.sample) {
+			out.repeat(before.sample, 2)
+		} else {
+			out.writeWord(tag1Samples|uint64(n)<<8, 2)
+		}
 		return
 	}
-	s.time += 8
-	s.unwritten = 8
+	s.time = out.pos + 3 + 8
+	p := w.valuePlace(s.bits)
+	known := p.bits == s.bits
 	// The low bytes come first; those of round numbers are often 0.
-	if before.bits != 0 && out.goesOn(before.time-8) {
-		same := bits.TrailingZeros64(s.bits^before.bits) / 8
-		out.repeat(before.time-8, uint32(same))
-		s.unwritten -= same
+	low := 0
+	if alike && !known {
+		low = bits.TrailingZeros64(s.bits^before.bits) / 8
 	}
+	switch {
+	case alike && (low > 0 || out.goesOn(before.sample)):
+		out.repeat(before.sample, 3+uint32(low))
+	case known && p.at == s.at:
+		out.repeat(p.offset-3, 3)
+	default:
+		out.writeWord(tag1Samples|uint64(n)<<8|tag1Value<<16, 3)
+	}
+	if known {
+		out.repeat(p.offset, 8)
+		if p.at == s.at {
+			s.timeFrom = p.offset + 8
+		}
+	} else {
+		s.unwritten = 8 - low
+	}
+	*p = valuePlace{s.bits, s.at, s.time - 8}
 }
 
 // writeValue writes what is unwritten of the value of the series before, but for its
@@ -297,19 +360,22 @@ func (w *writer1) finish() {
 		return
 	}
 	out, s, last := &w.out, w.before, w.last
-	if w.series == 1 || last.at != s.at {
+	switch {
+	case s.timeFrom > 0:
+		out.repeat(s.timeFrom, timeLen1(s.at))
+	case w.series == 1 || last.at != s.at:
 		w.writeValue(0)
 		var t encodedTime
 		t.set(tag1Timestamp, s.at)
 		out.write(t.field[:t.n])
-		return
+	default:
+		same := 0
+		if last.bits != 0 {
+			same = min(bits.LeadingZeros64(s.bits^last.bits)/8, s.unwritten)
+		}
+		w.writeValue(same)
+		out.repeat(last.time-uint32(same), uint32(same)+timeLen1(s.at))
 	}
-	same := 0
-	if last.bits != 0 {
-		same = min(bits.LeadingZeros64(s.bits^last.bits)/8, s.unwritten)
-	}
-	w.writeValue(same)
-	out.repeat(last.time-uint32(same), uint32(same)+timeLen1(s.at))
 }
 
 // appendLabel1 appends a label. Symbols carry their length in front, just as a
