@@ -74,12 +74,8 @@ func (e *encoder1) fill(b *body, req request) (encoded, error) {
 		}
 	}
 	for range req.to - req.from {
-		ok, err := r.next()
-		if err != nil {
-			return out, err
-		}
-		if !ok {
-			break
+		if ok, err := r.next(); !ok || err != nil {
+			return out, cutOff(req, err)
 		}
 		w.differ(r.head, r.tail)
 		value, at := r.value, r.at

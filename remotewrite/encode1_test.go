@@ -155,3 +155,22 @@ func TestEncode1Bounds(t *testing.T) {
 		t.Fatalf("a request of 65 MiB gave the error %v", err)
 	}
 }
+
+// TestBlockTooShort proves that a block with fewer series than a request wants of it is
+// an error, in both versions.
+func TestBlockTooShort(t *testing.T) {
+	var b blockBuilder
+	var set labelSet
+	set.merge([]Label{{"a", "b"}}, nil)
+	b.add(&set, bytesMetric, 1, 1000, 0)
+	b.add(&set, packetsMetric, 2, 1000, 0)
+	blk := b.seal()
+	for _, req := range []request{{block: &blk, to: 3}, {block: &blk, from: 2, to: 3}, {block: &blk, from: 3, to: 4}} {
+		if _, _, err := plain1(t, new(encoder1), req); !errors.Is(err, errBlock) {
+			t.Errorf("from %d to %d in 1.0: error %v", req.from, req.to, err)
+		}
+		if _, _, err := new(encoder2).appendRequest(nil, req); !errors.Is(err, errBlock) {
+			t.Errorf("from %d to %d in 2.0: error %v", req.from, req.to, err)
+		}
+	}
+}

@@ -288,6 +288,9 @@ func (l *Log) release() {
 	for len(l.ticks) > 0 && l.ticks[0].seq < oldest {
 		l.removeOldest()
 	}
+	if len(l.ticks) == 0 {
+		l.prepared = prepared{}
+	}
 }
 
 func (l *Log) removeOldest() {

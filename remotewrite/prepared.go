@@ -8,8 +8,9 @@ import (
 	"slices"
 )
 
-// maxPrepared bounds the bodies that are prepared for a tick, in bytes. They are those
-// of the newest tick only: 2.5 million samples, as half a million connections have.
+// maxPrepared bounds the bodies that are prepared for a tick, in bytes: 2.3 million
+// samples, as half a million connections have. They are kept until the tick has been
+// sent, or the next one is there, and so there are twice as many at most.
 const maxPrepared = 64 << 20
 
 // prepared is the 1.0 bodies of a tick's values, made while the tick was: who has its

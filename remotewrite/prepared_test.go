@@ -94,6 +94,10 @@ func TestPrepared(t *testing.T) {
 			if n := testutil.ToFloat64(l.metrics.unprepared); n != 2 {
 				t.Errorf("%v blocks count as not prepared, want 2", n)
 			}
+			c.finish()
+			if l.prepared.bodies != nil {
+				t.Error("bodies are kept that nobody needs any more")
+			}
 		})
 	}
 }
@@ -148,5 +152,49 @@ func TestPreparedIsSent(t *testing.T) {
 		if wants := e.cursor.wants1.Load(); wants != c.wants {
 			t.Errorf("%s: wants bodies: %v", c.name, wants)
 		}
+	}
+}
+
+// TestPreparedUnderOtherNames proves that nothing is prepared any more for an endpoint
+// whose series got other names than the log's.
+func TestPreparedUnderOtherNames(t *testing.T) {
+	l := newRig(t, LogConfig{}).log
+	e := &endpoint{cursor: l.newCursor(func(int, int, string) {})}
+	e.settings.Store(&settings{cfg: EndpointConfig{MaxSamplesPerSend: MaxBlockSamples}})
+	at := int64(1_700_000_000_000)
+	send := func() (prepared int) {
+		t.Helper()
+		at += 15_000
+		tick := l.Begin(at)
+		fill(tick, connections(10))
+		if err := l.Append(tick); err != nil {
+			t.Fatal(err)
+		}
+		held, _, err := e.cursor.take(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		prepared = len(l.prepared.bodies)
+		sent, err := e.rewrite(t.Context(), held)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range sent.values {
+			var w workspace
+			if _, err := e.build(t.Context(), sent, &w, request{block: &sent.values[i], to: sent.values[i].samples}, version1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		e.cursor.finish()
+		return prepared
+	}
+	send()
+	if n := send(); n != 1 {
+		t.Errorf("%d bodies were prepared, want 1", n)
+	}
+	e.settings.Store(&settings{cfg: EndpointConfig{MaxSamplesPerSend: MaxBlockSamples, ExternalLabels: []Label{{"site", "a"}}}})
+	send()
+	if n := send(); n != 0 {
+		t.Errorf("%d bodies were prepared that nobody can be sent", n)
 	}
 }

@@ -132,8 +132,8 @@ func (e *endpoint) staff(g *group, send func()) {
 	e.desired.Store(int64(max(desired, g.senders)))
 }
 
-// workspace is what a sender needs to make a request. The plain form is only
-// needed until it is compressed, the body until its answer.
+// workspace is what a sender needs to make a request. The plain form of
+// 2.0 is only needed until it is compressed, the body until its answer.
 type workspace struct {
 	encoder1 encoder1
 	encoder2 encoder2
@@ -174,7 +174,7 @@ func (w *workspace) lay(data []byte, req request, v version) encoded {
 }
 
 // build makes the body of req in a version of the protocol. A whole block in 2.0
-// is sent as it lies; else the plain form is encoded and compressed.
+// is sent as it lies.
 func (w *workspace) build(req request, v version) (encoded, error) {
 	w.ready(v)
 	var err error

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Pulse is of a job that is done again and again, by one goroutine: it says for how
+// Pulse is of a job that is done again and again, one at a time: it says for how
 // long the one at hand has been going on, by the monotonic clock. The zero value is
 // not ready: see [NewPulse].
 type Pulse struct {

@@ -12,17 +12,18 @@ import (
 
 // decodeLoop is what the goroutines that decode have in common.
 type decodeLoop struct {
-	desks  desks
+	desks  *desks
 	mu     sync.Mutex // is held until a message that was taken has its number
 	taken  uint64
 	helped bool // there is a second goroutine
 }
 
+func newDecodeLoop() *decodeLoop { return &decodeLoop{desks: newDesks()} }
+
 // decode takes messages from the queue until it is closed and empty. While some wait,
 // a second goroutine helps.
 func (f *Feed) decode() {
-	l := new(decodeLoop)
-	l.desks.room.L = &l.desks.mu
+	l := f.decoding
 	var helper sync.WaitGroup
 	defer helper.Wait()
 	for {
@@ -68,15 +69,15 @@ func (l *decodeLoop) number() uint64 {
 // goroutine.
 func (f *Feed) handle(l *decodeLoop, n uint64, r raw) {
 	d := l.desks.of(n)
+	d.pulse.Begin()
 	d.raw, d.err = r, d.decoder.Decode(r.buf.b, &d.message)
 	l.desks.done(n, f.deliver)
 }
 
 // deliver hands a decoded message to the sink.
 func (f *Feed) deliver(d *desk) {
-	f.pulse.Begin()
 	f.count(d)
-	f.pulse.End()
+	d.pulse.End()
 	r, m := d.raw, &d.message
 	f.queue.taken(r)
 	if !r.buf.pooled() {

@@ -3,7 +3,12 @@
 
 package skydive
 
-import "sync"
+import (
+	"sync"
+	"time"
+
+	"github.com/skydive-project/skybridge/bridge/notify"
+)
 
 // manyDesks is how many messages may be decoded before the first of them has been
 // counted. With fewer the two goroutines wait for each other; more gain nothing.
@@ -15,6 +20,7 @@ type desk struct {
 	message Message
 	err     error
 	raw     raw
+	pulse   *notify.Pulse // of the message
 }
 
 // desks let two goroutines decode messages, which are counted in the order in which
@@ -30,6 +36,23 @@ type desks struct {
 	// counted is how many messages have been counted, and so the number of the next.
 	counted  uint64
 	counting bool
+}
+
+func newDesks() *desks {
+	l := &desks{}
+	l.room.L = &l.mu
+	for i := range l.desks {
+		l.desks[i].pulse = notify.NewPulse()
+	}
+	return l
+}
+
+// busy returns for how long the oldest message has been at its desk; 0: there is none.
+func (l *desks) busy() (longest time.Duration) {
+	for i := range l.desks {
+		longest = max(longest, l.desks[i].pulse.Lasting())
+	}
+	return longest
 }
 
 // of returns the desk of message number n as soon as it is free.

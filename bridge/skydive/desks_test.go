@@ -14,8 +14,7 @@ import (
 // at a time, once each and in their order, however long each takes to be decoded.
 func TestDesksKeepOrder(t *testing.T) {
 	const messages = 20_000
-	var l desks
-	l.room.L = &l.mu
+	l := newDesks()
 	var counting atomic.Bool
 	var counted []string // whoever counts has it
 	count := func(d *desk) {

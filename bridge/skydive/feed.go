@@ -15,8 +15,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/skydive-project/skybridge/bridge/notify"
 )
 
 // Feed subscribes to analyzers and feeds a [Sink]. Its methods may be called
@@ -27,10 +25,11 @@ type Feed struct {
 	metrics *metrics
 	queue   *queue
 	buffers buffers
-	pulse   *notify.Pulse // of a message
 	timing  timing
 	shedLog throttle
 	badLog  throttle
+
+	decoding *decodeLoop
 
 	reloading sync.Mutex // one Reload at a time
 
@@ -64,7 +63,7 @@ func NewFeed(cfg Config, sink Sink, skipped *prometheus.CounterVec, reg promethe
 		return nil, err
 	}
 	return &Feed{
-		sink: sink, log: logger, metrics: m, queue: q, cfg: &cfg, pulse: notify.NewPulse(),
+		sink: sink, log: logger, metrics: m, queue: q, cfg: &cfg, decoding: newDecodeLoop(),
 		links: map[string]*link{},
 		timing: timing{
 			minDelay: minDelay, maxDelay: maxDelay, peer: peerTimeout, pong: pongTimeout, goodbye: closeTimeout,
