@@ -15,7 +15,7 @@ const maxPrepared = 64 << 20
 
 // prepared is the 1.0 bodies of a tick's values, made while the tick was: who has its
 // labels at hand need not read them out of a block again, which takes a fifth of a
-// push in 1.0. They are made while an endpoint that keeps up is sent whole blocks as
+// push in 1.0 (570 ns a sample in place of 450). They are made while an endpoint that keeps up is sent whole blocks as
 // they are in 1.0, and forgotten with the next tick; whatever else is sent in 1.0 is
 // made of its block.
 type prepared struct {

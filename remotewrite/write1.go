@@ -54,7 +54,8 @@ type writer1 struct {
 	// come back, such as the names of metrics and the directions.
 	places []labelPlace
 	// heads are where labels of a name, with values of a length, were written last, and
-	// values where numbers were: by their hashes, and found by chance.
+	// values where numbers were: by their hashes, and found by chance. They save a tenth
+	// of the bytes.
 	heads  [64]labelHead
 	values [256]valuePlace
 	// moments is how often a series had another time than the one before it.
