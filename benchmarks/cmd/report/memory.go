@@ -68,8 +68,8 @@ func (r *report) memory(ctx context.Context) ([]line, error) {
 	}}, nil
 }
 
-// memoryLimit is the GOMEMLIMIT for n connections: 1.05 GB for a million.
-func memoryLimit(n int) string { return fmt.Sprintf("%dMiB", max(128, n*1000/1_000_000)) }
+// memoryLimit is the GOMEMLIMIT for n connections: 0.94 GB for a million.
+func memoryLimit(n int) string { return fmt.Sprintf("%dMiB", max(128, n*900/1_000_000)) }
 
 // memoryOurs runs the bridge's own binary.
 func (r *report) memoryOurs(ctx context.Context) (_ values, err error) {
