@@ -168,8 +168,11 @@ func (w *world) check(p plan) (problems []string) {
 				}
 				// The longest distance of two ticks in a plan, with a restart between. What
 				// another zero follows has no value of its own: its life did not arrive.
-				alone := i+1 < len(stored) && stored[i+1].Bits == 0
-				if !alone && next.at-s.At > (time.Minute+2*time.Second).Milliseconds() && p.log.MaxAge == 0 && !p.refuses {
+				// Nor has one whose value a process died over, and the next one dropped: it
+				// was made for a value that was given soon after.
+				const longest = int64(62_000)
+				alone := i+1 < len(stored) && stored[i+1].Bits == 0 || w.restarts > 0 && w.givenSoon(key, s.At, longest)
+				if !alone && next.at-s.At > longest && p.log.MaxAge == 0 && !p.refuses {
 					bad("%s: zero at %d is too far from %d for rate()", key, s.At, next.at)
 				}
 			case w.endedAfter(key, s.At).value == s.Value():
@@ -212,6 +215,16 @@ func (w *world) check(p plan) (problems []string) {
 	}
 	w.checkPending(bad)
 	return problems
+}
+
+// givenSoon says whether a value was given to a series after at, but not long after.
+func (w *world) givenSoon(key string, at, longest int64) bool {
+	for given, g := range w.appended[key] {
+		if given > at && given-at <= longest && g.bits != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // followed is an appended sample and its time.

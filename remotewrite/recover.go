@@ -57,7 +57,15 @@ func (l *Log) recover() error {
 	if leftover {
 		_ = s.fs.Remove(s.path(thinNew)) // it will be removed before there is another
 	}
+	torn := len(s.doomed) > 0
 	l.sweep()
+	if torn {
+		// It must not come back after a loss of power: with segments after it, it would
+		// be taken for damage.
+		if err := s.fs.SyncDir(s.dir); err != nil {
+			s.troubles.note(l, partLog, err)
+		}
+	}
 	if len(l.cursors) > 0 && len(l.ticks) > 0 {
 		l.logger.Info("log goes on where the former process ended", "ticks", len(l.ticks), "bytes", l.bytes,
 			"first", time.UnixMilli(l.ticks[0].at).UTC(), "last", time.UnixMilli(l.lastAt).UTC())
@@ -144,9 +152,10 @@ func (l *Log) recoverSegment(name string, size int64, last bool) error {
 		offset = end
 	}
 	g.thin = g.thin && g.last != 0
-	if last && g.last != 0 {
+	if last {
 		// A process that was killed before its last sync left bytes that are only in
-		// the page cache.
+		// the page cache; also of a segment that it had just begun, which must not come
+		// back cut off when others follow it.
 		err := s.sync(f)
 		if err == nil {
 			err = s.fs.SyncDir(s.dir)
