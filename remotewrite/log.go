@@ -150,7 +150,7 @@ func (l *Log) Begin(at int64) *Tick {
 	defer l.mu.Unlock()
 	t.at, t.after, t.external, t.err, t.endedBytes = at, l.lastAt, l.external, nil, 0
 	t.unread = len(l.cursors) == 0
-	t.values.prepare, t.values.room, t.values.unprepared = l.wants1(), maxPrepared, 0
+	t.values.prepare, t.values.room = l.wants1(), maxPrepared
 	t.Labels(nil)
 	return t
 }
@@ -177,7 +177,7 @@ const minTickGap = 2
 // in it contradict its time, and the endpoints count it as dropped. A disk in
 // trouble is no error: see Trouble.
 func (l *Log) Append(t *Tick) error {
-	lt, err, unread, unprepared := t.seal(), t.err, t.unread, t.values.unprepared
+	lt, err, unread := t.seal(), t.err, t.unread
 	l.builders.Put(t)
 
 	l.appending.Lock()
@@ -200,8 +200,7 @@ func (l *Log) Append(t *Tick) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.prepared = fresh
-	l.metrics.unprepared.Add(float64(unprepared))
+	l.metrics.unprepared.Add(float64(fresh.missing()))
 	l.lastAt, l.total = lt.at, lt.end()
 	l.next++
 	l.metrics.appended(lt)
@@ -215,6 +214,7 @@ func (l *Log) Append(t *Tick) error {
 			c.goTo(l.next)
 		}
 	default:
+		l.prepared = fresh
 		l.ticks = append(l.ticks, lt)
 		l.bytes += lt.bytes
 		if l.store != nil && lt.segment == nil {

@@ -34,6 +34,16 @@ func (t *loggedTick) takePrepared(tick uint64) prepared {
 	return p
 }
 
+// missing is how many blocks have no body though others of the tick do.
+func (p *prepared) missing() (n int) {
+	for _, body := range p.bodies {
+		if body == nil {
+			n++
+		}
+	}
+	return n
+}
+
 // body1 returns the body that was prepared for a block of a tick, nil: there is none.
 func (l *Log) body1(tick uint64, place int) []byte {
 	l.mu.Lock()

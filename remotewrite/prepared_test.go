@@ -11,6 +11,21 @@ import (
 	"github.com/prometheus/prometheus/prompb"
 )
 
+// holdTick appends a tick with all series of some connections, and takes it.
+func holdTick(t *testing.T, l *Log, c *cursor, at int64, conns []connection) *loggedTick {
+	t.Helper()
+	tick := l.Begin(at)
+	fill(tick, conns)
+	if err := l.Append(tick); err != nil {
+		t.Fatal(err)
+	}
+	held, _, err := c.take(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return held
+}
+
 // TestPrepared proves which ticks get 1.0 bodies while they are made, that those are
 // forgotten with the next tick, and that each is that of its block.
 func TestPrepared(t *testing.T) {
@@ -110,15 +125,7 @@ func TestPreparedIsSent(t *testing.T) {
 	e := &endpoint{cursor: l.newCursor(func(int, int, string) {})}
 	large := &settings{cfg: EndpointConfig{MaxSamplesPerSend: MaxBlockSamples}}
 	small := &settings{cfg: EndpointConfig{MaxSamplesPerSend: MaxBlockSamples - 1}}
-	tick := l.Begin(1_700_000_015_000)
-	fill(tick, connections(10))
-	if err := l.Append(tick); err != nil {
-		t.Fatal(err)
-	}
-	held, _, err := e.cursor.take(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	held := holdTick(t, l, e.cursor, 1_700_000_015_000, connections(10))
 	l.prepared = prepared{tick: held.seq, bodies: [][]byte{[]byte("prepared")}}
 	block := &held.values[0]
 	for _, c := range []struct {
@@ -165,15 +172,7 @@ func TestPreparedUnderOtherNames(t *testing.T) {
 	send := func() (prepared int) {
 		t.Helper()
 		at += 15_000
-		tick := l.Begin(at)
-		fill(tick, connections(10))
-		if err := l.Append(tick); err != nil {
-			t.Fatal(err)
-		}
-		held, _, err := e.cursor.take(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		held := holdTick(t, l, e.cursor, at, connections(10))
 		prepared = len(l.prepared.bodies)
 		sent, err := e.rewrite(t.Context(), held)
 		if err != nil {

@@ -115,8 +115,6 @@ type groupBuilder struct {
 	// prepare: 1.0 bodies are of use; room is for how many bytes of them.
 	prepare bool
 	room    int
-	// unprepared counts blocks for which there was none.
-	unprepared int
 }
 
 func (g *groupBuilder) add(set *labelSet, m *Metric, value uint64, at, start int64) {
@@ -131,9 +129,6 @@ func (g *groupBuilder) add(set *labelSet, m *Metric, value uint64, at, start int
 
 func (g *groupBuilder) seal() {
 	b := g.open.seal()
-	if g.prepare && b.prepared == nil {
-		g.unprepared++
-	}
 	g.room -= len(b.prepared)
 	g.blocks = append(g.blocks, b)
 }

@@ -31,31 +31,27 @@ func count(n int64) string {
 
 // size writes a number of bytes with three digits that count.
 func size(bytes float64) string {
-	units := [...]string{"B", "kB", "MB", "GB", "TB", "PB", "EB"}
-	i := 0
-	for bytes >= 999.5 && i < len(units)-1 {
-		bytes /= 1000
-		i++
-	}
-	if i == 0 {
-		return digits(bytes) + " B"
-	}
-	return exact(bytes) + " " + units[i]
+	return inUnits(bytes, 1000, "B", "kB", "MB", "GB", "TB", "PB", "EB")
 }
 
 // room writes a number of bytes of disk or memory, in the units in which storage
 // bounds them: powers of 1024.
 func room(bytes float64) string {
-	units := [...]string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
+	return inUnits(bytes, 1024, "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+}
+
+// inUnits writes a number in the unit in which it has three digits at most, or four
+// below 1024. Each unit is step times the one before.
+func inUnits(n, step float64, units ...string) string {
 	i := 0
-	for bytes >= 1023.5 && i < len(units)-1 {
-		bytes /= 1024
+	for n >= step-0.5 && i < len(units)-1 {
+		n /= step
 		i++
 	}
 	if i == 0 {
-		return digits(bytes) + " B"
+		return digits(n) + " " + units[0]
 	}
-	return exact(bytes) + " " + units[i]
+	return exact(n) + " " + units[i]
 }
 
 // speed writes a number of bytes per second.

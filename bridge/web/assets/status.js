@@ -25,18 +25,13 @@ function exact(v) {
   return (Math.floor(v * scale + 0.5) / scale).toFixed(places);
 }
 const digits = (v) => (v < 99.95 ? exact(v).replace(/\.?0+$/, "") : exact(v));
-function size(bytes) {
-  const units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
+function inUnits(n, step, units) {
   let i = 0;
-  for (; bytes >= 999.5 && i < units.length - 1; i++) bytes /= 1000;
-  return (i ? exact(bytes) : digits(bytes)) + " " + units[i];
+  for (; n >= step - 0.5 && i < units.length - 1; i++) n /= step;
+  return (i ? exact(n) : digits(n)) + " " + units[i];
 }
-function room(bytes) {
-  const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-  let i = 0;
-  for (; bytes >= 1023.5 && i < units.length - 1; i++) bytes /= 1024;
-  return (i ? exact(bytes) : digits(bytes)) + " " + units[i];
-}
+const size = (bytes) => inUnits(bytes, 1000, ["B", "kB", "MB", "GB", "TB", "PB", "EB"]);
+const room = (bytes) => inUnits(bytes, 1024, ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]);
 const speed = (bytes) => size(bytes) + "/s";
 function roundTrip(ns) {
   if (ns < 999.5e3) return digits(ns / 1e3) + " µs";
