@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/storage"
 )
 
 // LiveMetric is the name of the series that KeepLive, Tick and TickAt write.
@@ -21,11 +22,21 @@ const LiveMetric = "prom_live"
 // the out-of-order window is wider.
 func (s *Server) Tick() error { return s.TickAt(time.Now()) }
 
-// TickAt is Tick at a time of the caller's choice. Twice the same is no error.
+// TickAt is Tick at a time of the caller's choice. A time that is not after the
+// last one changes nothing: what a tick is for has been done by a later one,
+// be it of KeepLive, which ticks beside the caller.
 func (s *Server) TickAt(at time.Time) error {
+	// One after the other: of two appenders that begin a series at once, the TSDB
+	// may log a sample before the series, and drop it when it reads its WAL.
+	s.ticking.Lock()
+	defer s.ticking.Unlock()
 	app := s.db.Appender(context.Background())
 	if _, err := app.Append(0, labels.FromStrings(model.MetricNameLabel, LiveMetric), at.UnixMilli(), 1); err != nil {
-		return fmt.Errorf("prom: live sample at %s: %w", at, errors.Join(err, app.Rollback()))
+		err = errors.Join(err, app.Rollback())
+		if errors.Is(err, storage.ErrOutOfOrderSample) {
+			return nil
+		}
+		return fmt.Errorf("prom: live sample at %s: %w", at, err)
 	}
 	if err := app.Commit(); err != nil {
 		return fmt.Errorf("prom: commit live sample at %s: %w", at, err)

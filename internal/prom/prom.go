@@ -89,6 +89,7 @@ type Server struct {
 	client *Client
 	writes writeCounter
 
+	ticking  sync.Mutex      // held while a live sample is written
 	scraping *scrape.Manager // nil: nothing is scraped
 
 	listener net.Listener

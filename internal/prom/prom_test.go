@@ -276,3 +276,20 @@ func TestKeepLive(t *testing.T) {
 		t.Error("no live sample")
 	}
 }
+
+// A tick that comes late, as the slower one of two at once does, is no error.
+func TestLateTick(t *testing.T) {
+	server, now := start(t, prom.Options{}), time.Now()
+	for _, at := range []time.Time{now, now, now.Add(-time.Millisecond), now.Add(-time.Minute)} {
+		if err := server.TickAt(at); err != nil {
+			t.Error(err)
+		}
+	}
+	live, err := server.RawSeries(t.Context(), prom.LiveMetric, now.Add(-time.Hour), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := count(live); n != 1 {
+		t.Errorf("%d live samples, want the first one alone", n)
+	}
+}
