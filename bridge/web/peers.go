@@ -85,7 +85,8 @@ func (l *peerListener) leave(addr netip.Addr) {
 	}
 }
 
-// peerConn gives its place back when it is closed, once.
+// peerConn gives its place back when it is closed, once; before its client can see
+// that, who may come again at once.
 type peerConn struct {
 	net.Conn
 	once  sync.Once
@@ -93,7 +94,6 @@ type peerConn struct {
 }
 
 func (c *peerConn) Close() error {
-	err := c.Conn.Close()
 	c.once.Do(c.leave)
-	return err
+	return c.Conn.Close()
 }

@@ -22,6 +22,7 @@ type machine struct {
 	// bury cuts the dead bridge off from its receivers.
 	bury func()
 
+	voice  *voice  // of the present life, or the last
 	life   *mortal // nil: none runs
 	cancel context.CancelFunc
 	ended  chan error
@@ -49,8 +50,11 @@ func (m *machine) url() string { return "http://" + m.at }
 
 func (m *machine) running() bool { return m.life != nil }
 
+func (m *machine) left() bool { return m.voice.left() }
+
 func (m *machine) start(ctx context.Context) {
 	ctx, m.cancel = context.WithCancel(ctx)
+	m.voice = m.logs.voice()
 	life, ended := &mortal{disk: m.disk}, make(chan error, 1)
 	heard, hup := make(chan string, 1), make(chan struct{}, 1)
 	m.life, m.ended, m.heard, m.hup, m.listens, m.stopping = life, ended, heard, hup, false, false
@@ -59,7 +63,7 @@ func (m *machine) start(ctx context.Context) {
 		StoragePath:   "/storage",
 		StorageFS:     life,
 		ListenAddress: "127.0.0.1:0",
-		Logger:        slog.New(slog.NewTextHandler(m.logs, nil)),
+		Logger:        slog.New(slog.NewTextHandler(m.voice, nil)),
 		Reload:        hup,
 		Listening:     func(address string) { heard <- address },
 	}

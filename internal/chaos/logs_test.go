@@ -25,6 +25,30 @@ func (l *logs) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
+// voice is what one life of the bridge says, into the logs of all.
+type voice struct {
+	logs *logs
+	mu   sync.Mutex
+	last []byte // words
+}
+
+func (l *logs) voice() *voice { return &voice{logs: l} }
+
+func (v *voice) Write(p []byte) (int, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.last = append(v.last, p...)
+	v.last = v.last[max(0, len(v.last)-4096):]
+	return v.logs.Write(p)
+}
+
+// left says whether that life, when it stopped, left something for the next.
+func (v *voice) left() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return bytes.Contains(v.last, []byte("not everything was pushed before the bridge stopped; what is left is on disk"))
+}
+
 // String returns the last 8 kB.
 func (l *logs) String() string {
 	l.mu.Lock()

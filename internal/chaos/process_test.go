@@ -59,6 +59,7 @@ type process struct {
 	args    []string
 	logs    *logs
 
+	voice *voice     // of the present life, or the last
 	cmd   *exec.Cmd  // nil: none runs
 	ended chan error // of cmd
 	// stopping: cmd has been asked to end.
@@ -86,10 +87,13 @@ func (p *process) url() string { return "http://" + p.address }
 
 func (p *process) running() bool { return p.cmd != nil }
 
+func (p *process) left() bool { return p.voice.left() }
+
 // start starts a process and does not wait until it is up.
 func (p *process) start(ctx context.Context) {
 	cmd := exec.Command(p.binary, p.args...)
-	cmd.Stdout, cmd.Stderr = p.logs, p.logs
+	p.voice = p.logs.voice()
+	cmd.Stdout, cmd.Stderr = p.voice, p.voice
 	if err := cmd.Start(); err != nil {
 		p.t.Fatalf("start the bridge: %v", err)
 	}

@@ -159,6 +159,9 @@ func (w *world) chaos(seed uint64, mix []kind, events int, length time.Duration)
 	problems = w.verdict()
 	w.t.Logf("%s: %d records of %d flows, %d bytes; %d lives of the bridge; %s", time.Since(w.began).Round(time.Millisecond),
 		w.story.sent, len(w.story.last), w.story.bytes, w.lives, r.happened())
+	if len(problems) > 0 {
+		w.t.Logf("the bridge's last words:\n%s", w.logs)
+	}
 	return problems
 }
 

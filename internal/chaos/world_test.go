@@ -27,6 +27,7 @@ type bridgeRunner interface {
 	terminate()    // SIGTERM, which takes as long as receivers make it
 	reload()       // SIGHUP
 	check() bool   // whether it has ended as terminate wants; else the test fails
+	left() bool    // whether the life that has ended left something to push
 	running() bool // or starting, or stopping
 	up() bool      // obeys terminate and reload, and has an URL
 	url() string
@@ -240,8 +241,20 @@ func (w *world) close() {
 	w.stop()
 }
 
-// stop stops the bridge in order.
+// stop stops the bridge in order. What receivers did not take before its deadline,
+// on a machine that is busy, is for its next lives to push, as it says.
 func (w *world) stop() {
+	w.t.Helper()
+	w.endLife()
+	for w.bridge.left() {
+		w.start()
+		w.awaitUp()
+		w.endLife()
+	}
+}
+
+// endLife stops the bridge as its service manager does.
+func (w *world) endLife() {
 	w.t.Helper()
 	w.bridge.terminate()
 	if err := judge.Wait(w.ctx, func() (bool, string) { return w.bridge.check(), "the bridge does not stop" }); err != nil {
