@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/internal/judge"
+	"github.com/skydive-project/skybridge/internal/loopback"
 	"github.com/skydive-project/skybridge/internal/prom"
 	"github.com/skydive-project/skybridge/internal/script"
 )
@@ -249,7 +250,7 @@ func TestReloadMovesAnalyzersAndEndpoints(t *testing.T) {
 	if now := r.prom.Writes().Requests[http.StatusNoContent]; now != before {
 		t.Errorf("%d requests to the receiver that was removed", now-before)
 	}
-	series, err := second.RawSeries(r.ctx, judge.Selector, r.began.Add(-time.Minute), time.Now())
+	series, err := second.RawSeries(r.ctx, judge.Selector, r.began.Add(-time.Minute), time.Now().Add(time.Minute))
 	if err != nil || len(series) == 0 {
 		t.Errorf("the receiver that was added has %d series (%v)", len(series), err)
 	}
@@ -276,7 +277,7 @@ func TestStopFlushes(t *testing.T) {
 // connections beside one that lives.
 func TestDeadReceiverCostsTheOthersNothing(t *testing.T) {
 	r := newRig(t, 1, prom.Options{})
-	r.configure("", fmt.Sprintf("remote_write: [{name: dead, url: 'http://%s/'}, {url: %s}]\n", deadAddress(t), r.prom.WriteURL()))
+	r.configure("", fmt.Sprintf("remote_write: [{name: dead, url: 'http://%s/'}, {url: %s}]\n", loopback.Address(), r.prom.WriteURL()))
 	r.start()
 	for _, m := range recording(t, "skydive/testdata/session-mixed.jsonl") {
 		r.Send(m)
@@ -289,16 +290,6 @@ func TestDeadReceiverCostsTheOthersNothing(t *testing.T) {
 	if ready, _, err := judge.Page(r.ctx, r.url+"/-/ready", ""); err != nil {
 		t.Errorf("not ready because of a dead receiver: %s %v", ready, err)
 	}
-}
-
-// deadAddress returns a loopback address that nobody listens on.
-func deadAddress(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func TestReadyMeansSubscribed(t *testing.T) {

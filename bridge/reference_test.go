@@ -34,6 +34,7 @@ func TestMetricsReference(t *testing.T) {
 	r.start()
 	r.Analyzers[0].SendStats(analyzer.Stats{CaptureID: "c1"})
 	r.play(50)
+	r.awaitInterfaces(5)
 	page, _, err := judge.Page(r.ctx, r.url+"/metrics", "")
 	if err != nil {
 		t.Fatal(err)

@@ -58,7 +58,7 @@ type rig struct {
 // bridge starts with start.
 func newRig(t *testing.T, analyzers int, options prom.Options) *rig {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	t.Cleanup(cancel)
 	r := &rig{
 		t: t, ctx: ctx, began: time.Now(),

@@ -129,7 +129,7 @@ func TestCapturesArePushedAndServed(t *testing.T) {
 		return err == nil && strings.Contains(page, want), fmt.Sprint(page, err)
 	})
 	r.awaitTicks(1)
-	series, err := r.prom.RawSeries(r.ctx, "skydive_capture_packets_dropped_total", r.began.Add(-time.Minute), time.Now())
+	series, err := r.prom.RawSeries(r.ctx, "skydive_capture_packets_dropped_total", r.began.Add(-time.Minute), time.Now().Add(time.Minute))
 	if err != nil || len(series) != 1 || prom.ResetAwareSum(series[0].Samples) != 7 {
 		t.Errorf("dropped packets pushed: %v (%v), want an increase of 7", series, err)
 	}

@@ -31,7 +31,7 @@ import (
 func TestFault1SilentFeed(t *testing.T) {
 	a := startAnalyzer(t, analyzer.Config{})
 	other := otherClient(t, a, "other", "flow", "stats")
-	r := newRig(t, Config{Analyzers: []string{a.URL()}, SilenceTimeout: 300 * time.Millisecond}).run(t)
+	r := newRig(t, Config{Analyzers: []string{a.URL()}, SilenceTimeout: 300 * time.Millisecond}, unhurried).run(t)
 	waitSubscribed(t, a, 2)
 	a.SendFlows([]analyzer.Flow{flow("before")})
 	r.waitFlow(t, "before")
@@ -55,7 +55,7 @@ func TestFault1SilentFeed(t *testing.T) {
 // request comes, so it neither answers 409 nor forgets the new subscription.
 func TestFault1ClosesBeforeItConnects(t *testing.T) {
 	a := startAnalyzer(t, analyzer.Config{})
-	r := newRig(t, Config{Analyzers: []string{a.URL()}, SilenceTimeout: 20 * time.Millisecond}).run(t)
+	r := newRig(t, Config{Analyzers: []string{a.URL()}, SilenceTimeout: 20 * time.Millisecond}, unhurried).run(t)
 	for n := 1; n <= 10; n++ {
 		r.waitUps(t, n)
 	}
@@ -290,7 +290,7 @@ func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 
 func TestTLS(t *testing.T) {
 	cert, pool := certificate(t)
-	a := startAnalyzer(t, analyzer.Config{TLS: &tls.Config{Certificates: []tls.Certificate{cert}}})
+	a := startAnalyzer(t, analyzer.Config{Addr: "127.0.0.1:0", TLS: &tls.Config{Certificates: []tls.Certificate{cert}}})
 	t.Run("trusted", func(t *testing.T) {
 		r := newRig(t, Config{Analyzers: []string{a.URL()}, TLS: &tls.Config{RootCAs: pool}}).run(t)
 		waitSubscribed(t, a, 1)

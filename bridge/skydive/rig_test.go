@@ -178,6 +178,12 @@ func quick(f *Feed) {
 	f.timing.minDelay, f.timing.maxDelay = 5*time.Millisecond, 20*time.Millisecond
 }
 
+// unhurried are those of a feed that comes back no sooner than Skydive, on a busy
+// machine, has forgotten a connection whose goodbye it has answered.
+func unhurried(f *Feed) {
+	f.timing.minDelay, f.timing.maxDelay = 100*time.Millisecond, 200*time.Millisecond
+}
+
 func newRig(t *testing.T, cfg Config, tweaks ...func(*Feed)) *rig {
 	t.Helper()
 	r := &rig{sink: &sink{}, logs: &logs{}, reg: prometheus.NewRegistry()}

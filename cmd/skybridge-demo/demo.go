@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -161,7 +162,7 @@ func playWhenHeard(ctx context.Context, w *world, feed *analyzer.Analyzer) {
 	play(ctx, w, feed)
 }
 
-// guide prints where to look and, when the first push has arrived, what to ask.
+// guide prints where to look and, when there are answers, what to ask.
 func guide(ctx context.Context, out io.Writer, where places, client *prom.Client) {
 	describe(out, where)
 	ticker := time.NewTicker(500 * time.Millisecond)
@@ -171,14 +172,30 @@ func guide(ctx context.Context, out io.Writer, where places, client *prom.Client
 		case <-ctx.Done():
 			return
 		case now := <-ticker.C:
-			// An error can only be that the demo is about to end.
-			found, err := client.Query(ctx, "count(skydive_network_connection_total_bytes)", now)
-			if err == nil && len(found) > 0 {
+			found := query(ctx, client, "count(skydive_network_connection_total_bytes)", now)
+			if len(found) > 0 && answered(ctx, where, client, now) {
 				invite(out, where, int(found[0].Samples[0].V))
 				return
 			}
 		}
 	}
+}
+
+// answered says whether all queries on offer have an answer by now. What a real
+// network has to say is not for us to wait for.
+func answered(ctx context.Context, where places, client *prom.Client, now time.Time) bool {
+	return !where.MadeUp || !slices.ContainsFunc(guideQueries(where.Ranges), func(q guideQuery) bool {
+		return len(query(ctx, client, q.Query, now)) == 0
+	})
+}
+
+// query returns an answer, or none: an error can only be that the demo is about to end.
+func query(ctx context.Context, client *prom.Client, text string, at time.Time) []prom.Series {
+	found, err := client.Query(ctx, text, at)
+	if err != nil {
+		return nil
+	}
+	return found
 }
 
 // listenError names the flag that an address came from.

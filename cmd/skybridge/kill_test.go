@@ -4,8 +4,8 @@
 package main
 
 import (
+	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -18,6 +18,7 @@ import (
 
 	"github.com/skydive-project/skybridge/internal/analyzer"
 	"github.com/skydive-project/skybridge/internal/judge"
+	"github.com/skydive-project/skybridge/internal/loopback"
 	"github.com/skydive-project/skybridge/internal/prom"
 	"github.com/skydive-project/skybridge/internal/reference"
 	"github.com/skydive-project/skybridge/internal/script"
@@ -52,15 +53,24 @@ func TestKilledWhileTheReceiverIsDown(t *testing.T) {
 	}
 	t.Cleanup(a.Stop)
 
-	began, address := time.Now(), freeAddress(t)
+	began, address := time.Now(), loopback.Address()
 	file := write(t, "skybridge.yml", fmt.Sprintf("global: {push_interval: 1s}\nskydive: {analyzers: ['%s']}\nremote_write: [{name: one, url: '%s', queue_config: {max_backoff: 200ms}}]\n",
 		a.URL(), gate.URL+strings.TrimPrefix(server.WriteURL(), server.URL())))
 	args := []string{"--config.file=" + file, "--storage.path=" + t.TempDir(), "--web.listen-address=" + address}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	wait := func(ok func() (bool, string)) {
+		t.Helper()
+		if err := judge.Wait(ctx, ok); err != nil {
+			t.Fatal(err)
+		}
+	}
 	first := command(t, args...)
+	logged(t, first)
 	if err := first.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.WaitSubscribers(t.Context(), 1); err != nil {
+	if err := a.WaitSubscribers(ctx, 1); err != nil {
 		t.Fatal(err)
 	}
 	feed := judge.Feed{Analyzers: []*analyzer.Analyzer{a}, Reference: reference.New()}
@@ -73,15 +83,15 @@ func TestKilledWhileTheReceiverIsDown(t *testing.T) {
 			feed.Send(m)
 		}
 	}
-	if err := feed.WaitReceived(t.Context(), "http://"+address); err != nil {
+	if err := feed.WaitReceived(ctx, "http://"+address); err != nil {
 		t.Fatal(err)
 	}
-	ticks, err := judge.Metric(t.Context(), "http://"+address, "skybridge_ticks_total")
+	ticks, err := judge.Metric(ctx, "http://"+address, "skybridge_ticks_total")
 	if err != nil {
 		t.Fatal(err)
 	}
-	wait(t, func() (bool, string) {
-		now, err := judge.Metric(t.Context(), "http://"+address, "skybridge_ticks_total")
+	wait(func() (bool, string) {
+		now, err := judge.Metric(ctx, "http://"+address, "skybridge_ticks_total")
 		return err == nil && now >= ticks+2, fmt.Sprint(now, err)
 	})
 	if err := first.Process.Kill(); err != nil {
@@ -91,11 +101,12 @@ func TestKilledWhileTheReceiverIsDown(t *testing.T) {
 
 	up.Store(true)
 	second := command(t, args...)
+	logged(t, second)
 	if err := second.Start(); err != nil {
 		t.Fatal(err)
 	}
-	wait(t, func() (bool, string) {
-		series, err := server.RawSeries(t.Context(), judge.Selector, began.Add(-time.Minute), time.Now().Add(time.Minute))
+	wait(func() (bool, string) {
+		series, err := server.RawSeries(ctx, judge.Selector, began.Add(-time.Minute), time.Now().Add(time.Minute))
 		if err != nil {
 			return false, err.Error()
 		}
@@ -112,20 +123,4 @@ func TestKilledWhileTheReceiverIsDown(t *testing.T) {
 		t.Errorf("the second process ended with %v", err)
 	}
 	http.DefaultClient.CloseIdleConnections()
-}
-
-func wait(t *testing.T, ok func() (bool, string)) {
-	t.Helper()
-	if err := judge.Wait(t.Context(), ok); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func freeAddress(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

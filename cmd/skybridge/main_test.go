@@ -20,6 +20,7 @@ import (
 
 	"github.com/skydive-project/skybridge/internal/analyzer"
 	"github.com/skydive-project/skybridge/internal/judge"
+	"github.com/skydive-project/skybridge/internal/loopback"
 )
 
 // TestMain lets the test binary be skybridge: its children run main.
@@ -33,11 +34,27 @@ func TestMain(m *testing.M) {
 
 // command returns skybridge as a child process that ends with the test.
 func command(t *testing.T, args ...string) *exec.Cmd {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, os.Args[0], args...)
 	cmd.Env = append(os.Environ(), "SKYBRIDGE_TEST_MAIN=1")
 	return cmd
+}
+
+// logged has what a command logs shown where the test fails.
+func logged(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	file, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = file
+	t.Cleanup(func() {
+		file.Close()
+		if text, err := os.ReadFile(file.Name()); t.Failed() {
+			t.Logf("%v logged (%v):\n%s", cmd, err, text)
+		}
+	})
 }
 
 func write(t *testing.T, name, text string) string {
@@ -128,7 +145,7 @@ func running(t *testing.T, receiver string) (cmd *exec.Cmd, a *analyzer.Analyzer
 		t.Fatal(err)
 	}
 	t.Cleanup(a.Stop)
-	address := freeAddress(t)
+	address := loopback.Address()
 	file := write(t, "skybridge.yml", "skydive: {analyzers: ['"+a.URL()+"']}\n"+receiver)
 	logs = &bytes.Buffer{}
 	cmd = command(t, "--config.file="+file, "--web.listen-address="+address)
@@ -136,8 +153,16 @@ func running(t *testing.T, receiver string) (cmd *exec.Cmd, a *analyzer.Analyzer
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.WaitSubscribers(t.Context(), 1); err != nil {
-		t.Fatal(err)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	fail := func(err error) {
+		t.Helper()
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // it may have ended by itself
+		t.Fatalf("%v\n%s", err, logs)
+	}
+	if err := a.WaitSubscribers(ctx, 1); err != nil {
+		fail(err)
 	}
 	now := time.Now().UnixMilli()
 	m := &analyzer.Metric{ABBytes: 60, ABPackets: 1, Start: now, Last: now}
@@ -145,11 +170,9 @@ func running(t *testing.T, receiver string) (cmd *exec.Cmd, a *analyzer.Analyzer
 		UUID: "1", NodeTID: "n", CaptureID: "c", Start: now, Metric: m, LastUpdateMetric: m,
 		Transport: &analyzer.Transport{Protocol: "TCP", A: 1, B: 2},
 	}})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
 	feed := judge.Feed{Sent: 1}
 	if err := feed.WaitReceived(ctx, "http://"+address); err != nil {
-		t.Fatal(err)
+		fail(err)
 	}
 	http.DefaultClient.CloseIdleConnections()
 	return cmd, a, logs

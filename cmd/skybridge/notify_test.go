@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/internal/loopback"
 )
 
 // systemd is what a service is told by: a socket that takes messages.
@@ -71,6 +72,7 @@ func (s *systemd) untilTold(n int) {
 // analyzer that is up and receivers that are down: the states come in order, and the
 // beats go on.
 func TestServiceOfSystemd(t *testing.T) {
+	t.Parallel()
 	a, err := analyzer.Start(analyzer.Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -80,8 +82,8 @@ func TestServiceOfSystemd(t *testing.T) {
 		"remote_write: [{url: 'http://127.0.0.1:9/one'}, {url: 'http://127.0.0.1:9/two'}]\n")
 	s := newSystemd(t)
 	logs := &bytes.Buffer{}
-	cmd := command(t, "--config.file="+file, "--storage.path="+t.TempDir(), "--web.listen-address="+freeAddress(t))
-	cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+s.path, "WATCHDOG_USEC=4000000")
+	cmd := command(t, "--config.file="+file, "--storage.path="+t.TempDir(), "--web.listen-address="+loopback.Address())
+	cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+s.path, "WATCHDOG_USEC=12000000") // a disk may well take 2 s to sync
 	cmd.Stderr = logs
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -140,7 +142,7 @@ func TestSocketOfSystemd(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer passed.Close()
-	file := write(t, "skybridge.yml", "skydive: {analyzers: ['"+a.URL()+"']}\nweb: {listen_address: '"+freeAddress(t)+"'}\n")
+	file := write(t, "skybridge.yml", "skydive: {analyzers: ['"+a.URL()+"']}\nweb: {listen_address: '"+loopback.Address()+"'}\n")
 	s := newSystemd(t)
 	skybridge := command(t, "--config.file="+file, "--web.systemd-socket")
 	// The protocol names the process, whose number is known in it only.

@@ -17,15 +17,17 @@ import (
 
 	shttp "github.com/skydive-project/skydive/graffiti/http"
 	ws "github.com/skydive-project/skydive/graffiti/websocket"
+
+	"github.com/skydive-project/skybridge/internal/loopback"
 )
 
 // Path is where an analyzer serves its flows.
 const Path = "/ws/subscriber/flow"
 
 // Config says how an analyzer is set up. The zero value is a plain one on a
-// free port of 127.0.0.1.
+// loopback address of its own.
 type Config struct {
-	Addr   string // host:port to listen on, default 127.0.0.1:0
+	Addr   string // host:port to listen on, by default of package loopback
 	HostID string // what it calls itself, default "analyzer"
 
 	// PingDelay and PongTimeout default to those of a real one, 2 s and 7 s.
@@ -56,7 +58,7 @@ type Analyzer struct {
 // Start starts an analyzer. It runs until [Analyzer.Stop].
 func Start(cfg Config) (*Analyzer, error) {
 	if cfg.Addr == "" {
-		cfg.Addr = "127.0.0.1:0"
+		cfg.Addr = loopback.Address()
 	}
 	if cfg.HostID == "" {
 		cfg.HostID = "analyzer"

@@ -4,7 +4,6 @@
 package chaos
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"log"
@@ -15,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/skydive-project/skybridge/internal/judge"
+	"github.com/skydive-project/skybridge/internal/loopback"
 )
 
 // gate is the address of a receiver, at which at times there is nobody. It is
@@ -35,9 +34,9 @@ type gate struct {
 	wasOpen bool
 }
 
-// newGate opens a gate on a free port.
+// newGate opens a gate.
 func newGate(t *testing.T, next http.Handler) *gate {
-	g := &gate{next: next, address: "127.0.0.1:0"}
+	g := &gate{next: next, address: loopback.Address()}
 	g.open(t)
 	t.Cleanup(g.shut)
 	return g
@@ -50,15 +49,8 @@ func (g *gate) open(t *testing.T) {
 	if g.server != nil {
 		return
 	}
-	var l net.Listener
-	// A connection of somebody else may have taken the port for a moment.
-	patient, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	if err := judge.Wait(patient, func() (bool, string) {
-		var err error
-		l, err = net.Listen("tcp", g.address)
-		return err == nil, fmt.Sprint(err)
-	}); err != nil {
+	l, err := net.Listen("tcp", g.address)
+	if err != nil {
 		t.Fatalf("receiver does not come back: %v", err)
 	}
 	g.address = l.Addr().String()

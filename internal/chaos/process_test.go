@@ -7,7 +7,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,6 +17,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/skydive-project/skybridge/internal/loopback"
 )
 
 // workshop is where the binary is built.
@@ -72,12 +73,7 @@ func newProcess(t *testing.T, config, storage string, logs *logs) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	p := &process{t: t, binary: binary, address: l.Addr().String(), logs: logs}
+	p := &process{t: t, binary: binary, address: loopback.Address(), logs: logs}
 	p.args = []string{"--config.file=" + config, "--storage.path=" + storage, "--web.listen-address=" + p.address}
 	t.Cleanup(p.kill)
 	return p

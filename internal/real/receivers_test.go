@@ -16,6 +16,7 @@ import (
 
 	"github.com/skydive-project/skybridge/internal/analyzer"
 	"github.com/skydive-project/skybridge/internal/judge"
+	"github.com/skydive-project/skybridge/internal/loopback"
 	"github.com/skydive-project/skybridge/internal/prom"
 	"github.com/skydive-project/skybridge/internal/reference"
 	"github.com/skydive-project/skybridge/internal/script"
@@ -50,7 +51,7 @@ remote_write:
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	address := freeAddress(t)
+	address := loopback.Address()
 	bridge := start(t, address, "/-/ready", build(t), "--config.file="+file, "--web.listen-address="+address)
 	for _, a := range feed.Analyzers {
 		if err := a.WaitSubscribers(ctx, 1); err != nil {
@@ -105,7 +106,7 @@ remote_write:
 		t.Errorf("exit code %d after SIGTERM\n%s", code, bridge.logs)
 	}
 
-	want := feed.Reference.Totals()
+	want, stopped := feed.Reference.Totals(), time.Now()
 	for name, receiver := range map[string]*server{"prometheus": prometheus, "victoria-metrics": victoria} {
 		client := prom.NewClient(receiver.url)
 		defer client.Close()
@@ -117,7 +118,7 @@ remote_write:
 				return false, err.Error()
 			}
 			diff = judge.Diff(want, judge.Sums(series))
-			return diff == "" || time.Since(began) > 2*time.Minute, diff
+			return diff == "" || time.Since(stopped) > 2*time.Minute, diff
 		})
 		if err != nil || diff != "" {
 			t.Errorf("%s differs from what was reported (%v):\n%s\n%s", name, err, diff, bridge.logs)

@@ -8,7 +8,6 @@ package real
 import (
 	"bytes"
 	"context"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,6 +18,7 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/internal/judge"
+	"github.com/skydive-project/skybridge/internal/loopback"
 )
 
 // server is a process that listens on a loopback port.
@@ -44,16 +44,6 @@ func (b *buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.text.String()
-}
-
-// freeAddress returns a loopback address that nobody listens on.
-func freeAddress(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // start runs a program until the end of the test and waits until the page at
@@ -99,7 +89,7 @@ func startPrometheus(t *testing.T) *server {
 	if err := os.WriteFile(config, []byte("global: {scrape_interval: 15s}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	address := freeAddress(t)
+	address := loopback.Address()
 	return start(t, address, "/-/ready", "prometheus",
 		"--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"),
 		"--web.listen-address="+address, "--web.enable-remote-write-receiver")
@@ -107,7 +97,7 @@ func startPrometheus(t *testing.T) *server {
 
 // startVictoriaMetrics runs Debian's victoria-metrics.
 func startVictoriaMetrics(t *testing.T) *server {
-	address := freeAddress(t)
+	address := loopback.Address()
 	return start(t, address, "/health", "victoria-metrics",
 		"-httpListenAddr="+address, "-storageDataPath="+filepath.Join(t.TempDir(), "data"),
 		"-search.latencyOffset=0s", "-retentionPeriod=1d")

@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -25,6 +24,7 @@ import (
 
 	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/benchmarks/world"
+	"github.com/skydive-project/skybridge/internal/loopback"
 )
 
 // memoryInterval is the push interval as shipped.
@@ -165,12 +165,7 @@ func (r *report) startBridge(ctx context.Context, s *spec) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("find a free port: %w", err)
-	}
-	b := &process{address: l.Addr().String()}
-	_ = l.Close() // the bridge takes it
+	b := &process{address: loopback.Address()}
 	b.command = exec.CommandContext(ctx, r.bridge, "--config.file="+file, "--storage.path="+filepath.Join(s.Dir, "storage"),
 		"--web.listen-address="+b.address, "--log.level=warn")
 	b.command.Env = append(os.Environ(), "GOMEMLIMIT="+memoryLimit(s.Connections))
