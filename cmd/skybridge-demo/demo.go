@@ -172,7 +172,8 @@ func guide(ctx context.Context, out io.Writer, where places, client *prom.Client
 		case <-ctx.Done():
 			return
 		case now := <-ticker.C:
-			found := query(ctx, client, "count(skydive_network_connection_total_bytes)", now)
+			// An error can only be that the demo is about to end.
+			found, _ := client.Query(ctx, "count(skydive_network_connection_total_bytes)", now)
 			if len(found) > 0 && answered(ctx, where, client, now) {
 				invite(out, where, int(found[0].Samples[0].V))
 				return
@@ -185,17 +186,9 @@ func guide(ctx context.Context, out io.Writer, where places, client *prom.Client
 // network has to say is not for us to wait for.
 func answered(ctx context.Context, where places, client *prom.Client, now time.Time) bool {
 	return !where.MadeUp || !slices.ContainsFunc(guideQueries(where.Ranges), func(q guideQuery) bool {
-		return len(query(ctx, client, q.Query, now)) == 0
+		found, _ := client.Query(ctx, q.Query, now) // as above
+		return len(found) == 0
 	})
-}
-
-// query returns an answer, or none: an error can only be that the demo is about to end.
-func query(ctx context.Context, client *prom.Client, text string, at time.Time) []prom.Series {
-	found, err := client.Query(ctx, text, at)
-	if err != nil {
-		return nil
-	}
-	return found
 }
 
 // listenError names the flag that an address came from.

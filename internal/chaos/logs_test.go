@@ -42,11 +42,11 @@ func (v *voice) Write(p []byte) (int, error) {
 	return v.logs.Write(p)
 }
 
-// left says whether that life, when it stopped, left something for the next.
+// left says whether that life has stopped without saying that nothing is left.
 func (v *voice) left() bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return bytes.Contains(v.last, []byte("not everything was pushed before the bridge stopped; what is left is on disk"))
+	return !bytes.Contains(v.last, []byte("stopped; nothing is left to push"))
 }
 
 // String returns the last 8 kB.

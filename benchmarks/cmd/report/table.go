@@ -6,7 +6,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"math"
 	"os"
 	"strings"
 )
@@ -39,9 +38,6 @@ func (l line) String() string {
 
 // times is a ratio as a text; near a bar the digit after counts.
 func times(ratio float64) string {
-	if math.IsInf(ratio, 0) || math.IsNaN(ratio) {
-		return "–" // what it is held against took no time, or did nothing
-	}
 	if ratio < 10 {
 		return fmt.Sprintf("%.2f ×", ratio)
 	}
