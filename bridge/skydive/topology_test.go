@@ -179,27 +179,25 @@ func TestTopologyReload(t *testing.T) {
 	cfg := TopologyConfig{Enabled: true, Analyzers: []string{a.URL()}, RefreshInterval: 10 * time.Millisecond, CacheSize: 10}
 	r := newTopologyRig(t, cfg)
 	r.waitInterfaces(t, "eth0=5")
-	reload := func(change func(*TopologyConfig)) {
+	reload := func(want string, change func(*TopologyConfig)) {
 		t.Helper()
+		_, before := r.sink.list() // before the reload, for no round follows the one that switches off
 		change(&cfg)
 		if err := r.topology.Reload(cfg); err != nil {
 			t.Fatal(err)
 		}
+		r.waitRound(t, before, want)
 	}
-	reload(func(c *TopologyConfig) { c.Analyzers = []string{a.URL(), b.URL()} })
-	r.waitInterfaces(t, "eth0=5 eth1=6")
-	reload(func(c *TopologyConfig) { c.Analyzers = []string{b.URL()} })
-	r.waitInterfaces(t, "eth1=6")
+	reload("eth0=5 eth1=6", func(c *TopologyConfig) { c.Analyzers = []string{a.URL(), b.URL()} })
+	reload("eth1=6", func(c *TopologyConfig) { c.Analyzers = []string{b.URL()} })
 	if r.requests(t, a, resultOK) != -1 {
 		t.Error("the metrics of an analyzer that is not asked any more stay")
 	}
-	reload(func(c *TopologyConfig) { c.Enabled = false })
-	r.waitInterfaces(t, "")
+	reload("", func(c *TopologyConfig) { c.Enabled = false })
 	if got := r.topology.Node([]byte("tid-b")); got != (aggregator.NodeNames{}) || len(r.topology.Status()) != 0 {
 		t.Errorf("disabled, it tells %v, %v", got, r.topology.Status())
 	}
-	reload(func(c *TopologyConfig) { c.Enabled = true })
-	r.waitInterfaces(t, "eth1=6")
+	reload("eth1=6", func(c *TopologyConfig) { c.Enabled = true })
 	if err := r.topology.Reload(TopologyConfig{Enabled: true, RefreshInterval: time.Second}); err == nil {
 		t.Error("no room for names was accepted")
 	}
