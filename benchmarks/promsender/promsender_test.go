@@ -16,10 +16,11 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/prompb"
 	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
-	"go.uber.org/goleak"
+
+	"github.com/skydive-project/skybridge/internal/leaks"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m, nil) }
 
 // sample is what a receiver gets of one. Age is how long before it its counter began in
 // ms, 0: it does not say.

@@ -15,12 +15,13 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	commoncfg "github.com/prometheus/common/config"
 	"github.com/prometheus/prometheus/model/relabel"
-	"go.uber.org/goleak"
+
+	"github.com/skydive-project/skybridge/internal/leaks"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m, nil) }
 
 // diff returns how two configurations differ.
 func diff(want, got *Config) string {

@@ -7,12 +7,12 @@ import (
 	"os"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/skydive-project/skybridge/internal/leaks"
 )
 
 func TestMain(m *testing.M) {
 	if os.Getenv(activationChild) != "" {
 		os.Exit(serveActivated())
 	}
-	goleak.VerifyTestMain(m)
+	leaks.Main(m, nil)
 }

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/skydive-project/skybridge/internal/leaks"
 )
 
 // asCommand makes the test's binary the command, with the arguments that the
@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 		main()
 		os.Exit(0)
 	}
-	goleak.VerifyTestMain(m)
+	leaks.Main(m, nil)
 }
 
 // What Ctrl-C sends ends the command with status 0, whenever it comes: make

@@ -6,7 +6,7 @@ package prometheus_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/skydive-project/skybridge/internal/leaks"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m, nil) }

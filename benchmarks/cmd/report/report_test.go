@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
+	"github.com/skydive-project/skybridge/internal/leaks"
 )
 
 // TestMain lets this binary be its own worker.
@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(workerVariable) != "" {
 		os.Exit(workerMain(os.Stdin, os.Stdout, os.Stderr))
 	}
-	goleak.VerifyTestMain(m)
+	leaks.Main(m, nil)
 }
 
 // tinySizes are enough to see that a row measures what it says.
