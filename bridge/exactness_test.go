@@ -44,7 +44,7 @@ func TestExactnessOfGeneratedFeeds(t *testing.T) {
 				}
 			}
 			r.await(func() (bool, string) { return a.Accepted() > accepted, "not subscribed again" })
-			r.awaitSubscribed()
+			r.awaitSubscribers(1)
 			continue
 		case 12:
 			r.awaitReceived()

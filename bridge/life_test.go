@@ -244,7 +244,7 @@ func TestReloadMovesAnalyzersAndEndpoints(t *testing.T) {
 	r.Analyzers = all
 	r.configure("", fmt.Sprintf("remote_write: [{url: %s}]\n", second.WriteURL()))
 	r.reloadNow()
-	r.awaitSubscribed()
+	r.awaitSubscribers(1)
 	before := r.prom.Writes().Requests[http.StatusNoContent]
 	r.play(20)
 	if now := r.prom.Writes().Requests[http.StatusNoContent]; now != before {

@@ -105,8 +105,9 @@ func (r *rig) configure(global, rest string) {
 }
 
 // start runs the bridge until halt or the end of the test, and waits until it
-// is subscribed to every analyzer.
+// is subscribed to every analyzer. One before it has to be gone for them, too.
 func (r *rig) start() {
+	r.awaitSubscribers(0)
 	ctx, stop := context.WithCancel(r.ctx)
 	r.stop, r.done = stop, make(chan error, 1)
 	listening := make(chan string, 1)
@@ -131,14 +132,14 @@ func (r *rig) start() {
 		r.stop = nil
 		r.t.Fatalf("the bridge did not start: %v", err)
 	}
-	r.awaitSubscribed()
+	r.awaitSubscribers(1)
 }
 
-func (r *rig) awaitSubscribed() {
+func (r *rig) awaitSubscribers(n int) {
 	r.t.Helper()
 	for _, a := range r.Analyzers {
-		if err := a.WaitSubscribers(r.ctx, 1); err != nil {
-			r.t.Fatalf("not subscribed: %v\n%s", err, r.logs)
+		if err := a.WaitSubscribers(r.ctx, n); err != nil {
+			r.t.Fatalf("want %d subscribers: %v\n%s", n, err, r.logs)
 		}
 	}
 }

@@ -46,7 +46,7 @@ type endpoint struct {
 
 	mu       sync.Mutex
 	known    map[string]bool
-	clients  map[string]Subscriber // by remote host
+	clients  map[ws.Speaker]Subscriber
 	accepted int
 	gone     int           // of the accepted
 	changed  chan struct{} // closed and replaced at every change
@@ -56,7 +56,7 @@ func newEndpoint(pool ws.StructSpeakerPool) *endpoint {
 	return &endpoint{
 		pool:    pool,
 		known:   map[string]bool{},
-		clients: map[string]Subscriber{},
+		clients: map[ws.Speaker]Subscriber{},
 		changed: make(chan struct{}),
 	}
 }
@@ -79,7 +79,7 @@ func (e *endpoint) OnConnected(c ws.Speaker) error {
 		e.known[ns] = true
 	}
 	e.accepted++
-	e.clients[c.GetRemoteHost()] = Subscriber{
+	e.clients[c] = Subscriber{
 		HostID:     c.GetRemoteHost(),
 		Namespaces: slices.Clone(namespaces),
 		Header:     header.Clone(),
@@ -93,7 +93,7 @@ func (e *endpoint) OnConnected(c ws.Speaker) error {
 func (e *endpoint) OnDisconnected(c ws.Speaker) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	delete(e.clients, c.GetRemoteHost())
+	delete(e.clients, c)
 	e.gone++
 	clear(e.known)
 	e.announceLocked()
@@ -144,7 +144,7 @@ func (e *endpoint) subscribers() ([]Subscriber, <-chan struct{}) {
 	defer e.mu.Unlock()
 	var out []Subscriber
 	for _, c := range pooled {
-		if s, ok := e.clients[c.GetRemoteHost()]; ok {
+		if s, ok := e.clients[c]; ok {
 			out = append(out, s)
 		}
 	}
