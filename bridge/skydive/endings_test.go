@@ -4,7 +4,6 @@
 package skydive
 
 import (
-	"net/http"
 	"testing"
 	"time"
 
@@ -37,26 +36,12 @@ func TestEndings(t *testing.T) {
 		}},
 	} {
 		t.Run(string(c.reason), func(t *testing.T) {
-			l := listen(t)
-			server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-				up := websocket.Upgrader{}
-				conn, err := up.Upgrade(w, req, nil)
-				if err != nil {
-					return
+			url := serveFeed(t, func(conn *websocket.Conn) {
+				if c.end(conn) == nil {
+					readOn(conn)
 				}
-				defer func() { _ = conn.Close() }()
-				if c.end(conn) != nil {
-					return
-				}
-				for {
-					if _, _, err := conn.ReadMessage(); err != nil {
-						return
-					}
-				}
-			})}
-			go func() { _ = server.Serve(l) }()
-			t.Cleanup(func() { _ = server.Close() })
-			r := newRig(t, Config{Analyzers: []string{"ws://" + l.Addr().String()}}).run(t)
+			})
+			r := newRig(t, Config{Analyzers: []string{url}}).run(t)
 			r.waitUps(t, 2)
 			if got := r.metric(t, "skybridge_reconnects_total", "reason", string(c.reason)); got < 1 {
 				t.Errorf("counted %v; the log:\n%s", got, r.logs)

@@ -55,35 +55,26 @@ func TestFault1SilentFeed(t *testing.T) {
 // TestClosesBeforeItConnects has the next request come when the analyzer has seen
 // the goodbye, so that it neither answers 409 nor forgets the new subscription.
 func TestClosesBeforeItConnects(t *testing.T) {
-	l := listen(t)
 	var open, early atomic.Int32
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	url := serveFeed(t, func(conn *websocket.Conn) {
 		if open.Add(1) > 1 {
 			early.Add(1)
 		}
-		up := websocket.Upgrader{}
-		conn, err := up.Upgrade(w, req, nil)
-		if err != nil {
-			return
-		}
-		defer func() { _ = conn.Close() }()
 		goodbye := conn.CloseHandler()
 		conn.SetCloseHandler(func(code int, text string) error {
 			<-time.After(50 * time.Millisecond) // so that who does not wait for the answer is early
 			open.Add(-1)
 			return goodbye(code, text)
 		})
-		_, _, _ = conn.ReadMessage() // nothing comes but the goodbye
-	})}
-	go func() { _ = server.Serve(l) }()
-	t.Cleanup(func() { _ = server.Close() })
-	r := newRig(t, Config{Analyzers: []string{"ws://" + l.Addr().String()}, SilenceTimeout: 20 * time.Millisecond}, func(f *Feed) {
+		readOn(conn)
+	})
+	r := newRig(t, Config{Analyzers: []string{url}, SilenceTimeout: 20 * time.Millisecond}, func(f *Feed) {
 		f.timing.goodbye = patience
 	}).run(t)
 	r.waitUps(t, 10)
 	r.stop()
-	if got := early.Load(); got != 0 {
-		t.Errorf("connected %d times beside its own connection", got)
+	if silent, early := r.metric(t, "skybridge_reconnects_total", "reason", string(reasonSilent)), early.Load(); silent < 9 || early != 0 {
+		t.Errorf("%v for silence, connected %d times beside its own connection", silent, early)
 	}
 }
 
@@ -153,31 +144,18 @@ func TestDeadPeer(t *testing.T) {
 
 // Each ping is answered by a pong with its text, in the middle of nothing.
 func TestPongs(t *testing.T) {
-	l := listen(t)
 	const pings = 20
 	ponged := make(chan string, pings)
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		up := websocket.Upgrader{}
-		conn, err := up.Upgrade(w, req, nil)
-		if err != nil {
-			return
-		}
-		defer func() { _ = conn.Close() }()
+	url := serveFeed(t, func(conn *websocket.Conn) {
 		conn.SetPongHandler(func(text string) error { ponged <- text; return nil })
 		for i := range pings {
 			if conn.WriteControl(websocket.PingMessage, []byte{'a' + byte(i)}, time.Now().Add(patience)) != nil {
 				return
 			}
 		}
-		for {
-			if _, _, err := conn.ReadMessage(); err != nil {
-				return
-			}
-		}
-	})}
-	go func() { _ = server.Serve(l) }()
-	t.Cleanup(func() { _ = server.Close() })
-	newRig(t, Config{Analyzers: []string{"ws://" + l.Addr().String()}}).run(t)
+		readOn(conn)
+	})
+	newRig(t, Config{Analyzers: []string{url}}).run(t)
 	limit := time.NewTimer(patience)
 	defer limit.Stop()
 	for i := range pings {
@@ -345,13 +323,10 @@ func TestOtherAnswers(t *testing.T) {
 	r.logs.waitFor(t, "reason=http_status")
 	r.logs.waitFor(t, "HTTP 404 Not Found")
 
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "come back later", http.StatusServiceUnavailable)
-	})}
-	l := listen(t)
-	go func() { _ = server.Serve(l) }()
-	t.Cleanup(func() { _ = server.Close() })
-	r = newRig(t, Config{Analyzers: []string{"ws://" + l.Addr().String()}}).run(t)
+	})
+	r = newRig(t, Config{Analyzers: []string{url}}).run(t)
 	r.logs.waitFor(t, `HTTP 503 Service Unavailable, \"come back later\"`)
 }
 

@@ -32,6 +32,30 @@ func serve(t *testing.T, h http.HandlerFunc) string {
 	return "ws://" + l.Addr().String()
 }
 
+// serveFeed upgrades every request, gives its connection to feed, and closes it
+// after that. It returns a ws URL.
+func serveFeed(t *testing.T, feed func(*websocket.Conn)) string {
+	t.Helper()
+	return serve(t, func(w http.ResponseWriter, req *http.Request) {
+		up := websocket.Upgrader{}
+		conn, err := up.Upgrade(w, req, nil)
+		if err != nil {
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		feed(conn)
+	})
+}
+
+// readOn reads until the peer has gone, and answers its control messages.
+func readOn(conn *websocket.Conn) {
+	for {
+		if _, _, err := conn.ReadMessage(); err != nil {
+			return
+		}
+	}
+}
+
 // answer gives every request this answer by itself and cuts the connection when
 // the peer does, and returns the address.
 func answer(t *testing.T, with func(w io.Writer, req *http.Request)) string {
@@ -215,13 +239,7 @@ func TestProxies(t *testing.T) {
 
 // A peer that pings and pings and never reads: our pongs find no room.
 func TestPingFloodOfAPeerThatDoesNotRead(t *testing.T) {
-	url := serve(t, func(w http.ResponseWriter, req *http.Request) {
-		up := websocket.Upgrader{}
-		conn, err := up.Upgrade(w, req, nil)
-		if err != nil {
-			return
-		}
-		defer conn.Close()
+	url := serveFeed(t, func(conn *websocket.Conn) {
 		ping := append([]byte{0x89, 125}, make([]byte, 125)...)
 		for pings := bytes.Repeat(ping, 100); ; {
 			if _, err := conn.NetConn().Write(pings); err != nil {
@@ -243,12 +261,7 @@ func TestLogLines(t *testing.T) {
 		captures []string
 		want     string
 	}{{nil, "captures=all"}, {[]string{"c1", "c2"}, "captures=c1,c2"}} {
-		url := serve(t, func(w http.ResponseWriter, req *http.Request) {
-			up := websocket.Upgrader{}
-			if conn, err := up.Upgrade(w, req, nil); err == nil {
-				conn.Close()
-			}
-		})
+		url := serveFeed(t, func(*websocket.Conn) {})
 		r := newRig(t, Config{Analyzers: []string{url}, CaptureIDs: c.captures}).run(t)
 		r.logs.waitFor(t, " retry_in=")
 		r.stop()

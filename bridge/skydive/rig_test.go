@@ -323,11 +323,7 @@ func otherClient(t *testing.T, a *analyzer.Analyzer, host string, namespaces ...
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for {
-			if _, _, err := conn.ReadMessage(); err != nil {
-				return
-			}
-		}
+		readOn(conn)
 	}()
 	t.Cleanup(func() { _ = conn.Close(); <-done })
 	return conn
