@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/skydive-project/skybridge/internal/loopback"
 )
 
 // pipes is a listener whose connections are in memory, for tests on fake time.
@@ -393,7 +395,7 @@ func TestRunOverTCP(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Error(err)
 	}
-	l, err := net.Listen("tcp", r.Addr())
+	l, err := loopback.Listen(r.Addr())
 	if err != nil {
 		t.Fatalf("the port is not free: %v", err)
 	}

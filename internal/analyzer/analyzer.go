@@ -73,18 +73,19 @@ func Start(cfg Config) (*Analyzer, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	a := &Analyzer{cfg: cfg, addr: cfg.Addr}
-	if err := a.start(); err != nil {
+	// An address that is somebody else's is told at once.
+	if err := a.start(func(address string) (net.Listener, error) { return net.Listen("tcp", address) }); err != nil {
 		return nil, err
 	}
 	return a, nil
 }
 
-func (a *Analyzer) start() error {
+func (a *Analyzer) start(listen func(address string) (net.Listener, error)) error {
 	backend, err := a.authentication()
 	if err != nil {
 		return err
 	}
-	raw, err := net.Listen("tcp", a.addr)
+	raw, err := listen(a.addr)
 	if err != nil {
 		return fmt.Errorf("analyzer: listen on %s: %w", a.addr, err)
 	}
@@ -289,5 +290,5 @@ func (a *Analyzer) Stop() {
 // subscriber.
 func (a *Analyzer) Restart() error {
 	a.Stop()
-	return a.start()
+	return a.start(loopback.Listen)
 }

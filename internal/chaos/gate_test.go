@@ -49,7 +49,7 @@ func (g *gate) open(t *testing.T) {
 	if g.server != nil {
 		return
 	}
-	l, err := net.Listen("tcp", g.address)
+	l, err := loopback.Listen(g.address)
 	if err != nil {
 		t.Fatalf("receiver does not come back: %v", err)
 	}
