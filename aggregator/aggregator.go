@@ -49,6 +49,8 @@ type Config struct {
 	ConnectionTimeout time.Duration
 	// FlowRetention is how long a flow that is no longer reported is remembered.
 	FlowRetention time.Duration
+	// FlowExpire is Skydive's flow.expire; 0: as seen.
+	FlowExpire time.Duration
 	// MaxSeries and MaxFlows bound the series of connections and the flows
 	// remembered.
 	MaxSeries, MaxFlows int
@@ -103,6 +105,9 @@ type Aggregator struct {
 	progress    progress // scratch
 	told        Flow     // scratch: a record as the conversation's first observer would tell it
 	lastTick    int64    // ms; before the first one, when this process began
+	began       time.Time
+	arrived     int64 // ms; our clock as it went on since the process began, whatever it was set to
+	held        int   // records held in doubt
 	side        side
 	latest      tickTimes // of the latest tick that the state knows of
 	journal     *journal  // nil: nothing is durable
@@ -134,6 +139,7 @@ func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *p
 		folds:       newFolds(),
 		interfaces:  interfaces{byLabels: map[InterfaceLabels]*interfaceState{}},
 		lastTick:    start.UnixMilli(),
+		began:       start,
 		scope:       cfg.scope(),
 
 		conversationKey: newConversationKey(),
@@ -207,6 +213,11 @@ func (a *Aggregator) setAnalyzer(name string, live bool) {
 	a.clock.set(name, live, a.now())
 }
 
+// arrive notes what time it is for records that arrive now.
+func (a *Aggregator) arrive() {
+	a.arrived = a.began.UnixMilli() + a.now().Sub(a.began).Milliseconds()
+}
+
 // Update counts the flows of one message, in their order.
 func (a *Aggregator) Update(flows []Flow) {
 	a.hold.RLock()
@@ -214,6 +225,7 @@ func (a *Aggregator) Update(flows []Flow) {
 	for part := range slices.Chunk(flows, batch) {
 		a.mu.Lock()
 		feedNow := a.clock.now(a.now())
+		a.arrive()
 		for i := range part {
 			a.count(&part[i], feedNow)
 		}
@@ -252,10 +264,17 @@ func (a *Aggregator) count(f *Flow, feedNow time.Duration) {
 		a.metrics.skipped[skipNoTransport].Inc()
 		return
 	}
+	a.countOf(src, f, feedNow, onArrival)
+}
+
+// countOf counts a record of a source that has learned from it.
+func (a *Aggregator) countOf(src *source, f *Flow, feedNow time.Duration, when hearing) {
 	p := &a.progress
-	switch ok := a.advance(src, f, feedNow, p); {
+	switch ok := a.advance(src, f, feedNow, when, p); {
 	case !ok:
 		a.refuse(f)
+		return
+	case p.record == nil: // it is held
 		return
 	case p.stale:
 		a.metrics.staleUpdates.Inc()
@@ -320,22 +339,4 @@ func (a *Aggregator) skip(reason, message string, args ...any) {
 // refuse skips a record that grew by more than counters hold.
 func (a *Aggregator) refuse(f *Flow) {
 	a.skip(skipImplausible, "an update grew by more than a counter holds and does not count", "uuid", string(f.UUID), "node_tid", string(f.NodeTID))
-}
-
-// learn takes from a record what it says of its source: the epoch and the
-// update period.
-func (a *Aggregator) learn(src *source, f *Flow, feedNow time.Duration) {
-	lum := f.LastUpdate
-	if !f.HasLastUpdate || f.FinishType == finishTimeout || lum.Last <= 0 {
-		return
-	}
-	if src.present(lum.Last) {
-		a.journal.marks(src)
-	}
-	// A window as long as flows are remembered is no period but a clock that was
-	// set.
-	if window := time.Duration(lum.Last-lum.Start) * time.Millisecond; lum.Start > 0 && window > 0 && window <= a.cfg.FlowRetention {
-		src.node.observe(window, feedNow)
-		a.journal.period(src, window)
-	}
 }

@@ -5,10 +5,6 @@ package aggregator
 
 import "time"
 
-// endedRetention is how long a baseline stays after its end record: records
-// can overtake each other between analyzers, which flush every 5 s.
-const endedRetention = 2 * time.Minute
-
 // baseline is the last cumulative metric seen of one flow on one capture.
 // Baselines outlive series: a flow that was idle for long goes on counting
 // from here. There are far more of them than of anything else: 96 bytes.
@@ -43,11 +39,12 @@ func (m moment) time() time.Duration { return time.Duration(m) * tenth }
 type origin uint32
 
 const (
-	isUsed     origin = maxSources << iota // else it is a free record
-	isEnded                                // an end record (FinishType 1) was seen
-	isLow                                  // of the conversation's two ends A is the lower one
-	isObserved                             // its observer in the group counts it as a member
-	isOuter                                // other flows name it as their parent
+	isUsed       origin = maxSources << iota // else it is a free record
+	isEnded                                  // an end record (FinishType 1) was seen
+	isLow                                    // of the conversation's two ends A is the lower one
+	isObserved                               // its observer in the group counts it as a member
+	isOuter                                  // other flows name it as their parent
+	isRepeatable                             // it has ended, and another capture may report the same flow
 )
 
 func (o origin) source() uint32 { return uint32(o) % maxSources }
@@ -114,9 +111,10 @@ type baselines struct {
 	histories map[uint32]counts
 	sources   *sources // of the records
 
-	// Each list is in order of last sight; live and ended ones are kept for
-	// different times, so each has a list of its own and the oldest is in front.
-	live, ended seenList
+	// Each list is in order of last sight; live ones, ended ones and those of them that
+	// other captures may repeat are kept for different times, so each has a list of its
+	// own and the oldest is in front.
+	live, ended, repeatable seenList
 	// Those that are in a conversation are found by it, too.
 	kin kin
 }
@@ -126,13 +124,14 @@ type seenList struct{ oldest, newest uint32 }
 
 func newBaselines(ss *sources) *baselines {
 	return &baselines{
-		byKey:     newIndex(),
-		texts:     map[uint32]string{},
-		histories: map[uint32]counts{},
-		sources:   ss,
-		live:      seenList{none, none},
-		ended:     seenList{none, none},
-		kin:       newKin(),
+		byKey:      newIndex(),
+		texts:      map[uint32]string{},
+		histories:  map[uint32]counts{},
+		sources:    ss,
+		live:       seenList{none, none},
+		ended:      seenList{none, none},
+		repeatable: seenList{none, none},
+		kin:        newKin(),
 	}
 }
 
@@ -193,12 +192,14 @@ func (b *baselines) index(i uint32, src *source) {
 	src.baselines++
 }
 
-// touch records that a baseline was seen, for the last time if ended.
-func (b *baselines) touch(i uint32, ended bool, feedNow time.Duration) {
+// touch records that a baseline was seen; for the last time if ended, unless it is
+// repeatable.
+func (b *baselines) touch(i uint32, ended, repeatable bool, feedNow time.Duration) {
 	r := b.records.at(i)
 	b.unlink(b.listOf(r), i)
 	if ended {
 		r.from.set(isEnded, true)
+		r.from.set(isRepeatable, repeatable)
 	}
 	r.seen = momentOf(feedNow)
 	b.append(b.listOf(r), i)
@@ -206,25 +207,29 @@ func (b *baselines) touch(i uint32, ended bool, feedNow time.Duration) {
 
 // longestUnseen returns the baseline that has been unseen longest, or none.
 func (b *baselines) longestUnseen() uint32 {
-	switch l, e := b.live.oldest, b.ended.oldest; {
-	case l == none:
-		return e
-	case e == none:
-		return l
-	case b.records.at(e).seen < b.records.at(l).seen:
-		return e
-	default:
-		return l
+	oldest := none
+	for _, l := range [...]*seenList{&b.live, &b.ended, &b.repeatable} {
+		if l.oldest != none && (oldest == none || b.records.at(l.oldest).seen < b.records.at(oldest).seen) {
+			oldest = l.oldest
+		}
 	}
+	return oldest
 }
 
 // evict forgets a baseline of the given source, which remembers how late it
 // reached, so that the flow, should it come back, does not count its history
-// again.
-func (b *baselines) evict(i uint32, src *source) {
+// again; bound says that max_flows evicts it.
+func (b *baselines) evict(i uint32, src *source, bound bool) {
 	r := b.records.at(i)
-	src.evictedStart = max(src.evictedStart, r.start)
-	src.evictedLast = max(src.evictedLast, r.last)
+	last := r.last
+	if c := &src.node.clock; r.seen.time() < c.began {
+		last = min(last, c.floor) // on the scale of the present generation
+	}
+	if bound {
+		src.displaced.raise(r.start, last)
+	} else {
+		src.retired.raise(r.start, last)
+	}
 	src.baselines--
 	key := b.keyOf(i, src)
 	b.byKey.remove(b.hash(&key), i)
@@ -236,10 +241,14 @@ func (b *baselines) evict(i uint32, src *source) {
 }
 
 func (b *baselines) listOf(r *baseline) *seenList {
-	if r.from.is(isEnded) {
+	switch {
+	case !r.from.is(isEnded):
+		return &b.live
+	case r.from.is(isRepeatable):
+		return &b.repeatable
+	default:
 		return &b.ended
 	}
-	return &b.live
 }
 
 func (b *baselines) append(l *seenList, i uint32) {

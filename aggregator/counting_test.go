@@ -45,7 +45,7 @@ func TestFirstSight(t *testing.T) {
 			name:  "an update that ended before the epoch is history",
 			setup: (*world).known,
 			flow: func(w *world, f *Flow) {
-				f.Start, f.LastUpdate.Last = w.ms(5*minute), w.ms(3*minute)
+				f.Start, f.LastUpdate.Last, f.LastUpdate.ABBytes = w.ms(5*minute), w.ms(3*minute), 900
 			},
 		},
 		{
@@ -99,7 +99,7 @@ func TestFirstSight(t *testing.T) {
 				w.tickNow()
 			},
 			flow: func(w *world, f *Flow) {
-				f.Start, f.LastUpdate.Last = w.ms(32*minute), w.ms(31*minute)
+				f.Start, f.LastUpdate.Last, f.LastUpdate.ABBytes = w.ms(32*minute), w.ms(31*minute), 600
 			},
 			want: 800,
 		},

@@ -38,18 +38,26 @@ type progress struct {
 // tells p by how much it grew. Not ok means that it grew by more than a
 // counter holds, which no network carries between two updates; the baseline
 // then stays.
-func (a *Aggregator) advance(src *source, f *Flow, feedNow time.Duration, p *progress) (ok bool) {
-	*p = progress{}
+func (a *Aggregator) advance(src *source, f *Flow, feedNow time.Duration, when hearing, p *progress) (ok bool) {
 	metric := counted(&f.Metric)
 	i, b := a.baselines.find(f, src)
+	if when == onArrival && (b == nil || b.counts.raisedTo(metric) != b.counts) && a.readClock(src, f, feedNow) {
+		i, b = a.baselines.find(f, src) // what was held may have been of the same flow
+	}
 	known := b != nil
+	*p = progress{}
 	var history counts
 	if !known {
-		if p.delta = firstSight(src, f, metric); !p.delta.fit(maxCount) {
+		var why verdict
+		if p.delta, why = a.firstSight(src, f, metric, feedNow, when); why == undecided {
+			a.holdRecord(src, f)
+			return true
+		}
+		if !p.delta.fit(maxCount) {
 			return false
 		}
 		history = metric.minus(p.delta)
-		a.metrics.historyBytes.Add(float64(history.totalBytes()))
+		a.metrics.history[why].Add(float64(history.totalBytes()))
 		p.from = f.Start
 		if !history.isZero() {
 			p.from = f.LastUpdate.Start
@@ -70,8 +78,14 @@ func (a *Aggregator) advance(src *source, f *Flow, feedNow time.Duration, p *pro
 	}
 	p.baseline, p.record = i, b
 	b.start = max(b.start, f.Start)
-	b.last = max(b.last, f.updated())
-	a.baselines.touch(i, f.FinishType == finishTimeout, feedNow)
+	switch at := f.updated(); {
+	case at >= b.last:
+		b.last = at
+	case f.FinishType != finishTimeout && !p.stale && !p.delta.isZero() && b.last-at > lateAfter.Milliseconds():
+		// The flow grew, so the record is newer: the clock was set back.
+		b.last, p.from = at, 0
+	}
+	a.baselines.touch(i, f.FinishType == finishTimeout, a.repeatable(src), feedNow)
 	if known {
 		a.journal.seen(i, b)
 	} else {
@@ -84,57 +98,156 @@ func (a *Aggregator) advance(src *source, f *Flow, feedNow time.Duration, p *pro
 	return true
 }
 
-// firstSight returns what counts of a flow that has no baseline, of the metric
-// in its record. Mostly this is
-// its first update, and all of it is new. Otherwise something was missed,
-// before this process or by it, and only what is surely new may count:
-//
-//   - all of Metric, if the flow began after the source's epoch and after every
-//     flow whose baseline was evicted;
-//   - else LastUpdateMetric, if it reaches to the epoch at least and beyond
-//     every update of an evicted baseline;
-//   - else nothing, nor while there is no epoch.
-func firstSight(src *source, f *Flow, metric counts) counts {
-	switch {
-	case src.epoch == 0:
-		return counts{}
-	case f.Start > src.epoch && f.Start > src.evictedStart:
-		return metric
-	case f.HasLastUpdate && f.LastUpdate.Last >= src.epoch && f.LastUpdate.Last > src.evictedLast:
-		// An update is part of the whole; more than that would be invented.
-		return counted(&f.LastUpdate).atMost(metric)
-	default:
-		return counts{}
+// verdict says what kept bytes of a flow that is seen for the first time from
+// counting, as skybridge_history_bytes_total has it.
+type verdict int
+
+const (
+	historyEpoch     verdict = iota // the flow began before the epoch
+	historyEvicted                  // it may be one whose baseline was evicted
+	historyUndecided                // too many records were in doubt
+	historyEnd
+
+	undecided // nothing yet: the record is held
+)
+
+// String returns the reason as the metric's label has it.
+func (v verdict) String() string {
+	return [...]string{"before_epoch", "after_eviction", "undecided"}[v]
+}
+
+// firstSight returns what counts of a flow that has no baseline, of the metric in
+// its record, and what kept the rest. docs/explanation/counting.md has the rules.
+func (a *Aggregator) firstSight(src *source, f *Flow, metric counts, feedNow time.Duration, when hearing) (counts, verdict) {
+	if src.epoch == 0 {
+		return counts{}, historyEpoch
 	}
+	n, live := src.node, f.FinishType != finishTimeout
+	// An update is part of the whole; more than that would be invented.
+	lum := counted(&f.LastUpdate).atMost(metric)
+	if !f.HasLastUpdate {
+		lum = counts{}
+	}
+	inDoubt := live && f.HasLastUpdate && n.clock.inDoubt(f)
+	first := live && f.HasLastUpdate && lum == metric
+	switch why := src.reason(f); {
+	case first && inDoubt && len(a.clock.analyzers) > 1 && src.mayBeEvicted(f):
+		// Another analyzer may have delivered the flow's next update before.
+		return counts{}, undecided
+	case first, src.isNew(f):
+		return metric, why
+	case when == afterStep: // it cannot have counted, whatever is evicted for it meanwhile
+		return lum, why
+	case f.HasLastUpdate && f.LastUpdate.Last >= src.reach && !src.mayBeEvicted(f) &&
+		(live || !n.clock.ahead(f.LastUpdate.Last, n.period(feedNow))):
+		return lum, why
+	case inDoubt && !lum.isZero():
+		return counts{}, undecided
+	default:
+		return counts{}, why
+	}
+}
+
+// isNew says whether a flow surely began while this state was kept, and none of it
+// has counted: it began after the epoch and after every flow that was evicted. Starts
+// never change, so they are compared on whatever scale of the agent's clock they are;
+// one that lies ahead of the flow's own update is of another scale.
+func (s *source) isNew(f *Flow) bool {
+	return f.Start > max(s.epoch, s.retired.start, s.displaced.start) && f.Start <= f.updated()
+}
+
+// mayBeEvicted says whether a record's LastUpdateMetric may have counted before the
+// flow's baseline was evicted. All flows of a table share the time of an update, so a
+// live one at the mark of max_flows is not what raised it. An end record repeats an
+// update, so there the flow's Start decides.
+func (s *source) mayBeEvicted(f *Flow) bool {
+	last := f.LastUpdate.Last
+	if last <= s.retired.last {
+		return true
+	}
+	if f.FinishType == finishTimeout {
+		return f.Start <= s.displaced.start
+	}
+	return last < s.displaced.last
+}
+
+// reason says what keeps the history of a flow from counting.
+func (s *source) reason(f *Flow) verdict {
+	if f.Start > s.epoch {
+		return historyEvicted
+	}
+	return historyEpoch
+}
+
+// repeatable says whether another capture may still report a flow that has ended
+// on this one.
+func (a *Aggregator) repeatable(src *source) bool {
+	return src.node.sources > 1 || a.scope == byTuple && len(a.sources.nodes.byTID) > 1
+}
+
+// endedRetention is how long, in feed time, a baseline of the node stays after its end
+// record: until every flow that was live then was reported again, for records can
+// overtake each other between analyzers, and two minutes at least. A repeatable one
+// stays for as long as another capture may report the end of the same flow: both
+// report it between one and two flow.expire after the last packet.
+func (a *Aggregator) endedRetention(n *node, repeatable bool, feedNow time.Duration) time.Duration {
+	keep := n.period(feedNow) + time.Minute
+	if repeatable {
+		keep = max(keep, a.expire(n)+time.Minute)
+	}
+	return max(keep, 2*time.Minute)
+}
+
+// expire returns Skydive's flow.expire, or more.
+func (a *Aggregator) expire(n *node) time.Duration {
+	expire := n.clock.expire
+	switch {
+	case a.cfg.FlowExpire > 0:
+		return a.cfg.FlowExpire
+	case expire == 0:
+		expire = defaultExpire
+	}
+	if a.scope == byTuple {
+		expire = max(expire, a.sources.nodes.expire)
+	}
+	return expire
 }
 
 // evict forgets a baseline, and counts why.
 func (a *Aggregator) evict(i uint32, reason string) {
 	src := a.sources.list[a.baselines.records.at(i).from.source()]
+	a.alignMarks(src)
 	a.leave(i)
-	a.baselines.evict(i, src)
+	a.baselines.evict(i, src, reason == evictBound)
 	a.journal.baselineFree(i)
 	a.journal.marks(src)
+	if reason == evictBound {
+		a.journal.clock(src)
+	}
 	a.metrics.evicted.WithLabelValues(reason).Inc()
 }
 
 // evictDue forgets up to limit baselines whose time is over, and says whether
 // that was all of them.
 func (a *Aggregator) evictDue(feedNow time.Duration, limit int) (done bool) {
+	bs := a.baselines
 	lists := []struct {
 		list   *seenList
-		keep   time.Duration
 		reason string
-	}{
-		{&a.baselines.live, a.cfg.FlowRetention, evictRetention},
-		{&a.baselines.ended, endedRetention, evictEnded},
-	}
+	}{{&bs.live, evictRetention}, {&bs.ended, evictEnded}, {&bs.repeatable, evictEnded}}
 	for _, l := range lists {
-		for l.list.oldest != none && feedNow-a.baselines.records.at(l.list.oldest).seen.time() >= l.keep {
+		for ; l.list.oldest != none; limit-- {
+			oldest := bs.records.at(l.list.oldest)
+			keep := a.cfg.FlowRetention
+			if l.reason == evictEnded {
+				keep = a.endedRetention(a.sources.list[oldest.from.source()].node, oldest.from.is(isRepeatable), feedNow)
+			}
+			if feedNow-oldest.seen.time() < keep {
+				break
+			}
 			if limit == 0 {
 				return false
 			}
-			limit--
 			a.evict(l.list.oldest, l.reason)
 		}
 	}

@@ -3,6 +3,8 @@
 
 package aggregator
 
+import "bytes"
+
 // Metric is Skydive's FlowMetric: what a flow carried in either direction. A
 // is the sender of the first packet that the capture saw, B its receiver.
 // Bytes include the Ethernet header. Start and Last are milliseconds on the
@@ -56,6 +58,18 @@ type Flow struct {
 	// HasLastUpdate, is what came since the previous update.
 	Metric, LastUpdate Metric
 	HasLastUpdate      bool
+}
+
+// clone returns a copy that shares nothing with f.
+func (f *Flow) clone() Flow {
+	c := *f
+	for _, text := range [...]*[]byte{
+		&c.UUID, &c.NodeTID, &c.CaptureID, &c.NetworkA, &c.NetworkB,
+		&c.TransportProtocol, &c.Application, &c.ParentUUID,
+	} {
+		*text = bytes.Clone(*text)
+	}
+	return c
 }
 
 // updated is until when a record has everything, in milliseconds on the agent's clock:

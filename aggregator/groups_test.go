@@ -14,7 +14,9 @@ import (
 // TestGroupsAreForgotten proves that a conversation goes with its last flow, that
 // an observer without flows tells no labels, and that a restart in between knows it.
 func TestGroupsAreForgotten(t *testing.T) {
-	m := newMortal(t, crossingConfig(true), disktest.New(1), 1<<20)
+	cfg := crossingConfig(true)
+	cfg.FlowExpire = time.Minute // how long another observer may still report the same
+	m := newMortal(t, cfg, disktest.New(1), 1<<20)
 	m.arrive(first, second)
 	a := m.flow("1", 1000, 0)
 	b := seenBy(a, "n2", "c2")

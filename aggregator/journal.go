@@ -116,7 +116,7 @@ func (j *journal) marks(s *source) {
 }
 
 func appendMarks(dst []byte, s *source) []byte {
-	for _, mark := range [...]int64{s.epoch, s.evictedStart, s.evictedLast} {
+	for _, mark := range [...]int64{s.epoch, s.retired.start, s.retired.last} {
 		dst = binary.AppendVarint(dst, mark)
 	}
 	return dst

@@ -27,7 +27,8 @@ type metrics struct {
 	staleUpdates  prometheus.Counter
 	evicted       *prometheus.CounterVec
 	filteredBytes *prometheus.CounterVec
-	historyBytes  prometheus.Counter
+	history       [historyEnd]prometheus.Counter
+	agentSteps    prometheus.Counter
 	overflowRTTs  prometheus.Counter
 
 	changedValues      prometheus.Counter
@@ -56,10 +57,6 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 			Name: "skybridge_filtered_bytes_total",
 			Help: "Bytes of flows that are kept out, by filter (classes for aggregation.exclude_classes and so on, tunnels for aggregation.tunnels) and the value that does; of a tunnel, whether the flow carried others (outer) or was carried (inner).",
 		}, []string{"filter", "value"}),
-		historyBytes: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "skybridge_history_bytes_total",
-			Help: "Bytes that flows had carried when they were first seen and that do not count: they may have been counted before.",
-		}),
 		overflowRTTs: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "skybridge_overflow_rtts_total",
 			Help: "Round-trip times not exported because max_series or max_series_per_node was reached.",
@@ -70,6 +67,15 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 		reg.MustRegister(c)
 		return c
 	}
+	history := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "skybridge_history_bytes_total",
+		Help: "Bytes that flows had carried when they were first seen and that do not count: the flow began before the epoch (before_epoch), or may have counted before it was evicted, an upper bound of what is missing (after_eviction), or there were too many records while it was unclear whether an agent's clock was set back (undecided).",
+	}, []string{"reason"})
+	reg.MustRegister(history)
+	for reason := range historyEnd {
+		m.history[reason] = history.WithLabelValues(reason.String())
+	}
+	m.agentSteps = counter("skybridge_agent_clock_steps_total", "Times that the clock of a node's agent was seen to be set back.")
 	m.changedValues = counter("skybridge_label_values_cut_total", "Label values of records and interfaces that did not fit as they were: cut to 256 bytes with a hash of the whole at the end, or with what is no UTF-8 replaced.")
 	m.forgottenListeners = counter("skybridge_listeners_forgotten_total", "Addresses with a port that were seen to answer and were forgotten because there are too many.")
 	m.duplicateBytes = counter("skybridge_duplicate_bytes_total", "Bytes that do not count because another capture of the same connection had reported them: on the same node, or with observers: one anywhere.")
@@ -99,11 +105,13 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 			return float64(read())
 		})
 	}
-	reg.MustRegister(m.staleUpdates, m.evicted, m.filteredBytes, m.historyBytes, m.overflowRTTs,
+	reg.MustRegister(m.staleUpdates, m.evicted, m.filteredBytes, m.overflowRTTs,
 		gauge("skybridge_series", "Series of connections that live now.", func() int { return a.connections.series }),
 		gauge("skybridge_series_limit", "Bound on skybridge_series: aggregation.max_series.", func() int { return a.cfg.MaxSeries }),
 		gauge("skybridge_listeners", "Addresses with a port that were seen to answer, for aggregation.ports: service.", func() int { return len(a.listeners.list) }),
 		gauge("skybridge_flows", "Flows remembered.", func() int { return a.baselines.records.used }),
+		gauge("skybridge_records_held", "Records held until it is clear whether their agent's clock was set back.", func() int { return a.held }),
+		gauge("skybridge_records_held_limit", "Bound on skybridge_records_held.", func() int { return maxHeld }),
 		gauge("skybridge_shared_connections", "Connections that several captures see and that count once.", func() int { return a.groups.records.used }),
 		gauge("skybridge_state_bytes", "Bytes of the state on disk: the snapshot and the journal since.", a.stateBytes),
 		gauge("skybridge_flows_limit", "Bound on skybridge_flows: aggregation.max_flows.", func() int { return a.cfg.MaxFlows }),

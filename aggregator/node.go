@@ -3,10 +3,13 @@
 
 package aggregator
 
+import "time"
+
 // nodes holds the capture points by topology id.
 type nodes struct {
-	byTID map[string]*node
-	busy  int // how many have series
+	byTID  map[string]*node
+	busy   int           // how many have series
+	expire time.Duration // the largest of any, see [agentClock.expire]
 }
 
 // get returns the node of that id, which is made if need be.

@@ -114,6 +114,7 @@ func (a *Aggregator) Recover(cfg StateConfig, logger *slog.Logger) (Recovery, er
 // forget leaves nothing of what a former process left.
 func (a *Aggregator) forget(configured *Layout) {
 	a.sources, a.captures = newSources(), newCaptures()
+	a.held = 0
 	a.baselines = newBaselines(a.sources)
 	a.connections = newConnections(configured, nil)
 	a.groups, a.conversationKey = groups{}, newConversationKey()

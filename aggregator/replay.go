@@ -108,6 +108,8 @@ func (r *replay) record(k kind, d *decoder) {
 		r.undo()
 	case kindConversationKey, kindConversation, kindGroup, kindGroupFree, kindObserver, kindObserverFree, kindHistory:
 		r.conversation(k, d)
+	case kindClock:
+		r.clock(d)
 	case kindReport:
 		s := CaptureStats{CaptureID: []byte(d.String())}
 		d.stats(&s)
@@ -148,7 +150,7 @@ func (r *replay) source(k kind, d *decoder) {
 		s.journaled = time.Duration(d.Uvarint())
 	}
 	if k != kindPeriod {
-		s.epoch, s.evictedStart, s.evictedLast = d.Varint(), d.Varint(), d.Varint()
+		s.epoch, s.retired.start, s.retired.last = d.Varint(), d.Varint(), d.Varint()
 	}
 }
 
@@ -302,6 +304,8 @@ func (r *replay) finish() (dropped int) {
 		s.node.minute = int64(r.feedNow / time.Minute)
 	}
 
+	a.finishClocks()
+
 	bs := a.baselines
 	order := make([]uint32, 0, bs.records.size)
 	for i := range bs.records.size {
@@ -319,7 +323,9 @@ func (r *replay) finish() (dropped int) {
 	})
 	for _, i := range order {
 		b := bs.records.at(i)
-		bs.index(i, list[b.from.source()])
+		src := list[b.from.source()]
+		bs.index(i, src)
+		b.from.set(isRepeatable, b.from.is(isEnded) && a.repeatable(src))
 		bs.append(bs.listOf(b), i)
 	}
 	dropped += r.finishGroups()

@@ -155,6 +155,10 @@ func (d *durable) dump(w *snapshotWriter) error {
 		if s := a.sources.list[i]; s != nil {
 			s.journaled = s.node.period(w.feedNow)
 			w.frame = appendSource(w.frame, s)
+			for held := range len(s.held) {
+				w.frame = appendClock(w.frame, s, held)
+			}
+			w.frame = appendClock(w.frame, s, len(s.held))
 		}
 	})
 	if err != nil {

@@ -18,9 +18,8 @@ const (
 	// marks, in feed time. Forgetting them is safe: what comes later counts as
 	// after a restart without state, so nothing counts twice.
 	sourceRetention = 24 * time.Hour
-	// clockStep is how far an update may lie behind a newer one without the
-	// agent's clock having been set back. Updates overtake each other by seconds.
-	clockStep = time.Hour
+	// defaultExpire is Skydive's default flow.expire.
+	defaultExpire = 600 * time.Second
 	// maxSources bounds the pairs of node and capture, about 300 bytes each.
 	maxSources = 1 << 18
 )
@@ -31,6 +30,7 @@ type node struct {
 	minute  int64                      // feed-time minute of the newest slot
 	known   time.Duration              // the period before the windows were forgotten, 0: none
 	sources int                        // how many refer to it
+	clock   agentClock
 
 	among  *nodes
 	tid    string
@@ -90,40 +90,46 @@ type source struct {
 	capture *capture
 
 	// epoch is LUM.Last of the first record that was not an end record; 0 before.
-	epoch int64
-	// evictedStart and evictedLast are the latest Start and Flow.updated among
-	// baselines that were evicted: a flow that could be one of those must not
-	// count its history again.
-	evictedStart, evictedLast int64
+	// Starts are compared with it. What updates are compared with is on the scale of
+	// the clock's generation since began: reach is the epoch there.
+	epoch, reach int64
+	// retired and displaced are the marks of baselines that were evicted, displaced
+	// those of max_flows: a flow that could be one of those must not count again.
+	retired, displaced mark
+	began              time.Duration // of the generation, as [agentClock.began]
+	held               []Flow        // in doubt
+	clockJournaled     int64         // [agentClock.latest] that the journal has
+	restored           *agentClock   // while the state is read
 
 	baselines int           // how many refer to this source
 	seen      time.Duration // feed time of its latest record
 	journaled time.Duration // the period that the journal has
 }
 
-// present takes the time, in milliseconds on the agent's clock, that a live
-// flow was updated. The first one is the epoch.
-//
-// Where it lies well before the epoch or a mark, the agent's clock was set back,
-// or a single record lied: no flow that counted can be of a later time than the
-// present one. The epoch and the marks then come down to it, or nothing would
-// count until the clock had passed them.
-//
-// It says whether anything changed.
-func (s *source) present(last int64) (changed bool) {
-	if s.epoch == 0 {
-		s.epoch, changed = last, true
-	}
-	lower := func(mark *int64, to int64) {
-		if *mark-last > clockStep.Milliseconds() {
-			*mark, changed = to, true
-		}
-	}
-	lower(&s.epoch, last)
-	lower(&s.evictedStart, last)
-	lower(&s.evictedLast, last-1) // so that this very update may count
-	return changed
+// mark is the latest Start and the latest [Flow.updated] among some flows.
+type mark struct{ start, last int64 }
+
+func (m *mark) raise(start, last int64) {
+	m.start, m.last = max(m.start, start), max(m.last, last)
 }
+
+// align brings the times that updates are compared with to the present generation
+// of the agent's clock, all of whose updates come after its floor, and says whether
+// that was another one.
+func (s *source) align() (changed bool) {
+	c := &s.node.clock
+	if s.began == c.began {
+		return false
+	}
+	s.began = c.began
+	for _, last := range [...]*int64{&s.reach, &s.retired.last, &s.displaced.last} {
+		*last = min(*last, c.floor)
+	}
+	return true
+}
+
+// idle says whether nothing refers to the source.
+func (s *source) idle() bool { return s.baselines == 0 && len(s.held) == 0 }
 
 type sourceKey struct{ nodeTID, captureID string }
 
@@ -216,7 +222,7 @@ func (s *sources) sweep(feedNow time.Duration) {
 	}
 	s.swept = feedNow
 	for key, src := range s.byKey {
-		if src.baselines == 0 && feedNow-src.seen >= sourceRetention {
+		if src.idle() && feedNow-src.seen >= sourceRetention {
 			s.forget(key, src)
 		}
 	}
@@ -229,7 +235,7 @@ func (s *sources) evict() bool {
 	var oldest *source
 	looked := 0
 	for _, src := range s.byKey {
-		if src.baselines == 0 && (oldest == nil || src.seen < oldest.seen) {
+		if src.idle() && (oldest == nil || src.seen < oldest.seen) {
 			oldest = src
 		}
 		if looked++; looked == look {

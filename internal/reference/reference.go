@@ -8,7 +8,8 @@
 //
 // What was reported for a flow is its last Metric. Of a flow that began before
 // the epoch of its node and capture, what its Metric was before the first
-// LastUpdateMetric that counts is history.
+// LastUpdateMetric that counts is history; a live record whose LastUpdateMetric is all
+// of its Metric is a flow's first update and has none.
 package reference
 
 import (
@@ -92,7 +93,9 @@ func (r *Reference) Report(records ...analyzer.Flow) {
 		if known == nil {
 			known = &flow{record: f}
 			r.flows[id] = known
-			if epoch := r.epochs[source]; epoch == 0 || f.Start <= epoch {
+			epoch := r.epochs[source]
+			first := epoch != 0 && f.FinishType != 1 && lum != nil && numbers(lum) == numbers(f.Metric)
+			if !first && (epoch == 0 || f.Start <= epoch) {
 				known.history = numbers(f.Metric)
 				if epoch != 0 && lum != nil && lum.Last >= epoch {
 					for i, n := range numbers(lum) {

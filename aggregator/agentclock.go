@@ -1,0 +1,251 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import "time"
+
+const (
+	// lateAfter is how far, on the agent's clock, an update may lie behind the
+	// node's latest one before its delay needs an explanation: analyzers send
+	// every 5 s, so updates overtake each other by seconds.
+	lateAfter = 10 * time.Second
+	// leastSpan is how long a node's least offset is remembered, in feed time: one
+	// to two of it, for clocks drift.
+	leastSpan = time.Hour
+	// trustedOffsets is how many live records make an offset one to rely on.
+	trustedOffsets = 3
+	// maxHeld bounds the records that are held in doubt, of all nodes: about 400
+	// bytes each.
+	maxHeld = 1 << 16
+)
+
+// agentClock is what is known of the clock of a node's agent, which people and
+// NTP set. Times are milliseconds on that clock.
+//
+// A generation is a span during which the clock was not set back. Only within
+// one do times of updates tell which came first. An update well behind the
+// latest one is either late, or the clock was set back: a doubt, until an update
+// on the old scale comes or is overdue.
+type agentClock struct {
+	latest int64 // LUM.Last of the latest update of the generation
+	// began is the feed time at which the generation began, and floor a time on its
+	// scale before all of its updates. Both are 0 in the first one.
+	began time.Duration
+	floor int64
+	doubt *doubt // nil: none
+
+	// least are the least delays (arrival less LUM.Last) of this span and the one
+	// before, over as many live records as counted in offsets.
+	least   [2]int64
+	offsets [2]uint32
+	turned  time.Duration // feed time at which this span began
+	// expire is how long after its last packet the node reports that a flow has
+	// ended, at most, as seen; 0: not known.
+	expire time.Duration
+}
+
+// doubt is what is known while it is undecided whether a clock was set back.
+type doubt struct {
+	began, seen     time.Duration // feed times of the first and the latest record behind
+	lowest, highest int64         // LUM.Last of those records
+	sources         []*source     // those that hold records
+}
+
+// hearing says when a record is counted.
+type hearing int
+
+const (
+	onArrival  hearing = iota
+	afterDelay         // it was held, and is late
+	afterStep          // it was held, and the clock was set back
+)
+
+// behind says whether an update of that time is so late that it may be of a new
+// generation.
+func (c *agentClock) behind(last int64) bool {
+	return c.latest-last > lateAfter.Milliseconds()
+}
+
+// inDoubt says whether f is one of the records whose time is in doubt.
+func (c *agentClock) inDoubt(f *Flow) bool {
+	return c.doubt != nil && c.behind(f.LastUpdate.Last)
+}
+
+// observe takes the time of a live record. It returns the doubt that it decides,
+// and whether that was a step of the clock; nil: none. While a node is silent nothing
+// is decided.
+func (c *agentClock) observe(last int64, feedNow, period time.Duration) (decided *doubt, step bool) {
+	d := c.doubt
+	behind := c.latest != 0 && c.behind(last)
+	switch {
+	case d == nil && behind:
+		c.doubt = &doubt{began: feedNow, seen: feedNow, lowest: last, highest: last}
+		return nil, false
+	case behind:
+		d.seen, d.lowest, d.highest = feedNow, min(d.lowest, last), max(d.highest, last)
+	case last < c.latest:
+		return nil, false
+	}
+	overdue := d != nil && feedNow-d.began > period+lateAfter
+	switch {
+	case overdue && (behind || d.runs()):
+		c.latest, c.began, c.floor, c.doubt = max(d.highest, last), d.began, d.lowest-1, nil
+		return d, true
+	case behind:
+		return nil, false
+	}
+	c.latest, c.doubt = last, nil // the old scale is still there
+	return d, false
+}
+
+// runs says whether the records behind show a clock that runs: late ones do not come at
+// the pace at which they were made.
+func (d *doubt) runs() bool {
+	span := d.seen - d.began
+	return span > lateAfter && (span-time.Duration(d.highest-d.lowest)*time.Millisecond).Abs() <= lateAfter
+}
+
+// ahead says whether an end record's time is too far ahead of the latest update for
+// it to be of the present generation. A capture that is deleted reports a part of the
+// next window.
+func (c *agentClock) ahead(last int64, period time.Duration) bool {
+	return c.began > 0 && last-c.latest > (period+lateAfter).Milliseconds()
+}
+
+// offset takes the delay of a live record, in milliseconds.
+func (c *agentClock) offset(delay int64, feedNow time.Duration) {
+	if feedNow-c.turned >= leastSpan {
+		c.least[1], c.offsets[1], c.offsets[0] = c.least[0], c.offsets[0], 0
+		c.turned = feedNow
+	}
+	if c.offsets[0] == 0 || delay < c.least[0] {
+		c.least[0] = delay
+	}
+	c.offsets[0]++
+}
+
+// leastOffset returns what to add to a time of the agent to have it on our clock:
+// the least delay seen lately; not ok where too few records tell.
+func (c *agentClock) leastOffset() (ms int64, ok bool) {
+	switch {
+	case c.doubt != nil || c.offsets[0]+c.offsets[1] < trustedOffsets:
+		return 0, false
+	case c.offsets[0] == 0:
+		return c.least[1], true
+	case c.offsets[1] == 0:
+		return c.least[0], true
+	default:
+		return min(c.least[0], c.least[1]), true
+	}
+}
+
+// readClock takes the time of a live record with traffic that its flow's baseline
+// does not have: what repeats what is known may be late by any time. It says whether
+// that decided a doubt.
+func (a *Aggregator) readClock(src *source, f *Flow, feedNow time.Duration) (decided bool) {
+	last, n := f.LastUpdate.Last, src.node
+	if f.FinishType == finishTimeout || !f.HasLastUpdate || last <= 0 {
+		return false
+	}
+	d, step := n.clock.observe(last, feedNow, n.period(feedNow))
+	if d != nil {
+		a.decide(n, d, step, feedNow)
+		a.alignMarks(src)
+	}
+	if n.clock.doubt == nil {
+		n.clock.offset(a.arrived-last, feedNow)
+	}
+	a.journal.clockMoved(src)
+	return d != nil
+}
+
+// learn takes from a record what it says of its source: the epoch, flow.update and
+// flow.expire.
+func (a *Aggregator) learn(src *source, f *Flow, feedNow time.Duration) {
+	lum, n := f.LastUpdate, src.node
+	a.alignMarks(src)
+	if f.FinishType == finishTimeout {
+		a.learnExpire(n, f)
+		return // its times are those of the window before
+	}
+	if !f.HasLastUpdate || lum.Last <= 0 {
+		return
+	}
+	if src.epoch == 0 {
+		src.epoch, src.reach = lum.Last, lum.Last
+		a.journal.marks(src)
+	}
+	// A window as long as flows are remembered is no period but a clock that was
+	// set.
+	if window := time.Duration(lum.Last-lum.Start) * time.Millisecond; lum.Start > 0 && window > 0 && window <= a.cfg.FlowRetention {
+		n.observe(window, feedNow)
+		a.journal.period(src, window)
+	}
+}
+
+// alignMarks brings a source's marks to the present generation of its node's clock.
+func (a *Aggregator) alignMarks(src *source) {
+	if src.align() {
+		a.journal.clock(src)
+	}
+}
+
+// decide ends a doubt: what was held counts if the clock was set back; if it was
+// late, it may have counted before its flow was evicted.
+func (a *Aggregator) decide(n *node, d *doubt, step bool, feedNow time.Duration) {
+	if step {
+		n.clock.offsets = [2]uint32{} // they are of the clock as it was
+		a.metrics.agentSteps.Inc()
+		a.notices.say("agent_clock", a.now(), "the clock of an agent was set back", "node_tid", n.tid)
+	}
+	for _, src := range d.sources {
+		held := src.held
+		src.held = nil
+		a.held -= len(held)
+		src.align()
+		a.journal.clock(src)
+		for i := range held {
+			switch f := &held[i]; {
+			case step:
+				a.countOf(src, f, feedNow, afterStep)
+			case !src.mayBeEvicted(f):
+				a.countOf(src, f, feedNow, afterDelay)
+			default:
+				lum := counted(&f.LastUpdate)
+				a.metrics.history[historyEvicted].Add(float64(lum.totalBytes()))
+			}
+		}
+	}
+}
+
+// holdRecord keeps a record until its node's doubt is decided. Above the bound it does
+// not count.
+func (a *Aggregator) holdRecord(src *source, f *Flow) {
+	if a.held >= maxHeld {
+		lum := counted(&f.LastUpdate)
+		a.metrics.history[historyUndecided].Add(float64(lum.totalBytes()))
+		return
+	}
+	a.held++
+	if len(src.held) == 0 {
+		d := src.node.clock.doubt
+		d.sources = append(d.sources, src)
+	}
+	src.held = append(src.held, f.clone())
+	a.journal.hold(src)
+}
+
+// learnExpire takes from an end record how long after its last packet a flow is
+// reported to have ended. DNS has a timeout of its own by default.
+func (a *Aggregator) learnExpire(n *node, f *Flow) {
+	offset, ok := n.clock.leastOffset()
+	if !ok || f.Metric.Last <= 0 || string(f.Application) == "DNS" || n.clock.began > 0 {
+		return
+	}
+	// One longer than flows are remembered is no timeout but a clock that was set.
+	if age := time.Duration(a.arrived-offset-f.Metric.Last) * time.Millisecond; age > n.clock.expire && age <= a.cfg.FlowRetention {
+		n.clock.expire = age
+		a.sources.nodes.expire = max(a.sources.nodes.expire, age)
+	}
+}

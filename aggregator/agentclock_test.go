@@ -1,0 +1,280 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/skydive-project/skybridge/internal/disktest"
+)
+
+// agentRecord is one record of a scripted feed. Times are seconds since the world
+// began: start and last on the agent's clock, arrival on ours.
+type agentRecord struct {
+	uuid                 int
+	start, last, arrival int64
+	metric, lum          int64
+	end                  bool
+}
+
+func (r agentRecord) flow(from time.Time) Flow {
+	at := func(s int64) int64 { return from.UnixMilli() + 1000*s }
+	f := Flow{
+		UUID: fmt.Appendf(nil, "%x", r.uuid+1), NodeTID: []byte("n1"), CaptureID: []byte("c1"),
+		NetworkA: fmt.Appendf(nil, "10.0.%d.%d", r.uuid/250, r.uuid%250), NetworkB: []byte("10.9.0.1"),
+		HasTransport: true, TransportProtocol: []byte("TCP"), TransportA: 40000, TransportB: 80,
+		Start: at(r.start), HasLastUpdate: true,
+		Metric:     Metric{ABBytes: r.metric, ABPackets: 1, Start: at(r.start), Last: at(r.last)},
+		LastUpdate: Metric{ABBytes: r.lum, Start: at(r.last - 60), Last: at(r.last)},
+	}
+	if r.lum == r.metric {
+		f.LastUpdate.ABPackets = 1
+	}
+	if r.end {
+		f.FinishType = finishTimeout
+	}
+	return f
+}
+
+// play reports records as they arrive, with a tick a minute.
+func (w *world) play(records []agentRecord) {
+	from := w.time
+	for _, r := range records {
+		arrival := from.Add(time.Duration(r.arrival) * time.Second)
+		for w.time.Before(arrival) {
+			w.time = arrival
+			if next := time.UnixMilli(w.LastTick()).Add(time.Minute); next.Before(arrival) {
+				w.time = next
+				w.tickNow()
+			}
+		}
+		w.Update([]Flow{r.flow(from)})
+	}
+	w.tick()
+	w.tick()
+}
+
+// shortFlows are five new flows of 20 s a minute, on a clock that is back by so much
+// from some second on.
+func shortFlows(until, from, back int64) (records []agentRecord) {
+	for t := int64(60); t < until; t += 60 {
+		clock := t
+		if t > from {
+			clock -= back
+		}
+		for range 5 {
+			records = append(records, agentRecord{len(records), clock - 40, clock, t + 2, 100, 100, false})
+		}
+	}
+	return records
+}
+
+// longFlows are flows that live all the time and began in the first second.
+func longFlows(flows int, until, step, from, back int64) (records []agentRecord) {
+	for k := int64(1); k*60 <= until; k++ {
+		clock := k * 60
+		if clock > from {
+			clock -= back
+		}
+		for u := range flows {
+			records = append(records, agentRecord{u, 1, clock, k*60 + 2, k * step, step, false})
+		}
+	}
+	return records
+}
+
+// TestAgentClocks proves that what flows report counts once, whatever is done to the
+// clock of their agent.
+func TestAgentClocks(t *testing.T) {
+	const minutes = 60
+	type scenario struct {
+		name     string
+		maxFlows int
+		records  []agentRecord
+		want     uint64 // 0: the sum of all updates
+	}
+	var tests []scenario
+	for _, back := range []int64{15, 3 * minutes, 30 * minutes, 59 * minutes, 120 * minutes} {
+		tests = append(tests,
+			scenario{fmt.Sprintf("short flows, back by %d s", back), 0, shortFlows(200*minutes, 120*minutes, back), 0},
+			scenario{fmt.Sprintf("short flows beyond max_flows, back by %d s", back), 100, shortFlows(200*minutes, 120*minutes, back), 0},
+			scenario{fmt.Sprintf("long flows beyond max_flows, back by %d s", back), 10, longFlows(20, 180*minutes, 1000, 121*minutes, back), 0},
+		)
+	}
+	tests = append(tests,
+		scenario{"1,100 flows, max_flows 1,000", 1000, longFlows(1100, 20*minutes, 100, 1<<40, 0), 0},
+		scenario{"1,500 flows, max_flows 1,000", 1000, longFlows(1500, 20*minutes, 100, 1<<40, 0), 0},
+		scenario{"short flows, 90 min ahead for an hour", 100, shortFlows(200*minutes, 60*minutes, -90*minutes), 0},
+	)
+	var cutOff []agentRecord
+	for _, r := range longFlows(20, 120*minutes, 1000, 1<<40, 0) {
+		if r.arrival > 60*minutes+2 && r.arrival < 105*minutes+2 {
+			r.arrival = 105*minutes + 2
+		}
+		cutOff = append(cutOff, r)
+	}
+	tests = append(tests, scenario{"cut off for 45 min, delivered late", 0, cutOff, 0})
+	var ends []agentRecord
+	for k := int64(1); k <= 10; k++ {
+		for i := range 20 {
+			ends = append(ends, agentRecord{int(k)*100 + i, 60*k - 30, 60 * k, 60*k + 2, 500, 500, false})
+		}
+		for i := range 20 {
+			if k > 2 { // repeats its last update, with the times of that
+				ends = append(ends, agentRecord{int(k-2)*100 + i, 60*(k-2) - 30, 60 * (k - 2), 60*k + 2, 500, 500, true})
+			}
+		}
+	}
+	tests = append(tests, scenario{"ends that repeat an update, max_flows 10", 10, ends, 10 * 20 * 500})
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t, Config{MaxFlows: test.maxFlows})
+			w.known()
+			for _, r := range test.records {
+				if test.want += uint64(r.lum); r.end {
+					test.want -= uint64(r.lum)
+				}
+			}
+			if test.name == "ends that repeat an update, max_flows 10" {
+				test.want = 10 * 20 * 500
+			}
+			w.play(test.records)
+			if got := w.total(abBytes); got != test.want {
+				t.Errorf("counted %d bytes, want %d", got, test.want)
+			}
+			if n := w.metric("skybridge_records_held", ""); n != 0 {
+				t.Errorf("%v records are still held", n)
+			}
+		})
+	}
+}
+
+// TestLateAnalyzer proves that a first update which a late analyzer delivers after the
+// flow's next one, which counted, does not count again when max_flows has evicted it.
+func TestLateAnalyzer(t *testing.T) {
+	w := newWorld(t, Config{MaxFlows: 10})
+	w.AnalyzerUp("b")
+	w.known()
+	var records []agentRecord
+	for k := int64(1); k <= 10; k++ {
+		for u := range 20 {
+			records = append(records, agentRecord{int(k)*100 + u, 60*k - 30 + int64(u), 60*k + 60, 60*k + 62, 900, 400, false})
+		}
+		for u := range 20 {
+			if k > 5 {
+				records = append(records, agentRecord{int(k-5)*100 + u, 60*(k-5) - 30 + int64(u), 60 * (k - 5), 60*k + 63, 500, 500, false})
+			}
+		}
+	}
+	records = append(records, agentRecord{1, 700, 760, 762, 7, 7, false}) // the old scale is still there
+	w.play(records)
+	if got, want := w.total(abBytes), uint64(10*20*900+7); got != want {
+		t.Errorf("counted %d bytes, want %d", got, want)
+	}
+}
+
+// TestClockCorrectedBeforeRestart proves that flows which began on a clock that was
+// ahead are history after a restart without state, but for what is new.
+func TestClockCorrectedBeforeRestart(t *testing.T) {
+	w := newWorld(t, Config{})
+	w.known()
+	var records []agentRecord
+	for k := int64(1); k <= 2; k++ {
+		for u := range 10 {
+			records = append(records, agentRecord{u, 5400 - 600, 60 * k, 60*k + 2, 111_000 + 11_000*k, 11_000, false})
+		}
+	}
+	w.play(records)
+	if got, want := w.total(abBytes), uint64(220_000); got != want {
+		t.Errorf("counted %d bytes, want %d", got, want)
+	}
+	if got := w.metric("skybridge_history_bytes_total", "after_eviction") + w.metric("skybridge_history_bytes_total", "before_epoch"); got != 1_110_000 {
+		t.Errorf("%v bytes are history, want 1,110,000", got)
+	}
+}
+
+// TestHeldAcrossCrash proves that what is held while a clock is in doubt, and the
+// doubt, outlive a crash, by the journal and by a snapshot.
+func TestHeldAcrossCrash(t *testing.T) {
+	for _, least := range []int64{1 << 30, 1} {
+		m := newMortal(t, Config{MaxFlows: 10}, disktest.New(1), least)
+		m.known()
+		from, want := m.time, uint64(0)
+		for k := int64(1); k <= 10; k++ {
+			clock := 60 * k
+			if k > 5 {
+				clock -= 1800
+			}
+			for u := range 20 {
+				want += 1000
+				m.Update([]Flow{agentRecord{u, 1, clock, 0, k * 1000, 1000, false}.flow(from)})
+			}
+			m.pass(45 * time.Second)
+			m.tick()
+			if k == 6 {
+				if m.metric("skybridge_records_held", "") == 0 {
+					t.Fatal("nothing is held")
+				}
+				m.idle()
+				m.die(true)
+				if m.begin(); m.recover.Anew != "" || m.held == 0 {
+					t.Fatalf("recovered %+v, %d records held", m.recover, m.held)
+				}
+			}
+		}
+		m.wantIncrease(want)
+		m.die(false)
+	}
+}
+
+// TestEndedFlows proves that the baseline of a flow that has ended stays for as long as
+// records of it, or of flows that are as old, may still come.
+func TestEndedFlows(t *testing.T) {
+	t.Run("another capture reports the end up to flow.expire later", func(t *testing.T) {
+		for _, later := range []time.Duration{time.Minute, 5 * time.Minute, 10 * time.Minute} {
+			w := newWorld(t, Config{})
+			w.known()
+			other := w.flow("ffff", 0, 0)
+			other.CaptureID, other.HasTransport = []byte("c2"), false
+			w.Update([]Flow{other})
+			f := w.flow("1", 1000, 0)
+			w.Update([]Flow{f}) // the report of c2 is lost
+			w.pass(10 * time.Minute)
+			f.FinishType, f.LastUpdate.ABBytes, f.LastUpdate.ABPackets = finishTimeout, 0, 0
+			w.Update([]Flow{f})
+			for range later / testInterval {
+				w.tick()
+			}
+			f.CaptureID = []byte("c2")
+			w.Update([]Flow{f})
+			w.tick()
+			if got := w.total(abBytes); got != 1000 {
+				t.Errorf("%s later: counted %d bytes, want 1000", later, got)
+			}
+		}
+	})
+	t.Run("flow.update of 5 min", func(t *testing.T) {
+		w := newWorld(t, Config{})
+		w.known()
+		long := agentRecord{1, 0, 300, 302, 100, 100, false}.flow(w.time)
+		long.LastUpdate.Start = long.Start
+		from := w.time
+		w.pass(302 * time.Second)
+		w.Update([]Flow{long}) // the period is known
+		// One flow began before the other and is first reported after the other's end,
+		// with its second update.
+		w.pass(100 * time.Second)
+		w.Update([]Flow{agentRecord{3, 380, 400, 402, 50, 50, true}.flow(from)})
+		for range 17 {
+			w.tick()
+		}
+		w.Update([]Flow{agentRecord{2, 350, 650, 657, 900, 400, false}.flow(from)})
+		w.tick()
+		if got := w.total(abBytes); got != 100+50+900 {
+			t.Errorf("counted %d bytes, want 1050", got)
+		}
+	})
+}
