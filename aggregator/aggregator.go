@@ -72,6 +72,8 @@ type Config struct {
 	// empty is [TunnelsBoth].
 	Observers Observers
 	Tunnels   Tunnels
+	// Portless says what becomes of flows without ports; empty is [PortlessSkip].
+	Portless Portless
 }
 
 // Aggregator is safe for concurrent use.
@@ -109,6 +111,7 @@ type Aggregator struct {
 	durable     *durable  // nil: nothing is durable
 
 	conversationKey conversationKey
+	tags            tags
 
 	key []byte // scratch
 }
@@ -213,6 +216,7 @@ func (a *Aggregator) Update(flows []Flow) {
 	defer a.hold.RUnlock()
 	for part := range slices.Chunk(flows, batch) {
 		a.mu.Lock()
+		a.markCarriers(part)
 		feedNow := a.clock.now(a.now())
 		for i := range part {
 			a.count(&part[i], feedNow)
@@ -248,8 +252,7 @@ func (a *Aggregator) count(f *Flow, feedNow time.Duration) {
 		return
 	}
 	a.learn(src, f, feedNow)
-	if !f.HasTransport {
-		a.metrics.skipped[skipNoTransport].Inc()
+	if !f.HasTransport && a.skipPortless(f, src) {
 		return
 	}
 	p := &a.progress
@@ -259,6 +262,9 @@ func (a *Aggregator) count(f *Flow, feedNow time.Duration) {
 		return
 	case p.stale:
 		a.metrics.staleUpdates.Inc()
+	}
+	if !f.HasTransport && len(f.ParentUUID) == 0 {
+		a.markPortless(p)
 	}
 	rtt := uint64(0)
 	if !p.stale && f.Metric.RTT > 0 {

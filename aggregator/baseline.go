@@ -48,6 +48,8 @@ const (
 	isLow                                  // of the conversation's two ends A is the lower one
 	isObserved                             // its observer in the group counts it as a member
 	isOuter                                // other flows name it as their parent
+	isMixed                                // its tag is not that of its conversation
+	isPortless                             // it has no ports
 )
 
 func (o origin) source() uint32 { return uint32(o) % maxSources }

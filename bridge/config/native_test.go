@@ -165,6 +165,7 @@ func keyCases() []keyCase {
 		{"observers", "aggregation.observers", under("aggregation", "labels: [protocol]\n  observers: one"),
 			func(c *Config) { c.Aggregation.Labels, c.Aggregation.Observers = []string{"protocol"}, "one" }},
 		{"tunnels", "aggregation.tunnels", under("aggregation", "tunnels: outer"), func(c *Config) { c.Aggregation.Tunnels = "outer" }},
+		{"portless", "aggregation.portless", under("aggregation", "portless: count"), func(c *Config) { c.Aggregation.Portless = "count" }},
 		{"disk", "storage.max_bytes", under("storage", "max_bytes: 1TB"), func(c *Config) { c.Storage.MaxBytes = 1 << 40 }},
 		{"age", "storage.max_age", under("storage", "max_age: 3h"), func(c *Config) { c.Storage.MaxAge = 3 * time.Hour }},
 		{"memory", "storage.memory_max_bytes", under("storage", "memory_max_bytes: 2GiB"), func(c *Config) { c.Storage.MemoryMaxBytes = 2 << 30 }},
