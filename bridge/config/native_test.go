@@ -392,7 +392,7 @@ func TestFull(t *testing.T) {
 			ExcludeNetworks:     []netip.Prefix{netip.MustParsePrefix("169.254.0.0/16")},
 			ExcludeProtocols:    []string{"SCTP"},
 			ExcludeApplications: []string{"VXLAN"},
-			Observers:           "one", Tunnels: "inner",
+			Observers:           "one", Tunnels: "inner", Portless: "count",
 			TopK: 10_000, TopKWindow: 10 * time.Minute,
 		},
 		Topology:    Topology{Enabled: true, Analyzers: []string{"wss://topology.example.net:8082/ws/subscriber/flow"}, RefreshInterval: time.Minute, CacheSize: 50_000},
