@@ -74,6 +74,8 @@ type Config struct {
 	// empty is [TunnelsBoth].
 	Observers Observers
 	Tunnels   Tunnels
+	// Portless says what becomes of flows without ports; empty is [PortlessSkip].
+	Portless Portless
 }
 
 // Aggregator is safe for concurrent use.
@@ -114,6 +116,7 @@ type Aggregator struct {
 	durable     *durable  // nil: nothing is durable
 
 	conversationKey conversationKey
+	tags            tags
 
 	key []byte // scratch
 }
@@ -226,6 +229,7 @@ func (a *Aggregator) Update(flows []Flow) {
 		a.mu.Lock()
 		feedNow := a.clock.now(a.now())
 		a.arrive()
+		a.markCarriers(part, feedNow)
 		for i := range part {
 			a.count(&part[i], feedNow)
 		}
@@ -260,8 +264,7 @@ func (a *Aggregator) count(f *Flow, feedNow time.Duration) {
 		return
 	}
 	a.learn(src, f, feedNow)
-	if !f.HasTransport {
-		a.metrics.skipped[skipNoTransport].Inc()
+	if !f.HasTransport && a.skipPortless(f, src) {
 		return
 	}
 	a.countOf(src, f, feedNow, onArrival)
@@ -278,6 +281,9 @@ func (a *Aggregator) countOf(src *source, f *Flow, feedNow time.Duration, when h
 		return
 	case p.stale:
 		a.metrics.staleUpdates.Inc()
+	}
+	if !f.HasTransport && len(f.ParentUUID) == 0 {
+		a.markPortless(p)
 	}
 	rtt := uint64(0)
 	if !p.stale && f.Metric.RTT > 0 {

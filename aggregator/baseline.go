@@ -45,6 +45,8 @@ const (
 	isObserved                               // its observer in the group counts it as a member
 	isOuter                                  // other flows name it as their parent
 	isRepeatable                             // it has ended, and another capture may report the same flow
+	isMixed                                  // its tag is not that of its conversation
+	isPortless                               // it has no ports
 )
 
 func (o origin) source() uint32 { return uint32(o) % maxSources }

@@ -76,11 +76,11 @@ func appendBytes(dst, s []byte) []byte {
 const maxKin = 128
 
 // converse makes a baseline one of its conversation's, and gives the conversation
-// a group where this is its second observer.
-func (a *Aggregator) converse(i uint32, f *Flow, src *source, feedNow time.Duration) {
-	id, low := a.conversationOf(f, src)
+// a group where this is its second observer. Not ok: it may be of several.
+func (a *Aggregator) converse(i uint32, f *Flow, src *source, feedNow time.Duration) (ok bool) {
+	id, low, ok := a.conversationOf(f, src)
 	if id == 0 {
-		return
+		return ok
 	}
 	bs := a.baselines
 	r := bs.records.at(i)
@@ -98,11 +98,13 @@ func (a *Aggregator) converse(i uint32, f *Flow, src *source, feedNow time.Durat
 		a.form(i, feedNow)
 	case bs.more(other, maxKin):
 		a.metrics.observersRefused.Inc()
-		return
+		return true
 	default:
 		bs.join(i, id)
 	}
+	r.from.set(isMixed, id != a.tags.own)
 	a.journal.conversation(i, r)
+	return true
 }
 
 // more says whether a conversation has at least n baselines.
@@ -121,17 +123,23 @@ func (b *baselines) more(first uint32, n int) bool {
 // otherwise is for those that begin afterwards, or what was counted up to it could
 // count again. So a flow goes where those of its node are that are remembered: what
 // it reports may be what they have reported, or are about to.
-func (a *Aggregator) conversationOf(f *Flow, src *source) (id conversationID, low bool) {
+func (a *Aggregator) conversationOf(f *Flow, src *source) (id conversationID, low, ok bool) {
 	bs := a.baselines
 	if former := 1 - a.scope; bs.kin.used[former] > 0 {
-		id, low = a.identify(f, former)
+		if id, low = a.identify(f, former); id != 0 {
+			id, _ = a.tagged(id, f, src) // 0, where it is of several, is of none
+		}
 		looked := 0
-		for i := bs.firstOf(id); i != none && looked < maxKin; i = bs.nextOf(i) {
+		for i := bs.firstOf(id); id != 0 && i != none && looked < maxKin; i = bs.nextOf(i) {
 			if a.sources.list[bs.records.at(i).from.source()].node == src.node {
-				return id, low
+				return id, low, true
 			}
 			looked++
 		}
 	}
-	return a.identify(f, a.scope)
+	if id, low = a.identify(f, a.scope); id == 0 {
+		return 0, low, true
+	}
+	id, ok = a.tagged(id, f, src)
+	return id, low, ok
 }

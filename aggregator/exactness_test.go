@@ -89,7 +89,10 @@ func flowsOf(records []analyzer.Flow) []Flow {
 			Outer: slices.Contains([]string{"VXLAN", "GRE", "GENEVE", "MPLS"}, r.LayersPath[strings.LastIndex(r.LayersPath, "/")+1:]),
 		}
 		if n := r.Network; n != nil {
-			f.NetworkA, f.NetworkB = []byte(n.A), []byte(n.B)
+			f.NetworkA, f.NetworkB, f.VNI = []byte(n.A), []byte(n.B), n.ID
+		}
+		if l := r.Link; l != nil {
+			f.VLAN = l.ID
 		}
 		if tr := r.Transport; tr != nil {
 			f.HasTransport, f.TransportProtocol = true, []byte(tr.Protocol)

@@ -16,7 +16,8 @@ func malformed(f *Flow) string {
 	case len(f.UUID) == 0,
 		m.ABBytes < 0, m.ABPackets < 0, m.BABytes < 0, m.BAPackets < 0:
 		return skipMalformed
-	case max(len(f.UUID), len(f.ParentUUID), len(f.NodeTID), len(f.CaptureID), len(f.NetworkA), len(f.NetworkB), len(f.TransportProtocol)) > maxText:
+	case max(len(f.UUID), len(f.ParentUUID), len(f.NodeTID), len(f.CaptureID), len(f.NetworkA), len(f.NetworkB), len(f.TransportProtocol)) > maxText,
+		!f.HasTransport && len(f.Application) > maxText:
 		return skipTooLong
 	default:
 		return ""

@@ -32,6 +32,9 @@ type Flow struct {
 	// NetworkA and NetworkB are addresses as text, empty without that layer.
 	NetworkA, NetworkB []byte
 
+	// VLAN and VNI are the ids of the link and network layers, 0: none.
+	VLAN, VNI int64
+
 	// HasTransport is false for flows that are no connections (ICMP, ARP, …).
 	HasTransport           bool
 	TransportProtocol      []byte

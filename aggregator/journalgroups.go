@@ -21,6 +21,8 @@ const (
 	flagLow = 1 << iota
 	flagObserved
 	flagOuter
+	flagMixed
+	flagPortless
 )
 
 // Flags of an observer.
@@ -44,7 +46,8 @@ func appendConversation(dst []byte, i uint32, b *baseline) []byte {
 	dst = binary.AppendUvarint(append(dst, byte(kindConversation)), uint64(i))
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(b.conversation))
 	dst = binary.AppendUvarint(dst, uint64(b.group))
-	return append(dst, flag(b.from.is(isLow))*flagLow|flag(b.from.is(isObserved))*flagObserved|flag(b.from.is(isOuter))*flagOuter)
+	return append(dst, flag(b.from.is(isLow))*flagLow|flag(b.from.is(isObserved))*flagObserved|flag(b.from.is(isOuter))*flagOuter|
+		flag(b.from.is(isMixed))*flagMixed|flag(b.from.is(isPortless))*flagPortless)
 }
 
 func (j *journal) group(ref groupRef, g *group) {

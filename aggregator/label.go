@@ -28,6 +28,8 @@ const (
 	labelTargetName       = "target_name"
 	labelTargetNetwork    = "target_network"
 	labelTargetPort       = "target_port"
+	labelVLAN             = "vlan"
+	labelVNI              = "vni"
 )
 
 // DefaultLabels returns the labels of a connection where the operator chose
@@ -43,7 +45,7 @@ func DefaultLabels() []string {
 func AllLabels() []string {
 	return append(DefaultLabels(),
 		labelApplication, labelCaptureID, labelInitiatorNetwork, labelTargetNetwork, labelFlowClass,
-		labelNodeName, labelHost, labelNodeType, labelInitiatorName, labelTargetName)
+		labelNodeName, labelHost, labelNodeType, labelInitiatorName, labelTargetName, labelVLAN, labelVNI)
 }
 
 // labels makes the label values of flows: a layout with all that its values are
@@ -81,6 +83,8 @@ const (
 	fieldNodeType
 	fieldInitiatorName
 	fieldTargetName
+	fieldVLAN
+	fieldVNI
 )
 
 // fieldOf returns the field of a label other than direction.
@@ -102,6 +106,8 @@ func fieldOf(name string) field {
 		labelNodeType:         fieldNodeType,
 		labelInitiatorName:    fieldInitiatorName,
 		labelTargetName:       fieldTargetName,
+		labelVLAN:             fieldVLAN,
+		labelVNI:              fieldVNI,
 	}[name]
 }
 
@@ -146,15 +152,23 @@ func (l *labels) appendValues(dst []byte, f *Flow) []byte {
 		case fieldTargetIP:
 			dst = appendTo(l, dst, f.NetworkB)
 		case fieldInitiatorPort:
-			dst = l.port(dst, f.TransportA, d.server == endA)
+			if f.HasTransport {
+				dst = l.port(dst, f.TransportA, d.server == endA)
+			}
 		case fieldTargetPort:
-			dst = l.port(dst, f.TransportB, d.server == endB)
+			if f.HasTransport {
+				dst = l.port(dst, f.TransportB, d.server == endB)
+			}
 		case fieldNodeTID:
 			dst = appendTo(l, dst, f.NodeTID)
 		case fieldProtocol:
 			dst = appendTo(l, dst, f.TransportProtocol)
 		case fieldApplication:
 			dst = appendTo(l, dst, f.Application)
+		case fieldVLAN:
+			dst = appendID(dst, f.VLAN)
+		case fieldVNI:
+			dst = appendID(dst, f.VNI)
 		case fieldCaptureID:
 			dst = appendTo(l, dst, f.CaptureID)
 		default:
@@ -174,7 +188,7 @@ type derived struct {
 }
 
 func (l *labels) derive(d *derived, f *Flow) {
-	if l.services != nil {
+	if l.services != nil && f.HasTransport {
 		d.server = l.services.server(f)
 	}
 	if l.needAddresses {
@@ -228,6 +242,14 @@ func appendTo[T []byte | string](l *labels, dst []byte, s T) []byte {
 		l.changed.Inc()
 	}
 	return dst
+}
+
+// appendID appends the number of a VLAN or VNI, 0: no value.
+func appendID(dst []byte, id int64) []byte {
+	if id == 0 {
+		return dst
+	}
+	return strconv.AppendInt(dst, id, 10)
 }
 
 func (l *labels) port(dst []byte, port int64, server bool) []byte {

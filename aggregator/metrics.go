@@ -23,6 +23,7 @@ const (
 )
 
 type metrics struct {
+	skippedBytes  prometheus.Counter
 	skipped       map[string]prometheus.Counter // by reason
 	staleUpdates  prometheus.Counter
 	evicted       *prometheus.CounterVec
@@ -84,6 +85,12 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 	m.stateDoubts = counter("skybridge_state_doubts_total", "Starts at which every counter began anew because the state was missing, damaged, or older than what was sent.")
 	m.stateSnapshots = counter("skybridge_state_snapshots_total", "Snapshots of the state, each of which replaces the journal before it.")
 	m.stateCutBytes = counter("skybridge_state_cut_bytes_total", "Bytes at the end of the journal that a crash had left torn; no sample held what was in them.")
+	skippedBytes := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "skybridge_skipped_bytes_total",
+		Help: "Bytes of flows without ports that do not count, by the reason in skybridge_records_skipped_total: what their updates say came since the one before.",
+	}, []string{"reason"})
+	reg.MustRegister(skippedBytes)
+	m.skippedBytes = skippedBytes.WithLabelValues(skipNoTransport)
 	// Every reason is there from the start, so that an alert on its increase sees
 	// the first one.
 	for _, reason := range []string{skipNoTransport, skipMalformed, skipTooLong, skipImplausible, skipSources, skipCaptures} {

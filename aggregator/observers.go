@@ -71,8 +71,9 @@ func (b *baseline) shared() bool { return b.group != 0 || b.conversation == 0 }
 // tell it. own says that the record is of that one, or might be: it is gone.
 func (a *Aggregator) observe(p *progress, f *Flow, src *source, feedNow time.Duration) (as *Flow, teller *source, delta counts, own bool) {
 	b := p.record
-	if b.conversation == 0 {
-		a.converse(p.baseline, f, src, feedNow)
+	if b.conversation == 0 && !a.converse(p.baseline, f, src, feedNow) {
+		a.metrics.duplicateBytes.Add(float64(p.delta.totalBytes()))
+		return f, src, counts{}, false
 	}
 	if b.group == 0 {
 		return f, src, p.delta, true

@@ -25,7 +25,7 @@ const (
 func (a *Aggregator) dropTunnel(p *progress, f *Flow, src *source) bool {
 	switch a.cfg.Tunnels {
 	case TunnelsOuter:
-		if len(f.ParentUUID) == 0 {
+		if len(f.ParentUUID) == 0 || !a.carrierCounts(f, src) {
 			return false
 		}
 		a.metrics.tunnelled(tunnelInner, p.delta.totalBytes())

@@ -39,6 +39,7 @@ func aggregation(cfg *config.Config, names aggregator.Names) aggregator.Config {
 		ExcludeApplications: a.ExcludeApplications,
 		Observers:           aggregator.Observers(a.Observers),
 		Tunnels:             aggregator.Tunnels(a.Tunnels),
+		Portless:            aggregator.Portless(a.Portless),
 	}
 	for _, p := range a.ServicePorts {
 		out.ServicePorts = append(out.ServicePorts, aggregator.PortRange{Protocol: p.Protocol, First: p.First, Last: p.Last})

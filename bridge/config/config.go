@@ -87,6 +87,8 @@ type Aggregation struct {
 	// Observers is "all" or "one": whether a connection counts for each node that
 	// sees it. Tunnels is "both", "inner" or "outer".
 	Observers, Tunnels string
+	// Portless is "skip" or "count": what becomes of flows without ports.
+	Portless string
 	// TopK is how many connections have series of their own, 0: all; the busiest in
 	// windows of TopKWindow.
 	TopK       int

@@ -23,6 +23,7 @@ func Default() Config {
 			Ports:             portPolicies()[0],
 			Observers:         observerPolicies()[0],
 			Tunnels:           tunnelPolicies()[0],
+			Portless:          portlessPolicies()[0],
 			TopKWindow:        5 * time.Minute,
 		},
 		Topology: Topology{Enabled: true, RefreshInterval: 20 * time.Second, CacheSize: 100_000},
@@ -73,7 +74,7 @@ func connectionLabels() []string {
 func allLabels() []string {
 	return append(connectionLabels(),
 		"application", "capture_id", "initiator_network", "target_network", "flow_class",
-		"node_name", "host", "node_type", "initiator_name", "target_name")
+		"node_name", "host", "node_type", "initiator_name", "target_name", "vlan", "vni")
 }
 
 // interfaceLabels returns the labels that network interfaces have.

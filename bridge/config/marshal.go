@@ -250,6 +250,7 @@ func (a *Aggregation) node(w writer) *yaml.Node {
 	w.put(m, "exclude_applications", a.ExcludeApplications, d.ExcludeApplications)
 	w.put(m, "observers", a.Observers, d.Observers)
 	w.put(m, "tunnels", a.Tunnels, d.Tunnels)
+	w.put(m, "portless", a.Portless, d.Portless)
 	w.put(m, "top_k", a.TopK, d.TopK)
 	w.put(m, "top_k_window", a.TopKWindow, d.TopKWindow)
 	return m

@@ -14,6 +14,9 @@ func observerPolicies() []string { return []string{"all", "one"} }
 // tunnelPolicies returns the values of aggregation.tunnels, the default first.
 func tunnelPolicies() []string { return []string{"both", "inner", "outer"} }
 
+// portlessPolicies returns the values of aggregation.portless, the default first.
+func portlessPolicies() []string { return []string{"skip", "count"} }
+
 // observerLabels returns the labels that tell one capture point from another.
 func observerLabels() []string {
 	return []string{"node_tid", "capture_id", "node_name", "host", "node_type"}
@@ -23,6 +26,7 @@ func observerLabels() []string {
 func (r *reader) observers(o *object, c *Aggregation) {
 	r.choice(o, "observers", &c.Observers, observerPolicies())
 	r.choice(o, "tunnels", &c.Tunnels, tunnelPolicies())
+	r.choice(o, "portless", &c.Portless, portlessPolicies())
 	if c.Observers != "one" {
 		return
 	}

@@ -43,6 +43,9 @@ func Summary(c *Config) string {
 	if d := Default().Aggregation; a.Observers != d.Observers || a.Tunnels != d.Tunnels {
 		line("", "observers: %s; tunnels: %s", a.Observers, a.Tunnels)
 	}
+	if a.Portless != Default().Aggregation.Portless {
+		line("", "flows without ports: %s", a.Portless)
+	}
 	line("bounds", "%d series, %d flows, %s of samples in memory", a.MaxSeries, a.MaxFlows, showSize(c.Storage.MemoryMaxBytes))
 	if text := a.bounds(); text != "" {
 		line("", "%s", text)

@@ -152,6 +152,8 @@ func (d *Decoder) flowFields(b []byte, i int, f *aggregator.Flow) (int, faults) 
 		case flowCaptureID:
 			f.CaptureID, i, ok = d.text(b, i, depthFlow)
 			bad = bad.with(faultCaptureID, ok)
+		case flowLink:
+			f.VLAN, i = d.layerID(b, i)
 		case flowNetwork:
 			i, ok = d.network(b, i, f)
 			bad = bad.with(faultNetwork, ok)
@@ -209,7 +211,7 @@ var layerKeys = keysOf("Protocol", "A", "B", "ID")
 
 // network reads the network layer: addresses as text.
 func (d *Decoder) network(b []byte, i int, f *aggregator.Flow) (pos int, ok bool) {
-	f.NetworkA, f.NetworkB = nil, nil
+	f.NetworkA, f.NetworkB, f.VNI = nil, nil, 0
 	if i >= len(b) || b[i] != '{' {
 		ok = i < len(b) && b[i] == 'n'
 		return d.nesting.skip(b, i, depthFlow), ok
@@ -225,6 +227,8 @@ func (d *Decoder) network(b []byte, i int, f *aggregator.Flow) (pos int, ok bool
 			f.NetworkA, i, okA = d.text(b, i, depthFlow+1)
 		case layerB:
 			f.NetworkB, i, okB = d.text(b, i, depthFlow+1)
+		case layerID:
+			f.VNI, i = d.id(b, i)
 		default:
 			i = d.nesting.skip(b, i, depthFlow+1)
 		}

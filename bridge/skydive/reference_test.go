@@ -107,6 +107,7 @@ type reference struct {
 }
 
 type plainFlow struct {
+	VLAN, VNI                                    int64
 	UUID, NodeTID, CaptureID, NetworkA, NetworkB string
 	HasTransport                                 bool
 	TransportProtocol                            string
@@ -264,6 +265,7 @@ func flowOf(v any) (plainFlow, bool) {
 		Metric: c.metric(metric), LastUpdate: c.metric(last), HasLastUpdate: last != nil,
 	}
 	f.Application, _ = text(m, "Application")
+	f.VLAN, f.VNI = layerIDOf(m, "Link"), layerIDOf(m, "Network")
 	f.ParentUUID, _ = text(m, "ParentUUID")
 	path, _ := text(m, "LayersPath")
 	layers := strings.Split(path, "/")
@@ -282,6 +284,14 @@ func flowOf(v any) (plainFlow, bool) {
 	sound := !c.failed && f.UUID != "" && metric != nil &&
 		f.Metric.ABBytes >= 0 && f.Metric.ABPackets >= 0 && f.Metric.BABytes >= 0 && f.Metric.BAPackets >= 0
 	return f, sound
+}
+
+func layerIDOf(m members, layer string) int64 {
+	l, _ := object(m, layer)
+	if id, ok := whole(l, "ID"); ok && id > 0 {
+		return id
+	}
+	return 0
 }
 
 func statsOf(v any) (plainStats, bool) {
@@ -309,6 +319,7 @@ func plain(f *aggregator.Flow) plainFlow {
 		TransportA: f.TransportA, TransportB: f.TransportB, Start: f.Start, FinishType: f.FinishType,
 		Metric: f.Metric, LastUpdate: f.LastUpdate, HasLastUpdate: f.HasLastUpdate,
 		Application: string(f.Application), ParentUUID: string(f.ParentUUID), Outer: f.Outer, Opened: f.Opened,
+		VLAN: f.VLAN, VNI: f.VNI,
 	}
 }
 

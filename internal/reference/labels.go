@@ -113,6 +113,10 @@ func (v View) value(f analyzer.Flow, name string) string {
 		return f.NodeTID
 	case "capture_id":
 		return f.CaptureID
+	case "vlan":
+		return idOf(f.Link)
+	case "vni":
+		return idOf(f.Network)
 	case "protocol":
 		return f.Transport.Protocol
 	case "application":
@@ -125,6 +129,14 @@ func (v View) value(f analyzer.Flow, name string) string {
 		return v.class(a, b)
 	}
 	panic("reference: the label " + name + " is not modelled")
+}
+
+// idOf is the number of a layer, where it has one.
+func idOf(l *analyzer.Layer) string {
+	if l == nil || l.ID == 0 {
+		return ""
+	}
+	return strconv.FormatInt(l.ID, 10)
 }
 
 // port is the value of a port's label: of a service, the target's where it is one,

@@ -98,6 +98,7 @@ type point struct {
 // connection is a 5-tuple at a capture point, with the flow that Skydive has
 // for it, if any.
 type connection struct {
+	vlan         int64 // 0: none
 	id           int
 	point        *point
 	swapped      bool
@@ -140,6 +141,8 @@ func (w *writer) connection(i int) *connection {
 	switch i % 11 {
 	case 3:
 		c.protocol, c.portB = "UDP", 53
+	case 1:
+		c.vlan = int64(10 + i%3)
 	case 5:
 		c.a, c.b = fmt.Sprintf("fd77::%x", i+1), "fd77::ffff"
 	case 4:
@@ -271,6 +274,9 @@ func (w *writer) open(c *connection, start int64) {
 	}
 	f.Network = &analyzer.Layer{Protocol: family, A: c.a, B: c.b}
 	f.Transport = &analyzer.Transport{Protocol: c.protocol, A: c.portA, B: c.portB}
+	if c.vlan != 0 {
+		f.Link = &analyzer.Layer{Protocol: "ETHERNET", ID: c.vlan}
+	}
 	if c.swapped {
 		f.Network.A, f.Network.B = c.b, c.a
 		f.Transport.A, f.Transport.B = c.portB, c.portA

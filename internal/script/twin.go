@@ -20,6 +20,7 @@ func Twin(flows []analyzer.Flow, rng *rand.Rand) (seen []analyzer.Flow) {
 		same, other := f, f
 		same.UUID, same.CaptureID = "5"+f.UUID[1:], "same-node"
 		other.UUID, other.CaptureID, other.NodeTID = "6"+f.UUID[1:], "other-node", "other-node"
+		same.Link = nil // an access port
 		if f.Transport.A%2 == 1 {
 			other.Network = &analyzer.Layer{Protocol: f.Network.Protocol, A: f.Network.B, B: f.Network.A}
 			other.Transport = &analyzer.Transport{Protocol: f.Transport.Protocol, A: f.Transport.B, B: f.Transport.A}

@@ -1,0 +1,84 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import (
+	"fmt"
+	"testing"
+)
+
+// TestCarrierWithoutPorts proves that of a GRE tunnel exactly one side counts with
+// outer, in either order of a message, also after a reload.
+func TestCarrierWithoutPorts(t *testing.T) {
+	for policy, want := range map[Portless]uint64{"": 1000, PortlessSkip: 1000, PortlessCount: 1300} {
+		for _, innerFirst := range []bool{false, true} {
+			for _, observers := range []Observers{ObserversAll, ObserversOne} {
+				w := newWorld(t, Config{Labels: withoutNode(), Tunnels: TunnelsOuter, Portless: policy, Observers: observers})
+				w.known()
+				gre, tcp := w.flow("1", 1300, 0), w.flow("2", 1000, 0)
+				gre.HasTransport, gre.TransportProtocol, gre.TransportA, gre.TransportB = false, nil, 0, 0
+				gre.Application, gre.Outer = []byte("GRE"), true
+				tcp.ParentUUID = []byte("1")
+				flows := []Flow{gre, tcp}
+				if innerFirst {
+					flows = []Flow{tcp, gre}
+				}
+				w.Update(flows)
+				w.wantBytes(fmt.Sprint(policy, innerFirst), want)
+				next := w.cfg
+				if next.Portless = PortlessCount; policy == PortlessCount {
+					next.Portless = PortlessSkip
+				}
+				if err := w.Configure(next); err != nil {
+					t.Fatal(err)
+				}
+				gre, tcp = w.grown(gre, 1430), w.grown(tcp, 1100)
+				w.Update([]Flow{tcp, gre})
+				grown := uint64(130)
+				if policy == PortlessCount {
+					grown = 100
+				}
+				w.wantBytes(fmt.Sprint(policy, innerFirst, " after a reload"), want+grown)
+			}
+		}
+	}
+}
+
+// TestPortless proves that flows without ports count by their layer, without ports,
+// with every policy for ports, and that what is skipped is counted by what came.
+func TestPortless(t *testing.T) {
+	for _, ports := range []PortPolicy{KeepPorts, DropPorts, ServicePorts} {
+		for _, policy := range []Portless{PortlessSkip, PortlessCount} {
+			for _, excluded := range []bool{false, true} {
+				cfg := Config{Labels: []string{labelProtocol, labelTargetPort}, Ports: ports, Portless: policy}
+				if excluded {
+					cfg.ExcludeProtocols = []string{"ICMPv4"}
+				}
+				w := newWorld(t, cfg)
+				w.known()
+				f, arp := w.flow("1", 800, 0), w.flow("2", 60, 0)
+				f.HasTransport, f.TransportProtocol, f.TransportA, f.TransportB, f.Application = false, nil, 0, 0, []byte("ICMPv4")
+				arp.HasTransport, arp.NetworkA, arp.NetworkB, arp.Application = false, nil, nil, []byte("ARP")
+				w.Update([]Flow{f, arp})
+				bytes, skipped := uint64(0), 860.0
+				if policy == PortlessCount {
+					if skipped = 60; !excluded {
+						bytes = 800
+					}
+				}
+				w.wantBytes(fmt.Sprint(ports, policy, excluded), bytes)
+				if got := w.metric("skybridge_skipped_bytes_total", skipNoTransport); got != skipped {
+					t.Errorf("%s %s: %v bytes skipped, want %v", ports, policy, got, skipped)
+				}
+				want := append([]byte("ICMPv4"), Separator)
+				if ports != DropPorts {
+					want = append(want, Separator)
+				}
+				if f.TransportProtocol = f.Application; string(w.Aggregator.labels.appendValues(nil, &f)) != string(want) {
+					t.Errorf("%s: it has the port of another", ports)
+				}
+			}
+		}
+	}
+}

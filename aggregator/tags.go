@@ -1,0 +1,133 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+)
+
+// tag is a flow's VLAN and VNI; 0 is absent.
+type tag struct{ vlan, vni int64 }
+
+// fits says whether flows with the two tags can be of one conversation: what is
+// absent fits anything.
+func (t tag) fits(o tag) bool {
+	return (t.vlan == 0 || o.vlan == 0 || t.vlan == o.vlan) && (t.vni == 0 || o.vni == 0 || t.vni == o.vni)
+}
+
+// tags finds conversations that differ in their tags alone. A tag changes only the
+// upper half of an id, by a mask: so they share a bucket, and the mask between two
+// ids says whether the rest is the same. No flow takes memory for it.
+type tags struct {
+	key   conversationKey
+	known map[conversationID]tag // by mask
+	own   conversationID         // scratch: of the latest flow and those with the same tag
+}
+
+const (
+	maskShift = 32
+	maskBits  = 1<<31 - 1 // below the scope
+	maxVLAN   = 1 << 12
+	maxTags   = 1 << 16
+)
+
+func (ts *tags) maskOf(key conversationKey, t tag) conversationID {
+	if t == (tag{}) {
+		return 0
+	}
+	text := binary.AppendVarint(binary.AppendVarint(append(key[:], "tag"...), t.vlan), t.vni)
+	sum := sha256.Sum256(text)
+	return conversationID(binary.LittleEndian.Uint32(sum[:])&maskBits) << maskShift
+}
+
+// learn keeps a tag that a flow has. A restart forgets those with a VNI until they
+// are seen again.
+func (ts *tags) learn(key conversationKey, t tag) conversationID {
+	if ts.known == nil || ts.key != key {
+		ts.key, ts.known = key, map[conversationID]tag{0: {}}
+	}
+	mask := ts.maskOf(key, t)
+	if len(ts.known) < maxTags {
+		ts.known[mask] = t
+	}
+	return mask
+}
+
+// between returns the tag of a conversation whose id without one is base.
+func (ts *tags) between(key conversationKey, base, id conversationID) (t tag, ok bool) {
+	if uint32(base) != uint32(id) || base.scope() != id.scope() {
+		return tag{}, false
+	}
+	if ts.learn(key, tag{}); len(ts.known) < maxVLAN {
+		for vlan := int64(1); vlan < maxVLAN; vlan++ {
+			ts.learn(key, tag{vlan: vlan})
+		}
+	}
+	t, ok = ts.known[base^id]
+	return t, ok
+}
+
+// tagged returns the conversation of a flow whose id without a tag is base. Two
+// flows are of different ones where both have a tag and they differ, or where one
+// capture saw both. Where a capture without tags made several tags one, they stay
+// one, as the sum of one capture. Not ok: the flow may be of several, each of which
+// reports by itself, and so counts nowhere.
+func (a *Aggregator) tagged(base conversationID, f *Flow, src *source) (id conversationID, ok bool) {
+	t := f.tag()
+	own := base
+	if t != (tag{}) {
+		own ^= a.tags.learn(a.conversationKey, t)
+	}
+	a.tags.own = own
+	bs := a.baselines
+	if bs.firstOf(own) != none {
+		return own, true
+	}
+	type candidate struct {
+		id          conversationID
+		mixed, mine bool
+	}
+	var found [8]candidate
+	n := 0
+	for i := *bs.kin.head(bs.kin.bucket(base)); i != none; i = bs.records.at(i).nextKin {
+		r := bs.records.at(i)
+		its, related := a.tags.between(a.conversationKey, base, r.conversation)
+		if !related {
+			continue
+		}
+		k := 0
+		for k < n && found[k].id != r.conversation {
+			k++
+		}
+		if k == n {
+			if n == len(found) {
+				continue
+			}
+			found[n] = candidate{id: r.conversation}
+			n++
+		}
+		c := &found[k]
+		c.mixed = c.mixed || r.from.is(isMixed)
+		c.mine = c.mine || r.from.source() == src.id || !its.fits(t)
+	}
+	fits := 0
+	for _, c := range found[:n] {
+		if c.mixed {
+			return c.id, true
+		}
+		if !c.mine {
+			fits, id = fits+1, c.id
+		}
+	}
+	switch fits {
+	case 0:
+		return own, true
+	case 1:
+		return id, true
+	}
+	return 0, false
+}
+
+func (f *Flow) tag() tag { return tag{f.VLAN, f.VNI} }
