@@ -26,6 +26,7 @@ func aggregation(cfg *config.Config, names aggregator.Names) aggregator.Config {
 		Names:             names,
 		ConnectionTimeout: a.ConnectionTimeout,
 		FlowRetention:     a.FlowRetention,
+		FlowExpire:        a.FlowExpire,
 		MaxSeries:         a.MaxSeries,
 		MaxFlows:          a.MaxFlows,
 		MaxSeriesPerNode:  a.MaxSeriesPerNode,

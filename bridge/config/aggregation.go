@@ -35,6 +35,9 @@ func (r *reader) aggregation(o *object, c *Aggregation) {
 		r.fail(o.lineOf(key), fmt.Sprintf("aggregation.flow_retention (%s) is shorter than connection_timeout (%s)",
 			showDuration(c.FlowRetention), showDuration(c.ConnectionTimeout)), "a flow must be remembered for as long as its connection is shown; raise flow_retention")
 	}
+	if n := o.take("flow_expire"); n != nil && n.Value != "auto" {
+		o.duration("flow_expire", &c.FlowExpire, time.Second, maxRetention)
+	}
 	o.integer("max_series", &c.MaxSeries, minSeries, maxCount)
 	o.integer("max_flows", &c.MaxFlows, 1, maxCount)
 	r.ports(o, c)

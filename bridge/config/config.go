@@ -66,6 +66,8 @@ type Aggregation struct {
 	// ConnectionTimeout is how long a connection without traffic keeps its
 	// series; FlowRetention, never shorter, how long a flow's baseline is kept.
 	ConnectionTimeout, FlowRetention time.Duration
+	// FlowExpire is Skydive's flow.expire; 0: as seen.
+	FlowExpire time.Duration
 	// MaxSeries bounds series (a connection has up to 5), MaxFlows baselines.
 	MaxSeries, MaxFlows int
 	// MaxSeriesPerNode bounds the series of each capture point, 0: none.

@@ -23,7 +23,7 @@ func liveKeys() []string {
 		"aggregation.max_series", "aggregation.max_flows", "aggregation.max_series_per_node",
 		"aggregation.ports", "aggregation.service_ports", "aggregation.networks", "aggregation.cluster_networks",
 		"aggregation.exclude_classes", "aggregation.exclude_networks", "aggregation.exclude_protocols",
-		"aggregation.exclude_applications", "aggregation.observers", "aggregation.tunnels", "aggregation.portless",
+		"aggregation.exclude_applications", "aggregation.observers", "aggregation.tunnels", "aggregation.portless", "aggregation.flow_expire",
 		"aggregation.top_k", "aggregation.top_k_window",
 		"topology.enabled", "topology.analyzers", "topology.refresh_interval", "topology.cache_size",
 		"storage.max_bytes", "storage.max_age", "storage.memory_max_bytes",

@@ -211,12 +211,17 @@ func (s *Skydive) node(w writer) *yaml.Node {
 	w.put(m, "host_id", s.HostID, "")
 	w.putMap(m, "basic_auth", s.BasicAuth.node(w))
 	w.putMap(m, "tls_config", w.fields(mapping(), reflect.ValueOf(s.TLS), reflect.ValueOf(commoncfg.TLSConfig{})))
-	if s.SilenceTimeout == 0 {
-		w.put(m, "silence_timeout", "auto", "auto")
-	} else {
-		add(m, "silence_timeout", scalarNode(s.SilenceTimeout))
-	}
+	w.putAuto(m, "silence_timeout", s.SilenceTimeout)
 	return m
+}
+
+// putAuto puts a duration of which 0 is "auto", the default.
+func (w writer) putAuto(m *yaml.Node, key string, d time.Duration) {
+	if d == 0 {
+		w.put(m, key, "auto", "auto")
+	} else {
+		add(m, key, scalarNode(d))
+	}
 }
 
 func (b *BasicAuth) node(w writer) *yaml.Node {
@@ -251,6 +256,7 @@ func (a *Aggregation) node(w writer) *yaml.Node {
 	w.put(m, "observers", a.Observers, d.Observers)
 	w.put(m, "tunnels", a.Tunnels, d.Tunnels)
 	w.put(m, "portless", a.Portless, d.Portless)
+	w.putAuto(m, "flow_expire", a.FlowExpire)
 	w.put(m, "top_k", a.TopK, d.TopK)
 	w.put(m, "top_k_window", a.TopKWindow, d.TopKWindow)
 	return m

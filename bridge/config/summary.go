@@ -36,6 +36,9 @@ func Summary(c *Config) string {
 		line("", "%s", text)
 	}
 	line("connections", "end when idle for %s; flows are remembered for %s", showDuration(a.ConnectionTimeout), showDuration(a.FlowRetention))
+	if a.FlowExpire > 0 {
+		line("", "Skydive's flow.expire is %s", showDuration(a.FlowExpire))
+	}
 	line("", "%s", a.classes())
 	if text := a.excluded(); text != "" {
 		line("", "%s", text)
