@@ -93,6 +93,7 @@ type Aggregator struct {
 	baselines   *baselines
 	connections *connections
 	captures    *captures
+	known       knownFlows
 	folds       *folds
 	top         *top       // nil: no TopK
 	demotions   uint64     // connections that lost their series to busier ones
@@ -131,6 +132,7 @@ func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *p
 		sources:     newSources(),
 		connections: newConnections(layout, nil),
 		captures:    newCaptures(),
+		known:       newKnownFlows(),
 		folds:       newFolds(),
 		interfaces:  interfaces{byLabels: map[InterfaceLabels]*interfaceState{}},
 		lastTick:    start.UnixMilli(),
@@ -205,6 +207,7 @@ func (a *Aggregator) setAnalyzer(name string, live bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.clock.set(name, live, a.now())
+	a.known.since = a.clock.now(a.now())
 }
 
 // Update counts the flows of one message, in their order.
@@ -249,6 +252,7 @@ func (a *Aggregator) count(f *Flow, feedNow time.Duration) {
 	}
 	a.learn(src, f, feedNow)
 	if !f.HasTransport {
+		a.known.portless(f, src, feedNow)
 		a.metrics.skipped[skipNoTransport].Inc()
 		return
 	}

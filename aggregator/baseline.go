@@ -191,6 +191,7 @@ func (b *baselines) index(i uint32, src *source) {
 	key := b.keyOf(i, src)
 	b.byKey.add(b.hash(&key), i)
 	src.baselines++
+	src.capture.known++
 }
 
 // touch records that a baseline was seen, for the last time if ended.
@@ -226,6 +227,7 @@ func (b *baselines) evict(i uint32, src *source) {
 	src.evictedStart = max(src.evictedStart, r.start)
 	src.evictedLast = max(src.evictedLast, r.last)
 	src.baselines--
+	src.capture.known--
 	key := b.keyOf(i, src)
 	b.byKey.remove(b.hash(&key), i)
 	delete(b.texts, i)
