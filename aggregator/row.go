@@ -101,14 +101,14 @@ func CaptureFamilies() [CaptureMetrics]Family {
 		{Name: "skydive_capture_flows",
 			Help: "Flows in the capture's tables, as each reported last."},
 		{Name: "skydive_capture_flows_dropped_total", Counter: true,
-			Help: "Flows that the capture dropped because a table was full."},
+			Help: "Flows that the capture dropped because a table was full: those without packets for longest."},
 		{Name: "skydive_capture_kernel_flows_dropped_total", Counter: true,
-			Help: "Flows that the capture's kernel table dropped."},
+			Help: "Flows for which the capture's table in the kernel had no room."},
 		{Name: "skydive_capture_packets_dropped_total", Counter: true,
 			Help: "Packets that the capture lost, as Skydive's topology tells; absent where that is off."},
 		{Name: "skydive_capture_packets_received_total", Counter: true,
 			Help: "Packets that the capture received, as Skydive's topology tells; absent where that is off."},
 		{Name: "skydive_capture_flows_known",
-			Help: "Flows of the capture that the bridge has heard of lately; far fewer than skydive_capture_flows: reports are lost on their way. Absent until the feed has been whole for flow_retention."},
+			Help: "Flows of the capture that the bridge has records of, compared with skydive_capture_flows. Absent until the feed has been whole for flow_retention."},
 	}
 }
