@@ -97,6 +97,7 @@ type Aggregator struct {
 	baselines   *baselines
 	connections *connections
 	captures    *captures
+	known       knownFlows
 	folds       *folds
 	top         *top       // nil: no TopK
 	demotions   uint64     // connections that lost their series to busier ones
@@ -139,6 +140,7 @@ func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *p
 		sources:     newSources(),
 		connections: newConnections(layout, nil),
 		captures:    newCaptures(),
+		known:       newKnownFlows(),
 		folds:       newFolds(),
 		interfaces:  interfaces{byLabels: map[InterfaceLabels]*interfaceState{}},
 		lastTick:    start.UnixMilli(),
@@ -214,6 +216,7 @@ func (a *Aggregator) setAnalyzer(name string, live bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.clock.set(name, live, a.now())
+	a.known.since = a.clock.now(a.now())
 }
 
 // arrive notes what time it is for records that arrive now.
@@ -265,6 +268,7 @@ func (a *Aggregator) count(f *Flow, feedNow time.Duration) {
 	}
 	a.learn(src, f, feedNow)
 	if !f.HasTransport && a.skipPortless(f, src) {
+		a.known.portless(f, src, feedNow)
 		return
 	}
 	a.countOf(src, f, feedNow, onArrival)

@@ -192,6 +192,7 @@ func (b *baselines) index(i uint32, src *source) {
 	key := b.keyOf(i, src)
 	b.byKey.add(b.hash(&key), i)
 	src.baselines++
+	src.capture.known++
 }
 
 // touch records that a baseline was seen; for the last time if ended, unless it is
@@ -233,6 +234,7 @@ func (b *baselines) evict(i uint32, src *source, bound bool) {
 		src.retired.raise(r.start, last)
 	}
 	src.baselines--
+	src.capture.known--
 	key := b.keyOf(i, src)
 	b.byKey.remove(b.hash(&key), i)
 	delete(b.texts, i)

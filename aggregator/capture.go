@@ -6,12 +6,14 @@ package aggregator
 import "time"
 
 const (
-	// tableSilence is how long, in feed time, a flow table may be silent before it
-	// is taken for gone: each reports every 10 s.
-	tableSilence = 15 * time.Second
-	// tableDue is how long after its last report a table's next one is expected,
-	// with room for the analyzer's delay.
-	tableDue = 8 * time.Second
+	// statsPeriod is how often a flow table reports (Skydive's flow/table.go).
+	statsPeriod = 10 * time.Second
+	// tableDue is how long after its last report a table's next one is expected at
+	// the earliest.
+	tableDue = statsPeriod / 2
+	// tableSilence is how long, in feed time, a flow table's latest report stands: two
+	// periods and a half, so that a lost one shows nowhere.
+	tableSilence = 25 * time.Second
 	// captureSilence is how long, in feed time, a capture may be silent before its
 	// series end.
 	captureSilence = time.Minute
@@ -23,12 +25,17 @@ const (
 // captures holds the statistics that captures report of themselves.
 //
 // A capture that matches several interfaces has a flow table on each, and every
-// table reports under the capture's id alone. Its numbers are cumulative since
-// the table began. So the tables are told apart here, and what each grew by is
-// added up.
+// table reports each 10 s under the capture's id alone. What it dropped is of that
+// interval, so it adds up whichever table it is of. How many flows the capture has
+// is the sum of what its tables reported last: a report takes the place of the one
+// that came about 10 s before it.
+//
+// The packets in these reports are of no use: sums of some ten readings of a number
+// that is cumulative. They come from the topology, see [Aggregator.SetCaptures].
 type captures struct {
-	byID   map[string]*captureState
-	tables int // in all
+	byID    map[string]*captureState
+	tables  int                     // in all
+	packets map[string]packetCounts // by capture; nothing where the topology is off
 }
 
 type captureState struct {
@@ -45,7 +52,7 @@ type captureState struct {
 // table is one flow table's latest report.
 type table struct {
 	seen  time.Duration // feed time
-	stats CaptureStats  // without CaptureID
+	stats CaptureStats  // FlowCount alone
 }
 
 func newCaptures() *captures { return &captures{byID: map[string]*captureState{}} }
@@ -62,40 +69,34 @@ func (cs *captures) report(s CaptureStats, feedNow time.Duration) bool {
 		c = &captureState{total: CaptureRow{CaptureID: id}}
 		cs.byID[id] = c
 	}
-	s.CaptureID = nil
 	c.seen = feedNow
 	if c.phase == ended {
 		c.phase, c.total = fresh, CaptureRow{CaptureID: c.total.CaptureID}
 	}
+	c.total.FlowDropped += uint64(max(s.FlowDropped, 0))
+	c.total.KernelFlowDropped += uint64(max(s.KernelFlowDropped, 0))
 	cs.tables -= c.forget(feedNow)
-	if i := c.reporter(s, feedNow); i >= 0 {
-		c.total.add(c.tables[i].stats, s)
-		c.tables = append(append(c.tables[:i], c.tables[i+1:]...), table{feedNow, s})
+	latest := table{feedNow, CaptureStats{FlowCount: s.FlowCount}}
+	if i := c.reporter(feedNow); i >= 0 {
+		c.tables = append(append(c.tables[:i], c.tables[i+1:]...), latest)
 		return true
 	}
-	// A table that is new counts from here: what it did before is history.
 	if cs.tables >= maxTables {
 		return false
 	}
 	cs.tables++
-	c.tables = append(c.tables, table{feedNow, s})
+	c.tables = append(c.tables, latest)
 	return true
 }
 
-// reporter returns the index of the table whose next report s is, or -1: of
-// those that it can follow the nearest, by packets, but one whose turn it is
-// before one that has just reported.
-func (c *captureState) reporter(s CaptureStats, feedNow time.Duration) int {
-	best, bestDue := -1, false
+// reporter returns the index of the table that reports now, or -1 for a new one: of
+// those whose turn it may be the one whose turn it is most nearly.
+func (c *captureState) reporter(feedNow time.Duration) int {
+	best, least := -1, tableSilence
 	for i := range c.tables {
-		t := &c.tables[i]
-		if !t.stats.follows(s) {
-			continue
-		}
-		due := feedNow-t.seen >= tableDue
-		nearer := best < 0 || t.stats.PacketsReceived > c.tables[best].stats.PacketsReceived
-		if (due && !bestDue) || (due == bestDue && nearer) {
-			best, bestDue = i, due
+		age := feedNow - c.tables[i].seen
+		if off := (age - statsPeriod).Abs(); age >= tableDue && off < least {
+			best, least = i, off
 		}
 	}
 	return best
@@ -110,22 +111,6 @@ func (c *captureState) forget(feedNow time.Duration) (n int) {
 	return n
 }
 
-// follows says whether next can be the table's next report after s.
-func (s CaptureStats) follows(next CaptureStats) bool {
-	return next.FlowDropped >= s.FlowDropped &&
-		next.KernelFlowDropped >= s.KernelFlowDropped &&
-		next.PacketsDropped >= s.PacketsDropped &&
-		next.PacketsReceived >= s.PacketsReceived
-}
-
-// add adds what a table's cumulative numbers grew by.
-func (r *CaptureRow) add(from, to CaptureStats) {
-	r.FlowDropped += uint64(to.FlowDropped - from.FlowDropped)
-	r.KernelFlowDropped += uint64(to.KernelFlowDropped - from.KernelFlowDropped)
-	r.PacketsDropped += uint64(to.PacketsDropped - from.PacketsDropped)
-	r.PacketsReceived += uint64(to.PacketsReceived - from.PacketsReceived)
-}
-
 // endAll makes every series end, as [Aggregator.EndAll] says.
 func (cs *captures) endAll() (left int) {
 	for _, c := range cs.byID {
@@ -138,8 +123,9 @@ func (cs *captures) endAll() (left int) {
 }
 
 // sample returns the points of all captures at a tick, which is that of the given
-// side. Counters that begin have their zeros at the given time in milliseconds.
-func (cs *captures) sample(side int, zero int64, feedNow time.Duration) []CapturePoint {
+// side. Counters that begin have their zeros at the given time in milliseconds. Of
+// how many flows are known, known tells, 0 where it cannot; nil: of none.
+func (cs *captures) sample(side int, zero int64, feedNow time.Duration, known func(id string) uint64) []CapturePoint {
 	var points []CapturePoint
 	for id, c := range cs.byID {
 		if c.phase == ended {
@@ -147,8 +133,9 @@ func (cs *captures) sample(side int, zero int64, feedNow time.Duration) []Captur
 			delete(cs.byID, id)
 			continue
 		}
+		before := c.sampled[1-side]
 		if c.phase == closing || (c.phase == live && !c.ending && feedNow-c.seen >= captureSilence) {
-			points = append(points, CapturePoint{CaptureRow: c.sampled[1-side], Start: c.start, End: true})
+			points = append(points, CapturePoint{CaptureRow: before, Start: c.start, End: true})
 			c.phase, c.ending, c.live[side] = ended, false, false
 			continue
 		}
@@ -157,10 +144,16 @@ func (cs *captures) sample(side int, zero int64, feedNow time.Duration) []Captur
 		for _, table := range c.tables {
 			c.total.FlowCount += uint64(max(table.stats.FlowCount, 0))
 		}
-		p := CapturePoint{CaptureRow: c.total}
+		cs.packets[id].fill(&c.total)
+		c.total.FlowsKnown = 0
+		if known != nil {
+			c.total.FlowsKnown = known(id)
+		}
+		p := CapturePoint{CaptureRow: c.total, Before: before}
 		if c.phase == fresh {
 			c.start = zero
 			p.Begin = c.start
+			p.Before = CaptureRow{}
 		}
 		p.Start = c.start
 		c.sampled[side], c.live[side], c.phase = c.total, true, live

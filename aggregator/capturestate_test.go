@@ -20,11 +20,7 @@ func TestCapturesEndForGood(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				m := newMortal(t, Config{}, disktest.New(1), least)
 				m.known()
-				received := int64(0)
-				report := func() {
-					received += 100
-					m.Stats(CaptureStats{CaptureID: []byte("c1"), PacketsReceived: received})
-				}
+				report := func() { m.Stats(CaptureStats{CaptureID: []byte("c1"), FlowDropped: 100}) }
 				for range 4 {
 					report()
 					m.tick()
@@ -59,7 +55,7 @@ func TestCaptureEndTakenBack(t *testing.T) {
 		m := newMortal(t, Config{}, disktest.New(1), 1<<20)
 		m.known()
 		m.tick()
-		m.Stats(CaptureStats{CaptureID: []byte("c1"), PacketsReceived: 100})
+		m.Stats(CaptureStats{CaptureID: []byte("c1"), FlowDropped: 100})
 		want := fresh
 		if !begins {
 			m.tick()

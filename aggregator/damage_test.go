@@ -29,7 +29,7 @@ func TestDamage(t *testing.T) {
 		a, b := m.flow("1", 1000*(i+1), i), m.flow("two", 7*i+1, 0)
 		b.TransportA = 2
 		m.Update([]Flow{a, b})
-		m.Stats(CaptureStats{CaptureID: []byte("c1"), PacketsReceived: i})
+		m.Stats(CaptureStats{CaptureID: []byte("c1"), FlowDropped: i})
 		m.tick()
 		m.idle()
 	}
@@ -120,7 +120,7 @@ func FuzzRecords(f *testing.F) {
 		a := m.flow("1", 1000*(i+1), i)
 		a.TransportA = i % 3
 		m.Update([]Flow{a, m.flow(fmt.Sprint("text", i), 5, 5)})
-		m.Stats(CaptureStats{CaptureID: []byte("c1"), PacketsReceived: i})
+		m.Stats(CaptureStats{CaptureID: []byte("c1"), FlowDropped: i})
 		m.pass(20 * time.Second)
 		m.tick()
 		m.idle()
@@ -154,7 +154,7 @@ func FuzzRecords(f *testing.F) {
 		}
 		w.resume(r.feedNow, w.latest.at)
 		w.Update([]Flow{w.flow("1", 1<<40, 5)})
-		w.Stats(CaptureStats{CaptureID: []byte("c1"), PacketsReceived: 1 << 40})
+		w.Stats(CaptureStats{CaptureID: []byte("c1"), FlowDropped: 1 << 40})
 		at := max(w.LastTick(), w.time.UnixMilli())
 		for range 4 {
 			if at > 1<<60 {

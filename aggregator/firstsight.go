@@ -66,6 +66,7 @@ func (a *Aggregator) advance(src *source, f *Flow, feedNow time.Duration, when h
 		if limit := a.cfg.MaxFlows; limit > 0 && a.baselines.records.used >= limit {
 			a.notices.say(evictBound, a.now(), "aggregation.max_flows is reached: the flows unseen longest are forgotten", "limit", limit)
 			a.evict(a.baselines.longestUnseen(), evictBound)
+			a.known.since = feedNow
 		}
 		i, b = a.baselines.add(f, src)
 		b.counts = metric

@@ -108,7 +108,9 @@ func (o Opened) swapped() Opened {
 }
 
 // CaptureStats is one message of the stats namespace: what a capture reports
-// of itself every 10 s. All but FlowCount are cumulative.
+// of itself every 10 s. FlowCount is of that moment, FlowDropped and
+// KernelFlowDropped are of the 10 s. The packets are sums of readings of a cumulative
+// number, which say nothing.
 type CaptureStats struct {
 	CaptureID []byte
 

@@ -91,7 +91,12 @@ func (l *ledger) point(name string, value uint64, p Point) {
 
 func (l *ledger) Captures(points []CapturePoint) {
 	for _, p := range points {
-		name := "capture_received{" + p.CaptureID + "}"
+		name := "capture_dropped{" + p.CaptureID + "}"
+		if received := "capture_received{" + p.CaptureID + "}"; p.HasPackets && !p.End {
+			l.add(received, sample{at: l.at, value: p.PacketsReceived})
+		} else if p.HasPackets || p.Before.HasPackets {
+			l.add(received, sample{at: l.at, stale: true})
+		}
 		switch {
 		case p.End:
 			l.add(name, sample{at: l.at, stale: true})
@@ -99,7 +104,7 @@ func (l *ledger) Captures(points []CapturePoint) {
 		case p.Begin != 0:
 			l.add(name, sample{at: p.Begin})
 		}
-		l.add(name, sample{at: l.at, value: p.PacketsReceived})
+		l.add(name, sample{at: l.at, value: p.FlowDropped})
 	}
 }
 

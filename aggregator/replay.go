@@ -96,7 +96,7 @@ func (r *replay) record(k kind, d *decoder) {
 		clear(r.endedCapture)
 		r.sent = false
 		if !d.Bad {
-			for _, p := range a.captures.sample(0, a.latest.zero, r.feedNow) {
+			for _, p := range a.captures.sample(0, a.latest.zero, r.feedNow, nil) {
 				if p.End {
 					r.endedCapture[p.CaptureID] = true
 				}

@@ -78,6 +78,7 @@ func (n *node) advance(feedNow time.Duration) {
 type capture struct {
 	id      uint32
 	sources int // how many refer to it
+	known   int // of its flows, see [knownFlows]
 }
 
 // source is one capture on one node, with what rule 3 of counting (first

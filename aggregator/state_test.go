@@ -211,7 +211,7 @@ func TestTickTakenBack(t *testing.T) {
 	idle, back := m.flow("1", 1000, 0), m.flow("2", 2000, 0)
 	back.TransportA = 2
 	m.Update([]Flow{idle, back})
-	m.Stats(CaptureStats{CaptureID: []byte("c1"), PacketsReceived: 10})
+	m.Stats(CaptureStats{CaptureID: []byte("c1"), FlowDropped: 10})
 	for range 4 {
 		m.tick()
 	}

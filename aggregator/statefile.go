@@ -28,7 +28,7 @@ import (
 // is [disk.Sum].
 const (
 	stateMagic    = "skystate"
-	stateVersion  = 1
+	stateVersion  = 2
 	fileHeader    = disk.HeaderSize
 	frameHeader   = 16
 	maxFrame      = 64 << 20 // of a frame that is read; those written are far smaller

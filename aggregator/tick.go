@@ -25,7 +25,8 @@ type Point struct {
 // CapturePoint is one capture at a tick.
 type CapturePoint struct {
 	CaptureRow
-	Begin, Start int64
+	Before       CaptureRow // at the tick before, where it did not begin since
+	Begin, Start int64      // of its own counters; those of packets began before anybody looked
 	End          bool
 }
 
@@ -63,7 +64,8 @@ func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 	a.side.begin()
 	a.sources.sweep(feedNow)
 	a.folds.turn(feedNow)
-	captures := a.captures.sample(a.side.latest, zero, feedNow)
+	a.known.turn(feedNow, a.cfg.FlowRetention)
+	captures := a.captures.sample(a.side.latest, zero, feedNow, func(id string) uint64 { return a.knownOf(id, feedNow) })
 	latest := a.side.latest
 	a.journal.seal(feedNow)
 	a.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 type sampler struct {
 	tick        *remotewrite.Tick
 	connections [3]remotewrite.Metric
-	captures    [5]remotewrite.Metric
+	captures    [aggregator.CaptureMetrics]remotewrite.Metric
 	interfaces  [aggregator.InterfaceMetrics]remotewrite.Metric
 	labels      []remotewrite.Label // scratch
 	values      []string            // scratch
@@ -73,9 +73,23 @@ func (s *sampler) Captures(points []aggregator.CapturePoint) {
 		p := &points[i]
 		s.labels = append(s.labels[:0], remotewrite.Label{Name: "capture_id", Value: p.CaptureID})
 		s.tick.Labels(s.labels)
-		s.gauge(&s.captures[0], p.FlowCount, p.End)
-		for j, total := range []uint64{p.FlowDropped, p.KernelFlowDropped, p.PacketsDropped, p.PacketsReceived} {
-			s.counter(&s.captures[1+j], total, p.Begin, p.Start, p.End)
+		for j := range s.captures {
+			m := &s.captures[j]
+			value, ok := p.Value(j)
+			end := p.End
+			if !ok {
+				if value, end = p.Before.Value(j); !end {
+					continue
+				}
+			}
+			switch {
+			case m.Type == remotewrite.Gauge:
+				s.gauge(m, value, end)
+			case j == aggregator.PacketsDropped || j == aggregator.PacketsReceived:
+				s.counter(m, value, 0, 0, end) // as with interfaces
+			default:
+				s.counter(m, value, p.Begin, p.Start, end)
+			}
 		}
 	}
 }

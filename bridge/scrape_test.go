@@ -4,6 +4,7 @@
 package bridge
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -119,18 +120,19 @@ func TestCapturesArePushedAndServed(t *testing.T) {
 	r := newRig(t, 1, prom.Options{})
 	r.configure("", "")
 	r.start()
-	stats := analyzer.Stats{CaptureID: "c1", FlowCount: 3, PacketsReceived: 1000}
-	r.Analyzers[0].SendStats(stats)
-	stats.PacketsReceived, stats.PacketsDropped = 1250, 7
-	r.Analyzers[0].SendStats(stats)
+	r.Analyzers[0].SetTopology([]json.RawMessage{[]byte(`{"ID":"n","Metadata":{"TID":"t","Captures":[
+		{"PacketsReceived":250,"PacketsDropped":8,"PacketsIfDropped":0,"ID":"c1","State":"active","Type":"pcap"}]}}`)}, nil)
+	// Nothing of what these say of packets is true.
+	r.Analyzers[0].SendStats(analyzer.Stats{CaptureID: "c1", FlowCount: 3, FlowDropped: 4, PacketsReceived: 2400, PacketsDropped: 70})
+	r.Analyzers[0].SendStats(analyzer.Stats{CaptureID: "c1", FlowCount: 3, FlowDropped: 3, PacketsReceived: 1250})
 	const want = `skydive_capture_packets_received_total{capture_id="c1"} 250`
 	r.await(func() (bool, string) {
 		page, _, err := judge.Page(r.ctx, r.url+"/metrics?collect[]=captures", "")
 		return err == nil && strings.Contains(page, want), fmt.Sprint(page, err)
 	})
 	r.awaitTicks(1)
-	series, err := r.prom.RawSeries(r.ctx, "skydive_capture_packets_dropped_total", r.began.Add(-time.Minute), time.Now().Add(time.Minute))
+	series, err := r.prom.RawSeries(r.ctx, "skydive_capture_flows_dropped_total", r.began.Add(-time.Minute), time.Now().Add(time.Minute))
 	if err != nil || len(series) != 1 || prom.ResetAwareSum(series[0].Samples) != 7 {
-		t.Errorf("dropped packets pushed: %v (%v), want an increase of 7", series, err)
+		t.Errorf("dropped flows pushed: %v (%v), want an increase of 7", series, err)
 	}
 }

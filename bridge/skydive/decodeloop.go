@@ -114,7 +114,7 @@ func (f *Feed) count(d *desk) {
 		r.from.watchdog.flows(r.at, longestWindow(m.Flows))
 		f.sink.Update(m.Flows)
 	case Stats:
-		r.from.watchdog.stats(r.at, m.Stats.CaptureID, m.Stats.PacketsReceived)
+		r.from.watchdog.stats(r.at)
 		f.sink.Stats(m.Stats)
 	default:
 		if err == nil {

@@ -21,10 +21,11 @@ import (
 	"github.com/skydive-project/skybridge/aggregator"
 )
 
-// TopologySink takes what the topology tells of network interfaces: all of them,
-// each time. It is called from one goroutine.
+// TopologySink takes what the topology tells of network interfaces and of captures:
+// all of them, each time. It is called from one goroutine.
 type TopologySink interface {
 	SetInterfaces([]aggregator.InterfaceRow)
+	SetCaptures([]aggregator.CapturePackets)
 }
 
 // TopologyConfig says whom to ask for the topology, and how often.
@@ -260,6 +261,7 @@ func (t *Topology) adopt(sink TopologySink) {
 		t.addresses.clear()
 		t.metrics.ifaces.Set(0)
 		sink.SetInterfaces(nil)
+		sink.SetCaptures(nil)
 	}
 }
 

@@ -47,6 +47,12 @@ func TestRecordedInterfaces(t *testing.T) {
 		if diff := cmp.Diff(want, r.sink.rows); diff != "" {
 			t.Errorf("older=%t (-want +got):\n%s", older, diff)
 		}
+		captures := []aggregator.CapturePackets{
+			{CaptureID: "19ec4963-b60d-4aa3-9101-9391132ff1c0", NodeTID: "f788728b-0124-53e0-bd33-a8b393e5d7fe"},
+		}
+		if diff := cmp.Diff(captures, r.sink.captures); diff != "" {
+			t.Errorf("older=%t, captures (-want +got):\n%s", older, diff)
+		}
 		r.sink.mu.Unlock()
 		if got, want := r.topology.Node([]byte("c0045003-f818-54f1-8315-5dcc658f3f2d")), (aggregator.NodeNames{Name: "eth0", Host: "skyhost", Type: "device"}); got != want {
 			t.Errorf("node: %v, want %v", got, want)

@@ -206,6 +206,14 @@ func interfaces(nodes map[string]*heldNode, limit int) (rows []aggregator.Interf
 	return rows, more, cut
 }
 
+// captures returns what nodes tell of the captures on them.
+func captures(nodes map[string]*heldNode) (rows []aggregator.CapturePackets) {
+	for _, h := range nodes {
+		rows = append(rows, h.node.captures...)
+	}
+	return rows
+}
+
 // joinAddresses makes a label's value of addresses: sorted, and as many whole ones
 // as receivers take. It returns how many are left out.
 func joinAddresses(list []string) (joined string, cut int) {

@@ -31,7 +31,7 @@ const (
 	// have room in a label. An interface of kube-proxy has one for each service.
 	// maxAddress is the length in bytes of the longest there is, an IPv4 address
 	// written in IPv6 with a zone and a prefix length, with some to spare.
-	maxHeld    = 256
+	maxHeld    = 256 // of captures, too
 	maxAddress = 80
 )
 
@@ -50,6 +50,8 @@ type topologyNode struct {
 	ipv4, ipv6 []string
 	cut        int // addresses that are not kept
 	metric     [aggregator.InterfaceMetrics]uint64
+
+	captures []aggregator.CapturePackets // each once
 
 	// What tells who holds an address; see holders.go.
 	domain, vm  string   // libvirt's domain, Neutron's VM
@@ -90,6 +92,10 @@ type rawMetadata struct {
 		RxErrors, TxErrors, RxMissedErrors, TxMissedErrors           int64
 		Collisions                                                   int64
 	}
+	Captures []struct {
+		ID                              string
+		PacketsReceived, PacketsDropped int64
+	}
 	Libvirt struct{ Domain string }
 	ExtID   struct {
 		VM string `json:"vm-uuid"`
@@ -126,6 +132,12 @@ func (r *rawNode) node() (topologyNode, bool) {
 		*list = kept
 		n.cut += cut
 	}
+	for _, c := range m.Captures[:min(len(m.Captures), maxHeld)] {
+		if c.ID == "" || len(c.ID) > maxCaptureID || c.PacketsReceived < 0 || c.PacketsDropped < 0 || n.tid == "" {
+			continue
+		}
+		n.addCapture(aggregator.CapturePackets{CaptureID: c.ID, NodeTID: n.tid, Received: uint64(c.PacketsReceived), Dropped: uint64(c.PacketsDropped)})
+	}
 	k := &m.Metric
 	for i, v := range [...]int64{
 		k.RxBytes, k.TxBytes, k.RxPackets, k.TxPackets, k.RxDropped, k.TxDropped,
@@ -137,6 +149,18 @@ func (r *rawNode) node() (topologyNode, bool) {
 		n.metric[i] = uint64(v)
 	}
 	return n, n.id != "" && len(n.id) <= maxNodeText
+}
+
+// addCapture adds what the node tells of a capture.
+func (n *topologyNode) addCapture(c aggregator.CapturePackets) {
+	for i := range n.captures {
+		if was := &n.captures[i]; was.CaptureID == c.CaptureID {
+			was.Received += c.Received
+			was.Dropped += c.Dropped
+			return
+		}
+	}
+	n.captures = append(n.captures, c)
 }
 
 // fit cuts what is longer than any name that Skydive gives.

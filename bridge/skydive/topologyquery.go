@@ -28,7 +28,7 @@ const topologyPath = "/api/topology"
 // ValueMap keeps the answer to a tenth of its size (measured: 2.4 of 19 kB).
 const (
 	queryNodes  = "G.V().HasKey('TID')"
-	nodesValues = ".ValueMap('@ID','@Host','@CreatedAt','@Revision','TID','Name','Type','EncapType','IPV4','IPV6','Metric'," +
+	nodesValues = ".ValueMap('@ID','@Host','@CreatedAt','@Revision','TID','Name','Type','EncapType','IPV4','IPV6','Metric','Captures'," +
 		"'Libvirt.Domain','ExtID.vm-uuid','Neutron.IPV4','Neutron.IPV6')"
 	queryHolders  = "G.V().Has('Type', Within('container','pod'))"
 	holdersValues = ".ValueMap('@ID','@Host','@CreatedAt','@Revision','Type','Name'," +

@@ -27,6 +27,14 @@ type interfaceSink struct {
 	mu     sync.Mutex
 	rounds int
 	rows   []aggregator.InterfaceRow
+
+	captures []aggregator.CapturePackets
+}
+
+func (s *interfaceSink) SetCaptures(rows []aggregator.CapturePackets) {
+	s.mu.Lock()
+	s.captures = slices.Clone(rows)
+	s.mu.Unlock()
 }
 
 func (s *interfaceSink) SetInterfaces(rows []aggregator.InterfaceRow) {

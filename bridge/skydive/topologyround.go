@@ -72,6 +72,7 @@ func (t *Topology) round(ctx context.Context, sink TopologySink) {
 	}
 	t.metrics.skipped.WithLabelValues(nodeMalformed).Add(float64(malformed))
 	t.metrics.skipped.WithLabelValues(nodeLimit).Add(float64(skipped + more))
+	sink.SetCaptures(captures(nodes))
 	sink.SetInterfaces(rows) // last: who sees them finds their names
 	if malformed+skipped+more == 0 {
 		return

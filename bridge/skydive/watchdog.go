@@ -22,9 +22,6 @@ const (
 	maxPatience         = time.Hour
 	// memory is how long, at least, the watchdog remembers a gap or a window.
 	memory = 10 * time.Minute
-	// maxCaptures bounds the captures whose packet counts are remembered; with
-	// maxCaptureID their names take 256 KiB at most.
-	maxCaptures = 1024
 	// watchEvery is how often the watchdog looks, at least.
 	watchEvery = 5 * time.Second
 )
@@ -47,9 +44,10 @@ const (
 //     back to the start with the first data.
 //   - A configured timeout takes the place of all that.
 //
-// The second sign: stats go on and count packets, but no flow comes. Then
-// another client's reconnect has revived the namespace stats alone. Patience
-// for that is the one that flows explain.
+// Namespaces of all kinds are forgotten together: stats that still come prove
+// that flows would come as well, however long there are none. What stats count
+// is no sign of flows that are missing: captures count packets of flows that
+// are in no update, and go on counting after the last one.
 //
 // Up to a quarter is added to each patience, drawn anew for each connection,
 // so that two bridges which lost the same feed do not kill each other's new
@@ -69,15 +67,11 @@ type watchdog struct {
 	dataGap   recentMax // between any data
 	window    recentMax // of LastUpdateMetric
 
-	packets map[string]int64 // received so far, by capture
-	traffic time.Time        // since when packets, but no flows, have come; 0: not so
-
-	fruitless      uint // reconnects in a row that brought no data
-	fruitlessFlows uint // that brought no flows
+	fruitless uint // reconnects in a row that brought no data
 }
 
 func newWatchdog(fixed time.Duration, random func() float64) *watchdog {
-	return &watchdog{fixed: fixed, random: random, packets: map[string]int64{}}
+	return &watchdog{fixed: fixed, random: random}
 }
 
 // configure sets the configured timeout, 0 for a learned one.
@@ -93,9 +87,6 @@ func (w *watchdog) begin(now time.Time) {
 	defer w.mu.Unlock()
 	w.connected = now
 	w.jitter = w.random() / 4
-	// What passed before says nothing about this subscription.
-	w.traffic = time.Time{}
-	clear(w.packets)
 }
 
 // data says that a data message came.
@@ -107,8 +98,8 @@ func (w *watchdog) data(now time.Time) {
 	w.fruitless = 0
 }
 
-// stats says that a message that came at now had stats of a capture.
-func (w *watchdog) stats(now time.Time, capture []byte, packets int64) {
+// stats says that a message that came at now had stats.
+func (w *watchdog) stats(now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.lastStats.IsZero() {
@@ -117,20 +108,6 @@ func (w *watchdog) stats(now time.Time, capture []byte, packets int64) {
 		w.statsGap.add(now, now.Sub(later(w.lastStats, w.connected)))
 	}
 	w.lastStats = now
-
-	if len(capture) > maxCaptureID {
-		return
-	}
-	before, known := w.packets[string(capture)]
-	if !known && len(w.packets) >= maxCaptures {
-		clear(w.packets)
-	}
-	if packets != before || !known {
-		w.packets[string(capture)] = packets
-	}
-	if known && packets > before && w.traffic.IsZero() {
-		w.traffic = now
-	}
 }
 
 // flows says that a message that came at now had flows; window is the longest
@@ -141,21 +118,13 @@ func (w *watchdog) flows(now time.Time, window time.Duration) {
 	if window > 0 {
 		w.window.add(now, min(window, maxPatience))
 	}
-	w.traffic = time.Time{}
-	w.fruitlessFlows = 0
 }
 
 // due returns when the feed is to be given up if nothing more comes.
 func (w *watchdog) due() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	due := later(w.lastData, w.connected).Add(w.jittered(w.patience()))
-	if !w.traffic.IsZero() {
-		if t := w.traffic.Add(w.jittered(w.flowPatience())); t.Before(due) {
-			return t
-		}
-	}
-	return due
+	return later(w.lastData, w.connected).Add(w.jittered(w.patience()))
 }
 
 // gaveUp says that the connection is closed because it was due.
@@ -163,9 +132,6 @@ func (w *watchdog) gaveUp() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.fruitless++
-	if !w.traffic.IsZero() {
-		w.fruitlessFlows++
-	}
 }
 
 func (w *watchdog) jittered(d time.Duration) time.Duration {
@@ -192,10 +158,6 @@ func (w *watchdog) updatePatience() time.Duration {
 		return max(leastUpdatePatience, 3*window+flushPeriod)
 	}
 	return unknownPatience
-}
-
-func (w *watchdog) flowPatience() time.Duration {
-	return doubled(max(w.fixed, w.updatePatience()), w.fruitlessFlows)
 }
 
 func doubled(d time.Duration, times uint) time.Duration {

@@ -15,18 +15,20 @@ func (p *page) captureFamilies(source Source) {
 			if p.stopped() {
 				return
 			}
+			row := &p.captures[j]
+			value, ok := row.Value(i)
+			if !ok {
+				continue
+			}
 			if !p.headed {
 				p.head()
 			}
-			row := &p.captures[j]
 			p.text(family.Name)
 			if row.CaptureID != "" {
 				p.label('{', "capture_id", row.CaptureID)
 				p.text("}")
 			}
-			p.value([...]uint64{
-				row.FlowCount, row.FlowDropped, row.KernelFlowDropped, row.PacketsDropped, row.PacketsReceived,
-			}[i])
+			p.value(value)
 		}
 	}
 }

@@ -155,13 +155,19 @@ func want(s *source) map[string]float64 {
 		}
 	}
 	for _, c := range s.captures {
-		for name, v := range map[string]uint64{
+		values := map[string]uint64{
 			"skydive_capture_flows":                      c.FlowCount,
 			"skydive_capture_flows_dropped_total":        c.FlowDropped,
 			"skydive_capture_kernel_flows_dropped_total": c.KernelFlowDropped,
-			"skydive_capture_packets_dropped_total":      c.PacketsDropped,
-			"skydive_capture_packets_received_total":     c.PacketsReceived,
-		} {
+		}
+		if c.HasPackets {
+			values["skydive_capture_packets_dropped_total"] = c.PacketsDropped
+			values["skydive_capture_packets_received_total"] = c.PacketsReceived
+		}
+		if c.FlowsKnown > 0 {
+			values["skydive_capture_flows_known"] = c.FlowsKnown
+		}
+		for name, v := range values {
 			b := labels.NewBuilder(labels.FromStrings(model.MetricNameLabel, name))
 			b.Set("capture_id", c.CaptureID)
 			all[b.Labels().String()] = float64(v)

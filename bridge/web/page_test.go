@@ -51,8 +51,8 @@ func smallPage() (*source, prometheus.Gatherer) {
 			{InterfaceLabels: aggregator.InterfaceLabels{Name: "an \"odd\" one", Host: "skyhost", Type: "veth"}},
 		},
 		captures: []aggregator.CaptureRow{
-			{CaptureID: "7f0c", FlowCount: 3, PacketsReceived: 9007199254740991},
-			{CaptureID: "a \"quoted\" one", FlowCount: 4, FlowDropped: 5, KernelFlowDropped: 6, PacketsDropped: 7, PacketsReceived: 8},
+			{CaptureID: "7f0c", FlowCount: 3, FlowsKnown: 2, PacketsReceived: 9007199254740991, HasPackets: true},
+			{CaptureID: "a \"quoted\" one", FlowCount: 4, FlowDropped: 5, KernelFlowDropped: 6},
 		},
 	}
 	reg := prometheus.NewRegistry()
@@ -115,6 +115,7 @@ func TestTypesAndUnits(t *testing.T) {
 		"skydive_capture_kernel_flows_dropped_total": model.MetricTypeCounter,
 		"skydive_capture_packets_dropped_total":      model.MetricTypeCounter,
 		"skydive_capture_packets_received_total":     model.MetricTypeCounter,
+		"skydive_capture_flows_known":                model.MetricTypeGauge,
 		"skybridge_updates_received_total":           model.MetricTypeCounter,
 		"skybridge_series":                           model.MetricTypeGauge,
 	}

@@ -102,6 +102,7 @@ type flowTable struct {
 	lastUpdate, lastExpire int64        // ms, agent's clock
 	packets, bytes         int64        // what the capture saw
 	dropped                int64        // packets that it missed
+	readings               [2]int64     // sums of readings of packets and dropped, since the last stats
 }
 
 // tableFlow is a flow and what of it was reported.
@@ -267,12 +268,22 @@ func (t *flowTable) compact() {
 	t.order = kept
 }
 
-// stats is the capture's message of every 10 s.
+// read is the tick of agent.capture.stats_update, each second: Skydive adds the
+// cumulative readings up.
+func (t *flowTable) read() {
+	t.readings[0] += t.packets
+	t.readings[1] += t.dropped
+}
+
+// stats is the capture's message of every 10 s, which clears what it reports. The
+// true numbers of packets are in the topology.
 func (t *flowTable) stats() analyzer.Stats {
-	return analyzer.Stats{
+	s := analyzer.Stats{
 		CaptureID: t.captureID, FlowCount: int64(len(t.order)),
-		PacketsReceived: t.packets, PacketsDropped: t.dropped,
+		PacketsReceived: t.readings[0], PacketsDropped: t.readings[1],
 	}
+	t.readings = [2]int64{}
+	return s
 }
 
 // report copies the flow as it stands: the table goes on changing it.

@@ -18,7 +18,7 @@ func (w *world) topology() (nodes []json.RawMessage) {
 	for site, t := range w.tables {
 		// A switch hands on whatever it receives.
 		add(t.nodeTID, fmt.Sprintf("site-%d", site), "br0", fmt.Sprintf(
-			`"Type":"bridge","Metric":{"RxBytes":%d,"TxBytes":%d,"RxPackets":%d,"TxPackets":%d,"RxDropped":%d}`, t.bytes, t.bytes, t.packets, t.packets, t.dropped))
+			`"Type":"bridge","Captures":[{"PacketsReceived":%d,"PacketsDropped":%d,"PacketsIfDropped":0,"ID":%q,"State":"active","Type":"pcap"}],"Metric":{"RxBytes":%d,"TxBytes":%d,"RxPackets":%d,"TxPackets":%d,"RxDropped":%d}`, t.packets, t.dropped, t.captureID, t.bytes, t.bytes, t.packets, t.packets, t.dropped))
 	}
 	for _, server := range []struct {
 		site, n int

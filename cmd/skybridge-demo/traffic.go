@@ -91,6 +91,7 @@ func (w *world) capture(table *flowTable) {
 		w.arrive(table.update(w.now))
 	})
 	w.every(w.options.Expire, func() { w.arrive(table.expire(w.now)) })
+	w.every(time.Second, table.read)
 	w.every(statsPeriod, func() {
 		stats := table.stats()
 		w.out = append(w.out, message{At: time.UnixMilli(w.now), Stats: &stats})

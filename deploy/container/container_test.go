@@ -102,10 +102,16 @@ func TestCompose(t *testing.T) {
 	var skydive struct {
 		Analyzer  struct{ Listen string }
 		Analyzers []string
+		Flow      struct{ Protocol string }
 	}
 	read(t, "skydive.yml", &skydive)
-	if want := "ws://" + skydive.Analyzer.Listen; len(cfg.Skydive.Analyzers) != 1 || !strings.HasPrefix(cfg.Skydive.Analyzers[0], want) || !slices.Equal(skydive.Analyzers, []string{skydive.Analyzer.Listen}) {
-		t.Errorf("analyzers %q, Skydive listens on %s", cfg.Skydive.Analyzers, skydive.Analyzer.Listen)
+	if skydive.Flow.Protocol != "websocket" {
+		t.Errorf("flow.protocol %q: udp loses reports", skydive.Flow.Protocol)
+	}
+	// By name: an IPv4 address panics with that protocol.
+	named := strings.Replace(skydive.Analyzer.Listen, "127.0.0.1", "localhost", 1)
+	if want := "ws://" + skydive.Analyzer.Listen; len(cfg.Skydive.Analyzers) != 1 || !strings.HasPrefix(cfg.Skydive.Analyzers[0], want) || !slices.Equal(skydive.Analyzers, []string{named}) {
+		t.Errorf("analyzers %q and %q, Skydive listens on %s", cfg.Skydive.Analyzers, skydive.Analyzers, skydive.Analyzer.Listen)
 	}
 	prometheus := c.Services["prometheus"].Command
 	address := strings.TrimPrefix(cfg.RemoteWrite[0].URL, "http://")

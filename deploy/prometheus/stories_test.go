@@ -50,6 +50,8 @@ var stories = []story{
 			`skydive_capture_packets_received_total{capture_id="c"} 0+1000x60`,
 			`skydive_capture_flows_dropped_total{capture_id="c"} 0x60`,
 			`skydive_capture_kernel_flows_dropped_total{capture_id="c"} 0x60`,
+			`skydive_capture_flows{capture_id="c"} 1000x60`,
+			`skydive_capture_flows_known{capture_id="c"} 1080x60`,
 		},
 		quiet: []string{
 			"SkybridgeDown", "SkybridgeRestarts", "SkybridgeTicksStopped", "SkybridgeReloadFailed", "SkybridgeDefect",
@@ -58,7 +60,7 @@ var stories = []story{
 			"SkybridgeBoundHit", "SkybridgeFlowsBoundHit", "SkybridgePushBehind", "SkybridgePushFailing", "SkybridgePushRefused",
 			"SkybridgeDataDropped", "SkybridgeBytesLost", "SkybridgeSeriesCollide", "SkybridgeLogNearBound",
 			"SkybridgeExactnessSuspended", "SkybridgeCountersBeganAnew", "SkybridgeLogDamaged",
-			"SkydiveCaptureLosesPackets", "SkydiveCaptureLosesFlows",
+			"SkydiveCaptureLosesPackets", "SkydiveCaptureLosesFlows", "SkydiveCaptureReportsLost",
 		},
 	},
 	{
@@ -301,5 +303,21 @@ var stories = []story{
 			`skydive_capture_flows_dropped_total{capture_id="c"} 0+9x60`, `skydive_capture_kernel_flows_dropped_total{capture_id="c"} 0x60`,
 		},
 		fires: []string{`SkydiveCaptureLosesFlows{capture_id="c"}`},
+	},
+	{
+		name: "of three thousand flows 499 are reported, of another capture all but some tiny ones",
+		series: []string{
+			`skydive_capture_flows{capture_id="c"} 0x30 3000x30`, `skydive_capture_flows_known{capture_id="c"} 1x30 499x30`,
+			`skydive_capture_flows{capture_id="d"} 15x60`, `skydive_capture_flows_known{capture_id="d"} 6x60`,
+		},
+		fires: []string{`SkydiveCaptureReportsLost{capture_id="c"}`},
+	},
+	{
+		name: "all of a burst is reported at the next update, and the bridge cannot tell of another capture",
+		series: []string{
+			`skydive_capture_flows{capture_id="c"} 10x20 3000x40`, `skydive_capture_flows_known{capture_id="c"} 10x25 3000x35`,
+			`skydive_capture_flows{capture_id="d"} 3000x60`,
+		},
+		quiet: []string{"SkydiveCaptureReportsLost"},
 	},
 }

@@ -61,7 +61,9 @@ type Metric struct {
 	RTT                int64 `json:",omitempty"`
 }
 
-// Stats is what a capture says of itself every 10 s.
+// Stats is what each flow table of a capture says every 10 s: FlowCount is of that
+// moment, the drops are of the interval, and the packets are a sum of some ten readings
+// of what is cumulative since the capture began. The topology has that number itself.
 type Stats struct {
 	CaptureID         string
 	FlowCount         int64

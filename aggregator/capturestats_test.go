@@ -1,0 +1,145 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import (
+	"testing"
+	"time"
+)
+
+// TestCaptureStatistics proves that statistics as Skydive sends them give what the
+// capture's tables dropped and hold: two tables under one id, 4 s apart, each every
+// 10 s. Packets are sums of 9 to 11 readings, which rise and fall without traffic.
+func TestCaptureStatistics(t *testing.T) {
+	w := newWorld(t, Config{})
+	readings := []int64{10, 11, 9, 10, 9, 11}
+	dropped := []int64{424, 591, 597, 0, 1152, 0} // 2,764 in all
+	for i := range readings {
+		for table := range 2 {
+			s := CaptureStats{CaptureID: []byte("c"), FlowCount: 100, PacketsReceived: 36_000 * readings[i]}
+			if table == 0 {
+				s.FlowDropped = dropped[i]
+			} else {
+				s.KernelFlowDropped = 1
+			}
+			w.Stats(s)
+			w.pass(4 * time.Second)
+		}
+		w.pass(time.Second)
+		w.tickNow()
+		if rows := w.ScrapeCaptures(nil); len(rows) != 1 || rows[0].FlowCount != 200 {
+			t.Errorf("after %d reports of each table: %+v, want 200 flows", i+1, rows)
+		}
+		w.pass(time.Second)
+	}
+	want := CaptureRow{CaptureID: "c", FlowCount: 200, FlowDropped: 2764, KernelFlowDropped: 6}
+	if rows := w.ScrapeCaptures(nil); len(rows) != 1 || rows[0] != want {
+		t.Errorf("%+v: want %+v", rows, want)
+	}
+	if got := w.ledger.increase("capture_dropped{c}"); got != 2764 {
+		t.Errorf("increase of %d flows dropped, want 2764", got)
+	}
+	// One of the tables is deleted with its interface.
+	for range 4 {
+		w.Stats(CaptureStats{CaptureID: []byte("c"), FlowCount: 100})
+		w.pass(10 * time.Second)
+	}
+	w.tickNow()
+	if rows := w.ScrapeCaptures(nil); rows[0].FlowCount != 100 {
+		t.Errorf("%d flows without the other table, want 100", rows[0].FlowCount)
+	}
+	for range 5 {
+		w.tick()
+	}
+	s := w.ledger.series["capture_dropped{c}"]
+	if !s[len(s)-1].stale || len(w.ScrapeCaptures(nil)) != 0 {
+		t.Errorf("a silent capture does not end: %v", s)
+	}
+}
+
+// TestCaptureFlowsWithJitter proves that a report which is late, early or lost does
+// not count a table twice, and that one which is lost shows nowhere.
+func TestCaptureFlowsWithJitter(t *testing.T) {
+	w := newWorld(t, Config{})
+	for i, gap := range []time.Duration{10, 13, 7, 6, 14, 10, 20, 10} {
+		w.Stats(CaptureStats{CaptureID: []byte("c"), FlowCount: 200})
+		w.pass(gap * time.Second)
+		w.tickNow()
+		if rows := w.ScrapeCaptures(nil); len(rows) != 1 || rows[0].FlowCount != 200 {
+			t.Errorf("after report %d: %+v, want 200 flows", i, rows)
+		}
+	}
+}
+
+// TestCapturePackets proves that packets are the topology's: over all nodes, and none
+// counts twice where a capture begins again or a node leaves and returns. Where the
+// topology does not know the capture any more, the series end, those of flows do not.
+func TestCapturePackets(t *testing.T) {
+	w := newWorld(t, Config{})
+	look := func(want uint64, rows ...CapturePackets) {
+		t.Helper()
+		w.Stats(CaptureStats{CaptureID: []byte("c"), FlowCount: 1, PacketsReceived: 1 << 30})
+		w.SetCaptures(rows)
+		w.tick()
+		if got := w.ScrapeCaptures(nil)[0]; got.HasPackets != (rows != nil) || got.PacketsReceived != want || got.PacketsDropped != want/10 {
+			t.Errorf("%+v, want %d packets", got, want)
+		}
+	}
+	on := func(node string, received uint64) CapturePackets {
+		return CapturePackets{CaptureID: "c", NodeTID: node, Received: received, Dropped: received / 10}
+	}
+	look(0)
+	look(1000, on("a", 1000))
+	look(1500, on("a", 1000), on("b", 500))
+	look(1500, on("a", 1000))
+	look(1600, on("a", 1000), on("b", 600)) // its agent was out of reach
+	look(1800, on("a", 200), on("b", 600))  // its capture began again
+	look(0)
+	s := w.ledger.series["capture_received{c}"]
+	if !s[len(s)-1].stale || s[0].value != 1000 {
+		t.Errorf("received: %v, want no zero and a stale marker", s)
+	}
+	if s := w.ledger.series["capture_dropped{c}"]; s[len(s)-1].stale {
+		t.Errorf("dropped flows end with the topology: %v", s)
+	}
+}
+
+// TestFlowsKnown proves of whom a capture's known flows are: all of whom a record
+// came, without ports too, until some time after their end; and that there is no
+// number before idle flows cannot have been missed.
+func TestFlowsKnown(t *testing.T) {
+	w := newWorld(t, Config{FlowRetention: 30 * time.Minute})
+	known := func(want uint64) {
+		t.Helper()
+		w.pass(time.Second)
+		w.Stats(CaptureStats{CaptureID: []byte("c1"), FlowCount: 5})
+		w.tickNow()
+		if got := w.ScrapeCaptures(nil)[0].FlowsKnown; got != want {
+			t.Errorf("%d flows known, want %d", got, want)
+		}
+	}
+	report := func(finish int64) {
+		a, b, icmp := w.flow("1", 1000, 1000), w.flow("2", 1000, 1000), w.flow("3", 1000, 1000)
+		icmp.HasTransport = false
+		b.FinishType, icmp.FinishType = finish, finish
+		w.Update([]Flow{a, b, icmp})
+	}
+	w.AnalyzerUp("a")
+	report(0)
+	known(0)
+	w.pass(20 * time.Minute)
+	report(0)
+	w.pass(11 * time.Minute)
+	known(3)
+	report(finishTimeout)
+	known(3)
+	for range 5 {
+		w.pass(time.Minute)
+		w.tickNow()
+	}
+	known(1)
+	w.AnalyzerDown("a")
+	w.AnalyzerUp("a")
+	known(0)
+}
