@@ -21,7 +21,7 @@ import (
 	"github.com/skydive-project/skybridge/aggregator"
 )
 
-// TopologySink takes what the topology tells of network interfaces and of captures:
+// TopologySink takes what the topology says of network interfaces and captures:
 // all of them, each time. It is called from one goroutine.
 type TopologySink interface {
 	SetInterfaces([]aggregator.InterfaceRow)
