@@ -48,7 +48,7 @@ func TestRecordedInterfaces(t *testing.T) {
 			t.Errorf("older=%t (-want +got):\n%s", older, diff)
 		}
 		captures := []aggregator.CapturePackets{
-			{CaptureID: "19ec4963-b60d-4aa3-9101-9391132ff1c0", NodeTID: "f788728b-0124-53e0-bd33-a8b393e5d7fe"},
+			{CaptureID: "19ec4963-b60d-4aa3-9101-9391132ff1c0", NodeTID: "8559e2ab-0429-5426-acd7-0899f5d7dd10"},
 		}
 		if diff := cmp.Diff(captures, r.sink.captures); diff != "" {
 			t.Errorf("older=%t, captures (-want +got):\n%s", older, diff)
