@@ -260,8 +260,8 @@ func (t *Topology) adopt(sink TopologySink) {
 		t.nodes.clear()
 		t.addresses.clear()
 		t.metrics.ifaces.Set(0)
-		sink.SetInterfaces(nil)
 		sink.SetCaptures(nil)
+		sink.SetInterfaces(nil)
 	}
 }
 
