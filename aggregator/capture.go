@@ -124,7 +124,8 @@ func (cs *captures) endAll() (left int) {
 
 // sample returns the points of all captures at a tick, which is that of the given
 // side. Counters that begin have their zeros at the given time in milliseconds. Of
-// how many flows are known, known tells, 0 where it cannot; nil: of none.
+// known returns how many flows of a capture are known, 0 where that says nothing; nil:
+// always 0.
 func (cs *captures) sample(side int, zero int64, feedNow time.Duration, known func(id string) uint64) []CapturePoint {
 	var points []CapturePoint
 	for id, c := range cs.byID {

@@ -16,7 +16,7 @@ type packetCounts map[string]*nodePackets
 
 // nodePackets are received and dropped packets on one node.
 type nodePackets struct {
-	latest, earlier [2]uint64 // earlier: of captures that began again since
+	latest, earlier [2]uint64 // earlier: before the capture restarted
 }
 
 // SetCaptures says which captures the topology has, and their packets. Of those that
@@ -55,7 +55,7 @@ func (cs *captures) setPackets(rows []CapturePackets) {
 	cs.packets = now
 }
 
-// set takes a reading. One that is lower is of a capture that began again.
+// set takes a reading. One that is lower is of a capture that restarted.
 func (n *nodePackets) set(reading [2]uint64) {
 	for i, v := range reading {
 		if v < n.latest[i] {

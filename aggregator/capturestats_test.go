@@ -73,7 +73,7 @@ func TestCaptureFlowsWithJitter(t *testing.T) {
 }
 
 // TestCapturePackets proves that packets are the topology's: over all nodes, and none
-// counts twice where a capture begins again or a node leaves and returns. Where the
+// counts twice where a capture restarts or a node leaves and returns. Where the
 // topology does not know the capture any more, the series end, those of flows do not.
 func TestCapturePackets(t *testing.T) {
 	w := newWorld(t, Config{})
@@ -94,7 +94,7 @@ func TestCapturePackets(t *testing.T) {
 	look(1500, on("a", 1000), on("b", 500))
 	look(1500, on("a", 1000))
 	look(1600, on("a", 1000), on("b", 600)) // its agent was out of reach
-	look(1800, on("a", 200), on("b", 600))  // its capture began again
+	look(1800, on("a", 200), on("b", 600))  // its capture restarted
 	look(0)
 	s := w.ledger.series["capture_received{c}"]
 	if !s[len(s)-1].stale || s[0].value != 1000 {
@@ -105,8 +105,8 @@ func TestCapturePackets(t *testing.T) {
 	}
 }
 
-// TestFlowsKnown proves of whom a capture's known flows are: all of whom a record
-// came, without ports too, until some time after their end; and that there is no
+// TestFlowsKnown proves which flows of a capture are known: all that had a record,
+// without ports too, until some time after their end; and that there is no
 // number before idle flows cannot have been missed.
 func TestFlowsKnown(t *testing.T) {
 	w := newWorld(t, Config{FlowRetention: 30 * time.Minute})

@@ -27,9 +27,10 @@ var update = goflag.Bool("update", false, "write the golden files anew")
 type recordedMessage struct {
 	at    time.Time
 	flows []Flow
+	stats *CaptureStats // in place of flows
 }
 
-// recording reads the flows of a recording of a real analyzer.
+// recording reads the flows and statistics of a recording of a real analyzer.
 func recording(t *testing.T, name string) (messages []recordedMessage) {
 	data, err := os.ReadFile(filepath.Join("..", "bridge", "skydive", "testdata", name+".jsonl"))
 	if err != nil {
@@ -45,12 +46,27 @@ func recording(t *testing.T, name string) (messages []recordedMessage) {
 		}
 		var text struct {
 			Namespace string
-			Obj       []analyzer.Flow
+			Obj       json.RawMessage
 		}
-		if m.Text == "" || json.Unmarshal([]byte(m.Text), &text) != nil || text.Namespace != "flow" {
+		if m.Text == "" || json.Unmarshal([]byte(m.Text), &text) != nil {
 			continue
 		}
-		messages = append(messages, recordedMessage{time.UnixMilli(int64(m.T * 1000)), flowsOf(text.Obj)})
+		message := recordedMessage{at: time.UnixMilli(int64(m.T * 1000))}
+		var flows []analyzer.Flow
+		var stats analyzer.Stats
+		switch {
+		case text.Namespace == "flow" && json.Unmarshal(text.Obj, &flows) == nil:
+			message.flows = flowsOf(flows)
+		case text.Namespace == "stats" && json.Unmarshal(text.Obj, &stats) == nil:
+			message.stats = &CaptureStats{
+				CaptureID: []byte(stats.CaptureID), FlowCount: stats.FlowCount,
+				FlowDropped: stats.FlowDropped, KernelFlowDropped: stats.KernelFlowDropped,
+				PacketsDropped: stats.PacketsDropped, PacketsReceived: stats.PacketsReceived,
+			}
+		default:
+			continue
+		}
+		messages = append(messages, message)
 	}
 	return messages
 }
@@ -161,5 +177,26 @@ func TestRecordings(t *testing.T) {
 				t.Errorf("(-want +got, write anew with -update)\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestRecordedStatistics proves that of a real capture's statistics the flows in its
+// table are shown, and no packets: 3,404 and 3,810 are sums of readings.
+func TestRecordedStatistics(t *testing.T) {
+	w := newWorld(t, Config{})
+	messages := recording(t, "stats")
+	for i, m := range messages {
+		if m.stats == nil {
+			t.Fatal("flows among statistics")
+		}
+		if i > 0 {
+			w.pass(m.at.Sub(messages[i-1].at))
+		}
+		w.Stats(*m.stats)
+	}
+	w.tick()
+	want := CaptureRow{CaptureID: "1500c9dc-1de8-4387-8324-38f83ad5dd9a", FlowCount: 2}
+	if rows := w.ScrapeCaptures(nil); len(messages) != 2 || len(rows) != 1 || rows[0] != want {
+		t.Errorf("%d messages, %+v: want 2, %+v", len(messages), rows, want)
 	}
 }

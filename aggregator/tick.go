@@ -26,7 +26,7 @@ type Point struct {
 type CapturePoint struct {
 	CaptureRow
 	Before       CaptureRow // at the tick before, where it did not begin since
-	Begin, Start int64      // of its own counters; those of packets began before anybody looked
+	Begin, Start int64      // of its own counters; those of packets began before the bridge looked
 	End          bool
 }
 

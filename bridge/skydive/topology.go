@@ -21,7 +21,7 @@ import (
 	"github.com/skydive-project/skybridge/aggregator"
 )
 
-// TopologySink takes what the topology tells of network interfaces and of captures:
+// TopologySink takes what the topology says of network interfaces and captures:
 // all of them, each time. It is called from one goroutine.
 type TopologySink interface {
 	SetInterfaces([]aggregator.InterfaceRow)
@@ -260,8 +260,8 @@ func (t *Topology) adopt(sink TopologySink) {
 		t.nodes.clear()
 		t.addresses.clear()
 		t.metrics.ifaces.Set(0)
-		sink.SetInterfaces(nil)
 		sink.SetCaptures(nil)
+		sink.SetInterfaces(nil)
 	}
 }
 

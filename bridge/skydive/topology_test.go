@@ -48,7 +48,7 @@ func TestRecordedInterfaces(t *testing.T) {
 			t.Errorf("older=%t (-want +got):\n%s", older, diff)
 		}
 		captures := []aggregator.CapturePackets{
-			{CaptureID: "19ec4963-b60d-4aa3-9101-9391132ff1c0", NodeTID: "f788728b-0124-53e0-bd33-a8b393e5d7fe"},
+			{CaptureID: "19ec4963-b60d-4aa3-9101-9391132ff1c0", NodeTID: "8559e2ab-0429-5426-acd7-0899f5d7dd10"},
 		}
 		if diff := cmp.Diff(captures, r.sink.captures); diff != "" {
 			t.Errorf("older=%t, captures (-want +got):\n%s", older, diff)
@@ -181,7 +181,8 @@ func TestTopologyCredentials(t *testing.T) {
 func TestTopologyReload(t *testing.T) {
 	a, b := startAnalyzer(t, analyzer.Config{}), startAnalyzer(t, analyzer.Config{})
 	a.SetTopology([]json.RawMessage{node("a", "eth0", 5, "")}, nil)
-	b.SetTopology([]json.RawMessage{node("b", "eth1", 6, "")}, nil)
+	// A node can have two probes of one capture.
+	b.SetTopology([]json.RawMessage{node("b", "eth1", 6, `,"Captures":[{"ID":"c","PacketsReceived":7,"PacketsDropped":1},{"ID":"c","PacketsReceived":2},{"PacketsReceived":1}]`)}, nil)
 	cfg := TopologyConfig{Enabled: true, Analyzers: []string{a.URL()}, RefreshInterval: 10 * time.Millisecond, CacheSize: 10}
 	r := newTopologyRig(t, cfg)
 	r.waitInterfaces(t, "eth0=5")
@@ -199,7 +200,17 @@ func TestTopologyReload(t *testing.T) {
 	if r.requests(t, a, resultOK) != -1 {
 		t.Error("the metrics of an analyzer that is not asked any more stay")
 	}
+	captures := func(want ...aggregator.CapturePackets) {
+		t.Helper()
+		r.sink.mu.Lock()
+		defer r.sink.mu.Unlock()
+		if diff := cmp.Diff(want, r.sink.captures); diff != "" {
+			t.Errorf("captures (-want +got):\n%s", diff)
+		}
+	}
+	captures(aggregator.CapturePackets{CaptureID: "c", NodeTID: "tid-b", Received: 9, Dropped: 1})
 	reload("", func(c *TopologyConfig) { c.Enabled = false })
+	captures()
 	if got := r.topology.Node([]byte("tid-b")); got != (aggregator.NodeNames{}) || len(r.topology.Status()) != 0 {
 		t.Errorf("disabled, it tells %v, %v", got, r.topology.Status())
 	}

@@ -206,7 +206,7 @@ func interfaces(nodes map[string]*heldNode, limit int) (rows []aggregator.Interf
 	return rows, more, cut
 }
 
-// captures returns what nodes tell of the captures on them.
+// captures returns the captures on the nodes.
 func captures(nodes map[string]*heldNode) (rows []aggregator.CapturePackets) {
 	for _, h := range nodes {
 		rows = append(rows, h.node.captures...)

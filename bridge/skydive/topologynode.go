@@ -151,7 +151,7 @@ func (r *rawNode) node() (topologyNode, bool) {
 	return n, n.id != "" && len(n.id) <= maxNodeText
 }
 
-// addCapture adds what the node tells of a capture.
+// addCapture adds the packets of a capture on the node.
 func (n *topologyNode) addCapture(c aggregator.CapturePackets) {
 	for i := range n.captures {
 		if was := &n.captures[i]; was.CaptureID == c.CaptureID {

@@ -47,7 +47,7 @@ const (
 // Namespaces of all kinds are forgotten together: stats that still come prove
 // that flows would come as well, however long there are none. What stats count
 // is no sign of flows that are missing: captures count packets of flows that
-// are in no update, and go on counting after the last one.
+// are in no update, and continue to count after the last one.
 //
 // Up to a quarter is added to each patience, drawn anew for each connection,
 // so that two bridges which lost the same feed do not kill each other's new

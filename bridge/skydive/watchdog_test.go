@@ -181,7 +181,7 @@ func TestJitterIsDrawnForEachConnection(t *testing.T) {
 
 // TestStatsAloneProveTheSubscription proves that a feed whose traffic pauses is not
 // reconnected while statistics come, and is as soon as they cease: flow.update 10,
-// 3,000 short connections, then nothing. A capture's packets go on being counted.
+// 3,000 short connections, then nothing. The capture still counts packets.
 func TestStatsAloneProveTheSubscription(t *testing.T) {
 	inFakeTime(t, 0, func(c *feedClock) {
 		for range 3 {

@@ -313,7 +313,7 @@ var stories = []story{
 		fires: []string{`SkydiveCaptureReportsLost{capture_id="c"}`},
 	},
 	{
-		name: "all of a burst is reported at the next update, and the bridge cannot tell of another capture",
+		name: "all of a burst is reported at the next update, and another capture has no number",
 		series: []string{
 			`skydive_capture_flows{capture_id="c"} 10x20 3000x40`, `skydive_capture_flows_known{capture_id="c"} 10x25 3000x35`,
 			`skydive_capture_flows{capture_id="d"} 3000x60`,

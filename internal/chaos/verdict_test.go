@@ -43,7 +43,24 @@ func (w *world) verdict() (problems []string) {
 	if unbegun > 3 {
 		complain("… and so do %d more", unbegun-3)
 	}
+	if got := w.dropped(); got == 0 || got > float64(w.story.dropped) {
+		complain("captures dropped %v flows, reported were %d", got, w.story.dropped)
+	}
 	return append(problems, w.breaches()...)
+}
+
+// dropped returns how many flows captures dropped, by the Prometheus' storage. Reports
+// that the bridge did not hear are not among them.
+func (w *world) dropped() (sum float64) {
+	w.t.Helper()
+	series, err := w.prom.RawSeries(w.ctx, "skydive_capture_flows_dropped_total", w.began.Add(-time.Minute), time.Now().Add(time.Minute))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, s := range series {
+		sum += prom.ResetAwareSum(s.Samples)
+	}
+	return sum
 }
 
 // breaches says which duties of a sender were not kept.
