@@ -186,7 +186,7 @@ func TestExactnessAcrossReloads(t *testing.T) {
 				next.Observers = ObserversAll
 			}
 			if w.Renames(next) {
-				for w.EndAll() > 0 {
+				for w.EndAll(true) > 0 {
 					w.pass(MinTickGap * time.Millisecond)
 					w.tickNow()
 				}
