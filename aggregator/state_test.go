@@ -252,9 +252,8 @@ func TestTickTakenBack(t *testing.T) {
 		m.Update([]Flow{again})
 		m.Sync()
 	}
-	for range 3 {
-		m.pass(time.Second)
-		m.tickNow()
+	for range 4 {
+		m.tick()
 	}
 	m.wantIncrease(1000 + 2503 + 5)
 	m.die(false)
@@ -343,6 +342,8 @@ func TestOldState(t *testing.T) {
 	old.Start -= time.Hour.Milliseconds()
 	old.LastUpdate.ABBytes = 1000
 	m.Update([]Flow{old})
+	m.tick()
+	m.tick()
 	m.tick()
 	m.wantIncrease(6000)
 	m.die(false)

@@ -40,8 +40,8 @@ func (b *Bridge) tickLoop(ctx context.Context) {
 	}
 }
 
-// maxAhead is how far a reload makes ticks ahead: three of the longest intervals.
-const maxAhead = 12 * time.Minute
+// maxAhead is how far a reload makes ticks ahead: four of the longest intervals.
+const maxAhead = 16 * time.Minute
 
 // onGrid returns the latest multiple of the interval since the epoch, as receivers
 // count the intervals of which they keep one sample.
@@ -108,22 +108,25 @@ func (b *Bridge) tickNow() {
 	b.tick(max(b.clock.now().UnixMilli(), b.aggregator.LastTick()+aggregator.MinTickGap))
 }
 
-// endAll ends every series with its latest values, now, and its stale marker at the
-// next tick on the grid, ahead of its time: so that they do not share an interval of
-// which receivers keep one sample. With last, the process ends. The caller holds
-// ticking, and lets no update in.
+// endAll ends every series with its latest values, now, and its stale markers ahead of
+// their time, behind the next tick on the grid: where a receiver keeps the last sample
+// of each interval, a marker in the interval of the value would hide it. A reload's are
+// on the grid themselves. With last, the process ends: another may begin on the grid
+// after that, so they lie as early as can be. The caller holds ticking, and lets no
+// update in.
 func (b *Bridge) endAll(last bool) {
-	tick := b.tickNow
-	for b.aggregator.EndAll(last) > 0 {
-		tick()
-		tick = b.tickAhead
-	}
-}
-
-// tickAhead is the next tick on the grid, whose time has not come.
-func (b *Bridge) tickAhead() {
 	interval := b.cfg.Global.PushInterval
-	at := onGrid(time.UnixMilli(b.aggregator.LastTick()), interval).Add(interval).UnixMilli()
-	b.ahead.Store(at)
-	b.tick(at)
+	gap := interval
+	if last {
+		gap = time.Millisecond
+	}
+	for first := true; b.aggregator.EndAll(last) > 0; first = false {
+		if first {
+			b.tickNow()
+			continue
+		}
+		at := onGrid(time.UnixMilli(b.aggregator.LastTick()-1), interval).Add(interval + gap).UnixMilli()
+		b.ahead.Store(at)
+		b.tick(at)
+	}
 }
