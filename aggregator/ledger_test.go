@@ -199,7 +199,7 @@ func newWorld(t testing.TB, cfg Config) *world {
 	}
 	w := &world{
 		t:        t,
-		time:     time.UnixMilli(1_800_000_000_000).Add(-2 * testInterval),
+		time:     time.UnixMilli(1_800_000_000_000),
 		ledger:   newLedger(t),
 		registry: prometheus.NewRegistry(),
 		skipped:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "skybridge_records_skipped_total", Help: "-"}, []string{"reason"}),
@@ -212,8 +212,9 @@ func newWorld(t testing.TB, cfg Config) *world {
 		t.Fatal(err)
 	}
 	// Two ticks on the grid, as of a bridge that has run for a while: counters begin.
-	for w.tick(); w.time.UnixMilli() < 1_800_000_000_000; {
-		w.tick()
+	for _, at := range []int64{w.ms(testInterval), w.ms(0)} {
+		w.Tick(at, testInterval, w.ledger)
+		w.Publish()
 	}
 	w.AnalyzerUp("a")
 	return w

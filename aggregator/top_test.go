@@ -141,7 +141,6 @@ func TestTopK(t *testing.T) {
 	}
 	before := w.totals[3]
 	w.window(100, 200, 300, 400)
-	w.tick()
 	w.wantOwn("2", "3")
 	w.wantTotals()
 	got, lives := w.series("3")
