@@ -113,8 +113,13 @@ type Aggregator struct {
 	held        int   // records held in doubt
 	side        side
 	latest      tickTimes // of the latest tick that the state knows of
-	journal     *journal  // nil: nothing is durable
-	durable     *durable  // nil: nothing is durable
+	// unsure: there was no tick on the grid yet, and a former process may have
+	// samples up to the first one that are not known here.
+	unsure       bool
+	earliestZero int64    // ms: names of series may be in use until then
+	ending       bool     // the process ends
+	journal      *journal // nil: nothing is durable
+	durable      *durable // nil: nothing is durable
 
 	conversationKey conversationKey
 	tags            tags
@@ -145,6 +150,7 @@ func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *p
 		interfaces:  interfaces{byLabels: map[InterfaceLabels]*interfaceState{}},
 		lastTick:    start.UnixMilli(),
 		began:       start,
+		unsure:      true,
 		scope:       cfg.scope(),
 
 		conversationKey: newConversationKey(),
@@ -173,12 +179,14 @@ func (a *Aggregator) Configure(cfg Config) error {
 			return fmt.Errorf("aggregator: labels change while %d series have not ended", a.connections.series)
 		}
 		a.connections = newConnections(layout, a.journal)
+		a.earliestZero = a.lastTick + 1
 		a.journal.layout(layout)
 		a.journal.seal(a.clock.now(a.now()))
 	}
 	a.clock.now(a.now())
 	a.clock.grace = cfg.FlowRetention
 	a.cfg = cfg
+	a.ending = false
 	a.filters = newFilters(cfg, a.metrics.filteredBytes)
 	a.relabel()
 	a.configureTop(cfg)

@@ -109,7 +109,7 @@ func TestEndAllEndsWhatIsCarried(t *testing.T) {
 	w.Update([]Flow{w.flow("1", 1<<52-10, 0)})
 	w.tick()
 	w.Update([]Flow{w.flow("1", 1<<52+20, 0)})
-	for w.EndAll() > 0 {
+	for w.EndAll(true) > 0 {
 		w.pass(MinTickGap * time.Millisecond)
 		w.tickNow()
 	}
@@ -129,7 +129,7 @@ func TestMoreThanCanBeCarriedIsRefused(t *testing.T) {
 	for i := range 300 {
 		w.Update([]Flow{w.flow("a"+strconv.Itoa(i), 1<<52, 0)})
 	}
-	for w.EndAll() > 0 {
+	for w.EndAll(true) > 0 {
 		w.pass(MinTickGap * time.Millisecond)
 		w.tickNow()
 	}

@@ -123,10 +123,9 @@ func (cs *captures) endAll() (left int) {
 }
 
 // sample returns the points of all captures at a tick, which is that of the given
-// side. Counters that begin have their zeros at the given time in milliseconds. Of
-// known returns how many flows of a capture are known, 0 where that says nothing; nil:
-// always 0.
-func (cs *captures) sample(side int, zero int64, feedNow time.Duration, known func(id string) uint64) []CapturePoint {
+// side. known returns how many flows of a capture are known, 0 where that says nothing;
+// nil: always 0.
+func (cs *captures) sample(side int, t tickTimes, feedNow time.Duration, known func(id string) uint64) []CapturePoint {
 	var points []CapturePoint
 	for id, c := range cs.byID {
 		if c.phase == ended {
@@ -137,7 +136,12 @@ func (cs *captures) sample(side int, zero int64, feedNow time.Duration, known fu
 		before := c.sampled[1-side]
 		if c.phase == closing || (c.phase == live && !c.ending && feedNow-c.seen >= captureSilence) {
 			points = append(points, CapturePoint{CaptureRow: before, Start: c.start, End: true})
-			c.phase, c.ending, c.live[side] = ended, false, false
+			c.phase, c.ending, c.live[side], c.start = ended, false, false, t.at+1
+			continue
+		}
+		zero := t.begin(c.start)
+		if c.phase == fresh && zero == 0 {
+			c.live[side] = false
 			continue
 		}
 		cs.tables -= c.forget(feedNow)

@@ -26,9 +26,9 @@ func TestCapturesEndForGood(t *testing.T) {
 					m.tick()
 					m.idle()
 				}
-				m.EndAll()
+				m.EndAll(false)
 				for range ticks {
-					m.tickNow()
+					m.tick()
 					m.idle()
 				}
 				if ticks > 1 {
@@ -61,7 +61,7 @@ func TestCaptureEndTakenBack(t *testing.T) {
 			m.tick()
 			want = live
 		}
-		m.EndAll()
+		m.EndAll(false)
 		m.pass(testInterval)
 		m.sample()
 		m.die(true)
@@ -69,7 +69,7 @@ func TestCaptureEndTakenBack(t *testing.T) {
 		if c := m.captures.byID["c1"]; c.phase != want || !c.ending {
 			t.Errorf("phase %d, ending %v, want phase %d and ending", c.phase, c.ending, want)
 		}
-		for range 3 {
+		for range 4 {
 			m.tick()
 		}
 		if n := len(m.captures.byID); n != 0 {

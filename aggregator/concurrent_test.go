@@ -100,6 +100,7 @@ func TestSnapshotsWhileUpdatesGoOn(t *testing.T) {
 			m.tickNow()
 			m.Update(slices.Collect(maps.Values(h.reported)))
 			m.tick()
+			m.tick()
 			for _, f := range h.reported {
 				want += uint64(f.Metric.ABBytes)
 			}

@@ -31,7 +31,7 @@ type connection struct {
 	sampled  [2]sampled    // as they were at the latest two ticks, by side of [Aggregator.side]
 	values   string        // identity: label values, see [Row.Values]
 	traffic  time.Duration // feed time of the latest traffic
-	start    int64         // ms, time of this incarnation's zeros
+	start    int64         // ms, time of this incarnation's zeros; until it begins, the earliest time they may have
 	rtt      uint64        // ns, 0: none yet
 	pace     pace          // how fast they grow
 	source   uint32        // of the latest traffic; its period says when the next is due
@@ -79,11 +79,12 @@ func (cs *connections) is(i uint32, key []byte) bool {
 }
 
 // add makes a connection. The caller has seen that there is none.
-// The overflow has no node.
-func (cs *connections) add(key []byte, overflow bool, n *node) uint32 {
+// The overflow has no node. Zeros lie at earliest (ms) or later: that of a tick which
+// is being sampled, where the record's former user may have a stale marker.
+func (cs *connections) add(key []byte, overflow bool, n *node, earliest int64) uint32 {
 	i := cs.records.alloc()
 	c := cs.records.at(i)
-	c.used, c.values, c.overflow, c.node = true, string(key), overflow, n
+	c.used, c.values, c.overflow, c.node, c.start = true, string(key), overflow, n, earliest
 	cs.byKey.add(cs.byKey.hash(key), i)
 	cs.enter(c)
 	cs.journal.connectionNew(i, c)

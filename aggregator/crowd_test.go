@@ -60,7 +60,7 @@ func TestCrowdIsBounded(t *testing.T) {
 					peak = max(peak, heap()-before)
 				}
 			}
-			for w.EndAll() > 0 {
+			for w.EndAll(true) > 0 {
 				w.pass(testInterval)
 				w.Tick(w.time.UnixMilli(), testInterval, &d)
 			}

@@ -96,7 +96,7 @@ func TestInterfacesEndAll(t *testing.T) {
 	w.tick()
 	first := w.ledger.at
 	rounds := 0
-	for w.EndAll() > 0 {
+	for w.EndAll(true) > 0 {
 		if rounds++; rounds > 3 {
 			t.Fatal("it does not end")
 		}

@@ -204,7 +204,7 @@ func TestRenames(t *testing.T) {
 				if err := m.Configure(next); err == nil || !strings.Contains(err.Error(), "have not ended") {
 					t.Errorf("configured although series live: %v", err)
 				}
-				for m.EndAll() > 0 {
+				for m.EndAll(true) > 0 {
 					m.pass(MinTickGap * time.Millisecond)
 					m.tickNow()
 				}

@@ -216,6 +216,11 @@ func newWorld(t testing.TB, cfg Config) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Two ticks on the grid, as of a bridge that has run for a while: counters begin.
+	for _, at := range []int64{w.ms(testInterval), w.ms(0)} {
+		w.Tick(at, testInterval, w.ledger)
+		w.Publish()
+	}
 	w.AnalyzerUp("a")
 	return w
 }
@@ -226,10 +231,23 @@ func (w *world) tick() {
 	w.tickNow()
 }
 
+// tickNow samples a tick at this time, and the one on the grid before it where that
+// was passed over.
 func (w *world) tickNow() {
-	w.ledger.at = w.time.UnixMilli()
-	w.Tick(w.ledger.at, testInterval, w.ledger)
-	w.Publish()
+	for _, at := range w.due(w.LastTick()) {
+		w.ledger.at = at
+		w.Tick(at, testInterval, w.ledger)
+		w.Publish()
+	}
+}
+
+// due are the times of the ticks that come now, after the last one.
+func (w *world) due(last int64) (ticks []int64) {
+	now, interval := max(w.time.UnixMilli(), last+MinTickGap), testInterval.Milliseconds()
+	if grid := (now - 1) / interval * interval; grid >= last+MinTickGap && now >= grid+MinTickGap {
+		ticks = append(ticks, grid)
+	}
+	return append(ticks, now)
 }
 
 func (w *world) pass(d time.Duration) { w.time = w.time.Add(d) }

@@ -177,7 +177,7 @@ func TestCensus(t *testing.T) {
 	w.pass(time.Minute)
 	want("node_tid", 22, 5000)
 
-	for w.EndAll() > 0 {
+	for w.EndAll(true) > 0 {
 		w.pass(time.Second)
 		w.tickNow()
 	}

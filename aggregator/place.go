@@ -51,7 +51,7 @@ func (a *Aggregator) place(i uint32, found bool, f *Flow, n *node, bytes uint64)
 		return a.overflow(f), reason
 	}
 	if !found {
-		i = a.connections.add(a.key, false, n)
+		i = a.connections.add(a.key, false, n, a.lastTick)
 	} // else it returns
 	if a.top != nil {
 		a.top.begin(i, id)
@@ -100,7 +100,7 @@ func (a *Aggregator) overflow(f *Flow) uint32 {
 	a.key = a.connections.layout.appendOverflow(a.key[:0], f)
 	i := a.connections.find(a.key)
 	if i == none {
-		i = a.connections.add(a.key, true, nil)
+		i = a.connections.add(a.key, true, nil, a.lastTick)
 	}
 	return i
 }

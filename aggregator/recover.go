@@ -70,6 +70,7 @@ func (a *Aggregator) Recover(cfg StateConfig, logger *slog.Logger) (Recovery, er
 			found.anew = fmt.Sprintf("%d of its records contradict others", dropped)
 		}
 	}
+	a.unsure = false
 	if found.anew != "" {
 		a.forget(configured)
 		r.feedNow, undone = 0, false
@@ -119,7 +120,7 @@ func (a *Aggregator) forget(configured *Layout) {
 	a.connections = newConnections(configured, nil)
 	a.groups, a.conversationKey = groups{}, newConversationKey()
 	a.listeners.clear()
-	a.latest = tickTimes{}
+	a.latest, a.unsure = tickTimes{}, true
 }
 
 // attach has everything that changes journaled.

@@ -15,10 +15,11 @@ import (
 // process dies meanwhile.
 func (m *mortal) adopt() {
 	if m.Renames(m.cfg) {
-		for m.EndAll() > 0 {
+		for m.EndAll(false) > 0 {
 			if !m.tickNow() {
 				return
 			}
+			m.pass(testInterval - time.Duration(m.time.UnixMilli()%testInterval.Milliseconds())*time.Millisecond)
 		}
 	}
 	if err := m.Configure(m.cfg); err != nil {

@@ -91,12 +91,12 @@ func (r *replay) record(k kind, d *decoder) {
 	case kindConnection, kindConnectionState, kindConnectionFree, kindCarried, kindBegin, kindPhase, kindEnd:
 		r.connection(k, d)
 	case kindTick:
-		a.latest = tickTimes{d.Varint(), d.Varint(), d.Varint()}
+		a.latest = tickTimes{before: d.Varint(), at: d.Varint(), zero: d.Varint()}
 		clear(r.ended)
 		clear(r.endedCapture)
 		r.sent = false
 		if !d.Bad {
-			for _, p := range a.captures.sample(0, a.latest.zero, r.feedNow, nil) {
+			for _, p := range a.captures.sample(0, a.latest, r.feedNow, nil) {
 				if p.End {
 					r.endedCapture[p.CaptureID] = true
 				}
@@ -198,6 +198,7 @@ func (r *replay) layout(d *decoder) {
 		return
 	}
 	r.a.connections = newConnections(layout, nil)
+	r.a.earliestZero = r.a.latest.at + 1
 	clear(r.ended)
 }
 
@@ -238,7 +239,7 @@ func (r *replay) connection(k kind, d *decoder) {
 		final := finalState{start: d.Varint(), rtt: d.Uvarint(), demoted: c.demoted}
 		d.counts(&final.counts)
 		r.ended[i] = final
-		c.phase, c.ending, c.demoted, c.counts, c.rtt = ended, false, false, counts{}, 0
+		c.phase, c.ending, c.demoted, c.counts, c.rtt, c.start = ended, false, false, counts{}, 0, r.a.latest.at+1
 	}
 }
 
@@ -393,8 +394,8 @@ func (r *replay) undo() {
 		}
 		c.ending = c.ending || c.phase == closing
 		c.phase = live
-		if c.start == a.latest.zero {
-			c.phase = fresh
+		if a.latest.zero != 0 && c.start == a.latest.zero {
+			c.phase, c.start = fresh, 0
 		}
 	}
 	for id, c := range a.captures.byID {
@@ -404,8 +405,8 @@ func (r *replay) undo() {
 		case c.phase == live || c.phase == closing:
 			c.ending = c.ending || c.phase == closing
 			c.phase = live
-			if c.start == a.latest.zero {
-				c.phase = fresh
+			if a.latest.zero != 0 && c.start == a.latest.zero {
+				c.phase, c.start = fresh, 0
 			}
 		}
 	}

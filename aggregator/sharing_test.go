@@ -43,7 +43,9 @@ func (w *world) arrive(sources ...[2]string) {
 
 func (w *world) wantBytes(what string, n uint64) {
 	w.t.Helper()
-	w.tick()
+	for range 2 { // also of what has just ended and returns
+		w.tick()
+	}
 	if got := w.total("bytes"); got != n {
 		w.t.Errorf("%s: %d bytes, want %d", what, got, n)
 	}

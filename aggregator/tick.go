@@ -5,8 +5,9 @@ package aggregator
 
 import "time"
 
-// MinTickGap is the least distance between two ticks in milliseconds: a counter
-// that begins has its zero between them.
+// MinTickGap is the least distance between two ticks in milliseconds: what stands
+// in for a lost sample goes between them, and the zero of a counter that ends with
+// the process before it could begin on the grid.
 const MinTickGap = 2
 
 // Point is one connection at a tick: its values then, what begins and what
@@ -46,30 +47,31 @@ type Emitter interface {
 }
 
 // Tick samples every live series for the given time in milliseconds, which
-// must be at least [MinTickGap] after [Aggregator.LastTick]. A counter that
-// begins gets its zero after the last tick and at most interval before this
-// one. A connection that was idle for too long ends.
+// must be at least [MinTickGap] after [Aggregator.LastTick]. A counter begins, with
+// its zero at the multiple of interval before this tick, if that was the last tick;
+// else it waits. A connection that was idle for too long ends.
 //
 // Ticks must not overlap; updates and scrapes may run meanwhile.
 func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 	a.mu.Lock()
-	// Later than the last tick: that one may hold stale markers of the same
-	// series, and a receiver refuses two values for one time.
-	zero := max(a.lastTick+1, at-interval.Milliseconds())
 	feedNow := a.clock.now(a.now())
 	a.durable.switchJournal()
-	a.latest = tickTimes{before: a.latest.at, at: at, zero: zero}
+	first := a.unsure
+	a.latest = a.tickTimes(at, interval.Milliseconds())
 	a.journal.tick(a.latest)
 	a.lastTick = at
 	a.side.begin()
 	a.sources.sweep(feedNow)
 	a.folds.turn(feedNow)
 	a.known.turn(feedNow, a.cfg.FlowRetention)
-	captures := a.captures.sample(a.side.latest, zero, feedNow, func(id string) uint64 { return a.knownOf(id, feedNow) })
+	captures := a.captures.sample(a.side.latest, a.latest, feedNow, func(id string) uint64 { return a.knownOf(id, feedNow) })
 	latest := a.side.latest
 	a.journal.seal(feedNow)
 	a.mu.Unlock()
-	interfaces := a.interfaces.sample(latest)
+	var interfaces []InterfacePoint
+	if !first { // a former process may have its stale markers at this tick
+		interfaces = a.interfaces.sample(latest)
+	}
 
 	for done := false; !done; {
 		a.mu.Lock()
@@ -86,7 +88,7 @@ func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 		// or at the next tick.
 		size := a.connections.records.size
 		for limit := min(next+batch, size); next < limit; next++ {
-			points = a.sample(points, next, zero, feedNow)
+			points = a.sample(points, next, feedNow)
 		}
 		end = next == size
 		a.journal.seal(feedNow)
@@ -105,7 +107,39 @@ func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 
 // tickTimes are the times of a tick, of the one before, and of the zeros of
 // counters that begin with it, in ms; 0 is none.
-type tickTimes struct{ before, at, zero int64 }
+type tickTimes struct {
+	before, at, zero int64
+	// rushed is the time of zeros that cannot wait for the grid: the process ends.
+	// It is not journaled, as no state outlives it.
+	rushed int64
+}
+
+// tickTimes returns the times of a tick. Receivers that keep one sample for each
+// interval (T-interval, T] must see every zero, so that it shares its interval with
+// no sample of its name: it lies on the grid, at the last tick, which had none.
+func (a *Aggregator) tickTimes(at, interval int64) tickTimes {
+	t := tickTimes{before: a.latest.at, at: at}
+	if a.ending {
+		t.rushed = max(a.lastTick+1, at-interval)
+	}
+	grid := (at - 1) / interval * interval
+	if a.unsure && at%interval == 0 {
+		a.unsure, a.earliestZero = false, at+1
+	}
+	if !a.unsure && grid == a.latest.at && grid >= a.earliestZero {
+		t.zero = grid
+	}
+	return t
+}
+
+// begin returns the time of the zero of a counter that begins, which may not be
+// before earliest; 0: it has to wait.
+func (t tickTimes) begin(earliest int64) int64 {
+	if t.zero >= earliest && t.zero != 0 {
+		return t.zero
+	}
+	return t.rushed
+}
 
 // LastTick returns the time of the latest tick in milliseconds; before it, when
 // the aggregator began.
@@ -128,11 +162,13 @@ func (a *Aggregator) ContinueAfter(at int64) {
 // captures and interfaces are to end. It is for a reload that changes what series are
 // called, and for the end of the process; the caller holds updates back
 // ([Aggregator.Hold]) until there are none. Rarely a second round is needed, for
-// what a counter at its limit carried over.
-func (a *Aggregator) EndAll() (left int) {
+// what a counter at its limit carried over, or for what could not begin yet. With
+// last, the process ends: nothing waits to begin.
+func (a *Aggregator) EndAll(last bool) (left int) {
 	left = a.interfaces.endAll()
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.ending = last
 	for i := range a.connections.records.size {
 		if c := a.connections.records.at(i); c.used && c.phase != ended {
 			c.ending = true
@@ -144,9 +180,8 @@ func (a *Aggregator) EndAll() (left int) {
 	return left + a.captures.endAll()
 }
 
-// sample appends the point of connection i at a tick, if it has one. Counters
-// that begin have their zeros at the given time in milliseconds.
-func (a *Aggregator) sample(points []Point, i uint32, zero int64, feedNow time.Duration) []Point {
+// sample appends the point of connection i at a tick, if it has one.
+func (a *Aggregator) sample(points []Point, i uint32, feedNow time.Duration) []Point {
 	c := a.connections.records.at(i)
 	if !c.used {
 		return points
@@ -158,7 +193,13 @@ func (a *Aggregator) sample(points []Point, i uint32, zero int64, feedNow time.D
 	if c.phase == closing || (c.phase == live && !c.ending && a.idle(c, feedNow)) {
 		points = append(points, Point{Row: a.row(c, a.side.before()), Start: c.start, End: true})
 		a.journal.connectionEnd(i, c)
+		c.start = a.latest.at + 1
 		a.connections.end(i)
+		c.sampled[a.side.latest] = sampled{}
+		return points
+	}
+	zero := a.latest.begin(c.start)
+	if c.phase == fresh && zero == 0 {
 		c.sampled[a.side.latest] = sampled{}
 		return points
 	}

@@ -92,7 +92,8 @@ type Bridge struct {
 
 	reloading sync.Mutex // one reload at a time
 
-	ticking sync.Mutex // one tick at a time; guards sampler and cfg
+	ticking sync.Mutex   // one tick at a time; guards sampler and cfg
+	ahead   atomic.Int64 // ms, the latest tick that was made ahead of its time
 	sampler *sampler
 	cfg     *config.Config
 	changed chan struct{} // the push interval may have changed
@@ -276,7 +277,7 @@ func (b *Bridge) run(ctx context.Context) error {
 func (b *Bridge) finish() {
 	b.ticking.Lock()
 	if b.storage == nil || b.aggregator.Trouble() != nil {
-		b.endAll()
+		b.endAll(true)
 	} else {
 		b.tickNow()
 	}

@@ -52,6 +52,7 @@ func TestReloadKeepsCounters(t *testing.T) {
 	r := newRig(t, 1, prom.Options{})
 	r.configure("", "")
 	r.start()
+	r.awaitTicks(2) // counters begin from here on
 	r.play(30)
 	r.configure("", "aggregation: {connection_timeout: 90s, max_series: 5000}\n")
 	r.reloadNow()

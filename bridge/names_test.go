@@ -62,6 +62,7 @@ topology: {refresh_interval: 1s}
 	a.SetTopology(namedTopology(t, "web-0"), nil)
 	a.FailTopology(analyzer.TopologyGarbage)
 	r.start()
+	r.awaitTicks(2) // counters begin from here on
 	r.play(20)
 	if page := page(); strings.Contains(page, "_name=") || !strings.Contains(page, `initiator_ip="10.77.0.1",protocol="TCP"} `) {
 		t.Errorf("while no analyzer tells names:\n%s", page)

@@ -32,6 +32,7 @@ func TestMetricsReference(t *testing.T) {
 	r.dir = t.TempDir() // a storage path has metrics of its own
 	r.Analyzers[0].SetTopology(recordedTopology(t), nil)
 	r.start()
+	r.awaitTicks(2) // counters begin from here on
 	r.Analyzers[0].SendStats(analyzer.Stats{CaptureID: "c1"})
 	r.play(50)
 	r.awaitInterfaces(5)

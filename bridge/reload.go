@@ -96,7 +96,7 @@ func (b *Bridge) adopt(cfg *config.Config, renamed bool) error {
 		// update may come between.
 		release := b.aggregator.Hold()
 		defer release()
-		b.endAll()
+		b.endAll(false)
 	}
 	if err := b.sender.Apply(endpoints(cfg)); err != nil {
 		return fmt.Errorf("bridge: %w", err)

@@ -95,6 +95,7 @@ func TestRateOfAConnectionReportedOnce(t *testing.T) {
 	r := newRig(t, 1, prom.Options{})
 	r.configure("", "")
 	r.start()
+	r.awaitTicks(2) // counters begin from here on
 	now := time.Now().UnixMilli()
 	m := &analyzer.Metric{ABBytes: 6000, ABPackets: 6, Start: now - 1000, Last: now}
 	r.Send(script.Message{Flows: []analyzer.Flow{{

@@ -22,6 +22,7 @@ func TestStatusOfABridge(t *testing.T) {
 	r := newRig(t, 1, prom.Options{})
 	r.configure("", "aggregation: {max_series: 200, max_series_per_node: 60, top_k: 10, top_k_window: 10s}\n")
 	r.start()
+	r.awaitTicks(2) // counters begin from here on
 	r.play(50)
 	page, _, err := judge.Page(r.ctx, r.url+"/api/v1/status", "")
 	if err != nil {

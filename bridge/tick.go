@@ -22,7 +22,7 @@ func (b *Bridge) tickLoop(ctx context.Context) {
 		// Ticks are aligned to the time of day. Where that is set meanwhile, it is
 		// looked at again on waking.
 		now := b.clock.now()
-		timer.Reset(now.Truncate(interval).Add(interval).Sub(now))
+		timer.Reset(onGrid(now, interval).Add(interval).Sub(now))
 		select {
 		case <-ctx.Done():
 			return
@@ -32,12 +32,22 @@ func (b *Bridge) tickLoop(ctx context.Context) {
 		b.tickPulse.Begin()
 		b.ticking.Lock()
 		b.lookAtClock()
-		if at := b.clock.now().Truncate(b.cfg.Global.PushInterval).UnixMilli(); at >= b.aggregator.LastTick()+aggregator.MinTickGap {
+		if at := onGrid(b.clock.now(), b.cfg.Global.PushInterval).UnixMilli(); at >= b.aggregator.LastTick()+aggregator.MinTickGap {
 			b.tick(at)
 		}
 		b.ticking.Unlock()
 		b.tickPulse.End()
 	}
+}
+
+// maxAhead is how far a reload makes ticks ahead: four of the longest intervals.
+const maxAhead = 16 * time.Minute
+
+// onGrid returns the latest multiple of the interval since the epoch, as receivers
+// count the intervals of which they keep one sample.
+func onGrid(t time.Time, interval time.Duration) time.Time {
+	ms := interval.Milliseconds()
+	return time.UnixMilli(t.UnixMilli() / ms * ms)
 }
 
 // lookAtClock tells of a clock that was set, and of the wait that follows where it
@@ -63,10 +73,11 @@ func (b *Bridge) lookAtClock() {
 
 // wait is how long no tick can come because the last one lies ahead of the clock.
 // Up to a second is none: ticks out of turn are some milliseconds apart whatever
-// the clock says.
+// the clock says; nor is the wait for ticks that were made ahead of their time.
 func (b *Bridge) wait() time.Duration {
-	left := time.UnixMilli(b.aggregator.LastTick()).Sub(b.clock.now())
-	if left <= time.Second {
+	last := b.aggregator.LastTick()
+	left := time.UnixMilli(last).Sub(b.clock.now())
+	if left <= time.Second || (last == b.ahead.Load() && left <= maxAhead) {
 		return 0
 	}
 	return left
@@ -97,10 +108,25 @@ func (b *Bridge) tickNow() {
 	b.tick(max(b.clock.now().UnixMilli(), b.aggregator.LastTick()+aggregator.MinTickGap))
 }
 
-// endAll ends every series with its latest values. The caller holds ticking, and
-// lets no update in.
-func (b *Bridge) endAll() {
-	for b.aggregator.EndAll() > 0 {
-		b.tickNow()
+// endAll ends every series with its latest values, now, and its stale markers ahead of
+// their time, behind the next tick on the grid: where a receiver keeps the last sample
+// of each interval, a marker in the interval of the value would hide it. A reload's are
+// on the grid themselves. With last, the process ends: another may begin on the grid
+// after that, so they lie as early as can be. The caller holds ticking, and lets no
+// update in.
+func (b *Bridge) endAll(last bool) {
+	interval := b.cfg.Global.PushInterval
+	gap := interval
+	if last {
+		gap = time.Millisecond
+	}
+	for first := true; b.aggregator.EndAll(last) > 0; first = false {
+		if first {
+			b.tickNow()
+			continue
+		}
+		at := onGrid(time.UnixMilli(b.aggregator.LastTick()-1), interval).Add(interval + gap).UnixMilli()
+		b.ahead.Store(at)
+		b.tick(at)
 	}
 }

@@ -9,9 +9,9 @@ package remotewrite
 // order of the log holds the name until it ends, and another is refused as long
 // as it lives: to take it up midway would count what it had counted before.
 //
-// A name is free again for a series that begins after its holder's stale marker.
-// That is the next tick but one for a counter, whose zero would else have the
-// marker's time.
+// A name is free again for a series that begins after its holder's stale marker. A
+// counter that begins with the next tick has its zero at the marker's time: it is
+// moved a millisecond behind it.
 //
 // The holders are not durable. After a restart the first series that a tick
 // carries holds a name; with series that share names that can be another one.
@@ -25,6 +25,7 @@ type claim struct {
 	last   int64  // time of its last sample, ms
 	seen   uint32 // the tick that had it
 	ended  bool
+	moved  int64 // by which its zero was moved, ms
 }
 
 // taken is the answer to a claim.
@@ -40,25 +41,32 @@ func newClaims() claims {
 	return claims{held: make(map[seriesKey]claim), refused: make(map[seriesKey]uint32)}
 }
 
-// take claims a name for a sample at time at of series in. tick counts up.
-func (c *claims) take(name, in seriesKey, at int64, stale bool, tick uint32) taken {
+// take claims a name for a sample at time at of series in, which may be the zero that
+// a counter begins with or a stale marker. tick counts up. The start of what is granted
+// is to be moved by the answer, and so is a zero.
+func (c *claims) take(name, in seriesKey, at int64, zero, stale bool, tick uint32) (answer taken, moved int64) {
 	if seen, ok := c.refused[in]; ok && seen+1 >= tick {
 		if c.refused[in] = tick; stale {
 			delete(c.refused, in)
 		}
-		return refusedBefore
+		return refusedBefore, 0
 	}
 	switch h, ok := c.held[name]; {
-	case !ok || h.holder == in:
+	case !ok:
+	case h.holder == in && !zero:
+		moved = h.moved
+	case h.ended && zero && h.holder != in && at == h.last:
+		moved = 1
+	case h.holder == in:
 	case (h.ended || h.seen+1 < tick) && at > h.last:
 	default:
 		if !stale {
 			c.refused[in] = tick
 		}
-		return refusedNow
+		return refusedNow, 0
 	}
-	c.held[name] = claim{holder: in, last: at, seen: tick, ended: stale}
-	return granted
+	c.held[name] = claim{holder: in, last: at, seen: tick, ended: stale, moved: moved}
+	return granted, moved
 }
 
 // forget drops what is long gone, when that is a good part of what is kept.

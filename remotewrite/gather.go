@@ -193,9 +193,11 @@ func (g *gatherer) count(n int, it logged) {
 		g.skip(n, s.reason)
 		return
 	}
-	if it.rewrite.renames() && it.rewrite.claims.take(s.out, it.rewrite.seriesKey(), it.at, true, it.rewrite.tick) != granted {
-		g.skip(n, reasonCollision)
-		return
+	if it.rewrite.renames() {
+		if answer, _ := it.rewrite.claims.take(s.out, it.rewrite.seriesKey(), it.at, false, true, it.rewrite.tick); answer != granted {
+			g.skip(n, reasonCollision)
+			return
+		}
 	}
 	key := g.keyOf(s)
 	known := g.series[key]

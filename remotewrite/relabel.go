@@ -163,8 +163,17 @@ func (r *rewriter) sample(dropped map[string]int) error {
 	}
 	s.seen = r.tick
 	reason, first := s.reason, !known
+	at, start := r.reader.at, r.reader.start
 	if reason == "" {
-		switch r.claims.take(s.out, in, r.reader.at, r.reader.value == staleMarker, r.tick) {
+		zero := start != 0 && start == at
+		answer, moved := r.claims.take(s.out, in, at, zero, r.reader.value == staleMarker, r.tick)
+		if start != 0 {
+			start += moved
+		}
+		if zero {
+			at += moved
+		}
+		switch answer {
 		case refusedNow:
 			reason, first = reasonCollision, true
 		case refusedBefore:
@@ -178,7 +187,7 @@ func (r *rewriter) sample(dropped map[string]int) error {
 		}
 		return nil
 	}
-	r.group.add(&s.set, s.metric, r.reader.value, r.reader.at, r.reader.start)
+	r.group.add(&s.set, s.metric, r.reader.value, at, start)
 	return nil
 }
 

@@ -147,22 +147,22 @@ func TestCollision(t *testing.T) {
 		tick("1+")      // 1 holds the name
 		tick("2+ 1")    // 2 is refused, though it stands first
 		tick("2 1-")    // and stays so: it would be counted from the middle
-		tick("2 3+")    // the zero would have the stale marker's time: refused
-		tick("2- 3 4+") // 4 begins later and gets the name
-		tick("3- 2+ 4") // 2 is back and refused anew
-		tick("2 4-")    //
+		tick("2 3+")    // the zero would have the stale marker's time: it is moved behind it
+		tick("2- 3 4+") // 4 is refused
+		tick("2+ 3 4-") // 2 is back and refused anew
+		tick("2 3-")    //
 		tick("2-")      //
 		tick("2+")      // 2 is back once more, and the name is free
 		tick("2 5+")    // one more, refused
 		want := map[string][]receiver.Sample{receiver.Key("test_bytes", map[string]string{"ip": "x"}): {
 			sample(0, 0), sample(15000, 49001), sample(30000, 49002), {At: 45000, Bits: staleMarker},
-			sample(60000, 0), sample(75000, 52005), sample(90000, 52006), {At: 105000, Bits: staleMarker},
+			sample(45001, 0), sample(60000, 51004), sample(75000, 51005), sample(90000, 51006), {At: 105000, Bits: staleMarker},
 			sample(120000, 0), sample(135000, 50009), sample(150000, 50010),
 		}}
 		if diff := cmp.Diff(want, rec.Series()); diff != "" {
 			t.Error(diff)
 		}
-		r.wantMetric(15, prefix+"samples_dropped_total", "reason", reasonCollision)
+		r.wantMetric(14, prefix+"samples_dropped_total", "reason", reasonCollision)
 		if r.logged.count(`series="test_bytes{ip=\"x\",port=\"2\"}" relabelled="test_bytes{ip=\"x\"}"`) == 0 {
 			t.Error(r.logged.b.String())
 		}

@@ -95,12 +95,12 @@ func startPrometheus(t *testing.T) *server {
 		"--web.listen-address="+address, "--web.enable-remote-write-receiver")
 }
 
-// startVictoriaMetrics runs Debian's victoria-metrics.
-func startVictoriaMetrics(t *testing.T) *server {
+// startVictoriaMetrics runs Debian's victoria-metrics with those flags as well.
+func startVictoriaMetrics(t *testing.T, flags ...string) *server {
 	address := loopback.Address()
-	return start(t, address, "/health", "victoria-metrics",
+	return start(t, address, "/health", "victoria-metrics", append(flags,
 		"-httpListenAddr="+address, "-storageDataPath="+filepath.Join(t.TempDir(), "data"),
-		"-search.latencyOffset=0s", "-retentionPeriod=1d")
+		"-search.latencyOffset=0s", "-retentionPeriod=1d")...)
 }
 
 // build makes the binary under test.
