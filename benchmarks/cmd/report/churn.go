@@ -38,7 +38,7 @@ func (r *report) churn(ctx context.Context) ([]line, error) {
 // churn lets hours pass. No end record ever comes, so that each flow is remembered for
 // as long as any can be.
 func (w *worker) churn(ctx context.Context) (values, error) {
-	now := time.UnixMilli(w.Begin)
+	now := time.UnixMilli(onGrid(w.Begin))
 	quiet := slog.New(slog.DiscardHandler)
 	skipped := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "skipped", Help: "Records that do not count."}, []string{"reason"})
 	a, err := aggregator.New(aggregation(w.Connections), func() time.Time { return now }, prometheus.NewRegistry(), skipped, quiet)
@@ -59,8 +59,8 @@ func (w *worker) churn(ctx context.Context) (values, error) {
 			w.reportBlock(a, &flows, minute, block)
 		}
 		for range 4 {
-			now = now.Add(15 * time.Second)
-			a.Tick(now.UnixMilli(), 15*time.Second, nobody{})
+			now = now.Add(tickInterval)
+			a.Tick(now.UnixMilli(), tickInterval, nobody{})
 			a.Sync()
 			a.Publish()
 		}

@@ -95,15 +95,17 @@ func (w *worker) grow(n int, out values) error {
 			}
 		}
 	}
-	at := a.LastTick()
+	at := onGrid(a.LastTick())
 	tick := func() {
-		at += 15_000
-		a.Tick(at, 15*time.Second, nobody{})
+		at += tickInterval.Milliseconds()
+		a.Tick(at, tickInterval, nobody{})
 		a.Sync()
 		a.Publish()
 	}
 	report(0, true)
-	tick()
+	for range 3 { // counters begin with the third tick on the grid
+		tick()
+	}
 	rounds := max(1, w.Updates/n)
 	making, err := spent(func() error {
 		for round := range rounds {

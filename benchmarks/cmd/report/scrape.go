@@ -108,10 +108,19 @@ func crowded(n int, w *world.World) (*aggregator.Aggregator, error) {
 	for id := 0; id < n; id += world.MessageFlows {
 		a.Update(flows.Fill(w, id, min(world.MessageFlows, n-id), 0))
 	}
-	a.Tick(a.LastTick()+15_000, 15*time.Second, nobody{})
-	a.Publish()
+	at := onGrid(a.LastTick())
+	for range 3 { // counters begin with the third tick on the grid
+		at += tickInterval.Milliseconds()
+		a.Tick(at, tickInterval, nobody{})
+		a.Publish()
+	}
 	return a, nil
 }
+
+const tickInterval = 15 * time.Second
+
+// onGrid returns the latest time of a tick up to ms.
+func onGrid(ms int64) int64 { return ms - ms%tickInterval.Milliseconds() }
 
 // nobody takes what a tick samples and does nothing with it.
 type nobody struct{}
