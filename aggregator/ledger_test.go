@@ -216,11 +216,8 @@ func newWorld(t testing.TB, cfg Config) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Two ticks on the grid, as of a bridge that has run for a while: counters begin.
-	for _, at := range []int64{w.ms(testInterval), w.ms(0)} {
-		w.Tick(at, testInterval, w.ledger)
-		w.Publish()
-	}
+	// As of a bridge that has just made a tick on the grid: counters begin with the next.
+	w.latest.at, w.unsure = w.lastTick, false
 	w.AnalyzerUp("a")
 	return w
 }
