@@ -201,7 +201,7 @@ func (a *Aggregator) decide(n *node, d *doubt, step bool, feedNow time.Duration)
 	}
 	for _, src := range d.sources {
 		held := src.held
-		src.held = nil
+		src.held, src.heldFlows = nil, nil
 		a.held -= len(held)
 		src.align()
 		a.journal.clock(src)
@@ -232,7 +232,7 @@ func (a *Aggregator) holdRecord(src *source, f *Flow) {
 		d := src.node.clock.doubt
 		d.sources = append(d.sources, src)
 	}
-	src.held = append(src.held, f.clone())
+	src.hold(f.clone())
 	a.journal.hold(src)
 }
 

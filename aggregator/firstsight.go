@@ -121,8 +121,11 @@ func (v verdict) String() string {
 // firstSight returns what counts of a flow that has no baseline, of the metric in
 // its record, and what kept the rest. docs/explanation/counting.md has the rules.
 func (a *Aggregator) firstSight(src *source, f *Flow, metric counts, feedNow time.Duration, when hearing) (counts, verdict) {
-	if src.epoch == 0 {
+	switch {
+	case src.epoch == 0:
 		return counts{}, historyEpoch
+	case when == onArrival && src.holds(f):
+		return counts{}, undecided
 	}
 	n, live := src.node, f.FinishType != finishTimeout
 	// An update is part of the whole; more than that would be invented.

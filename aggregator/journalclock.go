@@ -127,5 +127,10 @@ func (a *Aggregator) finishClocks() {
 		}
 		c.doubt.sources = append(c.doubt.sources, s)
 		a.held += len(s.held)
+		held := s.held
+		s.held = nil
+		for i := range held {
+			s.hold(held[i])
+		}
 	}
 }

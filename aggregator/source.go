@@ -99,8 +99,9 @@ type source struct {
 	retired, displaced mark
 	began              time.Duration // of the generation, as [agentClock.began]
 	held               []Flow        // in doubt
-	clockJournaled     int64         // [agentClock.latest] that the journal has
-	restored           *agentClock   // while the state is read
+	heldFlows          map[string]struct{}
+	clockJournaled     int64       // [agentClock.latest] that the journal has
+	restored           *agentClock // while the state is read
 
 	baselines int           // how many refer to this source
 	seen      time.Duration // feed time of its latest record
@@ -127,6 +128,22 @@ func (s *source) align() (changed bool) {
 		*last = min(*last, c.floor)
 	}
 	return true
+}
+
+// hold keeps a record in doubt. It belongs to the source from then on.
+func (s *source) hold(f Flow) {
+	if s.heldFlows == nil {
+		s.heldFlows = map[string]struct{}{}
+	}
+	s.held = append(s.held, f)
+	s.heldFlows[string(f.UUID)] = struct{}{}
+}
+
+// holds says whether a record of the flow is held: those after it have to wait, for
+// what a flow adds is told by its records in their order.
+func (s *source) holds(f *Flow) bool {
+	_, ok := s.heldFlows[string(f.UUID)]
+	return ok
 }
 
 // idle says whether nothing refers to the source.

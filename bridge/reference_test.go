@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/internal/analyzer"
 	"github.com/skydive-project/skybridge/internal/judge"
 	"github.com/skydive-project/skybridge/internal/prom"
@@ -85,6 +86,11 @@ func metricsPage(page string) string {
 					}
 				}
 			}
+		}
+	}
+	for _, f := range aggregator.CaptureFamilies() { // not every capture has all of them at once
+		if families[f.Name] == nil {
+			families[f.Name] = &family{kind: "gauge", help: f.Help, labels: map[string]bool{"capture_id": true}}
 		}
 	}
 	var b strings.Builder

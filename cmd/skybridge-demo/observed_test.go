@@ -64,7 +64,9 @@ func TestEverythingOfferedIsAnswered(t *testing.T) {
 			"flow_class", "initiator_name", "target_name", "host", "initiator_network", "target_network",
 		},
 		"cluster_networks": []string{"10.42.0.0/16"},
-		"networks":         map[string][]string{"front": {"10.42.0.0/24"}, "back": {"10.42.1.0/24"}},
+		// How many flows are known is told once the feed has been whole for that long.
+		"connection_timeout": "20s", "flow_retention": "25s",
+		"networks": map[string][]string{"front": {"10.42.0.0/24"}, "back": {"10.42.1.0/24"}},
 	})
 }
 
