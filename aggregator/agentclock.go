@@ -237,10 +237,10 @@ func (a *Aggregator) holdRecord(src *source, f *Flow) {
 }
 
 // learnExpire takes from an end record how long after its last packet a flow is
-// reported to have ended. DNS has a timeout of its own by default.
+// reported to have ended.
 func (a *Aggregator) learnExpire(n *node, f *Flow) {
 	offset, ok := n.clock.leastOffset()
-	if !ok || f.Metric.Last <= 0 || string(f.Application) == "DNS" || n.clock.began > 0 {
+	if !ok || f.Metric.Last <= 0 || n.clock.began > 0 {
 		return
 	}
 	// One longer than flows are remembered is no timeout but a clock that was set.

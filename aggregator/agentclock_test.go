@@ -240,6 +240,7 @@ func TestEndedFlows(t *testing.T) {
 			other := w.flow("ffff", 0, 0)
 			other.CaptureID, other.HasTransport = []byte("c2"), false
 			w.Update([]Flow{other})
+			w.pass(time.Minute)
 			f := w.flow("1", 1000, 0)
 			w.Update([]Flow{f}) // the report of c2 is lost
 			w.pass(10 * time.Minute)
@@ -251,9 +252,35 @@ func TestEndedFlows(t *testing.T) {
 			f.CaptureID = []byte("c2")
 			w.Update([]Flow{f})
 			w.tick()
+			w.tick()
 			if got := w.total(abBytes); got != 1000 {
 				t.Errorf("%s later: counted %d bytes, want 1000", later, got)
 			}
+		}
+	})
+	t.Run("a capture that is deleted ends its flows early", func(t *testing.T) {
+		w := newWorld(t, Config{})
+		w.known()
+		other := w.flow("ffff", 0, 0)
+		other.CaptureID, other.HasTransport = []byte("c2"), false
+		w.Update([]Flow{other})
+		w.pass(time.Minute)
+		for i := range 3 { // the agent's offset is known
+			w.Update([]Flow{w.flow(fmt.Sprint("a", i), 0, 0)})
+		}
+		f := w.flow("1", 1000, 0)
+		w.Update([]Flow{f}) // the report of c2 is lost
+		w.pass(17 * time.Second)
+		f.FinishType, f.LastUpdate.ABBytes, f.LastUpdate.ABPackets = finishTimeout, 0, 0
+		w.Update([]Flow{f})
+		for range 190 * time.Second / testInterval {
+			w.tick()
+		}
+		f.CaptureID = []byte("c2")
+		w.Update([]Flow{f})
+		w.tick()
+		if got := w.total(abBytes); got != 1000 {
+			t.Errorf("counted %d bytes, want 1000", got)
 		}
 	})
 	t.Run("flow.update of 5 min", func(t *testing.T) {
@@ -277,4 +304,26 @@ func TestEndedFlows(t *testing.T) {
 			t.Errorf("counted %d bytes, want 1050", got)
 		}
 	})
+}
+
+// TestCapturesApartByAStep proves that a packet which one capture stamped before a step
+// of the clock and another one after it counts once.
+func TestCapturesApartByAStep(t *testing.T) {
+	w := newWorld(t, Config{})
+	w.known()
+	other := w.flow("ffff", 0, 0)
+	other.CaptureID, other.HasTransport = []byte("c2"), false
+	w.Update([]Flow{other})
+	w.pass(2 * time.Minute)
+	f := w.flow("1", 324, 0)
+	w.Update([]Flow{f})
+	f.UUID, f.CaptureID = []byte("2"), []byte("c2")
+	f.Start += 5_400_000
+	f.Metric.Start, f.LastUpdate.Start = f.Start, f.Start
+	w.Update([]Flow{f})
+	w.tick()
+	w.tick()
+	if got := w.total(abBytes); got != 324 {
+		t.Errorf("counted %d bytes, want 324", got)
+	}
 }

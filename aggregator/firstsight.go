@@ -203,19 +203,18 @@ func (a *Aggregator) endedRetention(n *node, repeatable bool, feedNow time.Durat
 	return max(keep, 2*time.Minute)
 }
 
-// expire returns Skydive's flow.expire, or more.
+// expire returns Skydive's flow.expire, or more. Flows can end earlier, by a timeout of
+// their application or because their capture is deleted, so that only an end later than
+// the default says something.
 func (a *Aggregator) expire(n *node) time.Duration {
-	expire := n.clock.expire
 	switch {
 	case a.cfg.FlowExpire > 0:
 		return a.cfg.FlowExpire
-	case expire == 0:
-		expire = defaultExpire
+	case a.scope == byTuple:
+		return max(defaultExpire, a.sources.nodes.expire)
+	default:
+		return max(defaultExpire, n.clock.expire)
 	}
-	if a.scope == byTuple {
-		expire = max(expire, a.sources.nodes.expire)
-	}
-	return expire
 }
 
 // evict forgets a baseline, and counts why.

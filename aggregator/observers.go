@@ -123,6 +123,9 @@ func (a *Aggregator) sight(p *progress, f *Flow, b *baseline, g *group, feedNow 
 		whole: p.delta == b.counts, feedNow: feedNow,
 	}
 	s.to = f.updated()
+	if s.from > s.to { // on a clock that has been set back since
+		s.from = 0
+	}
 	if s.last <= 0 {
 		s.last = s.to
 	}
