@@ -10,11 +10,6 @@ const (
 	// node's latest one before its delay needs an explanation: analyzers send
 	// every 5 s, so updates overtake each other by seconds.
 	lateAfter = 10 * time.Second
-	// leastSpan is how long a node's least offset is remembered, in feed time: one
-	// to two of it, for clocks drift.
-	leastSpan = time.Hour
-	// trustedOffsets is how many live records make an offset one to rely on.
-	trustedOffsets = 3
 	// maxHeld bounds the records that are held in doubt, of all nodes: about 400
 	// bytes each.
 	maxHeld = 1 << 16
@@ -35,14 +30,6 @@ type agentClock struct {
 	floor int64
 	doubt *doubt // nil: none
 
-	// least are the least delays (arrival less LUM.Last) of this span and the one
-	// before, over as many live records as counted in offsets.
-	least   [2]int64
-	offsets [2]uint32
-	turned  time.Duration // feed time at which this span began
-	// expire is how long after its last packet the node reports that a flow has
-	// ended, at most, as seen; 0: not known.
-	expire time.Duration
 }
 
 // doubt is what is known while it is undecided whether a clock was set back.
@@ -113,33 +100,6 @@ func (c *agentClock) ahead(last int64, period time.Duration) bool {
 	return c.began > 0 && last-c.latest > (period+lateAfter).Milliseconds()
 }
 
-// offset takes the delay of a live record, in milliseconds.
-func (c *agentClock) offset(delay int64, feedNow time.Duration) {
-	if feedNow-c.turned >= leastSpan {
-		c.least[1], c.offsets[1], c.offsets[0] = c.least[0], c.offsets[0], 0
-		c.turned = feedNow
-	}
-	if c.offsets[0] == 0 || delay < c.least[0] {
-		c.least[0] = delay
-	}
-	c.offsets[0]++
-}
-
-// leastOffset returns what to add to a time of the agent to have it on our clock:
-// the least delay seen lately; not ok where too few records tell.
-func (c *agentClock) leastOffset() (ms int64, ok bool) {
-	switch {
-	case c.doubt != nil || c.offsets[0]+c.offsets[1] < trustedOffsets:
-		return 0, false
-	case c.offsets[0] == 0:
-		return c.least[1], true
-	case c.offsets[1] == 0:
-		return c.least[0], true
-	default:
-		return min(c.least[0], c.least[1]), true
-	}
-}
-
 // readClock takes the time of a live record with traffic that its flow's baseline
 // does not have: what repeats what is known may be late by any time. It says whether
 // that decided a doubt.
@@ -153,24 +113,16 @@ func (a *Aggregator) readClock(src *source, f *Flow, feedNow time.Duration) (dec
 		a.decide(n, d, step, feedNow)
 		a.alignMarks(src)
 	}
-	if n.clock.doubt == nil {
-		n.clock.offset(a.arrived-last, feedNow)
-	}
 	a.journal.clockMoved(src)
 	return d != nil
 }
 
-// learn takes from a record what it says of its source: the epoch, flow.update and
-// flow.expire.
+// learn takes from a record what it says of its source: the epoch and flow.update.
 func (a *Aggregator) learn(src *source, f *Flow, feedNow time.Duration) {
 	lum, n := f.LastUpdate, src.node
 	a.alignMarks(src)
-	if f.FinishType == finishTimeout {
-		a.learnExpire(n, f)
-		return // its times are those of the window before
-	}
-	if !f.HasLastUpdate || lum.Last <= 0 {
-		return
+	if f.FinishType == finishTimeout || !f.HasLastUpdate || lum.Last <= 0 {
+		return // the times of an end record are those of the window before
 	}
 	if src.epoch == 0 {
 		src.epoch, src.reach = lum.Last, lum.Last
@@ -195,7 +147,6 @@ func (a *Aggregator) alignMarks(src *source) {
 // late, it may have counted before its flow was evicted.
 func (a *Aggregator) decide(n *node, d *doubt, step bool, feedNow time.Duration) {
 	if step {
-		n.clock.offsets = [2]uint32{} // they are of the clock as it was
 		a.metrics.agentSteps.Inc()
 		a.notices.say("agent_clock", a.now(), "the clock of an agent was set back", "node_tid", n.tid)
 	}
@@ -236,16 +187,14 @@ func (a *Aggregator) holdRecord(src *source, f *Flow) {
 	a.journal.hold(src)
 }
 
-// learnExpire takes from an end record how long after its last packet a flow is
-// reported to have ended.
-func (a *Aggregator) learnExpire(n *node, f *Flow) {
-	offset, ok := n.clock.leastOffset()
-	if !ok || f.Metric.Last <= 0 || n.clock.began > 0 {
+// learnExpire takes from an end record without traffic how long its flow was idle:
+// such flows are not reported until they end. Longer than flows are remembered is no
+// timeout. It comes before the baseline is touched.
+func (a *Aggregator) learnExpire(n *node, f *Flow, b *baseline, feedNow time.Duration) {
+	if f.FinishType != finishTimeout || b.from.is(isEnded) {
 		return
 	}
-	// One longer than flows are remembered is no timeout but a clock that was set.
-	if age := time.Duration(a.arrived-offset-f.Metric.Last) * time.Millisecond; age > n.clock.expire && age <= a.cfg.FlowRetention {
-		n.clock.expire = age
-		a.sources.nodes.expire = max(a.sources.nodes.expire, age)
+	if age := feedNow - b.seen.time() + n.period(feedNow); age <= a.cfg.FlowRetention {
+		n.sawExpire(age)
 	}
 }

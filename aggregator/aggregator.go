@@ -108,9 +108,7 @@ type Aggregator struct {
 	progress    progress // scratch
 	told        Flow     // scratch: a record as the conversation's first observer would tell it
 	lastTick    int64    // ms; before the first one, when this process began
-	began       time.Time
-	arrived     int64 // ms; our clock as it went on since the process began, whatever it was set to
-	held        int   // records held in doubt
+	held        int      // records held in doubt
 	side        side
 	latest      tickTimes // of the latest tick that the state knows of
 	// unsure: there was no tick on the grid yet, and a former process may have
@@ -149,7 +147,6 @@ func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *p
 		folds:       newFolds(),
 		interfaces:  interfaces{byLabels: map[InterfaceLabels]*interfaceState{}},
 		lastTick:    start.UnixMilli(),
-		began:       start,
 		unsure:      true,
 		scope:       cfg.scope(),
 
@@ -227,11 +224,6 @@ func (a *Aggregator) setAnalyzer(name string, live bool) {
 	a.known.since = a.clock.now(a.now())
 }
 
-// arrive notes what time it is for records that arrive now.
-func (a *Aggregator) arrive() {
-	a.arrived = a.began.UnixMilli() + a.now().Sub(a.began).Milliseconds()
-}
-
 // Update counts the flows of one message, in their order.
 func (a *Aggregator) Update(flows []Flow) {
 	a.hold.RLock()
@@ -239,7 +231,6 @@ func (a *Aggregator) Update(flows []Flow) {
 	for part := range slices.Chunk(flows, batch) {
 		a.mu.Lock()
 		feedNow := a.clock.now(a.now())
-		a.arrive()
 		a.markCarriers(part, feedNow)
 		for i := range part {
 			a.count(&part[i], feedNow)

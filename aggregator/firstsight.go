@@ -87,6 +87,9 @@ func (a *Aggregator) advance(src *source, f *Flow, feedNow time.Duration, when h
 		// The flow grew, so the record is newer: the clock was set back.
 		b.last, p.from = at, 0
 	}
+	if known && p.delta.isZero() {
+		a.learnExpire(src.node, f, b, feedNow)
+	}
 	a.baselines.touch(i, f.FinishType == finishTimeout, a.repeatable(src), feedNow)
 	if known {
 		a.journal.seen(i, b)
@@ -213,7 +216,7 @@ func (a *Aggregator) expire(n *node) time.Duration {
 	case a.scope == byTuple:
 		return max(defaultExpire, a.sources.nodes.expire)
 	default:
-		return max(defaultExpire, n.clock.expire)
+		return max(defaultExpire, n.expire)
 	}
 }
 

@@ -20,7 +20,7 @@ func TestSnapshotThatCannotBegin(t *testing.T) {
 	for _, failing := range []disktest.Op{disktest.Create, disktest.Write, disktest.SyncDir} {
 		t.Run(string(failing), func(t *testing.T) {
 			disk := disktest.New(1)
-			m := newMortal(t, Config{}, disk, 1)
+			m := newMortal(t, Config{}, disk, 1<<30)
 			m.known()
 			failed := false
 			disk.Fail(func(_ int, op disktest.Op, name string) error {
@@ -34,6 +34,9 @@ func TestSnapshotThatCannotBegin(t *testing.T) {
 				}
 				return nil
 			})
+			m.durable.mu.Lock()
+			m.durable.least, m.durable.due = 1, 1 // from here on, and not before
+			m.durable.mu.Unlock()
 			for i := range int64(8) {
 				m.Update([]Flow{m.flow("1", 1000*(i+1), 0)})
 				m.tick()

@@ -48,8 +48,7 @@ func appendClock(dst []byte, s *source, held int) []byte {
 	}
 	for _, n := range [...]int64{
 		s.reach, s.displaced.start, s.displaced.last, int64(s.began),
-		c.latest, int64(c.began), c.floor, int64(c.expire),
-		c.least[0], c.least[1], int64(c.offsets[0]), int64(c.offsets[1]), int64(c.turned),
+		c.latest, int64(c.began), c.floor, int64(s.node.expire),
 		int64(flag(c.doubt != nil)), int64(doubt.began), int64(doubt.seen), doubt.lowest, doubt.highest,
 	} {
 		dst = binary.AppendVarint(dst, n)
@@ -77,10 +76,8 @@ func (r *replay) clock(d *decoder) {
 	c := &agentClock{}
 	s.reach, s.displaced = d.Varint(), mark{d.Varint(), d.Varint()}
 	s.began = time.Duration(d.Varint())
-	c.latest, c.began, c.floor, c.expire = d.Varint(), time.Duration(d.Varint()), d.Varint(), time.Duration(d.Varint())
-	c.least = [2]int64{d.Varint(), d.Varint()}
-	c.offsets = [2]uint32{uint32(d.Varint()), uint32(d.Varint())}
-	c.turned = time.Duration(d.Varint())
+	c.latest, c.began, c.floor = d.Varint(), time.Duration(d.Varint()), d.Varint()
+	s.expire = time.Duration(d.Varint())
 	inDoubt := d.Varint() != 0
 	c.doubt = &doubt{began: time.Duration(d.Varint()), seen: time.Duration(d.Varint()), lowest: d.Varint(), highest: d.Varint()}
 	if !inDoubt {
@@ -112,10 +109,9 @@ func (a *Aggregator) finishClocks() {
 		}
 		n := &s.node.clock
 		if c.began > n.began || c.began == n.began && c.latest >= n.latest {
-			c.expire = max(c.expire, n.expire)
 			*n = *c
 		}
-		a.sources.nodes.expire = max(a.sources.nodes.expire, c.expire)
+		s.node.sawExpire(s.expire)
 	}
 	for _, s := range a.sources.byKey {
 		if len(s.held) == 0 {

@@ -9,7 +9,7 @@ import "time"
 type nodes struct {
 	byTID  map[string]*node
 	busy   int           // how many have series
-	expire time.Duration // the largest of any, see [agentClock.expire]
+	expire time.Duration // the largest of any, see [node.expire]
 }
 
 // get returns the node of that id, which is made if need be.
@@ -20,6 +20,12 @@ func (ns *nodes) get(tid string) *node {
 		ns.byTID[tid] = n
 	}
 	return n
+}
+
+// sawExpire takes how long after its last packet a flow ended, at most.
+func (n *node) sawExpire(age time.Duration) {
+	n.expire = max(n.expire, age)
+	n.among.expire = max(n.among.expire, age)
 }
 
 // addSeries counts series that begin on the node, or end where negative. The nil

@@ -31,6 +31,9 @@ type node struct {
 	known   time.Duration              // the period before the windows were forgotten, 0: none
 	sources int                        // how many refer to it
 	clock   agentClock
+	// expire is how long after its last update a flow was reported to have ended, at
+	// most, and a period: Skydive's flow.expire or more, where it is not the default.
+	expire time.Duration
 
 	among  *nodes
 	tid    string
@@ -100,8 +103,10 @@ type source struct {
 	began              time.Duration // of the generation, as [agentClock.began]
 	held               []Flow        // in doubt
 	heldFlows          map[string]struct{}
-	clockJournaled     int64       // [agentClock.latest] that the journal has
-	restored           *agentClock // while the state is read
+	clockJournaled     int64 // [agentClock.latest] that the journal has
+	// While the state is read, what it says of the node.
+	restored *agentClock
+	expire   time.Duration
 
 	baselines int           // how many refer to this source
 	seen      time.Duration // feed time of its latest record
