@@ -42,7 +42,7 @@ type progress struct {
 func (a *Aggregator) advance(src *source, f *Flow, feedNow time.Duration, when hearing, p *progress) (ok bool) {
 	metric := counted(&f.Metric)
 	i, b := a.baselines.find(f, src)
-	if when == onArrival && (b == nil || b.counts.raisedTo(metric) != b.counts) && a.readClock(src, f, feedNow) {
+	if when == onArrival && (b == nil || b.raisedTo(metric) != b.counts) && a.readClock(src, f, feedNow) {
 		i, b = a.baselines.find(f, src) // what was held may have been of the same flow
 	}
 	known := b != nil

@@ -75,7 +75,7 @@ func TestPortless(t *testing.T) {
 				if ports != DropPorts {
 					want = append(want, Separator)
 				}
-				if f.TransportProtocol = f.Application; string(w.Aggregator.labels.appendValues(nil, &f)) != string(want) {
+				if f.TransportProtocol = f.Application; string(w.labels.appendValues(nil, &f)) != string(want) {
 					t.Errorf("%s: it has the port of another", ports)
 				}
 			}

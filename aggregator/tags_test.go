@@ -66,7 +66,7 @@ func TestVLANLabels(t *testing.T) {
 		want      string
 	}{{10, 0, "10\xff\xff"}, {0, 5, "\xff5\xff"}} {
 		f := inVLAN(w, "c1", c.vlan, c.vni, 1)
-		got := w.Aggregator.labels.appendValues(nil, &f)
+		got := w.labels.appendValues(nil, &f)
 		want := []byte{}
 		for _, b := range []byte(c.want) {
 			if b == 0xff {
