@@ -62,13 +62,13 @@ func (a *Aggregator) SetInterfaces(rows []InterfaceRow) {
 	}
 }
 
-// endAll makes every series end, as [Aggregator.EndAll] says. Those of interfaces
-// that are still there begin again afterwards.
+// endAll makes every series end, as [Aggregator.EndAll] says; what was never sampled
+// has none. Those of interfaces that are still there begin again afterwards.
 func (is *interfaces) endAll() (left int) {
 	is.mu.Lock()
 	defer is.mu.Unlock()
 	for _, s := range is.byLabels {
-		if s.phase != ended {
+		if s.phase == live || s.phase == closing {
 			s.ending = true
 			left++
 		}

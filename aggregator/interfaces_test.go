@@ -111,6 +111,17 @@ func TestInterfacesEndAll(t *testing.T) {
 	}
 }
 
+// TestEndBeforeTheGrid ends a process before its first tick on the grid: an interface
+// that was never sampled has nothing to end, and is not waited for.
+func TestEndBeforeTheGrid(t *testing.T) {
+	w := newWorld(t, Config{})
+	w.unsure = true
+	w.SetInterfaces([]InterfaceRow{iface("eth0", 5)})
+	if left := w.EndAll(true); left != 0 {
+		t.Errorf("%d series are to end, want none", left)
+	}
+}
+
 // TestScrapeInterfaces serves the published tick and no other, sorted.
 func TestScrapeInterfaces(t *testing.T) {
 	w := newWorld(t, Config{})
