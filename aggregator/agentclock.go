@@ -29,7 +29,6 @@ type agentClock struct {
 	began time.Duration
 	floor int64
 	doubt *doubt // nil: none
-
 }
 
 // doubt is what is known while it is undecided whether a clock was set back.
@@ -71,7 +70,7 @@ func (c *agentClock) observe(last int64, feedNow, period time.Duration) (decided
 		return nil, false
 	case behind:
 		d.seen, d.lowest, d.highest = feedNow, min(d.lowest, last), max(d.highest, last)
-	case last < c.latest:
+	case last <= c.latest: // as old as some update before: it says nothing
 		return nil, false
 	}
 	overdue := d != nil && feedNow-d.began > period+lateAfter
@@ -127,6 +126,7 @@ func (a *Aggregator) learn(src *source, f *Flow, feedNow time.Duration) {
 	if src.epoch == 0 {
 		src.epoch, src.reach = lum.Last, lum.Last
 		a.journal.marks(src)
+		a.journal.clock(src)
 	}
 	// A window as long as flows are remembered is no period but a clock that was
 	// set.

@@ -230,6 +230,47 @@ func TestHeldAcrossCrash(t *testing.T) {
 	}
 }
 
+// TestEpochAcrossCrash proves that a capture's epoch outlives a crash where its node's
+// clock was set back before and no flow of it has counted yet.
+func TestEpochAcrossCrash(t *testing.T) {
+	m := newMortal(t, Config{}, disktest.New(1), 1<<30)
+	m.known()
+	from := m.time
+	m.Update([]Flow{agentRecord{0, 1, 60, 0, 100, 100, false}.flow(from)})
+	for k := int64(2); k <= 4; k++ {
+		m.pass(time.Minute)
+		m.Update([]Flow{agentRecord{0, 1, 60*k - 1800, 0, 100 * k, 100, false}.flow(from)})
+	}
+	if n := m.metric("skybridge_agent_clock_steps_total", ""); n != 1 {
+		t.Fatalf("%v steps of the clock, want 1", n)
+	}
+	portless := agentRecord{1, 1, 240 - 1800, 0, 5, 5, false}.flow(from)
+	portless.CaptureID, portless.HasTransport = []byte("c2"), false
+	m.Update([]Flow{portless})
+	m.tick()
+	m.idle()
+	m.die(true)
+	m.begin()
+	late := agentRecord{2, -2000, 180 - 1800, 0, 1000, 500, false}.flow(from)
+	late.CaptureID = []byte("c2")
+	m.Update([]Flow{late})
+	m.tick()
+	m.tick()
+	m.wantIncrease(400)
+	m.die(false)
+}
+
+// TestClockReadTwice proves that a time which was seen before the doubt does not end it:
+// late records have such times as well.
+func TestClockReadTwice(t *testing.T) {
+	c := agentClock{latest: 1_000_000}
+	for _, last := range []int64{500_000, 1_000_000, 505_000} {
+		if d, _ := c.observe(last, time.Second, time.Minute); d != nil || c.doubt == nil {
+			t.Fatalf("the doubt is over at %d", last)
+		}
+	}
+}
+
 // TestEndedFlows proves that the baseline of a flow that has ended stays for as long as
 // records of it, or of flows that are as old, may still come.
 func TestEndedFlows(t *testing.T) {
