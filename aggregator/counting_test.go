@@ -4,9 +4,12 @@
 package aggregator
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 const (
@@ -218,6 +221,26 @@ func TestRTT(t *testing.T) {
 	}
 	if n := w.metric("skybridge_series", ""); n != 5 {
 		t.Errorf("%v series, want 5", n)
+	}
+}
+
+// TestZerosOfSlowTicks proves that counters begin while every second tick is passed over,
+// and at a tick out of turn after that, with their zeros on the grid.
+func TestZerosOfSlowTicks(t *testing.T) {
+	w := newWorld(t, Config{})
+	w.known()
+	for i, late := range []time.Duration{0, testInterval, testInterval, testInterval + time.Second} {
+		f := w.flow(fmt.Sprint(i), 1000, 0)
+		f.TransportA = int64(40000 + i)
+		w.Update([]Flow{f})
+		w.pass(testInterval + late)
+		w.tickNow()
+		samples := w.ledger.series[fmt.Sprintf("bytes{direction=initiator_to_target,initiator_ip=10.0.0.1,initiator_port=%d,node_tid=n1,protocol=TCP,target_ip=10.0.0.2,target_port=80}", f.TransportA)]
+		grid := (w.ledger.at - 1) / testInterval.Milliseconds() * testInterval.Milliseconds()
+		want := []sample{{at: grid}, {at: w.ledger.at, value: 1000}}
+		if diff := cmp.Diff(want, samples, cmp.AllowUnexported(sample{})); diff != "" {
+			t.Errorf("%s late (-want +got):\n%s", late, diff)
+		}
 	}
 }
 

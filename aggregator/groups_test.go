@@ -53,6 +53,7 @@ func TestGroupsAreForgotten(t *testing.T) {
 	}
 	reborn()
 	m.Update([]Flow{m.flow("5", 10, 0)})
+	m.tick() // the former marker is of the tick before this one
 	m.tick()
 	m.wantIncrease(1510)
 	m.die(false)

@@ -217,7 +217,7 @@ func newWorld(t testing.TB, cfg Config) *world {
 		t.Fatal(err)
 	}
 	// As of a bridge that has just made a tick on the grid: counters begin with the next.
-	w.latest.at, w.unsure = w.lastTick, false
+	w.unsure = false
 	w.AnalyzerUp("a")
 	return w
 }
@@ -228,23 +228,10 @@ func (w *world) tick() {
 	w.tickNow()
 }
 
-// tickNow samples a tick at this time, and the one on the grid before it where that
-// was passed over.
 func (w *world) tickNow() {
-	for _, at := range w.due(w.LastTick()) {
-		w.ledger.at = at
-		w.Tick(at, testInterval, w.ledger)
-		w.Publish()
-	}
-}
-
-// due are the times of the ticks that come now, after the last one.
-func (w *world) due(last int64) (ticks []int64) {
-	now, interval := max(w.time.UnixMilli(), last+MinTickGap), testInterval.Milliseconds()
-	if grid := (now - 1) / interval * interval; grid >= last+MinTickGap && now >= grid+MinTickGap {
-		ticks = append(ticks, grid)
-	}
-	return append(ticks, now)
+	w.ledger.at = w.time.UnixMilli()
+	w.Tick(w.ledger.at, testInterval, w.ledger)
+	w.Publish()
 }
 
 func (w *world) pass(d time.Duration) { w.time = w.time.Add(d) }

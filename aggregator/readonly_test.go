@@ -42,7 +42,7 @@ func TestStartsOnSickDisk(t *testing.T) {
 					}
 					return errors.New("no")
 				})
-				m.pass(time.Second)
+				m.pass(testInterval)
 				m.begin()
 				if first := life == 0; (m.recover.Anew == "") != (first && c.goesOn) {
 					t.Errorf("life %d: %+v", life, m.recover)
@@ -54,6 +54,7 @@ func TestStartsOnSickDisk(t *testing.T) {
 				f := m.flow("1", 3000+1000*life, 0)
 				f.LastUpdate.ABBytes = 1000 // what came before is history to whom it is new
 				m.Update([]Flow{f})
+				m.tick()
 				m.tick()
 			}
 			if got := m.total("bytes"); got > c.atMost || got <= 1000 {

@@ -85,27 +85,21 @@ func (m *mortal) begin() {
 // tickNow samples a tick, makes it durable, and hands it to the log: unless the
 // process has died by then.
 func (m *mortal) tickNow() (alive bool) {
-	for _, at := range m.due(m.LastTick()) {
-		m.sampleAt(at)
-		if m.disk.Dead() {
-			return false
-		}
-		m.append(at)
+	at := m.sample()
+	if m.disk.Dead() {
+		return false
 	}
+	m.append(at)
 	return true
 }
 
 // sample is a tick up to where it is durable in the state.
 func (m *mortal) sample() (at int64) {
 	at = max(m.time.UnixMilli(), m.LastTick()+MinTickGap)
-	m.sampleAt(at)
-	return at
-}
-
-func (m *mortal) sampleAt(at int64) {
 	m.staged.connections, m.staged.captures = nil, nil
 	m.Tick(at, testInterval, &m.staged)
 	m.Sync()
+	return at
 }
 
 // idle waits until no snapshot is being made, but one that waits for a tick.

@@ -47,9 +47,9 @@ type Emitter interface {
 }
 
 // Tick samples every live series for the given time in milliseconds, which
-// must be at least [MinTickGap] after [Aggregator.LastTick]. A counter begins, with
-// its zero at the multiple of interval before this tick, if that was the last tick;
-// else it waits. A connection that was idle for too long ends.
+// must be at least [MinTickGap] after [Aggregator.LastTick]. A counter begins with
+// its zero at the multiple of interval before this tick, unless that lies before the
+// last tick; then it waits. A connection that was idle for too long ends.
 //
 // Ticks must not overlap; updates and scrapes may run meanwhile.
 func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
@@ -116,7 +116,8 @@ type tickTimes struct {
 
 // tickTimes returns the times of a tick. Receivers that keep one sample for each
 // interval (T-interval, T] must see every zero, so that it shares its interval with
-// no sample of its name: it lies on the grid, at the last tick, which had none.
+// no sample of its name: it lies on the grid, and not before the last tick. There need
+// not have been a tick: with long ones every second may be passed over.
 func (a *Aggregator) tickTimes(at, interval int64) tickTimes {
 	t := tickTimes{before: a.latest.at, at: at}
 	if a.ending {
@@ -126,7 +127,7 @@ func (a *Aggregator) tickTimes(at, interval int64) tickTimes {
 	if a.unsure && at%interval == 0 {
 		a.unsure, a.earliestZero = false, at+1
 	}
-	if !a.unsure && grid == a.latest.at && grid >= a.earliestZero {
+	if !a.unsure && grid >= a.latest.at && grid >= a.earliestZero {
 		t.zero = grid
 	}
 	return t
