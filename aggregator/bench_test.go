@@ -5,6 +5,7 @@ package aggregator
 
 import (
 	"fmt"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -99,6 +100,58 @@ func BenchmarkTick(b *testing.B) {
 		w.Tick(at, testInterval, &d)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(d.points), "ns/connection")
+}
+
+// BenchmarkEndedFlows lets flows come and go, each reported once and ended a minute
+// later, and reports what the heap takes for each of them a second: where another capture
+// may still report the end, a flow is remembered for flow.expire.
+func BenchmarkEndedFlows(b *testing.B) {
+	const perTick, ticks = 3000, 120
+	one := Config{Observers: ObserversOne, Labels: withoutNode()}
+	for _, c := range []struct {
+		name     string
+		cfg      Config
+		sources  [][2]string // nodes and captures
+		captures int         // of those that report each flow
+	}{
+		{"one capture", Config{}, [][2]string{{"n1", "c1"}}, 1},
+		{"two captures", Config{}, [][2]string{{"n1", "c1"}, {"n1", "c2"}}, 2},
+		{"observers one, one node of two", one, [][2]string{{"n1", "c1"}, {"n2", "c2"}}, 1},
+		{"observers one, both nodes", one, [][2]string{{"n1", "c1"}, {"n2", "c2"}}, 2},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			for b.Loop() {
+				w := newWorld(b, c.cfg)
+				w.arrive(c.sources...)
+				before, live := heap(), [][]Flow{}
+				for n := range ticks {
+					var flows []Flow
+					for i := range perTick {
+						id := n*perTick + i
+						f := w.flow(fmt.Sprintf("%x", id+1), 1000, 100)
+						f.NetworkA = fmt.Appendf(nil, "10.%d.%d.%d", id>>16, id>>8&0xff, id&0xff)
+						for _, source := range c.sources[:c.captures] {
+							f.NodeTID, f.CaptureID = []byte(source[0]), []byte(source[1])
+							flows = append(flows, f)
+						}
+					}
+					w.Update(flows)
+					if live = append(live, flows); len(live) > 4 {
+						for i := range live[0] {
+							live[0][i].FinishType = finishTimeout
+						}
+						w.Update(live[0])
+						live = live[1:]
+					}
+					w.pass(testInterval)
+					w.Tick(w.time.UnixMilli()/testInterval.Milliseconds()*testInterval.Milliseconds(), testInterval, &discard{})
+				}
+				live = nil
+				b.ReportMetric(float64(heap()-before)/(perTick/testInterval.Seconds()), "B/(flow/s)")
+				runtime.KeepAlive(w)
+			}
+		})
+	}
 }
 
 // BenchmarkScrape walks all sampled connections.
