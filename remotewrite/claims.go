@@ -33,7 +33,8 @@ type claims struct {
 }
 
 // maxRemembered bounds how many refused series an endpoint remembers across a
-// restart, and so its part of a cursor file to 1 MiB.
+// restart, and so its part of a cursor file to 1 MiB, or 2 MiB for a tick in which all
+// of them end and others take their place.
 const maxRemembered = 1 << 16
 
 // refusal is a series that is not sent.
@@ -121,7 +122,7 @@ func (c *claims) refuse(in seriesKey, key []byte, tick uint32) {
 	was.seen = tick
 	switch {
 	case known || !c.durable:
-	case c.remembered == maxRemembered:
+	case c.remembered+len(c.former) >= maxRemembered:
 		c.forgotten++
 	default:
 		was.hash, was.remembered, c.changed = hashSeries(key), true, true

@@ -243,6 +243,7 @@ func TestHoldersUnknown(t *testing.T) {
 				w.r.t.Error(err)
 			}
 			w.reopen()
+			w.r.wantMetric(1, "skybridge_log_corruptions_total", "what", damagedCursors)
 		},
 		"file is damaged": func(w *sharing) {
 			w.r.halt(nil)
@@ -412,39 +413,55 @@ func TestZeroIsMovedOnlyForSharedNames(t *testing.T) {
 }
 
 // TestRememberedIsBounded proves that an endpoint remembers so many refused series and
-// counts the others, and that a file with all of them can be read.
+// counts the others, also beside those of the process before, and that a file with all
+// of them can be read.
 func TestRememberedIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newSharing(t, LogConfig{})
-		const over = 10
-		for range 2 {
+		begun := make(map[int]int64)
+		tick := func(ports int) { // the last one first
+			before := w.at
 			w.at += pushInterval.Milliseconds()
 			tick := w.r.log.Begin(w.at)
-			for i := range 1 + maxRemembered + over {
+			for i := ports - 1; i >= 0; i-- {
+				if _, ok := begun[i]; !ok {
+					begun[i] = before
+				}
 				tick.Labels([]Label{{"ip", "x"}, {"port", fmt.Sprint(i)}})
-				tick.Value(bytesMetric, 0, 1)
+				tick.Value(bytesMetric, begun[i], 1)
 			}
 			w.r.append(tick)
 			w.r.flush()
 		}
-		const counter = "skybridge_refused_series_forgotten_total"
-		w.r.wantMetric(over, counter)
-		w.restart("stop")
-		if n := len(w.r.sender.live.all()[0].cursor.refused.hashes); n != maxRemembered {
-			t.Errorf("%d are remembered, want %d", n, maxRemembered)
+		remembered := func() int {
+			if refused := w.r.sender.live.all()[0].cursor.refused; refused != nil {
+				return len(refused.hashes)
+			}
+			return 0
 		}
-		if n := len(w.d.Bytes("log/" + cursorName)); n > 2*2*(maxRemembered*len(seriesHash{})+1000) {
-			t.Errorf("the file has %d bytes", n)
+		const over, counter = 10, "skybridge_refused_series_forgotten_total"
+		tick(1)
+		for range 3 {
+			tick(1 + maxRemembered + over)
+			tick(1 + maxRemembered + over)
+			w.r.wantMetric(over, counter)
+			w.restart("stop")
+			tick(1 + maxRemembered + 2*over)
+			w.r.wantMetric(2*over, counter)
+			if n := remembered(); n != maxRemembered {
+				t.Errorf("%d are remembered, want %d", n, maxRemembered)
+			}
+			if n := len(w.d.Bytes("log/" + cursorName)); n > 2*2*(maxRemembered*len(seriesHash{})+1000) {
+				t.Errorf("the file has %d bytes", n)
+			}
+			w.restart("stop")
+			tick(1)
+			tick(1)
+			w.restart("stop")
+			if n := remembered(); n != 0 {
+				t.Errorf("%d are remembered, want none", n)
+			}
 		}
-		// And no more than there are.
-		w.tick("0=1")
-		w.tick("0=1")
-		w.r.flush()
-		w.restart("stop")
-		if got := w.r.sender.live.all()[0].cursor.refused; got != nil {
-			t.Errorf("%d are remembered, want none", len(got.hashes))
-		}
-		w.r.wantMetric(0, counter)
 	})
 }
 

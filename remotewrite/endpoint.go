@@ -40,7 +40,7 @@ type endpoint struct {
 	requests         []request    // of that group, reused
 	metadataSent     time.Time    // the last attempt
 	named            []named      // what gives series the names of the ticks at hand
-	begun            bool         // the first of them was made
+	pastRead         bool         // the first of them was made
 
 	failures, refusals, losses, early rateLimit
 	failing                           atomic.Bool

@@ -109,10 +109,10 @@ func (e *endpoint) rewriterFor(number uint64) *rewriter {
 	if r != nil {
 		r.claims.durable = e.cursor.log.store != nil
 	}
-	if !e.begun {
+	if !e.pastRead {
 		// Only now, as the cursor can have moved. What later names are for begins again
 		// under them, and needs no past.
-		e.begun = true
+		e.pastRead = true
 		e.cursor.past().apply(r, func(tick uint64) bool { return e.namingOfTick(tick).text == n.text })
 	}
 	e.named = append(e.named, named{n.text, r})

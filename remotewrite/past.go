@@ -118,7 +118,7 @@ func (e *endpoint) learn(ctx context.Context) error {
 		if t.broken {
 			continue
 		}
-		// What cannot be read says nothing; it was counted.
+		// What cannot be read says nothing.
 		_ = e.cursor.log.retryRead(ctx, damagedBlock, func() error {
 			e.cursor.pace.waits(0)
 			return r.learn(t)

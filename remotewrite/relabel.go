@@ -100,7 +100,7 @@ func (r *rewriter) rewrite(t *loggedTick) (out rewritten, err error) {
 	}()
 	if r.past != nil {
 		if r.past.last = t.after; !r.past.learned {
-			if err := r.learn(t); err != nil {
+			if err := r.learn(t); err != nil && !lasting(err) {
 				return out, err
 			}
 		}
