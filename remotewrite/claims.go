@@ -85,7 +85,7 @@ func (c *claims) take(name, in seriesKey, key []byte, at int64, zero, stale bool
 	if len(c.former) > 0 {
 		c.resume(in, key, tick)
 	}
-	// With a zero the series begins again; without state, its end was never sampled.
+	// With a zero the series begins again: its end was in a tick that is lost.
 	was, known := c.refused[in]
 	if known && was.seen+1 >= tick && !zero {
 		if was.seen = tick; stale {

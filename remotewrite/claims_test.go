@@ -213,17 +213,19 @@ func TestHoldersInPrometheus(t *testing.T) {
 // TestHoldersWithoutState proves that where every counter begins again without an end,
 // as after the loss of the state, a name is the first one's that begins again.
 func TestHoldersWithoutState(t *testing.T) {
-	for _, empty := range []int{0, 2} { // ticks between
+	for _, ticks := range [][]string{
+		{"", "2+5 1+300", "2=7 1=400"},
+		{"", "", "", "2+5 1+300", "2=7 1=400"},
+		{"", "2+5", "2=7 1+300", "2=7 1=400"}, // the other has not come back by then
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newSharing(t, LogConfig{})
 			w.tick("1+10000")
 			w.tick("2+4000000 1=20000")
 			w.restart("kill")
-			for range empty + 1 {
-				w.tick("")
+			for _, script := range ticks {
+				w.tick(script)
 			}
-			w.tick("2+5 1+300")
-			w.tick("2=7 1=400")
 			w.r.flush()
 			if got := receiver.Increase(w.rec.Series()[portless]); got != 20_007 {
 				t.Errorf("increase %v, want 20007: %v", got, w.rec.Series())
@@ -279,40 +281,54 @@ func TestHoldersUnknown(t *testing.T) {
 }
 
 // TestHoldersOfLostTicks proves that a series whose beginning is in ticks that the next
-// process cannot read does not get the name of one that began before.
+// process cannot read does not get the name of one that began before, and that one which
+// was refused, and ended in them, may get it when it begins again.
 func TestHoldersOfLostTicks(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newSharing(t, LogConfig{SegmentBytes: 1})
-		w.tick("1+10000")
-		w.up.Store(false)
-		w.tick("2+4000000 1=15000")
-		w.tick("2=5000000 1=17000")
-		w.r.halt(nil)
-		lost := slices.DeleteFunc(w.d.Files(), func(name string) bool { return !strings.HasSuffix(name, segmentSuffix) })
-		for _, name := range lost {
-			if err := w.d.Remove(name); err != nil {
-				t.Error(err)
+	for _, c := range []struct {
+		before, lost, after []string
+		want                float64
+	}{
+		{[]string{"1+10000"}, []string{"2+4000000 1=15000", "2=5000000 1=17000"}, []string{"2=5010000 1=20000"}, 20_000},
+		{[]string{"1+10000", "2+4000000 1=20000", "2=5000000 1=20000"}, []string{"2- 1-"}, []string{"2+5", "2=7"}, 20_007},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newSharing(t, LogConfig{SegmentBytes: 1})
+			for _, script := range c.before {
+				w.tick(script)
 			}
-		}
-		w.reopen()
-		w.up.Store(true)
-		w.tick("2=5010000 1=20000")
-		w.r.flush()
-		if got := receiver.Increase(w.rec.Series()[portless]); len(lost) == 0 || got != 20_000 {
-			t.Errorf("%d segments lost, increase %v, want 20000: %v", len(lost), got, w.rec.Series())
-		}
-	})
+			w.up.Store(false)
+			for _, script := range c.lost {
+				w.tick(script)
+			}
+			w.r.halt(nil)
+			lost := slices.DeleteFunc(w.d.Files(), func(name string) bool { return !strings.HasSuffix(name, segmentSuffix) })
+			for _, name := range lost {
+				if err := w.d.Remove(name); err != nil {
+					t.Error(err)
+				}
+			}
+			w.reopen()
+			w.up.Store(true)
+			for _, script := range c.after {
+				w.tick(script)
+			}
+			w.r.flush()
+			if got := receiver.Increase(w.rec.Series()[portless]); len(lost) == 0 || got != c.want {
+				t.Errorf("%d segments lost, increase %v, want %v: %v", len(lost), got, c.want, w.rec.Series())
+			}
+		})
+	}
 }
 
 // TestHoldersOfFold proves that what began and ended in ticks that are condensed does
 // not get the name of a series that lives on, which is not in them, also where the
 // process that condenses them has not seen any of it, and where only the ends are left.
 func TestHoldersOfFold(t *testing.T) {
-	for _, maxBytes := range []int64{0, 1} { // 1: everything but the ends goes
+	for _, maxBytes := range []int64{0, 8000} { // where only the ends of some ticks are left
 		for _, how := range []string{"", "stop", "kill"} {
 			t.Run(fmt.Sprint(maxBytes, how), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					w := newSharing(t, LogConfig{PushInterval: pushInterval, SegmentBytes: 1})
+					w := newSharing(t, LogConfig{PushInterval: pushInterval, SegmentBytes: 1, MaxBytes: maxBytes})
 					w.at = time.Now().UnixMilli()
 					w.cfg.BacklogWindow = 5 * time.Minute
 					w.r.apply(w.cfg)
@@ -331,6 +347,9 @@ func TestHoldersOfFold(t *testing.T) {
 					}
 					if how != "" {
 						w.restart(how)
+					}
+					if thin := slices.ContainsFunc(w.r.log.ticks, func(t *loggedTick) bool { return t.thin }); thin != (maxBytes > 0) {
+						t.Errorf("only ends are left of some tick: %v", thin)
 					}
 					w.up.Store(true)
 					w.tick("1=10")
