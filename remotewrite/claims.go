@@ -3,6 +3,8 @@
 
 package remotewrite
 
+import "crypto/sha256"
+
 // claims says which series of the log holds a name, where relabelling gives one
 // name to several. Two series under one name would be two samples of a series in
 // a request, or a counter that jumps between two counts; so the first in the
@@ -13,12 +15,47 @@ package remotewrite
 // counter that begins with the next tick has its zero at the marker's time: it is
 // moved a millisecond behind it.
 //
-// The holders are not durable. After a restart the first series that a tick
-// carries holds a name; with series that share names that can be another one.
+// Across a restart only the refused series are remembered, beside the endpoint's
+// place in the log. That is enough: every other series that began before that place
+// holds its name; see past.
 type claims struct {
-	held    map[seriesKey]claim  // by the name
-	refused map[seriesKey]uint32 // by the series in the log: the last tick that had it
+	held    map[seriesKey]claim   // by the name
+	refused map[seriesKey]refusal // by the series in the log
+
+	durable bool // refusals are to be remembered
+	// former are those of the process before, of which no sample has come yet.
+	former     map[seriesHash]bool
+	remembered int            // how many of refused
+	forgotten  int            // how many there was no room for; whoever reads it sets it back
+	released   []seriesHash   // of refused, by the tick that is rewritten
+	changed    bool           // since snapshot was made
+	snapshot   *refusedSeries // see remember
 }
+
+// maxRemembered bounds how many refused series an endpoint remembers across a
+// restart, and so its part of a cursor file to 1 MiB, or 2 MiB for a tick in which all
+// of them end and others take their place.
+const maxRemembered = 1 << 16
+
+// refusal is a series that is not sent.
+type refusal struct {
+	seen       uint32 // the last tick that had it
+	hash       seriesHash
+	remembered bool
+}
+
+// seriesHash stands for a series of the log on disk, where its seriesKey means
+// nothing to the next process.
+type seriesHash [16]byte
+
+func hashSeries(key []byte) seriesHash {
+	sum := sha256.Sum256(key)
+	return seriesHash(sum[:len(seriesHash{})])
+}
+
+// refusedSeries are the series that an endpoint refuses after a tick. It is
+// immutable; nil is none.
+type refusedSeries struct{ hashes []seriesHash }
 
 type claim struct {
 	holder seriesKey
@@ -38,16 +75,23 @@ const (
 )
 
 func newClaims() claims {
-	return claims{held: make(map[seriesKey]claim), refused: make(map[seriesKey]uint32)}
+	return claims{held: make(map[seriesKey]claim), refused: make(map[seriesKey]refusal)}
 }
 
 // take claims a name for a sample at time at of series in, which may be the zero that
-// a counter begins with or a stale marker. tick counts up. The start of what is granted
-// is to be moved by the answer, and so is a zero.
-func (c *claims) take(name, in seriesKey, at int64, zero, stale bool, tick uint32) (answer taken, moved int64) {
-	if seen, ok := c.refused[in]; ok && seen+1 >= tick {
-		if c.refused[in] = tick; stale {
-			delete(c.refused, in)
+// a counter begins with or a stale marker. tick counts up; key is what in is made of.
+// The start of what is granted is to be moved by the answer, and so is a zero.
+func (c *claims) take(name, in seriesKey, key []byte, at int64, zero, stale bool, tick uint32) (answer taken, moved int64) {
+	if len(c.former) > 0 {
+		c.resume(in, key, tick)
+	}
+	// With a zero the series begins again: its end was in a tick that is lost.
+	was, known := c.refused[in]
+	if known && was.seen+1 >= tick && !zero {
+		if was.seen = tick; stale {
+			c.release(in)
+		} else {
+			c.refused[in] = was
 		}
 		return refusedBefore, 0
 	}
@@ -61,12 +105,92 @@ func (c *claims) take(name, in seriesKey, at int64, zero, stale bool, tick uint3
 	case (h.ended || h.seen+1 < tick) && at > h.last:
 	default:
 		if !stale {
-			c.refused[in] = tick
+			c.refuse(in, key, tick)
 		}
 		return refusedNow, 0
 	}
+	if known {
+		c.release(in)
+	}
 	c.held[name] = claim{holder: in, last: at, seen: tick, ended: stale, moved: moved}
 	return granted, moved
+}
+
+// refuse records that a series is not sent from this tick on.
+func (c *claims) refuse(in seriesKey, key []byte, tick uint32) {
+	was, known := c.refused[in]
+	was.seen = tick
+	switch {
+	case known || !c.durable:
+	case c.remembered+len(c.former) >= maxRemembered:
+		c.forgotten++
+	default:
+		was.hash, was.remembered, c.changed = hashSeries(key), true, true
+		c.remembered++
+	}
+	c.refused[in] = was
+}
+
+// release ends the refusal of a series, if there is one.
+func (c *claims) release(in seriesKey) {
+	if was, ok := c.refused[in]; ok {
+		if was.remembered {
+			c.remembered--
+			c.released, c.changed = append(c.released, was.hash), true
+		}
+		delete(c.refused, in)
+	}
+}
+
+// resume refuses a series that the process before refused.
+func (c *claims) resume(in seriesKey, key []byte, tick uint32) {
+	if hash := hashSeries(key); c.former[hash] {
+		delete(c.former, hash)
+		c.refused[in] = refusal{seen: tick, hash: hash, remembered: true}
+		c.remembered++
+	}
+}
+
+// endFormer ends the refusals of which a whole tick had no sample.
+func (c *claims) endFormer() {
+	c.changed = c.changed || len(c.former) > 0
+	c.former = nil
+}
+
+// remember returns the refused series as a process is to know them that begins with
+// the tick that was rewritten, or after it. For the former they are those of before as
+// well, whose ends it will see, and those of the tick: what it sends again must be
+// the same, and of a gauge nothing else tells when it began.
+func (c *claims) remember(after bool) *refusedSeries {
+	if after {
+		c.released = c.released[:0]
+	}
+	if !c.changed {
+		return c.snapshot
+	}
+	c.changed, c.snapshot = len(c.released) > 0, nil
+	if n := c.remembered + len(c.former) + len(c.released); n > 0 {
+		hashes := append(make([]seriesHash, 0, n), c.released...)
+		for hash := range c.former {
+			hashes = append(hashes, hash)
+		}
+		for _, r := range c.refused {
+			if r.remembered {
+				hashes = append(hashes, r.hash)
+			}
+		}
+		c.snapshot = &refusedSeries{hashes}
+	}
+	return c.snapshot
+}
+
+// move records that the zero of a name's holder is moved behind what may stand at
+// its time.
+func (c *claims) move(name seriesKey) (moved int64) {
+	h := c.held[name]
+	h.moved = 1
+	c.held[name] = h
+	return h.moved
 }
 
 // forget drops what is long gone, when that is a good part of what is kept.
@@ -84,9 +208,9 @@ func (c *claims) forget(tick uint32) {
 			}
 		}
 	}
-	for in, seen := range c.refused {
-		if seen+1 < tick {
-			delete(c.refused, in)
+	for in, r := range c.refused {
+		if r.seen+1 < tick {
+			c.release(in)
 		}
 	}
 }

@@ -77,6 +77,11 @@ type cursor struct {
 	stamp   int64
 	// doubt: of ticks before that number it is not known which ones were sent.
 	doubt uint64
+	// refused are the series that the endpoint refused in the last tick that it
+	// rewrote before next, or before what is held; resumed is the tick
+	// at which a former process had left the cursor, 0: none had.
+	refused *refusedSeries
+	resumed uint64
 	// partial is what of the tick next was answered before it had to be folded.
 	partial tallied
 	// The state when held was taken, but for begun; and the one on disk.

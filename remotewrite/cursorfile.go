@@ -25,13 +25,13 @@ import (
 // and a write that is cut off leaves the other slot, which is one step older.
 const (
 	cursorMagic   = "skybcur\x00"
-	cursorVersion = 2 // 1 knew no folds
+	cursorVersion = 3 // 1 knew no folds, 2 no refused series
 	cursorHeader  = 32
 
 	slotMagic  = 0x544f4c53 // "SLOT"
 	slotHeader = 20
 	minSlot    = 4 << 10
-	maxSlot    = 16 << 20
+	maxSlot    = 64 << 20
 
 	cursorName  = "cursors"
 	newCursors  = "cursors.new"
@@ -58,6 +58,8 @@ type cursorState struct {
 	folding uint64
 	stamp   int64
 	doubt   uint64
+
+	refused *refusedSeries
 }
 
 // cursors is the content of a cursor file.
@@ -89,6 +91,7 @@ func appendCursors(dst []byte, c *cursors) []byte {
 		dst = binary.AppendUvarint(dst, s.folding)
 		dst = binary.AppendVarint(dst, s.stamp)
 		dst = binary.AppendUvarint(dst, s.doubt)
+		dst = appendRefused(dst, s.refused)
 	}
 	return dst
 }
@@ -104,6 +107,9 @@ func parseCursors(b []byte, version uint32) (*cursors, error) {
 		s.sent, s.stamp = never, never
 		if version > 1 {
 			s.sent, s.step, s.folding, s.stamp, s.doubt = d.Varint(), int(d.Count()), d.Uvarint(), d.Varint(), d.Uvarint()
+		}
+		if version > 2 {
+			s.refused = parseRefused(&d)
 		}
 		if s.step > foldSteps || s.sent > c.lastAt || s.stamp > c.lastAt || s.folding >= max(c.next, 1) {
 			d.Bad = true
@@ -190,6 +196,9 @@ type cursorFile struct {
 // this one; it must be called again before anything relies on it.
 func (f *cursorFile) write(c *cursors) error {
 	need := slotHeader + len(appendCursors(nil, c))
+	if need > maxSlot {
+		return fmt.Errorf("log: cursors of %d bytes are more than %d", need, maxSlot)
+	}
 	if f.file != nil && need > f.slot {
 		f.abandon()
 	}
@@ -243,7 +252,7 @@ func (f *cursorFile) create(c *cursors, need int) (err error) {
 			_ = file.Close()
 		}
 	}()
-	f.slot, f.salted = max(minSlot, 2*need), f.salt()
+	f.slot, f.salted = min(max(minSlot, 2*need), maxSlot), f.salt()
 	b := disk.AppendHeader(nil, cursorMagic, cursorVersion, f.salted)
 	b = binary.LittleEndian.AppendUint32(b, uint32(f.slot))
 	b = binary.LittleEndian.AppendUint32(b, disk.Checksum(b))

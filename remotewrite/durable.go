@@ -153,6 +153,7 @@ func (l *Log) addParked(id identityHash, state cursorState) {
 func (c *cursor) resume(s cursorState) {
 	c.next, c.begun, c.lost, c.passed = s.next, s.begun, s.lost, s.passed
 	c.sent, c.step, c.folding, c.stamp, c.doubt = s.sent, s.step, s.folding, s.stamp, s.doubt
+	c.refused, c.resumed = s.refused, s.next
 }
 
 // settle removes the cursors of endpoints that did not come back, and makes those
@@ -194,7 +195,7 @@ func (c *cursor) park() {
 	defer l.mu.Unlock()
 	state := c.state()
 	c.letGo()
-	c.lost, c.passed = state.lost, state.passed
+	c.lost, c.passed, c.refused = state.lost, state.passed, state.refused
 }
 
 // state is what of the cursor survives the process. While a tick is held, it is
@@ -204,9 +205,10 @@ func (c *cursor) state() cursorState {
 	s := cursorState{
 		next: c.next, begun: c.begun, lost: c.lost, passed: c.passed,
 		sent: c.sent, step: c.step, folding: c.folding, stamp: c.stamp, doubt: c.doubt,
+		refused: c.refused,
 	}
 	if c.held != nil {
-		s.lost, s.passed = c.taken.lost, c.taken.passed
+		s.lost, s.passed, s.refused = c.taken.lost, c.taken.passed, c.taken.refused
 	}
 	return s
 }

@@ -40,6 +40,7 @@ type endpoint struct {
 	requests         []request    // of that group, reused
 	metadataSent     time.Time    // the last attempt
 	named            []named      // what gives series the names of the ticks at hand
+	pastRead         bool         // the first of them was made
 
 	failures, refusals, losses, early rateLimit
 	failing                           atomic.Bool
@@ -87,6 +88,7 @@ func (e *endpoint) run(ctx context.Context) {
 		default:
 			e.settings.Load().metrics.reached(t.at)
 		}
+		e.refusedAfter(t)
 		e.cursor.finish()
 		e.sendMetadata(ctx, t)
 	}

@@ -259,9 +259,22 @@ func thinTicks(t *testing.T, r *rig, n int) {
 	}
 }
 
-// TestOlderFormats proves that files of version 1 are read: segments without ends,
-// and cursors that know no folds.
+// TestOlderFormats proves that older files are read: segments without ends, and cursors
+// that know no folds, or no refused series.
 func TestOlderFormats(t *testing.T) {
+	all := func(state cursorState) *cursors {
+		return &cursors{next: 8, lastAt: 7000, total: tallied{samples: 8}, states: map[identityHash]cursorState{hashIdentity("a"): state}}
+	}
+	want := cursorState{next: 2, begun: 1000, lost: never, passed: tallied{samples: 2}, sent: 2000, stamp: never}
+	noRefused := appendCursors(nil, all(want))
+	for version, old := range [][]byte{1: appendCursorsV1(all(want)), 2: noRefused[:len(noRefused)-1]} {
+		if version > 0 {
+			testOlderFormat(t, uint32(version), old, want)
+		}
+	}
+}
+
+func testOlderFormat(t *testing.T, version uint32, old []byte, want cursorState) {
 	d := diskOf(t, 7)
 	names := segments(d)
 	for _, name := range names { // no tick of it ends anything, so its frames are those of version 1
@@ -270,10 +283,7 @@ func TestOlderFormats(t *testing.T) {
 		binary.LittleEndian.PutUint32(b[12:], disk.Checksum(b[:12]))
 		d.SetBytes(name, b)
 	}
-	old := appendCursorsV1(&cursors{next: 8, lastAt: 7000, total: tallied{samples: 8}, states: map[identityHash]cursorState{
-		hashIdentity("a"): {next: 2, begun: 1000, lost: never, passed: tallied{samples: 2}},
-	}})
-	b := disk.AppendHeader(nil, cursorMagic, 1, 42)
+	b := disk.AppendHeader(nil, cursorMagic, version, 42)
 	b = binary.LittleEndian.AppendUint32(b, minSlot)
 	b = binary.LittleEndian.AppendUint32(b, disk.Checksum(b))
 	slot := make([]byte, slotHeader, 2*minSlot)
@@ -289,7 +299,7 @@ func TestOlderFormats(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := l.resumeCursor("a", func(int, int, string) {})
-	if got, want := c.state(), (cursorState{next: 2, begun: 1000, lost: never, passed: tallied{samples: 2}, sent: 2000, stamp: never}); got != want {
+	if got := c.state(); got != want {
 		t.Errorf("state %+v, want %+v", got, want)
 	}
 	if err := l.Close(); err != nil {

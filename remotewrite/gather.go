@@ -68,6 +68,9 @@ func (e *endpoint) gather(ctx context.Context, f *fold) error {
 		}
 		ticks = append(ticks, t)
 	}
+	if err := e.learn(ctx); err != nil {
+		return err
+	}
 	for _, pass := range []func(n int, it logged){g.count, g.write} {
 		if err := e.eachEnd(ctx, ticks, pass); err != nil {
 			return err
@@ -194,7 +197,8 @@ func (g *gatherer) count(n int, it logged) {
 		return
 	}
 	if it.rewrite.renames() {
-		if answer, _ := it.rewrite.claims.take(s.out, it.rewrite.seriesKey(), it.at, false, true, it.rewrite.tick); answer != granted {
+		in := it.rewrite.seriesKey()
+		if answer, _ := it.rewrite.claims.take(s.out, in, it.rewrite.key, it.at, false, true, it.rewrite.tick); answer != granted {
 			g.skip(n, reasonCollision)
 			return
 		}

@@ -143,7 +143,7 @@ type senderMetrics struct {
 	samplesDropped, staleDropped                                  *prometheus.CounterVec
 	metadata, metadataFailed, metadataBytes                       *prometheus.CounterVec
 	foldedSeries, foldedSamples, refusedBytes                     *prometheus.CounterVec
-	lostSeries, lostBytes                                         *prometheus.CounterVec
+	lostSeries, lostBytes, unremembered                           *prometheus.CounterVec
 	duration                                                      *prometheus.HistogramVec
 
 	// abandoned has no labels of an endpoint: it is gone.
@@ -175,6 +175,7 @@ func newSenderMetrics(reg prometheus.Registerer, live *liveEndpoints) *senderMet
 		lostSeries:     counter("skybridge_lost_series_total", "Counters whose end was in ticks that were dropped, so that their last value may never have arrived.", "reason"),
 		lostBytes:      counter("skybridge_lost_bytes_total", "Traffic bytes that could not be delivered: the last values of byte counters whose end was in ticks that were dropped. More than is missing where the receiver had an earlier value of such a counter.", "reason"),
 		refusedBytes:   counter("skybridge_refused_bytes_total", "Bytes of the requests that the receiver refused, compressed, as they were sent."),
+		unremembered:   counter("skybridge_refused_series_forgotten_total", "Series refused because relabelling gave them the name of another, beyond the 65,536 of a receiver that are remembered across a restart: after one they may be sent if that other has ended."),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    prefix + "sent_batch_duration_seconds",
 			Help:    "Duration of send calls to the remote storage.",
@@ -198,8 +199,8 @@ type endpointMetrics struct {
 	samples, samplesFailed, samplesRetried, bytes, staleDropped prometheus.Counter
 	metadata, metadataFailed, metadataBytes                     prometheus.Counter
 
-	foldedSeries, foldedSamples, refusedBytes prometheus.Counter
-	lostSeries, lostBytes                     *prometheus.CounterVec
+	foldedSeries, foldedSamples, refusedBytes, unremembered prometheus.Counter
+	lostSeries, lostBytes                                   *prometheus.CounterVec
 
 	samplesDropped *prometheus.CounterVec
 	duration       prometheus.Observer
@@ -215,7 +216,8 @@ func (m *senderMetrics) endpoint(labels prometheus.Labels, highestSent *atomic.I
 		metadata: m.metadata.With(labels), metadataFailed: m.metadataFailed.With(labels), metadataBytes: m.metadataBytes.With(labels),
 		duration: m.duration.With(labels), highestSent: highestSent,
 		foldedSeries: m.foldedSeries.With(labels), foldedSamples: m.foldedSamples.With(labels), refusedBytes: m.refusedBytes.With(labels),
-		lostSeries: m.lostSeries.MustCurryWith(labels), lostBytes: m.lostBytes.MustCurryWith(labels),
+		unremembered: m.unremembered.With(labels),
+		lostSeries:   m.lostSeries.MustCurryWith(labels), lostBytes: m.lostBytes.MustCurryWith(labels),
 	}
 	for _, reason := range []string{reasonTooOld, reasonLogFull, reasonUnreadable} {
 		// So that the first loss is seen as an increase.
@@ -231,7 +233,7 @@ func (m *senderMetrics) forget(labels prometheus.Labels) {
 	for _, c := range []*prometheus.CounterVec{
 		m.samples, m.samplesFailed, m.samplesRetried, m.enqueueRetries, m.bytes, m.samplesDropped, m.staleDropped,
 		m.metadata, m.metadataFailed, m.metadataBytes,
-		m.foldedSeries, m.foldedSamples, m.refusedBytes, m.lostSeries, m.lostBytes,
+		m.foldedSeries, m.foldedSamples, m.refusedBytes, m.lostSeries, m.lostBytes, m.unremembered,
 	} {
 		c.DeletePartialMatch(labels)
 	}

@@ -99,18 +99,32 @@ type named struct {
 // rewriterFor returns what gives the series of a tick their names at the endpoint,
 // nil: they keep those of the log. Only run calls it.
 func (e *endpoint) rewriterFor(number uint64) *rewriter {
-	n := e.cursor.log.namingAt(e.hash, number)
-	if n == nil {
-		n = namingOf(&e.settings.Load().cfg)
-	}
+	n := e.namingOfTick(number)
 	for _, known := range e.named {
 		if known.text == n.text {
 			return known.rewriter
 		}
 	}
 	r := newRewriter(&EndpointConfig{ExternalLabels: n.external, WriteRelabelConfigs: n.rules}, e.lost)
+	if r != nil {
+		r.claims.durable = e.cursor.log.store != nil
+	}
+	if !e.pastRead {
+		// Only now, as the cursor can have moved. What later names are for begins again
+		// under them, and needs no past.
+		e.pastRead = true
+		e.cursor.past().apply(r, func(tick uint64) bool { return e.namingOfTick(tick).text == n.text })
+	}
 	e.named = append(e.named, named{n.text, r})
 	return r
+}
+
+// namingOfTick is how the endpoint calls the series of a tick.
+func (e *endpoint) namingOfTick(number uint64) *naming {
+	if n := e.cursor.log.namingAt(e.hash, number); n != nil {
+		return n
+	}
+	return namingOf(&e.settings.Load().cfg)
 }
 
 // rewrite makes of a tick what the endpoint is sent of it, and counts the rest.
@@ -130,6 +144,7 @@ func (e *endpoint) rewrite(ctx context.Context, t *loggedTick) (*loggedTick, err
 	if err != nil {
 		return t, err
 	}
+	e.cursor.refusedIn(r.claims.remember(false))
 	metrics := e.settings.Load().metrics
 	for reason, samples := range out.dropped {
 		metrics.dropped(samples, 0, reason)

@@ -214,7 +214,7 @@ func (l *Log) recoverCursors() error {
 		return notAllowed(err)
 	case errors.Is(err, disk.ErrNewer):
 		return fmt.Errorf("log: %s: %w", name, err)
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist) && len(l.ticks) == 0:
 	case err != nil:
 		s.damaged(l, damagedCursors, fmt.Errorf("%s: %w", cursorName, err))
 	}

@@ -36,6 +36,7 @@ type rewriter struct {
 	version uint64 // of the last label set made
 	known   map[seriesKey]*renamed
 	claims  claims
+	past    *past // nil: a tick was rewritten
 	metrics map[Metric]*Metric
 
 	reader  blockReader
@@ -43,7 +44,8 @@ type rewriter struct {
 	scratch labels.ScratchBuilder
 	builder *labels.Builder
 	seeds   [2]maphash.Seed
-	key     []byte
+	key     []byte // of the series whose seriesKey was asked for last
+	name    []byte
 	raw     []byte // of a block that lies on disk
 }
 
@@ -96,6 +98,13 @@ func (r *rewriter) rewrite(t *loggedTick) (out rewritten, err error) {
 			r.tick-- // nobody lost its name by missing a tick that could not be read
 		}
 	}()
+	if r.past != nil {
+		if r.past.last = t.after; !r.past.learned {
+			if err := r.learn(t); err != nil && !lasting(err) {
+				return out, err
+			}
+		}
+	}
 	out = rewritten{tick: &loggedTick{seq: t.seq, at: t.at, finalsAt: t.finalsAt, broken: t.broken}, dropped: make(map[string]int)}
 	if out.tick.zeros, err = r.rewriteGroup(t.zeros, out.dropped); err != nil {
 		return out, err
@@ -114,6 +123,10 @@ func (r *rewriter) rewrite(t *loggedTick) (out rewritten, err error) {
 			out.tick.samples += group[i].samples
 			out.tick.stale += group[i].stale
 		}
+	}
+	if r.past != nil {
+		r.past = nil
+		r.claims.endFormer()
 	}
 	r.forget()
 	return out, nil
@@ -166,7 +179,10 @@ func (r *rewriter) sample(dropped map[string]int) error {
 	at, start := r.reader.at, r.reader.start
 	if reason == "" {
 		zero := start != 0 && start == at
-		answer, moved := r.claims.take(s.out, in, at, zero, r.reader.value == staleMarker, r.tick)
+		answer, moved := r.claims.take(s.out, in, r.key, at, zero, r.reader.value == staleMarker, r.tick)
+		if answer == granted && zero && moved == 0 && r.mayHaveEnded(at) {
+			moved = r.claims.move(s.out)
+		}
 		if start != 0 {
 			start += moved
 		}
@@ -239,11 +255,11 @@ func (r *rewriter) evaluate() (*renamed, error) {
 			out.set.labels = append(out.set.labels, Label{l.Name, l.Value})
 		}
 	})
-	r.key = r.key[:0]
+	r.name = r.name[:0]
 	for _, l := range append([]Label{{nameLabel, name}}, out.set.labels...) {
-		r.key = append(append(append(append(r.key, l.Name...), 0xFF), l.Value...), 0xFF) // no byte of UTF-8
+		r.name = append(append(append(append(r.name, l.Name...), 0xFF), l.Value...), 0xFF) // no byte of UTF-8
 	}
-	out.out = r.hash(r.key)
+	out.out = r.hash(r.name)
 	out.metric = r.metric(Metric{
 		Name: name, Help: string(r.reader.symbol(meta.help)), Unit: string(r.reader.symbol(meta.unit)), Type: MetricType(meta.kind),
 	})

@@ -174,7 +174,7 @@ func TestDamage(t *testing.T) {
 		{"header in the middle", func(d *disktest.Disk, s []string) { flip(d, s[1], 0) }, []int64{2000, 6000, 7000, 8000}, 3, 1},
 		{"segment gone", func(d *disktest.Disk, s []string) { _ = d.Remove(s[1]) }, []int64{2000, 6000, 7000, 8000}, 3, 0},
 		{"salt", func(d *disktest.Disk, s []string) { flip(d, s[1], 16) }, []int64{2000, 6000, 7000, 8000}, 3, 1},
-		{"cursors gone", func(d *disktest.Disk, _ []string) { _ = d.Remove("log/cursors") }, append([]int64{1000}, all...), 0, 0},
+		{"cursors gone", func(d *disktest.Disk, _ []string) { _ = d.Remove("log/cursors") }, append([]int64{1000}, all...), 0, 1},
 		{"cursors damaged", func(d *disktest.Disk, _ []string) { flip(d, "log/cursors", 3) }, append([]int64{1000}, all...), 0, 1},
 		{"marks gone", func(d *disktest.Disk, _ []string) { _ = d.Remove("log/marks") }, all, 0, 0},
 		{"marks damaged", func(d *disktest.Disk, _ []string) { flip(d, "log/marks", -1) }, all, 0, 1},
@@ -208,7 +208,7 @@ func TestNewerFormat(t *testing.T) {
 		d := diskOf(t, 3)
 		name := map[string]string{segmentMagic: segments(d)[0], cursorMagic: "log/cursors", markMagic: "log/marks"}[magic]
 		b := d.Bytes(name)
-		copy(b, disk.AppendHeader(nil, magic, 3, 0))
+		copy(b, disk.AppendHeader(nil, magic, 4, 0))
 		d.SetBytes(name, b)
 		if _, err := reopen(t, d); !errors.Is(err, disk.ErrNewer) {
 			t.Errorf("%s: %v", name, err)

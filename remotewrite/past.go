@@ -1,0 +1,227 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package remotewrite
+
+import (
+	"context"
+	"encoding/binary"
+	"slices"
+
+	"github.com/prometheus/prometheus/model/relabel"
+
+	"github.com/skydive-project/skybridge/disk"
+)
+
+// past is what an endpoint's first rewriter has to know of the ticks before its
+// own: of those that a former process sent, or that are older than the endpoint.
+//
+// A series that began before begun, and is not among those that were refused, holds
+// its name; one that begins later does not get it, wherever it stands in its tick.
+// For an endpoint that is new, and where what was refused is not known, several can
+// have begun before under one name: then the one that began first holds it.
+type past struct {
+	begun   int64          // see cursor
+	refused *refusedSeries // after the tick before resumed
+	resumed uint64         // see cursor
+	last    int64          // time of the tick before the first that is rewritten
+	// since is when the holder of a name began; learned: all holders are known.
+	since   map[seriesKey]int64
+	learned bool
+}
+
+// past returns what the cursor knows of the ticks before its next.
+func (c *cursor) past() *past {
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	return &past{begun: c.begun, refused: c.refused, resumed: c.resumed, since: make(map[seriesKey]int64)}
+}
+
+// apply gives the past to the first rewriter, nil: there is none. What was refused
+// was so under the names of that time.
+func (p *past) apply(r *rewriter, sameNames func(tick uint64) bool) {
+	if r == nil {
+		return
+	}
+	r.past = p
+	if p.refused == nil || !sameNames(p.resumed-1) {
+		return
+	}
+	r.claims.snapshot = p.refused
+	r.claims.former = make(map[seriesHash]bool, len(p.refused.hashes))
+	for _, hash := range p.refused.hashes {
+		r.claims.former[hash] = true
+	}
+}
+
+// learn finds out from a tick who holds names.
+func (r *rewriter) learn(t *loggedTick) error {
+	for _, blocks := range [][]block{t.values, t.ends} {
+		for i := range blocks {
+			loaded, raw, err := blocks[i].load(r.raw)
+			r.raw = raw
+			if err == nil {
+				err = r.reader.reset(loaded.data)
+			}
+			for ok := err == nil; ok; {
+				if ok, err = r.reader.next(); ok && err == nil {
+					err = r.learnSample()
+				}
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	r.past.learned = !t.thin
+	return nil
+}
+
+// learnSample does so from the reader's sample. A stale marker does not say when its
+// series began, nor does a gauge; an ended counter is among the ends as well.
+func (r *rewriter) learnSample() error {
+	start := r.reader.start
+	if start >= r.past.begun || r.reader.value == staleMarker {
+		return nil
+	}
+	in := r.seriesKey()
+	if _, refused := r.claims.refused[in]; refused || len(r.claims.former) > 0 && r.claims.former[hashSeries(r.key)] {
+		return nil
+	}
+	s, err := r.lookUp()
+	if err != nil || s.reason != "" || s.metric.Type == Gauge {
+		return err
+	}
+	if since, ok := r.past.since[s.out]; !ok || start < since {
+		r.past.since[s.out] = start
+		r.claims.held[s.out] = claim{holder: in, last: never, seen: r.tick}
+	}
+	return nil
+}
+
+// learn finds out who held names before the fold that is next, whose ticks are read
+// for their ends only. Whoever did and lives on is in the first tick that is whole.
+func (e *endpoint) learn(ctx context.Context) error {
+	ticks, release := e.cursor.ahead()
+	defer release()
+	for _, t := range ticks {
+		r := e.rewriterFor(t.seq)
+		if r == nil || r.past == nil || r.past.learned {
+			return nil
+		}
+		if t.segment != nil {
+			var err error
+			if t, err = e.cursor.log.load(ctx, t); err != nil {
+				return err
+			}
+		}
+		if t.broken {
+			continue
+		}
+		// What cannot be read says nothing.
+		_ = e.cursor.log.retryRead(ctx, damagedBlock, func() error {
+			e.cursor.pace.waits(0)
+			return r.learn(t)
+		})
+	}
+	return ctx.Err()
+}
+
+// ahead returns the ticks from the next on up to the first that is whole. They can
+// be read until release is called.
+func (c *cursor) ahead() (ticks []*loggedTick, release func()) {
+	l := c.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, t := range l.ticks[l.index(c.next):] {
+		if t.gone != "" || t.broken {
+			continue
+		}
+		ticks = append(ticks, t)
+		if t.segment != nil {
+			t.segment.refs++
+		}
+		if !t.thin {
+			break
+		}
+	}
+	return ticks, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for _, t := range ticks {
+			if t.segment != nil {
+				t.segment.letGo()
+			}
+		}
+	}
+}
+
+// mayHaveEnded says whether the reader's counter, which begins at the time of the last
+// tick of a former process, may do so where another series of its name ended: that is
+// not remembered.
+func (r *rewriter) mayHaveEnded(at int64) bool {
+	return r.past != nil && r.past.resumed != 0 && at == r.past.last && r.merges()
+}
+
+// merges says whether the reader's series may get the name of another.
+func (r *rewriter) merges() bool {
+	for _, rule := range r.rules {
+		switch rule.Action {
+		case relabel.Keep, relabel.Drop, relabel.KeepEqual, relabel.DropEqual:
+		default:
+			return true
+		}
+	}
+	for i := 0; i < len(r.reader.refs); i += 2 {
+		name := string(r.reader.symbol(r.reader.refs[i]))
+		if slices.ContainsFunc(r.external, func(l Label) bool { return l.Name == name }) {
+			return true
+		}
+	}
+	return false
+}
+
+// refusedAfter gives the cursor what is refused after the held tick.
+func (e *endpoint) refusedAfter(t *loggedTick) {
+	var refused *refusedSeries
+	if r := e.rewriterFor(t.seq); r != nil {
+		refused = r.claims.remember(true)
+		e.settings.Load().metrics.unremembered.Add(float64(r.claims.forgotten))
+		r.claims.forgotten = 0
+	}
+	e.cursor.log.mu.Lock()
+	defer e.cursor.log.mu.Unlock()
+	e.cursor.refused = refused
+}
+
+// refusedIn gives it what is refused in that tick, before anything of it is sent.
+func (c *cursor) refusedIn(refused *refusedSeries) {
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	c.taken.refused = refused
+}
+
+// appendRefused encodes what is refused.
+func appendRefused(dst []byte, r *refusedSeries) []byte {
+	if r == nil {
+		return append(dst, 0)
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(r.hashes)))
+	for i := range r.hashes {
+		dst = append(dst, r.hashes[i][:]...)
+	}
+	return dst
+}
+
+func parseRefused(d *disk.Decoder) *refusedSeries {
+	n := d.Count()
+	b := d.Take(uint64(n) * uint64(len(seriesHash{})))
+	if n == 0 || d.Bad {
+		return nil
+	}
+	r := &refusedSeries{hashes: make([]seriesHash, n)}
+	for i := range r.hashes {
+		copy(r.hashes[i][:], b[i*len(seriesHash{}):])
+	}
+	return r
+}
