@@ -33,9 +33,10 @@ const (
 // The packets in these reports are of no use: sums of some ten readings of a number
 // that is cumulative. They come from the topology, see [Aggregator.SetCaptures].
 type captures struct {
-	byID    map[string]*captureState
-	tables  int                     // in all
-	packets map[string]packetCounts // by capture; nothing where the topology is off
+	byID      map[string]*captureState
+	tables    int                     // in all
+	packets   map[string]packetCounts // by capture; nothing where the topology is off
+	refreshes int                     // of packets
 }
 
 type captureState struct {
@@ -149,7 +150,7 @@ func (cs *captures) sample(side int, t tickTimes, feedNow time.Duration, known f
 		for _, table := range c.tables {
 			c.total.FlowCount += uint64(max(table.stats.FlowCount, 0))
 		}
-		cs.packets[id].fill(&c.total)
+		cs.packets[id].fill(&c.total, cs.refreshes)
 		c.total.FlowsKnown = 0
 		if known != nil {
 			c.total.FlowsKnown = known(id)

@@ -10,6 +10,13 @@ type CapturePackets struct {
 	Received, Dropped  uint64
 }
 
+// packetRefreshes is how many refreshes of the topology a change of a reading counts
+// for, 5 min at the default interval. Agents since Skydive 0.28 send an analyzer the
+// packets of a capture when it begins and when they connect, and never again (measured):
+// an update in place has an empty list of changes. So a reading is current only where
+// it changed more often than that.
+const packetRefreshes = 15
+
 // packetCounts are a capture's packets, by node. Like those of interfaces the
 // numbers are sampled as they are, without a zero, and nothing of them is durable.
 type packetCounts map[string]*nodePackets
@@ -17,6 +24,7 @@ type packetCounts map[string]*nodePackets
 // nodePackets are received and dropped packets on one node.
 type nodePackets struct {
 	latest, earlier [2]uint64 // earlier: before the capture restarted
+	changed         [3]int    // the refreshes at which the reading changed, the latest first; 0: none
 }
 
 // SetCaptures says which captures the topology has, and their packets. Of those that
@@ -32,6 +40,7 @@ func (a *Aggregator) SetCaptures(rows []CapturePackets) {
 
 func (cs *captures) setPackets(rows []CapturePackets) {
 	now, nodes := map[string]packetCounts{}, 0
+	cs.refreshes++
 	for i := range rows {
 		r := &rows[i]
 		id := string(appendText(nil, []byte(r.CaptureID)))
@@ -47,16 +56,20 @@ func (cs *captures) setPackets(rows []CapturePackets) {
 			if nodes++; nodes > maxTables {
 				continue
 			}
-			n = &nodePackets{}
+			n = &nodePackets{latest: [2]uint64{r.Received, r.Dropped}}
 			now[id][r.NodeTID] = n
 		}
-		n.set([2]uint64{r.Received, r.Dropped})
+		n.set([2]uint64{r.Received, r.Dropped}, cs.refreshes)
 	}
 	cs.packets = now
 }
 
 // set takes a reading. One that is lower is of a capture that restarted.
-func (n *nodePackets) set(reading [2]uint64) {
+func (n *nodePackets) set(reading [2]uint64, refresh int) {
+	if reading != n.latest {
+		copy(n.changed[1:], n.changed[:])
+		n.changed[0] = refresh
+	}
 	for i, v := range reading {
 		if v < n.latest[i] {
 			n.earlier[i] += n.latest[i]
@@ -65,10 +78,13 @@ func (n *nodePackets) set(reading [2]uint64) {
 	}
 }
 
-// fill puts the sum over all nodes into a row.
-func (p packetCounts) fill(row *CaptureRow) {
-	row.PacketsReceived, row.PacketsDropped, row.HasPackets = 0, 0, p != nil
+// fill puts the sum over all nodes into a row. It has packets where the reading of any
+// node is current.
+func (p packetCounts) fill(row *CaptureRow, refresh int) {
+	row.PacketsReceived, row.PacketsDropped, row.HasPackets = 0, 0, false
 	for _, n := range p {
+		oldest := n.changed[len(n.changed)-1]
+		row.HasPackets = row.HasPackets || oldest > 0 && refresh-oldest < packetRefreshes
 		row.PacketsReceived += n.earlier[0] + n.latest[0]
 		row.PacketsDropped += n.earlier[1] + n.latest[1]
 	}

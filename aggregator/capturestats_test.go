@@ -86,15 +86,14 @@ func TestCapturePackets(t *testing.T) {
 			t.Errorf("%+v, want %d packets", got, want)
 		}
 	}
-	on := func(node string, received uint64) CapturePackets {
-		return CapturePackets{CaptureID: "c", NodeTID: node, Received: received, Dropped: received / 10}
+	for received := range uint64(3) {
+		w.SetCaptures([]CapturePackets{packetsOn("a", 700+100*received)})
 	}
-	look(0)
-	look(1000, on("a", 1000))
-	look(1500, on("a", 1000), on("b", 500))
-	look(1500, on("a", 1000))
-	look(1600, on("a", 1000), on("b", 600)) // its agent was out of reach
-	look(1800, on("a", 200), on("b", 600))  // its capture restarted
+	look(1000, packetsOn("a", 1000))
+	look(1500, packetsOn("a", 1000), packetsOn("b", 500))
+	look(1500, packetsOn("a", 1000))
+	look(1600, packetsOn("a", 1000), packetsOn("b", 600)) // its agent was out of reach
+	look(1800, packetsOn("a", 200), packetsOn("b", 600))  // its capture restarted
 	look(0)
 	s := w.ledger.series["capture_received{c}"]
 	if !s[len(s)-1].stale || s[0].value != 1000 {
@@ -103,6 +102,36 @@ func TestCapturePackets(t *testing.T) {
 	if s := w.ledger.series["capture_dropped{c}"]; s[len(s)-1].stale {
 		t.Errorf("dropped flows end with the topology: %v", s)
 	}
+}
+
+// TestCapturePacketsNotUpdated proves that a number which Skydive does not update is
+// not shown as a measurement: since 0.28 an analyzer has the packets from when the
+// capture began, and from when the agent connected.
+func TestCapturePacketsNotUpdated(t *testing.T) {
+	w := newWorld(t, Config{})
+	has := func(want bool, received ...uint64) {
+		t.Helper()
+		for _, n := range received {
+			w.Stats(CaptureStats{CaptureID: []byte("c"), FlowCount: 1})
+			w.SetCaptures([]CapturePackets{packetsOn("a", n)})
+			w.tick()
+			if got := w.ScrapeCaptures(nil)[0]; got.HasPackets != want {
+				t.Errorf("%d packets: %+v, want packets: %v", n, got, want)
+			}
+		}
+	}
+	has(false, 0, 0, 0, 0)
+	has(false, 5000, 5000, 5000, 0, 0) // the agent connects to another analyzer, then restarts
+	has(true, 40, 41, 43, 43, 43)
+	for range packetRefreshes { // from then on nothing passes, or is reported
+		w.SetCaptures([]CapturePackets{packetsOn("a", 43)})
+	}
+	has(false, 43, 44, 45)
+	has(true, 46, 47)
+}
+
+func packetsOn(node string, received uint64) CapturePackets {
+	return CapturePackets{CaptureID: "c", NodeTID: node, Received: received, Dropped: received / 10}
 }
 
 // TestFlowsKnown proves which flows of a capture are known: all that had a record,

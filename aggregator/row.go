@@ -45,7 +45,7 @@ type CaptureRow struct {
 	CaptureID                                                                  string
 	FlowCount, FlowDropped, KernelFlowDropped, PacketsDropped, PacketsReceived uint64
 	FlowsKnown                                                                 uint64 // 0: says nothing
-	HasPackets                                                                 bool   // the topology has its packets
+	HasPackets                                                                 bool   // the topology has its packets, and they are current
 }
 
 // Value returns a capture's number for one of [CaptureFamilies]; false where it has
@@ -105,9 +105,9 @@ func CaptureFamilies() [CaptureMetrics]Family {
 		{Name: "skydive_capture_kernel_flows_dropped_total", Counter: true,
 			Help: "Flows for which the capture's table in the kernel had no room."},
 		{Name: "skydive_capture_packets_dropped_total", Counter: true,
-			Help: "Packets that the capture lost, according to Skydive's topology; absent where that is off."},
+			Help: "Packets that the capture lost, according to Skydive's topology; absent where that is off or does not update them."},
 		{Name: "skydive_capture_packets_received_total", Counter: true,
-			Help: "Packets that the capture received, according to Skydive's topology; absent where that is off."},
+			Help: "Packets that the capture received, according to Skydive's topology; absent where that is off or does not update them."},
 		{Name: "skydive_capture_flows_known",
 			Help: "Flows of the capture that the bridge has records of, compared with skydive_capture_flows. Absent until the feed has been whole for flow_retention."},
 	}

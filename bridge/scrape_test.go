@@ -119,18 +119,25 @@ func TestRateOfAConnectionReportedOnce(t *testing.T) {
 
 func TestCapturesArePushedAndServed(t *testing.T) {
 	r := newRig(t, 1, prom.Options{})
-	r.configure("", "")
+	r.configure("", "topology: {refresh_interval: 1s}\n")
 	r.start()
-	r.Analyzers[0].SetTopology([]json.RawMessage{[]byte(`{"ID":"n","Metadata":{"TID":"t","Captures":[
-		{"PacketsReceived":250,"PacketsDropped":8,"PacketsIfDropped":0,"ID":"c1","State":"active","Type":"pcap"}]}}`)}, nil)
 	// Nothing of what these say of packets is true.
 	r.Analyzers[0].SendStats(analyzer.Stats{CaptureID: "c1", FlowCount: 3, FlowDropped: 4, PacketsReceived: 2400, PacketsDropped: 70})
 	r.Analyzers[0].SendStats(analyzer.Stats{CaptureID: "c1", FlowCount: 3, FlowDropped: 3, PacketsReceived: 1250})
-	const want = `skydive_capture_packets_received_total{capture_id="c1"} 250`
-	r.await(func() (bool, string) {
+	served := func(want string) (bool, string) {
 		page, _, err := judge.Page(r.ctx, r.url+"/metrics?collect[]=captures", "")
 		return err == nil && strings.Contains(page, want), fmt.Sprint(page, err)
+	}
+	received := 250
+	packets := `skydive_capture_packets_received_total{capture_id="c1"} `
+	r.await(func() (bool, string) { // they are there once they change
+		received++
+		r.Analyzers[0].SetTopology([]json.RawMessage{fmt.Appendf(nil, `{"ID":"n","Metadata":{"TID":"t","Captures":[
+			{"PacketsReceived":%d,"PacketsDropped":8,"PacketsIfDropped":0,"ID":"c1","State":"active","Type":"pcap"}]}}`, received)}, nil)
+		return served(packets)
 	})
+	packets += fmt.Sprintln(received)
+	r.await(func() (bool, string) { return served(packets) })
 	r.awaitTicks(1)
 	series, err := r.prom.RawSeries(r.ctx, "skydive_capture_flows_dropped_total", r.began.Add(-time.Minute), time.Now().Add(time.Minute))
 	if err != nil || len(series) != 1 || prom.ResetAwareSum(series[0].Samples) != 7 {

@@ -95,16 +95,23 @@ func (g *topologyGraph) merge(ctx context.Context, answers []*topologyAnswer) (s
 		h.fresh, h.denied = false, false
 	}
 	work := stride{ctx: ctx}
+	var answered uint64
 	for _, a := range answers {
 		if ctx.Err() != nil {
 			return skipped
 		}
+		answered |= a.bit
 		skipped += a.skipped
 		maps.Copy(parents, a.parents)
 		for id, n := range a.nodes {
-			if b, ok := best[id]; !ok || n.revision > b.revision {
-				best[id] = n
+			if b, ok := best[id]; ok {
+				packets := mostPackets(n.captures, b.captures)
+				if n.revision <= b.revision {
+					n = b
+				}
+				n.captures = packets
 			}
+			best[id] = n
 		}
 		for id, h := range g.nodes {
 			if _, has := a.nodes[id]; !has && h.told&a.bit != 0 {
@@ -122,6 +129,9 @@ func (g *topologyGraph) merge(ctx context.Context, answers []*topologyAnswer) (s
 		case h != nil && n.revision < h.node.revision && h.older < olderRounds:
 			h.older++
 		case h != nil:
+			if h.told&^answered != 0 { // one that is out of reach may know more
+				n.captures = mostPackets(n.captures, h.node.captures)
+			}
 			h.node, h.older = n, 0
 		case len(g.nodes) >= g.limit:
 			skipped++
@@ -212,6 +222,26 @@ func captures(nodes map[string]*heldNode) (rows []aggregator.CapturePackets) {
 		rows = append(rows, h.node.captures...)
 	}
 	return rows
+}
+
+// mostPackets returns the captures of both, each with the higher numbers: packets are
+// cumulative, and an analyzer can have them from long before while its node is the
+// latest revision.
+func mostPackets(a, b []aggregator.CapturePackets) []aggregator.CapturePackets {
+	if len(b) == 0 {
+		return a
+	}
+	most := slices.Clone(a)
+	for _, c := range b {
+		i := slices.IndexFunc(most, func(m aggregator.CapturePackets) bool { return m.CaptureID == c.CaptureID })
+		switch {
+		case i >= 0:
+			most[i].Received, most[i].Dropped = max(most[i].Received, c.Received), max(most[i].Dropped, c.Dropped)
+		case len(most) < maxHeld:
+			most = append(most, c)
+		}
+	}
+	return most
 }
 
 // joinAddresses makes a label's value of addresses: sorted, and as many whole ones

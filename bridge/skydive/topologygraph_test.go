@@ -16,6 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/skydive-project/skybridge/aggregator"
 )
 
 // graphOf is a graph that one analyzer tells.
@@ -64,6 +66,42 @@ func TestRecordedHolders(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, g.holders(t.Context()).names(t.Context())); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestPacketsOfSeveralAnalyzers proves that packets do not fall or leave for an answer
+// that has them from long before, whichever comes first and whose node is the latest,
+// nor where the one that knows more is out of reach; and that they fall with the capture.
+func TestPacketsOfSeveralAnalyzers(t *testing.T) {
+	g, _ := graphOf(10)
+	answer := func(bit uint64, revision int64, packets ...uint64) *topologyAnswer {
+		n := topologyNode{id: "n", tid: "t", revision: revision}
+		for i, p := range packets {
+			n.captures = append(n.captures, aggregator.CapturePackets{CaptureID: string(rune('a' + i)), NodeTID: "t", Received: p, Dropped: p / 10})
+		}
+		return &topologyAnswer{bit: bit, nodes: map[string]topologyNode{"n": n}}
+	}
+	for i, round := range []struct {
+		answers []*topologyAnswer
+		want    []uint64
+	}{
+		{[]*topologyAnswer{answer(1, 5, 0), answer(2, 5, 100, 40)}, []uint64{100, 40}},
+		{[]*topologyAnswer{answer(2, 6, 120, 50), answer(1, 6, 0)}, []uint64{120, 50}},
+		{[]*topologyAnswer{answer(2, 7, 130, 60), answer(1, 8, 0)}, []uint64{130, 60}},
+		{[]*topologyAnswer{answer(1, 9, 0)}, []uint64{130, 60}},
+		{[]*topologyAnswer{answer(1, 10, 0), answer(2, 10, 150, 5)}, []uint64{150, 5}},
+		{[]*topologyAnswer{answer(1, 11, 0), answer(2, 11, 160)}, []uint64{160}},
+	} {
+		g.merge(t.Context(), round.answers)
+		var got []uint64
+		for _, c := range captures(g.nodes) {
+			if got = append(got, c.Received); c.Dropped != c.Received/10 {
+				t.Errorf("round %d: %+v", i, c)
+			}
+		}
+		if !slices.Equal(got, round.want) {
+			t.Errorf("round %d: %v packets, want %v", i, got, round.want)
+		}
 	}
 }
 
