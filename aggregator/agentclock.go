@@ -24,12 +24,14 @@ const (
 // on the old scale comes or is overdue.
 type agentClock struct {
 	latest int64 // LUM.Last of the latest update of the generation
+	// lead is by how many ms an update was ahead of feed time when it arrived, at most:
+	// what was less ahead had been on its way for longer.
+	lead int64
 	// began is the feed time at which the generation began, and floor a time on its
 	// scale before all of its updates. Both are 0 in the first one.
 	began time.Duration
 	floor int64
 	doubt *doubt // nil: none
-
 }
 
 // doubt is what is known while it is undecided whether a clock was set back.
@@ -65,6 +67,10 @@ func (c *agentClock) inDoubt(f *Flow) bool {
 func (c *agentClock) observe(last int64, feedNow, period time.Duration) (decided *doubt, step bool) {
 	d := c.doubt
 	behind := c.latest != 0 && c.behind(last)
+	lead := last - slowed(feedNow)
+	if c.latest == 0 || lead > c.lead {
+		c.lead = lead
+	}
 	switch {
 	case d == nil && behind:
 		c.doubt = &doubt{began: feedNow, seen: feedNow, lowest: last, highest: last}
@@ -78,12 +84,27 @@ func (c *agentClock) observe(last int64, feedNow, period time.Duration) (decided
 	switch {
 	case overdue && (behind || d.runs()):
 		c.latest, c.began, c.floor, c.doubt = max(d.highest, last), d.began, d.lowest-1, nil
+		c.lead = lead
 		return d, true
 	case behind:
 		return nil, false
 	}
 	c.latest, c.doubt = last, nil // the old scale is still there
 	return d, false
+}
+
+// slowed returns a feed time in ms by a clock that is slow by more than any agent's:
+// one that drifts must not look like one whose records are late.
+func slowed(feedTime time.Duration) int64 { return (feedTime - feedTime/1000).Milliseconds() }
+
+// feedTime returns the feed time at which the agent's clock showed a time, or an earlier
+// one: by the update that came fastest.
+func (c *agentClock) feedTime(at int64, feedNow time.Duration) time.Duration {
+	late := c.lead - (at - slowed(feedNow))
+	if c.latest == 0 || late > feedNow.Milliseconds() {
+		return 0
+	}
+	return feedNow - time.Duration(max(0, late))*time.Millisecond
 }
 
 // runs says whether the records behind show a clock that runs: late ones do not come at

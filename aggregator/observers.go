@@ -59,7 +59,9 @@ type sighting struct {
 	last          int64 // of the latest packet that the view then has
 	whole         bool  // delta is all of metric
 	trusted       bool  // the agent's clock is about right
-	feedNow       time.Duration
+	// reached is to in feed time, or earlier: a record that is late, or an end record,
+	// which has the times of the window before, knows nothing of what came since.
+	reached time.Duration
 }
 
 // shared says whether a flow's conversation has several observers, or is not known
@@ -79,7 +81,7 @@ func (a *Aggregator) observe(p *progress, f *Flow, src *source, feedNow time.Dur
 		return f, src, p.delta, true
 	}
 	g := a.groups.at(b.group)
-	s := a.sight(p, f, b, g, feedNow)
+	s := a.sight(p, f, b, g, src, feedNow)
 	o := g.observer(src.id)
 	if o != nil && o.members == 0 {
 		src.baselines-- // it was gone
@@ -99,7 +101,7 @@ func (a *Aggregator) observe(p *progress, f *Flow, src *source, feedNow time.Dur
 		o.members++
 		a.journal.conversation(p.baseline, b)
 	}
-	if raised := o.view.raisedTo(g.total); raised != o.view && feedNow-g.raised >= settled {
+	if raised := o.view.raisedTo(g.total); raised != o.view && s.reached-g.raised >= settled {
 		o.view, o.at, o.took = raised, max(o.at, s.to), max(o.took, s.to)
 	}
 	most := counts{bytes: [2]uint64{maxCarried, maxCarried}, packets: [2]uint64{maxCarried, maxCarried}}
@@ -117,10 +119,10 @@ func (a *Aggregator) observe(p *progress, f *Flow, src *source, feedNow time.Dur
 }
 
 // sight takes from a record what matters to its group.
-func (a *Aggregator) sight(p *progress, f *Flow, b *baseline, g *group, feedNow time.Duration) sighting {
+func (a *Aggregator) sight(p *progress, f *Flow, b *baseline, g *group, src *source, feedNow time.Duration) sighting {
 	s := sighting{
 		delta: p.delta, metric: b.counts, start: f.Start, from: p.from, last: f.Metric.Last,
-		whole: p.delta == b.counts, feedNow: feedNow,
+		whole: p.delta == b.counts,
 	}
 	s.to = f.updated()
 	if s.from > s.to { // on a clock that has been set back since
@@ -129,6 +131,7 @@ func (a *Aggregator) sight(p *progress, f *Flow, b *baseline, g *group, feedNow 
 	if s.last <= 0 {
 		s.last = s.to
 	}
+	s.reached = src.node.clock.feedTime(s.to, feedNow)
 	if b.from.is(isLow) != g.low {
 		s.delta, s.metric = s.delta.swapped(), s.metric.swapped()
 	}

@@ -163,3 +163,38 @@ func TestHistoryOfOne(t *testing.T) {
 		m.wantBytes("they go on", 2300)
 	})
 }
+
+// TestEndOfFormerFlow proves that the end record of a former flow, which another capture
+// sends minutes after it, takes over nothing of the flow that the connection has continued
+// as: that capture reports it as well. It may be the first record of the capture, or have
+// carried what was lost before.
+func TestEndOfFormerFlow(t *testing.T) {
+	for name, lost := range map[string]bool{"nothing was lost": false, "it is the capture's first record": true} {
+		t.Run(name, func(t *testing.T) {
+			both(t, func(t *testing.T, m *mortal, other [2]string) {
+				a := m.next(m.flow("a1", 0, 0), "a1", 0)
+				b := seenBy(a, other[0], other[1])
+				m.pass(10 * time.Second)
+				a, b = m.grown(a, 16), m.grown(b, 16)
+				m.Update([]Flow{a})
+				if !lost {
+					m.Update([]Flow{b})
+				}
+				end := b
+				end.FinishType, end.Metric.RTT = finishTimeout, 1
+				m.pass(90 * time.Second)
+				a, b = m.next(a, "a2", 0), m.next(b, "b2", 0)
+				m.pass(10 * time.Second)
+				a = m.grown(a, 329)
+				m.Update([]Flow{a})
+				m.wantBytes("the next", 345)
+				m.pass(2 * time.Minute)
+				m.Update([]Flow{end})
+				m.wantBytes("the end of the one before", 345)
+				m.reborn()
+				m.Update([]Flow{m.grown(b, 329)})
+				m.wantBytes("the next, as the other capture has it", 345)
+			})
+		})
+	}
+}

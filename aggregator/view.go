@@ -144,7 +144,7 @@ func (a *Aggregator) precedes(p *observer, at int64, o *observer, s *sighting) b
 	}
 	// Nor can they where the record is not of now: the first that comes of a flow may be
 	// the one of its end, which Skydive sends long after.
-	return s.trusted && s.feedNow-p.seen >= settled+time.Duration(s.to-s.from)*time.Millisecond
+	return s.trusted && s.reached-p.seen >= settled+time.Duration(s.to-s.from)*time.Millisecond
 }
 
 // takenAt is until when o knows what p had seen at a time that precedes the record.
@@ -158,7 +158,7 @@ func (a *Aggregator) takenAt(p *observer, at int64, o *observer, s *sighting) in
 // covered says whether o has seen all that p had seen at that time.
 func (a *Aggregator) covered(p *observer, at int64, o *observer, s *sighting) bool {
 	switch {
-	case s.feedNow-p.seen >= settled:
+	case s.reached-p.seen >= settled:
 		return true
 	case at == 0:
 		return false
