@@ -110,6 +110,10 @@ func (a *Aggregator) finishClocks() {
 			continue
 		}
 		n := &s.node.clock
+		if c.began == n.began {
+			c.lead = max(c.lead, n.lead)
+			n.lead = c.lead
+		}
 		if c.began > n.began || c.began == n.began && c.latest >= n.latest {
 			*n = *c
 		}

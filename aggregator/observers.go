@@ -40,8 +40,8 @@ const (
 	processingLag = time.Second
 	// clockSkew is how far the clocks of two nodes may be apart, as NTP keeps them.
 	clockSkew = time.Second
-	// clockTrust is how far an update may lie from our own clock for the agent's to
-	// be believed: analyzers send every 5 s.
+	// clockTrust is how far an agent's clock may be from our own to be believed: it is
+	// told by updates, which analyzers send every 5 s.
 	clockTrust = 10 * time.Second
 	// settled is after how long what one observer reported is part of whatever
 	// another one reports: no record is on its way for that long.
@@ -58,6 +58,7 @@ type sighting struct {
 	to            int64 // until when metric has everything
 	last          int64 // of the latest packet that the view then has
 	whole         bool  // delta is all of metric
+	setBack       bool  // the agent's clock was, since the flow began
 	trusted       bool  // the agent's clock is about right
 	// reached is to in feed time, or earlier: a record that is late, or an end record,
 	// which has the times of the window before, knows nothing of what came since.
@@ -125,18 +126,26 @@ func (a *Aggregator) sight(p *progress, f *Flow, b *baseline, g *group, src *sou
 		whole: p.delta == b.counts,
 	}
 	s.to = f.updated()
-	if s.from > s.to { // on a clock that has been set back since
-		s.from = 0
-	}
 	if s.last <= 0 {
 		s.last = s.to
+	}
+	s.setBack = s.start > s.last || src.node.clock.former(s.start)
+	if s.from > s.to || s.from == s.start && s.setBack {
+		s.from = 0
 	}
 	s.reached = src.node.clock.feedTime(s.to, feedNow)
 	if b.from.is(isLow) != g.low {
 		s.delta, s.metric = s.delta.swapped(), s.metric.swapped()
 	}
-	s.trusted = time.UnixMilli(s.to).Sub(a.now()).Abs() <= clockTrust
+	s.trusted = a.trusts(src.node, s.to, feedNow)
 	return s
+}
+
+// trusts says whether the clock of a node's agent is about right, as that of an update
+// which has just arrived and as a late one could not show it.
+func (a *Aggregator) trusts(n *node, update int64, feedNow time.Duration) bool {
+	near := func(at int64) bool { return time.UnixMilli(at).Sub(a.now()).Abs() <= clockTrust }
+	return near(update) && near(n.clock.now(feedNow))
 }
 
 // tell returns a record as the first observer would tell it: labels must not

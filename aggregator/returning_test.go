@@ -198,3 +198,58 @@ func TestEndOfFormerFlow(t *testing.T) {
 		})
 	}
 }
+
+// TestDeliveredLate proves that a capture whose node was cut off, and whose records are
+// delivered when another capture of the connection has long been gone, takes nothing over
+// from that one that it reports itself: also after a restart.
+func TestDeliveredLate(t *testing.T) {
+	m := newMortal(t, crossingConfig(true), disktest.New(1), 1)
+	defer func() { m.die(false) }()
+	m.arrive(first, second)
+	a := m.flow("1", 1000, 0)
+	b := seenBy(a, second[0], second[1])
+	m.Update([]Flow{a, b})
+	var late []Flow
+	for i := range int64(8) {
+		m.pass(time.Minute)
+		a = m.grown(a, 2000+1000*i)
+		late = append(late, a)
+		if i < 5 {
+			b = m.grown(b, 2000+1000*i)
+			m.Update([]Flow{b})
+		}
+	}
+	m.wantBytes("as the one reports that is there", 6000)
+	m.reborn()
+	m.Update(late)
+	m.wantBytes("what was delivered late", 9000)
+	m.pass(time.Minute)
+	m.Update([]Flow{m.grown(a, 10000)})
+	m.wantBytes("it goes on", 10000)
+}
+
+// TestFlowFromBeforeTheClockWasSetBack proves that a flow which began before an agent's
+// clock was set back is not taken for one that began after those which another capture
+// reported since.
+func TestFlowFromBeforeTheClockWasSetBack(t *testing.T) {
+	w := newWorld(t, Config{})
+	w.arrive(first, [2]string{"n1", "c2"})
+	back := time.Duration(0)
+	report := func(f Flow, ab int64) {
+		f.Metric.ABBytes, f.Metric.Last = ab, w.ms(back)
+		f.LastUpdate = Metric{ABBytes: ab, Start: f.Start, Last: w.ms(back)}
+		w.Update([]Flow{f})
+	}
+	a := w.next(w.flow("a1", 0, 0), "a1", 0)
+	b := seenBy(a, "n1", "c2")
+	w.pass(10 * time.Second)
+	report(a, 700)
+	back = time.Hour
+	w.pass(90 * time.Second)
+	a = w.next(a, "a2", back)
+	w.pass(10 * time.Second)
+	report(a, 300)
+	w.wantBytes("two flows of one capture", 1000)
+	report(b, 1000)
+	w.wantBytes("one of the other", 1000)
+}

@@ -21,14 +21,15 @@ func (a *Aggregator) enter(ref groupRef, g *group, o *observer, s *sighting) {
 		slack := a.slack(p.source, o.source)
 		switch later := s.start - p.start; {
 		case !a.comparable(p, o, s):
+		case -slack <= later && later <= slack && p.fromStart:
+			o.aligned, o.fromStart = true, true
+			base, whole = base.raisedTo(p.startView), true
+		case s.setBack:
 		case later < -slack:
 			if s.whole { // it is the other that came later
 				p.aligned = false
 				a.journal.observer(ref, p)
 			}
-		case later <= slack && p.fromStart:
-			o.aligned, o.fromStart = true, true
-			fallthrough
 		default:
 			// What is not new of it is as little new of the other.
 			base, whole = base.raisedTo(p.startView), true
@@ -47,7 +48,7 @@ func (a *Aggregator) enter(ref groupRef, g *group, o *observer, s *sighting) {
 	if !o.aligned {
 		o.aligned = a.align(g, o, s)
 	}
-	o.at = s.last
+	o.at = max(s.last, o.took)
 }
 
 // see takes a record of an observer that there is. Its flow may be known or not.
@@ -74,7 +75,7 @@ func (a *Aggregator) see(g *group, o *observer, s *sighting, known bool) {
 // conversation went on after it had been idle for long, as a rule.
 func (a *Aggregator) goOn(g *group, o *observer, s *sighting) {
 	switch {
-	case s.start > o.at:
+	case s.start > o.at && !s.setBack:
 		base := o.view
 		for j := range g.observers {
 			if p := &g.observers[j]; p != o && a.precedes(p, p.at, o, s) {
@@ -185,5 +186,6 @@ func (a *Aggregator) slack(x, y uint32) int64 {
 	if a.sameNode(x, y) {
 		return processingLag.Milliseconds()
 	}
-	return (processingLag + clockSkew).Milliseconds()
+	apart := a.sources.list[x].node.clock.lead - a.sources.list[y].node.clock.lead
+	return (processingLag + clockSkew).Milliseconds() + max(apart, -apart)
 }
