@@ -41,13 +41,13 @@ type doubt struct {
 	sources         []*source     // those that hold records
 }
 
-// hearing says when a record is counted.
-type hearing int
+// timing says when a record is counted.
+type timing int
 
 const (
-	onArrival  hearing = iota
-	afterDelay         // it was held, and is late
-	afterStep          // it was held, and the clock was set back
+	onArrival  timing = iota
+	afterDelay        // it was held, and is late
+	afterStep         // it was held, and the clock was set back
 )
 
 // behind says whether an update of that time is so late that it may be of a new
