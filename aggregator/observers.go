@@ -58,7 +58,7 @@ type sighting struct {
 	to            int64 // until when metric has everything
 	last          int64 // of the latest packet that the view then has
 	whole         bool  // delta is all of metric
-	setBack       bool  // the agent's clock was, since the flow began
+	setBack       bool  // the agent's clock was since the flow began, or may have been
 	trusted       bool  // the agent's clock is about right
 	// reached is to in feed time, or earlier: a record that is late, or an end record,
 	// which has the times of the window before, knows nothing of what came since.
@@ -129,11 +129,12 @@ func (a *Aggregator) sight(p *progress, f *Flow, b *baseline, g *group, src *sou
 	if s.last <= 0 {
 		s.last = s.to
 	}
-	s.setBack = s.start > s.last || src.node.clock.former(s.start)
+	c := &src.node.clock
+	s.setBack = s.start > s.last || c.former(s.start) || c.doubt != nil
 	if s.from > s.to || s.from == s.start && s.setBack {
 		s.from = 0
 	}
-	s.reached = src.node.clock.feedTime(s.to, feedNow)
+	s.reached = c.feedTime(s.to, feedNow)
 	if b.from.is(isLow) != g.low {
 		s.delta, s.metric = s.delta.swapped(), s.metric.swapped()
 	}

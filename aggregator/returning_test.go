@@ -253,3 +253,33 @@ func TestFlowFromBeforeTheClockWasSetBack(t *testing.T) {
 	report(b, 1000)
 	w.wantBytes("one of the other", 1000)
 }
+
+// TestFirstReportOfTheNextWasLost proves that what a capture takes over when it reports a
+// flow, the beginning of which does not count, is not taken for what had been before it.
+func TestFirstReportOfTheNextWasLost(t *testing.T) {
+	w := newWorld(t, Config{})
+	w.arrive(first, [2]string{"n1", "c2"}, [2]string{"n1", "c3"})
+	const back = time.Hour // before the epoch, as far as the clock tells
+	report := func(f Flow, ab, lum int64, since time.Duration) {
+		f.Metric.ABBytes, f.Metric.Last = ab, w.ms(back)
+		f.LastUpdate = Metric{ABBytes: lum, Start: w.ms(back + since), Last: w.ms(back)}
+		w.Update([]Flow{f})
+	}
+	a := w.next(w.flow("a1", 0, 0), "a1", back)
+	b := seenBy(a, "n1", "c2")
+	w.pass(5 * time.Second)
+	report(a, 60, 60, 5*time.Second)
+	report(b, 60, 60, 5*time.Second)
+	w.pass(time.Minute)
+	a, b = w.next(a, "a2", back), w.next(b, "b2", back)
+	c := seenBy(a, "n1", "c3")
+	w.pass(35 * time.Second)
+	report(a, 1020, 1020, 35*time.Second)
+	w.pass(2 * time.Second)
+	report(b, 1020, 480, 10*time.Second) // which is history, before the epoch
+	w.pass(8 * time.Second)
+	report(b, 1260, 240, 8*time.Second)
+	w.wantBytes("two captures", 1320)
+	report(c, 1260, 1260, time.Minute)
+	w.wantBytes("a third one", 1320)
+}

@@ -84,7 +84,10 @@ func (a *Aggregator) goOn(g *group, o *observer, s *sighting) {
 				}
 			}
 		}
-		o.start, o.startView, o.fromStart = s.start, base, o.aligned
+		o.start, o.startView, o.fromStart = s.start, o.view, o.aligned && s.whole
+		if s.whole {
+			o.startView = base // and not only when delta began
+		}
 		o.view = base
 		o.view.add(&s.delta)
 	case s.from > o.at, s.from >= o.took && o.fromStart && s.whole && s.start >= o.start-processingLag.Milliseconds():
@@ -137,7 +140,7 @@ func (a *Aggregator) align(g *group, o *observer, s *sighting) (known bool) {
 // began what the record of o holds as new. Only within a node can times tell:
 // with clocks that differ everything would count twice.
 func (a *Aggregator) precedes(p *observer, at int64, o *observer, s *sighting) bool {
-	if at == 0 || s.from == 0 {
+	if at == 0 || s.from == 0 || s.setBack {
 		return false
 	}
 	if a.sameNode(p.source, o.source) {
@@ -161,7 +164,7 @@ func (a *Aggregator) covered(p *observer, at int64, o *observer, s *sighting) bo
 	switch {
 	case s.reached-p.seen >= settled:
 		return true
-	case at == 0:
+	case at == 0, s.setBack:
 		return false
 	case !a.comparable(p, o, s):
 		return false
