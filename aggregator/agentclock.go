@@ -24,6 +24,9 @@ const (
 // on the old scale comes or is overdue.
 type agentClock struct {
 	latest int64 // LUM.Last of the latest update of the generation
+	// lead is by how many ms an update was ahead of feed time when it arrived, at most:
+	// what was less ahead had been on its way for longer. 0: not known.
+	lead int64
 	// began is the feed time at which the generation began, and floor a time on its
 	// scale before all of its updates. Both are 0 in the first one.
 	began time.Duration
@@ -38,13 +41,13 @@ type doubt struct {
 	sources         []*source     // those that hold records
 }
 
-// hearing says when a record is counted.
-type hearing int
+// timing says when a record is counted.
+type timing int
 
 const (
-	onArrival  hearing = iota
-	afterDelay         // it was held, and is late
-	afterStep          // it was held, and the clock was set back
+	onArrival  timing = iota
+	afterDelay        // it was held, and is late
+	afterStep         // it was held, and the clock was set back
 )
 
 // behind says whether an update of that time is so late that it may be of a new
@@ -77,6 +80,7 @@ func (c *agentClock) observe(last int64, feedNow, period time.Duration) (decided
 	switch {
 	case overdue && (behind || d.runs()):
 		c.latest, c.began, c.floor, c.doubt = max(d.highest, last), d.began, d.lowest-1, nil
+		c.lead = last - slowed(feedNow)
 		return d, true
 	case behind:
 		return nil, false
@@ -84,6 +88,38 @@ func (c *agentClock) observe(last int64, feedNow, period time.Duration) (decided
 	c.latest, c.doubt = last, nil // the old scale is still there
 	return d, false
 }
+
+// slowed returns a feed time in ms by a clock that is slow by more than any agent's:
+// one that drifts must not look like one whose records are late.
+func slowed(feedTime time.Duration) int64 { return (feedTime - feedTime/1000).Milliseconds() }
+
+// arrived takes the time of a live record that arrives, and says whether lead rose much.
+func (c *agentClock) arrived(last int64, feedNow time.Duration) (much bool) {
+	lead := last - slowed(feedNow)
+	if c.lead != 0 && lead <= c.lead {
+		return false
+	}
+	much = lead-c.lead > lateAfter.Milliseconds()
+	c.lead = lead
+	return much
+}
+
+// now returns what the agent's clock shows now: that much, or more.
+func (c *agentClock) now(feedNow time.Duration) int64 { return c.lead + slowed(feedNow) }
+
+// feedTime returns the feed time at which the agent's clock showed a time, or an earlier
+// one: by the update that came fastest. What is ahead of the latest update may be on a
+// clock that has been set forward.
+func (c *agentClock) feedTime(at int64, feedNow time.Duration) time.Duration {
+	late := c.now(feedNow) - min(at, c.latest)
+	if c.lead == 0 || late > feedNow.Milliseconds() {
+		return 0
+	}
+	return feedNow - time.Duration(max(0, late))*time.Millisecond
+}
+
+// former says whether a time is surely of a clock that has been set back since.
+func (c *agentClock) former(at int64) bool { return c.began > 0 && at > c.latest }
 
 // runs says whether the records behind show a clock that runs: late ones do not come at
 // the pace at which they were made.
@@ -126,6 +162,9 @@ func (a *Aggregator) learn(src *source, f *Flow, feedNow time.Duration) {
 	if src.epoch == 0 {
 		src.epoch, src.reach = lum.Last, lum.Last
 		a.journal.marks(src)
+		a.journal.clock(src)
+	}
+	if n.clock.arrived(lum.Last, feedNow) {
 		a.journal.clock(src)
 	}
 	// A window as long as flows are remembered is no period but a clock that was

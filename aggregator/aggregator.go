@@ -274,7 +274,7 @@ func (a *Aggregator) count(f *Flow, feedNow time.Duration) {
 }
 
 // countOf counts a record of a source that has learned from it.
-func (a *Aggregator) countOf(src *source, f *Flow, feedNow time.Duration, when hearing) {
+func (a *Aggregator) countOf(src *source, f *Flow, feedNow time.Duration, when timing) {
 	p := &a.progress
 	switch ok := a.advance(src, f, feedNow, when, p); {
 	case !ok:

@@ -6,6 +6,7 @@ package aggregator
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"pgregory.net/rapid"
 
@@ -45,6 +46,7 @@ type watcher struct {
 // crossingOptions say what may happen to the watchers of a crossing.
 type crossingOptions struct {
 	oneNode  bool // all of them on one node
+	paired   bool // two of them on one
 	late     bool // they may come late and go early
 	loss     bool // records get lost
 	complete bool // the first one sees, and reports, everything
@@ -65,6 +67,8 @@ func drawCrossing(r *rapid.T, id int, o crossingOptions, length int) *crossing {
 		w.phase = rapid.IntRange(0, w.period-1).Draw(r, "phase")
 		if o.oneNode {
 			w.node = "n0"
+		} else if o.paired && i == 1 {
+			w.node, w.skew = c.watchers[0].node, c.watchers[0].skew
 		} else if o.maxSkew > 0 {
 			w.skew = rapid.Int64Range(-o.maxSkew, o.maxSkew).Draw(r, "skew")
 			if o.apart && i > 0 {
@@ -198,4 +202,56 @@ func (c *crossing) last(now int64) (records []analyzer.Flow) {
 		}
 	}
 	return records
+}
+
+// setClock sets the clock of a node's agent, by so many ms.
+func (c *crossing) setClock(node string, by int64) {
+	for _, w := range c.watchers {
+		if w.node == node {
+			w.skew += by
+		}
+	}
+}
+
+// delivery is how records get from the captures to the bridge; the zero one is at once.
+type delivery struct {
+	rng    *rand.Rand
+	ends   int            // an end record is on its way for up to so many seconds
+	cutOff int            // and all records of a node, at times
+	until  map[string]int // the second at which a node is back that was cut off
+	onWay  []delivered
+}
+
+type delivered struct {
+	analyzer.Flow
+	at int
+}
+
+func drawDelivery(r *rapid.T) *delivery {
+	return &delivery{
+		rng:  rand.New(rand.NewPCG(rapid.Uint64().Draw(r, "delivery"), 0)),
+		ends: rapid.SampledFrom([]int{0, 30, 500}).Draw(r, "ends"), cutOff: rapid.SampledFrom([]int{0, 20, 100}).Draw(r, "cut off"),
+		until: map[string]int{},
+	}
+}
+
+// second takes the records that are made in a second, and returns those that arrive.
+func (d *delivery) second(s int, made []analyzer.Flow) (arrived []analyzer.Flow) {
+	for _, f := range made {
+		at := s
+		if d.ends > 0 && f.FinishType == finishTimeout {
+			at += d.rng.IntN(d.ends)
+		}
+		if d.cutOff > 0 && d.until[f.NodeTID] <= s && d.rng.IntN(30) == 0 {
+			d.until[f.NodeTID] = s + d.rng.IntN(d.cutOff)
+		}
+		d.onWay = append(d.onWay, delivered{f, max(at, d.until[f.NodeTID])})
+	}
+	d.onWay = slices.DeleteFunc(d.onWay, func(f delivered) bool {
+		if f.at <= s {
+			arrived = append(arrived, f.Flow)
+		}
+		return f.at <= s
+	})
+	return arrived
 }

@@ -39,46 +39,77 @@ type progress struct {
 // tells p by how much it grew. Not ok means that it grew by more than a
 // counter holds, which no network carries between two updates; the baseline
 // then stays.
-func (a *Aggregator) advance(src *source, f *Flow, feedNow time.Duration, when hearing, p *progress) (ok bool) {
+func (a *Aggregator) advance(src *source, f *Flow, feedNow time.Duration, when timing, p *progress) (ok bool) {
 	metric := counted(&f.Metric)
 	i, b := a.baselines.find(f, src)
 	if when == onArrival && (b == nil || b.raisedTo(metric) != b.counts) && a.readClock(src, f, feedNow) {
 		i, b = a.baselines.find(f, src) // what was held may have been of the same flow
 	}
 	known := b != nil
-	*p = progress{}
-	var history counts
-	if !known {
-		var why verdict
-		if p.delta, why = a.firstSight(src, f, metric, feedNow, when); why == undecided {
-			a.holdRecord(src, f)
-			return true
-		}
-		if !p.delta.fit(maxCount) {
-			return false
-		}
-		history = metric.minus(p.delta)
-		a.metrics.history[why].Add(float64(history.totalBytes()))
-		p.from = f.Start
-		if !history.isZero() {
-			p.from = f.LastUpdate.Start
-		}
-		if limit := a.cfg.MaxFlows; limit > 0 && a.baselines.records.used >= limit {
-			a.notices.say(evictBound, a.now(), "aggregation.max_flows is reached: the flows unseen longest are forgotten", "limit", limit)
-			a.evict(a.baselines.longestUnseen(), evictBound)
-			a.known.since = feedNow
-		}
-		i, b = a.baselines.add(f, src)
-		b.counts = metric
+	*p = progress{baseline: i, record: b}
+	if known {
+		ok = p.grow(metric)
 	} else {
-		next := b.counts
-		if p.delta, p.stale = next.advance(metric); !p.delta.fit(maxCount) {
-			return false
-		}
-		b.counts = next
-		p.from = b.last
+		ok = a.addBaseline(src, f, metric, feedNow, when, p)
 	}
-	p.baseline, p.record = i, b
+	if !ok || p.record == nil {
+		return ok
+	}
+	p.setTimes(f)
+	if known && p.delta.isZero() {
+		a.learnExpire(src.node, f, p.record, feedNow)
+	}
+	a.baselines.touch(p.baseline, f.FinishType == finishTimeout, a.repeatable(src), feedNow)
+	if known {
+		a.journal.seen(p.baseline, p.record)
+	} else {
+		a.journal.baseline(p.baseline, p.record, a.baselines.texts[p.baseline])
+		a.keepHistory(p)
+	}
+	return true
+}
+
+// grow moves a baseline that there is to a metric.
+func (p *progress) grow(metric counts) (ok bool) {
+	next := p.record.counts
+	if p.delta, p.stale = next.advance(metric); !p.delta.fit(maxCount) {
+		return false
+	}
+	p.record.counts = next
+	p.from = p.record.last
+	return true
+}
+
+// addBaseline makes the baseline of a flow that has none, unless the record is held
+// until it can be decided what of it counts.
+func (a *Aggregator) addBaseline(src *source, f *Flow, metric counts, feedNow time.Duration, when timing, p *progress) (ok bool) {
+	var why verdict
+	if p.delta, why = a.firstSight(src, f, metric, feedNow, when); why == undecided {
+		a.holdRecord(src, f)
+		return true
+	}
+	if !p.delta.fit(maxCount) {
+		return false
+	}
+	history := metric.minus(p.delta)
+	a.metrics.history[why].Add(float64(history.totalBytes()))
+	p.from = f.Start
+	if !history.isZero() {
+		p.from = f.LastUpdate.Start
+	}
+	if limit := a.cfg.MaxFlows; limit > 0 && a.baselines.records.used >= limit {
+		a.notices.say(evictBound, a.now(), "aggregation.max_flows is reached: the flows unseen longest are forgotten", "limit", limit)
+		a.evict(a.baselines.longestUnseen(), evictBound)
+		a.known.since = feedNow
+	}
+	p.baseline, p.record = a.baselines.add(f, src)
+	p.record.counts = metric
+	return true
+}
+
+// setTimes takes from a record when its flow began and was updated.
+func (p *progress) setTimes(f *Flow) {
+	b := p.record
 	b.start = max(b.start, f.Start)
 	switch at := f.updated(); {
 	case at >= b.last:
@@ -87,20 +118,14 @@ func (a *Aggregator) advance(src *source, f *Flow, feedNow time.Duration, when h
 		// The flow grew, so the record is newer: the clock was set back.
 		b.last, p.from = at, 0
 	}
-	if known && p.delta.isZero() {
-		a.learnExpire(src.node, f, b, feedNow)
+}
+
+// keepHistory remembers what does not count of a flow that is seen for the first time.
+func (a *Aggregator) keepHistory(p *progress) {
+	if history := p.record.counts.minus(p.delta); !history.isZero() {
+		a.baselines.histories[p.baseline] = history
+		a.journal.history(p.baseline, history)
 	}
-	a.baselines.touch(i, f.FinishType == finishTimeout, a.repeatable(src), feedNow)
-	if known {
-		a.journal.seen(i, b)
-	} else {
-		a.journal.baseline(i, b, a.baselines.texts[i])
-		if !history.isZero() {
-			a.baselines.histories[i] = history
-			a.journal.history(i, history)
-		}
-	}
-	return true
 }
 
 // verdict says what kept bytes of a flow that is seen for the first time from
@@ -123,7 +148,7 @@ func (v verdict) String() string {
 
 // firstSight returns what counts of a flow that has no baseline, of the metric in
 // its record, and what kept the rest. docs/explanation/counting.md has the rules.
-func (a *Aggregator) firstSight(src *source, f *Flow, metric counts, feedNow time.Duration, when hearing) (counts, verdict) {
+func (a *Aggregator) firstSight(src *source, f *Flow, metric counts, feedNow time.Duration, when timing) (counts, verdict) {
 	switch {
 	case src.epoch == 0:
 		return counts{}, historyEpoch

@@ -83,13 +83,14 @@ func (a *Aggregator) form(i uint32, feedNow time.Duration) {
 		r := bs.records.at(j)
 		r.group = ref
 		g.members++
-		if j != i && (newest == nil || r.start > newest.start) {
+		if j != i && (newest == nil || a.startOf(r) > a.startOf(newest)) {
 			newest = r
 		}
 	}
 	g.first, g.low = newest.from.source(), newest.from.is(isLow)
 	o := observer{source: newest.from.source(), start: newest.start, aligned: true, fromStart: true}
-	untimed := false
+	began := a.startOf(newest)
+	untimed := began == 0
 	for j := bs.firstOf(id); j != none; j = bs.nextOf(j) {
 		r := bs.records.at(j)
 		if j == i {
@@ -100,7 +101,7 @@ func (a *Aggregator) form(i uint32, feedNow time.Duration) {
 			c, history = c.swapped(), history.swapped()
 		}
 		o.view.add(&c)
-		if r != newest && r.last > 0 && r.last < newest.start {
+		if r != newest && r.last > 0 && r.last < began {
 			o.startView.add(&c)
 		}
 		history = history.atMost(c)
@@ -114,10 +115,19 @@ func (a *Aggregator) form(i uint32, feedNow time.Duration) {
 	if untimed {
 		o.at = 0
 	}
-	o.trusted = time.UnixMilli(o.at).Sub(a.now().Add(o.seen-feedNow)).Abs() <= clockTrust
+	o.trusted = a.trusts(a.sources.list[o.source].node, o.at+(feedNow-o.seen).Milliseconds(), feedNow)
 	g.total, g.raised, o.sum = o.view, o.seen, o.view.minus(g.history)
 	g.observers = append(g.observers, o)
 	a.journal.observer(ref, &o)
+}
+
+// startOf returns when a flow began, or 0 where that was on a clock that has been set
+// back since, so that nothing can be compared with it.
+func (a *Aggregator) startOf(r *baseline) int64 {
+	if c := &a.sources.list[r.from.source()].node.clock; c.doubt != nil || c.former(r.start) {
+		return 0
+	}
+	return r.start
 }
 
 // raise counts what of an observer's delta nobody has reported before, and returns it.

@@ -40,8 +40,8 @@ const (
 	processingLag = time.Second
 	// clockSkew is how far the clocks of two nodes may be apart, as NTP keeps them.
 	clockSkew = time.Second
-	// clockTrust is how far an update may lie from our own clock for the agent's to
-	// be believed: analyzers send every 5 s.
+	// clockTrust is how far an agent's clock may be from our own to be believed: it is
+	// told by updates, which analyzers send every 5 s.
 	clockTrust = 10 * time.Second
 	// settled is after how long what one observer reported is part of whatever
 	// another one reports: no record is on its way for that long.
@@ -58,8 +58,11 @@ type sighting struct {
 	to            int64 // until when metric has everything
 	last          int64 // of the latest packet that the view then has
 	whole         bool  // delta is all of metric
+	setBack       bool  // the agent's clock was since the flow began, or may have been
 	trusted       bool  // the agent's clock is about right
-	feedNow       time.Duration
+	// reached is to in feed time, or earlier: a record that is late, or an end record,
+	// which has the times of the window before, knows nothing of what came since.
+	reached time.Duration
 }
 
 // shared says whether a flow's conversation has several observers, or is not known
@@ -79,7 +82,7 @@ func (a *Aggregator) observe(p *progress, f *Flow, src *source, feedNow time.Dur
 		return f, src, p.delta, true
 	}
 	g := a.groups.at(b.group)
-	s := a.sight(p, f, b, g, feedNow)
+	s := a.sight(p, f, b, g, src, feedNow)
 	o := g.observer(src.id)
 	if o != nil && o.members == 0 {
 		src.baselines-- // it was gone
@@ -99,7 +102,7 @@ func (a *Aggregator) observe(p *progress, f *Flow, src *source, feedNow time.Dur
 		o.members++
 		a.journal.conversation(p.baseline, b)
 	}
-	if raised := o.view.raisedTo(g.total); raised != o.view && feedNow-g.raised >= settled {
+	if raised := o.view.raisedTo(g.total); raised != o.view && s.reached-g.raised >= settled {
 		o.view, o.at, o.took = raised, max(o.at, s.to), max(o.took, s.to)
 	}
 	most := counts{bytes: [2]uint64{maxCarried, maxCarried}, packets: [2]uint64{maxCarried, maxCarried}}
@@ -117,23 +120,33 @@ func (a *Aggregator) observe(p *progress, f *Flow, src *source, feedNow time.Dur
 }
 
 // sight takes from a record what matters to its group.
-func (a *Aggregator) sight(p *progress, f *Flow, b *baseline, g *group, feedNow time.Duration) sighting {
+func (a *Aggregator) sight(p *progress, f *Flow, b *baseline, g *group, src *source, feedNow time.Duration) sighting {
 	s := sighting{
 		delta: p.delta, metric: b.counts, start: f.Start, from: p.from, last: f.Metric.Last,
-		whole: p.delta == b.counts, feedNow: feedNow,
+		whole: p.delta == b.counts,
 	}
 	s.to = f.updated()
-	if s.from > s.to { // on a clock that has been set back since
-		s.from = 0
-	}
 	if s.last <= 0 {
 		s.last = s.to
 	}
+	c := &src.node.clock
+	s.setBack = s.start > s.last || c.former(s.start) || c.doubt != nil
+	if s.from > s.to || s.from == s.start && s.setBack {
+		s.from = 0
+	}
+	s.reached = c.feedTime(s.to, feedNow)
 	if b.from.is(isLow) != g.low {
 		s.delta, s.metric = s.delta.swapped(), s.metric.swapped()
 	}
-	s.trusted = time.UnixMilli(s.to).Sub(a.now()).Abs() <= clockTrust
+	s.trusted = a.trusts(src.node, s.to, feedNow)
 	return s
+}
+
+// trusts says whether the clock of a node's agent is about right, as that of an update
+// which has just arrived and as a late one could not show it.
+func (a *Aggregator) trusts(n *node, update int64, feedNow time.Duration) bool {
+	near := func(at int64) bool { return time.UnixMilli(at).Sub(a.now()).Abs() <= clockTrust }
+	return near(update) && near(n.clock.now(feedNow))
 }
 
 // tell returns a record as the first observer would tell it: labels must not

@@ -56,11 +56,16 @@ func TestObserversAcrossDeaths(t *testing.T) {
 			}
 			m.cfg = next
 		}
-		for s := range length {
+		d := drawDelivery(r)
+		for s := 0; s < length || len(d.onWay) > 0; s++ {
 			m.pass(time.Second)
+			var made []analyzer.Flow
 			for _, c := range all {
-				report(c.second(s, m.time.UnixMilli()))
+				if s < length {
+					made = append(made, c.second(s, m.time.UnixMilli())...)
+				}
 			}
+			report(d.second(s, made))
 			if rapid.IntRange(0, 29).Draw(r, "fate") == 0 {
 				at := rapid.IntRange(0, 12).Draw(r, "dies at operation")
 				m.disk.Fail(func(n int, _ disktest.Op, _ string) error {
@@ -124,6 +129,7 @@ func TestGroupsSurvive(t *testing.T) {
 			}
 			groups, key := m.groups.records.at(0).observers, m.conversationKey
 			total, members := m.groups.records.at(0).total, m.groups.records.at(0).members
+			lead := m.sources.nodes.byTID["n1"].clock.lead
 			m.die(true)
 			m.begin()
 			if m.recover.Anew != "" || m.groups.records.used != 1 {
@@ -134,6 +140,9 @@ func TestGroupsSurvive(t *testing.T) {
 			}
 			if g := m.groups.records.at(0); g.total != total || g.members != members || m.conversationKey != key {
 				t.Errorf("the group is %+v", g)
+			}
+			if n := m.sources.nodes.byTID["n1"].clock.lead; lead-n > lateAfter.Milliseconds() || n > lead {
+				t.Errorf("the clock's lead is %d, was %d", n, lead)
 			}
 			late := m.flow("4", 10, 0) // of the one that was alone, from another capture
 			late.TransportA, late.CaptureID, late.Start = 3, []byte("c2"), alone.Start

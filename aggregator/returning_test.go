@@ -163,3 +163,123 @@ func TestHistoryOfOne(t *testing.T) {
 		m.wantBytes("they go on", 2300)
 	})
 }
+
+// TestEndOfFormerFlow proves that the end record of a former flow, which another capture
+// sends minutes after it, takes over nothing of the flow that the connection has continued
+// as: that capture reports it as well. It may be the first record of the capture, or have
+// carried what was lost before.
+func TestEndOfFormerFlow(t *testing.T) {
+	for name, lost := range map[string]bool{"nothing was lost": false, "it is the capture's first record": true} {
+		t.Run(name, func(t *testing.T) {
+			both(t, func(t *testing.T, m *mortal, other [2]string) {
+				a := m.next(m.flow("a1", 0, 0), "a1", 0)
+				b := seenBy(a, other[0], other[1])
+				m.pass(10 * time.Second)
+				a, b = m.grown(a, 16), m.grown(b, 16)
+				m.Update([]Flow{a})
+				if !lost {
+					m.Update([]Flow{b})
+				}
+				end := b
+				end.FinishType, end.Metric.RTT = finishTimeout, 1
+				m.pass(90 * time.Second)
+				a, b = m.next(a, "a2", 0), m.next(b, "b2", 0)
+				m.pass(10 * time.Second)
+				a = m.grown(a, 329)
+				m.Update([]Flow{a})
+				m.wantBytes("the next", 345)
+				m.pass(2 * time.Minute)
+				m.Update([]Flow{end})
+				m.wantBytes("the end of the one before", 345)
+				m.reborn()
+				m.Update([]Flow{m.grown(b, 329)})
+				m.wantBytes("the next, as the other capture has it", 345)
+			})
+		})
+	}
+}
+
+// TestDeliveredLate proves that a capture whose node was cut off, and whose records are
+// delivered when another capture of the connection has long been gone, takes nothing over
+// from that one that it reports itself: also after a restart.
+func TestDeliveredLate(t *testing.T) {
+	m := newMortal(t, crossingConfig(true), disktest.New(1), 1)
+	defer func() { m.die(false) }()
+	m.arrive(first, second)
+	a := m.flow("1", 1000, 0)
+	b := seenBy(a, second[0], second[1])
+	m.Update([]Flow{a, b})
+	var late []Flow
+	for i := range int64(8) {
+		m.pass(time.Minute)
+		a = m.grown(a, 2000+1000*i)
+		late = append(late, a)
+		if i < 5 {
+			b = m.grown(b, 2000+1000*i)
+			m.Update([]Flow{b})
+		}
+	}
+	m.wantBytes("as the one reports that is there", 6000)
+	m.reborn()
+	m.Update(late)
+	m.wantBytes("what was delivered late", 9000)
+	m.pass(time.Minute)
+	m.Update([]Flow{m.grown(a, 10000)})
+	m.wantBytes("it goes on", 10000)
+}
+
+// TestFlowFromBeforeTheClockWasSetBack proves that a flow which began before an agent's
+// clock was set back is not taken for one that began after those which another capture
+// reported since.
+func TestFlowFromBeforeTheClockWasSetBack(t *testing.T) {
+	w := newWorld(t, Config{})
+	w.arrive(first, [2]string{"n1", "c2"})
+	back := time.Duration(0)
+	report := func(f Flow, ab int64) {
+		f.Metric.ABBytes, f.Metric.Last = ab, w.ms(back)
+		f.LastUpdate = Metric{ABBytes: ab, Start: f.Start, Last: w.ms(back)}
+		w.Update([]Flow{f})
+	}
+	a := w.next(w.flow("a1", 0, 0), "a1", 0)
+	b := seenBy(a, "n1", "c2")
+	w.pass(10 * time.Second)
+	report(a, 700)
+	back = time.Hour
+	w.pass(90 * time.Second)
+	a = w.next(a, "a2", back)
+	w.pass(10 * time.Second)
+	report(a, 300)
+	w.wantBytes("two flows of one capture", 1000)
+	report(b, 1000)
+	w.wantBytes("one of the other", 1000)
+}
+
+// TestFirstReportOfTheNextWasLost proves that what a capture takes over when it reports a
+// flow, the beginning of which does not count, is not taken for what had been before it.
+func TestFirstReportOfTheNextWasLost(t *testing.T) {
+	w := newWorld(t, Config{})
+	w.arrive(first, [2]string{"n1", "c2"}, [2]string{"n1", "c3"})
+	const back = time.Hour // before the epoch, as far as the clock tells
+	report := func(f Flow, ab, lum int64, since time.Duration) {
+		f.Metric.ABBytes, f.Metric.Last = ab, w.ms(back)
+		f.LastUpdate = Metric{ABBytes: lum, Start: w.ms(back + since), Last: w.ms(back)}
+		w.Update([]Flow{f})
+	}
+	a := w.next(w.flow("a1", 0, 0), "a1", back)
+	b := seenBy(a, "n1", "c2")
+	w.pass(5 * time.Second)
+	report(a, 60, 60, 5*time.Second)
+	report(b, 60, 60, 5*time.Second)
+	w.pass(time.Minute)
+	a, b = w.next(a, "a2", back), w.next(b, "b2", back)
+	c := seenBy(a, "n1", "c3")
+	w.pass(35 * time.Second)
+	report(a, 1020, 1020, 35*time.Second)
+	w.pass(2 * time.Second)
+	report(b, 1020, 480, 10*time.Second) // which is history, before the epoch
+	w.pass(8 * time.Second)
+	report(b, 1260, 240, 8*time.Second)
+	w.wantBytes("two captures", 1320)
+	report(c, 1260, 1260, time.Minute)
+	w.wantBytes("a third one", 1320)
+}

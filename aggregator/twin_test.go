@@ -44,7 +44,7 @@ func TestTwins(t *testing.T) {
 		w := newWorld(t, cfg)
 		seed := rapid.Uint64().Draw(r, "seed")
 		rng := rand.New(rand.NewPCG(seed, 2))
-		pace := time.Duration(rapid.SampledFrom([]int{0, 10}).Draw(r, "pace")) * time.Second
+		pace := time.Duration(rapid.SampledFrom([]int{0, 10, 60}).Draw(r, "pace")) * time.Second
 		const ahead = 60_000 // the capture's clock, in scripts
 		o := script.Options{
 			Seed: seed, Connections: rapid.IntRange(1, 20).Draw(r, "connections"), Steps: rapid.IntRange(1, 30).Draw(r, "steps"),
@@ -65,12 +65,29 @@ func TestTwins(t *testing.T) {
 			}
 			w.Update(flowsOf(flows))
 		}
+		// Ends of one flow at several captures lie up to flow.expire apart.
+		apart := rapid.IntRange(0, int(defaultExpire/(pace+testInterval))).Draw(r, "ends apart")
 		report(arrivals(feed, o.Now+ahead))
-		for _, messages := range append([][]script.Message{feed.Hello}, feed.Steps...) {
+		steps := append([][]script.Message{feed.Hello}, feed.Steps...)
+		late := make([][]analyzer.Flow, len(steps)+apart+1)
+		for i := range late {
 			w.pass(pace)
-			var seen []analyzer.Flow
-			for _, m := range messages {
-				seen = append(append(seen, m.Flows...), script.Twin(m.Flows, rng)...)
+			seen := late[i]
+			if i < len(steps) {
+				for _, m := range steps[i] {
+					seen = append(seen, m.Flows...)
+					for _, f := range script.Twin(m.Flows, rng) {
+						at := i
+						if f.FinishType == finishTimeout {
+							at += rng.IntN(apart + 1)
+						}
+						if at == i {
+							seen = append(seen, f)
+						} else {
+							late[at] = append(late[at], f)
+						}
+					}
+				}
 			}
 			if mixed {
 				rng.Shuffle(len(seen), func(i, j int) { seen[i], seen[j] = seen[j], seen[i] })

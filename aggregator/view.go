@@ -21,14 +21,15 @@ func (a *Aggregator) enter(ref groupRef, g *group, o *observer, s *sighting) {
 		slack := a.slack(p.source, o.source)
 		switch later := s.start - p.start; {
 		case !a.comparable(p, o, s):
+		case -slack <= later && later <= slack && p.fromStart:
+			o.aligned, o.fromStart = true, true
+			base, whole = base.raisedTo(p.startView), true
+		case s.setBack:
 		case later < -slack:
 			if s.whole { // it is the other that came later
 				p.aligned = false
 				a.journal.observer(ref, p)
 			}
-		case later <= slack && p.fromStart:
-			o.aligned, o.fromStart = true, true
-			fallthrough
 		default:
 			// What is not new of it is as little new of the other.
 			base, whole = base.raisedTo(p.startView), true
@@ -47,7 +48,7 @@ func (a *Aggregator) enter(ref groupRef, g *group, o *observer, s *sighting) {
 	if !o.aligned {
 		o.aligned = a.align(g, o, s)
 	}
-	o.at = s.last
+	o.at = max(s.last, o.took)
 }
 
 // see takes a record of an observer that there is. Its flow may be known or not.
@@ -74,7 +75,7 @@ func (a *Aggregator) see(g *group, o *observer, s *sighting, known bool) {
 // conversation went on after it had been idle for long, as a rule.
 func (a *Aggregator) goOn(g *group, o *observer, s *sighting) {
 	switch {
-	case s.start > o.at:
+	case s.start > o.at && !s.setBack:
 		base := o.view
 		for j := range g.observers {
 			if p := &g.observers[j]; p != o && a.precedes(p, p.at, o, s) {
@@ -83,7 +84,10 @@ func (a *Aggregator) goOn(g *group, o *observer, s *sighting) {
 				}
 			}
 		}
-		o.start, o.startView, o.fromStart = s.start, base, o.aligned
+		o.start, o.startView, o.fromStart = s.start, o.view, o.aligned && s.whole
+		if s.whole {
+			o.startView = base // and not only when delta began
+		}
 		o.view = base
 		o.view.add(&s.delta)
 	case s.from > o.at, s.from >= o.took && o.fromStart && s.whole && s.start >= o.start-processingLag.Milliseconds():
@@ -136,7 +140,7 @@ func (a *Aggregator) align(g *group, o *observer, s *sighting) (known bool) {
 // began what the record of o holds as new. Only within a node can times tell:
 // with clocks that differ everything would count twice.
 func (a *Aggregator) precedes(p *observer, at int64, o *observer, s *sighting) bool {
-	if at == 0 || s.from == 0 {
+	if at == 0 || s.from == 0 || s.setBack {
 		return false
 	}
 	if a.sameNode(p.source, o.source) {
@@ -144,7 +148,7 @@ func (a *Aggregator) precedes(p *observer, at int64, o *observer, s *sighting) b
 	}
 	// Nor can they where the record is not of now: the first that comes of a flow may be
 	// the one of its end, which Skydive sends long after.
-	return s.trusted && s.feedNow-p.seen >= settled+time.Duration(s.to-s.from)*time.Millisecond
+	return s.trusted && s.reached-p.seen >= settled+time.Duration(s.to-s.from)*time.Millisecond
 }
 
 // takenAt is until when o knows what p had seen at a time that precedes the record.
@@ -158,9 +162,9 @@ func (a *Aggregator) takenAt(p *observer, at int64, o *observer, s *sighting) in
 // covered says whether o has seen all that p had seen at that time.
 func (a *Aggregator) covered(p *observer, at int64, o *observer, s *sighting) bool {
 	switch {
-	case s.feedNow-p.seen >= settled:
+	case s.reached-p.seen >= settled:
 		return true
-	case at == 0:
+	case at == 0, s.setBack:
 		return false
 	case !a.comparable(p, o, s):
 		return false
@@ -185,5 +189,6 @@ func (a *Aggregator) slack(x, y uint32) int64 {
 	if a.sameNode(x, y) {
 		return processingLag.Milliseconds()
 	}
-	return (processingLag + clockSkew).Milliseconds()
+	apart := a.sources.list[x].node.clock.lead - a.sources.list[y].node.clock.lead
+	return (processingLag + clockSkew).Milliseconds() + max(apart, -apart)
 }
