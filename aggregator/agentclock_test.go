@@ -250,6 +250,21 @@ func TestClockCorrectedBeforeRestart(t *testing.T) {
 	}
 }
 
+// TestEndStampedBeforeAStep proves that a flow does not count twice which was stamped by
+// a clock that was ahead, and so ends only when the clock comes to that time again, after
+// its baseline was evicted.
+func TestEndStampedBeforeAStep(t *testing.T) {
+	w := newWorld(t, Config{})
+	w.known()
+	records := []agentRecord{{1000, 5410, 5460, 2, 100, 100, false}}
+	records = append(records, longFlows(1, 105*60, 10, 0, 0)...)
+	records = append(records, agentRecord{1000, 5410, 5460, 105*60 + 3, 100, 100, true})
+	w.play(records)
+	if got, want := w.total(abBytes), uint64(100+105*10); got != want {
+		t.Errorf("counted %d bytes, want %d", got, want)
+	}
+}
+
 // TestHeldAcrossCrash proves that what is held while a clock is in doubt, and the
 // doubt, outlive a crash, by the journal and by a snapshot.
 func TestHeldAcrossCrash(t *testing.T) {
