@@ -56,16 +56,19 @@ func protocol(f analyzer.Flow) string {
 	return f.Transport.Protocol
 }
 
-// excludes says whether a connection does not count. What a tunnel carries does where
-// the tunnel's own flow is known and does not.
+// excludes says whether a connection does not count.
 func (r *Reference) excludes(v View, f analyzer.Flow) bool {
-	if v.Tunnels == "outer" && f.ParentUUID != "" {
-		carrier := r.flows[[2]string{f.ParentUUID, f.CaptureID}]
-		if carrier == nil || v.has(carrier.record) && !r.excludes(v, carrier.record) {
-			return true
-		}
+	return v.Tunnels == "outer" && r.isCarried(v, f) || v.excludes(f)
+}
+
+// isCarried says whether a flow is inside a tunnel whose own flow counts, as one does
+// that is not known.
+func (r *Reference) isCarried(v View, f analyzer.Flow) bool {
+	if f.ParentUUID == "" {
+		return false
 	}
-	return v.excludes(f)
+	carrier := r.flows[[2]string{f.ParentUUID, f.CaptureID}]
+	return carrier == nil || v.has(carrier.record) && !v.excludes(carrier.record) || r.isCarried(v, carrier.record)
 }
 
 func (v View) excludes(f analyzer.Flow) bool {
