@@ -32,7 +32,14 @@ type Options struct {
 	// Clocks: the last point's agent has a clock that is set, and all agents but the
 	// first, or the only one, are cut off now and then and deliver late.
 	Clocks bool
+	// Captures: on the first point's node there is another capture, [SecondCapture], made
+	// after the hello, which reports every third step and ends flows twice as late. The
+	// first one then tells everything.
+	Captures bool
 }
+
+// SecondCapture is the id of the other capture on the first point's node.
+const SecondCapture = "c0000000-0000-4000-8000-000000000000"
 
 // Message is what one analyzer sends at once.
 type Message struct {
@@ -78,6 +85,7 @@ func Write(o Options) *Script {
 			offset:  []int64{60_000, -60_000}[i%2],
 			isSet:   o.Clocks && i == o.Points-1,
 			isCut:   o.Clocks && (i > 0 || o.Points == 1),
+			update:  1, expire: 6,
 		})
 	}
 	for i := range o.Connections {
@@ -93,6 +101,9 @@ func Write(o Options) *Script {
 		}
 	}
 	w.hello()
+	if o.Captures {
+		w.addCapture()
+	}
 	for range o.Steps {
 		w.step()
 	}
@@ -103,6 +114,8 @@ func Write(o Options) *Script {
 type point struct {
 	node, capture string
 	offset        int64           // ms, the agent's clock against ours
+	update        int             // how often records are made, in steps
+	expire        int64           // for how many steps a flow has no packets until it ends
 	isSet, isCut  bool            // see [Options.Clocks]
 	wrong         int64           // ms of the offset, where the clock was set
 	cut           int             // steps until the agent is no longer cut off
@@ -131,6 +144,8 @@ type connection struct {
 	activity     float64
 	tunnel       string // the flow of a tunnel that carries it, by UUID
 	carrier      *connection
+	second       *connection // the same, as the second capture sees it
+	isSecond     bool
 	carries      bool // it is a tunnel itself
 	generation   int  // how many flows it has had
 	flow         *analyzer.Flow
@@ -249,21 +264,23 @@ func (w *writer) step() {
 // watch lets a connection's packets of the period pass, and reports them.
 func (w *writer) watch(c *connection) {
 	p := c.point
-	if c.flow == nil && w.chance(c.activity/2) {
+	switch {
+	case c.isSecond: // they have passed
+	case c.flow == nil && w.chance(c.activity/2):
 		w.open(c, w.now-int64(w.rng.IntN(int(w.o.Step)-1))-1)
 		w.traffic(c, c.flow.Start-p.offset)
-	} else if c.flow != nil && w.chance(c.activity) {
+	case c.flow != nil && w.chance(c.activity):
 		w.traffic(c, w.now-int64(w.rng.IntN(int(w.o.Step)-1)))
 	}
-	if c.flow == nil {
+	if c.flow == nil || len(w.script.Steps)%p.update != 0 {
 		return
 	}
-	if w.now+p.offset-c.flow.Last > 6*w.o.Step {
+	if w.now+p.offset-c.flow.Last > p.expire*w.o.Step {
 		f := w.end(c)
-		if w.chance(0.3) { // end records get lost
+		if w.chance(0.3) && c.second == nil { // end records get lost
 			return
 		}
-		p.queue = append(p.queue, f)
+		p.send(f)
 		if !w.o.Clocks && w.chance(0.2) { // or overtake an update
 			f.FinishType = c.finish
 			p.delayed = append(p.delayed, f)
@@ -274,15 +291,19 @@ func (w *writer) watch(c *connection) {
 		return // idle flows are not reported
 	}
 	f := w.update(c, w.now)
+	if c.second != nil { // it tells everything
+		p.send(f)
+		return
+	}
 	w.spoil(&f)
 	switch {
 	case w.chance(0.03): // lost on the way to the analyzer
 	case w.chance(0.05): // overtaken by the next
 		p.delayed = append(p.delayed, f)
 	case w.chance(0.06): // twice in one message
-		p.queue = append(p.queue, f, f)
+		p.send(f, f)
 	default:
-		p.queue = append(p.queue, f)
+		p.send(f)
 	}
 }
 
@@ -341,6 +362,7 @@ func (w *writer) open(c *connection, start int64) {
 func (w *writer) traffic(c *connection, at int64) {
 	packets := int64(1 + w.rng.IntN(1<<w.rng.IntN(12)))
 	bytes := packets*60 + int64(w.rng.IntN(int(packets)*1400))
+	was := *c.flow.Metric
 	m := c.flow.Metric
 	m.ABPackets += packets
 	m.ABBytes += bytes
@@ -353,6 +375,9 @@ func (w *writer) traffic(c *connection, at int64) {
 	}
 	m.Last = at + c.point.offset
 	c.flow.Last = m.Last
+	if c.second != nil {
+		w.alsoPasses(c, was, at)
+	}
 }
 
 // update is the record of what came since the last one.
