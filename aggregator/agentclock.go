@@ -128,13 +128,6 @@ func (d *doubt) runs() bool {
 	return span > lateAfter && (span-time.Duration(d.highest-d.lowest)*time.Millisecond).Abs() <= lateAfter
 }
 
-// ahead says whether an end record's time is too far ahead of the latest update for
-// it to be of the present generation. A capture that is deleted reports a part of the
-// next window.
-func (c *agentClock) ahead(last int64, period time.Duration) bool {
-	return c.began > 0 && last-c.latest > (period+lateAfter).Milliseconds()
-}
-
 // readClock takes the time of a live record with traffic that its flow's baseline
 // does not have: what repeats what is known may be late by any time. It says whether
 // that decided a doubt.

@@ -5,10 +5,15 @@ package aggregator
 
 import (
 	"fmt"
+	"maps"
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/skydive-project/skybridge/internal/disktest"
+	"github.com/skydive-project/skybridge/internal/reference"
+	"github.com/skydive-project/skybridge/internal/script"
 )
 
 // agentRecord is one record of a scripted feed. Times are seconds since the world
@@ -152,6 +157,55 @@ func TestAgentClocks(t *testing.T) {
 	}
 }
 
+// TestClocksInFeeds plays scripted feeds of agents whose clocks are set, and that are
+// cut off and deliver late, at the pace of their updates: what must count counts, series
+// by series, and nothing counts twice.
+func TestClocksInFeeds(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		cfg, view := drawView(r, "the")
+		w := newWorld(t, cfg)
+		pace := time.Duration(rapid.SampledFrom([]int{10, 60}).Draw(r, "pace")) * time.Second
+		feed := script.Write(script.Options{
+			Seed:        rapid.Uint64().Draw(r, "seed"),
+			Connections: rapid.IntRange(1, 30).Draw(r, "connections"),
+			Steps:       rapid.IntRange(1, 25).Draw(r, "steps"), // within flow_retention
+			Analyzers:   rapid.IntRange(1, 2).Draw(r, "analyzers"),
+			Points:      points(cfg), Clocks: true,
+			Step: pace.Milliseconds(), Now: w.time.UnixMilli(),
+		})
+		several := rapid.Bool().Draw(r, "several") // then first updates wait, too
+		if several {
+			w.AnalyzerUp("b")
+		}
+		want := reference.New()
+		want.Clocks = true
+		for _, messages := range append([][]script.Message{feed.Hello}, feed.Steps...) {
+			for _, m := range messages {
+				want.Report(m.Flows...)
+				w.Update(flowsOf(m.Flows))
+			}
+			for range pace / (10 * time.Second) {
+				w.pass(10 * time.Second)
+				w.tickNow()
+			}
+		}
+		for range 3 { // also of what has just ended and returns
+			w.tick()
+		}
+		least, most, got := want.Least(true).By(view), want.By(view), w.ledger.increases()
+		if several {
+			least = nil
+		}
+		all := maps.Clone(most)
+		maps.Copy(all, got)
+		for name := range all {
+			if n := got[name]; n < least[name] || n > most[name] {
+				r.Errorf("%s: counted %d, want %d to %d", name, n, least[name], most[name])
+			}
+		}
+	})
+}
+
 // TestLateAnalyzer proves that a first update which a late analyzer delivers after the
 // flow's next one, which counted, does not count again when max_flows has evicted it.
 func TestLateAnalyzer(t *testing.T) {
@@ -193,6 +247,21 @@ func TestClockCorrectedBeforeRestart(t *testing.T) {
 	}
 	if got := w.metric("skybridge_history_bytes_total", "after_eviction") + w.metric("skybridge_history_bytes_total", "before_epoch"); got != 1_110_000 {
 		t.Errorf("%v bytes are history, want 1,110,000", got)
+	}
+}
+
+// TestEndStampedBeforeAStep proves that a flow does not count twice which was stamped by
+// a clock that was ahead, and so ends only when the clock comes to that time again, after
+// its baseline was evicted.
+func TestEndStampedBeforeAStep(t *testing.T) {
+	w := newWorld(t, Config{})
+	w.known()
+	records := []agentRecord{{1000, 5410, 5460, 2, 100, 100, false}}
+	records = append(records, longFlows(1, 105*60, 10, 0, 0)...)
+	records = append(records, agentRecord{1000, 5410, 5460, 105*60 + 3, 100, 100, true})
+	w.play(records)
+	if got, want := w.total(abBytes), uint64(100+105*10); got != want {
+		t.Errorf("counted %d bytes, want %d", got, want)
 	}
 }
 

@@ -105,6 +105,7 @@ type Aggregator struct {
 	interfaces  interfaces // not under mu
 	groups      groups
 	scope       int      // by what flows that are new are one conversation
+	leftOut     []*Flow  // scratch: see isLeftOut
 	progress    progress // scratch
 	told        Flow     // scratch: a record as the conversation's first observer would tell it
 	lastTick    int64    // ms; before the first one, when this process began
@@ -285,8 +286,8 @@ func (a *Aggregator) countOf(src *source, f *Flow, feedNow time.Duration, when t
 	case p.stale:
 		a.metrics.staleUpdates.Inc()
 	}
-	if !f.HasTransport && len(f.ParentUUID) == 0 {
-		a.markPortless(p)
+	if f.Outer && a.isLeftOut(f.UUID, src) {
+		a.markCarrier(p, true)
 	}
 	rtt := uint64(0)
 	if !p.stale && f.Metric.RTT > 0 {

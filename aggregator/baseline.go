@@ -46,7 +46,7 @@ const (
 	isOuter                                  // other flows name it as their parent
 	isRepeatable                             // it has ended, and another capture may report the same flow
 	isMixed                                  // its tag is not that of its conversation
-	isPortless                               // it has no ports
+	isLeftOut                                // it carries others and does not count
 )
 
 func (o origin) source() uint32 { return uint32(o) % maxSources }

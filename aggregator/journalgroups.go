@@ -22,7 +22,7 @@ const (
 	flagObserved
 	flagOuter
 	flagMixed
-	flagPortless
+	flagLeftOut
 )
 
 // Flags of an observer.
@@ -47,7 +47,7 @@ func appendConversation(dst []byte, i uint32, b *baseline) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(b.conversation))
 	dst = binary.AppendUvarint(dst, uint64(b.group))
 	return append(dst, flag(b.from.is(isLow))*flagLow|flag(b.from.is(isObserved))*flagObserved|flag(b.from.is(isOuter))*flagOuter|
-		flag(b.from.is(isMixed))*flagMixed|flag(b.from.is(isPortless))*flagPortless)
+		flag(b.from.is(isMixed))*flagMixed|flag(b.from.is(isLeftOut))*flagLeftOut)
 }
 
 func (j *journal) group(ref groupRef, g *group) {

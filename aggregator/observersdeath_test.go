@@ -50,7 +50,7 @@ func TestObserversAcrossDeaths(t *testing.T) {
 			next, _ := drawView(r, "next")
 			drawBounds(r, &next)
 			next.ConnectionTimeout, next.FlowRetention = m.cfg.ConnectionTimeout, m.cfg.FlowRetention
-			next.Tunnels = cfg.Tunnels // what is left out until a reload would be a matter of time
+			next.Tunnels, next.Portless = cfg.Tunnels, cfg.Portless // what is left out until a reload would be a matter of time
 			if !o.oneNode && next.scope() != cfg.scope() {
 				next.Labels, next.Observers = cfg.Labels, cfg.Observers // how often it counts as well
 			}

@@ -3,7 +3,11 @@
 
 package aggregator
 
-import "time"
+import (
+	"bytes"
+	"slices"
+	"time"
+)
 
 // Portless says what becomes of flows that have addresses but no ports: ICMP, ESP,
 // GRE.
@@ -18,11 +22,8 @@ const (
 // skipPortless says whether a flow without ports does not count, and counts what
 // its record says came since the one before.
 func (a *Aggregator) skipPortless(f *Flow, src *source) bool {
-	if len(f.NetworkA)+len(f.NetworkB) > 0 {
-		f.TransportProtocol = f.Application
-		if a.cfg.Portless == PortlessCount {
-			return false
-		}
+	if a.isConnection(f) {
+		return false
 	}
 	a.metrics.skipped[skipNoTransport].Inc()
 	// End records repeat the update before them.
@@ -33,43 +34,75 @@ func (a *Aggregator) skipPortless(f *Flow, src *source) bool {
 	return true
 }
 
-// markCarriers notes which flows of a message carry others without ports, before
+// isConnection says whether a flow has ports or, where those count, addresses without
+// ports; its protocol is then the application.
+func (a *Aggregator) isConnection(f *Flow) bool {
+	if f.HasTransport {
+		return true
+	}
+	if len(f.NetworkA)+len(f.NetworkB) > 0 {
+		f.TransportProtocol = f.Application
+		return a.cfg.Portless == PortlessCount
+	}
+	return false
+}
+
+// markCarriers notes which flows of a message carry others and do not count, before
 // any of those that they carry: an analyzer sends them in any order.
 func (a *Aggregator) markCarriers(flows []Flow, feedNow time.Duration) {
-	if a.cfg.Tunnels != TunnelsOuter || a.cfg.Portless == PortlessCount {
+	a.leftOut = a.leftOut[:0]
+	if a.cfg.Tunnels != TunnelsOuter {
 		return
 	}
 	for i := range flows {
 		f := &flows[i]
-		if f.HasTransport || !f.Outer || malformed(f) != "" {
+		if !f.Outer || malformed(f) != "" {
+			continue
+		}
+		src := a.sources.get(f, feedNow)
+		if src == nil {
 			continue
 		}
 		// What is carried itself is dropped with all inside it where its carrier counts.
-		src := a.sources.get(f, feedNow)
-		if src != nil && (len(f.ParentUUID) == 0 || !a.carrierCounts(f, src)) {
-			var p progress
-			if a.advance(src, f, feedNow, onArrival, &p) && p.record != nil {
-				a.markPortless(&p)
-			}
+		isConnection := a.isConnection(f)
+		leftOut := (!isConnection || a.filters.match(f) != nil) && (len(f.ParentUUID) == 0 || !a.carrierCounts(f, src))
+		var p progress
+		if leftOut && !isConnection { // it has a baseline for this alone
+			a.advance(src, f, feedNow, onArrival, &p)
+		} else {
+			p.baseline, p.record = a.baselines.find(f, src)
+		}
+		switch {
+		case p.record != nil:
+			a.markCarrier(&p, leftOut)
+		case leftOut:
+			a.leftOut = append(a.leftOut, f)
 		}
 	}
 }
 
-// markPortless notes that a flow has no ports: what it carries depends on whether
-// such flows count.
-func (a *Aggregator) markPortless(p *progress) {
-	if !p.record.from.is(isPortless) {
-		p.record.from.set(isPortless, true)
+// markCarrier notes whether a flow that carries others does not count.
+func (a *Aggregator) markCarrier(p *progress, leftOut bool) {
+	if p.record.from.is(isLeftOut) != leftOut {
+		p.record.from.set(isLeftOut, leftOut)
 		a.journal.conversation(p.baseline, p.record)
 	}
+}
+
+// isLeftOut says whether a flow that has no baseline yet is such a carrier of the
+// present message.
+func (a *Aggregator) isLeftOut(uuid []byte, src *source) bool {
+	return slices.ContainsFunc(a.leftOut, func(f *Flow) bool {
+		return bytes.Equal(f.UUID, uuid) && string(f.CaptureID) == src.key.captureID
+	})
 }
 
 // carrierCounts says whether the flow that carries f counts: one that is not known
 // does.
 func (a *Aggregator) carrierCounts(f *Flow, src *source) bool {
-	if a.cfg.Portless == PortlessCount {
-		return true
-	}
 	_, parent := a.baselines.findUUID(f.ParentUUID, src)
-	return parent == nil || !parent.from.is(isPortless)
+	if parent == nil {
+		return !a.isLeftOut(f.ParentUUID, src)
+	}
+	return !parent.from.is(isLeftOut)
 }

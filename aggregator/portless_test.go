@@ -5,6 +5,7 @@ package aggregator
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -42,6 +43,39 @@ func TestCarrierWithoutPorts(t *testing.T) {
 				w.wantBytes(fmt.Sprint(policy, innerFirst, " after a reload"), want+grown)
 			}
 		}
+	}
+}
+
+// TestCarrierLeftOut proves that with outer what a tunnel carries counts where a filter
+// leaves the tunnel's own flow out, in either order of a message, and no longer after a
+// reload without it.
+func TestCarrierLeftOut(t *testing.T) {
+	for _, innerFirst := range []bool{false, true} {
+		w := newWorld(t, Config{Tunnels: TunnelsOuter, ExcludeProtocols: []string{"UDP"}})
+		w.known()
+		vxlan, tcp := w.flow("1", 1300, 0), w.flow("2", 1000, 0)
+		vxlan.TransportProtocol, vxlan.TransportB, vxlan.Outer = []byte("UDP"), 4789, true
+		tcp.ParentUUID = []byte("1")
+		update := func() {
+			flows := []Flow{vxlan, tcp}
+			if innerFirst {
+				slices.Reverse(flows)
+			}
+			w.Update(flows)
+		}
+		update()
+		w.wantBytes(fmt.Sprint("inner first: ", innerFirst), 1000)
+		if got := w.metric("skybridge_filtered_bytes_total", "UDP"); got != 1300 {
+			t.Errorf("%v bytes filtered, want 1300", got)
+		}
+		next := w.cfg
+		next.ExcludeProtocols = nil
+		if err := w.Configure(next); err != nil {
+			t.Fatal(err)
+		}
+		vxlan, tcp = w.grown(vxlan, 1430), w.grown(tcp, 1100)
+		update()
+		w.wantBytes(fmt.Sprint("inner first: ", innerFirst, ", after a reload"), 1000+130)
 	}
 }
 

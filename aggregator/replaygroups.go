@@ -25,7 +25,7 @@ func (r *replay) conversation(k kind, d *decoder) {
 		b.from.set(isObserved, flags&flagObserved != 0)
 		b.from.set(isOuter, flags&flagOuter != 0)
 		b.from.set(isMixed, flags&flagMixed != 0)
-		b.from.set(isPortless, flags&flagPortless != 0)
+		b.from.set(isLeftOut, flags&flagLeftOut != 0)
 		return
 	}
 	if k == kindHistory {

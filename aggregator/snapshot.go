@@ -171,7 +171,7 @@ func (d *durable) dump(w *snapshotWriter) error {
 			if history, ok := a.baselines.histories[i]; ok {
 				w.frame = appendHistory(w.frame, i, history)
 			}
-			if b.conversation != 0 || b.from.is(isOuter) || b.from.is(isPortless) {
+			if b.conversation != 0 || b.from.is(isOuter) || b.from.is(isLeftOut) {
 				w.frame = appendConversation(w.frame, i, b)
 			}
 		}

@@ -5,7 +5,9 @@ package aggregator
 
 import (
 	"fmt"
+	"os"
 	"testing"
+	"time"
 
 	"github.com/skydive-project/skybridge/internal/disktest"
 )
@@ -96,4 +98,38 @@ func TestVLANsRestart(t *testing.T) {
 	m.tick()
 	m.wantIncrease(1120)
 	m.die(false)
+}
+
+// TestVLANsAfterUpgrade proves that flows of a state that knows of no VLANs, which has one
+// connection of two captures, count on as they did, now that they have one, and that the
+// same ports in another VLAN are another connection.
+func TestVLANsAfterUpgrade(t *testing.T) {
+	state, err := os.ReadFile("testdata/before-vlans.journal") // of format version 1
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := disktest.New(1)
+	d.SetBytes(stateDir+"/00000001"+journalSuffix, state)
+	m := &mortal{world: newWorld(t, Config{Labels: []string{labelProtocol}}), disk: d, least: 1}
+	m.cfg, m.time, m.last = m.world.cfg, time.UnixMilli(1_800_000_090_000), 1_800_000_090_000
+	m.ledger.series["bytes{protocol=UDP}"] = []sample{{at: m.last, value: 1000}}
+	m.ledger.series["packets{protocol=UDP}"] = []sample{{at: m.last, value: 10}}
+	if m.begin(); m.recover.Anew != "" || m.recover.Flows != 2 {
+		t.Fatalf("recovered %+v", m.recover)
+	}
+	defer m.die(false)
+	captures := []string{"c1", "c2"}
+	for i, capture := range captures {
+		f := inVLAN(m.world, capture, 10, 0, 1100)
+		f.UUID, f.Start = fmt.Appendf(nil, "a%d", i), 1_800_000_050_000
+		m.Update([]Flow{f})
+	}
+	m.tick()
+	m.wantIncrease(100)
+	m.pass(time.Minute)
+	for _, capture := range captures {
+		m.Update([]Flow{inVLAN(m.world, capture, 20, 0, 420)})
+	}
+	m.tick()
+	m.wantIncrease(100 + 420)
 }

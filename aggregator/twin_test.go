@@ -101,3 +101,43 @@ func TestTwins(t *testing.T) {
 		}
 	})
 }
+
+// TestCapturesApart proves that another capture of a node, which reports less often, ends
+// flows later and loses records, makes neither more nor less of what the first one reports.
+func TestCapturesApart(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		cfg, view := drawView(r, "the")
+		cfg.Labels = []string{labelProtocol}
+		view.Labels = cfg.Labels
+		w := newWorld(t, cfg)
+		pace := time.Duration(rapid.SampledFrom([]int{10, 60}).Draw(r, "pace")) * time.Second
+		feed := script.Write(script.Options{
+			Seed:        rapid.Uint64().Draw(r, "seed"),
+			Connections: rapid.IntRange(1, 30).Draw(r, "connections"),
+			Steps:       rapid.IntRange(1, 60).Draw(r, "steps"),
+			Points:      points(cfg), Captures: true,
+			Step: pace.Milliseconds(), Now: w.time.UnixMilli(),
+		})
+		want := reference.New()
+		for _, messages := range append([][]script.Message{feed.Hello}, feed.Steps...) {
+			for _, m := range messages {
+				for _, f := range m.Flows {
+					if f.CaptureID != script.SecondCapture {
+						want.Report(f)
+					}
+				}
+				w.Update(flowsOf(m.Flows))
+			}
+			for range pace / (10 * time.Second) {
+				w.pass(10 * time.Second)
+				w.tickNow()
+			}
+		}
+		for range 3 { // also of what has just ended and returns
+			w.tick()
+		}
+		if diff := cmp.Diff(want.By(view), w.ledger.increases()); diff != "" {
+			r.Errorf("the sums differ from what the first capture reported (-want +got):\n%s", diff)
+		}
+	})
+}

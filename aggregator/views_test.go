@@ -20,7 +20,7 @@ import (
 
 // modelled are the labels that the reference knows: all but names, which change.
 func modelled() []string {
-	return append(DefaultLabels(), labelApplication, labelCaptureID, labelInitiatorNetwork, labelTargetNetwork, labelFlowClass)
+	return append(DefaultLabels(), labelApplication, labelCaptureID, labelInitiatorNetwork, labelTargetNetwork, labelFlowClass, labelVLAN, labelVNI)
 }
 
 // drawView draws what a connection is called and what is excluded, as
@@ -52,7 +52,8 @@ func drawView(r *rapid.T, name string) (cfg Config, v reference.View) {
 	cfg.ClusterNetworks = prefixes(v.Cluster...)
 	cfg.Observers = rapid.SampledFrom([]Observers{"", ObserversAll, ObserversOne, ObserversOne}).Draw(r, name+" observers")
 	cfg.Tunnels = rapid.SampledFrom([]Tunnels{"", TunnelsBoth, TunnelsInner, TunnelsOuter}).Draw(r, name+" tunnels")
-	v.Tunnels = string(cfg.Tunnels)
+	cfg.Portless = rapid.SampledFrom([]Portless{"", PortlessSkip, PortlessCount}).Draw(r, name+" portless")
+	v.Tunnels, v.Portless = string(cfg.Tunnels), string(cfg.Portless)
 	return cfg, v
 }
 
@@ -75,7 +76,7 @@ func drawExcludes(r *rapid.T, cfg *Config, v *reference.View) {
 	}
 	v.ExcludeClasses = some("classes", "internal", "egress", "ingress", "other")
 	v.ExcludeNetworks = some("networks", "10.77.0.0/30", "10.77.0.8/29", "fd77::/124", "192.0.2.0/24")
-	v.ExcludeProtocols = some("protocols", "UDP", "SCTP")
+	v.ExcludeProtocols = some("protocols", "UDP", "SCTP", "GRE")
 	v.ExcludeApplications = some("applications", "DNS", "SCTP")
 	for _, c := range v.ExcludeClasses {
 		cfg.ExcludeClasses = append(cfg.ExcludeClasses, Class(c))
@@ -110,7 +111,7 @@ func TestViewsAgree(t *testing.T) {
 		drawExcludes(r, &one, &v1)
 		// What excludes is the same for both, and so are the classes it goes by.
 		two.ClusterNetworks, v2.Cluster = one.ClusterNetworks, v1.Cluster
-		two.Tunnels, v2.Tunnels = one.Tunnels, v1.Tunnels
+		two.Tunnels, v2.Tunnels, two.Portless, v2.Portless = one.Tunnels, v1.Tunnels, one.Portless, v1.Portless
 		two.ExcludeClasses, two.ExcludeNetworks, two.ExcludeProtocols, two.ExcludeApplications = one.ExcludeClasses, one.ExcludeNetworks, one.ExcludeProtocols, one.ExcludeApplications
 		w1, w2 := newWorld(t, one), newWorld(t, two)
 		feed := script.Write(script.Options{
@@ -183,7 +184,7 @@ func TestExactnessAcrossReloads(t *testing.T) {
 			w.tick()
 			next, _ := drawView(r, "next")
 			next.ConnectionTimeout, next.FlowRetention = time.Minute, 30*time.Minute
-			next.Tunnels = cfg.Tunnels // what is left out before a reload is told by the view
+			next.Tunnels, next.Portless = cfg.Tunnels, cfg.Portless // what is left out before a reload is told by the view
 			if several && next.scope() == byTuple {
 				next.Observers = ObserversAll
 			}
@@ -200,8 +201,10 @@ func TestExactnessAcrossReloads(t *testing.T) {
 				r.Fatal("the configuration is not in force")
 			}
 		}
-		w.tick()
-		totals := grouped(want.By(reference.View{Labels: []string{labelProtocol}, Tunnels: view.Tunnels}), nil)
+		for range 4 { // also of what has just ended and returns
+			w.tick()
+		}
+		totals := grouped(want.By(reference.View{Labels: []string{labelProtocol}, Tunnels: view.Tunnels, Portless: view.Portless}), nil)
 		if diff := cmp.Diff(totals, grouped(w.ledger.increases(), nil)); diff != "" {
 			r.Fatalf("totals differ from what was reported (-want +got):\n%s", diff)
 		}

@@ -228,6 +228,27 @@ func TestTexts(t *testing.T) {
 	}
 }
 
+// TestVLAN proves that a flow has the ids of its own link and network layers: none where
+// they are absent, whatever the flow before it had.
+func TestVLAN(t *testing.T) {
+	var d Decoder
+	var m Message
+	for range 2 {
+		got := compare(t, &d, &m, []byte(flowMessage(`[
+			{"UUID":"a","Metric":{},"Link":{"Protocol":"ETHERNET","A":"02:00","B":"02:01","ID":10},"Network":{"Protocol":"IPV4","A":"10.0.0.1","B":"10.0.0.2","ID":5}},
+			{"UUID":"b","Metric":{},"Network":{"Protocol":"IPV4","A":"10.0.0.1","B":"10.0.0.2"}},
+			{"UUID":"c","Metric":{},"Link":{"Protocol":"ETHERNET","ID":4094}},
+			{"UUID":"d","Metric":{},"Link":{"Protocol":"ETHERNET","ID":0},"Network":null}]`)))
+		var ids [][2]int64
+		for i := range m.Flows {
+			ids = append(ids, [2]int64{m.Flows[i].VLAN, m.Flows[i].VNI})
+		}
+		if diff := cmp.Diff([][2]int64{{10, 5}, {}, {4094, 0}, {}}, ids); diff != "" || got.malformed > 0 {
+			t.Errorf("%d malformed (-want +got):\n%s", got.malformed, diff)
+		}
+	}
+}
+
 // TestOrigin proves what makes a flow a tunnel's, and who opened a connection.
 func TestOrigin(t *testing.T) {
 	for path, want := range map[string]bool{

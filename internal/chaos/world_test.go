@@ -132,7 +132,8 @@ func (w *world) configure() {
 	fmt.Fprintf(&b, "global: {push_interval: 1s, external_labels: %s}\n", labels("generation", w.generation))
 	fmt.Fprintf(&b, "skydive:\n  host_id: chaos\n  silence_timeout: 10s\n  analyzers: [%s, %s]\n", w.analyzers[0].URL(), w.analyzers[1].URL())
 	// Connections end and return all the time.
-	fmt.Fprintf(&b, "aggregation: {connection_timeout: 1s, max_flows: %d}\nremote_write:\n", 1_000_000+w.reloads)
+	view := w.story.reference.View
+	fmt.Fprintf(&b, "aggregation: {connection_timeout: 1s, max_flows: %d, tunnels: %s, portless: %s}\nremote_write:\n", 1_000_000+w.reloads, view.Tunnels, view.Portless)
 	for i, name := range []string{"prometheus", "receiver"} {
 		fmt.Fprintf(&b, "  - name: %s\n    url: %s\n    remote_timeout: %s\n    protobuf_message: %s\n    external_labels: %s\n", name,
 			w.gates[i].url(), patience, w.messages[i], labels("lane", w.generations[i]))

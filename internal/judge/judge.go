@@ -157,13 +157,16 @@ func name(l labels.Labels) reference.Series { return reference.Parse(l.Get("__na
 
 // Diff says where got differs from want, at most ten lines of it; empty is
 // equality.
-func Diff(want, got map[reference.Series]uint64) string {
-	all := maps.Clone(want)
+func Diff(want, got map[reference.Series]uint64) string { return Between(want, want, got) }
+
+// Between says where got is less than least or more than most, as Diff does.
+func Between(least, most, got map[reference.Series]uint64) string {
+	all := maps.Clone(most)
 	maps.Copy(all, got)
 	var lines []string
 	for s := range all {
-		if want[s] != got[s] {
-			lines = append(lines, fmt.Sprintf("%s%v: want %d, got %d", s.Metric, s.Labels(), want[s], got[s]))
+		if got[s] < least[s] || got[s] > most[s] {
+			lines = append(lines, fmt.Sprintf("%s%v: want %d to %d, got %d", s.Metric, s.Labels(), least[s], most[s], got[s]))
 		}
 	}
 	slices.Sort(lines)

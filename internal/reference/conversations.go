@@ -55,15 +55,17 @@ func (c *Conversations) By(v View) map[string]uint64 {
 	}
 	all := map[key]*conversation{}
 	for _, f := range c.order {
-		if v.excludes(f.record) {
+		if !v.has(f.record) || c.flows.excludes(v, f.record) {
 			continue
 		}
-		tr := f.record.Transport
-		a, b := end{port: tr.A}, end{port: tr.B}
+		var a, b end
+		if tr := f.record.Transport; tr != nil {
+			a.port, b.port = tr.A, tr.B
+		}
 		if n := f.record.Network; n != nil {
 			a.address, b.address = n.A, n.B
 		}
-		k := key{node: f.record.NodeTID, protocol: tr.Protocol, low: a, high: b}
+		k := key{node: f.record.NodeTID, protocol: protocol(f.record), low: a, high: b}
 		if c.one {
 			k.node = ""
 		}

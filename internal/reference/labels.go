@@ -27,13 +27,15 @@ type View struct {
 	ExcludeClasses, ExcludeNetworks, ExcludeProtocols, ExcludeApplications []string
 	// Tunnels is what of a tunnel counts: both (""), inner or outer.
 	Tunnels string
+	// Portless is whether flows with addresses but no ports count: skip (""), count.
+	Portless string
 }
 
 // Excluded returns the bytes of what a view excludes.
 func (r *Reference) Excluded(v View) (bytes uint64) {
 	for _, f := range r.flows {
 		for i := range 2 {
-			if n := f.last[i] - f.history[i]; n > 0 && v.excludes(f.record) {
+			if n := f.last[i] - f.history[i]; n > 0 && v.has(f.record) && r.excludes(v, f.record) {
 				bytes += uint64(n)
 			}
 		}
@@ -41,14 +43,42 @@ func (r *Reference) Excluded(v View) (bytes uint64) {
 	return bytes
 }
 
+// has says whether a flow is a connection.
+func (v View) has(f analyzer.Flow) bool {
+	return f.Transport != nil || v.Portless == "count" && f.Network != nil
+}
+
+// protocol is that of a flow, without ports the application.
+func protocol(f analyzer.Flow) string {
+	if f.Transport == nil {
+		return f.Application
+	}
+	return f.Transport.Protocol
+}
+
+// excludes says whether a connection does not count.
+func (r *Reference) excludes(v View, f analyzer.Flow) bool {
+	return v.Tunnels == "outer" && r.isCarried(v, f) || v.excludes(f)
+}
+
+// isCarried says whether a flow is inside a tunnel whose own flow counts, as one does
+// that is not known.
+func (r *Reference) isCarried(v View, f analyzer.Flow) bool {
+	if f.ParentUUID == "" {
+		return false
+	}
+	carrier := r.flows[[2]string{f.ParentUUID, f.CaptureID}]
+	return carrier == nil || v.has(carrier.record) && !v.excludes(carrier.record) || r.isCarried(v, carrier.record)
+}
+
 func (v View) excludes(f analyzer.Flow) bool {
 	var a, b string
 	if f.Network != nil {
 		a, b = f.Network.A, f.Network.B
 	}
-	return v.Tunnels == "outer" && f.ParentUUID != "" || v.Tunnels == "inner" && carries(f) ||
+	return v.Tunnels == "inner" && carries(f) ||
 		slices.Contains(v.ExcludeClasses, v.class(a, b)) ||
-		slices.Contains(v.ExcludeProtocols, f.Transport.Protocol) ||
+		slices.Contains(v.ExcludeProtocols, protocol(f)) ||
 		slices.Contains(v.ExcludeApplications, f.Application) ||
 		slices.ContainsFunc(v.ExcludeNetworks, func(cidr string) bool {
 			_, fromThere := inside(cidr, a)
@@ -68,15 +98,8 @@ func carries(f analyzer.Flow) bool {
 // in bytes{direction=initiator_to_target,protocol=TCP}.
 func (r *Reference) By(v View) map[string]uint64 {
 	totals := map[string]uint64{}
-	for _, f := range r.flows {
-		if v.excludes(f.record) {
-			continue
-		}
-		for i := range f.last {
-			if n := f.last[i] - f.history[i]; n > 0 {
-				totals[v.name(f.record, i)] += uint64(n)
-			}
-		}
+	for f, i := range r.counted(v) {
+		totals[v.name(f.record, i)] += uint64(f.last[i] - f.history[i])
 	}
 	return totals
 }
@@ -118,7 +141,7 @@ func (v View) value(f analyzer.Flow, name string) string {
 	case "vni":
 		return idOf(f.Network)
 	case "protocol":
-		return f.Transport.Protocol
+		return protocol(f)
 	case "application":
 		return f.Application
 	case "initiator_network":
@@ -142,6 +165,9 @@ func idOf(l *analyzer.Layer) string {
 // port is the value of a port's label: of a service, the target's where it is one,
 // else the initiator's.
 func (v View) port(f analyzer.Flow, target bool) string {
+	if f.Transport == nil {
+		return ""
+	}
 	number := f.Transport.A
 	if target {
 		number = f.Transport.B
