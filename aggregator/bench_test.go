@@ -146,7 +146,7 @@ func BenchmarkEndedFlows(b *testing.B) {
 					w.pass(testInterval)
 					w.Tick(w.time.UnixMilli()/testInterval.Milliseconds()*testInterval.Milliseconds(), testInterval, &discard{})
 				}
-				live = nil
+				clear(live)
 				b.ReportMetric(float64(heap()-before)/(perTick/testInterval.Seconds()), "B/(flow/s)")
 				runtime.KeepAlive(w)
 			}
