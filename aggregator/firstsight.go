@@ -122,7 +122,7 @@ func (p *progress) setTimes(f *Flow) {
 
 // keepHistory remembers what does not count of a flow that is seen for the first time.
 func (a *Aggregator) keepHistory(p *progress) {
-	if history := p.record.counts.minus(p.delta); !history.isZero() {
+	if history := p.record.minus(p.delta); !history.isZero() {
 		a.baselines.histories[p.baseline] = history
 		a.journal.history(p.baseline, history)
 	}
