@@ -118,8 +118,11 @@ func (c *agentClock) feedTime(at int64, feedNow time.Duration) time.Duration {
 	return feedNow - time.Duration(max(0, late))*time.Millisecond
 }
 
-// former says whether a time is surely of a clock that has been set back since.
-func (c *agentClock) former(at int64) bool { return c.began > 0 && at > c.latest }
+// former says whether a time is surely of a clock that has been set back since. One that
+// has not been reported yet is within a period.
+func (c *agentClock) former(at int64, period time.Duration) bool {
+	return c.latest != 0 && at-c.latest > period.Milliseconds()
+}
 
 // runs says whether the records behind show a clock that runs: late ones do not come at
 // the pace at which they were made.

@@ -83,13 +83,13 @@ func (a *Aggregator) form(i uint32, feedNow time.Duration) {
 		r := bs.records.at(j)
 		r.group = ref
 		g.members++
-		if j != i && (newest == nil || a.startOf(r) > a.startOf(newest)) {
+		if j != i && (newest == nil || a.startOf(r, feedNow) > a.startOf(newest, feedNow)) {
 			newest = r
 		}
 	}
 	g.first, g.low = newest.from.source(), newest.from.is(isLow)
 	o := observer{source: newest.from.source(), start: newest.start, aligned: true, fromStart: true}
-	began := a.startOf(newest)
+	began := a.startOf(newest, feedNow)
 	untimed := began == 0
 	for j := bs.firstOf(id); j != none; j = bs.nextOf(j) {
 		r := bs.records.at(j)
@@ -123,8 +123,9 @@ func (a *Aggregator) form(i uint32, feedNow time.Duration) {
 
 // startOf returns when a flow began, or 0 where that was on a clock that has been set
 // back since, so that nothing can be compared with it.
-func (a *Aggregator) startOf(r *baseline) int64 {
-	if c := &a.sources.list[r.from.source()].node.clock; c.doubt != nil || c.former(r.start) {
+func (a *Aggregator) startOf(r *baseline, feedNow time.Duration) int64 {
+	n := a.sources.list[r.from.source()].node
+	if n.clock.doubt != nil || n.clock.former(r.start, n.period(feedNow)) {
 		return 0
 	}
 	return r.start

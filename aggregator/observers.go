@@ -130,7 +130,7 @@ func (a *Aggregator) sight(p *progress, f *Flow, b *baseline, g *group, src *sou
 		s.last = s.to
 	}
 	c := &src.node.clock
-	s.setBack = s.start > s.last || c.former(s.start) || c.doubt != nil
+	s.setBack = s.start > s.last || c.former(s.start, src.node.period(feedNow)) || c.doubt != nil
 	if s.from > s.to || s.from == s.start && s.setBack {
 		s.from = 0
 	}

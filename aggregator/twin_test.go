@@ -33,8 +33,8 @@ func arrivals(feed *script.Script, epoch int64) (records []analyzer.Flow) {
 }
 
 // TestTwins proves that captures which report of a feed what another one reports,
-// too, or less, later or earlier, make neither more nor less of it: with all that feeds
-// do wrong, and clocks that are right or not.
+// too, or less, later or earlier, their ends by up to flow.expire, make neither more nor
+// less of it: with all that feeds do wrong, and clocks that are right or not.
 func TestTwins(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		cfg, view := drawView(r, "the")

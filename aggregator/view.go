@@ -19,7 +19,7 @@ func (a *Aggregator) enter(ref groupRef, g *group, o *observer, s *sighting) {
 			continue
 		}
 		slack := a.slack(p.source, o.source)
-		switch later := s.start - p.start; {
+		switch later := s.start - p.start - a.apart(p.source, o.source); {
 		case !a.comparable(p, o, s):
 		case -slack <= later && later <= slack && p.fromStart:
 			o.aligned, o.fromStart = true, true
@@ -169,7 +169,7 @@ func (a *Aggregator) covered(p *observer, at int64, o *observer, s *sighting) bo
 	case !a.comparable(p, o, s):
 		return false
 	default:
-		return at+a.slack(p.source, o.source) <= s.to
+		return at+a.slack(p.source, o.source)+a.apart(p.source, o.source) <= s.to
 	}
 }
 
@@ -184,11 +184,16 @@ func (a *Aggregator) sameNode(x, y uint32) bool {
 }
 
 // slack is by how many ms two observers may tell the time of one packet
-// differently.
+// differently, where their clocks agree.
 func (a *Aggregator) slack(x, y uint32) int64 {
 	if a.sameNode(x, y) {
 		return processingLag.Milliseconds()
 	}
-	apart := a.sources.list[x].node.clock.lead - a.sources.list[y].node.clock.lead
-	return (processingLag + clockSkew).Milliseconds() + max(apart, -apart)
+	return (processingLag + clockSkew).Milliseconds()
+}
+
+// apart is by how many ms their clocks differ, as far as their updates show.
+func (a *Aggregator) apart(x, y uint32) int64 {
+	d := a.sources.list[x].node.clock.lead - a.sources.list[y].node.clock.lead
+	return max(d, -d)
 }
