@@ -31,6 +31,9 @@ type agentClock struct {
 	// scale before all of its updates. Both are 0 in the first one.
 	began time.Duration
 	floor int64
+	// twice is the latest LUM.Last of all generations before: up to it a time may be of
+	// any of them.
+	twice int64
 	doubt *doubt // nil: none
 }
 
@@ -79,6 +82,7 @@ func (c *agentClock) observe(last int64, feedNow, period time.Duration) (decided
 	overdue := d != nil && feedNow-d.began > period+lateAfter
 	switch {
 	case overdue && (behind || d.runs()):
+		c.twice = max(c.twice, c.latest)
 		c.latest, c.began, c.floor, c.doubt = max(d.highest, last), d.began, d.lowest-1, nil
 		c.lead = last - slowed(feedNow)
 		return d, true
@@ -122,6 +126,12 @@ func (c *agentClock) feedTime(at int64, feedNow time.Duration) time.Duration {
 // has not been reported yet is within a period.
 func (c *agentClock) former(at int64, period time.Duration) bool {
 	return c.latest != 0 && at-c.latest > period.Milliseconds()
+}
+
+// ambiguous says whether the time of an update that only an end record tells may be of
+// several generations: it can be one that was lost, a period after the latest.
+func (c *agentClock) ambiguous(last int64, period time.Duration) bool {
+	return c.twice != 0 && last <= c.twice+period.Milliseconds()
 }
 
 // runs says whether the records behind show a clock that runs: late ones do not come at

@@ -252,15 +252,16 @@ func TestClockCorrectedBeforeRestart(t *testing.T) {
 
 // TestEndStampedBeforeAStep proves that a flow does not count twice which was stamped by
 // a clock that was ahead, and so ends only when the clock comes to that time again, after
-// its baseline was evicted.
+// its baseline was evicted; and that an end of later times counts its update.
 func TestEndStampedBeforeAStep(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.known()
 	records := []agentRecord{{1000, 5410, 5460, 2, 100, 100, false}}
 	records = append(records, longFlows(1, 105*60, 10, 0, 0)...)
 	records = append(records, agentRecord{1000, 5410, 5460, 105*60 + 3, 100, 100, true})
+	records = append(records, agentRecord{1001, -600, 6000, 105*60 + 4, 500, 70, true}) // older than the bridge
 	w.play(records)
-	if got, want := w.total(abBytes), uint64(100+105*10); got != want {
+	if got, want := w.total(abBytes), uint64(100+105*10+70); got != want {
 		t.Errorf("counted %d bytes, want %d", got, want)
 	}
 }

@@ -172,7 +172,7 @@ func (a *Aggregator) firstSight(src *source, f *Flow, metric counts, feedNow tim
 	case when == afterStep: // it cannot have counted, whatever is evicted for it meanwhile
 		return lum, why
 	case f.HasLastUpdate && f.LastUpdate.Last >= src.reach && !src.mayBeEvicted(f) &&
-		(live || n.clock.began == 0): // the update that an end record repeats may be of any generation
+		(live || !n.clock.ambiguous(f.LastUpdate.Last, n.period(feedNow))):
 		return lum, why
 	case inDoubt && !lum.isZero():
 		return counts{}, undecided

@@ -50,7 +50,7 @@ func appendClock(dst []byte, s *source, held int) []byte {
 		s.reach, s.displaced.start, s.displaced.last, int64(s.began),
 		c.latest, int64(c.began), c.floor, int64(s.node.expire),
 		int64(flag(c.doubt != nil)), int64(doubt.began), int64(doubt.seen), doubt.lowest, doubt.highest,
-		c.lead,
+		c.lead, c.twice,
 	} {
 		dst = binary.AppendVarint(dst, n)
 	}
@@ -84,7 +84,7 @@ func (r *replay) clock(d *decoder) {
 	if !inDoubt {
 		c.doubt = nil
 	}
-	c.lead = d.Varint()
+	c.lead, c.twice = d.Varint(), d.Varint()
 	s.restored = c
 	held, text := d.Uvarint(), d.String()
 	// A snapshot may lack what its journal adds to first.

@@ -82,6 +82,26 @@ func TestVLANLabels(t *testing.T) {
 	}
 }
 
+// TestUntaggedBeforeTwoVLANs proves that the history of a connection in one VLAN, which an
+// untagged capture was taken to see as well, does not count as that of another VLAN.
+func TestUntaggedBeforeTwoVLANs(t *testing.T) {
+	w := newWorld(t, Config{})
+	w.arrive([2]string{"n1", "c1"}, [2]string{"n1", "c2"})
+	old := func(capture string, vlan, bytes, update int64, age time.Duration) Flow {
+		f := inVLAN(w, capture, vlan, 0, bytes)
+		f.Start -= age.Milliseconds()
+		f.LastUpdate.ABBytes, f.LastUpdate.ABPackets = update, 1
+		f.LastUpdate.Start = f.LastUpdate.Last - 10_000
+		return f
+	}
+	w.Update([]Flow{
+		old("c2", 0, 700, 500, 80*time.Second),
+		old("c1", 20, 1500, 600, 70*time.Second),
+		old("c1", 11, 700, 500, 80*time.Second),
+	})
+	w.wantBytes("500 in VLAN 11, 600 in VLAN 20", 1100)
+}
+
 // TestVLANsRestart proves that what captures are known to see is known after a crash:
 // a capture without ids beside two VLANs doubles nothing.
 func TestVLANsRestart(t *testing.T) {

@@ -40,10 +40,11 @@ func (a *Aggregator) enter(ref groupRef, g *group, o *observer, s *sighting) {
 		o.took = s.start
 	}
 	o.view, o.sum = base, s.delta
-	if whole {
-		o.view.add(&s.metric)
-	} else {
-		o.view.add(&s.delta) // its past may be older than all that is known
+	o.view.add(&s.delta)
+	if whole { // else its past may be older than all that is known
+		// More than is known it had in another VLAN of the same conversation.
+		past := s.metric.minus(s.delta).atMost(g.total)
+		o.view.add(&past)
 	}
 	if !o.aligned {
 		o.aligned = a.align(g, o, s)

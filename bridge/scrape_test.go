@@ -24,11 +24,13 @@ import (
 )
 
 // play sends a small feed, another one each time, and waits until all of it was
-// pushed.
+// pushed. Agents' clocks go on from where the feed before left them.
 func (r *rig) play(connections int) {
 	r.t.Helper()
+	const steps, step = 6, 10_000
+	now := r.began.UnixMilli() + int64(r.plays)*(steps+1)*step
 	r.plays++
-	feed := script.Write(script.Options{Seed: r.plays, Connections: connections, Steps: 6, Analyzers: len(r.Analyzers), Now: time.Now().UnixMilli()})
+	feed := script.Write(script.Options{Seed: r.plays, Connections: connections, Steps: steps, Step: step, Analyzers: len(r.Analyzers), Now: now})
 	for _, m := range feed.Hello {
 		r.Send(m)
 	}

@@ -220,7 +220,7 @@ func (w *writer) hello() {
 			case len(flows) == 0 && c.protocol != gre:
 				f.FinishType = 1
 				c.flow = nil
-			case len(flows) > 2 && !w.o.Clocks && c.protocol != gre && w.chance(0.2):
+			case len(flows) > 2 && !w.o.Clocks && c.protocol != gre && w.chance(0.2) && f.Start < f.LastUpdateMetric.Start-2*w.o.Step:
 				f.LastUpdateMetric.Start -= 2 * w.o.Step
 				f.LastUpdateMetric.Last -= 2 * w.o.Step
 			}
