@@ -266,6 +266,19 @@ func TestEndStampedBeforeAStep(t *testing.T) {
 	}
 }
 
+// TestBegunAfterEvicted proves that the update of a flow which began after those that were
+// evicted counts, although a clock that was set back stamps it no later than theirs.
+func TestBegunAfterEvicted(t *testing.T) {
+	w := newWorld(t, Config{})
+	w.play([]agentRecord{
+		{1, -3600, 60, 2, 500, 500, true},
+		{2, 40, 60, 242, 900, 700, false}, // 3 min back; its first update is lost
+	})
+	if got := w.total(abBytes); got != 700 {
+		t.Errorf("counted %d bytes, want 700", got)
+	}
+}
+
 // TestHeldAcrossCrash proves that what is held while a clock is in doubt, and the
 // doubt, outlive a crash, by the journal and by a snapshot.
 func TestHeldAcrossCrash(t *testing.T) {

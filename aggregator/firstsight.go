@@ -190,18 +190,14 @@ func (s *source) isNew(f *Flow) bool {
 }
 
 // mayBeEvicted says whether a record's LastUpdateMetric may have counted before the
-// flow's baseline was evicted. All flows of a table share the time of an update, so a
-// live one at the mark of max_flows is not what raised it. An end record repeats an
-// update, so there the flow's Start decides.
+// flow's baseline was evicted: the flow began before some that was, as Starts never
+// change, and was updated before it. All flows of a table share the time of an update,
+// so a live one at the mark of max_flows is not what raised it. An end record repeats an
+// update, so there the flow's Start alone decides.
 func (s *source) mayBeEvicted(f *Flow) bool {
 	last := f.LastUpdate.Last
-	if last <= s.retired.last {
-		return true
-	}
-	if f.FinishType == finishTimeout {
-		return f.Start <= s.displaced.start
-	}
-	return last < s.displaced.last
+	return f.Start <= s.retired.start && last <= s.retired.last ||
+		f.Start <= s.displaced.start && (f.FinishType == finishTimeout || last < s.displaced.last)
 }
 
 // reason says what keeps the history of a flow from counting.
