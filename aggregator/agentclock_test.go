@@ -276,6 +276,24 @@ func TestBegunAfterEvicted(t *testing.T) {
 	}
 }
 
+// TestEndHeldWithItsUpdate proves that an update which was held and counts does not count
+// again by the end record that repeats it, when max_flows evicts the flow in between.
+func TestEndHeldWithItsUpdate(t *testing.T) {
+	w := newWorld(t, Config{MaxFlows: 1})
+	w.known()
+	w.play([]agentRecord{
+		{0, 20, 60, 2, 10, 10, false},
+		{1, -3600, 60 - 1800, 62, 900, 700, false},
+		{2, -3600, 60 - 1800, 62, 500, 300, false},
+		{1, -3600, 60 - 1800, 122, 900, 700, true},
+		{2, -3600, 120 - 1800, 122, 600, 100, false},
+		{2, -3600, 180 - 1800, 182, 700, 100, false},
+	})
+	if got := w.total(abBytes); got != 10+700+500 {
+		t.Errorf("counted %d bytes, want 1210", got)
+	}
+}
+
 // TestHeldAcrossCrash proves that what is held while a clock is in doubt, and the
 // doubt, outlive a crash, by the journal and by a snapshot.
 func TestHeldAcrossCrash(t *testing.T) {

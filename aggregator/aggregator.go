@@ -289,6 +289,10 @@ func (a *Aggregator) countOf(src *source, f *Flow, feedNow time.Duration, when t
 	if f.Outer && a.isLeftOut(f.UUID, src) {
 		a.markCarrier(p, true)
 	}
+	if f.Outer && !a.isConnection(f) { // a carrier that was held
+		a.markCarrier(p, true)
+		return
+	}
 	rtt := uint64(0)
 	if !p.stale && f.Metric.RTT > 0 {
 		rtt = uint64(f.Metric.RTT)

@@ -169,7 +169,7 @@ func (a *Aggregator) firstSight(src *source, f *Flow, metric counts, feedNow tim
 		return counts{}, undecided
 	case first, src.isNew(f):
 		return metric, why
-	case when == afterStep: // it cannot have counted, whatever is evicted for it meanwhile
+	case live && when == afterStep: // it cannot have counted, whatever is evicted for it meanwhile
 		return lum, why
 	case f.HasLastUpdate && f.LastUpdate.Last >= src.reach && !src.mayBeEvicted(f) &&
 		(live || !n.clock.ambiguous(f.LastUpdate.Last, n.period(feedNow))):

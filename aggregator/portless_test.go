@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 )
 
 // TestCarrierWithoutPorts proves that of a GRE tunnel exactly one side counts with
@@ -44,6 +45,28 @@ func TestCarrierWithoutPorts(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestCarrierHeld proves that a tunnel which does not count does not do so either after
+// its records were held because the agent's clock was set back.
+func TestCarrierHeld(t *testing.T) {
+	w := newWorld(t, Config{Tunnels: TunnelsOuter})
+	w.known()
+	from := w.time
+	w.Update([]Flow{agentRecord{0, 0, 0, 0, 7, 7, false}.flow(from)})
+	for k := range int64(4) {
+		gre := agentRecord{1, -3600, 60*k - 1800, 0, 1000 + 70*k, 70, false}.flow(from)
+		gre.HasTransport, gre.TransportProtocol, gre.TransportA, gre.TransportB = false, nil, 0, 0
+		gre.Application, gre.Outer = []byte("GRE"), true
+		tcp := agentRecord{2, -1830, 60*k - 1800, 0, 50 * (k + 1), 50, false}.flow(from)
+		tcp.ParentUUID = gre.UUID
+		w.Update([]Flow{gre, tcp})
+		if k == 0 && w.metric("skybridge_records_held", "") == 0 {
+			t.Fatal("nothing is held")
+		}
+		w.pass(time.Minute)
+	}
+	w.wantBytes("a step of the clock", 7+4*50)
 }
 
 // TestCarrierLeftOut proves that with outer what a tunnel carries counts where a filter
