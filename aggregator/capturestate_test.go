@@ -5,6 +5,7 @@ package aggregator
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -76,5 +77,37 @@ func TestCaptureEndTakenBack(t *testing.T) {
 			t.Errorf("%d captures, want none", n)
 		}
 		m.die(false)
+	}
+}
+
+// TestCaptureAfterLostLog proves that no zero comes to lie on a stale marker that was sent
+// in a tick which the log has lost.
+func TestCaptureAfterLostLog(t *testing.T) {
+	m := newMortal(t, Config{}, disktest.New(1), 1<<30)
+	m.Stats(CaptureStats{CaptureID: []byte("c"), FlowDropped: 5})
+	m.tick()
+	valued, ended := m.last, int64(0)
+	for ended == 0 {
+		m.tick()
+		for _, p := range m.staged.captures {
+			if ended = m.last; !p.End {
+				valued, ended = m.last, 0
+			}
+		}
+	}
+	m.pass(7 * time.Second)
+	m.tickNow()
+	m.Stats(CaptureStats{CaptureID: []byte("c"), FlowDropped: 9})
+	m.Sync()
+	m.die(false)
+	m.last = valued
+	m.pass(2 * time.Second)
+	m.begin()
+	defer m.die(false)
+	m.sample()
+	for _, p := range m.staged.captures {
+		if p.Begin != 0 && p.Begin <= ended {
+			t.Errorf("a zero at %d, the marker is at %d", p.Begin, ended)
+		}
 	}
 }

@@ -220,6 +220,9 @@ func (a *Aggregator) resume(feedNow time.Duration, lastTick int64) {
 	a.sources.swept = feedNow
 	a.lastTick = max(a.lastTick, a.latest.at, lastTick)
 	if lastTick >= 0 {
+		if lastTick < a.latest.at { // the log lost ticks that may have been sent
+			a.earliestZero = a.latest.at + 1
+		}
 		a.latest.at = lastTick
 	}
 }

@@ -4,6 +4,7 @@
 package aggregator
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -282,4 +283,35 @@ func TestFirstReportOfTheNextWasLost(t *testing.T) {
 	w.wantBytes("two captures", 1320)
 	report(c, 1260, 1260, time.Minute)
 	w.wantBytes("a third one", 1320)
+}
+
+// TestClocksOfNodesApart proves that a second node which sees a connection's next flow
+// from its start takes over what was before, whichever of the nodes' clocks is ahead.
+func TestClocksOfNodesApart(t *testing.T) {
+	for _, ahead := range []time.Duration{0, 5 * time.Second, -5 * time.Second} {
+		w := newWorld(t, crossingConfig(true))
+		w.arrive(first)
+		shifted := func(f Flow) Flow {
+			f = seenBy(f, second[0], second[1])
+			for _, at := range []*int64{&f.Start, &f.Metric.Start, &f.Metric.Last, &f.LastUpdate.Start, &f.LastUpdate.Last} {
+				*at += ahead.Milliseconds()
+			}
+			return f
+		}
+		arrival := shifted(w.flow("", 0, 0))
+		arrival.HasTransport = false
+		former := w.flow("a0", 1000, 0)
+		w.Update([]Flow{arrival, former})
+		w.pass(30 * time.Second)
+		f := w.next(former, "a1", 0)
+		w.pass(10 * time.Second)
+		f = w.grown(f, 500)
+		w.Update([]Flow{f, shifted(f)})
+		for n := int64(1); n <= 3; n++ { // the first node's capture is gone
+			w.pass(10 * time.Second)
+			f = w.grown(f, 500+300*n)
+			w.Update([]Flow{shifted(f)})
+		}
+		w.wantBytes(fmt.Sprint("the second clock is ahead by ", ahead), 1000+1400)
+	}
 }

@@ -19,7 +19,7 @@ func (a *Aggregator) enter(ref groupRef, g *group, o *observer, s *sighting) {
 			continue
 		}
 		slack := a.slack(p.source, o.source)
-		switch later := s.start - p.start - a.apart(p.source, o.source); {
+		switch later := s.start - p.start - a.ahead(o.source, p.source); {
 		case !a.comparable(p, o, s):
 		case -slack <= later && later <= slack && p.fromStart:
 			o.aligned, o.fromStart = true, true
@@ -170,7 +170,8 @@ func (a *Aggregator) covered(p *observer, at int64, o *observer, s *sighting) bo
 	case !a.comparable(p, o, s):
 		return false
 	default:
-		return at+a.slack(p.source, o.source)+a.apart(p.source, o.source) <= s.to
+		apart := a.ahead(p.source, o.source)
+		return at+a.slack(p.source, o.source)+max(apart, -apart) <= s.to
 	}
 }
 
@@ -193,8 +194,8 @@ func (a *Aggregator) slack(x, y uint32) int64 {
 	return (processingLag + clockSkew).Milliseconds()
 }
 
-// apart is by how many ms their clocks differ, as far as their updates show.
-func (a *Aggregator) apart(x, y uint32) int64 {
-	d := a.sources.list[x].node.clock.lead - a.sources.list[y].node.clock.lead
-	return max(d, -d)
+// ahead is by how many ms the clock of observer x is ahead of that of y, as far as their
+// updates show.
+func (a *Aggregator) ahead(x, y uint32) int64 {
+	return a.sources.list[x].node.clock.lead - a.sources.list[y].node.clock.lead
 }
