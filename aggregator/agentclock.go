@@ -31,7 +31,7 @@ type agentClock struct {
 	// scale before all of its updates. Both are 0 in the first one.
 	began time.Duration
 	floor int64
-	// twice is the latest LUM.Last of all generations before: up to it a time may be of
+	// twice is the latest LUM.Last of all generations before: a time up to it may be of
 	// any of them.
 	twice int64
 	doubt *doubt // nil: none

@@ -40,8 +40,8 @@ const (
 	processingLag = time.Second
 	// clockSkew is how far the clocks of two nodes may be apart, as NTP keeps them.
 	clockSkew = time.Second
-	// clockTrust is how far an agent's clock may be from our own to be believed: it is
-	// told by updates, which analyzers send every 5 s.
+	// clockTrust is how far an agent's clock may be from our own to be believed, as its
+	// updates show it, which analyzers send every 5 s.
 	clockTrust = 10 * time.Second
 	// settled is after how long what one observer reported is part of whatever
 	// another one reports: no record is on its way for that long.

@@ -116,8 +116,8 @@ type tickTimes struct {
 
 // tickTimes returns the times of a tick. Receivers that keep one sample for each
 // interval (T-interval, T] must see every zero, so that it shares its interval with
-// no sample of its name: it lies on the grid, and not before the last tick. There need
-// not have been a tick: with long ones every second may be passed over.
+// no sample of its name: it lies on the grid, and not before the last tick. No tick need
+// have been made there: where ticks take longer than the interval, some are left out.
 func (a *Aggregator) tickTimes(at, interval int64) tickTimes {
 	t := tickTimes{before: a.latest.at, at: at}
 	if a.ending {

@@ -3,7 +3,10 @@
 
 package remotewrite
 
-import "crypto/sha256"
+import (
+	"crypto/sha256"
+	"time"
+)
 
 // claims says which series of the log holds a name, where relabelling gives one
 // name to several. Two series under one name would be two samples of a series in
@@ -23,10 +26,14 @@ type claims struct {
 	refused map[seriesKey]refusal // by the series in the log
 
 	durable bool // refusals are to be remembered
-	// former are those of the process before, of which no sample has come yet.
+	// former are those of the process before, of which no sample has come yet. Up to a
+	// tick at formerEnd (ms), 0 where it is not known yet, series may be missing: no
+	// refusal ends for that.
 	former     map[seriesHash]bool
+	formerEnd  int64
+	patient    bool
 	remembered int            // how many of refused
-	forgotten  int            // how many there was no room for; whoever reads it sets it back
+	forgotten  int            // how many there was no room for, since it was last read
 	released   []seriesHash   // of refused, by the tick that is rewritten
 	changed    bool           // since snapshot was made
 	snapshot   *refusedSeries // see remember
@@ -36,6 +43,10 @@ type claims struct {
 // restart, and so its part of a cursor file to 1 MiB, or 2 MiB for a tick in which all
 // of them end and others take their place.
 const maxRemembered = 1 << 16
+
+// formerRefusals is how long after its first tick a process waits for series that the
+// one before refused: those of the topology come with its answers.
+const formerRefusals = 10 * time.Minute
 
 // refusal is a series that is not sent.
 type refusal struct {
@@ -87,7 +98,7 @@ func (c *claims) take(name, in seriesKey, key []byte, at int64, zero, stale bool
 	}
 	// With a zero the series begins again: its end was in a tick that is lost.
 	was, known := c.refused[in]
-	if known && was.seen+1 >= tick && !zero {
+	if known && (c.patient || was.seen+1 >= tick) && !zero {
 		if was.seen = tick; stale {
 			c.release(in)
 		} else {
@@ -151,16 +162,23 @@ func (c *claims) resume(in seriesKey, key []byte, tick uint32) {
 	}
 }
 
-// endFormer ends the refusals of which a whole tick had no sample.
-func (c *claims) endFormer() {
-	c.changed = c.changed || len(c.former) > 0
-	c.former = nil
+// endFormer ends the wait for series that the process before refused, if the tick at
+// that time (ms) is late enough.
+func (c *claims) endFormer(at int64) {
+	switch {
+	case !c.patient:
+	case c.formerEnd == 0:
+		c.formerEnd = at + formerRefusals.Milliseconds()
+	case at >= c.formerEnd:
+		c.changed = c.changed || len(c.former) > 0
+		c.former, c.patient = nil, false
+	}
 }
 
-// remember returns the refused series as a process is to know them that begins with
-// the tick that was rewritten, or after it. For the former they are those of before as
-// well, whose ends it will see, and those of the tick: what it sends again must be
-// the same, and of a gauge nothing else tells when it began.
+// remember returns the refused series for a process that begins with the tick that was
+// rewritten, or after it. One that begins with the tick sends it again, which must give the
+// same: so it also gets those whose refusal the tick ends, and those that it begins, for a
+// gauge does not say when it began.
 func (c *claims) remember(after bool) *refusedSeries {
 	if after {
 		c.released = c.released[:0]
@@ -209,7 +227,7 @@ func (c *claims) forget(tick uint32) {
 		}
 	}
 	for in, r := range c.refused {
-		if r.seen+1 < tick {
+		if r.seen+1 < tick && !c.patient {
 			c.release(in)
 		}
 	}

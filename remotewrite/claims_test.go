@@ -431,6 +431,30 @@ func TestZeroIsMovedOnlyForSharedNames(t *testing.T) {
 	}
 }
 
+// TestHoldersOfTopology proves that a name stays with its holder where both series are
+// missing in the first ticks after a restart, as those of the topology are until it answers.
+func TestHoldersOfTopology(t *testing.T) {
+	for _, how := range []string{"stop", "kill", "power"} {
+		t.Run(how, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newSharing(t, LogConfig{})
+				for _, script := range []string{"1=10000", "2=4000000 1=15000", "restart", "", "", "2=5010000 1=20000", "2=5010000 1=20000"} {
+					if script == "restart" {
+						w.restart(how)
+						continue
+					}
+					w.tick(script)
+				}
+				w.r.flush()
+				samples := w.rec.Series()[portless]
+				if last := samples[len(samples)-1]; last.Value() != 20_000 {
+					t.Errorf("last value %v, want 20000: %v", last.Value(), samples)
+				}
+			})
+		})
+	}
+}
+
 // TestRememberedIsBounded proves that an endpoint remembers so many refused series and
 // counts the others, also beside those of the process before, and that a file with all
 // of them can be read.
@@ -474,8 +498,9 @@ func TestRememberedIsBounded(t *testing.T) {
 				t.Errorf("the file has %d bytes", n)
 			}
 			w.restart("stop")
-			tick(1)
-			tick(1)
+			for range formerRefusals/pushInterval + 2 {
+				tick(1)
+			}
 			w.restart("stop")
 			if n := remembered(); n != 0 {
 				t.Errorf("%d are remembered, want none", n)

@@ -47,7 +47,7 @@ func (p *past) apply(r *rewriter, sameNames func(tick uint64) bool) {
 	if p.refused == nil || !sameNames(p.resumed-1) {
 		return
 	}
-	r.claims.snapshot = p.refused
+	r.claims.snapshot, r.claims.patient = p.refused, true
 	r.claims.former = make(map[seriesHash]bool, len(p.refused.hashes))
 	for _, hash := range p.refused.hashes {
 		r.claims.former[hash] = true

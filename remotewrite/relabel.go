@@ -124,10 +124,8 @@ func (r *rewriter) rewrite(t *loggedTick) (out rewritten, err error) {
 			out.tick.stale += group[i].stale
 		}
 	}
-	if r.past != nil {
-		r.past = nil
-		r.claims.endFormer()
-	}
+	r.past = nil
+	r.claims.endFormer(t.at)
 	r.forget()
 	return out, nil
 }
