@@ -11,6 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/skydive-project/skybridge/internal/analyzer"
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/reference"
 	"github.com/skydive-project/skybridge/internal/script"
@@ -176,19 +177,7 @@ func TestClocksInFeeds(t *testing.T) {
 		}
 		want := reference.New()
 		want.Clocks = true
-		for _, messages := range append([][]script.Message{feed.Hello}, feed.Steps...) {
-			for _, m := range messages {
-				want.Report(m.Flows...)
-				w.Update(flowsOf(m.Flows))
-			}
-			for range pace / (10 * time.Second) {
-				w.pass(10 * time.Second)
-				w.tickNow()
-			}
-		}
-		for range 3 { // also of what has just ended and returns
-			w.tick()
-		}
+		w.playFeed(feed, pace, func(flows []analyzer.Flow) { want.Report(flows...) })
 		least, most, got := want.Least(true).By(view), want.By(view), w.ledger.increases()
 		if several {
 			least = nil
@@ -201,6 +190,24 @@ func TestClocksInFeeds(t *testing.T) {
 			}
 		}
 	})
+}
+
+// playFeed reports a scripted feed at the pace of its updates, with a tick each 10 s;
+// reported gets what each message has.
+func (w *world) playFeed(feed *script.Script, pace time.Duration, reported func([]analyzer.Flow)) {
+	for _, messages := range append([][]script.Message{feed.Hello}, feed.Steps...) {
+		for _, m := range messages {
+			reported(m.Flows)
+			w.Update(flowsOf(m.Flows))
+		}
+		for range pace / (10 * time.Second) {
+			w.pass(10 * time.Second)
+			w.tickNow()
+		}
+	}
+	for range 3 { // also of what has just ended and returns
+		w.tick()
+	}
 }
 
 // TestLateAnalyzer proves that a first update which a late analyzer delivers after the

@@ -286,12 +286,14 @@ func (a *Aggregator) countOf(src *source, f *Flow, feedNow time.Duration, when t
 	case p.stale:
 		a.metrics.staleUpdates.Inc()
 	}
-	if f.Outer && a.isLeftOut(f.UUID, src) {
-		a.markCarrier(p, true)
-	}
-	if f.Outer && !a.isConnection(f) { // a carrier that was held
-		a.markCarrier(p, true)
-		return
+	if f.Outer {
+		isConnection := a.isConnection(f) // false: a carrier that was held
+		if !isConnection || a.isLeftOut(f.UUID, src) {
+			a.markCarrier(p, true)
+		}
+		if !isConnection {
+			return
+		}
 	}
 	rtt := uint64(0)
 	if !p.stale && f.Metric.RTT > 0 {

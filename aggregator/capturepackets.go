@@ -10,11 +10,10 @@ type CapturePackets struct {
 	Received, Dropped  uint64
 }
 
-// packetRefreshes is how many refreshes of the topology a change of a reading counts
-// for, 5 min at the default interval. Agents since Skydive 0.28 send an analyzer the
+// packetRefreshes is within how many refreshes of the topology a reading must have changed
+// three times to be current, 5 min at the default interval. Agents since Skydive 0.28 send an analyzer the
 // packets of a capture when it begins and when they connect, and never again (measured):
-// an update in place has an empty list of changes. So a reading is current only where
-// it changed more often than that.
+// an update in place has an empty list of changes.
 const packetRefreshes = 15
 
 // packetCounts are a capture's packets, by node. Like those of interfaces the

@@ -119,23 +119,13 @@ func TestCapturesApart(t *testing.T) {
 			Step: pace.Milliseconds(), Now: w.time.UnixMilli(),
 		})
 		want := reference.New()
-		for _, messages := range append([][]script.Message{feed.Hello}, feed.Steps...) {
-			for _, m := range messages {
-				for _, f := range m.Flows {
-					if f.CaptureID != script.SecondCapture {
-						want.Report(f)
-					}
+		w.playFeed(feed, pace, func(flows []analyzer.Flow) {
+			for _, f := range flows {
+				if f.CaptureID != script.SecondCapture {
+					want.Report(f)
 				}
-				w.Update(flowsOf(m.Flows))
 			}
-			for range pace / (10 * time.Second) {
-				w.pass(10 * time.Second)
-				w.tickNow()
-			}
-		}
-		for range 3 { // also of what has just ended and returns
-			w.tick()
-		}
+		})
 		if diff := cmp.Diff(want.By(view), w.ledger.increases()); diff != "" {
 			r.Errorf("the sums differ from what the first capture reported (-want +got):\n%s", diff)
 		}

@@ -99,8 +99,8 @@ func (r *rewriter) learnSample() error {
 	return nil
 }
 
-// learn finds out who held names before the fold that is next, whose ticks are read
-// for their ends only. Whoever did and lives on is in the first tick that is whole.
+// learn finds out which series held names before the fold that is next, whose ticks are
+// read for their ends only. Those of them that are still live are in the first whole tick.
 func (e *endpoint) learn(ctx context.Context) error {
 	ticks, release := e.cursor.ahead()
 	defer release()
