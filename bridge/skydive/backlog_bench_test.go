@@ -34,9 +34,10 @@ func BenchmarkBacklog(b *testing.B) {
 			b.Fatal(err)
 		}
 		from := &link{watchdog: newWatchdog(time.Hour, f.timing.random), log: quiet}
+		var scratch []byte
 		for range rounds {
 			for _, m := range messages {
-				buf, err := f.buffers.read(bytes.NewReader(m))
+				buf, err := f.buffers.read(bytes.NewReader(m), &scratch)
 				if err != nil {
 					b.Fatal(err)
 				}

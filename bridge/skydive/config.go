@@ -89,14 +89,16 @@ func (c *Config) targets() ([]target, error) {
 		return nil, errors.New("skydive: silence timeout and queue size cannot be negative")
 	}
 	var out []target
+	seen := make(map[string]bool, len(c.Analyzers))
 	for i, raw := range c.Analyzers {
 		t, err := parseTarget(raw)
 		if err != nil {
 			return nil, fmt.Errorf("skydive: analyzer %d: %w", i+1, err)
 		}
-		if slices.ContainsFunc(out, func(o target) bool { return o.name == t.name }) {
+		if seen[t.name] {
 			return nil, fmt.Errorf("skydive: analyzer %s is there twice", t.name)
 		}
+		seen[t.name] = true
 		out = append(out, t)
 	}
 	return out, nil

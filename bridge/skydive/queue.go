@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// queueMessages bounds the number of undecoded messages. Full ones of 100 flows
-// reach the bound in bytes first.
-const queueMessages = 8192
+// queueMessages bounds the number of undecoded messages. With the usual bound in bytes
+// that is reached first, however small they are.
+const queueMessages = defaultQueueBytes / smallestBuffer
 
 // raw is a message as it came.
 type raw struct {

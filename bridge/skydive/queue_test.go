@@ -67,20 +67,24 @@ func TestQueueIsBoundedInMessages(t *testing.T) {
 
 func TestBuffersReadAnySize(t *testing.T) {
 	var p buffers
-	for _, size := range []int{0, 1, 4095, 4096, 4097, 80488, 1 << 20, 1<<20 + 1, maxMessage} {
+	var scratch []byte
+	for _, size := range []int{0, 1, 1023, 1024, 1025, 4096, 80488, pooledSize, pooledSize + 1, maxMessage - 1, maxMessage} {
 		want := bytes.Repeat([]byte("0123456789abcdef"), size/16+1)[:size]
 		for _, r := range []io.Reader{bytes.NewReader(want), iotest.DataErrReader(bytes.NewReader(want)), iotest.HalfReader(bytes.NewReader(want))} {
-			b, err := p.read(r)
+			b, err := p.read(r, &scratch)
 			if err != nil || !bytes.Equal(b.b, want) {
 				t.Fatalf("%d bytes: %v", size, err)
+			}
+			if b.pooled() != (size <= pooledSize) || cap(scratch) > pooledSize {
+				t.Errorf("%d bytes: pooled: %v, and %d bytes of scratch are kept", size, b.pooled(), cap(scratch))
 			}
 			p.put(b)
 		}
 	}
-	if _, err := p.read(bytes.NewReader(make([]byte, maxMessage+1024))); !errors.Is(err, errTooLarge) {
+	if _, err := p.read(bytes.NewReader(make([]byte, maxMessage+1024)), &scratch); !errors.Is(err, errTooLarge) {
 		t.Errorf("a giant: %v", err)
 	}
-	if _, err := p.read(iotest.ErrReader(io.ErrUnexpectedEOF)); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if _, err := p.read(iotest.ErrReader(io.ErrUnexpectedEOF), &scratch); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("a broken one: %v", err)
 	}
 }
@@ -95,5 +99,46 @@ func TestGiantsAreNotPooled(t *testing.T) {
 	p.put(b)
 	if again := p.get(pooledClasses); again == b {
 		t.Error("kept")
+	}
+}
+
+// TestBufferSizes proves that every message gets the smallest buffer that takes it, and
+// that less than a ninth of it is empty.
+func TestBufferSizes(t *testing.T) {
+	for n := 1; n <= maxMessage; n += 1 + n/100 {
+		class := classOf(n)
+		size := sizeOf(class)
+		if size < n || class > 0 && sizeOf(class-1) >= n || n > smallestBuffer && 9*(size-n) >= size {
+			t.Fatalf("%d bytes: class %d of %d bytes", n, class, size)
+		}
+	}
+	if sizeOf(pooledClasses-1) != pooledSize || sizeOf(classOf(maxMessage)) != maxMessage {
+		t.Errorf("the largest that are kept have %d bytes, the largest of all %d", sizeOf(pooledClasses-1), sizeOf(classOf(maxMessage)))
+	}
+}
+
+// TestQueueHoldsMessages proves that the queue's bound is one on messages, whatever
+// their size, and that their memory stays within it.
+func TestQueueHoldsMessages(t *testing.T) {
+	for _, size := range []int{smallestBuffer, 1100, 8 << 10, 80_000, 80_488, 200_000, 1 << 20, 3 << 20, maxMessage} {
+		var p buffers
+		var scratch []byte
+		q := newQueue(defaultQueueBytes)
+		message := make([]byte, size)
+		held, memory := 0, 0
+		for {
+			b, err := p.read(bytes.NewReader(message), &scratch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !q.put(raw{buf: b}) {
+				break
+			}
+			held += len(b.b)
+			memory += cap(b.b)
+		}
+		if least := defaultQueueBytes*8/9 - size; held < least || memory > defaultQueueBytes {
+			t.Errorf("messages of %d bytes: %d bytes of them in %d of memory, want at least %d in at most %d", size, held, memory, least, defaultQueueBytes)
+		}
 	}
 }

@@ -80,12 +80,13 @@ func leave(conn *websocket.Conn, readDone <-chan struct{}, timeout time.Duration
 
 // read takes messages off the connection as fast as they come.
 func (l *link) read(conn *websocket.Conn) error {
+	var scratch []byte
 	for {
 		_, r, err := conn.NextReader()
 		if err != nil {
 			return err
 		}
-		buf, err := l.feed.buffers.read(r)
+		buf, err := l.feed.buffers.read(r, &scratch)
 		if err != nil {
 			return err
 		}
