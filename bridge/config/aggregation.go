@@ -47,9 +47,7 @@ func (r *reader) aggregation(o *object, c *Aggregation) {
 		r.fail(o.lineOf("max_series_per_node"), fmt.Sprintf("%s is %d, in which no connection fits", o.join("max_series_per_node"), n),
 			fmt.Sprintf("write a number from %d, or 0 for no bound", minSeries))
 	}
-	for _, it := range o.texts("cluster_networks") {
-		r.network(it, o.join("cluster_networks"), &c.ClusterNetworks)
-	}
+	c.ClusterNetworks = r.prefixes(o, "cluster_networks")
 	r.excludes(o, c)
 	r.observers(o, c)
 	r.topK(o, c)

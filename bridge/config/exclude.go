@@ -16,28 +16,25 @@ const maxExcludes = 1000
 func (r *reader) excludes(o *object, c *Aggregation) {
 	c.ExcludeClasses = r.words(o, "exclude_classes", "class", flowClasses(), func(s string) string { return s })
 	r.nothingLeft(o.lineOf("exclude_classes"), o.join("exclude_classes"), c)
-	networks := o.texts("exclude_networks")
-	for _, it := range networks {
-		r.network(it, o.join("exclude_networks"), &c.ExcludeNetworks)
-	}
+	c.ExcludeNetworks = r.prefixes(o, "exclude_networks")
 	c.ExcludeProtocols = r.words(o, "exclude_protocols", "protocol", protocols(), strings.ToUpper)
 	if len(c.ExcludeProtocols) == len(protocols()) {
 		r.warn(o.lineOf("exclude_protocols"), "aggregation.exclude_protocols names every protocol: no connection is left")
 	}
-	applications := o.texts("exclude_applications")
-	for _, it := range applications {
+	seen := set[string]{}
+	for _, it := range o.texts("exclude_applications") {
 		switch {
 		case !labelValue(it.text):
 			r.fail(it.line, "aggregation.exclude_applications has a name that is empty, longer than 256 bytes or cannot be printed", "write Skydive's word, such as DNS or VXLAN")
-		case slices.Contains(c.ExcludeApplications, it.text):
+		case !seen.add(it.text):
 			r.fail(it.line, fmt.Sprintf("aggregation.exclude_applications has %s twice", quoted(it.text)), "remove one of them")
 		default:
 			c.ExcludeApplications = append(c.ExcludeApplications, it.text)
 		}
 	}
-	for key, items := range map[string][]item{"exclude_networks": networks, "exclude_applications": applications} {
-		if len(items) > maxExcludes {
-			r.fail(o.lineOf(key), fmt.Sprintf("%s has %d items", o.join(key), len(items)), fmt.Sprintf("list at most %d", maxExcludes))
+	for key, n := range map[string]int{"exclude_networks": len(c.ExcludeNetworks), "exclude_applications": len(c.ExcludeApplications)} {
+		if n > maxExcludes {
+			r.fail(o.lineOf(key), fmt.Sprintf("%s has %d items", o.join(key), n), fmt.Sprintf("list at most %d", maxExcludes))
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	commoncfg "github.com/prometheus/common/config"
 )
@@ -137,26 +138,39 @@ func Load(path string) (*Config, []Warning, error) {
 	return p.config, warnings, nil
 }
 
-// readFile returns the content of the configuration file, one byte more than
-// [MaxFileSize] of it at most.
-func (r *reader) readFile(path string) ([]byte, bool) {
-	const remedy = "check the name of the configuration file"
-	// A pipe that nobody writes to is empty, instead of holding up a reload.
+// readTimeout is how long a pipe may take to deliver a configuration.
+const readTimeout = 10 * time.Second
+
+// ReadFile returns the content of the configuration file at path, one byte more
+// than [MaxFileSize] of it at most: readers of that refuse it as too large. A
+// pipe is empty where no process has it open for writing, and has a few seconds
+// to deliver, so that it cannot hold up a reload.
+func ReadFile(path string) ([]byte, error) { return readFile(path, readTimeout) }
+
+func readFile(path string, timeout time.Duration) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if errors.Is(err, fs.ErrPermission) {
-		r.fail(0, "cannot open the file ("+bare(err).Error()+")", "read it as root, or as a user of the file's group")
-		return nil, false
-	} else if err != nil {
-		r.fail(0, "cannot open the file ("+bare(err).Error()+")", remedy)
-		return nil, false
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the file (%w)", bare(err))
 	}
-	defer f.Close() // opened for reading: nothing to lose
+	defer f.Close()                                // opened for reading: nothing to lose
+	_ = f.SetReadDeadline(time.Now().Add(timeout)) // files on disks have none
 	data, err := io.ReadAll(io.LimitReader(f, MaxFileSize+1))
 	if err != nil {
-		r.fail(0, "cannot read the file ("+bare(err).Error()+")", remedy)
-		return nil, false
+		return nil, fmt.Errorf("cannot read the file (%w)", bare(err))
 	}
-	return data, true
+	return data, nil
+}
+
+// readFile does so for [Load].
+func (r *reader) readFile(path string) ([]byte, bool) {
+	data, err := ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		r.fail(0, err.Error(), "read it as root, or as a user of the file's group")
+	case err != nil:
+		r.fail(0, err.Error(), "check the name of the configuration file")
+	}
+	return data, err == nil
 }
 
 // checkTLS notes certificates and keys that cannot be used.

@@ -4,11 +4,13 @@
 package config
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -150,5 +152,29 @@ func TestLoadUnreadable(t *testing.T) {
 		if err == nil || c != nil || err.Error() != path+want {
 			t.Errorf("%s: %v", path, err)
 		}
+	}
+}
+
+// TestReadFileIsBounded proves that a file without an end is read up to the bound,
+// and that a pipe is not waited for: one without a writer is empty, one whose writer
+// says nothing is an error.
+func TestReadFileIsBounded(t *testing.T) {
+	if data, err := ReadFile("/dev/zero"); len(data) != MaxFileSize+1 || err != nil {
+		t.Errorf("/dev/zero: %d bytes, %v", len(data), err)
+	}
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := ReadFile(pipe); len(data) != 0 || err != nil {
+		t.Errorf("a pipe without a writer: %d bytes, %v", len(data), err)
+	}
+	writer, err := os.OpenFile(pipe, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writer.Close()
+	if _, err := readFile(pipe, time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a pipe with a silent writer: %v", err)
 	}
 }

@@ -4,6 +4,7 @@
 package config
 
 import (
+	"net/http"
 	"net/url"
 	"reflect"
 	"strings"
@@ -41,11 +42,13 @@ func (r *reader) httpClient(o *object, rw *RemoteWrite) {
 		r.fail(o.lineOf("authorization"), o.path+".authorization has no credentials", "add credentials_file or credentials")
 	}
 	if c.HTTPHeaders != nil {
+		taken := set[string]{}
+		for name := range rw.Headers {
+			taken.add(http.CanonicalHeaderKey(name))
+		}
 		for name := range c.HTTPHeaders.Headers {
-			for other := range rw.Headers {
-				if strings.EqualFold(name, other) {
-					r.fail(o.lineOf("http_headers"), o.path+" sets a header both in headers and in http_headers", "keep one of them")
-				}
+			if _, again := taken[http.CanonicalHeaderKey(name)]; again {
+				r.fail(o.lineOf("http_headers"), o.path+" sets a header both in headers and in http_headers", "keep one of them")
 			}
 		}
 	}

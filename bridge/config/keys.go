@@ -69,8 +69,10 @@ func unsupportedKey(path string) string {
 	return ""
 }
 
-// done notes every key that was not taken.
+// done notes every key that was not taken. What one was meant to be is looked for
+// no longer than errors are shown: that takes long.
 func (o *object) done() {
+	unknown := 0
 	for _, p := range o.pairs {
 		if p.taken {
 			continue
@@ -85,7 +87,10 @@ func (o *object) done() {
 			o.r.fail(line, path+" is not supported", unsupportedKey(path))
 		case !wordy(p.name):
 			o.r.fail(line, o.label(p.name)+" is not known", "check its spelling, and that a space follows the colon")
+		case unknown >= maxErrorsShown:
+			o.r.fail(line, fmt.Sprintf("unknown key %s", path), "remove it")
 		default:
+			unknown++
 			o.r.fail(line, fmt.Sprintf("unknown key %s", path), o.suggest(p.name))
 		}
 	}

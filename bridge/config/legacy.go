@@ -74,14 +74,14 @@ const legacyCredentials = "analyzer.auth.cluster"
 func (r *reader) legacySubscriber(top, o *object, config *Config) {
 	c := &config.Skydive
 	var addresses []string
-	before := len(r.errs)
+	seen, before := set[string]{}, len(r.errs)
 	for i, it := range top.texts("analyzers") {
 		it.text = legacyAddress(it.text)
 		path := fmt.Sprintf("analyzers[%d]", i)
 		u, ok := r.analyzer(it, path, legacyCredentials)
 		switch {
 		case !ok:
-		case slices.Contains(addresses, u):
+		case !seen.add(u):
 			r.warn(it.line, path+" is the same as one before it")
 		default:
 			addresses = append(addresses, u)
@@ -143,9 +143,7 @@ func (r *reader) legacyCoverage(line int, feed string, addresses []string) {
 
 func (r *reader) legacyClasses(pipeline *object, c *Aggregation) {
 	classify := pipeline.child("classify")
-	for _, it := range classify.texts("cluster_net_masks") {
-		r.network(it, classify.join("cluster_net_masks"), &c.ClusterNetworks)
-	}
+	c.ClusterNetworks = r.prefixes(classify, "cluster_net_masks")
 	classify.done()
 	filter := pipeline.child("filter")
 	for _, it := range filter.texts("excluded_tags") {

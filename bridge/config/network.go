@@ -23,14 +23,13 @@ func (r *reader) networks(o *object, c *Aggregation) {
 			r.fail(names.lineOf(name), "a name in aggregation.networks is empty, longer than 256 bytes or cannot be printed", "choose a short name: it becomes the label's value")
 		}
 		network := Network{Name: name}
-		path := names.label(name)
+		path, seen := names.label(name), set[netip.Prefix]{}
 		for _, it := range names.texts(name) {
-			before := len(network.Prefixes)
-			r.network(it, path, &network.Prefixes)
-			if len(network.Prefixes) == before {
+			p, ok := r.network(it, path, seen)
+			if !ok {
 				continue
 			}
-			p := network.Prefixes[before]
+			network.Prefixes = append(network.Prefixes, p)
 			if other, ok := of[p]; ok {
 				r.fail(it.line, fmt.Sprintf("%s has %s, and so has the network %s", path, p, quoted(other)), "give each prefix one name; of those that overlap the longest wins")
 			}
@@ -53,8 +52,20 @@ func labelValue(s string) bool {
 	return s != "" && len(s) <= 256 && printable(s) && model.LabelValue(s).IsValid()
 }
 
-// network adds a network to a list, in its shortest form.
-func (r *reader) network(it item, path string, list *[]netip.Prefix) {
+// prefixes reads a list of networks, each once.
+func (r *reader) prefixes(o *object, key string) (list []netip.Prefix) {
+	seen := set[netip.Prefix]{}
+	for _, it := range o.texts(key) {
+		if p, ok := r.network(it, o.join(key), seen); ok {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// network reads a network, in its shortest form. It is not ok where it is none, or
+// one of those seen in the list before.
+func (r *reader) network(it item, path string, seen set[netip.Prefix]) (p netip.Prefix, ok bool) {
 	p, err := netip.ParsePrefix(it.text)
 	if err != nil {
 		remedy := "write address/bits, such as 10.0.0.0/8 or fd00::/8"
@@ -62,7 +73,7 @@ func (r *reader) network(it item, path string, list *[]netip.Prefix) {
 			remedy = fmt.Sprintf("for this one address write %s/%d", a, a.BitLen())
 		}
 		r.fail(it.line, fmt.Sprintf("%s has %s, which is no network", path, quoted(it.text)), remedy)
-		return
+		return p, false
 	}
 	if p.Addr().Is4In6() && p.Bits() >= 96 {
 		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
@@ -71,9 +82,9 @@ func (r *reader) network(it item, path string, list *[]netip.Prefix) {
 		r.warn(it.line, fmt.Sprintf("%s has %s, which is read as %s", path, p, m))
 		p = m
 	}
-	if slices.Contains(*list, p) {
+	if !seen.add(p) {
 		r.warn(it.line, fmt.Sprintf("%s has %s twice", path, p))
-		return
+		return p, false
 	}
-	*list = append(*list, p)
+	return p, true
 }

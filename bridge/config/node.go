@@ -24,6 +24,7 @@ type object struct {
 	// broken is true where something else stands, which has been noted.
 	broken bool
 	pairs  []pair
+	at     map[string]int // index in pairs, by name
 	asked  []string
 }
 
@@ -47,16 +48,16 @@ func (r *reader) object(n *yaml.Node, path string, lenient bool) *object {
 		o.broken = true
 		return o
 	}
-	at := make(map[string]int, len(n.Content)/2)
+	o.at = make(map[string]int, len(n.Content)/2)
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		p := pair{name: n.Content[i].Value, key: n.Content[i], value: n.Content[i+1]}
 		if lenient {
 			p.name = strings.ToLower(p.name)
 		}
-		first, again := at[p.name]
+		first, again := o.at[p.name]
 		switch {
 		case !again:
-			at[p.name] = len(o.pairs)
+			o.at[p.name] = len(o.pairs)
 			o.pairs = append(o.pairs, p)
 		case lenient:
 			r.warn(p.key.Line, fmt.Sprintf("%s stands here and in line %d; the last one counts", o.label(p.name), o.pairs[first].key.Line))
@@ -107,19 +108,26 @@ func wordy(s string) bool {
 	return true
 }
 
+// pair returns the pair of key, or nil where there is none.
+func (o *object) pair(key string) *pair {
+	if i, ok := o.at[key]; ok {
+		return &o.pairs[i]
+	}
+	return nil
+}
+
 // take returns the value of key, or nil where it is absent or empty.
 func (o *object) take(key string) *yaml.Node {
 	o.asked = append(o.asked, key)
-	for i := range o.pairs {
-		if o.pairs[i].name == key {
-			o.pairs[i].taken = true
-			if isNull(o.pairs[i].value) {
-				return nil
-			}
-			return o.pairs[i].value
-		}
+	p := o.pair(key)
+	if p == nil {
+		return nil
 	}
-	return nil
+	p.taken = true
+	if isNull(p.value) {
+		return nil
+	}
+	return p.value
 }
 
 // names returns the keys, in the order of the file.
@@ -133,39 +141,27 @@ func (o *object) names() []string {
 
 // has reports whether key has a value. It does not take it.
 func (o *object) has(key string) bool {
-	for _, p := range o.pairs {
-		if p.name == key {
-			return !isNull(p.value)
-		}
-	}
-	return false
+	p := o.pair(key)
+	return p != nil && !isNull(p.value)
 }
 
 // setFaulty says whether there are errors below key.
 func (o *object) setFaulty(key string, faulty bool) {
-	for i := range o.pairs {
-		if o.pairs[i].name == key {
-			o.pairs[i].faulty = faulty
-		}
+	if p := o.pair(key); p != nil {
+		p.faulty = faulty
 	}
 }
 
 // sound reports whether key has a value without errors below it.
 func (o *object) sound(key string) bool {
-	for _, p := range o.pairs {
-		if p.name == key {
-			return !isNull(p.value) && !p.faulty
-		}
-	}
-	return false
+	p := o.pair(key)
+	return p != nil && !isNull(p.value) && !p.faulty
 }
 
 // lineOf returns the line of key, or that of the object where key is absent.
 func (o *object) lineOf(key string) int {
-	for _, p := range o.pairs {
-		if p.name == key {
-			return p.key.Line
-		}
+	if p := o.pair(key); p != nil {
+		return p.key.Line
 	}
 	return o.line
 }
@@ -241,6 +237,17 @@ func (o *object) texts(key string) []item {
 		}
 	}
 	return items
+}
+
+// set holds what a list had so far. The list itself must not be searched for each
+// of its items: long ones would take seconds.
+type set[T comparable] map[T]struct{}
+
+// add reports whether v is new.
+func (s set[T]) add(v T) bool {
+	before := len(s)
+	s[v] = struct{}{}
+	return len(s) > before
 }
 
 // An item is one text of a list.

@@ -48,12 +48,13 @@ func (r *reader) ports(o *object, c *Aggregation) {
 	case o.has("ports") && c.Ports != "keep" && !slices.ContainsFunc(c.Labels, isPort):
 		r.warn(o.lineOf("ports"), "aggregation.ports has no effect: no port is among the labels")
 	}
+	seen := set[ServicePorts]{}
 	for _, it := range o.texts("service_ports") {
 		p, ok := parseServicePorts(it.text)
 		switch {
 		case !ok:
 			r.fail(it.line, "aggregation.service_ports has "+quoted(it.text), "write a port from 1 to 65535, or a range, for one protocol or for all: 8000, 8000-8010, 8000/tcp")
-		case slices.Contains(c.ServicePorts, p):
+		case !seen.add(p):
 			r.warn(it.line, fmt.Sprintf("aggregation.service_ports has %s twice", p))
 		default:
 			c.ServicePorts = append(c.ServicePorts, p)

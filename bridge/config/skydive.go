@@ -5,19 +5,18 @@ package config
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 )
 
 func (r *reader) skydive(o *object, c *Skydive) {
-	before := len(r.errs)
+	seen, before := set[string]{}, len(r.errs)
 	for i, it := range o.texts("analyzers") {
 		path := fmt.Sprintf("skydive.analyzers[%d]", i)
 		url, ok := r.analyzer(it, path, "skydive.basic_auth")
 		switch {
 		case !ok:
-		case slices.Contains(c.Analyzers, url):
+		case !seen.add(url):
 			r.fail(it.line, path+" is the same as one before it", "remove one of them")
 		default:
 			c.Analyzers = append(c.Analyzers, url)
@@ -26,11 +25,12 @@ func (r *reader) skydive(o *object, c *Skydive) {
 	if len(c.Analyzers) == 0 && len(r.errs) == before && !o.broken {
 		r.fail(o.lineOf("analyzers"), "skydive.analyzers is missing", "list at least one analyzer, such as [ws://127.0.0.1:8082]")
 	}
+	seen = set[string]{}
 	for i, it := range o.texts("capture_ids") {
 		path := fmt.Sprintf("skydive.capture_ids[%d]", i)
 		switch {
 		case !r.captureID(it, path):
-		case slices.Contains(c.CaptureIDs, it.text):
+		case !seen.add(it.text):
 			r.fail(it.line, path+" is the same as one before it", "remove one of them")
 		default:
 			c.CaptureIDs = append(c.CaptureIDs, it.text)

@@ -76,6 +76,19 @@ func TestBadWebConfigFile(t *testing.T) {
 			t.Errorf("%s: error: %v", content, err)
 		}
 	}
+	// What has no end is not read, nor is a pipe, which might never deliver.
+	if err := syscall.Mkfifo(file+".pipe", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, content := range []string{"cert_file: /dev/zero", "cert: x, key_file: web.yml.pipe", "cert: x, key: y, client_ca_file: web.yml.pipe"} {
+		if err := os.WriteFile(file, []byte("tls_server_config: {"+content+"}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := newRig(t, func(o *Options) { o.ConfigFile = file })
+		if err := r.Listen(); err == nil || !strings.Contains(err.Error(), "no regular file") {
+			t.Errorf("%s: error: %v", content, err)
+		}
+	}
 	r := newRig(t, func(o *Options) { o.ConfigFile = file + ".absent" })
 	if err := r.Listen(); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("error: %v", err)

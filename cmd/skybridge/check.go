@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/skydive-project/skybridge/bridge/config"
 )
@@ -34,9 +33,9 @@ func checkConfig(files []string, stdout, stderr io.Writer) error {
 
 // convertConfig prints the old connector's configuration in the native form.
 func convertConfig(file string, stdout, stderr io.Writer) error {
-	data, err := os.ReadFile(file)
+	data, err := config.ReadFile(file)
 	if err != nil {
-		return fmt.Errorf("convert-config: %w", err)
+		return fmt.Errorf("convert-config: %s: %w", file, err)
 	}
 	native, warnings, err := config.Convert(file, data)
 	printWarnings(stderr, warnings)

@@ -79,6 +79,10 @@ func TestCommands(t *testing.T) {
 	good := write(t, "skybridge.yml", "skydive: {analyzers: [ws://127.0.0.1:8082]}\n")
 	bad := write(t, "bad.yml", "skydive:\n  analyzers: [ws://127.0.0.1:8082]\n  color: red\nwob: 1\n")
 	old := write(t, "prom_sky_con.yml", oldFile)
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct {
 		name           string
 		args           []string
@@ -90,6 +94,12 @@ func TestCommands(t *testing.T) {
 		{"every error with its line", []string{"check-config", good, bad}, 1, []string{good}, []string{"bad.yml:3: ", "bad.yml:4: ", "1 file is not valid"}},
 		{"a file that is not there", []string{"check-config", "nowhere.yml"}, 1, nil, []string{"nowhere.yml"}},
 		{"convert", []string{"convert-config", old}, 0, []string{"connection_timeout: 1m30s", "listen_address"}, nil},
+		{"convert what has no end", []string{"convert-config", "/dev/zero"}, 1, nil, []string{"/dev/zero: the file is larger than 1024 KiB"}},
+		{"convert a pipe without a writer", []string{"convert-config", pipe}, 1, nil, []string{"the file is empty"}},
+		{"convert nothing", []string{"convert-config", "nowhere.yml"}, 1, nil, []string{"nowhere.yml: cannot open the file"}},
+		{"check what has no end", []string{"check-config", "/dev/zero", pipe}, 1, nil, []string{"larger than 1024 KiB", "the file is empty"}},
+		{"a listener's settings without an end", []string{"--config.file=" + good, "--web.listen-address=127.0.0.1:0", "--web.config.file=/dev/zero"}, 1, nil, []string{"--web.config.file /dev/zero: it is no regular file"}},
+		{"a listener's settings from a pipe", []string{"--config.file=" + good, "--web.listen-address=127.0.0.1:0", "--web.config.file=" + pipe}, 1, nil, []string{"it is no regular file"}},
 		{"version", []string{"--version"}, 0, []string{"skybridge, version", "commit:", "go version: go1."}, nil},
 		{"help", []string{"--help"}, 0, []string{"--config.file", "check-config"}, nil},
 		{"an unknown flag", []string{"--colour"}, 1, nil, []string{"colour"}},
