@@ -262,12 +262,10 @@ type stateFiles struct {
 // listFiles lists them; a directory that does not exist is made.
 func listFiles(system disk.FS, dir string) (stateFiles, error) {
 	files := stateFiles{journals: map[uint64]int64{}, snapshots: map[uint64]int64{}}
-	if err := system.MkdirAll(dir); err != nil {
-		return files, err
-	}
+	made := disk.MakeDir(system, dir) // what else fails is in the way of a journal too
 	entries, err := system.ReadDir(dir)
 	if err != nil {
-		return files, err
+		return files, errors.Join(made, err)
 	}
 	for _, e := range entries {
 		number, suffix, ok := parseFileName(e.Name)

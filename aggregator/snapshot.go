@@ -8,6 +8,8 @@ import (
 	"errors"
 	"path/filepath"
 	"time"
+
+	"github.com/skydive-project/skybridge/disk"
 )
 
 // How a journal goes on from what was before it.
@@ -21,7 +23,7 @@ var errEnded = errors.New("the process ends")
 
 // newJournal makes the journal file of that number, durable as a name.
 func (d *durable) newJournal(number uint64) (*stateFile, error) {
-	if err := d.store.fs.MkdirAll(d.store.dir); err != nil {
+	if err := disk.MakeDir(d.store.fs, d.store.dir); err != nil {
 		return nil, err
 	}
 	f, err := createFile(d.store.fs, fileName(d.store.dir, number, journalSuffix))

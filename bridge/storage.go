@@ -35,7 +35,10 @@ func (b *Bridge) openLog(cfg *config.Config, registry prometheus.Registerer) (er
 	if b.disk = b.options.StorageFS; b.disk == nil {
 		b.disk = disk.OS{}
 	}
-	if err := b.disk.MkdirAll(path); err != nil {
+	b.disk = disk.TolerateNoDirSync(b.disk, func(err error) {
+		logger.Warn("the file system of --storage.path cannot sync directories: a loss of power may take files that were just made or renamed; a crash of the process takes nothing", "err", err)
+	})
+	if err := disk.MakeDir(b.disk, path); err != nil {
 		return fmt.Errorf("bridge: --storage.path: %w", err)
 	}
 	b.storage, err = b.disk.Lock(filepath.Join(path, lockFile))
@@ -84,9 +87,6 @@ func (b *Bridge) recover(cfg *config.Config) error {
 		logger.Info("counters go on from where they were", "connections", found.Connections, "flows", found.Flows,
 			"cut_bytes", found.Cut, "took", found.Took)
 	}
-	// The names of both directories, each of which syncs what is in it. Where that
-	// fails, so does writing to them, which says so.
-	_ = b.disk.SyncDir(b.options.StoragePath)
 	return nil
 }
 

@@ -20,8 +20,9 @@ var ErrLocked = errors.New("another process holds the lock")
 // SyncDir has. Errors wrap those of the system. Methods are safe for concurrent
 // use.
 type FS interface {
-	// MkdirAll makes a directory and its parents, for the owner alone.
-	MkdirAll(dir string) error
+	// Mkdir makes a directory for the owner alone. It fails where the name exists,
+	// and where the directory above it does not.
+	Mkdir(dir string) error
 	// Create makes an empty file for the owner alone, to be written and read. It
 	// fails where the name exists.
 	Create(name string) (File, error)
@@ -35,7 +36,7 @@ type FS interface {
 	Remove(name string) error
 	// ReadDir lists the files of a directory, without its directories, by name.
 	ReadDir(dir string) ([]Entry, error)
-	// SyncDir makes the names in a directory durable.
+	// SyncDir makes the names in a directory durable, those of directories as well.
 	SyncDir(dir string) error
 	// Lock takes a lock that ends with the process, on a file that it makes; held
 	// by another process it is ErrLocked.

@@ -21,8 +21,8 @@ const (
 	fileMode = 0o600
 )
 
-// MkdirAll implements FS.
-func (OS) MkdirAll(dir string) error { return os.MkdirAll(dir, dirMode) }
+// Mkdir implements FS.
+func (OS) Mkdir(dir string) error { return os.Mkdir(dir, dirMode) }
 
 // Create implements FS.
 func (OS) Create(name string) (File, error) {

@@ -24,7 +24,7 @@ func TestOS(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	must(fs.MkdirAll(dir))
+	must(disk.MakeDir(fs, dir))
 	f, err := fs.Create(filepath.Join(dir, "x"))
 	must(err)
 	_, err = f.WriteAt([]byte("hello"), 0)
@@ -40,7 +40,7 @@ func TestOS(t *testing.T) {
 	must(f.Close())
 	must(fs.Rename(filepath.Join(dir, "x"), filepath.Join(dir, "y")))
 	must(fs.SyncDir(dir))
-	must(fs.MkdirAll(filepath.Join(dir, "c")))
+	must(fs.Mkdir(filepath.Join(dir, "c")))
 	got, err := fs.ReadDir(dir)
 	must(err)
 	if diff := cmp.Diff([]disk.Entry{{Name: "y", Size: 4}}, got); diff != "" {

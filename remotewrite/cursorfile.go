@@ -238,7 +238,7 @@ func (f *cursorFile) appendSlot(dst []byte, c *cursors, generation uint64) []byt
 // create makes a file with room for twice what is needed, under another name
 // first, so that at no time there is none.
 func (f *cursorFile) create(c *cursors, need int) (err error) {
-	if err := f.fs.MkdirAll(f.dir); err != nil {
+	if err := disk.MakeDir(f.fs, f.dir); err != nil {
 		return fmt.Errorf("log: make directory: %w", err)
 	}
 	name := filepath.Join(f.dir, newCursors)

@@ -18,12 +18,11 @@ import (
 // cursors. Errors are those that a person has to look at; damage is none.
 func (l *Log) recover() error {
 	s := l.store
-	if err := s.fs.MkdirAll(s.dir); err != nil {
-		return fmt.Errorf("log: make directory: %w", err)
-	}
+	// What else fails than making it is in the way of each segment too, which says so.
+	made := disk.MakeDir(s.fs, s.dir)
 	entries, err := s.fs.ReadDir(s.dir)
 	if err != nil {
-		return fmt.Errorf("log: read directory: %w", err)
+		return fmt.Errorf("log: read directory: %w", errors.Join(made, err))
 	}
 	var files []disk.Entry
 	leftover := false

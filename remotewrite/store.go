@@ -88,7 +88,7 @@ func (s *store) prepare(at int64) error {
 		s.finish()
 	}
 	for s.active == nil {
-		if err := s.fs.MkdirAll(s.dir); err != nil {
+		if err := disk.MakeDir(s.fs, s.dir); err != nil {
 			return fmt.Errorf("log: make directory: %w", err)
 		}
 		s.serial++

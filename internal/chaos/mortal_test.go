@@ -44,9 +44,9 @@ func (m *mortal) alive(do func() error) error {
 	return do()
 }
 
-// MkdirAll implements disk.FS.
-func (m *mortal) MkdirAll(dir string) error {
-	return m.alive(func() error { return m.disk.MkdirAll(dir) })
+// Mkdir implements disk.FS.
+func (m *mortal) Mkdir(dir string) error {
+	return m.alive(func() error { return m.disk.Mkdir(dir) })
 }
 
 // Create implements disk.FS.

@@ -6,7 +6,8 @@
 //
 // It is as unkind as POSIX allows: after a loss of power, what was not synced is
 // there or not, sector by sector, and a file whose directory was not synced may
-// have its old name, its new name, or none.
+// have its old name, its new name, or none. So may a directory, with all that is in
+// it.
 package disktest
 
 import (
@@ -17,6 +18,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/skydive-project/skybridge/disk"
@@ -49,6 +51,9 @@ type Disk struct {
 	names   map[string]*inode // as the process sees them
 	durable map[string]*inode // as a loss of power leaves them
 	pending []change          // of names, since their directory was synced
+	// dirs are the directories that were made, true where a loss of power leaves them.
+	// One that was not made always was there.
+	dirs map[string]bool
 	locks   map[string]bool
 	ops     int
 	fail    func(n int, op Op, name string) error
@@ -63,10 +68,11 @@ type inode struct {
 	lost    map[int]bool // sectors that a failed sync forgot, until written again
 }
 
-// change of a name; to nil is its removal.
+// change of a name; to nil is its removal, or a directory was made.
 type change struct {
 	dir, name string
 	to        *inode
+	made      bool
 }
 
 var _ disk.FS = (*Disk)(nil)
@@ -75,7 +81,7 @@ var _ disk.FS = (*Disk)(nil)
 func New(seed uint64) *Disk {
 	return &Disk{
 		random: rand.New(rand.NewPCG(seed, 1)), names: make(map[string]*inode),
-		durable: make(map[string]*inode), locks: make(map[string]bool),
+		durable: make(map[string]*inode), dirs: make(map[string]bool), locks: make(map[string]bool),
 	}
 }
 
@@ -132,9 +138,16 @@ func (d *Disk) LosePower() {
 		kept = d.random.IntN(len(d.pending) + 1)
 	}
 	for _, c := range d.pending[:kept] {
-		c.apply(d.durable)
+		d.settle(c)
 	}
 	d.pending = nil
+	for _, dir := range slices.Sorted(maps.Keys(d.dirs)) {
+		if !d.dirs[dir] {
+			inside := func(name string) bool { return strings.HasPrefix(name, dir+"/") }
+			maps.DeleteFunc(d.durable, func(name string, _ *inode) bool { return inside(name) })
+			maps.DeleteFunc(d.dirs, func(name string, _ bool) bool { return name == dir || inside(name) })
+		}
+	}
 	d.names = maps.Clone(d.durable)
 	for _, name := range slices.Sorted(maps.Keys(d.names)) {
 		d.names[name].tear(d.random)
@@ -147,6 +160,15 @@ func (c change) apply(names map[string]*inode) {
 		return
 	}
 	names[c.name] = c.to
+}
+
+// settle makes a change durable. The lock is held.
+func (d *Disk) settle(c change) {
+	if c.made {
+		d.dirs[c.name] = true
+		return
+	}
+	c.apply(d.durable)
 }
 
 // tear leaves of an inode what a loss of power leaves.
@@ -224,8 +246,20 @@ func (d *Disk) read(name string) error {
 	return nil
 }
 
-// MkdirAll implements disk.FS; directories are not told apart from names.
-func (d *Disk) MkdirAll(string) error { return nil }
+// Mkdir implements disk.FS. Those above it are taken to be there.
+func (d *Disk) Mkdir(dir string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.dead {
+		return ErrDead
+	}
+	if _, ok := d.dirs[dir]; ok {
+		return &fs.PathError{Op: "mkdir", Path: dir, Err: fs.ErrExist}
+	}
+	d.dirs[dir] = false
+	d.pending = append(d.pending, change{dir: filepath.Dir(dir), name: dir, made: true})
+	return nil
+}
 
 // Create implements disk.FS.
 func (d *Disk) Create(name string) (disk.File, error) {
@@ -238,7 +272,7 @@ func (d *Disk) Create(name string) (disk.File, error) {
 		return nil, &fs.PathError{Op: "create", Path: name, Err: fs.ErrExist}
 	}
 	i := &inode{}
-	d.rename(change{filepath.Dir(name), name, i})
+	d.rename(change{dir: filepath.Dir(name), name: name, to: i})
 	return &file{disk: d, name: name, inode: i, life: d.life, writable: true}, nil
 }
 
@@ -288,8 +322,8 @@ func (d *Disk) Rename(from, to string) error {
 	if i == nil {
 		return &fs.PathError{Op: "rename", Path: from, Err: fs.ErrNotExist}
 	}
-	d.rename(change{filepath.Dir(to), to, i})
-	d.rename(change{filepath.Dir(from), from, nil})
+	d.rename(change{dir: filepath.Dir(to), name: to, to: i})
+	d.rename(change{dir: filepath.Dir(from), name: from, to: nil})
 	return nil
 }
 
@@ -303,7 +337,7 @@ func (d *Disk) Remove(name string) error {
 	if d.names[name] == nil {
 		return &fs.PathError{Op: "remove", Path: name, Err: fs.ErrNotExist}
 	}
-	d.rename(change{filepath.Dir(name), name, nil})
+	d.rename(change{dir: filepath.Dir(name), name: name, to: nil})
 	return nil
 }
 
@@ -334,7 +368,7 @@ func (d *Disk) SyncDir(dir string) error {
 		if c.dir != filepath.Clean(dir) {
 			return false
 		}
-		c.apply(d.durable)
+		d.settle(c)
 		return true
 	})
 	return nil
