@@ -121,7 +121,11 @@ func (b *Bridge) warnOfRestart(cfg *config.Config) {
 
 // load reads the configuration file and logs its warnings.
 func load(options Options) (*config.Config, error) {
-	cfg, warnings, err := config.Load(options.ConfigFile)
+	listen := options.ListenAddress
+	if options.SystemdSocket {
+		listen = ":0" // it is not known here where, and no receiver has the port 0
+	}
+	cfg, warnings, err := config.LoadFor(options.ConfigFile, listen)
 	if err != nil {
 		return nil, err
 	}

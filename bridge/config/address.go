@@ -78,6 +78,10 @@ func (r *reader) httpURL(it item, path, instead string) bool {
 // parseURL parses an absolute URL. It never quotes one: what did not parse may
 // still contain a password.
 func (r *reader) parseURL(raw string, line int, path, remedy string) (*url.URL, bool) {
+	if variableInURL.MatchString(raw) {
+		r.fail(line, path+" contains a variable, and environment variables are not expanded", "write the value itself; a $ that is meant is written %24")
+		return nil, false
+	}
 	u, err := url.Parse(raw)
 	if err != nil {
 		r.fail(line, path+" is not a valid URL", remedy)

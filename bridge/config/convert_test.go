@@ -119,7 +119,7 @@ func drawOldFile(t *rapid.T) string {
 	if rapid.Bool().Draw(t, "push") {
 		line("remote_write: # where to")
 		for i := range rapid.IntRange(1, 3).Draw(t, "endpoints") {
-			line("# endpoint %d\n- name: %d\n  url: http://r/w # %s", i, i, text("comment"))
+			line("# endpoint %d\n- name: %d\n  url: http://r/api/v1/write # %s", i, i, text("comment"))
 			line("  headers: {X-Tenant: %s}", text("tenant"))
 			line("  %s", pick("auth", "basic_auth: {username: u, password: "+text("secret")+"}", "authorization: {credentials_file: f/g}",
 				"bearer_token: "+text("token"), "tls_config:\n    ca: |\n      a\n       b", "follow_redirects: false # no",

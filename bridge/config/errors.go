@@ -87,6 +87,8 @@ type reader struct {
 	name     string
 	errs     []*Error
 	warnings []Warning
+	// listen wins over web.listen_address, where given.
+	listen string
 	// taken are the labels that connections have, which others must not be called.
 	taken []string
 	// files are the files that the configuration names, as written.

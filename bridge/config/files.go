@@ -115,8 +115,12 @@ func bare(err error) error {
 // Load reads the file at path, in either format, and checks that the files
 // that it names can be read and hold usable certificates. The error is an
 // [*Errors].
-func Load(path string) (*Config, []Warning, error) {
-	r := &reader{name: path}
+func Load(path string) (*Config, []Warning, error) { return LoadFor(path, "") }
+
+// LoadFor is Load for a process that listens on the address listen, which wins over
+// web.listen_address where it is not empty: no endpoint may be that.
+func LoadFor(path, listen string) (*Config, []Warning, error) {
+	r := &reader{name: path, listen: listen}
 	data, ok := r.readFile(path)
 	if !ok {
 		_, err := r.result()

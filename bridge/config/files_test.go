@@ -55,15 +55,15 @@ skydive:
   basic_auth: {username: u, password_file: p}
   tls_config: {ca_file: .}
 remote_write:
-- url: http://r/1
+- url: http://r/1/api/v1/write
   basic_auth: {username_file: empty, password_file: /run/credentials/skybridge.service/p}
   http_headers: {X-A: {files: [h]}}
   tls_config: {ca_file: ca, cert_file: cert, key_file: key}
-- url: http://r/2
+- url: http://r/2/api/v1/write
   authorization: {credentials_file: c}
-- url: http://r/3
+- url: http://r/3/api/v1/write
   oauth2: {client_id: i, client_secret_file: s, token_url: http://t, tls_config: {ca_file: oca}}
-- url: http://r/4
+- url: http://r/4/api/v1/write
   bearer_token_file: b
 web: {listen_addres: x}
 `
@@ -103,8 +103,8 @@ web: {listen_addres: x}
 func TestLoadBadCertificates(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "ca", "pa55word")
-	path := write(t, dir, "f", "skydive:\n  analyzers: [ws://a:1]\n  tls_config: {cert: x, key: pa55word}\nremote_write:\n- url: http://r/1\n  tls_config: {ca_file: ca}\n"+
-		"- url: http://r/2\n  oauth2: {client_id: i, client_secret: s, token_url: http://t, tls_config: {ca: pa55word}}\n")
+	path := write(t, dir, "f", "skydive:\n  analyzers: [ws://a:1]\n  tls_config: {cert: x, key: pa55word}\nremote_write:\n- url: http://r/1/api/v1/write\n  tls_config: {ca_file: ca}\n"+
+		"- url: http://r/2/api/v1/write\n  oauth2: {client_id: i, client_secret: s, token_url: http://t, tls_config: {ca: pa55word}}\n")
 	_, _, err := Load(path)
 	if err == nil {
 		t.Fatal("no error")

@@ -175,6 +175,7 @@ func (r *reader) value(n *yaml.Node, v reflect.Value, path string) {
 		}
 	case reflect.String:
 		if s, ok := r.scalar(n, path); ok {
+			r.noVariable(s, n.Line, path)
 			v.SetString(s)
 		}
 	case reflect.Slice:
@@ -235,7 +236,7 @@ func (r *reader) proxyURL(n *yaml.Node, dst *commoncfg.URL, path string) {
 		return
 	}
 	u, err := url.Parse(s)
-	if err != nil || u.Hostname() == "" {
+	if err != nil || u.Hostname() == "" || strings.Contains(u.Host, "$") {
 		r.fail(n.Line, path+" is not a valid URL", remedy)
 		return
 	}

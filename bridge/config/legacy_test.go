@@ -102,9 +102,9 @@ func TestLegacy(t *testing.T) {
 				"f:7: pipeline.mangle is not read: skybridge has no use for it",
 				"f:11: pipeline.store.prom_sky_con.path is not read: skybridge has no use for it",
 			}},
-		{"remote_write", oldFile(parts{"end": "remote_write:\n- url: http://r/w\n  name: n\n"}),
+		{"remote_write", oldFile(parts{"end": "remote_write:\n- url: http://r/api/v1/write\n  name: n\n"}),
 			func(c *Config) {
-				rw := DefaultRemoteWrite("http://r/w")
+				rw := DefaultRemoteWrite("http://r/api/v1/write")
 				rw.Name = "n"
 				c.RemoteWrite = []RemoteWrite{rw}
 			}, nil},

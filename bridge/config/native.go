@@ -95,9 +95,8 @@ func (r *reader) externalLabels(o *object) []Label {
 			r.fail(p.value.Line, fmt.Sprintf("%s has %d bytes", path, len(value)),
 				fmt.Sprintf("write at most %d; receivers refuse more", maxLabelValue))
 			continue
-		case strings.Contains(value, "${"):
-			r.warn(p.value.Line, path+" contains ${: environment variables are not expanded")
 		}
+		r.noVariable(value, p.value.Line, path)
 		labels = append(labels, Label{name, value})
 	}
 	slices.SortFunc(labels, func(a, b Label) int { return strings.Compare(a.Name, b.Name) })

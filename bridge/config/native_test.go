@@ -37,7 +37,7 @@ type keyCase struct {
 
 func endpoint(set func(*RemoteWrite)) func(*Config) {
 	return func(c *Config) {
-		rw := DefaultRemoteWrite("http://r/w")
+		rw := DefaultRemoteWrite("http://r/api/v1/write")
 		set(&rw)
 		c.RemoteWrite = []RemoteWrite{rw}
 	}
@@ -68,7 +68,7 @@ func client(set func(*commoncfg.HTTPClientConfig)) func(*Config) {
 
 // stanza is an endpoint with more keys.
 func stanza(keys string) string {
-	return minimal + "remote_write:\n- url: http://r/w\n  " + keys + "\n"
+	return minimal + "remote_write:\n- url: http://r/api/v1/write\n  " + keys + "\n"
 }
 
 // under gives a section of the file one more key; skydive needs its analyzers.
@@ -250,16 +250,16 @@ func keyCases() []keyCase {
 			"global:\nskydive: {analyzers: [ws://127.0.0.1:8082], host_id: , basic_auth: , tls_config: ~, silence_timeout: null}\naggregation: {labels: , max_series: }\n" +
 				"storage:\nremote_write:\nweb: {listen_address: }\n", func(*Config) {}},
 		{"anchors and merge keys", "",
-			minimal + "remote_write:\n- &first\n  url: http://r/w\n  name: one\n  queue_config: &q {max_shards: 4}\n- <<: *first\n  name: two\n  queue_config: {<<: *q, min_shards: 2}\n",
+			minimal + "remote_write:\n- &first\n  url: http://r/api/v1/write\n  name: one\n  queue_config: &q {max_shards: 4}\n- <<: *first\n  name: two\n  queue_config: {<<: *q, min_shards: 2}\n",
 			func(c *Config) {
-				one, two := DefaultRemoteWrite("http://r/w"), DefaultRemoteWrite("http://r/w")
+				one, two := DefaultRemoteWrite("http://r/api/v1/write"), DefaultRemoteWrite("http://r/api/v1/write")
 				one.Name, one.Queue.MaxShards = "one", 4
 				two.Name, two.Queue.MaxShards, two.Queue.MinShards = "two", 4, 2
 				c.RemoteWrite = []RemoteWrite{one, two}
 			}},
-		{"two endpoints at one URL", "", minimal + "remote_write:\n- url: http://r/w\n  name: a\n- url: http://r/w\n",
+		{"two endpoints at one URL", "", minimal + "remote_write:\n- url: http://r/api/v1/write\n  name: a\n- url: http://r/api/v1/write\n",
 			func(c *Config) {
-				a, b := DefaultRemoteWrite("http://r/w"), DefaultRemoteWrite("http://r/w")
+				a, b := DefaultRemoteWrite("http://r/api/v1/write"), DefaultRemoteWrite("http://r/api/v1/write")
 				a.Name = "a"
 				c.RemoteWrite = []RemoteWrite{a, b}
 			}},

@@ -4,6 +4,7 @@
 package config
 
 import (
+	"cmp"
 	"path/filepath"
 	"strings"
 
@@ -55,6 +56,9 @@ func (r *reader) read(data []byte) parsed {
 		p.config = r.legacy(root)
 	} else {
 		p.config = r.native(root)
+	}
+	if len(r.errs) == 0 {
+		r.ownListener(p, cmp.Or(r.listen, p.config.Web.ListenAddress))
 	}
 	return p
 }

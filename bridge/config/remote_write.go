@@ -60,6 +60,8 @@ func (r *reader) remoteWrite(n *yaml.Node) RemoteWrite {
 		r.fail(o.lineOf("url"), "remote_write.url is missing", "write the endpoint's URL, such as http://127.0.0.1:9090/api/v1/write")
 	case rw.URL != "" && !r.httpURL(item{rw.URL, n.Line}, "remote_write.url", "basic_auth in this stanza"):
 		rw.URL = ""
+	case rw.URL != "":
+		r.writePath(rw.URL, n.Line)
 	}
 	o.text("name", &rw.Name)
 	if len(rw.Name) > 255 || !printable(rw.Name) {
@@ -126,6 +128,7 @@ func (r *reader) headers(o *object) map[string]string {
 		if headers == nil {
 			headers = map[string]string{}
 		}
+		r.noVariable(value, p.value.Line, path)
 		headers[p.name] = value
 	}
 	return headers

@@ -23,20 +23,20 @@ skydive:
   basic_auth: {username: u, password: pa55word}
   tls_config: {cert: C, key: pa55word}
 remote_write:
-- url: http://r/w?token=pa55word
+- url: http://r/api/v1/write?token=pa55word
   headers: {X-Key: pa55word}
   basic_auth: {username: u, password: pa55word}
   tls_config: {cert: C, key: pa55word}
   proxy_url: http://u:pa55word@p:1
   proxy_connect_header: {X-Key: [pa55word]}
   http_headers: {X-Other: {secrets: [pa55word]}}
-- url: http://r/2
+- url: http://r/2/api/v1/write
   authorization: {credentials: pa55word}
-- url: http://r/3
+- url: http://r/3/api/v1/write
   bearer_token: pa55word
-- url: http://r/4
+- url: http://r/4/api/v1/write
   oauth2: {client_id: c, client_secret: pa55word, token_url: 'http://t/?k=pa55word', endpoint_params: {password: pa55word}, proxy_url: 'http://u:pa55word@p:1', tls_config: {cert: C, key: pa55word}}
-- url: http://r/5
+- url: http://r/5/api/v1/write
   oauth2: {client_id: c, client_certificate_key: pa55word, grant_type: "urn:ietf:params:oauth:grant-type:jwt-bearer", token_url: http://t}
 `
 

@@ -76,6 +76,8 @@ func (r *reader) basicAuth(o *object, c *BasicAuth) {
 		r.fail(o.line, o.path+" has a password without a username", "add username")
 	}
 	r.username(item{c.Username, o.lineOf("username")}, o.join("username"))
+	r.noVariable(c.Username, o.lineOf("username"), o.join("username"))
+	r.noVariable(password, o.lineOf("password"), o.join("password"))
 	o.done()
 }
 

@@ -6,6 +6,7 @@ package web
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 )
@@ -15,16 +16,14 @@ const worthPacking = 1400
 
 // place takes a place among the answers in the making, or refuses with 503. They are
 // in memory until the client has taken them, so there is a bound on how many.
-func (s *Server) place(w http.ResponseWriter) (release func(), ok bool) {
-	select {
-	case s.answers <- struct{}{}:
-		return func() { <-s.answers }, true
-	default:
+func (s *Server) place(w http.ResponseWriter, r *http.Request) (release func(), ok bool) {
+	if release, ok = s.answers.enter(r); !ok {
 		s.metrics.answersRejected.Inc()
 		w.Header().Set("Retry-After", "5")
-		plain(w, http.StatusServiceUnavailable, "busy: too many are being answered already")
-		return nil, false
+		plain(w, http.StatusServiceUnavailable, fmt.Sprintf(
+			"busy: %d requests are answered at once, of one address half of them at most", s.limits.answers))
 	}
+	return release, ok
 }
 
 // answerJSON answers with a value as JSON.

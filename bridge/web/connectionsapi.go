@@ -69,7 +69,7 @@ func (s *Server) withConnections(w http.ResponseWriter, r *http.Request, strict 
 		plain(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	release, ok := s.place(w)
+	release, ok := s.place(w, r)
 	if !ok {
 		return
 	}

@@ -39,17 +39,16 @@ func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	write := s.writeAside
 	if want != partSelf {
 		write = s.writeScrape
-		select {
-		case s.scrapes <- struct{}{}:
-			defer func() { <-s.scrapes }()
-		default:
+		leave, ok := s.scrapes.enter(r)
+		if !ok {
 			s.metrics.scrapes.WithLabelValues(resultRejected).Inc()
 			h.Del("Content-Encoding")
 			h.Set("Retry-After", "5")
 			plain(w, http.StatusServiceUnavailable, fmt.Sprintf(
-				"busy: %d scrapes are being served already, the most at once; collect[]=self alone is always served", s.limits.scrapes))
+				"busy: %d scrapes are served at once, of one address half of them at most; collect[]=self alone is always served", s.limits.scrapes))
 			return
 		}
+		defer leave()
 	}
 
 	start := time.Now()

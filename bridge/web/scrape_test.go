@@ -44,7 +44,14 @@ func TestConcurrentScrapesAreBounded(t *testing.T) {
 	var scrapes sync.WaitGroup
 	codes := make([]int, most)
 	for i := range codes {
-		scrapes.Go(func() { codes[i] = r.get("/metrics?collect[]=connections").Code })
+		// Of one address as many as it can have, then one of another, and so on.
+		req := httptest.NewRequest(http.MethodGet, "/metrics?collect[]=connections", nil)
+		req.RemoteAddr = fmt.Sprintf("198.51.100.%d:1", max(0, i-most/2+1))
+		scrapes.Go(func() {
+			w := httptest.NewRecorder()
+			r.Handler().ServeHTTP(w, req)
+			codes[i] = w.Code
+		})
 		<-s.entered
 	}
 	w := r.get("/metrics", "Accept-Encoding", "gzip")

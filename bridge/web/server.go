@@ -34,16 +34,15 @@ type limits struct {
 	// they bound how many passwords one address has checked at a time (peerListener):
 	// 32 are 2 s, 256 are 15 s, at bcrypt's cost of 10.
 	perPeer, streams int
-	// scrapes is how many pages of series are written at once; the next is
-	// refused with 503. Eight serve a pair of Prometheis, a few agents and a person with
+	// scrapes is how many pages of series are written at once, of which one address
+	// has its share (places); the next is refused with 503. Eight serve a pair of Prometheis, a few agents and a person with
 	// curl, and bound the compressors' memory to 7 MB (0.8 MB each, measured). A
 	// client that does not read keeps its place until chunk is over; so that the
-	// bridge can be watched even when eight of them do that, collect[]=self alone
-	// needs no place (see writeAside).
+	// bridge can be watched even when some of them take all places, collect[]=self
+	// alone needs none (see writeAside).
 	scrapes int
 	// answers is how many answers of the API and of the status page there are at once,
-	// each of up to 300 kB that a client may be slow to take; the next is refused
-	// with 503.
+	// each of up to 300 kB that a client may be slow to take; likewise.
 	answers int
 	// header bounds reading a request's header (and the TLS handshake), body
 	// the reading of a body that nobody asked for.
@@ -97,15 +96,15 @@ type Server struct {
 
 	alive signOfLife
 
-	scrapes chan struct{} // one token for each page of series in the making
-	aside   sync.Mutex    // one page of self metrics in the making
+	scrapes *places    // pages of series in the making
+	aside   sync.Mutex // one page of self metrics in the making
 	pages   spare[*page]
 	gzips   spare[*gzip.Writer]
 
 	assets  []*asset
 	page    *template.Template
-	answers chan struct{} // one token for each answer of the API or the status page
-	packing sync.Mutex    // one of them being compressed
+	answers *places    // of the API or the status page
+	packing sync.Mutex // one of them being compressed
 	list    *list
 	history *history
 	ticked  chan struct{} // a token where a tick is not in the history yet
@@ -128,8 +127,8 @@ func New(opts Options) (*Server, error) {
 		opts: opts, limits: defaultLimits(), metrics: m,
 		pages: newSpare[*page](), gzips: newSpare[*gzip.Writer](),
 	}
-	s.scrapes = make(chan struct{}, s.limits.scrapes)
-	s.answers = make(chan struct{}, s.limits.answers)
+	s.scrapes = newPlaces(s.limits.scrapes)
+	s.answers = newPlaces(s.limits.answers)
 	s.list, s.history = newList(opts.Source, opts.Names, time.Now), newHistory(opts.Source)
 	s.ticked = make(chan struct{}, 1)
 	s.life, s.endLife = context.WithCancel(context.Background())

@@ -131,7 +131,7 @@ type Node struct {
 
 // serveStatus answers with the state of everything.
 func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
-	release, ok := s.place(w)
+	release, ok := s.place(w, r)
 	if !ok {
 		return
 	}

@@ -241,8 +241,14 @@ func TestAssets(t *testing.T) {
 // bounded number of them, and no more.
 func TestAnswersAreBounded(t *testing.T) {
 	r := newRig(t, nil)
-	for range cap(r.answers) {
-		r.answers <- struct{}{}
+	// Two of one address, one of another, and so on, until all places are taken.
+	r.answers = newPlaces(4)
+	var leave func()
+	for _, remote := range []string{"198.51.100.1:1", "198.51.100.1:2", "198.51.100.2:1", "198.51.100.3:1"} {
+		var ok bool
+		if leave, ok = r.answers.enter(requestFrom(remote)); !ok {
+			t.Errorf("%s has no place", remote)
+		}
 	}
 	for _, target := range []string{"/", "/api/v1/status", "/api/v1/connections"} {
 		if w := r.get(target); w.Code != 503 || w.Header().Get("Retry-After") == "" {
@@ -257,7 +263,7 @@ func TestAnswersAreBounded(t *testing.T) {
 			t.Errorf("%s: status %d", target, w.Code)
 		}
 	}
-	<-r.answers
+	leave()
 	for range 3 { // each gives its place back
 		if w := r.get("/"); w.Code != 200 {
 			t.Errorf("status %d", w.Code)

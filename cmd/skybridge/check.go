@@ -12,11 +12,11 @@ import (
 )
 
 // checkConfig prints a summary of every file that is valid, and every error of
-// those that are not.
-func checkConfig(files []string, stdout, stderr io.Writer) error {
+// those that are not. listen is --web.listen-address.
+func checkConfig(files []string, listen string, stdout, stderr io.Writer) error {
 	bad := 0
 	for _, file := range files {
-		cfg, warnings, err := config.Load(file)
+		cfg, warnings, err := config.LoadFor(file, listen)
 		printWarnings(stderr, warnings)
 		if err != nil {
 			fmt.Fprintln(stderr, err)

@@ -59,7 +59,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	}
 	switch command {
 	case check.FullCommand():
-		return checkConfig(*checkFiles, stdout, stderr)
+		return checkConfig(*checkFiles, options.ListenAddress, stdout, stderr)
 	case convert.FullCommand():
 		return convertConfig(*convertFile, stdout, stderr)
 	}
