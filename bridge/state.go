@@ -6,6 +6,7 @@ package bridge
 import (
 	"time"
 
+	"github.com/skydive-project/skybridge/bridge/config"
 	"github.com/skydive-project/skybridge/bridge/web"
 )
 
@@ -44,6 +45,7 @@ func (b *Bridge) state() web.Status {
 		})
 	}
 	b.fullness(&s)
+	b.options.secrets.HideIn(&s)
 	return s
 }
 
@@ -87,7 +89,7 @@ func (b *Bridge) lookAtTick() {
 
 // showConfig makes a configuration the one that the status page shows, without its
 // secrets.
-func (b *Bridge) showConfig(text []byte) {
-	shown := string(text)
+func (b *Bridge) showConfig(cfg *config.Config) {
+	shown := string(cfg.Redacted())
 	b.shownConfig.Store(&shown)
 }

@@ -17,7 +17,11 @@ import (
 // sockets that systemd passed. From then on clients can connect; they are
 // answered when [Server.Run] runs. It is called once, before Run.
 func (s *Server) Listen() error {
-	if err := toolkit.Validate(s.opts.ConfigFile); err != nil {
+	err := checkRegular(s.opts.ConfigFile)
+	if err == nil {
+		err = toolkit.Validate(s.opts.ConfigFile)
+	}
+	if err != nil {
 		return fmt.Errorf("web: read --web.config.file %s: %w", s.opts.ConfigFile, err)
 	}
 	if s.opts.SystemdSocket {
