@@ -4,9 +4,13 @@
 package skydive
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/gorilla/websocket"
@@ -62,8 +66,8 @@ func TestEchoedCredentialsAreHidden(t *testing.T) {
 		}, `no <hidden>`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			url := serve(t, c.answer) + "/ws?token=t0ken"
-			r := newRig(t, Config{Analyzers: []string{url}, Username: "bridge",
+			to := serve(t, c.answer) + "/ws?token=t0ken"
+			r := newRig(t, Config{Analyzers: []string{to}, Username: "bridge",
 				Password: func() (string, error) { return "s3cret", nil }}).run(t)
 			r.logs.waitFor(t, c.logged)
 			text := r.logs.String() + r.feed.Status()[0].LastError
@@ -74,4 +78,28 @@ func TestEchoedCredentialsAreHidden(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What is wrong with a proxy's URL is said without it, also where the topology is
+// asked.
+func TestTheTopologyHidesItsProxy(t *testing.T) {
+	r := newTopologyRig(t, TopologyConfig{Analyzers: []string{"ws://127.0.0.1:1"}}, func(topology *Topology) {
+		topology.proxy = func(*http.Request) (*url.URL, error) { return nil, errors.New("bad http://user:pr0xy@x") }
+	})
+	r.logs.waitFor(t, "the proxy's URL (HTTP_PROXY, HTTPS_PROXY) is invalid")
+	if text := r.logs.String() + r.topology.Status()[0].LastError; strings.Contains(text, "pr0xy") {
+		t.Errorf("%s", text)
+	}
+}
+
+// A password file that is a pipe is an error that a connect does not wait for.
+func TestPasswordFileThatIsAPipe(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	set := secrets.New()
+	r := newRig(t, Config{Analyzers: []string{"ws://127.0.0.1:1"}, Username: "bridge", Secrets: set,
+		Password: func() (string, error) { return set.ReadFile(pipe) }}).run(t)
+	r.logs.waitFor(t, "read the password (skydive.basic_auth.password_file): file "+pipe+": is not a regular file")
 }
