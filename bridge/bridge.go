@@ -28,6 +28,7 @@ import (
 	"github.com/skydive-project/skybridge/bridge/web"
 	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/remotewrite"
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 // flushTimeout is how long a stopping bridge waits for receivers to take the
@@ -62,6 +63,8 @@ type Options struct {
 	// reached.
 	clock  clockReader
 	sender []remotewrite.Option
+
+	secrets *secrets.Set // what the logger hides, too
 }
 
 // Bridge is one running bridge.
@@ -105,7 +108,15 @@ type Bridge struct {
 // one last tick that is flushed to the receivers. It returns an error where the
 // bridge could not start or its listener failed; nothing to do with analyzers
 // or receivers is one.
+//
+// Neither the log nor the error nor what the port serves shows a secret.
 func Run(ctx context.Context, options Options) error {
+	options.secrets = secrets.New()
+	options.Logger = slog.New(options.secrets.Handler(options.Logger.Handler()))
+	return options.secrets.Error(run(ctx, options))
+}
+
+func run(ctx context.Context, options Options) error {
 	cfg, err := load(options)
 	if err != nil {
 		return err
@@ -147,7 +158,7 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 		tickPulse: notify.NewPulse(),
 	}
 	b.published = b.lookAtTick
-	b.showConfig(cfg.Redacted())
+	b.showConfig(cfg)
 	b.listenAddress, b.storageKeys = listenAddress(cfg, options), cfg.Storage
 	defer func() {
 		if err != nil {
@@ -155,7 +166,7 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 		}
 	}()
 	skipped := newSkipped(registry)
-	feed, err := feedConfig(cfg, b.listenAddress)
+	feed, err := feedConfig(cfg, b.listenAddress, options.secrets)
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +187,7 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 		return nil, err
 	}
 	b.sender = remotewrite.NewSender(b.log, registry, component(b.logger, "remote_write"),
-		append([]remotewrite.Option{remotewrite.WithVersion(versionText()), remotewrite.WithClock(b.clock.now)}, options.sender...)...)
+		append([]remotewrite.Option{remotewrite.WithVersion(versionText()), remotewrite.WithClock(b.clock.now), remotewrite.WithSecrets(options.secrets)}, options.sender...)...)
 	if err := b.recover(cfg); err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	commoncfg "github.com/prometheus/common/config"
 
 	"github.com/skydive-project/skybridge/remotewrite"
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 // lab is a bridge in a synctest bubble, where hours pass in no time: all of it as
@@ -60,6 +61,7 @@ func newLab(t *testing.T) *lab {
 		ConfigFile:    filepath.Join(t.TempDir(), "skybridge.yml"),
 		ListenAddress: "127.0.0.1:0",
 		Logger:        slog.New(slog.NewTextHandler(l.logs, nil)),
+		secrets:       secrets.New(),
 		sender: []remotewrite.Option{
 			remotewrite.WithHTTPClientOption(commoncfg.WithDialContextFunc(func(ctx context.Context, network, address string) (net.Conn, error) {
 				return l.dial(ctx, network, address)

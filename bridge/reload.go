@@ -9,7 +9,10 @@ import (
 	"fmt"
 	"slices"
 
+	"golang.org/x/net/http/httpproxy"
+
 	"github.com/skydive-project/skybridge/bridge/config"
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 // reloadLoop reloads whenever it is asked to, until ctx is done.
@@ -37,8 +40,9 @@ func (b *Bridge) reload(context.Context) error {
 	}
 	b.metrics.reloaded(err)
 	if err != nil {
+		b.options.secrets.Pin(secretsOf(b.cfg))
 		b.logger.Error("reload failed; the former configuration stays in force", "err", err)
-		return err
+		return b.options.secrets.Error(err)
 	}
 	b.logger.Info("configuration reloaded", "file", b.options.ConfigFile)
 	return nil
@@ -47,11 +51,11 @@ func (b *Bridge) reload(context.Context) error {
 // swap puts a valid configuration into force. What can fail comes first, and is
 // undone where something after it fails.
 func (b *Bridge) swap(cfg *config.Config) error {
-	feed, err := feedConfig(cfg, b.listenAddress)
+	feed, err := feedConfig(cfg, b.listenAddress, b.options.secrets)
 	if err != nil {
 		return err
 	}
-	former, err := feedConfig(b.cfg, b.listenAddress)
+	former, err := feedConfig(b.cfg, b.listenAddress, b.options.secrets)
 	if err != nil {
 		return err
 	}
@@ -72,7 +76,7 @@ func (b *Bridge) swap(cfg *config.Config) error {
 	}
 	b.warnOfRestart(cfg)
 	b.cfg = cfg
-	b.showConfig(cfg.Redacted())
+	b.showConfig(cfg)
 	select {
 	case b.changed <- struct{}{}:
 	default:
@@ -129,8 +133,15 @@ func load(options Options) (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	options.secrets.Pin(secretsOf(cfg))
 	for _, w := range warnings {
 		options.Logger.Warn("configuration: " + w.String())
 	}
 	return cfg, nil
+}
+
+// secretsOf returns the secrets of a configuration and of the environment.
+func secretsOf(cfg *config.Config) []secrets.Secret {
+	proxy := httpproxy.FromEnvironment()
+	return slices.Concat(cfg.Secrets(), secrets.OfURL(proxy.HTTPProxy), secrets.OfURL(proxy.HTTPSProxy))
 }

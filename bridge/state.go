@@ -6,6 +6,7 @@ package bridge
 import (
 	"time"
 
+	"github.com/skydive-project/skybridge/bridge/config"
 	"github.com/skydive-project/skybridge/bridge/web"
 )
 
@@ -13,7 +14,7 @@ import (
 func (b *Bridge) state() web.Status {
 	now := time.Now()
 	s := web.Status{
-		Version: versionText(), Now: now.UTC(), Started: b.started.UTC(), Config: *b.shownConfig.Load(),
+		Version: versionText(), Now: now.UTC(), Started: b.started.UTC(),
 		ClockWaitSeconds: b.wait().Seconds(),
 		// Empty lists, not null, where there is nothing.
 		Analyzers: []web.Analyzer{}, Topology: []web.Topology{}, Endpoints: []web.Endpoint{},
@@ -44,6 +45,8 @@ func (b *Bridge) state() web.Status {
 		})
 	}
 	b.fullness(&s)
+	b.options.secrets.HideIn(&s)
+	s.Config = *b.shownConfig.Load() // can be long, and is without them
 	return s
 }
 
@@ -87,7 +90,7 @@ func (b *Bridge) lookAtTick() {
 
 // showConfig makes a configuration the one that the status page shows, without its
 // secrets.
-func (b *Bridge) showConfig(text []byte) {
-	shown := string(text)
+func (b *Bridge) showConfig(cfg *config.Config) {
+	shown := b.options.secrets.Hide(string(cfg.Redacted()))
 	b.shownConfig.Store(&shown)
 }

@@ -6,15 +6,13 @@ package bridge
 import (
 	"fmt"
 	"os"
-	"strings"
 	"time"
-
-	commoncfg "github.com/prometheus/common/config"
 
 	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/bridge/config"
 	"github.com/skydive-project/skybridge/bridge/skydive"
 	"github.com/skydive-project/skybridge/remotewrite"
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 // aggregation translates the configuration for the aggregator, which asks names
@@ -58,9 +56,9 @@ func aggregation(cfg *config.Config, names aggregator.Names) aggregator.Config {
 
 // feedConfig translates the configuration for the feed. The listen address is
 // part of the default host id, so that two bridges on one host differ.
-func feedConfig(cfg *config.Config, listenAddress string) (skydive.Config, error) {
+func feedConfig(cfg *config.Config, listenAddress string, set *secrets.Set) (skydive.Config, error) {
 	s := cfg.Skydive
-	tls, err := commoncfg.NewTLSConfig(&s.TLS)
+	tls, err := set.NewTLSConfig(s.TLS)
 	if err != nil {
 		return skydive.Config{}, fmt.Errorf("bridge: skydive.tls_config: %w", err)
 	}
@@ -78,15 +76,12 @@ func feedConfig(cfg *config.Config, listenAddress string) (skydive.Config, error
 		HostID:         hostID,
 		Username:       s.BasicAuth.Username,
 		TLS:            tls,
+		Secrets:        set,
 		SilenceTimeout: s.SilenceTimeout,
 	}
 	if file := s.BasicAuth.PasswordFile; file != "" {
 		out.Password = func() (string, error) {
-			secret, err := readSecret(file)
-			if err != nil {
-				return "", fmt.Errorf("skydive.basic_auth.password_file: %w", err)
-			}
-			return secret, nil
+			return set.ReadFile(file)
 		}
 	} else if s.BasicAuth.Username != "" {
 		out.Password = func() (string, error) { return string(s.BasicAuth.Password), nil }
@@ -103,26 +98,10 @@ func topologyConfig(cfg *config.Config, feed skydive.Config) skydive.TopologyCon
 		Username:        feed.Username,
 		Password:        feed.Password,
 		TLS:             feed.TLS,
+		Secrets:         feed.Secrets,
 		RefreshInterval: cfg.Topology.RefreshInterval,
 		CacheSize:       cfg.Topology.CacheSize,
 	}
-}
-
-// maxSecret bounds the size of a secret's file in bytes.
-const maxSecret = 64 << 10
-
-// readSecret reads a secret from a regular file: a pipe or device may never end,
-// and the reconnection that waits for it could not be stopped.
-func readSecret(file string) (string, error) {
-	info, err := os.Stat(file)
-	if err != nil {
-		return "", err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxSecret {
-		return "", fmt.Errorf("%s is no regular file of at most %d bytes", file, maxSecret)
-	}
-	secret, err := os.ReadFile(file)
-	return strings.TrimSpace(string(secret)), err
 }
 
 // logConfig translates the configuration for the log.

@@ -10,17 +10,20 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/prometheus/common/config"
+
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 const (
-	// maxReceiverWords is how much of a receiver's error text is kept.
+	// maxReceiverWords is how much of a receiver's error text is kept, and
+	// maxReadWords how much of it is read: secrets are hidden before it is cut.
 	maxReceiverWords = 512
+	maxReadWords     = 8 << 10
 	// maxDrain is how much of an answer is read to keep its connection; past it
 	// a new connection is cheaper.
 	maxDrain = 64 << 10
@@ -69,6 +72,8 @@ func judge(status int, retryOn429 bool) verdict {
 // client makes single attempts at one receiver. Safe for concurrent use.
 type client struct {
 	http       *http.Client
+	tokens     *tokens // nil: no OAuth2
+	secrets    *secrets.Set
 	url        string
 	header     http.Header
 	timeout    time.Duration
@@ -88,20 +93,48 @@ type answer struct {
 	retryAfter time.Duration
 }
 
-// newClient makes a client from a complete config. agent is its User-Agent.
-func newClient(cfg *EndpointConfig, agent string, opts ...config.HTTPClientOption) (*client, error) {
-	opts = append([]config.HTTPClientOption{config.WithUserAgent(agent)}, opts...)
-	h, err := config.NewClientFromConfig(cfg.HTTPClient, "remote_write", opts...)
+// newClient makes a client from a complete config, whose secrets set gets to know.
+// agent is its User-Agent.
+func newClient(cfg *EndpointConfig, agent string, set *secrets.Set, opts ...config.HTTPClientOption) (*client, error) {
+	set.Add(secrets.OfURL(cfg.URL)...)
+	set.Add(secrets.OfHTTPClient(&cfg.HTTPClient)...)
+	for name, value := range cfg.Headers {
+		set.Add(secrets.Named(name, value))
+	}
+	opts = append([]config.HTTPClientOption{config.WithUserAgent(agent), config.WithSecretManager(set)}, opts...)
+	// The rest is what credentials adds.
+	transport, err := config.NewRoundTripperFromConfig(config.HTTPClientConfig{
+		TLSConfig: secrets.TLS(cfg.HTTPClient.TLSConfig), ProxyConfig: cfg.HTTPClient.ProxyConfig, EnableHTTP2: cfg.HTTPClient.EnableHTTP2,
+	}, "remote_write", opts...)
 	if err != nil {
 		return nil, fmt.Errorf("HTTP client: %w", err)
 	}
-	if cfg.HTTPClient.FollowRedirects {
-		h.CheckRedirect = keepsMethod
-	}
-	return &client{
-		http: h, url: cfg.URL, header: requestHeader(cfg.Headers, agent),
+	c := &client{
+		secrets: set, url: cfg.URL, header: requestHeader(agent),
 		timeout: cfg.Timeout, retryOn429: cfg.RetryOn429,
-	}, nil
+	}
+	if cfg.HTTPClient.OAuth2 != nil {
+		if c.tokens, err = newTokens(cfg.HTTPClient.OAuth2, cfg.Timeout, set, opts...); err != nil {
+			return nil, fmt.Errorf("HTTP client: %w", err)
+		}
+	}
+	c.http = &http.Client{
+		Transport:     &credentials{transport, customHeader(cfg.Headers), &cfg.HTTPClient, set, c.tokens},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	if cfg.HTTPClient.FollowRedirects {
+		c.http.CheckRedirect = keepsMethod
+	}
+	return c, nil
+}
+
+// close ends what a client holds when no new request will use it. Requests in
+// flight go on, but for those that wait for a token.
+func (c *client) close() {
+	if c.tokens != nil {
+		c.tokens.close()
+	}
+	c.http.CloseIdleConnections()
 }
 
 // keepsMethod follows a redirect only where the request stays what it is: 307
@@ -114,9 +147,9 @@ func keepsMethod(next *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// requestHeader is the custom headers and, on top of them, the protocol's.
-func requestHeader(custom map[string]string, agent string) http.Header {
-	h := make(http.Header, len(custom)+4)
+// customHeader is the headers of the configuration without those that are HTTP's.
+func customHeader(custom map[string]string) http.Header {
+	h := make(http.Header, len(custom))
 	for name, value := range custom {
 		switch http.CanonicalHeaderKey(name) {
 		case "Host", "Content-Length", "Transfer-Encoding", "Connection", "Trailer", "Te", "Upgrade", "Retry-Attempt":
@@ -124,6 +157,12 @@ func requestHeader(custom map[string]string, agent string) http.Header {
 			h.Set(name, value)
 		}
 	}
+	return h
+}
+
+// requestHeader is the headers of the protocol.
+func requestHeader(agent string) http.Header {
+	h := http.Header{}
 	h.Set("Content-Encoding", "snappy")
 	h.Set("Content-Type", "application/x-protobuf")
 	h.Set("User-Agent", agent)
@@ -154,13 +193,14 @@ func (c *client) post(ctx context.Context, b *body, attempt int) answer {
 
 	resp, err := c.http.Do(req)
 	if err != nil {
+		_, unsent := errors.AsType[*credentialsError](err) // says itself what took so long
 		switch {
 		case ctx.Err() != nil:
 			return answer{verdict: aborted, words: "stopped"}
-		case timed.Err() != nil:
+		case timed.Err() != nil && !unsent:
 			return answer{verdict: again, words: fmt.Sprintf("no answer within %v", c.timeout)}
 		}
-		return answer{verdict: again, words: networkWords(err)}
+		return answer{verdict: again, words: peerWords(c.secrets, withoutURL(err).Error())}
 	}
 	defer resp.Body.Close()
 	defer time.AfterFunc(bodyTimeout, cancel).Stop()
@@ -171,14 +211,17 @@ func (c *client) post(ctx context.Context, b *body, attempt int) answer {
 	switch {
 	case b.version == version2 && a.verdict == delivered && !stored:
 		a.verdict = foreign
-		a.words = statusWords(resp.StatusCode, []byte("it does not confirm that anything was stored"))
+		a.words = statusWords(resp.StatusCode, "it does not confirm that anything was stored")
 	case a.verdict != delivered:
 		if b.version == version2 && resp.StatusCode == http.StatusUnsupportedMediaType {
 			a.verdict = foreign
 		}
 		// An answer that breaks off here has still given its status.
-		text, _ := io.ReadAll(io.LimitReader(resp.Body, maxReceiverWords))
-		a.words = statusWords(resp.StatusCode, text)
+		text, broken := io.ReadAll(io.LimitReader(resp.Body, maxReadWords+1))
+		if broken != nil { // in the middle of a secret, perhaps
+			text = []byte(c.secrets.HideCut(string(text)))
+		}
+		a.words = statusWords(resp.StatusCode, peerWords(c.secrets, string(text)))
 	}
 	if a.verdict == again {
 		a.retryAfter = parseRetryAfter(resp.Header.Get("Retry-After"), time.Now())
@@ -202,34 +245,39 @@ func written(h http.Header) (stored, speaks2 bool) {
 
 // statusWords is an error answer in the receiver's words. The text after the
 // code is the code's own, for the one in the answer can be of any length.
-func statusWords(status int, text []byte) string {
+func statusWords(status int, said string) string {
 	words := fmt.Sprintf("HTTP status %d %s", status, http.StatusText(status))
-	if said := strings.TrimSpace(strings.ToValidUTF8(string(text), "\uFFFD")); said != "" {
-		words += ": " + hideTokens(said)
+	if said != "" {
+		words += ": " + said
 	}
 	return words
 }
 
-// hideTokens takes out what looks like credentials: some proxies answer with the
-// request that they refuse, and words get into the log.
-func hideTokens(words string) string {
-	return regexp.MustCompile(`(?i)\b(basic|bearer)\s+[^\s"',;]+`).ReplaceAllString(words, "$1 <hidden>")
+// peerWords is the beginning of what a peer said, or of an error that quotes it,
+// fit for logs and pages: some answer with the request that they refuse, secrets
+// and all.
+func peerWords(set *secrets.Set, said string) string {
+	if len(said) > maxReadWords {
+		said = set.HideCut(said[:maxReadWords])
+	} else {
+		said = set.Hide(said)
+	}
+	said = strings.TrimSpace(strings.ToValidUTF8(said, "\uFFFD"))
+	if len(said) > maxReceiverWords {
+		said = strings.ToValidUTF8(said[:maxReceiverWords], "")
+	}
+	return said
 }
 
-// networkWords is an error without the URL that net/http puts around it, for
+// withoutURL returns an error without the URL that net/http puts around it, for
 // that can hold secrets.
-func networkWords(err error) string {
+func withoutURL(err error) error {
 	for {
-		// One inside another where a token is fetched on the way.
+		// One inside another where a proxy is asked on the way.
 		wrapped, ok := errors.AsType[*url.Error](err)
 		if !ok {
-			break
+			return err
 		}
 		err = wrapped.Err
 	}
-	words := hideTokens(strings.ToValidUTF8(err.Error(), "\uFFFD"))
-	if len(words) > maxReceiverWords {
-		words = strings.ToValidUTF8(words[:maxReceiverWords], "")
-	}
-	return words
 }

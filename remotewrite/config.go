@@ -16,6 +16,8 @@ import (
 	"github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/relabel"
+
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 // EndpointConfig is one receiver. Zero fields take the defaults of Prometheus'
@@ -168,20 +170,5 @@ func setDefault[T comparable](field *T, value T) {
 	}
 }
 
-// redacted is a URL fit for logs and labels: no user, no password, and no value
-// in the query, where tokens live.
-func redacted(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return "(unreadable url)"
-	}
-	u.User = nil
-	u.Fragment = ""
-	if query := u.Query(); len(query) > 0 {
-		for key := range query {
-			query.Set(key, "xxxxx")
-		}
-		u.RawQuery = query.Encode()
-	}
-	return strings.TrimSuffix(u.String(), "?")
-}
+// redacted is a URL fit for logs and labels.
+func redacted(raw string) string { return secrets.URL(raw) }

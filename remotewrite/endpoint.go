@@ -331,5 +331,5 @@ func (e *endpoint) noteError(a answer) {
 func (e *endpoint) stop() {
 	e.cancel()
 	<-e.stopped
-	e.settings.Load().client.http.CloseIdleConnections()
+	e.settings.Load().client.close()
 }

@@ -14,6 +14,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/config"
+
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 // Sender carries a log to its endpoints. It owns their goroutines. All methods
@@ -24,6 +26,7 @@ type Sender struct {
 	metrics *senderMetrics
 	agent   string
 	http    []config.HTTPClientOption
+	secrets *secrets.Set
 	now     func() time.Time
 
 	workspaces sync.Pool // shared: idle endpoints hold no buffers
@@ -47,6 +50,12 @@ func WithHTTPClientOption(opt config.HTTPClientOption) Option {
 	return func(s *Sender) { s.http = append(s.http, opt) }
 }
 
+// WithSecrets makes the sender hide the secrets in set, and read files by it; what
+// it gets to know of secrets is added. Else it has a set of its own.
+func WithSecrets(set *secrets.Set) Option {
+	return func(s *Sender) { s.secrets = set }
+}
+
 // WithClock sets where the time of day comes from, against which samples are too
 // old or too far ahead; else it is time.Now.
 func WithClock(now func() time.Time) Option {
@@ -56,7 +65,7 @@ func WithClock(now func() time.Time) Option {
 // NewSender returns a sender without endpoints, with its metrics registered on
 // reg. Close ends it.
 func NewSender(log *Log, reg prometheus.Registerer, logger *slog.Logger, opts ...Option) *Sender {
-	s := &Sender{log: log, logger: logger, agent: "skybridge/unknown", now: time.Now}
+	s := &Sender{log: log, logger: logger, agent: "skybridge/unknown", secrets: secrets.New(), now: time.Now}
 	s.workspaces.New = func() any { return new(workspace) }
 	s.metrics = newSenderMetrics(reg, &s.live)
 	for _, opt := range opts {
@@ -131,7 +140,7 @@ func (s *Sender) Check(cfgs []EndpointConfig) error {
 	wanted, err := s.prepare(cfgs)
 	for _, next := range wanted {
 		if next.client != nil {
-			next.client.http.CloseIdleConnections()
+			next.client.close()
 		}
 	}
 	if err != nil {
@@ -164,7 +173,7 @@ func (s *Sender) prepare(cfgs []EndpointConfig) ([]*settings, error) {
 		}
 		next := &settings{cfg: cfg}
 		if old := running[id]; old == nil || !old.sameAs(&cfg) {
-			c, err := newClient(&next.cfg, s.agent, s.http...)
+			c, err := newClient(&next.cfg, s.agent, s.secrets, s.http...)
 			if err != nil {
 				errs = append(errs, fmt.Errorf("%s: %w", where, err))
 				continue
@@ -209,7 +218,7 @@ func (s *Sender) change(e *endpoint, next *settings) {
 	e.cursor.setWindow(next.cfg.BacklogWindow.Milliseconds())
 	e.quiet.clear()
 	close(old.replaced)
-	old.client.http.CloseIdleConnections()
+	old.client.close()
 	if old.cfg.URL != next.cfg.URL {
 		e.spoken.doubt() // another receiver
 	}

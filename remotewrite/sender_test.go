@@ -167,7 +167,7 @@ func TestMetricNames(t *testing.T) {
 				for _, l := range m.GetLabel() {
 					labels[l.GetName()] = l.GetValue()
 				}
-				if len(labels) > 0 && (labels["remote_name"] != "a" || labels["url"] != "http://a/?token=xxxxx") {
+				if len(labels) > 0 && (labels["remote_name"] != "a" || labels["url"] != "http://a/?<hidden>") {
 					t.Errorf("%s has labels %v", f.GetName(), labels)
 				}
 			}

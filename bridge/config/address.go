@@ -121,16 +121,3 @@ func (r *reader) listenAddress(it item, path string) bool {
 	}
 	return true
 }
-
-// showURL returns a URL without what may be secret: user and query values.
-func showURL(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" {
-		return "<hidden>"
-	}
-	u.User = nil
-	if u.RawQuery != "" {
-		u.RawQuery = "…"
-	}
-	return u.String()
-}

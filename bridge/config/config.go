@@ -180,6 +180,10 @@ func (c *Config) setDirectory(dir string) {
 	c.Skydive.BasicAuth.PasswordFile = commoncfg.JoinDir(dir, c.Skydive.BasicAuth.PasswordFile)
 	c.Skydive.TLS.SetDirectory(dir)
 	for i := range c.RemoteWrite {
-		c.RemoteWrite[i].HTTPClient.SetDirectory(dir)
+		client := &c.RemoteWrite[i].HTTPClient
+		client.SetDirectory(dir)
+		if client.OAuth2 != nil { // which SetDirectory leaves out
+			client.OAuth2.ClientCertificateKeyFile = commoncfg.JoinDir(dir, client.OAuth2.ClientCertificateKeyFile)
+		}
 	}
 }

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	commoncfg "github.com/prometheus/common/config"
+
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 // A fileRef is a file that the configuration names at path, as written.
@@ -61,8 +63,8 @@ func (r *reader) checkFiles(dir string) bool {
 	all := true
 	for _, f := range r.files {
 		name := commoncfg.JoinDir(dir, f.name)
-		regular, err := readable(name)
-		all = all && regular && err == nil
+		err := readable(name)
+		all = all && err == nil
 		switch {
 		case err == nil:
 		case errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(name, credentials):
@@ -72,36 +74,25 @@ func (r *reader) checkFiles(dir string) bool {
 		case errors.Is(err, fs.ErrPermission):
 			r.fail(f.line, fmt.Sprintf("%s: no permission to read %s", f.path, name), "let the account that skybridge runs as read it")
 		default:
-			r.fail(f.line, fmt.Sprintf("%s: %s %s", f.path, name, err), "name a file that holds the value")
+			r.fail(f.line, fmt.Sprintf("%s: %s %s", f.path, name, err), "name a regular file that holds the value")
 		}
 	}
 	return all
 }
 
-// readable says why a file cannot be used, or returns nil. What is no regular
-// file (a pipe, say) is not opened, for that can block.
-func readable(name string) (regular bool, err error) {
-	info, err := os.Stat(name)
+// readable says why a file cannot be used, or returns nil.
+func readable(name string) error {
+	f, err := secrets.Open(name)
 	if err != nil {
-		return false, bare(err)
-	}
-	if info.IsDir() {
-		return false, errors.New("is a directory")
-	}
-	if !info.Mode().IsRegular() {
-		return false, nil
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return true, bare(err)
+		return err
 	}
 	defer f.Close() // opened for reading: nothing to lose
 	if _, err := f.Read(make([]byte, 1)); errors.Is(err, io.EOF) {
-		return true, errors.New("is empty")
+		return errors.New("is empty")
 	} else if err != nil {
-		return true, bare(err)
+		return bare(err)
 	}
-	return true, nil
+	return nil
 }
 
 // bare removes the file's name from an error, for the message has it already.
@@ -181,7 +172,7 @@ func (r *reader) readFile(path string) ([]byte, bool) {
 func (r *reader) checkTLS(p parsed) {
 	const remedy = "check the files and texts of this stanza: PEM blocks, a key that fits its certificate"
 	check := func(c *commoncfg.TLSConfig, line int, path string) {
-		if _, err := commoncfg.NewTLSConfig(c); err != nil {
+		if _, err := secrets.New().NewTLSConfig(*c); err != nil {
 			r.fail(line, path+": "+err.Error(), remedy)
 		}
 	}

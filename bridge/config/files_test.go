@@ -77,8 +77,8 @@ web: {listen_addres: x}
 	}
 	want := []string{
 		missing("4", "skydive.basic_auth.password_file", "p"),
-		"f.yml:5: skydive.tls_config.ca_file: . is a directory: name a file that holds the value",
-		"f.yml:8: remote_write.basic_auth.username_file: empty is empty: name a file that holds the value",
+		"f.yml:5: skydive.tls_config.ca_file: . is a directory: name a regular file that holds the value",
+		"f.yml:8: remote_write.basic_auth.username_file: empty is empty: name a regular file that holds the value",
 		missing("9", "remote_write.http_headers.X-A.files", "h"),
 		missing("10", "remote_write.tls_config.ca_file", "ca"),
 		missing("10", "remote_write.tls_config.cert_file", "cert"),
@@ -121,21 +121,53 @@ func TestLoadBadCertificates(t *testing.T) {
 }
 
 // TestLoadCredentials proves that a file whose secrets are systemd's can be
-// checked beside the unit, and that a pipe is not read.
+// checked beside the unit.
 func TestLoadCredentials(t *testing.T) {
+	path := write(t, t.TempDir(), "f", "skydive:\n  analyzers: [ws://a:1]\n"+
+		"  tls_config: {cert_file: /run/credentials/skybridge.service/cert, key_file: /run/credentials/skybridge.service/key}\n")
+	_, warnings, err := Load(path)
+	if err != nil || len(warnings) != 2 {
+		t.Errorf("error %v, warnings: %v", err, warnings)
+	}
+}
+
+// TestLoadIrregularFiles proves that pipes and devices are refused wherever the
+// configuration names a file, without waiting for them; and that links to files are
+// followed.
+func TestLoadIrregularFiles(t *testing.T) {
 	dir := t.TempDir()
 	pipe := filepath.Join(dir, "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	path := write(t, dir, "f", "skydive:\n  analyzers: [ws://a:1]\n  basic_auth: {username: u, password_file: pipe}\n"+
-		"  tls_config: {cert_file: /run/credentials/skybridge.service/cert, key_file: /run/credentials/skybridge.service/key}\n")
-	c, warnings, err := Load(path)
-	if err != nil || c.Skydive.BasicAuth.PasswordFile != pipe {
-		t.Fatal(c, err)
+	write(t, dir, "..data/secret", "x")
+	if err := os.Symlink("..data/secret", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
 	}
-	if len(warnings) != 2 {
-		t.Errorf("warnings: %v", warnings)
+	path := write(t, dir, "f", `
+skydive: {analyzers: [ws://a:1], basic_auth: {username: u, password_file: pipe}, tls_config: {ca_file: /dev/zero}}
+remote_write:
+- {url: http://r/1, basic_auth: {username_file: link, password_file: pipe}}
+- {url: http://r/2, authorization: {credentials_file: /dev/zero}}
+- {url: http://r/3, oauth2: {client_id: i, client_secret_file: pipe, token_url: http://t}}
+- {url: http://r/4, http_headers: {X-A: {files: [pipe]}}}
+- {url: http://r/5, tls_config: {cert_file: pipe, key_file: pipe}}
+`)
+	_, _, err := Load(path)
+	if err == nil || strings.Count(err.Error(), "is not a regular file but a pipe, socket or device: name a regular file that holds the value") != 8 {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestKeyOfAnAssertion proves that its file, too, is looked for beside the
+// configuration.
+func TestKeyOfAnAssertion(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "key", "x")
+	c, _, err := Load(write(t, dir, "f", "skydive: {analyzers: [ws://a:1]}\nremote_write:\n- url: http://r/\n"+
+		"  oauth2: {client_id: i, client_certificate_key_file: key, grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', token_url: http://t}\n"))
+	if err != nil || c.RemoteWrite[0].HTTPClient.OAuth2.ClientCertificateKeyFile != filepath.Join(dir, "key") {
+		t.Errorf("%v, error %v", c, err)
 	}
 }
 

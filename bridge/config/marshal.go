@@ -14,6 +14,8 @@ import (
 
 	commoncfg "github.com/prometheus/common/config"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 // masked stands for a secret, in Prometheus' spelling.
@@ -91,7 +93,7 @@ func (w writer) secret(s string) string {
 
 func (w writer) url(s string) string {
 	if w.mask {
-		return showURL(s)
+		return secrets.URL(s)
 	}
 	return s
 }

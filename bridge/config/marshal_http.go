@@ -10,6 +10,8 @@ import (
 
 	commoncfg "github.com/prometheus/common/config"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 // fields adds to m the fields of a struct of prometheus/common/config that
@@ -41,7 +43,7 @@ func (w writer) node(v reflect.Value) *yaml.Node {
 	switch value := v.Interface().(type) {
 	case commoncfg.URL:
 		if w.mask {
-			return textNode(showURL(value.String()))
+			return textNode(secrets.URL(value.String()))
 		}
 		return textNode(value.String())
 	case commoncfg.Secret:

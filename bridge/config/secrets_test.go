@@ -8,10 +8,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"strings"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 func contains(s, part string) bool { return strings.Contains(s, part) }
@@ -86,6 +89,25 @@ func TestSecretsAreNotShown(t *testing.T) {
 	}
 	if got := string(c.Redacted()); strings.Count(got, masked) != 13 {
 		t.Errorf("%d masks, want 13:\n%s", strings.Count(got, masked), got)
+	}
+}
+
+// TestSecretsAreKnown proves that each of them is found, but for private keys,
+// which no peer receives.
+func TestSecretsAreKnown(t *testing.T) {
+	n := 0
+	text := regexp.MustCompile(`pa55word`).ReplaceAllStringFunc(regexp.MustCompile(`key: pa55word`).ReplaceAllString(everySecret, "key: k"), func(string) string {
+		n++
+		return fmt.Sprintf("pa55word-%02d", n)
+	})
+	c, _, err := Parse("f", []byte(text))
+	if err != nil || n != 14 {
+		t.Fatal(n, err)
+	}
+	known := secrets.New()
+	known.Pin(c.Secrets())
+	if left := known.Hide(text); contains(left, "pa55word-") {
+		t.Errorf("not every secret is known:\n%s", left)
 	}
 }
 

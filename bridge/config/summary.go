@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 // Summary returns what c does in a few lines for a person to check; none of
@@ -23,7 +25,7 @@ func Summary(c *Config) string {
 		if i > 0 {
 			name = ""
 		}
-		line(name, "%s", showURL(u))
+		line(name, "%s", secrets.URL(u))
 	}
 	line("", "%s, %s, %s", c.Skydive.captures(), c.Skydive.auth(), c.Skydive.silence())
 	a := &c.Aggregation
@@ -66,7 +68,7 @@ func Summary(c *Config) string {
 		if rw.Name != "" {
 			name = rw.Name + ": "
 		}
-		line("", "%s%s", name, showURL(rw.URL))
+		line("", "%s%s", name, secrets.URL(rw.URL))
 		line("", "  %s", rw.how())
 	}
 	return b.String()

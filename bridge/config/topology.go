@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 const (
@@ -56,7 +58,7 @@ func (c *Config) names() string {
 			if i > 0 {
 				from += ", "
 			}
-			from += showURL(u)
+			from += secrets.URL(u)
 		}
 	}
 	return fmt.Sprintf("from %s every %s; up to %d names and interfaces", from, showDuration(c.Topology.RefreshInterval), c.Topology.CacheSize)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 // flowPath is where an analyzer serves its flows.
@@ -55,6 +56,9 @@ type Config struct {
 	Password func() (string, error)
 	// TLS is for wss; nil means the system's certificates.
 	TLS *tls.Config
+	// Secrets hides what analyzers repeat of our secrets, and gets to know them; nil
+	// means a set of its own.
+	Secrets *secrets.Set
 
 	// SilenceTimeout is how long a feed may be quiet before it is reconnected;
 	// 0 means a time learned from the feed.
@@ -122,9 +126,8 @@ func parseTarget(raw string) (target, error) {
 	if u.Path == "" || u.Path == "/" {
 		u.Path = flowPath
 	}
-	name := *u
-	name.RawQuery, name.ForceQuery = "", false
-	return target{name: name.String(), url: u.String()}, nil
+	name, _, _ := strings.Cut(secrets.URL(u.String()), "?")
+	return target{name: name, url: u.String()}, nil
 }
 
 func hasControl(s string) bool {

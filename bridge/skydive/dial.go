@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 const (
@@ -26,35 +28,39 @@ const (
 
 // subscription is a connection whose handshake succeeded.
 type subscription struct {
-	conn   *websocket.Conn
-	alive  *liveness // under conn
-	hidden secrets   // what the peer may repeat and no log may show
+	conn  *websocket.Conn
+	alive *liveness // under conn
 }
 
 // proxyFunc says through which proxy a request goes, nil for none.
 type proxyFunc func(*http.Request) (*url.URL, error)
 
+// hidden returns a proxyFunc that does not quote the proxy's URL in errors, for it
+// can have a password, which set gets to know.
+func (p proxyFunc) hidden(set *secrets.Set) proxyFunc {
+	return func(req *http.Request) (*url.URL, error) {
+		u, err := p(req)
+		if err != nil {
+			return nil, errors.New("the proxy's URL (HTTP_PROXY, HTTPS_PROXY) is invalid")
+		}
+		if u != nil {
+			set.Add(secrets.OfURL(u.String())...)
+		}
+		return u, nil
+	}
+}
+
 // dial subscribes to the analyzer. A failure's text names the configuration key
 // to look at where there is one, and never a secret.
 func dial(ctx context.Context, cfg *Config, to target, proxy proxyFunc) (*subscription, *failure) {
-	header, hidden, fail := requestHeader(cfg, to)
+	header, fail := requestHeader(cfg, to)
 	if fail != nil {
 		return nil, fail
 	}
 	var alive *liveness
 	stop := func() bool { return true }
 	dialer := websocket.Dialer{
-		Proxy: func(req *http.Request) (*url.URL, error) {
-			u, err := proxy(req)
-			if err != nil { // its text has the URL, and with it a password
-				return nil, errors.New("the proxy's URL (HTTP_PROXY, HTTPS_PROXY) is invalid")
-			}
-			if u != nil {
-				password, _ := u.User.Password()
-				hidden = hidden.with(basic(u.User.Username(), password)...)
-			}
-			return u, nil
-		},
+		Proxy:            proxy.hidden(cfg.Secrets),
 		HandshakeTimeout: handshakeTimeout,
 		ReadBufferSize:   readBuffer,
 		WriteBufferSize:  1 << 10, // pongs
@@ -75,7 +81,7 @@ func dial(ctx context.Context, cfg *Config, to target, proxy proxyFunc) (*subscr
 	conn, resp, err := shake(ctx, &dialer, to.url, header)
 	if !stop() && err == nil {
 		_ = conn.Close()
-		return nil, unreached(ctx.Err(), hidden)
+		return nil, unreached(ctx.Err(), cfg.Secrets)
 	}
 	switch {
 	case resp != nil && resp.StatusCode == http.StatusSwitchingProtocols:
@@ -84,7 +90,7 @@ func dial(ctx context.Context, cfg *Config, to target, proxy proxyFunc) (*subscr
 			return nil, fail
 		}
 	case resp != nil && errors.Is(err, websocket.ErrBadHandshake):
-		return nil, refused(cfg, resp, hidden)
+		return nil, refused(cfg, resp)
 	}
 	if err != nil {
 		if alive != nil {
@@ -93,9 +99,9 @@ func dial(ctx context.Context, cfg *Config, to target, proxy proxyFunc) (*subscr
 				err = errEndlessHandshake // which http may take for the end of a header
 			}
 		}
-		return nil, unreached(err, hidden)
+		return nil, unreached(err, cfg.Secrets)
 	}
-	return &subscription{conn, alive, hidden}, nil
+	return &subscription{conn, alive}, nil
 }
 
 // shake is the library's handshake, with its panics as errors: it has one for a
@@ -109,8 +115,9 @@ func shake(ctx context.Context, d *websocket.Dialer, url string, h http.Header) 
 	return d.DialContext(ctx, url, h)
 }
 
-// requestHeader returns what the request says, and what of it is secret.
-func requestHeader(cfg *Config, to target) (http.Header, secrets, *failure) {
+// requestHeader returns what the request says.
+func requestHeader(cfg *Config, to target) (http.Header, *failure) {
+	cfg.Secrets.Add(secrets.OfURL(to.url)...)
 	h := http.Header{}
 	h.Set("X-Host-ID", cfg.HostID)
 	h.Set("X-Client-Type", clientType)
@@ -118,16 +125,17 @@ func requestHeader(cfg *Config, to target) (http.Header, secrets, *failure) {
 	h["X-Websocket-Namespace"] = cfg.namespaces()
 	h.Set("User-Agent", clientType)
 	if cfg.Username == "" {
-		return h, to.secrets(), nil
+		return h, nil
 	}
 	password := ""
 	if cfg.Password != nil {
 		var err error
 		if password, err = cfg.Password(); err != nil {
-			return nil, nil, &failure{reasonCredentials, fmt.Errorf("read the password (skydive.basic_auth.password_file): %w", err)}
+			return nil, &failure{reasonCredentials, fmt.Errorf("read the password (skydive.basic_auth.password_file): %w", err)}
 		}
 	}
 	r := http.Request{Header: h}
 	r.SetBasicAuth(cfg.Username, password)
-	return h, to.secrets().with(basic(cfg.Username, password)...), nil
+	cfg.Secrets.Add(secrets.Basic(cfg.Username, password)...)
+	return h, nil
 }

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 // Feed subscribes to analyzers and feeds a [Sink]. Its methods may be called
@@ -56,6 +58,9 @@ type timing struct {
 func NewFeed(cfg Config, sink Sink, skipped *prometheus.CounterVec, reg prometheus.Registerer, logger *slog.Logger) (*Feed, error) {
 	if _, err := cfg.targets(); err != nil {
 		return nil, err
+	}
+	if cfg.Secrets == nil {
+		cfg.Secrets = secrets.New()
 	}
 	q := newQueue(queueBytes(&cfg))
 	m, err := newMetrics(reg, skipped, q)
@@ -159,6 +164,9 @@ func (f *Feed) Reload(cfg Config) error {
 		return errors.New("skydive: the feed has ended")
 	}
 	old := f.cfg
+	if cfg.Secrets == nil {
+		cfg.Secrets = old.Secrets
+	}
 	f.cfg = &cfg
 	f.queue.maxBytes.Store(int64(queueBytes(&cfg)))
 	if f.ctx == nil {

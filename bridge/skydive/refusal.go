@@ -13,15 +13,17 @@ import (
 	"strings"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 // maxQuoted bounds in bytes what a log repeats of the peer's words.
 const maxQuoted = 256
 
 // refused says what an answer other than 101 means.
-func refused(cfg *Config, resp *http.Response, hidden secrets) *failure {
+func refused(cfg *Config, resp *http.Response) *failure {
 	status := fmt.Sprintf("HTTP %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
-	if text := quotable(resp.Body, hidden); text != "" {
+	if text := quotable(resp.Body, cfg.Secrets); text != "" {
 		status += fmt.Sprintf(", %q", text)
 	}
 	switch resp.StatusCode {
@@ -43,12 +45,12 @@ func refused(cfg *Config, resp *http.Response, hidden secrets) *failure {
 
 // quotable is the beginning of an answer's body without secrets. They are taken
 // out before it is cut, lest half of one stays.
-func quotable(body io.Reader, hidden secrets) string {
+func quotable(body io.Reader, set *secrets.Set) string {
 	const kept = 1024 // by the library, which has read it already
 	b, _ := io.ReadAll(io.LimitReader(body, kept))
-	text := hidden.hide(string(b))
+	text := set.Hide(string(b))
 	if len(b) == kept {
-		text = hidden.trimBegun(text)
+		text = set.HideCut(string(b))
 	}
 	return shortened(strings.TrimSpace(text))
 }
@@ -77,8 +79,8 @@ func misshaken(resp *http.Response, err error) *failure {
 }
 
 // unreached says why there was no answer that could be read.
-func unreached(err error, hidden secrets) *failure {
-	text := shortened(hidden.hide(err.Error())) // it can quote a broken answer at length
+func unreached(err error, set *secrets.Set) *failure {
+	text := shortened(set.Hide(err.Error())) // it can quote a broken answer at length
 	var certificate *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
 	var alert tls.AlertError

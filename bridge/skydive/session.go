@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 const (
@@ -57,7 +59,7 @@ func (l *link) session(ctx context.Context, sub *subscription) *failure {
 		l.watchdog.gaveUp()
 		return &failure{reasonSilent, errors.New("no data came for longer than updates and stats explain: either nothing is captured, or the analyzer has forgotten the subscription")}
 	}
-	return ended(err, sub.hidden)
+	return ended(err, l.cfg.Load().Secrets)
 }
 
 // leave says goodbye, and cuts the connection if the analyzer does not answer
@@ -101,7 +103,7 @@ func (e *pongError) Error() string { return "answer a ping: " + e.err.Error() }
 func (e *pongError) Unwrap() error { return e.err }
 
 // ended says what an error of reading means.
-func ended(err error, hidden secrets) *failure {
+func ended(err error, set *secrets.Set) *failure {
 	var goodbye *websocket.CloseError
 	var network net.Error
 	switch {
@@ -110,7 +112,7 @@ func ended(err error, hidden secrets) *failure {
 	case errors.As(err, &goodbye) && goodbye.Code == websocket.CloseAbnormalClosure:
 		return &failure{reasonLost, errors.New("the connection ended without a goodbye")}
 	case errors.As(err, &goodbye):
-		return &failure{reasonClosed, fmt.Errorf("the analyzer closed the connection: %s", hidden.hide(err.Error()))}
+		return &failure{reasonClosed, fmt.Errorf("the analyzer closed the connection: %s", set.Hide(err.Error()))}
 	case errors.As(err, new(*pongError)) && errors.As(err, &network) && network.Timeout():
 		return &failure{reasonWriteTimeout, errors.New("write timeout: the analyzer sends pings and does not read our answers")}
 	case errors.As(err, &network) && network.Timeout():

@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 // TopologySink takes what the topology says of network interfaces and captures:
@@ -37,6 +38,7 @@ type TopologyConfig struct {
 	// Password is asked at each question. Nil means none.
 	Password func() (string, error)
 	TLS      *tls.Config
+	Secrets  *secrets.Set // as in [Config]
 	// RefreshInterval is the time between two questions to one analyzer. The sight of
 	// an unknown name can bring the next one forward, once in that time.
 	RefreshInterval time.Duration
@@ -112,6 +114,9 @@ func NewTopology(cfg TopologyConfig, reg prometheus.Registerer, logger *slog.Log
 	if _, err := cfg.targets(); err != nil {
 		return nil, err
 	}
+	if cfg.Secrets == nil {
+		cfg.Secrets = secrets.New()
+	}
 	t := &Topology{
 		log: logger, proxy: http.ProxyFromEnvironment, timeout: topologyTimeout, settle: 500 * time.Millisecond, cfg: &cfg,
 		wanted: make(chan struct{}, 1), changed: make(chan struct{}, 1),
@@ -156,6 +161,9 @@ func (t *Topology) Reload(cfg TopologyConfig) error {
 		return err
 	}
 	t.mu.Lock()
+	if cfg.Secrets == nil {
+		cfg.Secrets = t.cfg.Secrets
+	}
 	t.cfg = &cfg
 	t.mu.Unlock()
 	select {
@@ -229,7 +237,7 @@ func (t *Topology) adopt(sink TopologySink) {
 	was := t.inUse
 	t.inUse = cfg
 	t.disconnect()
-	t.client = newTopologyHTTP(cfg.TLS, t.proxy, t.timeout)
+	t.client = newTopologyHTTP(cfg.TLS, t.proxy.hidden(cfg.Secrets), t.timeout)
 	var targets []target
 	if cfg.Enabled {
 		targets, _ = cfg.targets() // checked before

@@ -16,6 +16,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 // topologyTimeout bounds one question to an analyzer, answer included.
@@ -105,7 +107,7 @@ func newTopologyHTTP(config *tls.Config, proxy proxyFunc, timeout time.Duration)
 
 // ask puts one question and has decode read the answer.
 func ask(ctx context.Context, client *http.Client, cfg *TopologyConfig, to target, query string, decode func(io.Reader) error) *topologyError {
-	hidden := to.secrets()
+	cfg.Secrets.Add(secrets.OfURL(to.url)...)
 	body, err := json.Marshal(struct{ GremlinQuery string }{query})
 	if err != nil {
 		return &topologyError{resultMalformed, 0, err}
@@ -125,30 +127,30 @@ func ask(ctx context.Context, client *http.Client, cfg *TopologyConfig, to targe
 			}
 		}
 		request.SetBasicAuth(cfg.Username, password)
-		hidden = hidden.with(basic(cfg.Username, password)...)
+		cfg.Secrets.Add(secrets.Basic(cfg.Username, password)...)
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return unanswered(err, hidden)
+		return unanswered(err, cfg.Secrets)
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
-		return declined(cfg, response, hidden)
+		return declined(cfg, response)
 	}
 	if err := decode(response.Body); err != nil {
-		return unanswered(err, hidden)
+		return unanswered(err, cfg.Secrets)
 	}
 	return nil
 }
 
 // unanswered says why there was no answer that could be read.
-func unanswered(err error, hidden secrets) *topologyError {
+func unanswered(err error, set *secrets.Set) *topologyError {
 	var whole *url.Error
 	begun := !errors.As(err, &whole) // an answer had
 	if !begun {
 		err = timeoutKept{whole.Err, whole.Timeout()} // the rest is the URL
 	}
-	text := shortened(hidden.hide(err.Error()))
+	text := shortened(set.Hide(err.Error()))
 	var certificate *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
 	var alert tls.AlertError
@@ -181,9 +183,9 @@ func (t timeoutKept) Timeout() bool { return t.timeout }
 func (t timeoutKept) Unwrap() error { return t.error }
 
 // declined says what an answer other than 200 means.
-func declined(cfg *TopologyConfig, response *http.Response, hidden secrets) *topologyError {
+func declined(cfg *TopologyConfig, response *http.Response) *topologyError {
 	status := fmt.Sprintf("HTTP %d %s", response.StatusCode, http.StatusText(response.StatusCode))
-	if text := quotable(response.Body, hidden); text != "" {
+	if text := quotable(response.Body, cfg.Secrets); text != "" {
 		status += fmt.Sprintf(", %q", text)
 	}
 	e := &topologyError{resultHTTP, response.StatusCode, fmt.Errorf("the analyzer answers %s", status)}

@@ -7,21 +7,21 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"syscall"
 
 	"github.com/coreos/go-systemd/v22/activation"
-	commoncfg "github.com/prometheus/common/config"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
-	"go.yaml.in/yaml/v3"
 )
 
 // Listen checks the web configuration file and opens the port, or takes the
 // sockets that systemd passed. From then on clients can connect; they are
 // answered when [Server.Run] runs. It is called once, before Run.
 func (s *Server) Listen() error {
-	if err := checkConfigFile(s.opts.ConfigFile); err != nil {
+	err := checkRegular(s.opts.ConfigFile)
+	if err == nil {
+		err = toolkit.Validate(s.opts.ConfigFile)
+	}
+	if err != nil {
 		return fmt.Errorf("web: read --web.config.file %s: %w", s.opts.ConfigFile, err)
 	}
 	if s.opts.SystemdSocket {
@@ -32,54 +32,6 @@ func (s *Server) Listen() error {
 		return listenError(s.opts.ListenAddress, err)
 	}
 	s.listeners = []net.Listener{l}
-	return nil
-}
-
-// maxConfigFile bounds the listener's configuration file, and each file that it
-// names, in bytes.
-const maxConfigFile = 1 << 20
-
-// checkConfigFile checks the listener's configuration. The toolkit reads it, and
-// what it names, to their ends, at each request: so all of them are regular files.
-func checkConfigFile(name string) error {
-	if name == "" {
-		return nil
-	}
-	if err := checkRegular(name); err != nil {
-		return err
-	}
-	content, err := os.ReadFile(name)
-	if err != nil {
-		return err
-	}
-	var c struct {
-		TLS struct {
-			Cert     string `yaml:"cert_file"`
-			Key      string `yaml:"key_file"`
-			ClientCA string `yaml:"client_ca_file"`
-		} `yaml:"tls_server_config"`
-	}
-	// What cannot be parsed names no files; the toolkit says what is wrong with it.
-	_ = yaml.Unmarshal(content, &c)
-	for _, file := range []string{c.TLS.Cert, c.TLS.Key, c.TLS.ClientCA} {
-		if file == "" {
-			continue
-		}
-		if err := checkRegular(commoncfg.JoinDir(filepath.Dir(name), file)); err != nil {
-			return fmt.Errorf("tls_server_config: %s: %w", file, err)
-		}
-	}
-	return toolkit.Validate(name)
-}
-
-func checkRegular(file string) error {
-	info, err := os.Stat(file)
-	switch {
-	case err != nil:
-		return err
-	case !info.Mode().IsRegular() || info.Size() > maxConfigFile:
-		return fmt.Errorf("it is no regular file of at most %d KiB", maxConfigFile>>10)
-	}
 	return nil
 }
 

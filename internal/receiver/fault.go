@@ -4,6 +4,7 @@
 package receiver
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -18,6 +19,9 @@ type Fault struct {
 	Status int
 	Header http.Header
 	Body   string
+	// Echo answers with the request's first line and headers after Body, as some
+	// proxies do.
+	Echo bool
 	// Store stores nevertheless: the sender cannot know.
 	Store bool
 	// ResetAfter resets the connection after as many bytes of the body were read.
@@ -86,6 +90,20 @@ func (f *Fault) answer(w http.ResponseWriter, r *http.Request) {
 	if f.Body != "" {
 		_, _ = io.WriteString(w, f.Body)
 	}
+	if f.Echo {
+		echo(w, r)
+	}
+}
+
+// echo writes the request's first line and headers.
+func echo(w io.Writer, r *http.Request) {
+	_, _ = fmt.Fprintf(w, "%s %s %s\r\n", r.Method, r.RequestURI, r.Proto)
+	_ = r.Header.Write(w)
+}
+
+// Redirect is a fault that leads the request elsewhere, with status 307 or 308.
+func Redirect(status int, to string) Fault {
+	return Fault{Status: status, Header: http.Header{"Location": {to}}}
 }
 
 func (f *Fault) status() int {

@@ -15,6 +15,7 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.mu.Lock()
 	n := r.requests
 	r.requests++
+	r.last = req
 	r.mu.Unlock()
 	var fault Fault
 	if r.cfg.Fail != nil {

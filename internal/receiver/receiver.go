@@ -61,6 +61,7 @@ type Receiver struct {
 	requests   int
 	unspoken   int
 	early      int
+	last       *http.Request
 	series     map[string]*series
 	// bodies is the fate of each distinct body, by its hash.
 	bodies map[bodyHash]*fate
@@ -143,6 +144,16 @@ func (r *Receiver) Requests() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.requests
+}
+
+// Last returns the request line's target and the headers of the latest request.
+func (r *Receiver) Last() (uri string, header http.Header) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.last == nil {
+		return "", nil
+	}
+	return r.last.RequestURI, r.last.Header.Clone()
 }
 
 // Unspoken is how many requests were turned away with Without2.

@@ -1,0 +1,201 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package remotewrite
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/common/config"
+
+	"github.com/skydive-project/skybridge/internal/receiver"
+)
+
+// withToken is an endpoint that needs a token.
+func withToken(url, tokenURL string) EndpointConfig {
+	return EndpointConfig{URL: url, HTTPClient: config.HTTPClientConfig{OAuth2: &config.OAuth2{
+		ClientID: "id", ClientSecret: "cl1ent/secret", TokenURL: tokenURL, EndpointParams: map[string]string{"password": "pa55word", "audience": "metrics"},
+	}}}
+}
+
+// TestTokenEndpointsThatHang proves that an attempt ends with its timeout however a
+// token endpoint fails to answer, says which one it was, and that the next one
+// succeeds when it answers again.
+func TestTokenEndpointsThatHang(t *testing.T) {
+	deaf, err := receiver.ListenDeaf()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = deaf.Close() })
+	hanging, trickling := receiver.StartTokens(), receiver.StartTokens()
+	t.Cleanup(hanging.Close)
+	t.Cleanup(trickling.Close)
+	hanging.SetFault(receiver.TokenHangs)
+	trickling.SetFault(receiver.TokenTrickles)
+	for name, tokenURL := range map[string]string{
+		"accepts and never answers": hanging.URL(), "trickles": trickling.URL(),
+		"TLS that hangs": "https://" + deaf.Addr().String() + "/token", "plain HTTP that hangs": "http://" + deaf.Addr().String() + "/token",
+	} {
+		t.Run(name, func(t *testing.T) {
+			url, _ := accepting(t)
+			cfg := withToken(url, tokenURL+"?key=S3CRET")
+			cfg.Timeout = 50 * time.Millisecond
+			client := testClient(t, cfg)
+			for range 3 {
+				a := attempt(t, client)
+				if a.verdict != again || !strings.Contains(a.words, tokenURL+"?<hidden> (oauth2.token_url)") {
+					t.Errorf("answer %+v", a)
+				}
+			}
+		})
+	}
+	hanging.SetFault(receiver.TokenWorks)
+	url, seen := accepting(t)
+	if a := attempt(t, testClient(t, withToken(url, hanging.URL()))); a.verdict != delivered {
+		t.Errorf("answer %+v", a)
+	}
+	if h := <-seen; !strings.HasPrefix(h.Get("Authorization"), "Bearer t0ken-of-fetch-") {
+		t.Errorf("headers %v", h)
+	}
+}
+
+// TestOneFetchAtATime proves that requests share the fetch that is under way, can
+// leave it, and use its token until it ends.
+func TestOneFetchAtATime(t *testing.T) {
+	tokens := receiver.StartTokens()
+	t.Cleanup(tokens.Close)
+	asked, answer := make(chan struct{}), make(chan struct{})
+	gate := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{} // a second request finds no taker, and the test hangs
+		<-answer
+		tokens.ServeHTTP(w, r)
+	}))
+	t.Cleanup(gate.Close)
+	url, _ := accepting(t)
+	client := testClient(t, withToken(url, gate.URL))
+
+	leaving, leave := context.WithCancel(t.Context())
+	left := make(chan verdict, 1)
+	go func() { left <- client.post(leaving, &body{}, 0).verdict }()
+	<-asked
+	leave()
+	if v := <-left; v != aborted {
+		t.Errorf("verdict %v", v)
+	}
+	var posts sync.WaitGroup
+	for range 10 {
+		posts.Go(func() {
+			if a := client.post(t.Context(), &body{data: []byte("payload")}, 0); a.verdict != delivered {
+				t.Errorf("answer %+v", a)
+			}
+		})
+	}
+	close(answer)
+	posts.Wait()
+	if n := tokens.Fetches(); n != 1 {
+		t.Errorf("%d tokens were fetched", n)
+	}
+}
+
+// TestFetchEndsWithItsClient proves that closing a client ends the fetch and what
+// waits for it.
+func TestFetchEndsWithItsClient(t *testing.T) {
+	asked, ended := make(chan struct{}), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(asked)
+		_ = r.ParseForm() // so that the server looks at the connection
+		<-r.Context().Done()
+		close(ended)
+	}))
+	t.Cleanup(server.Close)
+	url, _ := accepting(t)
+	cfg := withToken(url, server.URL)
+	cfg.Timeout = time.Hour
+	client := testClient(t, cfg)
+	done := make(chan answer, 1)
+	go func() { done <- client.post(t.Context(), &body{}, 0) }()
+	<-asked
+	client.close()
+	<-ended
+	if a := <-done; a.verdict != again {
+		t.Errorf("answer %+v", a)
+	}
+	if a := attempt(t, client); a.verdict != again || !strings.Contains(a.words, "other settings") {
+		t.Errorf("answer %+v of a closed client", a)
+	}
+}
+
+// TestTokenEndpointThatEchoes proves that neither the client's secret nor the
+// parameters get into the words, however they were sent.
+func TestTokenEndpointThatEchoes(t *testing.T) {
+	tokens := receiver.StartTokens()
+	t.Cleanup(tokens.Close)
+	tokens.SetFault(receiver.TokenEchoes)
+	url, _ := accepting(t)
+	assertion := withToken(url, tokens.URL())
+	assertion.HTTPClient.OAuth2.GrantType, assertion.HTTPClient.OAuth2.ClientCertificateKey = grantJWT, rsaKey
+	for _, cfg := range []EndpointConfig{withToken(url, tokens.URL()), assertion} {
+		a := attempt(t, testClient(t, cfg))
+		if a.verdict != again || !strings.Contains(a.words, "no token from "+tokens.URL()) {
+			t.Errorf("answer %+v", a)
+		}
+		for _, secret := range []string{"cl1ent", "pa55word", "=metrics", "eyJ"} {
+			if strings.Contains(a.words, secret) {
+				t.Errorf("%s is in %s", secret, a.words)
+			}
+		}
+	}
+}
+
+// TestTokenRequestsStayAtHome proves that the client's secret is not sent to
+// another host, wherever its token endpoint points.
+func TestTokenRequestsStayAtHome(t *testing.T) {
+	tokens := receiver.StartTokens()
+	t.Cleanup(tokens.Close)
+	for host, fetches := range map[string]int{"localhost": 0, "127.0.0.1": 1} {
+		before := tokens.Fetches()
+		to := strings.Replace(tokens.URL(), "127.0.0.1", host, 1)
+		first := httptest.NewServer(http.RedirectHandler(to, http.StatusTemporaryRedirect))
+		t.Cleanup(first.Close)
+		url, _ := accepting(t)
+		a := attempt(t, testClient(t, withToken(url, first.URL)))
+		if got := tokens.Fetches() - before; got != fetches || (a.verdict == delivered) != (fetches > 0) {
+			t.Errorf("%s: %d requests, answer %+v", host, got, a)
+		}
+	}
+}
+
+// rsaKey is a key for assertions, made for these tests.
+const rsaKey = `-----BEGIN RSA PRIVATE KEY-----
+MIIEpAIBAAKCAQEA7os6obiXspJDXSW4eGCU/lRsrcSeLDw8SLemfPrTOdIEfBAW
+k6zJK0ju7twgt2m6Iqq+qPi/fMIrAI2pPqSyBOOAOKAx5xAJ9/Yhm+ULhm4H80To
+09UCBBx+cRhUcLhukngTd8ePMhT626abG8/r/2UX7lIGoVgXEmHgoBN9cTcy3/5b
+8vdHcpK1p9lvngpuVDsadlLxXAsrEKSg7jrt4Yqc9e4sf2V7b2q8Uk9ntz7NyZy0
+vt6c9jlTXUVfkqSUv1EGJ2nt4v9N1bO4kXfI1RWKt4V9ditb9uulxK/6wDJskCxV
+tG8S/qFEZllrPdwg2GRFfksyQOEoXbssTfZ7gwIDAQABAoIBACm3zMW6uEEBJmnU
+bnoS/guqrSUItVbsI+jdwW6rGSTMD3+4+pHSDo6U30CD2+7nvSdR8C0x7588f/PF
+UpuDhySmuuZsUb3kxrGIaKFQgd79QEOxwfxGDOe2KgDSbfYWszPHbzQsAOWT2Llw
+XkETcGUGg5Ro4QL3mnVbC8NDFVWmqLz92Gp2+hffAIiC4yQmfQOsuVTQfprcQwEm
+PE1zrkr1gWh6tEbEO6YmpmMnqf/JRdx1Otn2aIkeCTvHQeW0a765mUbMw2kUea9B
+tj4JQlv19d+wOR4kXRRfvDIBMZAbuy1BICbcojCtMYene6oqhcCdERq3HNHXtJzv
+XrX/vdECgYEA+WV4qfrnRMSxl3mX+Sz6n2plB3pcqqqvH/376jfOHDO46Pu+ai+4
+HmPMYM2pb1uU3Mj1rhGkwnowhWxZtL11lHEK4S0sZZaHtJB2GXYsFW0mT8umgdho
+ZFVN77Wlj0nqhA3hNLjnNWsMeTuWhVV0azm7iDFXLWXnsI4uZrugmPECgYEA9Nwx
+tD2EgwuqJA3+X8gC805DXMIMsReGmH42ApUlNJyRwlEub33HG2/gahAiHpB1j6AJ
+nrBTKOeF6OSolApB1M3H0GItq16BefCGH39e2yABrt+hAXt86vNVzM1gWsr7dUeZ
+jSeDsAb1Zt9J9GDEich0AuRlK6ogOKor69AsO7MCgYEAv8dDzpJeHQeT+QNL1hS8
+dLIAFowFjkfKezN38FgRaqZrXt2XQ1iGoPflRdtgm301L8JpCf4PUG1dunvjT5UR
+QaDb2OQ/666hlDwyVMoGhEN23o2f8OFVBTKDx/1K3rDcYce6kixNv0oeQWuNB+L6
+rymqB8TJYOOoEqCDFgTaLkECgYEA1J/EtXvZ7qWZZ9eS9P9MuJRUYF7NAJaqNQ8b
+vWBfv3DaDX/LL9tro0Kh/9fkmN/ehgp1cAwzGkj5ekPcszi4856BjU1D1RSqoAWh
+ogZLi0Ie1Aiy2gOudKM69S2+JvkuJCg5iV4vtxJD1MG+iWviHrcnLj/ALot7kVkL
+7KiHUIsCgYBfBet7oC5/tBqpSYq2uGejL9SS7JBMWvf6UHQBQ8P/rxbcxJKp0uMp
+Pi99UviAxYZAyJPOZokxQiX1/scW2VH+l5mFkmaXcqzTzdZmBw93+eFOj/BXzCJF
+SId5fahe7NzexkO41EN7yHCUSm3LFodXjvlYmwmhKZXZe1EBcemJeg==
+-----END RSA PRIVATE KEY-----`
