@@ -27,6 +27,7 @@ import (
 	"github.com/skydive-project/skybridge/bridge/skydive"
 	"github.com/skydive-project/skybridge/bridge/web"
 	"github.com/skydive-project/skybridge/disk"
+	"github.com/skydive-project/skybridge/logging"
 	"github.com/skydive-project/skybridge/remotewrite"
 )
 
@@ -49,6 +50,8 @@ type Options struct {
 	EnablePprof     bool // /debug/pprof/
 
 	Logger *slog.Logger
+	// Log, where given, is where the lines of Logger go. May be nil.
+	Log *logging.Writer
 	// Reload asks for a reload of the configuration file with every value. May be
 	// nil.
 	Reload <-chan struct{}
@@ -105,7 +108,12 @@ type Bridge struct {
 // one last tick that is flushed to the receivers. It returns an error where the
 // bridge could not start or its listener failed; nothing to do with analyzers
 // or receivers is one.
-func Run(ctx context.Context, options Options) error {
+func Run(ctx context.Context, options Options) (err error) {
+	defer func() {
+		if err != nil { // it stays in the unit's status until the next start
+			options.Service.Status(err.Error())
+		}
+	}()
 	cfg, err := load(options)
 	if err != nil {
 		return err
@@ -168,6 +176,7 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 		return nil, fmt.Errorf("bridge: %w", err)
 	}
 	registerWait(registry, b.wait)
+	registerDroppedLines(registry, options.Log.Dropped)
 	b.feed, err = skydive.NewFeed(feed, b.aggregator, skipped, registry, component(b.logger, "feed"))
 	if err != nil {
 		return nil, fmt.Errorf("bridge: %w", err)

@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/logging"
 )
 
 // TopologySink takes what the topology says of network interfaces and captures:
@@ -84,8 +85,8 @@ type Topology struct {
 	graph  topologyGraph
 	client *http.Client
 	inUse  *TopologyConfig
-	early  time.Time // when an unknown name last brought a round forward
-	limits throttle
+	early  time.Time    // when an unknown name last brought a round forward
+	seldom *slog.Logger // for what can repeat without end
 }
 
 // topologySource is one analyzer.
@@ -95,7 +96,7 @@ type topologySource struct {
 	plain    bool // it does not know ValueMap
 	failures uint
 	due      time.Time
-	repeats  throttle
+	seldom   *slog.Logger
 	status   TopologyStatus // under Topology.mu
 }
 
@@ -117,7 +118,7 @@ func NewTopology(cfg TopologyConfig, reg prometheus.Registerer, logger *slog.Log
 		wanted: make(chan struct{}, 1), changed: make(chan struct{}, 1),
 		sources: map[string]*topologySource{},
 		graph:   topologyGraph{nodes: map[string]*heldNode{}},
-		limits:  throttle{every: repeatLog},
+		seldom:  logging.Seldom(logger),
 	}
 	m, err := newTopologyMetrics(reg, t)
 	if err != nil {
@@ -250,7 +251,7 @@ func (t *Topology) adopt(sink TopologySink) {
 	}
 	for _, to := range targets {
 		if t.sources[to.name] == nil {
-			t.sources[to.name] = &topologySource{to: to, bit: t.freeBit(), repeats: throttle{every: repeatLog}, status: TopologyStatus{Analyzer: to.name}}
+			t.sources[to.name] = &topologySource{to: to, bit: t.freeBit(), seldom: logging.Seldom(t.log.With("analyzer", to.name)), status: TopologyStatus{Analyzer: to.name}}
 			t.metrics.begin(to.name)
 		}
 	}
