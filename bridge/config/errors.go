@@ -87,6 +87,8 @@ type reader struct {
 	name     string
 	errs     []*Error
 	warnings []Warning
+	// outside says that the file is of a unit of systemd's that this process is not.
+	outside bool
 	// taken are the labels that connections have, which others must not be called.
 	taken []string
 	// files are the files that the configuration names, as written.

@@ -66,7 +66,7 @@ remote_write:
 web: {listen_addres: x}
 `
 	path := write(t, dir, "f.yml", yaml)
-	_, warnings, err := Load(path)
+	_, warnings, err := Check(path)
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -91,7 +91,7 @@ web: {listen_addres: x}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("(-want +got)\n%s", d)
 	}
-	if d := cmp.Diff([]string{path + ":8: remote_write.basic_auth.password_file: /run/credentials/skybridge.service/p does not exist now; systemd makes it when it starts the unit"},
+	if d := cmp.Diff([]string{path + ":8: remote_write.basic_auth.password_file: /run/credentials/skybridge.service/p is not to be seen here; the unit sees it, if it has LoadCredential=p:…"},
 		texts(warnings)); d != "" {
 		t.Errorf("warnings (-want +got)\n%s", d)
 	}
@@ -128,12 +128,22 @@ func TestLoadCredentials(t *testing.T) {
 	}
 	path := write(t, dir, "f", "skydive:\n  analyzers: [ws://a:1]\n  basic_auth: {username: u, password_file: pipe}\n"+
 		"  tls_config: {cert_file: /run/credentials/skybridge.service/cert, key_file: /run/credentials/skybridge.service/key}\n")
-	c, warnings, err := Load(path)
+	c, warnings, err := Check(path)
 	if err != nil || c.Skydive.BasicAuth.PasswordFile != pipe {
 		t.Fatal(c, err)
 	}
 	if len(warnings) != 2 {
 		t.Errorf("warnings: %v", warnings)
+	}
+	// In the unit they are errors, which say how systemd is made to pass them.
+	_, _, err = Load(path)
+	for _, want := range []string{
+		"f:4: skydive.tls_config.cert_file: there is no /run/credentials/skybridge.service/cert: let systemd pass it: LoadCredential=cert:/path/of/the/secret in the unit",
+		"f:4: skydive.tls_config.key_file: there is no /run/credentials/skybridge.service/key: let systemd pass it: LoadCredential=key:/path/of/the/secret in the unit",
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 func checkConfig(files []string, stdout, stderr io.Writer) error {
 	bad := 0
 	for _, file := range files {
-		cfg, warnings, err := config.Load(file)
+		cfg, warnings, err := config.Check(file)
 		printWarnings(stderr, warnings)
 		if err != nil {
 			fmt.Fprintln(stderr, err)
