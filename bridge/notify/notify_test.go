@@ -123,6 +123,7 @@ func TestReloadOutcome(t *testing.T) {
 		m := newManager(t, true)
 		defer m.end()
 		m.options.ReloadFile = filepath.Join(t.TempDir(), "reload")
+		time.Sleep(5 * time.Second) // beside what is sent every 10 s
 		synctest.Wait()
 		reload := func(err error, want string) {
 			t.Helper()
@@ -140,9 +141,9 @@ func TestReloadOutcome(t *testing.T) {
 		const rest = ", the former configuration stays in force: f:3: wrong; f:4: bad; "
 		for i, want := range []string{
 			"0s STATUS=fine", "0s READY=1",
-			"0s RELOADING=1\nMONOTONIC_USEC", "0s " + failed + at(0) + rest + "fine", "0s READY=1",
-			"1m0s RELOADING=1\nMONOTONIC_USEC", "1m0s STATUS=fine; reloaded at " + at(60), "1m0s READY=1", "1m10s STATUS=series: 7; reloaded at " + at(60),
-			"2m0s RELOADING=1\nMONOTONIC_USEC", "2m0s " + failed + at(120) + ", the former",
+			"5s RELOADING=1\nMONOTONIC_USEC", "5s " + failed + at(5) + rest + "fine", "5s READY=1",
+			"1m5s RELOADING=1\nMONOTONIC_USEC", "1m5s STATUS=fine; reloaded at " + at(65), "1m5s READY=1", "1m10s STATUS=series: 7; reloaded at " + at(65),
+			"2m5s RELOADING=1\nMONOTONIC_USEC", "2m5s " + failed + at(125) + ", the former",
 		} {
 			if !strings.HasPrefix(m.told[i], want) {
 				t.Errorf("told %q, want %q", m.told[i], want)
