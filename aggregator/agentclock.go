@@ -193,7 +193,7 @@ func (a *Aggregator) alignMarks(src *source) {
 func (a *Aggregator) decide(n *node, d *doubt, step bool, feedNow time.Duration) {
 	if step {
 		a.metrics.agentSteps.Inc()
-		a.notices.say("agent_clock", a.now(), "the clock of an agent was set back", "node_tid", n.tid)
+		a.notices.say("agent_clock", "the clock of an agent was set back", "node_tid", n.tid)
 	}
 	for _, src := range d.sources {
 		held := src.held

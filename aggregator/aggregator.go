@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/skydive-project/skybridge/logging"
 )
 
 const (
@@ -137,7 +139,7 @@ func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *p
 	start := now()
 	a := &Aggregator{
 		now:         now,
-		notices:     notices{logger: logger, latest: map[string]time.Time{}},
+		notices:     notices{logger: logger, limits: map[string]*logging.Limit{}},
 		cfg:         cfg,
 		listeners:   newListeners(),
 		clock:       newFeedClock(cfg.FlowRetention, start),
@@ -349,7 +351,7 @@ func (a *Aggregator) countOf(src *source, f *Flow, feedNow time.Duration, when t
 // skip counts a record that does not count, and says so.
 func (a *Aggregator) skip(reason, message string, args ...any) {
 	a.metrics.skipped[reason].Inc()
-	a.notices.say(reason, a.now(), message, args...)
+	a.notices.say(reason, message, args...)
 }
 
 // refuse skips a record that grew by more than counters hold.

@@ -50,7 +50,7 @@ func BenchmarkUpdateShared(b *testing.B) {
 	w, flows := crowd(b)
 	for i := range benchConnections {
 		f := flows[i]
-		f.CaptureID, f.UUID = []byte("c2"), fmt.Appendf(nil, "%x", 1<<40+i)
+		f.CaptureID, f.UUID = []byte("c2"), fmt.Appendf(nil, "%x", int64(1)<<40+int64(i))
 		flows = append(flows, f)
 	}
 	w.Update(flows[benchConnections:])

@@ -149,7 +149,7 @@ func (w *watcher) see(c *crossing, bytes, packets [2]int64, back bool, at int64)
 			a, b = 1, 0
 		}
 		w.flow = &analyzer.Flow{
-			UUID: fmt.Sprintf("%x", (c.id+1)<<40|c.uuids), NodeTID: w.node, CaptureID: w.capture, Start: at,
+			UUID: fmt.Sprintf("%x", int64(c.id+1)<<40|int64(c.uuids)), NodeTID: w.node, CaptureID: w.capture, Start: at,
 			Network:   &analyzer.Layer{A: ends[a], B: ends[b]},
 			Transport: &analyzer.Transport{Protocol: "TCP", A: ports[a], B: ports[b]},
 			Metric:    &analyzer.Metric{Start: at},

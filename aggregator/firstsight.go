@@ -98,7 +98,7 @@ func (a *Aggregator) addBaseline(src *source, f *Flow, metric counts, feedNow ti
 		p.from = f.LastUpdate.Start
 	}
 	if limit := a.cfg.MaxFlows; limit > 0 && a.baselines.records.used >= limit {
-		a.notices.say(evictBound, a.now(), "aggregation.max_flows is reached: the flows unseen longest are forgotten", "limit", limit)
+		a.notices.say(evictBound, "aggregation.max_flows is reached: the flows unseen longest are forgotten", "limit", limit)
 		a.evict(a.baselines.longestUnseen(), evictBound)
 		a.known.since = feedNow
 	}

@@ -5,24 +5,25 @@ package aggregator
 
 import (
 	"log/slog"
-	"time"
+
+	"github.com/skydive-project/skybridge/logging"
 )
 
-// noticeEvery is how often one kind of notice is logged at most.
-const noticeEvery = time.Minute
-
-// notices logs what can repeat with every record, each kind once a minute. The
-// counters tell how often it happened.
+// notices logs what can repeat with every record, each kind seldom. What is held back
+// costs no more than a look at the clock. The counters tell how often it happened.
 type notices struct {
 	logger *slog.Logger
-	latest map[string]time.Time // by kind
+	limits map[string]*logging.Limit // by kind
 }
 
 // say logs a message of the given kind, which is one of few.
-func (n *notices) say(kind string, now time.Time, message string, args ...any) {
-	if last, ok := n.latest[kind]; ok && now.Sub(last) < noticeEvery {
-		return
+func (n *notices) say(kind, message string, args ...any) {
+	limit := n.limits[kind]
+	if limit == nil {
+		limit = &logging.Limit{}
+		n.limits[kind] = limit
 	}
-	n.latest[kind] = now
-	n.logger.Warn(message, args...)
+	if notLogged, ok := limit.Allow(); ok {
+		n.logger.Warn(message, append(args, notLogged)...)
+	}
 }

@@ -68,7 +68,7 @@ func (a *Aggregator) room(n *node) fold {
 	need := 2 * a.connections.layout.directions()
 	limit, series := a.cfg.MaxSeries, a.connections.series+need
 	if limit > 0 && series > limit {
-		a.notices.say("max_series", a.now(), "aggregation.max_series is reached: new connections are counted in the overflow, labelled "+overflowValue, "limit", limit)
+		a.notices.say("max_series", "aggregation.max_series is reached: new connections are counted in the overflow, labelled "+overflowValue, "limit", limit)
 		return foldMaxSeries
 	}
 	perNode := a.cfg.MaxSeriesPerNode
@@ -80,7 +80,7 @@ func (a *Aggregator) room(n *node) fold {
 			return kept
 		}
 	}
-	a.notices.say("max_series_per_node", a.now(), "a node has as many series as it may: its new connections are counted in the overflow, labelled "+overflowValue,
+	a.notices.say("max_series_per_node", "a node has as many series as it may: its new connections are counted in the overflow, labelled "+overflowValue,
 		"node_tid", n.tid, "series", n.series, "aggregation.max_series_per_node", perNode)
 	return foldPerNode
 }

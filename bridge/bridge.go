@@ -27,6 +27,7 @@ import (
 	"github.com/skydive-project/skybridge/bridge/skydive"
 	"github.com/skydive-project/skybridge/bridge/web"
 	"github.com/skydive-project/skybridge/disk"
+	"github.com/skydive-project/skybridge/logging"
 	"github.com/skydive-project/skybridge/remotewrite"
 	"github.com/skydive-project/skybridge/secrets"
 )
@@ -50,6 +51,8 @@ type Options struct {
 	EnablePprof     bool // /debug/pprof/
 
 	Logger *slog.Logger
+	// Log, where given, is where the lines of Logger go. May be nil.
+	Log *logging.Writer
 	// Reload asks for a reload of the configuration file with every value. May be
 	// nil.
 	Reload <-chan struct{}
@@ -113,7 +116,11 @@ type Bridge struct {
 func Run(ctx context.Context, options Options) error {
 	options.secrets = secrets.New()
 	options.Logger = slog.New(options.secrets.Handler(options.Logger.Handler()))
-	return options.secrets.Error(run(ctx, options))
+	err := options.secrets.Error(run(ctx, options))
+	if err != nil { // it stays in the unit's status until the next start
+		options.Service.Status(err.Error())
+	}
+	return err
 }
 
 func run(ctx context.Context, options Options) error {
@@ -179,6 +186,7 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 		return nil, fmt.Errorf("bridge: %w", err)
 	}
 	registerWait(registry, b.wait)
+	registerDroppedLines(registry, options.Log.Dropped)
 	b.feed, err = skydive.NewFeed(feed, b.aggregator, skipped, registry, component(b.logger, "feed"))
 	if err != nil {
 		return nil, fmt.Errorf("bridge: %w", err)

@@ -95,6 +95,14 @@ func registerWait(registry prometheus.Registerer, wait func() time.Duration) {
 	}, func() float64 { return wait().Seconds() }))
 }
 
+// registerDroppedLines registers how many log lines were not written.
+func registerDroppedLines(registry prometheus.Registerer, dropped func() uint64) {
+	registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "skybridge_log_lines_dropped_total",
+		Help: "Log lines that are missing because standard error could not be written: its reader has gone, does not read, or the disk under it is full.",
+	}, func() float64 { return float64(dropped()) }))
+}
+
 func (m *metrics) reloaded(err error) {
 	if err != nil {
 		m.reloadSuccess.Set(0)

@@ -33,18 +33,28 @@ func (b *Bridge) reloadLoop(ctx context.Context) {
 func (b *Bridge) reload(context.Context) error {
 	b.reloading.Lock()
 	defer b.reloading.Unlock()
-	defer b.options.Service.Reloading()()
+	done := b.options.Service.Reloading()
+	former := b.cfg // only a reload replaces it
+	renamed := false
 	cfg, err := load(b.options)
 	if err == nil {
+		b.ticking.Lock()
+		renamed = b.renames(cfg)
+		b.ticking.Unlock()
 		err = b.swap(cfg)
 	}
 	b.metrics.reloaded(err)
+	defer func() { done(err) }() // after the log has said it
 	if err != nil {
 		b.options.secrets.Pin(secretsOf(b.cfg))
 		b.logger.Error("reload failed; the former configuration stays in force", "err", err)
 		return b.options.secrets.Error(err)
 	}
-	b.logger.Info("configuration reloaded", "file", b.options.ConfigFile)
+	attrs := []any{"file", b.options.ConfigFile}
+	if renamed {
+		attrs = append(attrs, "series_renamed", true)
+	}
+	b.logger.Info("configuration reloaded", append(attrs, config.Compare(former, cfg)...)...)
 	return nil
 }
 

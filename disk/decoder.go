@@ -3,7 +3,10 @@
 
 package disk
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // Decoder reads what records are made of, from the front of Rest. After the first
 // thing that is not there, or is out of its range, Bad is set and everything is
@@ -44,6 +47,17 @@ func (d *Decoder) Count() int64 {
 		return 0
 	}
 	return int64(v)
+}
+
+// Int reads an unsigned varint that must fit an int wherever the program runs, also
+// where an int has 32 bits.
+func (d *Decoder) Int() int {
+	v := d.Count()
+	if v > math.MaxInt32 {
+		d.Bad = true
+		return 0
+	}
+	return int(v)
 }
 
 // Take reads n bytes, which are part of Rest; nil where there are not so many.

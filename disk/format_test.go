@@ -79,6 +79,12 @@ func TestDecoder(t *testing.T) {
 			t.Errorf("cut at %d: something is read after the end", end)
 		}
 	}
+	for _, size := range []uint64{1 << 31, 1<<32 + 1} {
+		d := disk.Decoder{Rest: binary.AppendUvarint(nil, size)}
+		if v := d.Int(); v != 0 || !d.Bad {
+			t.Errorf("%d is taken for %d, also where an int has 32 bits", size, v)
+		}
+	}
 	d := disk.Decoder{Rest: binary.AppendUvarint(nil, 1<<52)}
 	if d.Count() != 0 || !d.Bad {
 		t.Error("a count of 2^52 is taken")

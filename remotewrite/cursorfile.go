@@ -106,7 +106,7 @@ func parseCursors(b []byte, version uint32) (*cursors, error) {
 		s.passed = tallied{samples: d.Count(), stale: d.Count()}
 		s.sent, s.stamp = never, never
 		if version > 1 {
-			s.sent, s.step, s.folding, s.stamp, s.doubt = d.Varint(), int(d.Count()), d.Uvarint(), d.Varint(), d.Uvarint()
+			s.sent, s.step, s.folding, s.stamp, s.doubt = d.Varint(), d.Int(), d.Uvarint(), d.Varint(), d.Uvarint()
 		}
 		if version > 2 {
 			s.refused = parseRefused(&d)

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/skydive-project/skybridge/logging"
 )
 
 // endpoint carries the log to one receiver: tick after tick, in each the zeros
@@ -21,6 +23,7 @@ type endpoint struct {
 	id         string
 	hash       identityHash // of id
 	logger     *slog.Logger
+	seldom     *slog.Logger     // for what can repeat without end
 	now        func() time.Time // of day
 	cursor     *cursor
 	workspaces *sync.Pool // of *workspace
@@ -42,8 +45,8 @@ type endpoint struct {
 	named            []named      // what gives series the names of the ticks at hand
 	pastRead         bool         // the first of them was made
 
-	failures, refusals, losses, early rateLimit
-	failing                           atomic.Bool
+	failures logging.Limit
+	failing  atomic.Bool
 
 	mu          sync.Mutex // for what follows
 	lastSuccess time.Time
@@ -275,10 +278,8 @@ func (e *endpoint) refused(s *settings, t *loggedTick, req request, count encode
 	s.metrics.samplesFailed.Add(float64(count.samples))
 	s.metrics.refusedBytes.Add(float64(bytes))
 	e.noteError(a)
-	if suppressed, ok := e.refusals.allow(time.Now()); ok {
-		e.logger.Error("receiver refused samples, they are lost", "remote_name", s.cfg.label(), "url", redacted(s.cfg.URL),
-			"samples", count.samples, "first_series", firstSeries(req), "tick", time.UnixMilli(t.at).UTC(), "err", a.words, "suppressed", suppressed)
-	}
+	e.seldom.Error("receiver refused samples, they are lost", "remote_name", s.cfg.label(), "url", redacted(s.cfg.URL),
+		"samples", count.samples, "first_series", firstSeries(req), "tick", time.UnixMilli(t.at).UTC(), "err", a.words)
 }
 
 // failed records an attempt that will be repeated.
@@ -288,10 +289,10 @@ func (e *endpoint) failed(s *settings, count encoded, attempt int, a answer, wai
 		e.quiet.extend(a.retryAfter)
 	}
 	e.noteError(a)
-	if suppressed, ok := e.failures.allow(time.Now()); ok {
+	if notLogged, ok := e.failures.Allow(); ok {
 		e.failing.Store(true) // only what was said is taken back
 		e.logger.Warn("push failed, will be repeated", "remote_name", s.cfg.label(), "url", redacted(s.cfg.URL),
-			"samples", count.samples, "attempt", attempt+1, "retry_in", max(wait, a.retryAfter), "err", a.words, "suppressed", suppressed)
+			"samples", count.samples, "attempt", attempt+1, "retry_in", max(wait, a.retryAfter), "err", a.words, notLogged)
 	}
 }
 
@@ -304,10 +305,8 @@ func (e *endpoint) giveUp(t *loggedTick, err error, done *tally) {
 	samples, stale := t.samples-int(done.samples.Load()), t.stale-int(done.stale.Load())
 	e.cursor.giveUp(samples, stale, reason)
 	s := e.settings.Load()
-	if suppressed, ok := e.refusals.allow(time.Now()); ok {
-		e.logger.Error("gave up a tick", "remote_name", s.cfg.label(), "url", redacted(s.cfg.URL),
-			"tick", time.UnixMilli(t.at).UTC(), "samples", samples, "err", err, "suppressed", suppressed)
-	}
+	e.seldom.Error("gave up a tick", "remote_name", s.cfg.label(), "url", redacted(s.cfg.URL),
+		"tick", time.UnixMilli(t.at).UTC(), "samples", samples, "err", err)
 }
 
 // hasStopped says that nothing will be sent any more.

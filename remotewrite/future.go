@@ -32,10 +32,8 @@ func (e *endpoint) awaitItsTime(ctx context.Context, t *loggedTick) error {
 		}
 		s := e.settings.Load()
 		if !said && ahead > aheadSaid {
-			if suppressed, ok := e.early.allow(time.Now()); ok {
-				e.logger.Warn("samples lie ahead of the clock, which was set back; they wait for their time", "remote_name", s.cfg.label(),
-					"tick", time.UnixMilli(t.at).UTC(), "wait", ahead.Round(time.Second), "suppressed", suppressed)
-			}
+			e.seldom.Warn("samples lie ahead of the clock, which was set back; they wait for their time", "remote_name", s.cfg.label(),
+				"tick", time.UnixMilli(t.at).UTC(), "wait", ahead.Round(time.Second))
 		}
 		if err := e.pause(ctx, min(ahead, aheadLook), s); err != nil {
 			return err

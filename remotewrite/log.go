@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/skydive-project/skybridge/disk"
+	"github.com/skydive-project/skybridge/logging"
 )
 
 // LogConfig bounds a log and says what all of its samples have in common.
@@ -67,10 +68,9 @@ type Log struct {
 
 	logger   *slog.Logger
 	metrics  *logMetrics
-	builders sync.Pool // of *Tick
-	drops    rateLimit
-	thinning rateLimit
-	store    *store // nil: everything is in memory
+	builders sync.Pool    // of *Tick
+	seldom   *slog.Logger // for what can repeat without end
+	store    *store       // nil: everything is in memory
 
 	foldEnds  int    // see foldTarget
 	undurable func() // LogConfig.Undurable
@@ -110,6 +110,7 @@ func newLog(cfg LogConfig, logger *slog.Logger) *Log {
 		undurable:    cfg.Undurable,
 		opened:       never,
 		logger:       logger,
+		seldom:       logging.Seldom(logger),
 		next:         1,
 		lastAt:       never,
 		cursors:      make(map[*cursor]struct{}),
@@ -273,10 +274,8 @@ func (l *Log) dropOldest(reason string) {
 		}
 	}
 	l.removeOldest()
-	if suppressed, ok := l.drops.allow(time.Now()); ok {
-		l.logger.Warn("log is full, dropped its oldest tick", "reason", reason, "tick", time.UnixMilli(t.at).UTC(),
-			"samples", t.samples, "ended_series", t.ended, "ended_bytes", t.endedBytes, "log_bytes", l.bytes, "suppressed", suppressed)
-	}
+	l.seldom.Warn("log is full, dropped its oldest tick", "reason", reason, "tick", time.UnixMilli(t.at).UTC(),
+		"samples", t.samples, "ended_series", t.ended, "ended_bytes", t.endedBytes, "log_bytes", l.bytes)
 }
 
 // release lets go of the ticks that no cursor needs any more.

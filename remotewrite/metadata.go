@@ -46,7 +46,7 @@ func (e *endpoint) sendMetadata(ctx context.Context, t *loggedTick) {
 	default:
 		s.metrics.metadataFailed.Add(float64(families))
 		e.noteError(a)
-		e.logger.Warn("receiver did not take metadata; samples are sent on", "remote_name", s.cfg.label(), "url", redacted(s.cfg.URL), "err", a.words)
+		e.seldom.Warn("receiver did not take metadata; samples are sent on", "remote_name", s.cfg.label(), "url", redacted(s.cfg.URL), "err", a.words)
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/relabel"
@@ -155,11 +154,9 @@ func (e *endpoint) rewrite(ctx context.Context, t *loggedTick) (*loggedTick, err
 // lost reports a series of which the endpoint is sent nothing.
 func (e *endpoint) lost(reason, series, renamed string) {
 	cfg := &e.settings.Load().cfg
-	if suppressed, ok := e.losses.allow(time.Now()); ok {
-		words := map[string]string{
-			reasonCollision: "relabelling gives a series the name of another, it is not sent while it lives",
-			reasonInvalid:   "relabelling makes no valid series, it is not sent",
-		}[reason]
-		e.logger.Error(words, "remote_name", cfg.label(), "url", redacted(cfg.URL), "series", series, "relabelled", renamed, "suppressed", suppressed)
-	}
+	words := map[string]string{
+		reasonCollision: "relabelling gives a series the name of another, it is not sent while it lives",
+		reasonInvalid:   "relabelling makes no valid series, it is not sent",
+	}[reason]
+	e.seldom.Error(words, "remote_name", cfg.label(), "url", redacted(cfg.URL), "series", series, "relabelled", renamed)
 }

@@ -89,9 +89,7 @@ func (l *Log) retryRead(ctx context.Context, what string, read func() error) err
 			l.store.damaged(l, what, err)
 			return err
 		}
-		if suppressed, ok := l.store.readFailures.allow(time.Now()); ok {
-			l.logger.Warn("log cannot be read, will be tried again", "err", err, "suppressed", suppressed)
-		}
+		l.seldom.Warn("log cannot be read, will be tried again", "err", err)
 		if err := pause(ctx, readPause, nil); err != nil {
 			return err
 		}
@@ -118,7 +116,5 @@ func (l *Log) load(ctx context.Context, t *loggedTick) (loaded *loggedTick, err 
 // damaged counts and logs what cannot be read.
 func (s *store) damaged(l *Log, what string, err error) {
 	s.metrics.corruptions.WithLabelValues(what).Inc()
-	if suppressed, ok := s.damages.allow(time.Now()); ok {
-		l.logger.Error("log is damaged; what cannot be read is skipped", "what", what, "err", err, "suppressed", suppressed)
-	}
+	l.seldom.Error("log is damaged; what cannot be read is skipped", "what", what, "err", err)
 }

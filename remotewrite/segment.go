@@ -143,11 +143,11 @@ func parseIndex(index []byte, offset, size int64) (*loggedTick, int64, error) {
 	t := &loggedTick{seq: d.Uvarint(), at: d.Varint(), after: d.Varint()}
 	kind := d.Uvarint()
 	t.before = tallied{samples: d.Count(), stale: d.Count()}
-	t.samples, t.stale = int(d.Count()), int(d.Count())
+	t.samples, t.stale = d.Int(), d.Int()
 	zeros, values, ends := d.Count(), d.Count(), int64(0)
 	t.broken, t.thin = kind != kindSamples && kind != kindEnding && kind != kindThin, kind == kindThin
 	if kind == kindEnding || kind == kindThin {
-		ends, t.ended, t.endedBytes = d.Count(), int(d.Count()), d.Uvarint()
+		ends, t.ended, t.endedBytes = d.Count(), d.Int(), d.Uvarint()
 	}
 	const leastBlock = 8
 	if d.Bad || zeros+values+ends > int64(len(d.Rest)/leastBlock) || t.after >= t.at || (t.thin && zeros+values > 0) {
@@ -157,8 +157,8 @@ func parseIndex(index []byte, offset, size int64) (*loggedTick, int64, error) {
 	sum, ended := 0, 0
 	for i := range blocks {
 		b := &blocks[i]
-		b.offset, b.size = offset, int(d.Count())
-		b.samples, b.stale, b.maxStart, b.sum = int(d.Count()), int(d.Count()), d.Varint(), d.Uint32()
+		b.offset, b.size = offset, d.Int()
+		b.samples, b.stale, b.maxStart, b.sum = d.Int(), d.Int(), d.Varint(), d.Uint32()
 		offset += int64(b.size)
 		if int64(i) < zeros+values {
 			sum += b.samples

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/config"
 
+	"github.com/skydive-project/skybridge/logging"
 	"github.com/skydive-project/skybridge/secrets"
 )
 
@@ -192,7 +193,7 @@ func metricLabels(cfg *EndpointConfig) prometheus.Labels {
 // start runs a new endpoint.
 func (s *Sender) start(id string, first *settings) *endpoint {
 	ctx, cancel := context.WithCancel(context.Background())
-	e := &endpoint{id: id, hash: hashIdentity(id), logger: s.logger, now: s.now, workspaces: &s.workspaces, cancel: cancel, stopped: make(chan struct{})}
+	e := &endpoint{id: id, hash: hashIdentity(id), logger: s.logger, seldom: logging.Seldom(s.logger), now: s.now, workspaces: &s.workspaces, cancel: cancel, stopped: make(chan struct{})}
 	first.metrics = s.metrics.endpoint(metricLabels(&first.cfg), &e.highestSent)
 	e.settings.Store(first)
 	e.cursor = s.log.resumeCursor(id, func(samples, stale int, reason string) {

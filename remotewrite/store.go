@@ -38,7 +38,6 @@ type store struct {
 	dir                               string
 	maxBytes, segmentBytes, memoryMax int64
 	metrics                           *storeMetrics
-	readFailures, damages             rateLimit
 	troubles                          troubles
 
 	// The log's appending guards these.

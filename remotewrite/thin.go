@@ -56,10 +56,8 @@ func (l *Log) thinOldest() bool {
 func (l *Log) makeThin(i int) {
 	t := l.ticks[i]
 	l.replaceThin(i)
-	if suppressed, ok := l.thinning.allow(time.Now()); ok {
-		l.logger.Warn("log is full, kept only what ended in its oldest ticks; the receivers that wait for them get their sums later",
-			"tick", time.UnixMilli(t.at).UTC(), "samples", t.samples, "ended_series", t.ended, "log_bytes", l.bytes, "suppressed", suppressed)
-	}
+	l.seldom.Warn("log is full, kept only what ended in its oldest ticks; the receivers that wait for them get their sums later",
+		"tick", time.UnixMilli(t.at).UTC(), "samples", t.samples, "ended_series", t.ended, "log_bytes", l.bytes)
 }
 
 func (l *Log) replaceThin(i int) {
@@ -123,10 +121,8 @@ func (l *Log) giveUpInMemory(i int) {
 	l.ticks[i] = left
 	l.bytes -= t.bytes
 	l.store.memory -= t.bytes
-	if suppressed, ok := l.drops.allow(time.Now()); ok {
-		l.logger.Warn("the disk is in trouble and memory is full, dropped the oldest tick in memory",
-			"tick", time.UnixMilli(t.at).UTC(), "samples", t.samples, "ended_series", t.ended, "ended_bytes", t.endedBytes, "suppressed", suppressed)
-	}
+	l.seldom.Warn("the disk is in trouble and memory is full, dropped the oldest tick in memory",
+		"tick", time.UnixMilli(t.at).UTC(), "samples", t.samples, "ended_series", t.ended, "ended_bytes", t.endedBytes)
 }
 
 // makeRoom makes the oldest segments thin, and drops the oldest thin ones, until n
@@ -148,9 +144,7 @@ func (l *Log) makeRoom(n int64) {
 			if err == nil {
 				continue
 			}
-			if suppressed, ok := l.thinning.allow(time.Now()); ok {
-				l.logger.Error("what ended in the log's oldest ticks cannot be kept", "err", err, "suppressed", suppressed)
-			}
+			l.seldom.Error("what ended in the log's oldest ticks cannot be kept", "err", err)
 			l.mu.Lock()
 			if len(s.segments) == 0 {
 				l.mu.Unlock()

@@ -89,6 +89,8 @@ type reader struct {
 	warnings []Warning
 	// listen wins over web.listen_address, where given.
 	listen string
+	// outside says that the file is of a unit of systemd's that this process is not.
+	outside bool
 	// taken are the labels that connections have, which others must not be called.
 	taken []string
 	// files are the files that the configuration names, as written.

@@ -67,8 +67,8 @@ func (r *reader) checkFiles(dir string) bool {
 		all = all && err == nil
 		switch {
 		case err == nil:
-		case errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(name, credentials):
-			r.warn(f.line, fmt.Sprintf("%s: %s does not exist now; systemd makes it when it starts the unit", f.path, name))
+		case strings.HasPrefix(name, credentials) && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)):
+			r.noCredential(f, name)
 		case errors.Is(err, fs.ErrNotExist):
 			r.fail(f.line, fmt.Sprintf("%s: %s does not exist", f.path, name), "create the file or correct the path, which is relative to the configuration file")
 		case errors.Is(err, fs.ErrPermission):
@@ -78,6 +78,17 @@ func (r *reader) checkFiles(dir string) bool {
 		}
 	}
 	return all
+}
+
+// noCredential notes that one of systemd's credentials is not to be had: an error in
+// the unit's own process, for it gets no other ones until it is started again.
+func (r *reader) noCredential(f fileRef, name string) {
+	if r.outside {
+		r.warn(f.line, fmt.Sprintf("%s: %s is not to be seen here; the unit sees it, if it has LoadCredential=%s:…", f.path, name, filepath.Base(name)))
+		return
+	}
+	r.fail(f.line, fmt.Sprintf("%s: there is no %s", f.path, name),
+		"let systemd pass it: LoadCredential="+filepath.Base(name)+":/path/of/the/secret in the unit (systemctl edit), then a restart, for a reload passes none")
 }
 
 // readable says why a file cannot be used, or returns nil.
@@ -111,7 +122,17 @@ func Load(path string) (*Config, []Warning, error) { return LoadFor(path, "") }
 // LoadFor is Load for a process that listens on the address listen, which wins over
 // web.listen_address where it is not empty: no endpoint may be that.
 func LoadFor(path, listen string) (*Config, []Warning, error) {
-	r := &reader{name: path, listen: listen}
+	return load(&reader{name: path, listen: listen})
+}
+
+// Check is LoadFor outside the unit whose configuration it is: where its credentials
+// cannot be seen, that is a warning.
+func Check(path, listen string) (*Config, []Warning, error) {
+	return load(&reader{name: path, listen: listen, outside: true})
+}
+
+func load(r *reader) (*Config, []Warning, error) {
+	path := r.name
 	data, ok := r.readFile(path)
 	if !ok {
 		_, err := r.result()

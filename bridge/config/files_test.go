@@ -68,7 +68,7 @@ remote_write:
 web: {listen_addres: x}
 `
 	path := write(t, dir, "f.yml", yaml)
-	_, warnings, err := Load(path)
+	_, warnings, err := Check(path, "")
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -93,7 +93,7 @@ web: {listen_addres: x}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("(-want +got)\n%s", d)
 	}
-	if d := cmp.Diff([]string{path + ":8: remote_write.basic_auth.password_file: /run/credentials/skybridge.service/p does not exist now; systemd makes it when it starts the unit"},
+	if d := cmp.Diff([]string{path + ":8: remote_write.basic_auth.password_file: /run/credentials/skybridge.service/p is not to be seen here; the unit sees it, if it has LoadCredential=p:…"},
 		texts(warnings)); d != "" {
 		t.Errorf("warnings (-want +got)\n%s", d)
 	}
@@ -125,9 +125,19 @@ func TestLoadBadCertificates(t *testing.T) {
 func TestLoadCredentials(t *testing.T) {
 	path := write(t, t.TempDir(), "f", "skydive:\n  analyzers: [ws://a:1]\n"+
 		"  tls_config: {cert_file: /run/credentials/skybridge.service/cert, key_file: /run/credentials/skybridge.service/key}\n")
-	_, warnings, err := Load(path)
+	_, warnings, err := Check(path, "")
 	if err != nil || len(warnings) != 2 {
 		t.Errorf("error %v, warnings: %v", err, warnings)
+	}
+	// In the unit they are errors, which say how systemd is made to pass them.
+	_, _, err = Load(path)
+	for _, want := range []string{
+		"f:3: skydive.tls_config.cert_file: there is no /run/credentials/skybridge.service/cert: let systemd pass it: LoadCredential=cert:/path/of/the/secret in the unit",
+		"f:3: skydive.tls_config.key_file: there is no /run/credentials/skybridge.service/key: let systemd pass it: LoadCredential=key:/path/of/the/secret in the unit",
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +22,9 @@ type Options struct {
 	// Watchdog is how long after a beat the service is killed where no other comes;
 	// 0: it is not watched.
 	Watchdog time.Duration
+	// ReloadFile, where given, gets what came of each reload: it is made anew, empty
+	// where the reload succeeded, else with the error. ExecReload= waits for it.
+	ReloadFile string
 	// Patience is how long the service waits to be ready before it says that it has
 	// started all the same; 0 is [DefaultPatience].
 	Patience time.Duration
@@ -37,11 +41,14 @@ type Service struct {
 	options Options
 	began   time.Time
 
-	mu     sync.Mutex // for what follows, and so that messages are sent in order
-	phase  phase
-	status string // as sent last
-	failed bool   // the last message could not be sent
-	hangs  string // as logged last
+	mu           sync.Mutex // for what follows, and so that messages are sent in order
+	phase        phase
+	line         string // how the bridge was last
+	reload       string // what came of the last reload; "": there was none
+	reloadFailed bool
+	status       string // as sent last
+	failed       bool   // the last message could not be sent
+	hangs        string // as logged last
 }
 
 type phase int
@@ -53,7 +60,7 @@ const (
 )
 
 // FromEnvironment returns the service that systemd started this process as, by the
-// variables NOTIFY_SOCKET and WATCHDOG_USEC; nil where there is none.
+// variables NOTIFY_SOCKET, WATCHDOG_USEC and RUNTIME_DIRECTORY; nil where there is none.
 func FromEnvironment(logger *slog.Logger) (*Service, error) {
 	if os.Getenv("NOTIFY_SOCKET") == "" {
 		return nil, nil
@@ -62,13 +69,18 @@ func FromEnvironment(logger *slog.Logger) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("notify: systemd's watchdog: %w", err)
 	}
+	reloadFile := ""
+	if dir, _, _ := strings.Cut(os.Getenv("RUNTIME_DIRECTORY"), ":"); dir != "" {
+		reloadFile = filepath.Join(dir, "reload")
+	}
 	return New(Options{
 		Send: func(state string) error {
 			_, err := daemon.SdNotify(false, state)
 			return err
 		},
-		Watchdog: watchdog,
-		Logger:   logger,
+		Watchdog:   watchdog,
+		ReloadFile: reloadFile,
+		Logger:     logger,
 	}), nil
 }
 
@@ -90,32 +102,69 @@ func (s *Service) Status(line string) {
 	s.sendStatus(line)
 }
 
-// sendStatus does so. The caller holds mu.
+// sendStatus sends how the bridge is, and what came of the last reload: first where
+// that failed. The caller holds mu.
 func (s *Service) sendStatus(line string) {
-	if line = oneLine(line); line != s.status && s.send("STATUS="+line) {
-		s.status = line
+	s.line = line
+	text := line
+	switch {
+	case s.reload == "":
+	case s.reloadFailed:
+		text = s.reload + "; " + line
+	default:
+		text = line + "; " + s.reload
+	}
+	text = oneLine(text)
+	if text != s.status && s.send("STATUS="+text) {
+		s.status = text
 	}
 }
 
-// Reloading says that the configuration is read again; done, which must be called,
-// that the one that is in force now stays. A reload before the service has started,
-// or while it stops, is not told: READY would end the start.
-func (s *Service) Reloading() (done func()) {
+// Reloading says that the configuration is read again; done, which must be called, what
+// came of it: the status says so until the next reload or the end. A reload before the
+// service has started, or while it stops, is not told: READY would end the start.
+func (s *Service) Reloading() (done func(error)) {
 	if s == nil {
-		return func() {}
+		return func(error) {}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.phase != running {
-		return func() {}
+	told := s.phase == running
+	if told {
+		s.send(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
 	}
-	s.send(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
-	return func() {
+	return func(err error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if s.phase == running {
+		at := time.Now().Format(time.DateTime)
+		s.reload, s.reloadFailed = "reloaded at "+at, err != nil
+		if err != nil {
+			s.reload = "reload failed at " + at + ", the former configuration stays in force: " + oneLine(err.Error())
+		}
+		if told && s.phase == running {
+			s.sendStatus(s.line)
 			s.send(daemon.SdNotifyReady)
 		}
+		s.writeReload(err) // last: ExecReload= ends by it
+	}
+}
+
+// writeReload leaves what came of a reload where ExecReload= finds it.
+func (s *Service) writeReload(failed error) {
+	if s.options.ReloadFile == "" {
+		return
+	}
+	var text string
+	if failed != nil {
+		text = failed.Error() + "\n"
+	}
+	temporary := s.options.ReloadFile + ".new"
+	err := os.WriteFile(temporary, []byte(text), 0o600)
+	if err == nil {
+		err = os.Rename(temporary, s.options.ReloadFile) // whole, or not there
+	}
+	if err != nil {
+		s.options.Logger.Error("systemctl reload waits in vain: what came of the reload cannot be written", "err", err)
 	}
 }
 
@@ -129,7 +178,7 @@ func (s *Service) Stopping(line string) {
 	if s.phase == stopping {
 		return
 	}
-	s.phase = stopping
+	s.phase, s.reload = stopping, ""
 	s.send(daemon.SdNotifyStopping)
 	s.sendStatus(line)
 }
@@ -145,7 +194,14 @@ func (s *Service) send(state string) bool {
 	return err == nil
 }
 
+// maxStatus bounds a status in bytes: systemd ignores messages above 4096.
+const maxStatus = 2000
+
 // oneLine makes a text fit for a line of the protocol.
 func oneLine(text string) string {
-	return strings.Join(strings.Fields(text), " ")
+	text = strings.Join(strings.Fields(strings.ReplaceAll(strings.TrimSpace(text), "\n", "; ")), " ")
+	if len(text) > maxStatus {
+		text = text[:maxStatus] + "…"
+	}
+	return strings.ToValidUTF8(text, "") // anything else is ignored
 }

@@ -8,11 +8,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -88,23 +91,69 @@ func TestLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newManager(t, false)
 		m.Status("takes up\n what was left")
-		m.Reloading()() // too early to be told
+		m.Reloading()(nil) // too early to be told
 		time.Sleep(2*time.Second - 50*time.Millisecond)
-		m.want(t, "0s STATUS=takes up what was left")
+		m.want(t, "0s STATUS=takes up; what was left")
 		m.set(func() { m.ready = true })
 		time.Sleep(time.Second)
 		m.set(func() { m.status = "better" })
 		time.Sleep(99*time.Second + 50*time.Millisecond)
 		done := m.Reloading()
 		time.Sleep(time.Second)
-		done()
+		done(nil)
 		m.Stopping("stops")
-		m.Reloading()()
+		m.Reloading()(nil)
 		m.Stopping("stops again")
 		time.Sleep(time.Minute)
 		m.end()
-		m.want(t, "0s STATUS=takes up what was left", "2s STATUS=fine", "2s READY=1", "12s STATUS=better",
-			"1m42s RELOADING=1\nMONOTONIC_USEC", "1m43s READY=1", "1m43s STOPPING=1", "1m43s STATUS=stops")
+		m.want(t, "0s STATUS=takes up; what was left", "2s STATUS=fine; reloaded at "+at(0), "2s READY=1", "12s STATUS=better; reloaded at "+at(0),
+			"1m42s RELOADING=1\nMONOTONIC_USEC", "1m43s STATUS=better; reloaded at "+at(103), "1m43s READY=1", "1m43s STOPPING=1", "1m43s STATUS=stops")
+	})
+}
+
+// at is a second of a bubble's time, as a status says it.
+func at(seconds int) string {
+	return time.Date(2000, 1, 1, 0, 0, seconds, 0, time.UTC).Local().Format(time.DateTime)
+}
+
+// TestReloadOutcome proves that what came of a reload stays in the status, however
+// often the rest of it changes, until the next one, and that it is left for ExecReload=.
+func TestReloadOutcome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newManager(t, true)
+		defer m.end()
+		m.options.ReloadFile = filepath.Join(t.TempDir(), "reload")
+		time.Sleep(5 * time.Second) // beside what is sent every 10 s
+		synctest.Wait()
+		reload := func(err error, want string) {
+			t.Helper()
+			m.Reloading()(err)
+			if text, err := os.ReadFile(m.options.ReloadFile); err != nil || string(text) != want {
+				t.Errorf("ExecReload= finds %q, %v; want %q", text, err, want)
+			}
+			time.Sleep(time.Minute)
+		}
+		reload(errors.New("f:3: wrong\nf:4: bad"), "f:3: wrong\nf:4: bad\n")
+		m.set(func() { m.status = "series: 7" })
+		reload(nil, "")
+		reload(errors.New(strings.Repeat("ä", 5000)), strings.Repeat("ä", 5000)+"\n")
+		const failed = "STATUS=reload failed at "
+		const rest = ", the former configuration stays in force: f:3: wrong; f:4: bad; "
+		for i, want := range []string{
+			"0s STATUS=fine", "0s READY=1",
+			"5s RELOADING=1\nMONOTONIC_USEC", "5s " + failed + at(5) + rest + "fine", "5s READY=1",
+			"1m5s RELOADING=1\nMONOTONIC_USEC", "1m5s STATUS=fine; reloaded at " + at(65), "1m5s READY=1", "1m10s STATUS=series: 7; reloaded at " + at(65),
+			"2m5s RELOADING=1\nMONOTONIC_USEC", "2m5s " + failed + at(125) + ", the former",
+		} {
+			if !strings.HasPrefix(m.told[i], want) {
+				t.Errorf("told %q, want %q", m.told[i], want)
+			}
+		}
+		for _, told := range m.told {
+			if len(told) > 4096 || !utf8.ValidString(told) {
+				t.Errorf("systemd ignores a message of %d bytes: %q", len(told), told)
+			}
+		}
 	})
 }
 
@@ -199,7 +248,7 @@ func TestNobodyListens(t *testing.T) {
 func TestNil(t *testing.T) {
 	var s *Service
 	s.Status("x")
-	s.Reloading()()
+	s.Reloading()(nil)
 	s.Stopping("x")
 	s.Run(t.Context(), Watched{}) // returns at once
 }

@@ -92,19 +92,3 @@ func TestDelaysStayWithinBounds(t *testing.T) {
 		}
 	})
 }
-
-func TestThrottle(t *testing.T) {
-	th := throttle{every: time.Minute}
-	at := time.Unix(100, 0)
-	if n, ok := th.allow(at); !ok || n != 0 {
-		t.Error("the first is held back")
-	}
-	for i := range 5 {
-		if _, ok := th.allow(at.Add(time.Duration(i) * time.Second)); ok {
-			t.Error("a repeat is let through")
-		}
-	}
-	if n, ok := th.allow(at.Add(time.Minute)); !ok || n != 5 {
-		t.Errorf("%d, %v after a minute", n, ok)
-	}
-}

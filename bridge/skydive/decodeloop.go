@@ -124,12 +124,8 @@ func (f *Feed) count(d *desk) {
 }
 
 func (f *Feed) logMalformed(r raw, m *Message, err error) {
-	held, ok := f.badLog.allow(r.at)
-	if !ok {
-		return
-	}
-	r.from.log.Warn("the analyzer sent what cannot be read; the rest of the message counts",
-		"err", err, "flows", len(m.Flows), "malformed_flows", m.Malformed, notLogged(held))
+	r.from.seldom.Warn("the analyzer sent what cannot be read; the rest of the message counts",
+		"err", err, "flows", len(m.Flows), "malformed_flows", m.Malformed)
 }
 
 // longestWindow is the longest update window among the flows.

@@ -28,8 +28,6 @@ type Feed struct {
 	queue   *queue
 	buffers buffers
 	timing  timing
-	shedLog throttle
-	badLog  throttle
 
 	decoding *decodeLoop
 
@@ -74,8 +72,6 @@ func NewFeed(cfg Config, sink Sink, skipped *prometheus.CounterVec, reg promethe
 			minDelay: minDelay, maxDelay: maxDelay, peer: peerTimeout, pong: pongTimeout, goodbye: closeTimeout,
 			random: rand.Float64, proxy: http.ProxyFromEnvironment,
 		},
-		shedLog: throttle{every: repeatLog},
-		badLog:  throttle{every: repeatLog},
 	}, nil
 }
 

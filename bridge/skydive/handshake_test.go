@@ -276,13 +276,3 @@ func TestLogLines(t *testing.T) {
 		}
 	}
 }
-
-func TestNotLogged(t *testing.T) {
-	var l logs
-	log := slog.New(slog.NewTextHandler(&l, nil))
-	log.Info("a", notLogged(0))
-	log.Info("b", notLogged(3))
-	if text := l.String(); strings.Count(text, "not_logged") != 1 || !strings.Contains(text, "msg=b not_logged=3") {
-		t.Error(text)
-	}
-}

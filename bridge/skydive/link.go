@@ -10,10 +10,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-)
 
-// repeatLog is how often a condition that lasts is logged again.
-const repeatLog = time.Minute
+	"github.com/skydive-project/skybridge/logging"
+)
 
 // link keeps one analyzer connected.
 type link struct {
@@ -34,7 +33,8 @@ type link struct {
 	shed        atomic.Uint64
 
 	lastReason reason // logged last
-	repeats    throttle
+	repeats    logging.Limit
+	seldom     *slog.Logger // for what can repeat without end
 
 	mu     sync.Mutex
 	status AnalyzerStatus // without what the atomics hold
@@ -63,9 +63,9 @@ func (f *Feed) newLink(to target, cfg *Config) *link {
 		backoff:  backoff{random: f.timing.random, min: f.timing.minDelay, max: f.timing.maxDelay},
 		metrics:  f.metrics.link(to.name),
 		done:     make(chan struct{}),
-		repeats:  throttle{every: repeatLog},
 		status:   AnalyzerStatus{Analyzer: to.name, Since: time.Now()},
 	}
+	l.seldom = logging.Seldom(l.log)
 	l.cfg.Store(cfg)
 	return l
 }
@@ -139,13 +139,14 @@ func (l *link) failed(fail *failure, wait time.Duration) {
 	l.status.LastError, l.status.LastErrorAt = fail.Error(), now
 	l.mu.Unlock()
 
-	held, ok := l.repeats.allow(now)
-	if !ok && fail.reason == l.lastReason {
-		return
+	if fail.reason != l.lastReason {
+		l.lastReason = fail.reason
+		l.repeats.Reset()
 	}
-	l.lastReason = fail.reason
-	l.log.Warn("not subscribed to the analyzer, connecting again",
-		"reason", string(fail.reason), "err", fail.err, "retry_in", wait.Round(time.Millisecond), notLogged(held))
+	if notLogged, ok := l.repeats.Allow(); ok {
+		l.log.Warn("not subscribed to the analyzer, connecting again",
+			"reason", string(fail.reason), "err", fail.err, "retry_in", wait.Round(time.Millisecond), notLogged)
+	}
 }
 
 // received takes over a message that came just now. It never waits.
@@ -163,10 +164,8 @@ func (l *link) received(buf *buffer, now time.Time) {
 	l.feed.buffers.put(buf)
 	l.feed.metrics.shed.Inc()
 	l.shed.Add(1)
-	if held, ok := l.feed.shedLog.allow(now); ok {
-		l.log.Warn("the queue of undecoded messages is full, a message was dropped: its flows catch up at their next update",
-			"bytes", size, notLogged(held))
-	}
+	l.seldom.Warn("the queue of undecoded messages is full, a message was dropped: its flows catch up at their next update",
+		"bytes", size)
 }
 
 func (l *link) snapshot() AnalyzerStatus {

@@ -143,7 +143,8 @@ func decimal(number []byte) (v int64, ok bool) {
 }
 
 // saturated reads the digits of an exponent, which may have a sign. Beyond
-// 2^40 it stays there: no message is long enough for the difference to matter.
+// 2^27 it stays there: no message (2^24 bytes) is long enough for the difference
+// to matter, and ten times as much still fits an int of 32 bits.
 func saturated(exponent []byte) int {
 	sign := 1
 	switch exponent[0] {
@@ -154,7 +155,7 @@ func saturated(exponent []byte) int {
 	}
 	v := 0
 	for _, c := range exponent {
-		if v < 1<<40 {
+		if v < 1<<27 {
 			v = v*10 + int(c-'0')
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/logging"
 	"github.com/skydive-project/skybridge/secrets"
 )
 
@@ -86,8 +87,8 @@ type Topology struct {
 	graph  topologyGraph
 	client *http.Client
 	inUse  *TopologyConfig
-	early  time.Time // when an unknown name last brought a round forward
-	limits throttle
+	early  time.Time    // when an unknown name last brought a round forward
+	seldom *slog.Logger // for what can repeat without end
 }
 
 // topologySource is one analyzer.
@@ -97,7 +98,7 @@ type topologySource struct {
 	plain    bool // it does not know ValueMap
 	failures uint
 	due      time.Time
-	repeats  throttle
+	seldom   *slog.Logger
 	status   TopologyStatus // under Topology.mu
 }
 
@@ -122,7 +123,7 @@ func NewTopology(cfg TopologyConfig, reg prometheus.Registerer, logger *slog.Log
 		wanted: make(chan struct{}, 1), changed: make(chan struct{}, 1),
 		sources: map[string]*topologySource{},
 		graph:   topologyGraph{nodes: map[string]*heldNode{}},
-		limits:  throttle{every: repeatLog},
+		seldom:  logging.Seldom(logger),
 	}
 	m, err := newTopologyMetrics(reg, t)
 	if err != nil {
@@ -258,7 +259,7 @@ func (t *Topology) adopt(sink TopologySink) {
 	}
 	for _, to := range targets {
 		if t.sources[to.name] == nil {
-			t.sources[to.name] = &topologySource{to: to, bit: t.freeBit(), repeats: throttle{every: repeatLog}, status: TopologyStatus{Analyzer: to.name}}
+			t.sources[to.name] = &topologySource{to: to, bit: t.freeBit(), seldom: logging.Seldom(t.log.With("analyzer", to.name)), status: TopologyStatus{Analyzer: to.name}}
 			t.metrics.begin(to.name)
 		}
 	}

@@ -77,10 +77,8 @@ func (t *Topology) round(ctx context.Context, sink TopologySink) {
 	if malformed+skipped+more == 0 {
 		return
 	}
-	if held, ok := t.limits.allow(at); ok {
-		t.log.Warn("some nodes of the topology do not count: they are malformed, or there are more than topology.cache_size has room for",
-			"malformed", malformed, "too_many", skipped+more, notLogged(held))
-	}
+	t.seldom.Warn("some nodes of the topology do not count: they are malformed, or there are more than topology.cache_size has room for",
+		"malformed", malformed, "too_many", skipped+more)
 }
 
 // question asks one analyzer everything.
@@ -179,8 +177,6 @@ func (t *Topology) answered(s *topologySource, a *topologyAnswer, err *topologyE
 	wait := min(interval<<min(s.failures, 10), max(interval, maxTopologyDelay))
 	s.failures++
 	s.due = now.Add(wait - interval/2) // the first round after the wait
-	if held, ok := s.repeats.allow(now); ok {
-		t.log.Warn("the analyzer does not tell its topology; names and interfaces stay as they were known, flows count as ever",
-			"analyzer", s.to.name, "result", string(how), "err", err.err, "retry_in", wait, notLogged(held))
-	}
+	s.seldom.Warn("the analyzer does not tell its topology; names and interfaces stay as they were known, flows count as ever",
+		"result", string(how), "err", err.err, "retry_in", wait)
 }

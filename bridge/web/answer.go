@@ -30,7 +30,7 @@ func (s *Server) place(w http.ResponseWriter, r *http.Request) (release func(), 
 func (s *Server) answerJSON(w http.ResponseWriter, r *http.Request, v any) {
 	body, err := json.MarshalIndent(v, "", "  ")
 	if err != nil { // a time before the year 0, say
-		s.opts.Logger.Error("writing an answer failed", "path", r.URL.Path, "err", err)
+		s.seldom.Error("writing an answer failed", "path", r.URL.Path, "err", err)
 		plain(w, http.StatusInternalServerError, "the answer could not be written")
 		return
 	}

@@ -68,10 +68,8 @@ func (s *Server) contain(r *http.Request) {
 	}
 	if err, ok := p.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
 		s.metrics.panics.Inc()
-		if held, ok := s.panicLog.allow(time.Now()); ok {
-			s.opts.Logger.Error("an HTTP handler panicked; please report this",
-				"path", r.URL.Path, "panic", p, "not_logged", held, "stack", string(debug.Stack()))
-		}
+		s.seldom.Error("an HTTP handler panicked; please report this",
+			"path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
 	}
 	panic(http.ErrAbortHandler)
 }

@@ -39,7 +39,7 @@ func (s *Server) Run(ctx context.Context) error {
 		servers[i] = srv
 		serving.Go(func() {
 			defer l.Close() // the toolkit leaves it open where it fails early
-			if err := toolkit.Serve(l, srv, flags, s.opts.Logger); !errors.Is(err, http.ErrServerClosed) {
+			if err := toolkit.Serve(l, srv, flags, s.seldom); !errors.Is(err, http.ErrServerClosed) {
 				failed <- fmt.Errorf("web: serve on %s: %w", l.Addr(), err)
 			}
 		})

@@ -55,11 +55,9 @@ func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	paced := newPacedWriter(r.Context(), w, s.limits.chunk, start.Add(s.limits.page))
 	if err := write(r.Context(), paced, want, format, compressed); err != nil {
 		s.metrics.scrapes.WithLabelValues(resultAborted).Inc()
-		if held, ok := s.slowLog.allow(time.Now()); ok {
-			// No more than a line for debugging: `curl | head` does it too.
-			s.opts.Logger.Debug("scrape cut off: the client left or was too slow",
-				"remote", r.RemoteAddr, "after", time.Since(start), "err", err, "not_logged", held)
-		}
+		// No more than a line for debugging: `curl | head` does it too.
+		s.seldom.Debug("scrape cut off: the client left or was too slow",
+			"remote", r.RemoteAddr, "after", time.Since(start), "err", err)
 		// Returning would end a half page as if it were whole.
 		panic(http.ErrAbortHandler)
 	}

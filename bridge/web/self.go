@@ -6,7 +6,6 @@ package web
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/prometheus/common/expfmt"
 )
@@ -28,8 +27,6 @@ func (s *Server) writeSelf(p *page, format expfmt.Format) {
 	}
 	if err != nil {
 		s.metrics.gatherErrors.Inc()
-		if held, ok := s.gatherLog.allow(time.Now()); ok {
-			s.opts.Logger.Warn("some of the bridge's own metrics are missing from /metrics", "err", err, "not_logged", held)
-		}
+		s.seldom.Warn("some of the bridge's own metrics are missing from /metrics", "err", err)
 	}
 }

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/skydive-project/skybridge/logging"
 )
 
 // limits are the server's bounds on time and concurrency. They are fixed;
@@ -108,9 +110,7 @@ type Server struct {
 	list    *list
 	history *history
 	ticked  chan struct{} // a token where a tick is not in the history yet
-
-	// Events that hostile or broken peers can repeat are logged seldom.
-	gatherLog, panicLog, slowLog seldom
+	seldom  *slog.Logger  // for what peers can repeat
 }
 
 // New checks the options, registers the package's metrics and builds the
@@ -124,7 +124,7 @@ func New(opts Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		opts: opts, limits: defaultLimits(), metrics: m,
+		opts: opts, limits: defaultLimits(), metrics: m, seldom: logging.Seldom(opts.Logger),
 		pages: newSpare[*page](), gzips: newSpare[*gzip.Writer](),
 	}
 	s.scrapes = newPlaces(s.limits.scrapes)

@@ -87,7 +87,7 @@ func (s *Server) serveStatusPage(w http.ResponseWriter, r *http.Request) {
 func (s *Server) writeStatusPage(w http.ResponseWriter, r *http.Request, q listQuery, list Connections) {
 	var body bytes.Buffer
 	if err := s.page.Execute(&body, s.view(q, list)); err != nil {
-		s.opts.Logger.Error("writing the status page failed", "err", err)
+		s.seldom.Error("writing the status page failed", "err", err)
 		plain(w, http.StatusInternalServerError, "the page could not be written")
 		return
 	}

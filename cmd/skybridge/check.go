@@ -16,7 +16,7 @@ import (
 func checkConfig(files []string, listen string, stdout, stderr io.Writer) error {
 	bad := 0
 	for _, file := range files {
-		cfg, warnings, err := config.LoadFor(file, listen)
+		cfg, warnings, err := config.Check(file, listen)
 		printWarnings(stderr, warnings)
 		if err != nil {
 			fmt.Fprintln(stderr, err)

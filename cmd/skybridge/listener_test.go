@@ -18,13 +18,7 @@ import (
 func TestOneListener(t *testing.T) {
 	cmd, _, _ := running(t, "")
 	listening := listeners(t, cmd.Process.Pid)
-	address := ""
-	for _, arg := range cmd.Args {
-		if value, ok := strings.CutPrefix(arg, "--web.listen-address="); ok {
-			address = value
-		}
-	}
-	if want := []string{"tcp " + address}; !slices.Equal(listening, want) {
+	if want := []string{"tcp " + webAddress(cmd)}; !slices.Equal(listening, want) {
 		t.Errorf("it listens on %q, want %q", listening, want)
 	}
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {

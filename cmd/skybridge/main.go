@@ -9,9 +9,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/promslog"
@@ -19,17 +21,17 @@ import (
 
 	"github.com/skydive-project/skybridge/bridge"
 	"github.com/skydive-project/skybridge/bridge/notify"
+	"github.com/skydive-project/skybridge/logging"
 )
 
-func main() {
-	if err := run(os.Args[1:], os.Stdout, os.Stderr); err != nil {
-		fmt.Fprintln(os.Stderr, "skybridge:", err)
-		os.Exit(1)
-	}
-}
+// flushLog is how long the process waits at its end for its last log lines to be
+// written.
+const flushLog = 2 * time.Second
 
-// run parses the command line and does what it says.
-func run(args []string, stdout, stderr io.Writer) error {
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run parses the command line, does what it says, and returns the exit code.
+func run(args []string, stdout, stderr io.Writer) int {
 	app := kingpin.New("skybridge", "A push bridge from Skydive to Prometheus.")
 	app.HelpFlag.Short('h')
 	app.Version(versionPage())
@@ -45,7 +47,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	app.Flag("web.systemd-socket", "Listen on the socket that systemd passes.").BoolVar(&options.SystemdSocket)
 	app.Flag("web.enable-lifecycle", "Enable POST /-/reload.").BoolVar(&options.EnableLifecycle)
 	app.Flag("web.enable-pprof", "Enable /debug/pprof/.").BoolVar(&options.EnablePprof)
-	logs := &promslog.Config{Writer: stderr}
+	logs := &promslog.Config{}
 	flag.AddFlags(app, logs)
 
 	check := app.Command("check-config", "Check configuration files: a summary, or every error with its line.")
@@ -54,20 +56,44 @@ func run(args []string, stdout, stderr io.Writer) error {
 	convertFile := convert.Arg("file", "The old connector's configuration file.").Required().String()
 
 	command, err := app.Parse(args)
-	if err != nil {
-		return fmt.Errorf("%w (see --help)", err)
+	switch {
+	case err != nil:
+		err = fmt.Errorf("%w (see --help)", err)
+	case command == check.FullCommand():
+		err = checkConfig(*checkFiles, options.ListenAddress, stdout, stderr)
+	case command == convert.FullCommand():
+		err = convertConfig(*convertFile, stdout, stderr)
+	default:
+		return serve(options, logs, stderr)
 	}
-	switch command {
-	case check.FullCommand():
-		return checkConfig(*checkFiles, options.ListenAddress, stdout, stderr)
-	case convert.FullCommand():
-		return convertConfig(*convertFile, stdout, stderr)
+	return exitCode(err, stderr)
+}
+
+// exitCode is that of an error, which is printed.
+func exitCode(err error, stderr io.Writer) int {
+	if err == nil {
+		return 0
 	}
+	fmt.Fprintln(stderr, "skybridge:", err)
+	return 1
+}
+
+// serve runs the bridge. Whatever becomes of the reader of its log, it goes on: the
+// log never waits, and the signal of a broken pipe, which would end the process, is
+// ignored.
+func serve(options bridge.Options, logs *promslog.Config, stderr io.Writer) int {
+	signal.Ignore(syscall.SIGPIPE)
+	options.Log = logging.NewWriter(stderr)
+	defer options.Log.Flush(flushLog)
+	logs.Writer = options.Log
 	options.Logger = promslog.New(logs)
-	if options.Service, err = notify.FromEnvironment(options.Logger); err != nil {
-		return err
+	options.Log.Report(options.Logger)
+	slog.SetDefault(options.Logger) // for libraries, which log by package log
+	var err error
+	if options.Service, err = notify.FromEnvironment(options.Logger); err == nil {
+		err = serveUntilSignal(options)
 	}
-	return serveUntilSignal(options)
+	return exitCode(err, options.Log)
 }
 
 // serveUntilSignal runs the bridge until SIGTERM or SIGINT; SIGHUP reloads.

@@ -148,7 +148,7 @@ func TestConvertedFileIsValid(t *testing.T) {
 
 // running starts the bridge against an analyzer and a receiver that does not
 // exist, sends it one flow and waits until it has read it.
-func running(t *testing.T, receiver string) (cmd *exec.Cmd, a *analyzer.Analyzer, logs *bytes.Buffer) {
+func running(t *testing.T, receiver string, with ...func(*exec.Cmd)) (cmd *exec.Cmd, a *analyzer.Analyzer, logs *bytes.Buffer) {
 	a, err := analyzer.Start(analyzer.Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -159,6 +159,9 @@ func running(t *testing.T, receiver string) (cmd *exec.Cmd, a *analyzer.Analyzer
 	logs = &bytes.Buffer{}
 	cmd = command(t, "--config.file="+file, "--web.listen-address="+address)
 	cmd.Stderr = logs
+	for _, with := range with {
+		with(cmd)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -185,6 +188,16 @@ func running(t *testing.T, receiver string) (cmd *exec.Cmd, a *analyzer.Analyzer
 	}
 	http.DefaultClient.CloseIdleConnections()
 	return cmd, a, logs
+}
+
+// webAddress is where a command was told to listen.
+func webAddress(cmd *exec.Cmd) string {
+	for _, arg := range cmd.Args {
+		if value, ok := strings.CutPrefix(arg, "--web.listen-address="); ok {
+			return value
+		}
+	}
+	return ""
 }
 
 func TestSIGTERMStopsInOrder(t *testing.T) {

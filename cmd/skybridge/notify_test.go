@@ -7,11 +7,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -176,5 +178,119 @@ func TestSocketOfSystemd(t *testing.T) {
 	}
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// serve starts a command as a service of s, which reads what it is told until it ends.
+func (s *systemd) serve(cmd *exec.Cmd) (ended <-chan error) {
+	s.t.Helper()
+	cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+s.path)
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	ending := make(chan error, 1)
+	go func() {
+		ending <- cmd.Wait()
+		s.socket.CloseRead()
+	}()
+	return ending
+}
+
+// TestReloadOfTheUnit runs what the unit has in ExecReload= against the binary, as
+// systemctl reload does: it fails where the configuration is bad, and the status says
+// what came of it. It reads no configuration itself, so it needs no credentials.
+func TestReloadOfTheUnit(t *testing.T) {
+	t.Parallel()
+	unit, err := os.ReadFile("../../deploy/systemd/skybridge.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := regexp.MustCompile(`(?m)^ExecReload=(.*)$`).FindAllStringSubmatch(string(unit), -1)
+	if len(lines) != 1 {
+		t.Fatalf("%d lines of ExecReload=, want 1", len(lines))
+	}
+	script, ok := strings.CutPrefix(lines[0][1], "/bin/sh -c '")
+	if script, ok = strings.CutSuffix(script, "'"); !ok || strings.ContainsAny(script, "'%\\") || strings.Contains(script, "${") {
+		t.Fatalf("systemd takes this for something else: %s", lines[0][1])
+	}
+	a, err := analyzer.Start(analyzer.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.Stop)
+	good := "skydive: {analyzers: ['" + a.URL() + "']}\n"
+	file, runtime := write(t, "skybridge.yml", good), t.TempDir()
+	s := newSystemd(t)
+	cmd := command(t, "--config.file="+file, "--web.listen-address="+loopback.Address())
+	cmd.Env = append(cmd.Env, "RUNTIME_DIRECTORY="+runtime+":/elsewhere")
+	logged(t, cmd)
+	ended := s.serve(cmd)
+	s.untilTold(1)
+	for i, test := range []struct {
+		name, config string
+		fails        bool
+		status       string
+	}{
+		{"a bad file", good + "wob: 1\n", true, "reload failed at "},
+		{"it is mended", good + "global: {push_interval: 30s}\n", false, "; reloaded at "},
+		{"a credential that the unit does not pass", good + "remote_write: [{url: 'http://127.0.0.1:9/w', basic_auth: {username: u, password_file: /run/credentials/no.service/pw}}]\n", true, "LoadCredential=pw:"},
+		{"the first one", good, false, "; reloaded at "},
+	} {
+		if err := os.WriteFile(file, []byte(test.config), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		reload := exec.CommandContext(t.Context(), "sh", "-c", script)
+		reload.Env = []string{"PATH=" + os.Getenv("PATH"), "RUNTIME_DIRECTORY=" + runtime, fmt.Sprint("MAINPID=", cmd.Process.Pid)}
+		if out, err := reload.CombinedOutput(); err != nil != test.fails || len(out) > 0 {
+			t.Errorf("%s: ExecReload= ended with %v\n%s", test.name, err, out)
+		}
+		s.untilTold(1 + 2*(i+1))
+		if !strings.Contains(s.status, test.status) {
+			t.Errorf("%s: status %q, want %q", test.name, s.status, test.status)
+		}
+	}
+	want := []string{"READY=#"}
+	for range 4 {
+		want = append(want, "RELOADING=1\nMONOTONIC_USEC=#", "READY=#")
+	}
+	if diff := cmp.Diff(want, s.told); diff != "" {
+		t.Errorf("states differ:\n%s", diff)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestStatusOfAFailedStart proves that the unit's status says why the bridge did not
+// start.
+func TestStatusOfAFailedStart(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	good := write(t, "skybridge.yml", "skydive: {analyzers: ['ws://127.0.0.1:9']}\n")
+	for name, test := range map[string]struct {
+		args []string
+		want string
+	}{
+		"port in use":         {[]string{"--config.file=" + good, "--web.listen-address=" + l.Addr().String()}, "in use"},
+		"no configuration":    {[]string{"--config.file=nowhere.yml"}, "nowhere.yml: cannot open the file"},
+		"a state of nobody's": {[]string{"--config.file=" + good, "--storage.path=/dev/null/state", "--web.listen-address=" + loopback.Address()}, "/dev/null"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSystemd(t)
+			ended := s.serve(command(t, test.args...))
+			s.until(func() bool { return strings.Contains(s.status, test.want) })
+			if exit, ok := errors.AsType[*exec.ExitError](<-ended); !ok || exit.ExitCode() != 1 {
+				t.Errorf("ended with %v, want exit code 1", exit)
+			}
+			if len(s.told) > 0 {
+				t.Errorf("told %q", s.told)
+			}
+		})
 	}
 }
