@@ -146,7 +146,7 @@ func FuzzRecords(f *testing.F) {
 		if r.frame(records[:half], time.Second) != nil || r.frame(records[half:], time.Minute) != nil {
 			return // a new beginning
 		}
-		if _, anew := r.fit(w.latest.before); anew != "" {
+		if _, _, anew := r.fit(w.latest.before); anew != "" {
 			return
 		}
 		if r.finish() > 0 {

@@ -25,6 +25,10 @@ type Recovery struct {
 	// Cut is how many bytes at the end of the journal were no use: what a crash had
 	// left of updates that no sample held.
 	Cut int64
+	// SentUntil, where not 0, says that receivers may have been sent more than the log
+	// knows of, up to that time in ms: it is older than the state by more than a tick,
+	// or has no state beside it. So is a copy of the log alone that was put back.
+	SentUntil int64
 	// Took is how long it took.
 	Took time.Duration
 }
@@ -61,9 +65,13 @@ func (a *Aggregator) Recover(cfg StateConfig, logger *slog.Logger) (Recovery, er
 	case err != nil:
 		found.anew = err.Error()
 	}
-	undone := false
+	undone, oldLog := false, found.none
 	if found.anew == "" {
-		undone, found.anew = r.fit(cfg.LastTick)
+		undone, oldLog, found.anew = r.fit(cfg.LastTick)
+	}
+	sentUntil := int64(0)
+	if oldLog && cfg.LastTick > 0 {
+		sentUntil = max(a.latest.at, cfg.LastTick)
 	}
 	if found.anew == "" {
 		if dropped := r.finish(); dropped > 0 {
@@ -108,6 +116,7 @@ func (a *Aggregator) Recover(cfg StateConfig, logger *slog.Logger) (Recovery, er
 		Flows:       a.baselines.records.used,
 		Anew:        found.anew,
 		Cut:         found.cut,
+		SentUntil:   sentUntil,
 		Took:        time.Since(began),
 	}, nil
 }
@@ -228,21 +237,24 @@ func (a *Aggregator) resume(feedNow time.Duration, lastTick int64) {
 }
 
 // fit compares the state with the time of the log's latest tick, takes a tick back
-// that the log does not have, and returns why the state is no use, or "".
-func (r *replay) fit(lastTick int64) (undone bool, anew string) {
+// that the log does not have, and returns whether the log is an old one, and why the
+// state is no use, or "".
+func (r *replay) fit(lastTick int64) (undone, oldLog bool, anew string) {
 	latest := r.a.latest
 	switch {
 	case lastTick < 0 || latest.at == lastTick:
 	case latest.at < lastTick:
-		return false, fmt.Sprintf("it is of %s, older than what was sent last, of %s", stamp(latest.at), stamp(lastTick))
+		return false, false, fmt.Sprintf("it is of %s, older than what was sent last, of %s", stamp(latest.at), stamp(lastTick))
 	case latest.before == lastTick && !r.sent:
 		r.undo()
-		return true, ""
+		return true, false, ""
 	default:
 		// The log lost ticks that may have been sent. The counters go on, and what
-		// began in those ticks gets no second zero.
+		// began in those ticks gets no second zero. Where it could not take the latest
+		// one, its disk was in trouble; else it is an old one.
+		return false, !r.sent, ""
 	}
-	return false, ""
+	return false, false, ""
 }
 
 func stamp(ms int64) string {

@@ -63,15 +63,23 @@ func (b *Bridge) trouble() error {
 // recover takes up what a former process left, under the names that it used.
 func (b *Bridge) recover(cfg *config.Config) error {
 	receivers := endpoints(cfg)
+	if b.storage != nil {
+		if err := b.recoverState(len(receivers) > 0); err != nil {
+			return fmt.Errorf("bridge: --storage.path: %w", err)
+		}
+	}
 	if _, err := b.sender.Resume(receivers); err != nil {
 		return fmt.Errorf("bridge: %w", err)
 	}
-	if b.storage == nil {
-		return nil
-	}
+	return nil
+}
+
+// recoverState takes up the counters, and holds the log against them where there are
+// receivers.
+func (b *Bridge) recoverState(receivers bool) error {
 	_, last := b.log.LastTick()
 	b.aggregator.ContinueAfter(last)
-	if len(receivers) == 0 {
+	if !receivers {
 		last = -1
 	}
 	logger := component(b.logger, "state")
@@ -80,12 +88,15 @@ func (b *Bridge) recover(cfg *config.Config) error {
 	}, logger)
 	switch {
 	case err != nil:
-		return fmt.Errorf("bridge: --storage.path: %w", err)
+		return err
 	case found.Anew != "":
 		logger.Warn("the state cannot be gone on from: every counter begins anew, and what was reported since it was written does not count", "reason", found.Anew)
 	case found.Connections+found.Flows > 0:
 		logger.Info("counters go on from where they were", "connections", found.Connections, "flows", found.Flows,
 			"cut_bytes", found.Cut, "took", found.Took)
+	}
+	if found.SentUntil != 0 {
+		b.log.Distrust(found.SentUntil)
 	}
 	return nil
 }

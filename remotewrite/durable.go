@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"log/slog"
 	"math/rand/v2"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -154,6 +155,25 @@ func (c *cursor) resume(s cursorState) {
 	c.next, c.begun, c.lost, c.passed = s.next, s.begun, s.lost, s.passed
 	c.sent, c.step, c.folding, c.stamp, c.doubt = s.sent, s.step, s.folding, s.stamp, s.doubt
 	c.refused, c.resumed = s.refused, s.next
+}
+
+// Distrust says that the log may be an older copy: receivers may have been sent more
+// than it knows of, up to that time in ms. Then what is too old to be sent as it is
+// must not be folded: it may have been, and would count twice. It is dropped, and
+// counted as lost. Distrust comes before [Sender.Resume].
+func (l *Log) Distrust(sent int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lastAt = max(l.lastAt, sent)
+	waiting := false
+	for c := range l.cursors {
+		c.doubt, c.folding, c.step, c.sent = l.next, 0, 0, l.lastAt
+		waiting = waiting || c.pending > 0
+	}
+	if waiting {
+		l.logger.Warn("the log seems to be an older copy, beside a newer state or none: what waits in it and is too old for a receiver is dropped, for it may have been sent before",
+			"last", time.UnixMilli(sent).UTC())
+	}
 }
 
 // settle removes the cursors of endpoints that did not come back, and makes those
