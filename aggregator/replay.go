@@ -12,8 +12,9 @@ import (
 	"github.com/skydive-project/skybridge/disk"
 )
 
-// maxRecords bounds how many numbered things of a kind files may name.
-const maxRecords = 1 << 28
+// maxRecords bounds how many numbered things of a kind files may name: above what the
+// configuration allows of each.
+const maxRecords = 1 << 30
 
 // replay puts the records of files back into an aggregator that has nothing
 // yet. Records say what was true; where one says so of something that another

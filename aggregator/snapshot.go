@@ -6,6 +6,7 @@ package aggregator
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"time"
 
@@ -122,22 +123,39 @@ type snapshotHead struct {
 // snapshotWriter writes the frames of a snapshot.
 type snapshotWriter struct {
 	file    *stateFile
-	frame   []byte // the one being built, after room for its header
+	frame   []byte   // the one being built, after room for its header
+	full    [][]byte // those before it, which wait for flush
 	feedNow time.Duration
 	// journal is where the journal was when the latest part was taken.
 	journal int64
 }
 
-// flush writes the frame.
-func (w *snapshotWriter) flush() error {
-	if len(w.frame) <= frameHeader {
-		return nil
+// cut ends the frame where it is large enough. So no frame grows beyond what can be read,
+// however much there is to say of one thing.
+func (w *snapshotWriter) cut() {
+	if len(w.frame) >= snapshotFrame {
+		w.full = append(w.full, w.frame)
+		w.frame = make([]byte, frameHeader, snapshotFrame+snapshotFrame/4)
 	}
-	offset := w.file.end
-	w.file.seal(w.frame, w.feedNow)
-	_, err := w.file.WriteAt(w.frame, offset)
-	w.frame = w.frame[:frameHeader]
-	return err
+}
+
+// flush writes the frames.
+func (w *snapshotWriter) flush() error {
+	for _, frame := range append(w.full, w.frame) {
+		if len(frame) <= frameHeader {
+			continue
+		}
+		if len(frame) > maxFrame {
+			return fmt.Errorf("a frame of %d bytes is more than %d", len(frame), maxFrame)
+		}
+		offset := w.file.end
+		w.file.seal(frame, w.feedNow)
+		if _, err := w.file.WriteAt(frame, offset); err != nil {
+			return err
+		}
+	}
+	w.full, w.frame = w.full[:0], w.frame[:frameHeader]
+	return nil
 }
 
 // appendHead appends the first record of a file. end is where the journal before
@@ -159,6 +177,7 @@ func (d *durable) dump(w *snapshotWriter) error {
 			w.frame = appendSource(w.frame, s)
 			for held := range len(s.held) {
 				w.frame = appendClock(w.frame, s, held)
+				w.cut()
 			}
 			w.frame = appendClock(w.frame, s, len(s.held))
 		}
@@ -226,11 +245,12 @@ func (d *durable) parts(w *snapshotWriter, size func() int, add func(i uint32)) 
 		n := size()
 		for limit := min(next+batch, n); next < limit; next++ {
 			add(uint32(next))
+			w.cut()
 		}
 		end = next >= n
 		w.journal = d.store.position()
 		d.a.mu.Unlock()
-		if len(w.frame) >= snapshotFrame || end {
+		if len(w.full) > 0 || end {
 			if err := w.flush(); err != nil {
 				return err
 			}

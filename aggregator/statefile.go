@@ -31,7 +31,7 @@ const (
 	stateVersion  = 2
 	fileHeader    = disk.HeaderSize
 	frameHeader   = 16
-	maxFrame      = 64 << 20 // of a frame that is read; those written are far smaller
+	maxFrame      = 64 << 20 // of a frame, its header included
 	snapshotFrame = 256 << 10
 )
 
@@ -147,7 +147,7 @@ func (r *frameScanner) next() (records []byte, feedNow time.Duration, err error)
 		return nil, 0, err
 	}
 	size := int64(binary.LittleEndian.Uint32(b[:]))
-	if size > maxFrame || size > r.size-r.end-frameHeader {
+	if size > maxFrame-frameHeader || size > r.size-r.end-frameHeader {
 		return nil, 0, fmt.Errorf("frame: %w", disk.ErrDamaged)
 	}
 	if int64(cap(r.buf)) < size+8 {

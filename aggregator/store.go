@@ -15,8 +15,8 @@ import (
 )
 
 // maxQueued bounds in bytes what waits for the disk: about a million updates. A
-// disk that is so far behind is in trouble.
-const maxQueued = 64 << 20
+// disk that is so far behind is in trouble. No frame is larger, or it could not be read.
+const maxQueued = maxFrame
 
 const (
 	// chunkBytes is how much is written at once where there is as much: a write for

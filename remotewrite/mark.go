@@ -4,6 +4,7 @@
 package remotewrite
 
 import (
+	"encoding/binary"
 	"errors"
 	"io/fs"
 	"maps"
@@ -11,8 +12,8 @@ import (
 	"time"
 )
 
-// maxMarks bounds how many changes of names a log remembers. A backlog that is
-// older than so many takes the names of the oldest that is left.
+// maxMarks bounds how many changes of names a log remembers, with [maxMarkFile]. A
+// backlog that is older than those takes the names of the oldest that is left.
 const maxMarks = 256
 
 // mark says how series are called from a tick on, at each endpoint. A change of
@@ -50,7 +51,7 @@ func (m *marks) last() *mark {
 }
 
 // add puts a mark behind the others, in place of those that no tick has used. It
-// says whether the oldest had to go for it.
+// returns the last of the oldest that had to go for it, nil: none had.
 func (m *marks) add(next *mark) (dropped *mark) {
 	if last := m.last(); last != nil && last.sameNames(next) {
 		return nil
@@ -63,11 +64,40 @@ func (m *marks) add(next *mark) (dropped *mark) {
 		return nil // it was taken back before any tick
 	}
 	m.list = append(m.list, next)
-	if len(m.list) > maxMarks {
-		dropped = m.list[0]
-		m.list = slices.Delete(m.list, 0, 1)
+	if n := len(m.list) - m.fitting(); n > 0 {
+		dropped = m.list[n-1]
+		m.list = slices.Delete(m.list, 0, n)
 	}
 	return dropped
+}
+
+// fitting returns how many of the newest marks there may be: at least one, and no more
+// than the mark file can be read with.
+func (m *marks) fitting() (n int) {
+	const number = binary.MaxVarintLen64
+	size := 2 * number
+	// Texts are long, and marks share most of them.
+	known, texts := map[*naming]bool{}, map[string]bool{}
+	for n < min(len(m.list), maxMarks) {
+		next := m.list[len(m.list)-1-n]
+		size += 3 * number
+		for _, l := range next.external {
+			size += 2*number + len(l.Name) + len(l.Value)
+		}
+		for _, named := range next.names {
+			size += identityLen + number
+			if !known[named] && !texts[named.text] {
+				texts[named.text] = true
+				size += number + len(named.text)
+			}
+			known[named] = true
+		}
+		if n > 0 && size > maxMarkFile {
+			break
+		}
+		n++
+	}
+	return n
 }
 
 // at returns the names of an endpoint at a tick. Where a mark does not have it, it

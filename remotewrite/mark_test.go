@@ -259,3 +259,57 @@ func FuzzMarks(f *testing.F) {
 		}
 	})
 }
+
+// TestMarksFitTheirFile proves that no more marks are kept than can be read again, the
+// newest of them, and that names which many of them have in common are no reason to drop
+// any.
+func TestMarksFitTheirFile(t *testing.T) {
+	const large = 15 << 20
+	d := disktest.New(1)
+	s := &store{fs: d, dir: "log", metrics: newStoreMetrics()}
+	f := markFile{fs: d, dir: "log", salt: func() uint64 { return 1 }, replace: s.replace}
+	written := func(m *marks) int {
+		t.Helper()
+		if err := f.write(m.list); err != nil {
+			t.Fatal(err)
+		}
+		found, err := f.read()
+		if err != nil || len(found.problems) > 0 || found.lost || len(found.list) != len(m.list) {
+			t.Fatalf("%d of %d marks are read: %v, %v", len(found.list), len(m.list), err, found.problems)
+		}
+		return len(found.list)
+	}
+
+	var m marks
+	dropped := 0
+	for i := range 5 {
+		if m.add(&mark{from: uint64(i + 1), names: namesFor("a", strings.Repeat(string(rune('a'+i)), large))}) != nil {
+			dropped++
+		}
+	}
+	if n := written(&m); n != maxMarkFile/large || n+dropped != 5 || m.last().from != 5 {
+		t.Errorf("%d marks are left, %d were dropped, the last is from %d", n, dropped, m.last().from)
+	}
+
+	m = marks{}
+	common := namesFor("a", strings.Repeat("a", large/4))
+	for i := range 30 {
+		names := namesFor("b", fmt.Sprint(i))
+		names[hashIdentity("a")] = common[hashIdentity("a")]
+		if m.add(&mark{from: uint64(i + 1), names: names}) != nil {
+			t.Fatalf("mark %d had no room", i)
+		}
+	}
+	if n := written(&m); n != 30 {
+		t.Errorf("%d marks are left", n)
+	}
+
+	// One that is too large by itself is not written: the file before it stays.
+	m.add(&mark{from: 200, names: map[identityHash]*naming{{}: {text: strings.Repeat("z", maxMarkFile)}}})
+	if err := f.write(m.list); err == nil || len(m.list) != 1 {
+		t.Errorf("%d marks: %v", len(m.list), err)
+	}
+	if found, err := f.read(); len(found.list) != 30 || err != nil {
+		t.Errorf("%d marks are left: %v", len(found.list), err)
+	}
+}

@@ -31,7 +31,7 @@ const (
 	markMagic   = "skymark\x00"
 	markVersion = 1
 	markHeader  = 32
-	maxMarkFile = 64 << 20
+	maxMarkFile = 64 << 20 // of what follows the header
 
 	markName = "marks"
 	newMarks = "marks.new"
@@ -198,6 +198,9 @@ func readMarkFile(r io.ReaderAt) ([]byte, error) {
 // are, or these.
 func (f *markFile) write(list []*mark) error {
 	salt, payload := f.salt(), appendMarks(nil, list)
+	if len(payload) > maxMarkFile { // it could not be read; one mark alone can be so large
+		return fmt.Errorf("log: marks of %d bytes are more than %d", len(payload), maxMarkFile)
+	}
 	b := disk.AppendHeader(nil, markMagic, markVersion, salt)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(payload)))
 	b = binary.LittleEndian.AppendUint32(b, disk.Sum(salt, uint64(len(payload)), payload))
