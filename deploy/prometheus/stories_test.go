@@ -18,6 +18,7 @@ var stories = []story{
 			`skybridge_http_panics_total{J} 0x60`,
 			`skybridge_feed_connected{J,analyzer="ws://a"} 1x60`,
 			`skybridge_feed_last_message_timestamp_seconds{J,analyzer="ws://a"} 0+60x60`,
+			`skybridge_reconnects_total{J,analyzer="ws://a",reason="silent"} 0x60`,
 			`skybridge_messages_shed_total{J} 0x60`,
 			`skybridge_records_skipped_total{J,reason="malformed_flow"} 0x60`,
 			`skybridge_records_skipped_total{J,reason="no_transport"} 0+99x60`,
@@ -56,7 +57,7 @@ var stories = []story{
 		quiet: []string{
 			"SkybridgeDown", "SkybridgeRestarts", "SkybridgeTicksStopped", "SkybridgeReloadFailed", "SkybridgeDefect",
 			"SkybridgeClockStepped", "SkybridgeClockWaits", "SkybridgeNoFeed", "SkybridgeAnalyzerDown", "SkybridgeFeedSilent",
-			"SkybridgeMessagesShed", "SkybridgeRecordsSkipped", "SkybridgeTopologyStale", "SkybridgeSeriesNearBound",
+			"SkybridgeFeedReconnects", "SkybridgeMessagesShed", "SkybridgeRecordsSkipped", "SkybridgeTopologyStale", "SkybridgeSeriesNearBound",
 			"SkybridgeBoundHit", "SkybridgeFlowsBoundHit", "SkybridgePushBehind", "SkybridgePushFailing", "SkybridgePushRefused",
 			"SkybridgeDataDropped", "SkybridgeBytesLost", "SkybridgeSeriesCollide", "SkybridgeLogNearBound",
 			"SkybridgeExactnessSuspended", "SkybridgeCountersBeganAnew", "SkybridgeLogDamaged",
@@ -150,6 +151,20 @@ var stories = []story{
 		},
 		fires: []string{`SkybridgeAnalyzerDown{analyzer="ws://a"}`, `SkybridgeNoFeed{}`},
 		quiet: []string{"SkybridgeFeedSilent"},
+	},
+	{
+		name: "another subscriber comes and goes every ten minutes",
+		series: []string{
+			`skybridge_reconnects_total{J,analyzer="ws://a",reason="silent"} 0x10 1x10 2x10 3x10 4x10 5x10`,
+			`skybridge_reconnects_total{J,analyzer="ws://b",reason="silent"} 0x60`,
+			`skybridge_reconnects_total{J,analyzer="ws://b",reason="refused"} 0+1x60`,
+		},
+		fires: []string{`SkybridgeFeedReconnects{analyzer="ws://a", reason="silent"}`},
+	},
+	{
+		name:   "another subscriber is restarted once",
+		series: []string{`skybridge_reconnects_total{J,analyzer="ws://a",reason="silent"} 0x30 1x2 2x28`},
+		quiet:  []string{"SkybridgeFeedReconnects"},
 	},
 	{
 		name:   "messages are shed",
