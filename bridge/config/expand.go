@@ -14,12 +14,14 @@ import (
 const (
 	maxNodes = 100_000
 	maxDepth = 50
+	maxText  = 4 * MaxFileSize // bytes of all values: an alias may repeat a long text
 )
 
 // An expander copies a tree without aliases and merge keys.
 type expander struct {
 	r      *reader
 	nodes  int
+	text   int // bytes
 	failed bool
 }
 
@@ -50,6 +52,11 @@ func (e *expander) copy(n *yaml.Node, depth int) *yaml.Node {
 	e.nodes++
 	if e.nodes > maxNodes {
 		return e.fail(n.Line, fmt.Sprintf("the file has more than %d values, those that aliases (*) repeat included", maxNodes),
+			"shorten it, or use fewer aliases")
+	}
+	e.text += len(n.Value)
+	if e.text > maxText {
+		return e.fail(n.Line, fmt.Sprintf("the values of the file have more than %d KiB, those that aliases (*) repeat included", maxText>>10),
 			"shorten it, or use fewer aliases")
 	}
 	if depth > maxDepth {

@@ -23,6 +23,7 @@ func bombs() map[string]string {
 	return map[string]string{
 		"laughs":       laughs.String(),
 		"merges":       merges.String(),
+		"texts":        "skydive: {analyzers: [ws://a:1]}\nremote_write: [{url: 'http://b', headers: {k: &a " + strings.Repeat("x", MaxFileSize/4) + manyHeaders(30_000),
 		"cycle":        "a: &a {b: *a, c: *a, d: *a}\n",
 		"merged cycle": "a: &a {<<: *a, b: {<<: *a}}\n",
 		"brackets":     strings.Repeat("[", MaxFileSize-10),
@@ -37,6 +38,15 @@ func bombs() map[string]string {
 		"anchors":      strings.Repeat("&a ", 5000),
 		"documents":    strings.Repeat("---\n", MaxFileSize/4-10),
 	}
+}
+
+// manyHeaders are headers that all have the value of the alias a.
+func manyHeaders(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, ", %d: *a", i)
+	}
+	return b.String() + "}}]\n"
 }
 
 // TestHostileFiles proves that a small file can neither take much memory nor
