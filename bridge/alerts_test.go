@@ -57,8 +57,9 @@ func (l *lab) scrape(all []scraped) []scraped {
 
 // TestPushAlerts: Prometheus' own alerts on remote write, with the job selector set,
 // and the bridge's fire over what a bridge really says of a receiver that is down,
-// of one that is slow, of one that refuses and of one for which two series get one
-// name, and never over one that is well.
+// of one that is slow, of one that refuses some, of one at a wrong URL, where everything
+// is refused, and of one for which two series get one name, and never over one that is
+// well.
 func TestPushAlerts(t *testing.T) {
 	const slowDial = 8 * time.Second
 	var all []scraped
@@ -70,10 +71,12 @@ func TestPushAlerts(t *testing.T) {
   - {name: down, url: 'http://down/'}
   - {name: slow, url: 'http://slow/', queue_config: {max_shards: 1, max_samples_per_send: 4}}
   - {name: refuses, url: 'http://refuses/'}
+  - {name: wrong, url: 'http://wrong/'}
   - {name: mixed, url: 'http://mixed/', write_relabel_configs: [{regex: target_ip, action: labeldrop}]}
 `)
 		for host, cfg := range map[string]receiver.Config{
 			"well": {}, "slow": {}, "mixed": {},
+			"wrong": {GiveUps: true, Fail: func(int, *http.Request) receiver.Fault { return receiver.Fault{Status: http.StatusNotFound} }},
 			"refuses": {GiveUps: true, Fail: func(n int, _ *http.Request) receiver.Fault {
 				if n > 20 && n%3 == 0 {
 					return receiver.Fault{Status: http.StatusBadRequest, Body: "out of bounds"}
@@ -134,13 +137,16 @@ func TestPushAlerts(t *testing.T) {
 	}
 	want := []string{
 		`PrometheusRemoteStorageFailures{remote_name="refuses", url="http://refuses/"} `,
+		`PrometheusRemoteStorageFailures{remote_name="wrong", url="http://wrong/"} `,
 		`PrometheusRemoteWriteBehind{remote_name="down", url="http://down/"} `,
 		`PrometheusRemoteWriteBehind{remote_name="slow", url="http://slow/"} `,
 		`PrometheusRemoteWriteDesiredShards{remote_name="slow", url="http://slow/"} `,
+		`SkybridgeBytesLost{reason="refused", remote_name="wrong", url="http://wrong/"} runbooks/SkybridgeBytesLost.md`,
 		`SkybridgePushBehind{remote_name="down", url="http://down/"} runbooks/SkybridgePushBehind.md`,
 		`SkybridgePushBehind{remote_name="slow", url="http://slow/"} runbooks/SkybridgePushBehind.md`,
 		`SkybridgePushFailing{remote_name="down", url="http://down/"} runbooks/SkybridgePushFailing.md`,
 		`SkybridgePushRefused{remote_name="refuses", url="http://refuses/"} runbooks/SkybridgePushRefused.md`,
+		`SkybridgePushRefused{remote_name="wrong", url="http://wrong/"} runbooks/SkybridgePushRefused.md`,
 		`SkybridgeSeriesCollide{reason="relabel_collision", remote_name="mixed", url="http://mixed/"} runbooks/SkybridgeSeriesCollide.md`,
 	}
 	if diff := cmp.Diff(want, fired); diff != "" {

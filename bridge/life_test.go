@@ -313,7 +313,7 @@ func TestReadyMeansSubscribed(t *testing.T) {
 			return true, ""
 		})
 	}
-	landing(r.Analyzers[0].URL(), "subscribed", r.prom.WriteURL(), "nothing pushed yet")
+	landing(r.Analyzers[0].URL(), "subscribed", r.prom.WriteURL(), "not contacted yet")
 	r.Analyzers[0].Stop()
 	r.await(func() (bool, string) {
 		_, _, err := judge.Page(r.ctx, r.url+"/-/ready", "")

@@ -39,9 +39,10 @@ func (b *Bridge) state() web.Status {
 			lag = max(0, b.clock.now().Sub(e.WaitsSince).Seconds())
 		}
 		s.Endpoints = append(s.Endpoints, web.Endpoint{
-			Name: e.Name, URL: e.URL, OK: e.OK(), Version: e.Version, Shards: e.Shards,
+			Name: e.Name, URL: e.URL, OK: e.OK(), State: string(e.State()), Version: e.Version, Shards: e.Shards,
 			LagSeconds: lag, BacklogTicks: e.BacklogTicks, BacklogSamples: e.BacklogSamples,
-			LastSuccess: e.LastSuccess, LastError: e.LastError, LastErrorAt: e.LastErrorAt,
+			LastSuccess: e.LastSuccess, LastError: e.LastError, LastErrorAt: e.LastErrorAt, Remedy: e.LastRemedy,
+			RefusedSamples: e.RefusedSamples, LostBytes: e.LostBytes,
 		})
 	}
 	b.fullness(&s)

@@ -33,7 +33,7 @@ func TestStatusOfABridge(t *testing.T) {
 		t.Fatalf("%v\n%s", err, page)
 	}
 	if !s.Ready || s.Version == "" || s.ExactnessSuspended || len(s.Analyzers) != 1 || !s.Analyzers[0].Connected ||
-		len(s.Endpoints) != 1 || !s.Endpoints[0].OK || len(s.Labels) != 7 || len(s.Nodes) == 0 ||
+		len(s.Endpoints) != 1 || !s.Endpoints[0].OK || s.Endpoints[0].State != "ok" || len(s.Labels) != 7 || len(s.Nodes) == 0 ||
 		s.Analyzers[0].Updates == 0 || s.Endpoints[0].Version != "2.0" || s.Started.IsZero() || s.Storage.Durable || s.Storage.Memory.Limit == 0 ||
 		!strings.Contains(s.Config, "max_series: 200") {
 		t.Fatalf("%s", page)

@@ -89,6 +89,8 @@ type answer struct {
 	// words say what went wrong, in the receiver's words where it had some. They
 	// are for people: nothing may depend on them.
 	words string
+	// webPage: an error as HTML.
+	webPage bool
 	// retryAfter is how long the receiver asks to be left alone, 0: it does not.
 	retryAfter time.Duration
 }
@@ -222,6 +224,7 @@ func (c *client) post(ctx context.Context, b *body, attempt int) answer {
 			text = []byte(c.secrets.HideCut(string(text)))
 		}
 		a.words = statusWords(resp.StatusCode, peerWords(c.secrets, string(text)))
+		a.webPage = strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html")
 	}
 	if a.verdict == again {
 		a.retryAfter = parseRetryAfter(resp.Header.Get("Retry-After"), time.Now())

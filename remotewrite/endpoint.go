@@ -45,6 +45,11 @@ type endpoint struct {
 	named            []named      // what gives series the names of the ticks at hand
 	pastRead         bool         // the first of them was made
 
+	// group is what was answered to the group under way, recent what was refused and
+	// lost lately.
+	group  outcome
+	recent recent
+
 	failures logging.Limit
 	failing  atomic.Bool
 
@@ -52,6 +57,7 @@ type endpoint struct {
 	lastSuccess time.Time
 	lastError   string
 	lastErrorAt time.Time
+	lastRemedy  string
 
 	cancel  context.CancelFunc
 	stopped chan struct{} // closed when run has returned
@@ -115,6 +121,9 @@ func (e *endpoint) sendTick(ctx context.Context, t *loggedTick, missing *repair,
 	if err := e.sendBarrier(ctx, t, zeros, done); err != nil {
 		return err
 	}
+	if e.group.refusedWhole() {
+		return errRefused
+	}
 	e.cursor.zerosDone()
 
 	if t.finalsAt != 0 {
@@ -125,12 +134,19 @@ func (e *endpoint) sendTick(ctx context.Context, t *loggedTick, missing *repair,
 		e.cursor.stepDone(stepFinals)
 	}
 	values := appendRequests(e.requests[:0], t.values, limit, nil)
-	return e.sendBarrier(ctx, t, values, done)
+	if err := e.sendBarrier(ctx, t, values, done); err != nil {
+		return err
+	}
+	if e.group.refused.Load() {
+		e.cursor.valuesRefused()
+	}
+	return nil
 }
 
 // sendBarrier sends a group whole.
 func (e *endpoint) sendBarrier(ctx context.Context, t *loggedTick, group []request, done *tally) error {
 	e.requests = group
+	e.group.reset()
 	defer clear(group) // so that idle buffers do not keep blocks alive
 	if len(group) == 0 {
 		return nil
@@ -263,6 +279,7 @@ func (e *endpoint) awaitQuiet(ctx context.Context) (*settings, error) {
 // succeeded records a request that the receiver has stored.
 func (e *endpoint) succeeded(s *settings, count encoded) {
 	s.metrics.samples.Add(float64(count.samples))
+	e.group.stored.Store(true)
 	e.mu.Lock()
 	e.lastSuccess = time.Now()
 	e.mu.Unlock()
@@ -277,9 +294,12 @@ func (e *endpoint) succeeded(s *settings, count encoded) {
 func (e *endpoint) refused(s *settings, t *loggedTick, req request, count encoded, bytes int, a answer) {
 	s.metrics.samplesFailed.Add(float64(count.samples))
 	s.metrics.refusedBytes.Add(float64(bytes))
+	e.recent.add(uint64(count.samples), 0)
+	e.group.refuse(&a)
+	e.loseFinals(req, count)
 	e.noteError(a)
 	e.seldom.Error("receiver refused samples, they are lost", "remote_name", s.cfg.label(), "url", redacted(s.cfg.URL),
-		"samples", count.samples, "first_series", firstSeries(req), "tick", time.UnixMilli(t.at).UTC(), "err", a.words)
+		"samples", count.samples, "first_series", firstSeries(req), "tick", time.UnixMilli(t.at).UTC(), "err", a.words, a.remedyAttr())
 }
 
 // failed records an attempt that will be repeated.
@@ -292,17 +312,22 @@ func (e *endpoint) failed(s *settings, count encoded, attempt int, a answer, wai
 	if notLogged, ok := e.failures.Allow(); ok {
 		e.failing.Store(true) // only what was said is taken back
 		e.logger.Warn("push failed, will be repeated", "remote_name", s.cfg.label(), "url", redacted(s.cfg.URL),
-			"samples", count.samples, "attempt", attempt+1, "retry_in", max(wait, a.retryAfter), "err", a.words, notLogged)
+			"samples", count.samples, "attempt", attempt+1, "retry_in", max(wait, a.retryAfter), "err", a.words, a.remedyAttr(), notLogged)
 	}
 }
 
 // giveUp counts what is left of a tick that cannot be sent.
 func (e *endpoint) giveUp(t *loggedTick, err error, done *tally) {
+	samples, stale := t.samples-int(done.samples.Load()), t.stale-int(done.stale.Load())
 	reason := reasonTooOld
-	if !errors.Is(err, errTooOld) {
+	switch {
+	case errors.Is(err, errRefused):
+		reason = reasonRefused
+		e.failing.Store(true) // the log says when it is over
+		e.recent.add(uint64(max(0, samples)), 0)
+	case !errors.Is(err, errTooOld):
 		reason = reasonUnreadable
 	}
-	samples, stale := t.samples-int(done.samples.Load()), t.stale-int(done.stale.Load())
 	e.cursor.giveUp(samples, stale, reason)
 	s := e.settings.Load()
 	e.seldom.Error("gave up a tick", "remote_name", s.cfg.label(), "url", redacted(s.cfg.URL),
@@ -322,7 +347,7 @@ func (e *endpoint) hasStopped() bool {
 func (e *endpoint) noteError(a answer) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.lastError, e.lastErrorAt = a.words, time.Now()
+	e.lastError, e.lastErrorAt, e.lastRemedy = a.words, time.Now(), a.remedy()
 }
 
 // stop ends run and waits for it; requests in flight are cut off. The cursor is

@@ -39,6 +39,7 @@ func sample(at int64, v float64) receiver.Sample {
 func TestFaults(t *testing.T) {
 	whole := []receiver.Sample{sample(5000, 0), sample(20000, 7), sample(35000, 9)}
 	withoutZero := whole[1:]
+	laterZero := []receiver.Sample{sample(20000, 0), whole[2]}
 	header := func(value string) http.Header { return http.Header{"Retry-After": {value}} }
 	const minBackoff, maxBackoff = 100 * time.Millisecond, 2 * time.Second
 	for _, c := range []struct {
@@ -49,7 +50,8 @@ func TestFaults(t *testing.T) {
 		took     [2]time.Duration // at least and at most
 		retried  float64
 		failed   float64
-		words    string // in the status' last error
+		dropped  float64 // with its zero, which comes again
+		words    string  // in the status' last error
 	}{
 		{name: "none", want: whole},
 		{name: "500", fail: failing(1, receiver.Fault{Status: 500, Body: "out of memory"}), want: whole, retried: 1, took: [2]time.Duration{minBackoff, minBackoff}, words: "out of memory"},
@@ -62,7 +64,7 @@ func TestFaults(t *testing.T) {
 		}, want: whole, retried: 1, took: [2]time.Duration{time.Minute, time.Minute}},
 		{name: "503 for a day", fail: failing(1, receiver.Fault{Status: 503, Header: header("86400")}), want: whole, retried: 1, took: [2]time.Duration{maxRetryAfter, maxRetryAfter}},
 		{name: "429 retried", fail: failing(1, receiver.Fault{Status: 429, Header: header("3")}), want: whole, retried: 1, took: [2]time.Duration{3 * time.Second, 3 * time.Second}},
-		{name: "429 not retried", fail: failing(1, receiver.Fault{Status: 429, Header: header("3")}), final429: true, want: withoutZero, failed: 1, words: "429"},
+		{name: "429 not retried", fail: failing(1, receiver.Fault{Status: 429, Header: header("3")}), final429: true, want: laterZero, failed: 1, dropped: 1, words: "429"},
 		{name: "400", fail: failing(1, receiver.Fault{Status: 400, Body: "label too long"}), want: withoutZero, failed: 1, words: "label too long"},
 		{name: "400 of a broken receiver", fail: failing(1, receiver.Fault{Status: 400, Body: strings.Repeat("x", 100), AnswerPause: time.Second}), want: withoutZero, failed: 1, took: [2]time.Duration{time.Second, time.Second}},
 		{name: "hang", fail: failing(2, receiver.Fault{HangForever: true}), want: whole, retried: 2, took: [2]time.Duration{20 * time.Second, 21 * time.Second}, words: "no answer within 10s"},
@@ -88,10 +90,10 @@ func TestFaults(t *testing.T) {
 				if diff := cmp.Diff(map[string][]receiver.Sample{keyA: c.want}, rec.Series()); diff != "" {
 					t.Error(diff)
 				}
-				r.wantMetric(3-c.failed, prefix+"samples_total")
+				r.wantMetric(3-c.failed-c.dropped+min(1, c.dropped), prefix+"samples_total")
 				r.wantMetric(c.failed, prefix+"samples_failed_total")
 				r.wantMetric(c.retried, prefix+"samples_retried_total")
-				r.wantMetric(0, prefix+"samples_dropped_total")
+				r.wantMetric(c.dropped, prefix+"samples_dropped_total")
 				r.wantMetric(0, prefix+"samples_pending")
 				status := r.sender.Status()[0]
 				if !strings.Contains(status.LastError, c.words) || (c.words == "" && c.retried+c.failed == 0 && status.LastError != "") {

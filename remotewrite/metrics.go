@@ -16,6 +16,7 @@ const (
 	reasonTooOld     = "too_old"    // past LogConfig.MaxAge or SampleAgeLimit
 	reasonLogFull    = "log_full"   // past LogConfig.MaxBytes
 	reasonUnreadable = "unreadable" // a tick that contradicts itself, or a damaged block
+	reasonRefused    = "refused"    // without their zeros, which the receiver refused all (refusal.go)
 
 	reasonDroppedSeries = "dropped_series"    // by write_relabel_configs; Prometheus' own word
 	reasonCollision     = "relabel_collision" // relabelled to the name of another series
@@ -172,8 +173,8 @@ func newSenderMetrics(reg prometheus.Registerer, live *liveEndpoints) *senderMet
 		staleDropped:   counter("skybridge_stale_markers_dropped_total", "Stale markers among the dropped samples: where the series did not return, only the receiver's lookback ends it."),
 		foldedSeries:   counter("skybridge_folded_series_total", "Series ended by folding: their last value and their end were in ticks too old for the receiver, or deleted, and were sent at a later time."),
 		foldedSamples:  counter("skybridge_folded_samples_total", "Samples that folding made unnecessary: they were in ticks too old for the receiver, or deleted, and what they counted was sent at a later time."),
-		lostSeries:     counter("skybridge_lost_series_total", "Counters whose end was in ticks that were dropped, so that their last value may never have arrived.", "reason"),
-		lostBytes:      counter("skybridge_lost_bytes_total", "Traffic bytes that could not be delivered: the last values of byte counters whose end was in ticks that were dropped. More than is missing where the receiver had an earlier value of such a counter.", "reason"),
+		lostSeries:     counter("skybridge_lost_series_total", "Counters whose last value was in ticks that were dropped or that the receiver refused, so that it may never have arrived.", "reason"),
+		lostBytes:      counter("skybridge_lost_bytes_total", "Traffic bytes that could not be delivered: the last values of byte counters that ended, in ticks that were dropped or that the receiver refused. More than is missing where the receiver had an earlier value of such a counter.", "reason"),
 		refusedBytes:   counter("skybridge_refused_bytes_total", "Bytes of the requests that the receiver refused, compressed, as they were sent."),
 		unremembered:   counter("skybridge_refused_series_forgotten_total", "Series refused because relabelling gave them the name of another, beyond the 65,536 of a receiver that are remembered across a restart: after one they may be sent if that other has ended."),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -219,7 +220,7 @@ func (m *senderMetrics) endpoint(labels prometheus.Labels, highestSent *atomic.I
 		unremembered: m.unremembered.With(labels),
 		lostSeries:   m.lostSeries.MustCurryWith(labels), lostBytes: m.lostBytes.MustCurryWith(labels),
 	}
-	for _, reason := range []string{reasonTooOld, reasonLogFull, reasonUnreadable} {
+	for _, reason := range []string{reasonTooOld, reasonLogFull, reasonUnreadable, reasonRefused} {
 		// So that the first loss is seen as an increase.
 		e.samplesDropped.WithLabelValues(reason)
 		e.lostSeries.WithLabelValues(reason)

@@ -201,7 +201,7 @@ func (s *Sender) start(id string, first *settings) *endpoint {
 	})
 	e.cursor.listen(first.cfg.BacklogWindow.Milliseconds(),
 		func(samples int64) { e.settings.Load().metrics.foldedSamples.Add(float64(samples)) },
-		func(series int, bytes uint64, reason string) { e.settings.Load().metrics.lost(series, bytes, reason) })
+		e.loseEnds)
 	go func() {
 		defer close(e.stopped)
 		e.run(ctx)
@@ -218,6 +218,7 @@ func (s *Sender) change(e *endpoint, next *settings) {
 	e.settings.Store(next)
 	e.cursor.setWindow(next.cfg.BacklogWindow.Milliseconds())
 	e.quiet.clear()
+	e.recent.clear() // what was wrong may be right now
 	close(old.replaced)
 	old.client.close()
 	if old.cfg.URL != next.cfg.URL {
@@ -299,10 +300,40 @@ type EndpointStatus struct {
 	// some, at most some hundred bytes; untrusted text. It stays after a success.
 	LastError   string
 	LastErrorAt time.Time
+	// LastRemedy is what usually helps against it, "" where nothing is known to.
+	LastRemedy string
+	// RefusedSamples were refused in the last 15 minutes, or not sent because the
+	// receiver had refused their zeros; LostBytes are the traffic bytes that were lost
+	// to it for good meanwhile, for whatever reason (skybridge_lost_bytes_total).
+	RefusedSamples, LostBytes uint64
 }
 
-// OK says whether the endpoint's latest answer was a good one.
-func (s *EndpointStatus) OK() bool { return !s.LastSuccess.Before(s.LastErrorAt) }
+// State is how an endpoint is doing, in a word.
+type State string
+
+// The states of an endpoint. All but StateOK want somebody to look.
+const (
+	StateOK           State = "ok"
+	StateNotContacted State = "not contacted" // nothing was sent to it yet, or nothing was answered
+	StateRefusing     State = "refusing"      // it refused samples in the last 15 minutes
+	StateFailing      State = "failing"       // its latest answer was not a good one, or there was none
+)
+
+// State returns the endpoint's state.
+func (s *EndpointStatus) State() State {
+	switch {
+	case s.RefusedSamples > 0:
+		return StateRefusing
+	case s.LastSuccess.Before(s.LastErrorAt):
+		return StateFailing
+	case s.LastSuccess.IsZero():
+		return StateNotContacted
+	}
+	return StateOK
+}
+
+// OK says whether the endpoint is in the state that it should be in.
+func (s *EndpointStatus) OK() bool { return s.State() == StateOK }
 
 // Status returns the endpoints' state, in the order of the config.
 func (s *Sender) Status() []EndpointStatus {
@@ -314,12 +345,14 @@ func (s *Sender) Status() []EndpointStatus {
 		if p.ticks > 0 {
 			waits = time.UnixMilli(p.oldest)
 		}
+		refused, lost := e.recent.sum()
 		e.mu.Lock()
 		out = append(out, EndpointStatus{
 			Name: cfg.label(), URL: redacted(cfg.URL),
 			BacklogTicks: p.ticks, BacklogSamples: p.samples, WaitsSince: waits, Shards: int(e.senders.Load()),
 			Version:     e.spoken.use(cfg.ProtobufMessage).String(),
-			LastSuccess: e.lastSuccess, LastError: e.lastError, LastErrorAt: e.lastErrorAt,
+			LastSuccess: e.lastSuccess, LastError: e.lastError, LastErrorAt: e.lastErrorAt, LastRemedy: e.lastRemedy,
+			RefusedSamples: refused, LostBytes: lost,
 		})
 		e.mu.Unlock()
 	}

@@ -35,6 +35,7 @@ func TestNegotiation(t *testing.T) {
 		want     []receiver.Sample
 		unspoken int
 		failed   float64
+		dropped  float64 // with its zero, which comes again
 		says     string
 	}{
 		{name: "speaks 2.0", version: "2.0", want: withStart, says: "version=2.0"},
@@ -44,13 +45,13 @@ func TestNegotiation(t *testing.T) {
 		{name: "200 that stores nothing", without2: no(receiver.Fault{Status: 200, Body: "ok"}), version: "1.0", want: whole, unspoken: 1},
 		{name: "2xx that says that nothing was stored", without2: no(receiver.Fault{Header: http.Header{"X-Prometheus-Remote-Write-Samples-Written": {"0"}}}), version: "1.0", want: whole, unspoken: 1},
 		{name: "400 with a count", fail: failing(1, receiver.Fault{Status: 400, Header: some, Body: "too old"}), version: "2.0", want: withStart[1:], failed: 1, says: "too old"},
-		{name: "401 says nothing", fail: failing(1, receiver.Fault{Status: 401, Body: "who are you"}), version: "2.0", want: withStart[1:], failed: 1, says: `first_series="test_bytes{a=\"1\"}"`},
+		{name: "401 says nothing", fail: failing(1, receiver.Fault{Status: 401, Body: "who are you"}), version: "2.0", want: []receiver.Sample{sample(20000, 0), withStart[2]}, failed: 1, dropped: 1, says: `first_series="test_bytes{a=\"1\"}"`},
 		{name: "500 and then 2.0", fail: failing(3, receiver.Fault{Status: 500, Store: true}), version: "2.0", want: withStart},
 		{name: "hang, stored", fail: failing(1, receiver.Fault{HangForever: true, Store: true}), version: "2.0", want: withStart},
 		{name: "500 and then 415", without2: no(receiver.Fault{Status: 415}), fail: failing(3, receiver.Fault{Status: 500}), version: "1.0", want: whole, unspoken: 1},
 		{name: "only 1.0 wanted", message: Message1, version: "1.0", want: whole},
 		{name: "only 2.0 wanted", message: Message2, version: "2.0", want: withStart},
-		{name: "only 2.0 wanted, 415", message: Message2, without2: no(receiver.Fault{Status: 415}), version: "2.0", unspoken: 3, failed: 3, says: "receiver refused samples"},
+		{name: "only 2.0 wanted, 415", message: Message2, without2: no(receiver.Fault{Status: 415}), version: "2.0", unspoken: 2, failed: 2, dropped: 2, says: "receiver refused samples"},
 		{name: "only 2.0 wanted, nothing stored", message: Message2, without2: no(receiver.Fault{}), version: "2.0", unspoken: 3, failed: 3, says: "does not confirm"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -77,8 +78,9 @@ func TestNegotiation(t *testing.T) {
 				if got := rec.Unspoken(); got != c.unspoken {
 					t.Errorf("%d requests in a version that is not spoken, want %d", got, c.unspoken)
 				}
-				r.wantMetric(3-c.failed, prefix+"samples_total")
+				r.wantMetric(3-c.failed-c.dropped+min(1, c.dropped), prefix+"samples_total")
 				r.wantMetric(c.failed, prefix+"samples_failed_total")
+				r.wantMetric(c.dropped, prefix+"samples_dropped_total", "reason", reasonRefused)
 				r.wantMetric(0, prefix+"samples_pending")
 				r.wantMetric(map[string]float64{"1.0": 1, "2.0": 2}[c.version], "skybridge_remote_write_version")
 				if r.logged.count(c.says) == 0 {

@@ -145,7 +145,7 @@ func TestBrowserAgrees(t *testing.T) {
 			s := exampleStatus()
 			s.Ready, s.Message, s.ExactnessSuspended, s.ClockWaitSeconds, s.Storage = false, "not subscribed\u202e", true, 3533, Storage{Trouble: "no space\nleft"}
 			s.Topology = append(s.Topology, Topology{URL: "http://b", LastError: "401"}, Topology{URL: "http://c"})
-			s.Endpoints = []Endpoint{{URL: "http://d", LastError: "<out of order>", LastErrorAt: at, LagSeconds: 200, BacklogTicks: 1400, BacklogSamples: 1e7}, {URL: "http://e", OK: true}}
+			s.Endpoints = []Endpoint{{URL: "http://d", LastError: "<out of order>", LastErrorAt: at, LagSeconds: 200, BacklogTicks: 1400, BacklogSamples: 1e7, State: "failing", Remedy: "look\nhere"}, {URL: "http://e", State: "not contacted"}}
 			return s
 		},
 		"empty": func() Status { return Status{Now: at, Message: "ready"} },

@@ -64,7 +64,14 @@ type Endpoint struct {
 	// go out at once.
 	Version string `json:"version"`
 	Shards  int    `json:"shards"`
-	OK      bool   `json:"ok"` // its latest answer was a good one
+	OK      bool   `json:"ok"` // State is "ok"
+	// State is "ok"; "not contacted": nothing was sent to it yet; "refusing": it refused
+	// samples in the last 15 minutes; "failing": its latest answer was no good one.
+	State string `json:"state"`
+	// RefusedSamples is how many it refused in the last 15 minutes, LostBytes the traffic
+	// that was lost to it for good meanwhile, for whatever reason.
+	RefusedSamples uint64 `json:"refused_samples"`
+	LostBytes      uint64 `json:"lost_bytes"`
 	// LagSeconds is the age of the oldest tick that waits, 0 where none does.
 	LagSeconds     float64   `json:"lag_seconds"`
 	BacklogTicks   int       `json:"backlog_ticks"`
@@ -72,6 +79,7 @@ type Endpoint struct {
 	LastSuccess    time.Time `json:"last_success,omitzero"`
 	LastError      string    `json:"last_error,omitempty"` // in its own words; untrusted
 	LastErrorAt    time.Time `json:"last_error_at,omitzero"`
+	Remedy         string    `json:"remedy,omitempty"` // against it
 }
 
 // Storage is the room that is taken, in bytes. Without --storage.path what would be

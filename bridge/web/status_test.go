@@ -21,7 +21,11 @@ func exampleStatus() Status {
 		},
 		Topology: []Topology{{URL: "http://analyzer-1:8082", OK: true, Nodes: 421, Answered: at.Add(time.Hour - 10*time.Second)}},
 		Endpoints: []Endpoint{
-			{Name: "mimir", URL: "https://mimir.example.net/api/v1/push", Version: "2.0", Shards: 1, OK: true, LastSuccess: at.Add(time.Hour)},
+			{Name: "mimir", URL: "https://mimir.example.net/api/v1/push", Version: "2.0", Shards: 1, OK: true, State: "ok", LastSuccess: at.Add(time.Hour)},
+			{
+				Name: "prometheus", URL: "http://prometheus:9090", Version: "1.0", Shards: 1, State: "refusing", RefusedSamples: 12345, LostBytes: 6_780_000,
+				LastError: "HTTP status 404 Not Found: 404 page not found", LastErrorAt: at.Add(time.Hour - 5*time.Second), Remedy: "check the path of url",
+			},
 		},
 		Bounds: Bounds{
 			Series: Bound{50_012, 1_000_000}, SeriesPerNode: Bound{20_000, 20_000},

@@ -31,7 +31,7 @@ func parsePage() (*template.Template, error) {
 		"room":  func(n any) string { return room(number(n)) },
 		"count": func(n any) string { return count(int64(number(n))) },
 		"tenth": digits,
-		"span":  span, "ago": ago, "rtt": roundTrip,
+		"span":  span, "ago": ago, "rtt": roundTrip, "pill": pillOf,
 		"share":     func(now, limit any) int { return share(int64(number(now)), int64(number(limit))) },
 		"sparkOf":   func(rates []float64, list Connections) *sparkView { return newSparkView(rates, len(list.HistoryAt)) },
 		"initiator": func(c Connection) endView { return endOf(&c, "initiator") },
@@ -77,6 +77,24 @@ type pageView struct {
 type columnView struct {
 	Title, Class, Link string
 	Sort               string // of aria-sort; "" it is not the one
+}
+
+// pillView is what the head of the page says first.
+type pillView struct{ Class, Title string }
+
+func pillOf(s Status) pillView {
+	has := func(state string) bool {
+		return slices.ContainsFunc(s.Endpoints, func(e Endpoint) bool { return e.State == state })
+	}
+	switch {
+	case !s.Ready:
+		return pillView{"bad", "Not ready"}
+	case has("refusing"):
+		return pillView{"bad", "Samples refused"}
+	case has("failing"):
+		return pillView{"bad", "Receiver failing"}
+	}
+	return pillView{"ok", "Ready"}
 }
 
 // serveStatusPage serves the page at /.

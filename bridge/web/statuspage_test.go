@@ -34,12 +34,14 @@ func TestStatusPageWithoutJavaScript(t *testing.T) {
 	}
 	text := shown(w.Body.String())
 	for _, want := range []string{
-		"Ready", "as of 13:00:00 UTC", "Traffic 1.60 kB/s", "Series 50,012 5 % of 1,000,000", "Connections 10,000 100 % of 10,000",
+		"Samples refused", "as of 13:00:00 UTC", "Traffic 1.60 kB/s", "Series 50,012 5 % of 1,000,000", "Connections 10,000 100 % of 10,000",
 		"Flows remembered 41,234 1 % of 4,000,000", "Updates 343/s", "Disk 1.14 MiB 0 % of 9.31 GiB and 8.01 MiB of counters and flows",
 		"ws://analyzer-1:8082/ws/subscriber/flow subscribed for 60 min Updates 343/s Latest message 0 s ago Reconnects 0 Messages shed 0",
 		"ws://analyzer-2:8082/ws/subscriber/flow not subscribed for 60 min Updates 0/s Latest message none yet Reconnects 12 Messages shed 3 59 min ago: dial: <refused>",
 		"Names from http://analyzer-1:8082 known 421 nodes, told 10 s ago",
-		"https://mimir.example.net/api/v1/push accepts remote_name mimir Latest success 0 s ago Lag 0 s Backlog 0 ticks, 0 samples Remote-write 2.0",
+		"https://mimir.example.net/api/v1/push accepts remote_name mimir Latest success 0 s ago Lag 0 s Backlog 0 ticks, 0 samples Last 15 minutes 0 samples refused, 0 B lost Remote-write 2.0",
+		"A receiver refused samples. http://prometheus:9090 refused 12,345 in the last 15 minutes, its latest error was 5 s ago. They are not sent again: connections that go on make up for it, 6.78 MB of those that ended are lost.",
+		"http://prometheus:9090 refused samples lately remote_name prometheus Latest success none yet Lag 0 s Backlog 0 ticks, 0 samples Last 15 minutes 12,345 samples refused, 6.78 MB lost Remote-write 1.0 5 s ago: HTTP status 404 Not Found: 404 page not found check the path of url",
 		"10.0.0.7:40122 database 10.0.1.20:5432 TCP br0 · site-1 300 B/s 1.20 kB/s 300 B 1.20 kB 456 µs",
 		"others others UDP 100 B/s 0 B/s 100 B 0 B", "1–2 of 2",
 		"initiator_port 8,122 2,310", "br0 4f1d4ac1-5b5a-5e5c-7b5b-1234567890ab 20,000 123 kB", "top_k 98.8 MB 31,040",
@@ -62,7 +64,7 @@ func TestStatusPageInTrouble(t *testing.T) {
 				Message: "not subscribed to any analyzer", ExactnessSuspended: true, ClockWaitSeconds: 3533,
 				Storage:   Storage{Trouble: "log: write: no space left on device"},
 				Topology:  []Topology{{URL: "http://a", LastError: "HTTP status 401"}, {URL: "http://b"}},
-				Endpoints: []Endpoint{{URL: "http://c", LastError: "out of order sample", LastErrorAt: time.Now(), LagSeconds: 200, BacklogTicks: 14}, {URL: "http://d", OK: true}},
+				Endpoints: []Endpoint{{URL: "http://c", LastError: "out of order sample", LastErrorAt: time.Now(), LagSeconds: 200, BacklogTicks: 14, State: "failing"}, {URL: "http://d", State: "not contacted"}},
 			}
 		}
 	})
@@ -70,10 +72,20 @@ func TestStatusPageInTrouble(t *testing.T) {
 	for _, want := range []string{
 		"Not ready not subscribed to any analyzer", "Exactness is suspended.", "no space left on device", "The clock was set back. No samples for 58 min",
 		"http://a not known HTTP status 401", "http://b not asked yet", "http://c does not accept Latest success none yet Lag 3 min Backlog 14 ticks",
-		"0 s ago: out of order sample", "http://d nothing pushed yet", "None yet: they appear after the first tick.", "no --storage.path",
+		"0 s ago: out of order sample", "http://d not contacted yet", "None yet: they appear after the first tick.", "no --storage.path",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	for state, title := range map[string]string{"ok": "Ready", "not contacted": "Ready", "failing": "Receiver failing", "refusing": "Samples refused"} {
+		r := newRig(t, func(o *Options) {
+			o.State = func() Status {
+				return Status{Ready: true, Message: "ready", Endpoints: []Endpoint{{URL: "http://a", State: "ok"}, {URL: "http://b", State: state}}}
+			}
+		})
+		if text := shown(r.get("/").Body.String()); !strings.Contains(text, "skybridge "+title+" as of") {
+			t.Errorf("with a receiver that is %s:\n%.200s", state, text)
 		}
 	}
 	none := newRig(t, nil)
@@ -131,7 +143,7 @@ func hostileStatus(h string) Status {
 	return Status{
 		Version: h, Message: h, Config: h, Storage: Storage{Trouble: h}, ExactnessSuspended: true,
 		Analyzers: []Analyzer{{URL: h, LastError: h}}, Topology: []Topology{{URL: h, LastError: h}},
-		Endpoints: []Endpoint{{Name: h, URL: h, Version: h, LastError: h}},
+		Endpoints: []Endpoint{{Name: h, URL: h, Version: h, LastError: h, Remedy: h, State: h}, {URL: h, State: "refusing"}},
 		Overflow:  []Overflow{{Reason: h}}, Labels: []Label{{Name: h}}, Nodes: []Node{{TID: h, Name: h}},
 	}
 }

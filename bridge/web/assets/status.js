@@ -105,12 +105,19 @@ function bar(b, write) {
 // The parts of the page.
 
 function showState(s) {
-  const pill = s.ready ? el("span", { class: "pill ok" }, "Ready") : el("span", { class: "pill bad" }, "Not ready");
-  fill($("state"), [pill, " ", text(s.message === "ready" ? "" : s.message)]);
+  const has = (state) => s.endpoints.some((e) => e.state === state);
+  const [kind, title] = !s.ready ? ["bad", "Not ready"] : has("refusing") ? ["bad", "Samples refused"]
+    : has("failing") ? ["bad", "Receiver failing"] : ["ok", "Ready"];
+  fill($("state"), [el("span", { class: "pill " + kind }, title), " ", text(s.message === "ready" ? "" : s.message)]);
   const alerts = [];
   if (s.exactness_suspended) {
     alerts.push(el("p", { class: "alert" }, el("strong", {}, "Exactness is suspended."),
       " The disk under --storage.path is in trouble: a crash now would lose what it could not take. ", text(s.storage.trouble || "")));
+  }
+  for (const e of s.endpoints.filter((e) => e.state === "refusing")) {
+    alerts.push(el("p", { class: "alert" }, el("strong", {}, "A receiver refused samples."), " ", text(e.url),
+      " refused " + count(e.refused_samples) + " in the last 15 minutes, its latest error was " + ago(e.last_error_at || "0001-01-01T00:00:00Z", s.now) +
+      ". They are not sent again: connections that go on make up for it, " + size(e.lost_bytes) + " of those that ended are lost."));
   }
   if (s.clock_wait_seconds > 0) {
     alerts.push(el("p", { class: "alert" }, el("strong", {}, "The clock was set back."),
@@ -138,7 +145,9 @@ function showTiles(s, list) {
 }
 
 const facts = (...pairs) => el("dl", {}, pairs.map(([term, value]) => el("div", {}, el("dt", {}, term), el("dd", {}, value))));
-const words = (error, when) => (error ? el("p", { class: "error" }, when ? when + ": " : "", el("q", { class: "v" }, visible(error))) : null);
+const words = (error, when, remedy) => (error ? el("p", { class: "error" }, when ? when + ": " : "", el("q", { class: "v" }, visible(error)),
+  remedy ? [" ", text(remedy)] : []) : null);
+const states = { ok: ["ok", "accepts"], refusing: ["bad", "refused samples lately"], failing: ["bad", "does not accept"] };
 
 function showPeers(s) {
   fill($("analyzers"), s.analyzers.map((a) => el("article", {},
@@ -154,11 +163,11 @@ function showPeers(s) {
     words(t.last_error))));
   fill($("endpoints"), s.endpoints.length ? s.endpoints.map((e) => el("article", {},
     el("h3", {}, text(e.url)),
-    el("p", {}, !e.ok ? word("bad", "does not accept") : e.last_success ? word("ok", "accepts") : word("", "nothing pushed yet"),
+    el("p", {}, word(...(states[e.state] || ["", "not contacted yet"])),
       e.name ? [" ", el("small", {}, "remote_name ", text(e.name))] : []),
     facts(["Latest success", e.last_success ? ago(e.last_success, s.now) : "none yet"], ["Lag", span(e.lag_seconds)],
-      ["Backlog", count(e.backlog_ticks) + " ticks, " + count(e.backlog_samples) + " samples"], ["Remote-write", visible(e.version)]),
-    words(e.last_error, e.last_error_at ? ago(e.last_error_at, s.now) : "")))
+      ["Backlog", count(e.backlog_ticks) + " ticks, " + count(e.backlog_samples) + " samples"], ["Last 15 minutes", count(e.refused_samples) + " samples refused, " + size(e.lost_bytes) + " lost"], ["Remote-write", visible(e.version)]),
+    words(e.last_error, e.last_error_at ? ago(e.last_error_at, s.now) : "", e.remedy)))
     : [el("p", { class: "note" }, "None is configured: /metrics serves what is counted.")]);
 }
 
