@@ -44,7 +44,7 @@ func (b *Bridge) reload(context.Context) error {
 		err = b.swap(cfg)
 	}
 	b.metrics.reloaded(err)
-	defer func() { done(err) }() // after the log has said it
+	defer func() { done(b.options.secrets.Error(err)) }() // after the log has said it
 	if err != nil {
 		b.options.secrets.Pin(secretsOf(b.cfg))
 		b.logger.Error("reload failed; the former configuration stays in force", "err", err)

@@ -9,7 +9,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -88,7 +88,7 @@ func serve(options bridge.Options, logs *promslog.Config, stderr io.Writer) int 
 	logs.Writer = options.Log
 	options.Logger = promslog.New(logs)
 	options.Log.Report(options.Logger)
-	slog.SetDefault(options.Logger) // for libraries, which log by package log
+	log.SetOutput(io.Discard) // libraries write there by themselves, and quote what peers say
 	var err error
 	if options.Service, err = notify.FromEnvironment(options.Logger); err == nil {
 		err = serveUntilSignal(options)
