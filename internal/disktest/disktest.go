@@ -53,13 +53,13 @@ type Disk struct {
 	pending []change          // of names, since their directory was synced
 	// dirs are the directories that were made, true where a loss of power leaves them.
 	// One that was not made always was there.
-	dirs map[string]bool
-	locks   map[string]bool
-	ops     int
-	fail    func(n int, op Op, name string) error
-	reads   func(name string) error
-	dead    bool
-	life    int // counts losses of power: older files are of a dead process
+	dirs  map[string]bool
+	locks map[string]bool
+	ops   int
+	fail  func(n int, op Op, name string) error
+	reads func(name string) error
+	dead  bool
+	life  int // counts losses of power: older files are of a dead process
 }
 
 type inode struct {
