@@ -35,7 +35,7 @@ func (b *Bridge) openLog(cfg *config.Config, registry prometheus.Registerer) (er
 	if b.disk = b.options.StorageFS; b.disk == nil {
 		b.disk = disk.OS{}
 	}
-	b.disk = disk.TolerateNoDirSync(b.disk, func(err error) {
+	b.disk = disk.TolerateNoDirSync(disk.WithTimeout(b.disk, b.timing.disk), func(err error) {
 		logger.Warn("the file system of --storage.path cannot sync directories: a loss of power may take files that were just made or renamed; a crash of the process takes nothing", "err", err)
 	})
 	if err := disk.MakeDir(b.disk, path); err != nil {
