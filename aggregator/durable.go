@@ -5,6 +5,7 @@ package aggregator
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -130,8 +131,10 @@ func (d *durable) close() error {
 	err = errors.Join(d.trouble, err)
 	keep := d.number + 1
 	d.mu.Unlock()
-	if err != nil {
-		err = errors.Join(err, d.store.clear(keep)) // see [durable.clear]
+	if err != nil { // see [durable.clear]
+		if left := d.store.clear(keep); left != nil {
+			err = errors.Join(err, fmt.Errorf("and it cannot be removed: delete %s before the next start, or receivers that have later values count what they have once more: %w", d.store.dir, left))
+		}
 	}
 	d.store.close()
 	return err

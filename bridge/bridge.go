@@ -10,6 +10,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,10 +32,6 @@ import (
 	"github.com/skydive-project/skybridge/remotewrite"
 	"github.com/skydive-project/skybridge/secrets"
 )
-
-// flushTimeout is how long a stopping bridge waits for receivers to take the
-// last tick. systemd's default patience with a stopping service is 90 s.
-const flushTimeout = 15 * time.Second
 
 // Options are what a process is started with, as opposed to what its
 // configuration file says.
@@ -62,10 +59,11 @@ type Options struct {
 	// listens.
 	Listening func(address string)
 
-	// What tests put in place of the system's: the clock, and how receivers are
-	// reached.
+	// What tests put in place of the system's: the clock, how receivers are reached,
+	// and how long anything may take; zero: defaultTiming.
 	clock  clockReader
 	sender []remotewrite.Option
+	timing timing
 
 	secrets *secrets.Set // what the logger hides, too
 }
@@ -105,6 +103,11 @@ type Bridge struct {
 	changed chan struct{} // the push interval may have changed
 
 	tickPulse *notify.Pulse
+	unhealthy atomic.Bool // as said last
+
+	timing   timing
+	stopping chan struct{}          // closed when the bridge begins to stop
+	stopStep atomic.Pointer[string] // what it waits for then
 }
 
 // Run runs a bridge until ctx is done, and then stops it: the feed first, then
@@ -133,18 +136,19 @@ func run(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
-	defer b.close()
 	if ctx.Err() != nil {
 		b.logger.Info("stopped before it began; what was recovered is as it was")
+		b.close()
 		return nil
 	}
 	if err := b.web.Listen(); err != nil {
+		b.close()
 		return err
 	}
 	if options.Listening != nil {
 		options.Listening(b.web.Addr())
 	}
-	return b.run(ctx)
+	return b.runAndClose(ctx)
 }
 
 // newBridge builds the parts, each with what it depends on. None of them does
@@ -163,6 +167,8 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 		started:  time.Now(),
 
 		tickPulse: notify.NewPulse(),
+		stopping:  make(chan struct{}),
+		timing:    cmp.Or(options.timing, defaultTiming()),
 	}
 	b.published = b.lookAtTick
 	b.showConfig(cfg)
@@ -209,16 +215,19 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 // close ends what a bridge holds before and after it runs.
 func (b *Bridge) close() {
 	if b.sender != nil {
+		b.step("the endpoints")
 		b.sender.Close()
 	}
 	if b.log != nil {
+		b.step("the log on disk")
 		if err := b.log.Close(); err != nil {
 			b.logger.Error("the log did not close well; some of it may be pushed twice, which receivers accept", "err", err)
 		}
 	}
 	if b.aggregator != nil {
+		b.step("the state on disk")
 		if err := b.aggregator.Close(); err != nil {
-			b.logger.Error("the state did not close well; the counters of the next start begin anew", "err", err)
+			b.logger.Error("the state did not close well; the counters of the next start reset to 0", "err", err)
 		}
 	}
 	if b.storage != nil {
@@ -236,6 +245,7 @@ func (b *Bridge) webOptions(registry *prometheus.Registry) web.Options {
 		Source:          b.aggregator,
 		Gatherer:        registry,
 		Registerer:      registry,
+		Healthy:         b.healthy,
 		Ready:           b.ready,
 		State:           b.state,
 		Names:           b.topology,
@@ -264,55 +274,32 @@ func (b *Bridge) run(ctx context.Context) error {
 	defer watch.Wait()
 	defer stopWatch()
 
-	var webDone, others sync.WaitGroup
-	var webErr, feedErr error
-	webDone.Go(func() {
-		webErr = b.web.Run(webCtx)
-		stopFeed() // without its listener the bridge does not go on
+	listener := startPart("the web server", func() error {
+		defer stopFeed() // without its listener the bridge does not go on
+		return b.web.Run(webCtx)
 	})
-	others.Go(func() {
-		feedErr = b.feed.Run(feedCtx)
-		stopFeed()
-	})
-	others.Go(func() { b.topology.Run(feedCtx, b.aggregator) })
-	others.Go(func() { b.tickLoop(feedCtx) })
-	others.Go(func() { b.reloadLoop(feedCtx) })
+	parts := []*part{
+		startPart("the feed", func() error {
+			defer stopFeed()
+			if err := b.feed.Run(feedCtx); !errors.Is(err, context.Canceled) {
+				return err
+			}
+			return nil
+		}),
+		startPart("the topology", func() error { b.topology.Run(feedCtx, b.aggregator); return nil }),
+		startPart("the ticks", func() error { b.tickLoop(feedCtx); return nil }),
+		startPart("a reload", func() error { b.reloadLoop(feedCtx); return nil }),
+	}
 
 	<-feedCtx.Done()
+	b.step("to tell systemd")
+	close(b.stopping)
 	b.options.Service.Stopping("stops: receivers get the last values")
-	b.logger.Info("stopping: the feed ends, then the last tick is flushed", "deadline", flushTimeout)
-	others.Wait()
+	b.logger.Info("stopping: the feed ends, then the last tick is flushed", "deadline", b.timing.flush)
+	feedErr := b.await(b.timing.parts, parts...)
 	b.finish()
 	stopWeb()
-	webDone.Wait()
-	if errors.Is(feedErr, context.Canceled) {
-		feedErr = nil
-	}
-	return errors.Join(webErr, feedErr)
-}
-
-// finish pushes the last values and waits until the receivers have them. Where
-// nothing survives the process, its counters end with it, and so do the series.
-func (b *Bridge) finish() {
-	b.ticking.Lock()
-	if b.storage == nil || b.aggregator.Trouble() != nil {
-		b.endAll(true)
-	} else {
-		b.tickNow()
-	}
-	b.ticking.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
-	defer cancel()
-	err := b.sender.Flush(ctx)
-	switch {
-	case err != nil && b.storage != nil && b.trouble() == nil:
-		b.logger.Warn("not everything was pushed before the bridge stopped; what is left is on disk and will be pushed when it starts again", "err", err)
-		return
-	case err != nil:
-		b.logger.Error("not everything was pushed before the bridge stopped; what is left is lost", "err", err)
-		return
-	}
-	b.logger.Info("stopped; nothing is left to push")
+	return errors.Join(b.await(b.timing.web, listener), feedErr)
 }
 
 // ready says whether the bridge does its job, and in a word why not.

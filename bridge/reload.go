@@ -12,6 +12,8 @@ import (
 	"golang.org/x/net/http/httpproxy"
 
 	"github.com/skydive-project/skybridge/bridge/config"
+	"github.com/skydive-project/skybridge/bridge/skydive"
+	"github.com/skydive-project/skybridge/remotewrite"
 	"github.com/skydive-project/skybridge/secrets"
 )
 
@@ -69,17 +71,26 @@ func (b *Bridge) swap(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	if err := b.sender.Check(endpoints(cfg)); err != nil {
+	receivers, err := b.sender.Prepare(endpoints(cfg))
+	if err != nil {
 		return fmt.Errorf("bridge: %w", err)
 	}
 	if err := b.feed.Reload(feed); err != nil {
 		return fmt.Errorf("bridge: %w", err)
 	}
+	if err := b.putIntoForce(cfg, feed, receivers); err != nil { // the labels, which were valid when the file was read
+		return errors.Join(err, b.feed.Reload(former))
+	}
+	return nil
+}
 
+// putIntoForce is the part of swap that no tick may come between. It waits for nothing
+// but the disk: peers, endpoints and files were waited for before.
+func (b *Bridge) putIntoForce(cfg *config.Config, feed skydive.Config, receivers *remotewrite.Endpoints) error {
 	b.ticking.Lock()
 	defer b.ticking.Unlock()
-	if err := b.adopt(cfg, b.renames(cfg)); err != nil { // only if a file has gone since Check
-		return errors.Join(err, b.feed.Reload(former))
+	if err := b.adopt(cfg, receivers, b.renames(cfg)); err != nil {
+		return err
 	}
 	if err := b.topology.Reload(topologyConfig(cfg, feed)); err != nil { // its addresses were valid when the file was read
 		b.logger.Error("the topology is asked as before", "err", err)
@@ -104,7 +115,7 @@ func (b *Bridge) renames(cfg *config.Config) bool {
 
 // adopt puts the names of a configuration into force, and what else the
 // aggregator and the sender take from it. The caller holds ticking.
-func (b *Bridge) adopt(cfg *config.Config, renamed bool) error {
+func (b *Bridge) adopt(cfg *config.Config, receivers *remotewrite.Endpoints, renamed bool) error {
 	if renamed {
 		// The old series end with all that was counted, the new ones begin at 0; no
 		// update may come between.
@@ -112,7 +123,7 @@ func (b *Bridge) adopt(cfg *config.Config, renamed bool) error {
 		defer release()
 		b.endAll(false)
 	}
-	if err := b.sender.Apply(endpoints(cfg)); err != nil {
+	if err := b.sender.Apply(receivers); err != nil {
 		return fmt.Errorf("bridge: %w", err)
 	}
 	b.log.SetPushInterval(cfg.Global.PushInterval)

@@ -53,6 +53,7 @@ type rig struct {
 	// system's own.
 	service *notify.Service
 	fs      disk.FS
+	timing  timing
 }
 
 // newRig starts analyzers and a Prometheus, beside those of other tests. The
@@ -115,6 +116,7 @@ func (r *rig) start() {
 		ConfigFile:      r.config,
 		StoragePath:     r.dir,
 		StorageFS:       r.fs,
+		timing:          r.timing,
 		Service:         r.service,
 		ListenAddress:   r.address,
 		EnableLifecycle: true,
@@ -239,6 +241,14 @@ func (r *rig) judgeExact() {
 // they were called, and proves that nothing was refused.
 func (r *rig) judgeTotal() {
 	r.t.Helper()
+	if ok, words := r.totalArrived(); !ok {
+		r.t.Error(words)
+	}
+	r.judgeWrites()
+}
+
+// totalArrived says whether the receiver has that sum, and what it is.
+func (r *rig) totalArrived() (bool, string) {
 	bytes := func(totals map[reference.Series]uint64) (sum uint64) {
 		for s, n := range totals {
 			if s.Metric == reference.BytesMetric {
@@ -247,10 +257,8 @@ func (r *rig) judgeTotal() {
 		}
 		return sum
 	}
-	if want, got := bytes(r.Reference.Totals()), bytes(judge.Sums(r.raw())); want != got {
-		r.t.Errorf("%d bytes over all series, want %d", got, want)
-	}
-	r.judgeWrites()
+	want, got := bytes(r.Reference.Totals()), bytes(judge.Sums(r.raw()))
+	return want == got, fmt.Sprintf("%d bytes over all series, want %d", got, want)
 }
 
 // judgeWrites proves that the receiver refused nothing.

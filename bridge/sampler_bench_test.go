@@ -24,7 +24,8 @@ func BenchmarkSampler(b *testing.B) {
 	// Nothing is encoded that nobody would read.
 	sender := remotewrite.NewSender(l, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 	defer sender.Close()
-	if err := sender.Apply([]remotewrite.EndpointConfig{{URL: "http://127.0.0.1:1/"}}); err != nil {
+	prepared, err := sender.Prepare([]remotewrite.EndpointConfig{{URL: "http://127.0.0.1:1/"}})
+	if err != nil || sender.Apply(prepared) != nil {
 		b.Fatal(err)
 	}
 	layout := &aggregator.Layout{

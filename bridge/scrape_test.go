@@ -27,6 +27,13 @@ import (
 // pushed. Agents' clocks go on from where the feed before left them.
 func (r *rig) play(connections int) {
 	r.t.Helper()
+	r.report(connections)
+	r.awaitTicks(2)
+}
+
+// report sends such a feed and waits until the bridge has counted it.
+func (r *rig) report(connections int) {
+	r.t.Helper()
 	const steps, step = 6, 10_000
 	now := r.began.UnixMilli() + int64(r.plays)*(steps+1)*step
 	r.plays++
@@ -41,7 +48,6 @@ func (r *rig) play(connections int) {
 		}
 	}
 	r.awaitReceived()
-	r.awaitTicks(2)
 }
 
 // TestPageEqualsPush reads the scrape page with Prometheus' own parser, in both

@@ -52,8 +52,21 @@ func (b *Bridge) statusLine() string {
 	return strings.Join(parts, "; ")
 }
 
+// healthy is what /-/healthy says: that nothing hangs, by the measure of the watchdog.
+func (b *Bridge) healthy() (ok bool, word string) {
+	hung := b.hangs(b.options.Service.HangsAfter())
+	if hung == "" {
+		b.unhealthy.Store(false)
+		return true, "healthy"
+	}
+	if b.unhealthy.CompareAndSwap(false, true) {
+		b.logger.Error("the bridge hangs; /-/healthy answers 503 until it does not", "what", hung)
+	}
+	return false, "hangs: " + hung
+}
+
 // hangs names what has not gone on for longer than patience. Peers that are down or
-// slow hang nothing: each wait for them has an end that is known beforehand.
+// slow hang nothing, nor does a disk: each wait for them has an end that is known beforehand.
 func (b *Bridge) hangs(patience time.Duration) string {
 	var hung []string
 	for _, part := range []struct {

@@ -58,8 +58,9 @@ func (m *manager) len() int {
 	return len(m.told)
 }
 
-// TestWatchdogOfWhatHangs makes a part of the bridge hang on its disk. The beats
-// stop, it is said what hangs, and they come again when it goes on. That they stop
+// TestWatchdogOfWhatHangs makes a part of the bridge hang on its disk, for longer than
+// its watchdog allows and not yet as long as the disk may take. The beats stop, it is said
+// what hangs, to /-/healthy as well, and they come again when it goes on. That they stop
 // for as long as it hangs, bridge/notify proves; that ingest is noticed to hang, which
 // a disk does not bring about (the journal is written by ticks), bridge/skydive does.
 func TestWatchdogOfWhatHangs(t *testing.T) {
@@ -106,11 +107,17 @@ func TestWatchdogOfWhatHangs(t *testing.T) {
 			r.await(func() (bool, string) {
 				return m.after(0, "STATUS=hangs: ") > 0 && strings.Contains(r.logs.String(), test.want), fmt.Sprintf("not said that it hangs: %s (%q)", test.want, m.last())
 			})
+			if err := r.healthy(); err == nil || !strings.Contains(err.Error(), "503") || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("healthy: %v, want a 503 that says %q", err, test.want)
+			}
 			before := m.len()
 			release()
 			stop()
 			<-fed
 			r.await(func() (bool, string) { return m.after(before, "WATCHDOG=1") > 0, "no beat after it went on" })
+			if err := r.healthy(); err != nil {
+				t.Errorf("not healthy after that: %v", err)
+			}
 			r.halt()
 			if m.after(0, "STOPPING=1") != 1 {
 				t.Error("not said that it stops")

@@ -35,7 +35,7 @@ func (b *Bridge) openLog(cfg *config.Config, registry prometheus.Registerer) (er
 	if b.disk = b.options.StorageFS; b.disk == nil {
 		b.disk = disk.OS{}
 	}
-	b.disk = disk.TolerateNoDirSync(b.disk, func(err error) {
+	b.disk = disk.TolerateNoDirSync(disk.WithTimeout(b.disk, b.timing.disk), func(err error) {
 		logger.Warn("the file system of --storage.path cannot sync directories: a loss of power may take files that were just made or renamed; a crash of the process takes nothing", "err", err)
 	})
 	if err := disk.MakeDir(b.disk, path); err != nil {
@@ -62,11 +62,14 @@ func (b *Bridge) trouble() error {
 
 // recover takes up what a former process left, under the names that it used.
 func (b *Bridge) recover(cfg *config.Config) error {
-	receivers := endpoints(cfg)
 	if b.storage != nil {
-		if err := b.recoverState(len(receivers) > 0); err != nil {
+		if err := b.recoverState(len(cfg.RemoteWrite) > 0); err != nil {
 			return fmt.Errorf("bridge: --storage.path: %w", err)
 		}
+	}
+	receivers, err := b.sender.Prepare(endpoints(cfg))
+	if err != nil {
+		return fmt.Errorf("bridge: %w", err)
 	}
 	if _, err := b.sender.Resume(receivers); err != nil {
 		return fmt.Errorf("bridge: %w", err)
@@ -104,10 +107,14 @@ func (b *Bridge) recoverState(receivers bool) error {
 // resume goes on with what was recovered: its values are pushed once before the
 // feed is read. A configuration that changed since is a reload.
 func (b *Bridge) resume() error {
+	receivers, err := b.sender.Prepare(endpoints(b.cfg))
+	if err != nil {
+		return fmt.Errorf("bridge: %w", err)
+	}
 	b.ticking.Lock()
 	defer b.ticking.Unlock()
 	renamed := b.renames(b.cfg)
-	if err := b.adopt(b.cfg, renamed); err != nil {
+	if err := b.adopt(b.cfg, receivers, renamed); err != nil {
 		return err
 	}
 	if !renamed && b.storage != nil && b.wait() == 0 {

@@ -16,9 +16,11 @@ func (b *Bridge) tickLoop(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
+		b.tickPulse.Begin() // the lock may be held by a reload that does not end
 		b.ticking.Lock()
 		interval := b.cfg.Global.PushInterval
 		b.ticking.Unlock()
+		b.tickPulse.End()
 		// Ticks are aligned to the time of day. Where that is set meanwhile, it is
 		// looked at again on waking.
 		now := b.clock.now()

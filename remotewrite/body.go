@@ -15,8 +15,8 @@ import (
 
 // body is the payload of one request, made once and sent as often as it takes.
 // An HTTP transport may go on reading a payload after it has returned an error,
-// until it closes it, so a body knows how many readers it has: only without any
-// may its bytes serve another request.
+// until it closes it, and an attempt may not end at all, so a body knows how many
+// readers and attempts it has: only without any may its bytes serve another request.
 type body struct {
 	data    []byte
 	version version // of the protocol, that the data is a message of

@@ -50,6 +50,9 @@ type cursor struct {
 	// next is the number of the tick that is held, or else to be taken next.
 	next uint64
 	held *loggedTick
+	// detached: the endpoint was removed, and its goroutine may be about to end. The
+	// cursor is none of the log's any more, and takes nothing.
+	detached bool
 	// pending counts samples of ticks that are held or wait.
 	pending int64
 	// passed is what all ticks held that were dealt with, up to here; what a cursor
@@ -121,6 +124,31 @@ func (c *cursor) close() {
 	c.log.sweep()
 }
 
+// detach takes the cursor out of the log while its endpoint still runs, and returns
+// where it was. What it holds can be read until leave.
+func (c *cursor) detach() place {
+	l := c.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := c.placeLocked()
+	c.detached = true
+	delete(l.cursors, c)
+	l.release()
+	l.broadcast()
+	return p
+}
+
+// leave says that the endpoint has ended. Where it was removed, what it held is let
+// go of; else the cursor stays where it is, to be parked.
+func (c *cursor) leave() {
+	c.log.mu.Lock()
+	detached := c.detached
+	c.log.mu.Unlock()
+	if detached {
+		c.close()
+	}
+}
+
 // letGo ends the holding of a tick.
 func (c *cursor) letGo() {
 	switch {
@@ -157,7 +185,7 @@ func (c *cursor) take(ctx context.Context) (t *loggedTick, missing *repair, err 
 		return t, nil, err
 	}
 	if t.segment != nil {
-		if t, err = l.load(ctx, t); err != nil {
+		if t, err = c.load(ctx, t); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -177,7 +205,7 @@ func (c *cursor) take(ctx context.Context) (t *loggedTick, missing *repair, err 
 func (c *cursor) hold() *loggedTick {
 	l, first := c.log, c.next
 waiting:
-	for c.held == nil && c.next < l.next {
+	for c.held == nil && c.next < l.next && !c.detached {
 		i := l.index(c.next)
 		switch {
 		case i == len(l.ticks):

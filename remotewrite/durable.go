@@ -245,7 +245,7 @@ func (c *cursor) commit() {
 		return
 	}
 	l.mu.Lock()
-	durable := c.saved == c.state()
+	durable := c.detached || c.saved == c.state()
 	l.mu.Unlock()
 	if !durable {
 		_ = l.saveFor(c) // noted as trouble

@@ -68,6 +68,8 @@ type settings struct {
 	cfg     EndpointConfig
 	client  *client
 	metrics *endpointMetrics
+	// attempts has a token for each attempt that has not ended.
+	attempts chan struct{}
 	// replaced is closed when newer settings are in force, so that a request
 	// that waits for its retry tries them at once.
 	replaced chan struct{}
@@ -241,18 +243,11 @@ func (e *endpoint) build(ctx context.Context, t *loggedTick, w *workspace, req r
 			return w.lay(body, req, v), nil
 		}
 	}
-	err = e.cursor.log.retryRead(ctx, damagedBlock, func() (err error) {
-		e.cursor.pace.waits(0)
+	err = e.cursor.retryRead(ctx, damagedBlock, func() (err error) {
 		count, err = w.build(req, v)
 		return err
 	})
 	return count, err
-}
-
-// post makes an attempt. Its answer can take as long as the configuration allows.
-func (e *endpoint) post(ctx context.Context, s *settings, b *body, attempt int) answer {
-	e.cursor.pace.waits(s.cfg.Timeout)
-	return s.client.post(ctx, b, attempt)
 }
 
 // pause waits, or until other settings are in force.
@@ -348,12 +343,4 @@ func (e *endpoint) noteError(a answer) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.lastError, e.lastErrorAt, e.lastRemedy = a.words, time.Now(), a.remedy()
-}
-
-// stop ends run and waits for it; requests in flight are cut off. The cursor is
-// the caller's to close or to park.
-func (e *endpoint) stop() {
-	e.cancel()
-	<-e.stopped
-	e.settings.Load().client.close()
 }

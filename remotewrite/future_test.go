@@ -101,7 +101,8 @@ func TestClockOfTheSender(t *testing.T) {
 				sender := NewSender(r.log, reg, slog.New(slog.DiscardHandler), WithVersion("test"), WithHTTPClientOption(config.WithDialContextFunc(r.dial)),
 					WithClock(func() time.Time { return time.Now().Add(test.off) }))
 				defer sender.Close()
-				if err := sender.Apply([]EndpointConfig{{URL: "http://a/", ProtobufMessage: Message1, SampleAgeLimit: 50 * time.Minute}}); err != nil {
+				prepared, err := sender.Prepare([]EndpointConfig{{URL: "http://a/", ProtobufMessage: Message1, SampleAgeLimit: 50 * time.Minute}})
+				if err != nil || sender.Apply(prepared) != nil {
 					t.Fatal(err)
 				}
 				r.value(time.Now().UnixMilli(), time.Now().UnixMilli()-1, true, 1)

@@ -55,7 +55,7 @@ func (e *endpoint) gather(ctx context.Context, f *fold) error {
 	for _, t := range f.ticks {
 		if t.segment != nil {
 			var err error
-			if t, err = e.cursor.log.load(ctx, t); err != nil {
+			if t, err = e.cursor.load(ctx, t); err != nil {
 				return err
 			}
 		}
@@ -94,8 +94,7 @@ func (e *endpoint) readable(ctx context.Context, t *loggedTick) bool {
 	loaded := make([]block, len(t.ends))
 	var r blockReader
 	for i := range t.ends {
-		err := e.cursor.log.retryRead(ctx, damagedBlock, func() (err error) {
-			e.cursor.pace.waits(0)
+		err := e.cursor.retryRead(ctx, damagedBlock, func() (err error) {
 			if loaded[i], _, err = t.ends[i].load(nil); err == nil {
 				err = r.check(loaded[i].data)
 			}

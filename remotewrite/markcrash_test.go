@@ -87,7 +87,7 @@ func (w *markWorld) restart(c called, end func()) {
 		}
 		return
 	}
-	renames, err := w.r.sender.Resume([]EndpointConfig{c.endpoint("a")})
+	renames, err := w.r.sender.Resume(w.r.prepare(c.endpoint("a")))
 	if w.d.Dead() {
 		return
 	}

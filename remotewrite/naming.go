@@ -136,7 +136,7 @@ func (e *endpoint) rewrite(ctx context.Context, t *loggedTick) (*loggedTick, err
 	}
 	e.cursor.wants1.Store(false) // what is prepared has other names
 	var out rewritten
-	err := e.cursor.log.retryRead(ctx, damagedBlock, func() (err error) {
+	err := e.cursor.retryRead(ctx, damagedBlock, func() (err error) {
 		out, err = r.rewrite(t)
 		return err
 	})

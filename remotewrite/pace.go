@@ -51,7 +51,7 @@ func (p *pace) overdue() time.Duration {
 
 // Overdue returns for how long the slowest endpoint has not taken a step that it
 // does not wait for: 0 or some milliseconds is usual, whether its receiver is well,
-// slow or down. More means that its disk hangs, or that it has a bug.
+// slow or down. More means that an operation of its disk hangs, or that it has a bug.
 func (s *Sender) Overdue() time.Duration {
 	var longest time.Duration
 	for _, e := range s.live.all() {

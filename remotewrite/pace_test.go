@@ -4,11 +4,15 @@
 package remotewrite
 
 import (
+	"errors"
 	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/receiver"
 )
@@ -75,5 +79,50 @@ func TestPaceOnADiskThatHangs(t *testing.T) {
 		if late := r.sender.Overdue(); late > 0 {
 			t.Errorf("overdue by %s after that", late)
 		}
+	})
+}
+
+// TestDiskThatDoesNotAnswer has a tick on a disk that does not answer for ten minutes,
+// and operations on the disk that have an end. The endpoint waits for that tick, is overdue
+// for one operation only, and loses nothing: neither the tick, for which it would give up a
+// disk that fails, nor those that come meanwhile, which are in memory.
+func TestDiskThatDoesNotAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const limit = 30 * time.Second
+		fs := &disktest.Hanging{FS: disktest.New(1)}
+		r := newRig(t, LogConfig{FS: disk.WithTimeout(fs, limit), Dir: "log"})
+		rec := r.receiver("a", receiver.Config{})
+		r.apply(EndpointConfig{URL: "http://a/"})
+		start := time.Now().UnixMilli()
+		want := []receiver.Sample{sample(start, 0)}
+		tick := func(v float64) {
+			time.Sleep(pushInterval)
+			at := time.Now().UnixMilli()
+			r.value(at, start, v == 1, v)
+			want = append(want, sample(at, v))
+		}
+		tick(1)
+		synctest.Wait()
+		release := fs.Hang(func(op disktest.Op, _ string) bool { return op == disktest.Read })
+		for i := range 40 {
+			tick(float64(i + 2))
+			if late := r.sender.Overdue(); late > limit {
+				t.Fatalf("overdue by %s", late)
+			}
+		}
+		if err := r.log.Trouble(); !errors.Is(err, disk.ErrHangs) {
+			t.Errorf("trouble: %v", err)
+		}
+		release()
+		tick(42)
+		r.flush()
+		if diff := cmp.Diff(map[string][]receiver.Sample{keyA: want}, rec.Series()); diff != "" {
+			t.Error(diff)
+		}
+		if err := r.log.Trouble(); err != nil {
+			t.Errorf("trouble after that: %v", err)
+		}
+		r.wantMetric(0, prefix+"samples_dropped_total")
+		r.wantMetric(0, "skybridge_log_corruptions_total")
 	})
 }

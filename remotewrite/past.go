@@ -111,7 +111,7 @@ func (e *endpoint) learn(ctx context.Context) error {
 		}
 		if t.segment != nil {
 			var err error
-			if t, err = e.cursor.log.load(ctx, t); err != nil {
+			if t, err = e.cursor.load(ctx, t); err != nil {
 				return err
 			}
 		}
@@ -119,10 +119,7 @@ func (e *endpoint) learn(ctx context.Context) error {
 			continue
 		}
 		// What cannot be read says nothing.
-		_ = e.cursor.log.retryRead(ctx, damagedBlock, func() error {
-			e.cursor.pace.waits(0)
-			return r.learn(t)
-		})
+		_ = e.cursor.retryRead(ctx, damagedBlock, func() error { return r.learn(t) })
 	}
 	return ctx.Err()
 }

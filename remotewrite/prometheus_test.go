@@ -73,7 +73,8 @@ func testPrometheus(t *testing.T, accepts remoteapi.MessageTypes, send Message, 
 	r := newRig(t, LogConfig{ExternalLabels: []Label{{"Cluster", "c"}, {"zone", "z"}}})
 	sender := NewSender(r.log, prometheus.NewRegistry(), logger, WithVersion("test"))
 	t.Cleanup(sender.Close)
-	if err := sender.Apply([]EndpointConfig{{URL: server.URL, ProtobufMessage: send, MinBackoff: time.Millisecond, MaxBackoff: time.Millisecond, MinShards: 4, MaxSamplesPerSend: 50}}); err != nil {
+	prepared, err := sender.Prepare([]EndpointConfig{{URL: server.URL, ProtobufMessage: send, MinBackoff: time.Millisecond, MaxBackoff: time.Millisecond, MinShards: 4, MaxSamplesPerSend: 50}})
+	if err != nil || sender.Apply(prepared) != nil {
 		t.Fatal(err)
 	}
 	want := make(map[string][]receiver.Sample)

@@ -78,18 +78,25 @@ func lasting(err error) bool {
 }
 
 // retryRead calls read until it succeeds, fails for good, or has failed for a
-// minute. What is to be read is named by what.
-func (l *Log) retryRead(ctx context.Context, what string, read func() error) error {
+// minute; where the disk does not answer at all, nothing is known of what lies there,
+// and the wait has no end. What is to be read is named by what.
+func (c *cursor) retryRead(ctx context.Context, what string, read func() error) error {
+	l := c.log
 	for attempt := 0; ; attempt++ {
+		c.pace.waits(0)
 		err := read()
 		if err == nil || l.store == nil {
 			return err
+		}
+		if errors.Is(err, disk.ErrHangs) {
+			attempt = 0
 		}
 		if lasting(err) || attempt == readRetries {
 			l.store.damaged(l, what, err)
 			return err
 		}
 		l.seldom.Warn("log cannot be read, will be tried again", "err", err)
+		c.pace.waits(readPause)
 		if err := pause(ctx, readPause, nil); err != nil {
 			return err
 		}
@@ -98,8 +105,8 @@ func (l *Log) retryRead(ctx context.Context, what string, read func() error) err
 
 // load reads the index of a tick that lies on disk. What cannot be read is
 // returned as broken; the error is the context's.
-func (l *Log) load(ctx context.Context, t *loggedTick) (loaded *loggedTick, err error) {
-	err = l.retryRead(ctx, damagedTick, func() (err error) {
+func (c *cursor) load(ctx context.Context, t *loggedTick) (loaded *loggedTick, err error) {
+	err = c.retryRead(ctx, damagedTick, func() (err error) {
 		loaded, err = t.segment.load(t)
 		return err
 	})

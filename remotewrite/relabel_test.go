@@ -214,7 +214,7 @@ func TestRename(t *testing.T) {
 		if diff := cmp.Diff(want, rec.Series()); diff != "" {
 			t.Error(diff)
 		}
-		if err := r.sender.Check([]EndpointConfig{{URL: "ftp://x/"}, {URL: "http://y/", ExternalLabels: []Label{{"1", "x"}}},
+		if _, err := r.sender.Prepare([]EndpointConfig{{URL: "ftp://x/"}, {URL: "http://y/", ExternalLabels: []Label{{"1", "x"}}},
 			{URL: "http://z/", WriteRelabelConfigs: []*relabel.Config{{Action: relabel.HashMod}}}}); err == nil || strings.Count(err.Error(), "endpoint ") != 3 {
 			t.Errorf("check: %v", err)
 		}

@@ -7,16 +7,16 @@ package remotewrite
 // Those run under the names of that process, which a durable log remembers: so
 // these stay in force, both the log's external labels ([Log.ExternalLabels]) and
 // what each endpoint that stays makes of the series, for ticks that are appended
-// from now on; everything else in cfgs holds at once.
+// from now on; everything else in p holds at once.
 //
-// It returns whether cfgs, or the external labels that the log was opened with,
+// It returns whether p, or the external labels that the log was opened with,
 // give other names. Then what follows is the same as at a reload: the caller ends
 // all series, under the names that they have, and calls [Sender.Apply] and
 // [Log.SetExternalLabels] with its configuration before it begins them anew. To do
 // so in any case is right as well. Until then, Renames tells the same of the
 // endpoints. Where nothing is remembered, as in memory, Resume is Apply.
-func (s *Sender) Resume(cfgs []EndpointConfig) (renames bool, err error) {
-	return s.apply(cfgs, true)
+func (s *Sender) Resume(p *Endpoints) (renames bool, err error) {
+	return s.apply(p, true)
 }
 
 // Renames says whether Apply would give other names to the series of an endpoint

@@ -79,7 +79,7 @@ func TestResume(t *testing.T) {
 						if err := r.open(); err != nil {
 							t.Fatal(err)
 						}
-						renames, err := r.sender.Resume(now)
+						renames, err := r.sender.Resume(r.prepare(now...))
 						if err != nil || renames != (c != former) {
 							t.Errorf("%v: renames %v, %v", c, renames, err)
 						}
@@ -144,7 +144,7 @@ func TestNamesOutliveSegments(t *testing.T) {
 			if err := r.open(); err != nil {
 				t.Fatal(err)
 			}
-			renames, err := r.sender.Resume([]EndpointConfig{two.endpoint("a"), two.endpoint("b")})
+			renames, err := r.sender.Resume(r.prepare(two.endpoint("a"), two.endpoint("b")))
 			if n := len(segments(d)); n > 0 || !renames || err != nil {
 				t.Fatalf("%d segments are left, renames %v, %v", n, renames, err)
 			}
@@ -185,7 +185,7 @@ func TestNamesLost(t *testing.T) {
 				if err := r.open(); err != nil {
 					t.Fatal(err)
 				}
-				if renames, err := r.sender.Resume([]EndpointConfig{two.endpoint("a")}); renames || err != nil {
+				if renames, err := r.sender.Resume(r.prepare(two.endpoint("a"))); renames || err != nil {
 					t.Errorf("renames %v, %v", renames, err)
 				}
 				if n := r.logged.count("it is not known how the series of older ticks were called"); n != 1 {

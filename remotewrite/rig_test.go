@@ -127,9 +127,18 @@ func (r *rig) apply(cfgs ...EndpointConfig) {
 	for i := range cfgs {
 		setDefault(&cfgs[i].ProtobufMessage, Message1)
 	}
-	if err := r.sender.Apply(cfgs); err != nil {
+	if err := r.sender.Apply(r.prepare(cfgs...)); err != nil {
 		r.t.Fatal(err)
 	}
+}
+
+func (r *rig) prepare(cfgs ...EndpointConfig) *Endpoints {
+	r.t.Helper()
+	p, err := r.sender.Prepare(cfgs)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return p
 }
 
 // flush waits for the endpoints, at most an hour of the bubble's time.

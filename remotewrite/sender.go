@@ -35,7 +35,11 @@ type Sender struct {
 
 	mu     sync.Mutex // serialises changes
 	closed bool
+	ends   sync.WaitGroup // endpoints, also those that were removed, and clients that close
 }
+
+// closeTimeout is how long Close waits for endpoints to end.
+const closeTimeout = 5 * time.Second
 
 // Option changes a Sender at its creation.
 type Option func(*Sender)
@@ -75,90 +79,16 @@ func NewSender(log *Log, reg prometheus.Registerer, logger *slog.Logger, opts ..
 	return s
 }
 
-// Apply makes the endpoints be cfgs: new ones start at the log's end, those that
-// are gone stop, with what they had not sent, and those whose identity (name,
-// else URL) stays keep their place in the log, whatever else changed. To the first
-// Apply the endpoints of the former process, which a durable log remembers, are
-// those that stay or are gone. Names that cfgs give series hold for ticks that are
-// appended after it; see Renames. Where
-// anything is wrong with any config, nothing changes and the error names it all.
-// What cfgs refers to must not be changed afterwards.
-func (s *Sender) Apply(cfgs []EndpointConfig) error {
-	_, err := s.apply(cfgs, false)
-	return err
-}
+// Endpoints are configs with what they need to be applied: see [Sender.Prepare].
+type Endpoints struct{ list []*settings }
 
-// apply does so; with keep, the names in force stay, and the answer is whether
-// cfgs has others.
-func (s *Sender) apply(cfgs []EndpointConfig, keep bool) (renames bool, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return false, errors.New("remote write: sender is closed")
-	}
-	wanted, err := s.prepare(cfgs)
-	if err != nil {
-		return false, fmt.Errorf("remote write: %w", err)
-	}
-	// Before an endpoint that is new can be at a tick.
-	renames = s.log.setNames(namesOf(wanted), keep)
-	running := make(map[string]*endpoint)
-	for _, e := range s.live.all() {
-		running[e.id] = e
-	}
-	var list []*endpoint
-	for _, next := range wanted {
-		id := next.cfg.identity()
-		e := running[id]
-		delete(running, id)
-		switch {
-		case e == nil:
-			e = s.start(id, next)
-		case next.client != nil:
-			s.change(e, next)
-		}
-		e.spoken.retry2()
-		list = append(list, e)
-	}
-	s.live.list.Store(&list)
-	for _, e := range running {
-		e.stop()
-		if left := e.cursor.place(); left.ticks > 0 {
-			e.logger.Warn("the endpoint was removed before it had sent everything; the rest is lost", "ticks", left.ticks, "samples", left.samples)
-			s.metrics.abandoned.Add(float64(left.samples))
-		}
-		e.cursor.close()
-		s.metrics.forget(metricLabels(&e.settings.Load().cfg))
-	}
-	s.metrics.abandoned.Add(float64(s.log.settle()))
-	return renames, nil
-}
-
-// Check says what Apply would return, and changes nothing.
-func (s *Sender) Check(cfgs []EndpointConfig) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	wanted, err := s.prepare(cfgs)
-	for _, next := range wanted {
-		if next.client != nil {
-			next.client.close()
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("remote write: %w", err)
-	}
-	return nil
-}
-
-// prepare checks the configs and makes what can fail. Settings without a client
-// stand for an endpoint that stays as it is.
-func (s *Sender) prepare(cfgs []EndpointConfig) ([]*settings, error) {
-	running := make(map[string]*EndpointConfig)
-	for _, e := range s.live.all() {
-		running[e.id] = &e.settings.Load().cfg
-	}
+// Prepare checks cfgs and makes of them all that can fail or take time, such as
+// reading the files of certificates. It changes nothing and takes no lock. Where
+// anything is wrong with any config, the error names it all. What cfgs refers to must
+// not be changed afterwards.
+func (s *Sender) Prepare(cfgs []EndpointConfig) (*Endpoints, error) {
 	var errs []error
-	var out []*settings
+	p := &Endpoints{}
 	seen := make(map[string]bool)
 	for i, cfg := range cfgs {
 		where := fmt.Sprintf("endpoint %d (%s)", i+1, cfg.label())
@@ -172,18 +102,68 @@ func (s *Sender) prepare(cfgs []EndpointConfig) ([]*settings, error) {
 			errs = append(errs, fmt.Errorf("%s: %w", where, err))
 			continue
 		}
-		next := &settings{cfg: cfg}
-		if old := running[id]; old == nil || !old.sameAs(&cfg) {
-			c, err := newClient(&next.cfg, s.agent, s.secrets, s.http...)
-			if err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", where, err))
-				continue
-			}
-			next.client, next.replaced = c, make(chan struct{})
+		next := &settings{cfg: cfg, attempts: make(chan struct{}, cfg.MaxShards), replaced: make(chan struct{})}
+		var err error
+		if next.client, err = newClient(&next.cfg, s.agent, s.secrets, s.http...); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", where, err))
+			continue
 		}
-		out = append(out, next)
+		p.list = append(p.list, next)
 	}
-	return out, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("remote write: %w", err)
+	}
+	return p, nil
+}
+
+// Apply makes the endpoints be those prepared, once: new ones start at the log's end,
+// those that are gone stop, with what they had not sent, and those whose identity (name,
+// else URL) stays keep their place in the log, whatever else changed. To the first
+// Apply the endpoints of the former process, which a durable log remembers, are
+// those that stay or are gone. Names that configs give series hold for ticks that are
+// appended after it; see Renames. It waits for no receiver and no endpoint. The error is
+// that the sender was closed.
+func (s *Sender) Apply(p *Endpoints) error {
+	_, err := s.apply(p, false)
+	return err
+}
+
+// apply does so; with keep, the names in force stay, and the answer is whether
+// p has others.
+func (s *Sender) apply(p *Endpoints, keep bool) (renames bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false, errors.New("remote write: sender is closed")
+	}
+	// Before an endpoint that is new can be at a tick.
+	renames = s.log.setNames(namesOf(p.list), keep)
+	running := make(map[string]*endpoint)
+	for _, e := range s.live.all() {
+		running[e.id] = e
+	}
+	var list []*endpoint
+	for _, next := range p.list {
+		id := next.cfg.identity()
+		e := running[id]
+		delete(running, id)
+		switch {
+		case e == nil:
+			e = s.start(id, next)
+		case !e.settings.Load().cfg.sameAs(&next.cfg):
+			s.change(e, next)
+		default:
+			s.ends.Go(next.client.close) // it was not used
+		}
+		e.spoken.retry2()
+		list = append(list, e)
+	}
+	s.live.list.Store(&list)
+	for _, e := range running {
+		s.remove(e)
+	}
+	s.metrics.abandoned.Add(float64(s.log.settle()))
+	return renames, nil
 }
 
 func metricLabels(cfg *EndpointConfig) prometheus.Labels {
@@ -202,11 +182,24 @@ func (s *Sender) start(id string, first *settings) *endpoint {
 	e.cursor.listen(first.cfg.BacklogWindow.Milliseconds(),
 		func(samples int64) { e.settings.Load().metrics.foldedSamples.Add(float64(samples)) },
 		e.loseEnds)
-	go func() {
-		defer close(e.stopped)
+	s.ends.Go(func() {
 		e.run(ctx)
-	}()
+		e.cursor.leave()
+		close(e.stopped)
+		e.settings.Load().client.close()
+	})
 	return e
+}
+
+// remove ends an endpoint, and does not wait for that: from here on it has no part
+// in the log, and its requests in flight are cut off.
+func (s *Sender) remove(e *endpoint) {
+	if left := e.cursor.detach(); left.ticks > 0 {
+		e.logger.Warn("the endpoint was removed before it had sent everything; the rest is lost", "ticks", left.ticks, "samples", left.samples)
+		s.metrics.abandoned.Add(float64(left.samples))
+	}
+	e.cancel()
+	s.metrics.forget(metricLabels(&e.settings.Load().cfg))
 }
 
 // change gives a running endpoint new settings. Requests in flight end under the
@@ -220,7 +213,7 @@ func (s *Sender) change(e *endpoint, next *settings) {
 	e.quiet.clear()
 	e.recent.clear() // what was wrong may be right now
 	close(old.replaced)
-	old.client.close()
+	s.ends.Go(old.client.close) // which may wait for an attempt under way
 	if old.cfg.URL != next.cfg.URL {
 		e.spoken.doubt() // another receiver
 	}
@@ -263,19 +256,36 @@ func (s *Sender) Flush(ctx context.Context) error {
 	return fmt.Errorf("remote write: flush: %w", errors.Join(errs...))
 }
 
-// Close cuts off what is in flight, ends all endpoints and waits for them. What
-// they had not sent stays in a durable log, and is gone with another.
+// Close cuts off what is in flight, ends all endpoints and waits for them, for some
+// seconds at most: one that has not ended by then is logged and left. What endpoints
+// had not sent stays in a durable log, and is gone with another.
 func (s *Sender) Close() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.closed = true
 	endpoints := s.live.all()
 	s.live.list.Store(nil)
+	s.mu.Unlock()
 	for _, e := range endpoints {
 		e.cancel() // all at once, then wait
 	}
+	ended := make(chan struct{})
+	go func() {
+		s.ends.Wait()
+		close(ended)
+	}()
+	over := time.NewTimer(closeTimeout)
+	defer over.Stop()
+	select {
+	case <-ended:
+	case <-over.C:
+	}
 	for _, e := range endpoints {
-		e.stop()
+		if !e.hasStopped() {
+			// Its place in the log stays what it is: the next process sends again what it has in hand.
+			cfg := &e.settings.Load().cfg
+			s.logger.Error("an endpoint does not end; it is left to itself", "remote_name", cfg.label(), "url", redacted(cfg.URL), "waited", closeTimeout)
+			continue
+		}
 		e.cursor.park()
 	}
 }

@@ -16,14 +16,14 @@ import (
 	"github.com/skydive-project/skybridge/internal/receiver"
 )
 
-// TestApplyErrors proves that a config error changes nothing, that all of them
+// TestPrepareErrors proves that a config error changes nothing, that all of them
 // are named at once, and that no secret is among the words.
-func TestApplyErrors(t *testing.T) {
+func TestPrepareErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, LogConfig{})
 		rec := r.receiver("a", receiver.Config{})
 		r.apply(EndpointConfig{Name: "a", URL: "http://a/"})
-		err := r.sender.Apply([]EndpointConfig{
+		_, err := r.sender.Prepare([]EndpointConfig{
 			{Name: "b", URL: "http://b/"},
 			{Name: "b", URL: "http://c/"},
 			{Name: "scheme", URL: "ftp://user:secret@host/"},

@@ -145,8 +145,12 @@ type workspace struct {
 
 // putAway keeps a workspace for later, but not the block that it sent as it lay.
 func (e *endpoint) putAway(w *workspace) {
-	if w.body != nil {
+	switch {
+	case w.body == nil:
+	case w.body.idle():
 		w.body.data = nil
+	default:
+		w.body = nil // an attempt that was left to itself still has it
 	}
 	w.loaded = block{}
 	e.workspaces.Put(w)

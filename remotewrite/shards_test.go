@@ -160,7 +160,7 @@ func TestCloseInFlight(t *testing.T) {
 		if took := time.Since(began); took != 0 {
 			t.Errorf("Close took %v", took)
 		}
-		if err := r.sender.Apply(nil); err == nil {
+		if err := r.sender.Apply(r.prepare()); err == nil {
 			t.Error("Apply works after Close")
 		}
 		if err := r.sender.Flush(t.Context()); err != nil {

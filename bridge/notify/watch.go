@@ -30,9 +30,18 @@ const (
 	statusPace = 10 * time.Second
 )
 
-// patience is how long anything may hang: half the watchdog's time, so that what
-// hangs is killed one to two of those after it began to.
-func (s *Service) patience() time.Duration { return s.options.Watchdog / 2 }
+// DefaultHang is how long anything may hang where no watchdog says otherwise: half of
+// the WatchdogSec that the unit comes with.
+const DefaultHang = 90 * time.Second
+
+// HangsAfter is how long anything may hang: half the watchdog's time, so that what
+// hangs is killed one to two of those after it began to; without one, [DefaultHang].
+func (s *Service) HangsAfter() time.Duration {
+	if s == nil || s.options.Watchdog == 0 {
+		return DefaultHang
+	}
+	return s.options.Watchdog / 2
+}
 
 // Run looks at the bridge until ctx is done: it says that the service has started as
 // soon as it is ready, or has not been for too long (what it waits for need not come:
@@ -114,7 +123,7 @@ func (s *Service) tell(line string) {
 
 // beat tells the watchdog that nothing hangs, or the log and people what does.
 func (s *Service) beat(w Watched) {
-	hangs := w.Hangs(s.patience())
+	hangs := w.Hangs(s.HangsAfter())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {

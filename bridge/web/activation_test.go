@@ -37,6 +37,7 @@ func serveActivated() int {
 		Source:        &source{},
 		Gatherer:      registry,
 		Registerer:    registry,
+		Healthy:       func() (bool, string) { return true, "healthy" },
 		Ready:         func() (bool, string) { return true, "activated" },
 		State:         func() Status { return Status{} },
 		Logger:        slog.New(slog.DiscardHandler),

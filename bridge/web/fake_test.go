@@ -235,6 +235,7 @@ func newRig(t testing.TB, change func(*Options)) rig {
 		Source:        &source{},
 		Gatherer:      registry,
 		Registerer:    registry,
+		Healthy:       func() (bool, string) { return true, "healthy" },
 		Ready:         func() (bool, string) { return true, "ready" },
 		State:         func() Status { return Status{Ready: true, Message: "ready"} },
 		Version:       "1.2.3",

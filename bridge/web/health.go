@@ -5,9 +5,15 @@ package web
 
 import "net/http"
 
-// serveHealthy answers as long as the process can.
+// serveHealthy says whether the process is to be left alone: 503 is for one that hangs,
+// which only a restart ends.
 func (s *Server) serveHealthy(w http.ResponseWriter, _ *http.Request) {
-	plain(w, http.StatusOK, "healthy")
+	ok, word := s.opts.Healthy()
+	status := http.StatusOK
+	if !ok {
+		status = http.StatusServiceUnavailable
+	}
+	plain(w, status, word)
 }
 
 // serveReady says whether the bridge does its work; the body has the word either

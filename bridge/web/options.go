@@ -29,8 +29,8 @@ type Source interface {
 	ScrapeInterfaces(dst []aggregator.InterfaceRow) []aggregator.InterfaceRow
 }
 
-// Options is what a Server needs. Source, Gatherer, Registerer, Ready,
-// State and Logger are required, Reload too with EnableLifecycle.
+// Options is what a Server needs. Source, Gatherer, Registerer, Healthy,
+// Ready, State and Logger are required, Reload too with EnableLifecycle.
 type Options struct {
 	// ListenAddress is host:port of the one listener; not used with
 	// SystemdSocket.
@@ -50,6 +50,9 @@ type Options struct {
 	Gatherer   prometheus.Gatherer
 	Registerer prometheus.Registerer
 
+	// Healthy says whether nothing of the bridge hangs, else what does. It waits for
+	// nothing that may.
+	Healthy func() (ok bool, word string)
 	// Ready says whether the bridge does its work, and in a word how or why not.
 	Ready func() (ok bool, word string)
 	// State is what /api/v1/status answers and the status page shows, called for each
@@ -76,6 +79,7 @@ func (o *Options) validate() error {
 	need(o.Source != nil, "Source")
 	need(o.Gatherer != nil, "Gatherer")
 	need(o.Registerer != nil, "Registerer")
+	need(o.Healthy != nil, "Healthy")
 	need(o.Ready != nil, "Ready")
 	need(o.State != nil, "State")
 	need(o.Logger != nil, "Logger")

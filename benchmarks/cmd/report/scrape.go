@@ -134,9 +134,10 @@ func page(a *aggregator.Aggregator) (http.Handler, error) {
 	s, err := web.New(web.Options{
 		ListenAddress: "127.0.0.1:0", Source: a,
 		Gatherer: prometheus.NewRegistry(), Registerer: prometheus.NewRegistry(),
-		Ready:  func() (bool, string) { return true, "ready" },
-		State:  func() web.Status { return web.Status{} },
-		Logger: slog.New(slog.DiscardHandler),
+		Healthy: func() (bool, string) { return true, "healthy" },
+		Ready:   func() (bool, string) { return true, "ready" },
+		State:   func() web.Status { return web.Status{} },
+		Logger:  slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return nil, err
