@@ -117,7 +117,7 @@ func (s *Sender) apply(cfgs []EndpointConfig, keep bool) (renames bool, err erro
 		case next.client != nil:
 			s.change(e, next)
 		}
-		e.spoken.retry2()
+		e.spoken.askAgain()
 		list = append(list, e)
 	}
 	s.live.list.Store(&list)
@@ -199,6 +199,7 @@ func (s *Sender) start(id string, first *settings) *endpoint {
 	e.cursor = s.log.resumeCursor(id, func(samples, stale int, reason string) {
 		e.settings.Load().metrics.dropped(samples, stale, reason)
 	})
+	e.spoken.reset(e.cursor.speaks)
 	e.cursor.listen(first.cfg.BacklogWindow.Milliseconds(),
 		func(samples int64) { e.settings.Load().metrics.foldedSamples.Add(float64(samples)) },
 		e.loseEnds)
@@ -219,10 +220,12 @@ func (s *Sender) change(e *endpoint, next *settings) {
 	e.cursor.setWindow(next.cfg.BacklogWindow.Milliseconds())
 	e.quiet.clear()
 	e.recent.clear() // what was wrong may be right now
+	e.size.clear()
 	close(old.replaced)
 	old.client.close()
 	if old.cfg.URL != next.cfg.URL {
-		e.spoken.doubt() // another receiver
+		e.spoken.reset(unknownVersion) // another receiver
+		e.cursor.setSpeaks(unknownVersion)
 	}
 	if !reflect.DeepEqual(before, after) {
 		s.metrics.forget(before)
