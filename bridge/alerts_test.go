@@ -79,7 +79,10 @@ func TestPushAlerts(t *testing.T) {
 			"wrong": {GiveUps: true, Fail: func(int, *http.Request) receiver.Fault { return receiver.Fault{Status: http.StatusNotFound} }},
 			"refuses": {GiveUps: true, Fail: func(n int, _ *http.Request) receiver.Fault {
 				if n > 20 && n%3 == 0 {
-					return receiver.Fault{Status: http.StatusBadRequest, Body: "out of bounds"}
+					return receiver.Fault{
+						Status: http.StatusBadRequest, Body: "out of bounds",
+						Header: http.Header{"X-Prometheus-Remote-Write-Samples-Written": {"0"}}, // else it could be about the version
+					}
 				}
 				return receiver.Fault{}
 			}},

@@ -41,6 +41,7 @@ const (
 	delivered verdict = iota // stored: never send it again
 	refused                  // the receiver does not want it: never send it again
 	again                    // its fate is unknown or only delayed: send the same again
+	tooLarge                 // smaller requests may be taken
 	foreign                  // sent as 2.0, which the receiver does not speak: nothing is stored
 	aborted                  // we stopped it ourselves
 )
@@ -54,9 +55,16 @@ func judge(status int, retryOn429 bool) verdict {
 		// Both specifications allow it. A rate limit refuses the moment, not the
 		// samples, and must not lose bytes.
 		return again
+	case status == http.StatusRequestTimeout || status == http.StatusTooEarly:
+		// The specifications say "MUST NOT retry" of every other 4xx. But these two
+		// refuse the moment, as 429 does: the way there was too slow, or the
+		// connection too young.
+		return again
+	case status == http.StatusRequestEntityTooLarge:
+		return tooLarge
 	case status/100 == 4:
 		// "MUST NOT retry": the receiver has looked at the request and will say
-		// the same the next time. 408 and 401 are no exceptions there.
+		// the same the next time.
 		return refused
 	case status/100 == 5:
 		// "MUST retry": something failed behind the receiver; whether it had
@@ -89,7 +97,7 @@ type answer struct {
 	// words say what went wrong, in the receiver's words where it had some. They
 	// are for people: nothing may depend on them.
 	words string
-	// webPage: an error as HTML.
+	// webPage: its text is HTML.
 	webPage bool
 	// retryAfter is how long the receiver asks to be left alone, 0: it does not.
 	retryAfter time.Duration
@@ -208,23 +216,25 @@ func (c *client) post(ctx context.Context, b *body, attempt int) answer {
 	defer time.AfterFunc(bodyTimeout, cancel).Stop()
 
 	a := answer{verdict: judge(resp.StatusCode, c.retryOn429), status: resp.StatusCode}
+	// An answer that breaks off here has still given its status.
+	text, broken := io.ReadAll(io.LimitReader(resp.Body, maxReadWords+1))
+	if broken != nil { // in the middle of a secret, perhaps
+		text = []byte(c.secrets.HideCut(string(text)))
+	}
 	stored, speaks2 := written(resp.Header)
 	a.speaks2 = speaks2
+	a.webPage = isWebPage(text)
 	switch {
-	case b.version == version2 && a.verdict == delivered && !stored:
+	case a.verdict != delivered:
+		a.words = statusWords(resp.StatusCode, peerWords(c.secrets, string(text)))
+	case a.webPage:
+		// Nothing says that it was stored, and behind another URL, or once a proxy's
+		// page is gone, it still can be.
+		a.verdict = again
+		a.words = statusWords(resp.StatusCode, "a web page, which no receiver answers with: "+peerWords(c.secrets, string(text)))
+	case b.version == version2 && !stored:
 		a.verdict = foreign
 		a.words = statusWords(resp.StatusCode, "it does not confirm that anything was stored")
-	case a.verdict != delivered:
-		if b.version == version2 && resp.StatusCode == http.StatusUnsupportedMediaType {
-			a.verdict = foreign
-		}
-		// An answer that breaks off here has still given its status.
-		text, broken := io.ReadAll(io.LimitReader(resp.Body, maxReadWords+1))
-		if broken != nil { // in the middle of a secret, perhaps
-			text = []byte(c.secrets.HideCut(string(text)))
-		}
-		a.words = statusWords(resp.StatusCode, peerWords(c.secrets, string(text)))
-		a.webPage = strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html")
 	}
 	if a.verdict == again {
 		a.retryAfter = parseRetryAfter(resp.Header.Get("Retry-After"), time.Now())
@@ -244,6 +254,13 @@ func written(h http.Header) (stored, speaks2 bool) {
 		stored = stored || err == nil && n > 0
 	}
 	return stored, speaks2
+}
+
+// isWebPage says whether an answer begins as HTML does. Its Content-Type says less:
+// some frameworks give every answer that of HTML. (Receivers answer with nothing, or
+// with some words: Prometheus, VictoriaMetrics, Thanos, Cortex, Mimir.)
+func isWebPage(text []byte) bool {
+	return strings.HasPrefix(http.DetectContentType(text), "text/html")
 }
 
 // statusWords is an error answer in the receiver's words. The text after the

@@ -27,7 +27,8 @@ func TestJudge(t *testing.T) {
 	}{
 		{200, delivered}, {202, delivered}, {204, delivered}, {299, delivered},
 		{300, again}, {301, again}, {307, again},
-		{400, refused}, {401, refused}, {403, refused}, {404, refused}, {408, refused}, {409, refused}, {413, refused}, {415, refused},
+		{400, refused}, {401, refused}, {403, refused}, {404, refused}, {409, refused}, {415, refused}, {422, refused},
+		{408, again}, {425, again}, {413, tooLarge},
 		{500, again}, {501, again}, {502, again}, {503, again}, {504, again},
 	} {
 		if got := judge(c.status, true); got != c.want {

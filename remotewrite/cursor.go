@@ -85,6 +85,8 @@ type cursor struct {
 	// at which a former process had left the cursor, 0: none had.
 	refused *refusedSeries
 	resumed uint64
+	// speaks is the version that the endpoint's receiver is known to take.
+	speaks version
 	// partial is what of the tick next was answered before it had to be folded.
 	partial tallied
 	// The state when held was taken, but for begun; and the one on disk.
@@ -282,6 +284,13 @@ func (c *cursor) stepDone(step int) {
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
 	c.step = step
+}
+
+// setSpeaks records which version the receiver takes.
+func (c *cursor) setSpeaks(v version) {
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	c.speaks = v
 }
 
 // finish lets go of the held tick, whose samples all have their answer or were

@@ -25,7 +25,7 @@ import (
 // and a write that is cut off leaves the other slot, which is one step older.
 const (
 	cursorMagic   = "skybcur\x00"
-	cursorVersion = 3 // 1 knew no folds, 2 no refused series
+	cursorVersion = 4 // 1 knew no folds, 2 no refused series, 3 no remote-write version
 	cursorHeader  = 32
 
 	slotMagic  = 0x544f4c53 // "SLOT"
@@ -60,6 +60,7 @@ type cursorState struct {
 	doubt   uint64
 
 	refused *refusedSeries
+	speaks  version
 }
 
 // cursors is the content of a cursor file.
@@ -92,6 +93,7 @@ func appendCursors(dst []byte, c *cursors) []byte {
 		dst = binary.AppendVarint(dst, s.stamp)
 		dst = binary.AppendUvarint(dst, s.doubt)
 		dst = appendRefused(dst, s.refused)
+		dst = binary.AppendUvarint(dst, uint64(s.speaks))
 	}
 	return dst
 }
@@ -111,6 +113,9 @@ func parseCursors(b []byte, version uint32) (*cursors, error) {
 		if version > 2 {
 			s.refused = parseRefused(&d)
 		}
+		if version > 3 {
+			s.speaks = parseVersion(&d)
+		}
 		if s.step > foldSteps || s.sent > c.lastAt || s.stamp > c.lastAt || s.folding >= max(c.next, 1) {
 			d.Bad = true
 		}
@@ -123,6 +128,12 @@ func parseCursors(b []byte, version uint32) (*cursors, error) {
 		return nil, fmt.Errorf("cursors: %w", disk.ErrDamaged)
 	}
 	return c, nil
+}
+
+func parseVersion(d *disk.Decoder) version {
+	v := d.Uvarint()
+	d.Bad = d.Bad || v > uint64(version2)
+	return version(v)
 }
 
 // readCursors returns the newest cursors in a file, nil where there are none, and

@@ -154,7 +154,7 @@ func (l *Log) addParked(id identityHash, state cursorState) {
 func (c *cursor) resume(s cursorState) {
 	c.next, c.begun, c.lost, c.passed = s.next, s.begun, s.lost, s.passed
 	c.sent, c.step, c.folding, c.stamp, c.doubt = s.sent, s.step, s.folding, s.stamp, s.doubt
-	c.refused, c.resumed = s.refused, s.next
+	c.refused, c.resumed, c.speaks = s.refused, s.next, s.speaks
 }
 
 // Distrust says that the log may be an older copy: receivers may have been sent more
@@ -225,7 +225,7 @@ func (c *cursor) state() cursorState {
 	s := cursorState{
 		next: c.next, begun: c.begun, lost: c.lost, passed: c.passed,
 		sent: c.sent, step: c.step, folding: c.folding, stamp: c.stamp, doubt: c.doubt,
-		refused: c.refused,
+		refused: c.refused, speaks: c.speaks,
 	}
 	if c.held != nil {
 		s.lost, s.passed, s.refused = c.taken.lost, c.taken.passed, c.taken.refused

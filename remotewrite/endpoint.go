@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,6 +30,8 @@ type endpoint struct {
 
 	// spoken is which version the receiver speaks.
 	spoken spoken
+	// size is how large requests may be, after one was too large for the receiver.
+	size sizeLimit
 	// quiet is the receiver's Retry-After.
 	quiet quietTime
 	// waits is how long it takes the receiver to answer.
@@ -111,7 +112,7 @@ func (e *endpoint) sendTick(ctx context.Context, t *loggedTick, missing *repair,
 	if t.broken {
 		return errBlock
 	}
-	limit := e.settings.Load().cfg.MaxSamplesPerSend
+	limit := e.samplesPerSend()
 	zeros := appendRequests(e.requests[:0], t.zeros, limit, nil)
 	if missing != nil {
 		// In the same group: no counter has a zero of its own and a missing one.
@@ -166,77 +167,114 @@ func (e *endpoint) sendBarrier(ctx context.Context, t *loggedTick, group []reque
 	return e.sendGroup(ctx, t, group, done)
 }
 
-// sendRequest makes a request and sends it, the same bytes each time, until it
-// has its final answer. Only where the receiver turns out not to speak 2.0 are
-// the same samples sent again in 1.0.
+// sendRequest sends a request, in pieces where the receiver has found smaller ones
+// too large before.
 func (e *endpoint) sendRequest(ctx context.Context, t *loggedTick, req request, w *workspace, done *tally) error {
+	for from := req.from; from < req.to; {
+		piece := req
+		piece.from, piece.to = from, min(req.to, from+e.samplesPerSend())
+		taken, err := e.deliver(ctx, t, piece, w, done, &negotiation{})
+		if err != nil {
+			return err
+		}
+		e.size.learn(piece.to-piece.from, taken)
+		from = piece.to
+	}
+	return nil
+}
+
+// samplesPerSend is how many samples a request carries at most.
+func (e *endpoint) samplesPerSend() int { return e.size.limit(e.settings.Load().cfg.MaxSamplesPerSend) }
+
+// deliver makes a request and sends it, the same bytes each time, until it has its
+// final answer. Only where that may be about the version of the protocol, or about the
+// request's size, are the same samples sent again in other requests. It returns the
+// size of the largest one that was taken.
+func (e *endpoint) deliver(ctx context.Context, t *loggedTick, req request, w *workspace, done *tally, n *negotiation) (taken int, err error) {
 	var count encoded
 	w.forget()
 	pauses := backoff{}
 	for attempt := 0; ; attempt++ {
-		s, err := e.awaitQuiet(ctx)
+		s, err := e.ready(ctx, t)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		if err := e.awaitItsTime(ctx, t); err != nil {
-			return err
-		}
-		if err := e.tooOld(t, s.cfg.SampleAgeLimit); err != nil {
-			return err
-		}
-		if v := e.spoken.use(s.cfg.ProtobufMessage); w.holds() != v {
+		v := e.choose(s, n)
+		if w.holds() != v {
 			if count, err = e.build(ctx, t, w, req, v); err != nil {
-				return err
+				return 0, err
 			}
 			if count.samples == 0 {
-				return nil // no counter in the block misses its zero
+				return 0, nil // no counter in the block misses its zero
 			}
 			attempt = 0
 		}
 		began := time.Now()
 		a := e.post(ctx, s, w.body, attempt)
 		s.metrics.attempted(time.Since(began))
-		if a.verdict == delivered {
-			e.waits.add(time.Since(began))
-		}
 		switch a.verdict {
-		case delivered:
-			s.metrics.answered(t.at, len(w.body.data))
-			e.succeeded(s, count)
 		case aborted:
-			return ctx.Err()
+			return 0, ctx.Err()
+		case delivered:
+			e.waits.add(time.Since(began))
+			e.settle(s, n, v)
+			e.size.took()
+			taken = req.to - req.from
 		case again:
 			pauses.minimum, pauses.maximum = s.cfg.MinBackoff, s.cfg.MaxBackoff
 			wait := pauses.next()
 			e.failed(s, count, attempt, a, wait)
+			if e.gaveUpOther(n, t) {
+				a = n.refusal
+				break
+			}
 			if err := e.pause(ctx, wait, s); err != nil {
-				return err
+				return 0, err
 			}
 			continue
-		case foreign:
-			if s.cfg.ProtobufMessage == MessageAuto {
-				e.settle(s, version1, a.words)
+		case tooLarge:
+			if e.size.worthHalving(count.samples) {
+				return e.deliverHalves(ctx, t, req, w, done)
+			}
+		case foreign, refused:
+			if e.triesOther(s, t, n, v, a) {
 				continue
 			}
-			fallthrough
-		case refused:
-			if w.body.version == version2 && a.status == http.StatusBadRequest && !a.speaks2 {
-				e.spoken.doubt() // another receiver may stand there now
+			a = n.tell(a, v, e.spoken.use(s.cfg.ProtobufMessage))
+		}
+		s.metrics.answered(t.at, len(w.body.data))
+		if taken > 0 {
+			e.succeeded(s, count)
+		} else {
+			if n.refusal.status != 0 {
+				e.group.refuse(&n.refusal)
 			}
-			s.metrics.answered(t.at, len(w.body.data))
 			e.refused(s, t, req, count, len(w.body.data), a)
 		}
 		if req.repair == nil {
 			done.add(count)
 		}
-		return nil
+		return taken, nil
 	}
+}
+
+// ready waits until the receiver may be sent what is of a tick, and returns the
+// settings that are in force then.
+func (e *endpoint) ready(ctx context.Context, t *loggedTick) (*settings, error) {
+	s, err := e.awaitQuiet(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.awaitItsTime(ctx, t); err != nil {
+		return nil, err
+	}
+	return s, e.tooOld(t, s.cfg.SampleAgeLimit)
 }
 
 // build makes the body of a request, whose block may lie on a disk in trouble.
 func (e *endpoint) build(ctx context.Context, t *loggedTick, w *workspace, req request, v version) (count encoded, err error) {
 	if req.block.place > 0 && req.repair == nil {
-		e.cursor.wants1.Store(v == version1 && e.settings.Load().cfg.MaxSamplesPerSend >= MaxBlockSamples)
+		e.cursor.wants1.Store(v == version1 && e.samplesPerSend() >= MaxBlockSamples)
 	}
 	if v == version1 && req.lies() {
 		if body := e.cursor.log.body1(t.seq, req.block.place); body != nil {

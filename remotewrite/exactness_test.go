@@ -25,13 +25,16 @@ type plan struct {
 	ticks    []plannedTick
 	faults   []string // of the first requests, by kind
 	refuses  bool     // whether "400" is among them
+	without1 *receiver.Fault
 	without2 *receiver.Fault
+	maxBytes int // of a request
 }
 
 type plannedTick struct {
 	gap    time.Duration // to the tick before
 	down   string        // kind of fault of every request until the next tick, "" none
 	reload bool          // the endpoint's config changes before it
+	swap   bool          // the receiver changes to the versions that it did not speak
 	tuples []action
 }
 
@@ -59,9 +62,14 @@ func drawPlan(t *rapid.T) plan {
 	}
 	p.endpoint.ProtobufMessage = rapid.SampledFrom([]Message{Message1, Message2, MessageAuto, MessageAuto}).Draw(t, "message")
 	if p.endpoint.ProtobufMessage != Message2 {
-		p.without2 = rapid.SampledFrom([]*receiver.Fault{nil, nil, {}, {Status: 415}, {Status: 400}}).Draw(t, "without 2.0")
+		p.without2 = rapid.SampledFrom([]*receiver.Fault{nil, nil, {}, {Status: 415}, {Status: 400}, {Status: 403}}).Draw(t, "without 2.0")
 	}
-	kinds := []string{"", "", "", "", "500", "500 stored", "503 later", "429", "dropped", "stored, dropped", "reset", "hang", "hang, stored", "slow"}
+	if p.endpoint.ProtobufMessage == MessageAuto && p.without2 == nil {
+		p.without1 = rapid.SampledFrom([]*receiver.Fault{nil, nil, {Status: 415}, {Status: 404}}).Draw(t, "without 1.0")
+	}
+	// Each sample alone is smaller than 150 bytes.
+	p.maxBytes = rapid.SampledFrom([]int{0, 0, 150, 200}).Draw(t, "max bytes")
+	kinds := []string{"", "", "", "", "500", "500 stored", "503 later", "408", "425", "429", "dropped", "stored, dropped", "reset", "hang", "hang, stored", "slow"}
 	if p.refuses = rapid.Bool().Draw(t, "refuses"); p.refuses {
 		kinds = append(kinds, "400")
 	}
@@ -73,9 +81,15 @@ func drawPlan(t *rapid.T) plan {
 			gap:    rapid.SampledFrom(gaps).Draw(t, "gap"),
 			down:   rapid.SampledFrom(downs).Draw(t, "down"),
 			reload: rapid.IntRange(0, 9).Draw(t, "reload") == 0,
+			swap:   p.endpoint.ProtobufMessage == MessageAuto && rapid.IntRange(0, 9).Draw(t, "swap") == 0,
 		}
 		for range tuples {
 			tick.tuples = append(tick.tuples, rapid.SampledFrom([]action{grow, grow, grow, rest, end, short}).Draw(t, "action"))
+		}
+		if tick.swap {
+			// A receiver that is exchanged while a request is under way, after it refused the
+			// same in the other version, has refused both.
+			p.faults = slices.DeleteFunc(p.faults, func(kind string) bool { return kind == "slow" })
 		}
 		p.ticks = append(p.ticks, tick)
 	}
@@ -86,6 +100,10 @@ func fault(kind string) receiver.Fault {
 	switch kind {
 	case "400":
 		return receiver.Fault{Status: 400, Header: http.Header{"X-Prometheus-Remote-Write-Samples-Written": {"0"}}}
+	case "408":
+		return receiver.Fault{Status: 408}
+	case "425":
+		return receiver.Fault{Status: 425, Header: http.Header{"Retry-After": {"2"}}}
 	case "429":
 		return receiver.Fault{Status: 429, Header: http.Header{"Retry-After": {"1"}}}
 	case "500":
@@ -115,7 +133,7 @@ func run(t *testing.T, p plan) (problems []string) {
 	w := &world{rig: newRig(t, p.log), appended: make(map[string]map[int64]given), endless: p.log.MaxBytes > 0}
 	w.rig.judged = true
 	w.down.Store("")
-	w.rec = w.rig.receiver("a", receiver.Config{Without2: p.without2, GiveUps: p.log.MaxAge > 0, Fail: func(n int, _ *http.Request) receiver.Fault {
+	w.rec = w.rig.receiver("a", receiver.Config{Without1: p.without1, Without2: p.without2, MaxBytes: p.maxBytes, GiveUps: p.log.MaxAge > 0, Fail: func(n int, _ *http.Request) receiver.Fault {
 		if down := w.down.Load().(string); down != "" {
 			return fault(down)
 		}
@@ -130,6 +148,15 @@ func run(t *testing.T, p plan) (problems []string) {
 		if tick.reload {
 			p.endpoint.MaxSamplesPerSend = p.endpoint.MaxSamplesPerSend%6 + 1
 			w.rig.apply(p.endpoint)
+		}
+		if tick.swap {
+			p.without1, p.without2 = p.without2, p.without1
+			if p.without1 != nil && (p.without1.Status == 0 || p.without1.Status == 400) {
+				// One that drops 1.0 without a word cannot be found out. And 400 to 1.0 is
+				// about the samples, where 2.0 fails.
+				p.without1 = &receiver.Fault{Status: 415}
+			}
+			w.rec.Speak(p.without1, p.without2)
 		}
 		w.down.Store(tick.down)
 		w.tick(tick)

@@ -65,6 +65,8 @@ func TestFaults(t *testing.T) {
 		{name: "503 for a day", fail: failing(1, receiver.Fault{Status: 503, Header: header("86400")}), want: whole, retried: 1, took: [2]time.Duration{maxRetryAfter, maxRetryAfter}},
 		{name: "429 retried", fail: failing(1, receiver.Fault{Status: 429, Header: header("3")}), want: whole, retried: 1, took: [2]time.Duration{3 * time.Second, 3 * time.Second}},
 		{name: "429 not retried", fail: failing(1, receiver.Fault{Status: 429, Header: header("3")}), final429: true, want: laterZero, failed: 1, dropped: 1, words: "429"},
+		{name: "408", fail: failing(2, receiver.Fault{Status: 408, Body: "too slow"}), want: whole, retried: 2, took: [2]time.Duration{2 * minBackoff, 3 * minBackoff}, words: "too slow"},
+		{name: "425 with seconds", fail: failing(1, receiver.Fault{Status: 425, Header: header("7")}), want: whole, retried: 1, took: [2]time.Duration{7 * time.Second, 7 * time.Second}, words: "Too Early"},
 		{name: "400", fail: failing(1, receiver.Fault{Status: 400, Body: "label too long"}), want: withoutZero, failed: 1, words: "label too long"},
 		{name: "400 of a broken receiver", fail: failing(1, receiver.Fault{Status: 400, Body: strings.Repeat("x", 100), AnswerPause: time.Second}), want: withoutZero, failed: 1, took: [2]time.Duration{time.Second, time.Second}},
 		{name: "hang", fail: failing(2, receiver.Fault{HangForever: true}), want: whole, retried: 2, took: [2]time.Duration{20 * time.Second, 21 * time.Second}, words: "no answer within 10s"},

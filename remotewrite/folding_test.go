@@ -260,14 +260,14 @@ func thinTicks(t *testing.T, r *rig, n int) {
 }
 
 // TestOlderFormats proves that older files are read: segments without ends, and cursors
-// that know no folds, or no refused series.
+// that know no folds, no refused series, or no version of remote-write.
 func TestOlderFormats(t *testing.T) {
 	all := func(state cursorState) *cursors {
 		return &cursors{next: 8, lastAt: 7000, total: tallied{samples: 8}, states: map[identityHash]cursorState{hashIdentity("a"): state}}
 	}
 	want := cursorState{next: 2, begun: 1000, lost: never, passed: tallied{samples: 2}, sent: 2000, stamp: never}
-	noRefused := appendCursors(nil, all(want))
-	for version, old := range [][]byte{1: appendCursorsV1(all(want)), 2: noRefused[:len(noRefused)-1]} {
+	now := appendCursors(nil, all(want))
+	for version, old := range [][]byte{1: appendCursorsV1(all(want)), 2: now[:len(now)-2], 3: now[:len(now)-1]} {
 		if version > 0 {
 			testOlderFormat(t, uint32(version), old, want)
 		}

@@ -15,7 +15,7 @@ func (e *endpoint) sendFold(ctx context.Context, t *loggedTick, done *tally) err
 		return err
 	}
 	for step := t.fold.step; step < foldSteps; {
-		err := e.sendBarrier(ctx, t, t.fold.group(e.requests[:0], step, t.at, e.settings.Load().cfg.MaxSamplesPerSend), done)
+		err := e.sendBarrier(ctx, t, t.fold.group(e.requests[:0], step, t.at, e.samplesPerSend()), done)
 		switch {
 		case errors.Is(err, errOutOfWindow):
 			if err := e.cursor.restamp(ctx); err != nil {

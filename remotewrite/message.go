@@ -4,6 +4,7 @@
 package remotewrite
 
 import (
+	"net/http"
 	"sync"
 	"time"
 )
@@ -40,6 +41,9 @@ func (v version) String() string {
 	return ""
 }
 
+// other is the other version.
+func (v version) other() version { return version1 + version2 - v }
+
 // reprobeAfter is when a receiver that did not speak 2.0 is asked again: it may
 // have been upgraded behind the same URL.
 const reprobeAfter = 24 * time.Hour
@@ -47,13 +51,34 @@ const reprobeAfter = 24 * time.Hour
 // spoken is what is known of the version that a receiver speaks. Only
 // MessageAuto needs it. The zero value knows nothing.
 type spoken struct {
-	mu    sync.Mutex
+	mu sync.Mutex
+	// known is the version in which the receiver took something, and nothing says yet
+	// that it does not any more.
 	known version
+	// asked is when it last turned out not to speak 2.0.
 	asked time.Time
+	// settled are the refusals that were found not to be about the version, because the
+	// other one was refused as well.
+	settled map[rejection]settled
+	// accepted is how many requests were accepted.
+	accepted uint64
+}
+
+// rejection is a final answer, by the version that was refused and the status.
+type rejection struct {
+	version version
+	status  int
+}
+
+// settled is when that of a rejection was found out.
+type settled struct {
+	at       time.Time
+	tick     uint64
+	accepted uint64
 }
 
 // use returns the version to send: the configured one, or the one that is known,
-// or else 1.0, which every receiver takes.
+// or else 1.0, which nearly every receiver takes.
 func (s *spoken) use(m Message) version {
 	switch m {
 	case Message1:
@@ -66,39 +91,81 @@ func (s *spoken) use(m Message) version {
 	return max(s.known, version1)
 }
 
-// due says whether the receiver should be asked which version it speaks.
+// due says whether the receiver should be asked whether it speaks 2.0.
 func (s *spoken) due(m Message) bool {
 	if m != MessageAuto {
 		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.known == unknownVersion || (s.known == version1 && time.Since(s.asked) >= reprobeAfter)
+	return s.known != version2 && time.Since(s.asked) >= reprobeAfter
 }
 
-// settle records what the receiver was found to speak, and says whether that is
-// new.
-func (s *spoken) settle(v version) bool {
+// accepts records that the receiver took a version, and says whether that is another
+// than is known. sought: the version was sent to find out. not2: so it was found out
+// that the receiver does not speak 2.0.
+func (s *spoken) accepts(v version, sought, not2 bool) (changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	changed := s.known != v
-	s.known, s.asked = v, time.Now()
+	s.accepted++
+	changed = s.known == unknownVersion || s.known != v && sought
+	switch {
+	case not2:
+		s.asked = time.Now()
+	case changed:
+		s.asked = time.Time{} // what was refused before says nothing
+	}
+	if changed {
+		s.known = v
+	}
 	return changed
 }
 
-// doubt forgets what is known of a receiver that may not be the same any more,
-// so that it is asked again. Meanwhile it is sent 1.0.
-func (s *spoken) doubt() {
+// mayBeVersion says whether a rejection of something of a tick may be about the
+// version, so that the other one should be tried. Where that was tried, and refused as
+// well, it is tried again after a day; but once a tick if something was accepted
+// meanwhile, for the receiver may be another, and if the status can mean nothing else.
+func (s *spoken) mayBeVersion(r rejection, tick uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.known = unknownVersion
+	if s.known != unknownVersion && s.known != r.version {
+		return true
+	}
+	was, ok := s.settled[r]
+	certain := r.status == http.StatusUnsupportedMediaType || r.status/100 == 2
+	return !ok || time.Since(was.at) >= reprobeAfter || tick > was.tick && (certain || s.accepted > was.accepted)
 }
 
-// retry2 has a receiver that does not speak 2.0 asked again, as due.
-func (s *spoken) retry2() {
+// rejects records that both versions were refused.
+func (s *spoken) rejects(tick uint64, both ...rejection) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.known == version1 {
-		s.asked = time.Time{}
+	if s.settled == nil {
+		s.settled = make(map[rejection]settled)
 	}
+	s.asked = time.Now()
+	for _, r := range both {
+		s.settled[r] = settled{at: s.asked, tick: tick, accepted: s.accepted}
+	}
+}
+
+// reset begins with what is known of the receiver: nothing, if it is another one.
+func (s *spoken) reset(known version) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.known = known
+	s.clear()
+}
+
+// askAgain has a receiver that does not speak 2.0 asked again, and the other version
+// tried again at the next refusal.
+func (s *spoken) askAgain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clear()
+}
+
+func (s *spoken) clear() {
+	s.asked = time.Time{}
+	clear(s.settled)
 }

@@ -6,6 +6,7 @@ package remotewrite
 import (
 	"context"
 	"encoding/binary"
+	"math"
 	"time"
 )
 
@@ -33,16 +34,26 @@ func (e *endpoint) sendMetadata(ctx context.Context, t *loggedTick) {
 	}
 	w := e.workspaces.Get().(*workspace)
 	defer e.putAway(w)
-	families, err := w.buildMetadata(t.values)
+	e.sendFamilies(ctx, s, t.values, w, 0, math.MaxInt)
+}
+
+// sendFamilies sends the metadata of the metrics in blocks from number from up to to,
+// in halves where that is too large for the receiver.
+func (e *endpoint) sendFamilies(ctx context.Context, s *settings, blocks []block, w *workspace, from, to int) {
+	families, err := w.buildMetadata(blocks, from, to)
 	if err != nil || families == 0 {
 		return
 	}
 	e.metadataSent = time.Now()
-	switch a := e.post(ctx, s, w.body, 0); a.verdict {
-	case delivered:
+	switch a := e.post(ctx, s, w.body, 0); {
+	case a.verdict == delivered:
 		s.metrics.metadata.Add(float64(families))
 		s.metrics.metadataBytes.Add(float64(len(w.body.data)))
-	case aborted:
+	case a.verdict == aborted:
+	case a.verdict == tooLarge && families > 1:
+		half := from + families/2
+		e.sendFamilies(ctx, s, blocks, w, from, half)
+		e.sendFamilies(ctx, s, blocks, w, half, from+families)
 	default:
 		s.metrics.metadataFailed.Add(float64(families))
 		e.noteError(a)
@@ -50,9 +61,9 @@ func (e *endpoint) sendMetadata(ctx context.Context, t *loggedTick) {
 	}
 }
 
-// buildMetadata makes the body of a request with the metadata of all metrics in
-// blocks, each once, and returns how many there are.
-func (w *workspace) buildMetadata(blocks []block) (families int, err error) {
+// buildMetadata makes the body of a request with the metadata of the metrics in
+// blocks, each once, from number from up to to, and returns how many there are.
+func (w *workspace) buildMetadata(blocks []block, from, to int) (families int, err error) {
 	w.ready(version1)
 	w.plain = w.plain[:0]
 	seen := make(map[string]bool)
@@ -83,9 +94,11 @@ func (w *workspace) buildMetadata(blocks []block) (families int, err error) {
 			if err != nil {
 				return 0, err
 			}
+			if n := len(seen); n >= from && n < to {
+				w.plain = appendMetadata1(w.plain, m.kind, r.symbol(name), r.symbol(m.help), r.symbol(m.unit))
+				families++
+			}
 			seen[string(r.symbol(name))] = true
-			w.plain = appendMetadata1(w.plain, m.kind, r.symbol(name), r.symbol(m.help), r.symbol(m.unit))
-			families++
 		}
 	}
 	w.body.compress(w.plain)

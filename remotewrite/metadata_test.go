@@ -4,6 +4,7 @@
 package remotewrite
 
 import (
+	"math"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -42,7 +43,7 @@ func TestMetadata1(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		families, err := w.buildMetadata(blocks)
+		families, err := w.buildMetadata(blocks, 0, math.MaxInt)
 		if err != nil || families != len(seen) {
 			t.Fatalf("%d families of %d, %v", families, len(seen), err)
 		}

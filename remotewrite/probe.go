@@ -6,22 +6,37 @@ package remotewrite
 import (
 	"context"
 	"net/http"
-	"time"
 )
 
-// probeSamples is how many samples a probe carries at most. They are sent twice
-// where the receiver does not speak 2.0, and lost where it refuses them.
-const probeSamples = 16
+const (
+	// probeSamples is how many samples a probe carries at most. They are sent twice
+	// where the receiver does not speak 2.0.
+	probeSamples = 16
+	// askAttempts is how many temporary failures in a row the version that is not known
+	// to be spoken gets. There are gateways that answer 500 to what they cannot read.
+	askAttempts = 4
+)
+
+// negotiation is what one request found out about the version. The samples that were
+// refused in one version are tried in the other: a repeat of each series' newest
+// sample is accepted by every receiver.
+type negotiation struct {
+	under *settings // that it is for
+	// ask is the version to send in, whatever is known; unknownVersion: what is known.
+	ask version
+	// failures in that version, in a row.
+	failures int
+	// refusal is the final answer in the other version, without a status if there is none.
+	refusal answer
+	// fresh: 2.0 was tried on a sample of the newest tick. That a receiver refuses
+	// older ones says nothing about what it speaks.
+	fresh bool
+	// unanswered: 2.0 only failed, and nothing has failed in 1.0 since.
+	unanswered bool
+}
 
 // probe finds out whether the receiver speaks 2.0, where that is due, by sending
-// it the first few samples of the group. It returns the group without what has
-// its final answer by that.
-//
-// Only the newest tick will do: that a receiver refuses old samples says nothing
-// about what it speaks, and some refuse them in words that look as if it did.
-// What the probe carried is sent again in 1.0 where the answer means that it was
-// not understood, or where there is none: a repeat of each series' newest sample
-// is accepted by every receiver.
+// it the first few samples of the group. It returns the group without them.
 func (e *endpoint) probe(ctx context.Context, t *loggedTick, group []request, done *tally) ([]request, error) {
 	if !e.spoken.due(e.settings.Load().cfg.ProtobufMessage) || group[0].repair != nil || !e.newest() {
 		return group, nil
@@ -30,70 +45,107 @@ func (e *endpoint) probe(ctx context.Context, t *loggedTick, group []request, do
 	small.to = min(small.to, small.from+probeSamples)
 	w := e.workspaces.Get().(*workspace)
 	defer e.putAway(w)
-	count, err := e.build(ctx, t, w, small, version2)
-	if err != nil {
+	if _, err := e.deliver(ctx, t, small, w, done, &negotiation{ask: version2, fresh: true}); err != nil {
 		return group, err
 	}
-	pauses := backoff{}
-	for attempt := 0; ; attempt++ {
-		s, err := e.awaitQuiet(ctx)
-		if err != nil {
-			return group, err
-		}
-		if err := e.tooOld(t, s.cfg.SampleAgeLimit); err != nil {
-			return group, err
-		}
-		if s.cfg.ProtobufMessage != MessageAuto || !e.newest() {
-			return group, nil // a reload or a failure later
-		}
-		began := time.Now()
-		a := e.post(ctx, s, w.body, attempt)
-		s.metrics.attempted(time.Since(began))
-		switch {
-		case a.verdict == aborted:
-			return group, ctx.Err()
-		case a.verdict == again:
-			pauses.minimum, pauses.maximum = s.cfg.MinBackoff, s.cfg.MaxBackoff
-			wait := pauses.next()
-			e.failed(s, count, attempt, a, wait)
-			if err := e.pause(ctx, wait, s); err != nil {
-				return group, err
-			}
-			continue
-		case a.verdict == foreign, a.verdict == refused && a.status == http.StatusBadRequest && !a.speaks2:
-			e.settle(s, version1, a.words)
-			return group, nil
-		case a.verdict == delivered:
-			e.settle(s, version2, "")
-			s.metrics.answered(t.at, len(w.body.data))
-			e.succeeded(s, count)
-		default: // refused
-			if a.speaks2 {
-				e.settle(s, version2, "")
-			}
-			s.metrics.answered(t.at, len(w.body.data))
-			e.refused(s, t, small, count, len(w.body.data), a)
-		}
-		done.add(count)
-		if group[0].from = small.to; group[0].from == group[0].to {
-			group = group[1:]
-		}
-		return group, nil
+	if group[0].from = small.to; group[0].from == group[0].to {
+		group = group[1:]
 	}
+	return group, nil
 }
 
 // newest says whether the held tick is the last one in the log.
 func (e *endpoint) newest() bool { return e.cursor.place().ticks <= 1 }
 
-// settle records which version the receiver speaks; why is what it answered to
-// the other one.
-func (e *endpoint) settle(s *settings, v version, why string) {
-	if !e.spoken.settle(v) {
+// choose returns the version for the next attempt.
+func (e *endpoint) choose(s *settings, n *negotiation) version {
+	if n.under != s {
+		if n.under != nil || s.cfg.ProtobufMessage != MessageAuto {
+			*n = negotiation{} // another receiver, perhaps
+		}
+		n.under = s
+	}
+	if n.ask == version2 && n.refusal.status == 0 && (n.failures >= askAttempts || !e.newest()) {
+		n.ask, n.unanswered = unknownVersion, n.failures > 0
+	}
+	if n.ask != unknownVersion {
+		return n.ask
+	}
+	return e.spoken.use(s.cfg.ProtobufMessage)
+}
+
+// triesOther says whether what was refused in version v is to be sent in the other one.
+func (e *endpoint) triesOther(s *settings, t *loggedTick, n *negotiation, v version, a answer) bool {
+	switch {
+	case s.cfg.ProtobufMessage != MessageAuto, a.status == http.StatusTooManyRequests:
+		return false
+	case a.verdict == refused && a.speaks2:
+		// Only one that speaks 2.0 counts what it has stored.
+		if v == version2 {
+			e.settle(s, n, v)
+		}
+		return false
+	case n.refusal.status != 0 && n.failures == 0:
+		e.spoken.rejects(t.seq, rejection{v.other(), n.refusal.status}, rejection{v, a.status})
+		return false
+	case n.refusal.status != 0:
+		// Between both refusals it was in trouble: it may be another by now.
+	case !e.spoken.mayBeVersion(rejection{v, a.status}, t.seq):
+		return false
+	}
+	n.fresh = n.fresh || e.newest()
+	n.refusal, n.ask, n.failures = a, v.other(), 0
+	return true
+}
+
+// gaveUpOther records a temporary failure, and says whether it ends the attempts in
+// the version that was tried because of a refusal. That is so for 2.0, where 1.0 was
+// refused with what receivers answer to samples: else something that fails on all 2.0
+// would hold up everything.
+func (e *endpoint) gaveUpOther(n *negotiation, t *loggedTick) bool {
+	n.failures++
+	if n.ask == unknownVersion {
+		n.unanswered = false
+	}
+	switch n.refusal.status {
+	case http.StatusBadRequest, http.StatusConflict, http.StatusUnprocessableEntity:
+		if n.ask == version2 && n.failures >= askAttempts {
+			e.spoken.rejects(t.seq, rejection{version1, n.refusal.status})
+			return true
+		}
+	}
+	return false
+}
+
+// tell returns which of the refusals of both versions is worth to be told, where the
+// last is a, of version v: that of the version in use, if it says more than that.
+func (n *negotiation) tell(a answer, v, inUse version) answer {
+	if n.refusal.status == 0 {
+		return a
+	}
+	first, second := a, n.refusal
+	if v != inUse {
+		first, second = second, first
+	}
+	if first.verdict == foreign || first.status == http.StatusUnsupportedMediaType {
+		return second
+	}
+	return first
+}
+
+// settle records that the receiver speaks a version.
+func (e *endpoint) settle(s *settings, n *negotiation, v version) {
+	not2 := v == version1 && n.fresh && (n.refusal.status != 0 || n.unanswered)
+	if s.cfg.ProtobufMessage != MessageAuto || !e.spoken.accepts(v, n.ask == v, not2) {
 		return
 	}
+	e.cursor.setSpeaks(v)
 	attrs := []any{"remote_name", s.cfg.label(), "url", redacted(s.cfg.URL), "version", v.String()}
-	if why != "" {
-		attrs = append(attrs, "answer_to_2.0", why, "asked_again_in", reprobeAfter)
+	if n.refusal.status != 0 {
+		attrs = append(attrs, "answer_to_"+v.other().String(), n.refusal.words)
+	}
+	if not2 {
+		attrs = append(attrs, "asked_again_in", reprobeAfter)
 	}
 	e.logger.Info("found out the receiver's remote-write version", attrs...)
 }

@@ -164,7 +164,7 @@ func TestRemedies(t *testing.T) {
 		{receiver.Fault{Status: 404}, "--web.enable-remote-write-receiver"},
 		{receiver.Fault{Status: 405}, "check its host, its port, and its path, which is /api/v1/write"},
 		{receiver.Fault{Status: 407}, "proxy_url"},
-		{receiver.Fault{Status: 413}, "queue_config.max_samples_per_send"},
+		{receiver.Fault{Status: 413}, "raise the limit of the receiver"},
 		{receiver.Fault{Status: 415}, "protobuf_message"},
 		{receiver.Fault{Status: 502, Header: page, Body: "<html>"}, "a web page answered, not a receiver"},
 		{receiver.Fault{Status: 400, Header: page, Body: "<html>"}, "a web page answered, not a receiver"},

@@ -27,7 +27,7 @@ func (a *answer) remedy() string {
 	case http.StatusProxyAuthRequired:
 		return "check the credentials in proxy_url"
 	case http.StatusRequestEntityTooLarge:
-		return "raise the limit of the receiver, or of a proxy before it, or lower queue_config.max_samples_per_send"
+		return "a single sample is too large: raise the limit of the receiver, or of a proxy before it"
 	case http.StatusUnsupportedMediaType:
 		return "set protobuf_message to auto, or to the version that the receiver speaks"
 	}

@@ -155,7 +155,7 @@ func (s *Sender) apply(p *Endpoints, keep bool) (renames bool, err error) {
 		default:
 			s.ends.Go(next.client.close) // it was not used
 		}
-		e.spoken.retry2()
+		e.spoken.askAgain()
 		list = append(list, e)
 	}
 	s.live.list.Store(&list)
@@ -179,6 +179,7 @@ func (s *Sender) start(id string, first *settings) *endpoint {
 	e.cursor = s.log.resumeCursor(id, func(samples, stale int, reason string) {
 		e.settings.Load().metrics.dropped(samples, stale, reason)
 	})
+	e.spoken.reset(e.cursor.speaks)
 	e.cursor.listen(first.cfg.BacklogWindow.Milliseconds(),
 		func(samples int64) { e.settings.Load().metrics.foldedSamples.Add(float64(samples)) },
 		e.loseEnds)
@@ -212,10 +213,12 @@ func (s *Sender) change(e *endpoint, next *settings) {
 	e.cursor.setWindow(next.cfg.BacklogWindow.Milliseconds())
 	e.quiet.clear()
 	e.recent.clear() // what was wrong may be right now
+	e.size.clear()
 	close(old.replaced)
 	s.ends.Go(old.client.close) // which may wait for an attempt under way
 	if old.cfg.URL != next.cfg.URL {
-		e.spoken.doubt() // another receiver
+		e.spoken.reset(unknownVersion) // another receiver
+		e.cursor.setSpeaks(unknownVersion)
 	}
 	if !reflect.DeepEqual(before, after) {
 		s.metrics.forget(before)

@@ -22,8 +22,9 @@ type Fault struct {
 	// Echo answers with the request's first line and headers after Body, as some
 	// proxies do.
 	Echo bool
-	// Store stores nevertheless: the sender cannot know.
-	Store bool
+	// Store stores nevertheless: the sender cannot know. Drop, with a 2xx, stores
+	// nothing: something else than a receiver answers, and the sender must not believe it.
+	Store, Drop bool
 	// ResetAfter resets the connection after as many bytes of the body were read.
 	ResetAfter int
 	// Hang, after the body was read, waits until the channel is closed, the
@@ -112,6 +113,31 @@ func (f *Fault) status() int {
 	}
 	return f.Status
 }
+
+// stores says that the request is stored, by its answer.
+func (f *Fault) stores() bool { return f.status()/100 == 2 && !f.Drop }
+
+// final says that the answer ends the request: the same must not be sent again.
+func (f *Fault) final(final429 bool) bool {
+	switch f.status() {
+	case http.StatusTooManyRequests:
+		return final429
+	case http.StatusRequestTimeout, http.StatusTooEarly:
+		return false
+	default:
+		return f.stores() || f.status()/100 == 4
+	}
+}
+
+// aboutVersion says that the answer may be about the protocol's version, so that the
+// same samples may come in the other one.
+func (f *Fault) aboutVersion() bool {
+	status := f.status()
+	return status/100 == 4 && status != http.StatusTooManyRequests && !f.tooLarge() && f.Header.Get("X-Prometheus-Remote-Write-Samples-Written") == ""
+}
+
+// tooLarge says that the same samples may come in smaller requests.
+func (f *Fault) tooLarge() bool { return f.status() == http.StatusRequestEntityTooLarge }
 
 // sleep waits; false when the sender has gone meanwhile.
 func sleep(r *http.Request, d time.Duration) bool {

@@ -38,15 +38,15 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	if version == 2 && r.cfg.Without2 != nil && fault.status()/100 != 5 && fault.status() != http.StatusTooManyRequests {
-		r.mu.Lock()
-		r.unspoken++
-		r.mu.Unlock()
-		r.cfg.Without2.answer(w, req)
+	if turned := r.unspokenAnswer(version, &fault); turned != nil {
+		turned.answer(w, req)
 		return
 	}
-	if fault.status()/100 == 2 && r.tooEarly(samples) {
+	if fault.stores() && r.tooEarly(samples) {
 		fault = Fault{Status: http.StatusBadRequest, Body: "out of bounds: too far in the future\n"}
+	}
+	if fault.stores() && r.cfg.MaxBytes > 0 && len(body) > r.cfg.MaxBytes {
+		fault = Fault{Status: http.StatusRequestEntityTooLarge}
 	}
 	f := &flight{hash: hash, version: version, samples: samples, gone: req.Context().Done(), done: make(chan struct{})}
 	r.arrive(f)
@@ -61,25 +61,43 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		}
 	}
 	abandoned = req.Context().Err() != nil
-	if fault.Store || (!abandoned && fault.status()/100 == 2) {
+	if fault.Store || (!abandoned && fault.stores()) {
 		r.store(samples)
 	}
 	if abandoned {
 		return
 	}
 	if fault.NoAnswer {
-		r.answered(f, 0)
+		r.answered(f, nil)
 		reset(w)
 		return
 	}
-	if version == 2 && fault.status()/100 == 2 {
+	if version == 2 && fault.stores() {
 		w.Header().Set("X-Prometheus-Remote-Write-Samples-Written", strconv.Itoa(len(samples)))
 		w.Header().Set("X-Prometheus-Remote-Write-Histograms-Written", "0")
 		w.Header().Set("X-Prometheus-Remote-Write-Exemplars-Written", "0")
 	}
 	// Before the answer is written: the sender may be back the moment it has it.
-	r.answered(f, fault.status())
+	r.answered(f, &fault)
 	fault.answer(w, req)
+}
+
+// unspokenAnswer is the answer to a version that is not spoken, nil: it is, or
+// something fails before that is looked at.
+func (r *Receiver) unspokenAnswer(version int, fault *Fault) *Fault {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	answer := r.cfg.Without1
+	if version == 2 {
+		answer = r.cfg.Without2
+	}
+	if answer != nil && (fault.status()/100 == 5 || fault.status()/100 == 4 && !fault.final(r.cfg.Final429)) {
+		return nil
+	}
+	if answer != nil {
+		r.unspoken++
+	}
+	return answer
 }
 
 // checkHeader checks method and headers and returns the protocol version.

@@ -28,6 +28,9 @@ type flight struct {
 	done    chan struct{}   // closed when it has been handled
 	// abandoned: its sender left before there was an answer.
 	abandoned bool
+	// tooLarge: it was refused as such, and parts of it may come. other: it was refused,
+	// perhaps for its version, and may come in the other one; again: it is what came then.
+	tooLarge, other, again bool
 }
 
 // series is what is known of one series.
@@ -40,6 +43,9 @@ type series struct {
 	// answer; waiting is it while it is being handled.
 	open    *flight
 	waiting *flight
+	// refused is the last request that carried the series and was refused in a way
+	// that allows the same sample in another one.
+	refused *flight
 	// restarted: the sender may not know what became of the newest sample.
 	restarted bool
 }
@@ -89,8 +95,16 @@ func (r *Receiver) checkOrder(s received, known *series, f *flight) {
 		return
 	}
 	resent := known.open != nil && known.open.hash == f.hash
-	if known.open != nil && known.open.version == 2 && f.version == 1 && s.sample.At == known.newest.At {
-		resent = true // the sender could not find out whether 2.0 is spoken
+	if known.open != nil && known.open.version != f.version && s.sample.At == known.newest.At {
+		resent = true // the sender could not find out which version is spoken
+	}
+	if was := known.refused; was != nil && s.sample.At == known.newest.At {
+		switch {
+		case was.tooLarge && len(f.samples) < len(was.samples):
+			resent = true
+		case was.other && f.version != was.version:
+			resent, f.again = true, true
+		}
 	}
 	switch last := known.newest; {
 	case s.sample.At < last.At:
@@ -184,22 +198,26 @@ func (r *Receiver) leave(f *flight, abandoned bool) {
 	close(f.done)
 }
 
-// answered records that the request is about to be answered, 0: by a reset.
+// answered records that the request is about to be answered, nil: by a reset.
 // It comes before the answer goes out, so a request that still meets the flight
 // after it is concurrent with it.
-func (r *Receiver) answered(f *flight, status int) {
+func (r *Receiver) answered(f *flight, fault *Fault) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.land(f)
-	final := status/100 == 2 || status/100 == 4 && (status != 429 || r.cfg.Final429)
-	if !final {
+	if fault == nil || !fault.final(r.cfg.Final429) {
 		return
 	}
 	if known := r.bodies[f.hash]; known != nil { // else the sender is another by now
-		known.final = status
+		known.final = fault.status()
 	}
+	f.tooLarge, f.other = fault.tooLarge(), fault.aboutVersion() && !f.again
 	for _, s := range f.samples {
-		r.series[s.key].open = nil
+		known := r.series[s.key]
+		known.open, known.refused = nil, nil
+		if f.tooLarge || f.other {
+			known.refused = f
+		}
 	}
 }
 

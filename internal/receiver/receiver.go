@@ -33,10 +33,13 @@ type Config struct {
 	Fail func(n int, r *http.Request) Fault
 	// Final429 holds a sender to taking a 429 for final.
 	Final429 bool
-	// Without2 is how a receiver answers 2.0 that has not heard of it; nil: it
-	// speaks both versions. What it is sent in 2.0 is checked, not stored and
-	// forgotten, so that the sender can send it again in 1.0.
-	Without2 *Fault
+	// Without1 and Without2 are how a receiver answers a version that it does not
+	// speak; nil: it does. What it is sent in that is checked, not stored and
+	// forgotten, so that the sender can send it again in the other one. Speak changes
+	// them.
+	Without1, Without2 *Fault
+	// MaxBytes, where not 0, is the size of a body above which it is refused with 413.
+	MaxBytes int
 	// GiveUps allows that a sender goes on to newer samples of a series without a
 	// final answer for older ones, as it does when those are too old.
 	GiveUps bool
@@ -156,7 +159,15 @@ func (r *Receiver) Last() (uri string, header http.Header) {
 	return r.last.RequestURI, r.last.Header.Clone()
 }
 
-// Unspoken is how many requests were turned away with Without2.
+// Speak changes which versions are spoken, and how the others are answered, as
+// Config.Without1 and Without2 say.
+func (r *Receiver) Speak(without1, without2 *Fault) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cfg.Without1, r.cfg.Without2 = without1, without2
+}
+
+// Unspoken is how many requests were turned away with Without1 or Without2.
 func (r *Receiver) Unspoken() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()

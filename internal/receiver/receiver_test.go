@@ -284,3 +284,71 @@ func TestWithout2(t *testing.T) {
 		t.Errorf("%d stored, violations %q", r.Stored(), r.Violations())
 	}
 }
+
+// TestOtherVersion proves that what was refused in one version, perhaps for it, may come
+// in the other one once, and that what answers a web page has stored nothing.
+func TestOtherVersion(t *testing.T) {
+	in2, in1 := body2(t, func(*writev2.Request) {}), body(t, sent{[]prompb.Label{{Name: "__name__", Value: "m"}}, 10, 1})
+	counted := http.Header{"X-Prometheus-Remote-Write-Samples-Written": {"0"}}
+	for _, c := range []struct {
+		name     string
+		faults   []Fault
+		versions []int
+		want     string
+		stored   int
+	}{
+		{name: "403, then the other", faults: []Fault{{Status: 403}}, versions: []int{2, 1}, stored: 1},
+		{name: "the other way round", faults: []Fault{{Status: 404}}, versions: []int{1, 2}, stored: 1},
+		{name: "the other is repeated", faults: []Fault{{Status: 400}, {Status: 503}}, versions: []int{2, 1, 1}, stored: 1},
+		{name: "refused in both", faults: []Fault{{Status: 400}, {Status: 400}}, versions: []int{2, 1, 2}, want: "sent again", stored: 1},
+		{name: "400 of one that speaks 2.0", faults: []Fault{{Status: 400, Header: counted}}, versions: []int{2, 1}, want: "sent again", stored: 1},
+		{name: "web page", faults: []Fault{{Status: 200, Drop: true, Body: "<html>"}}, versions: []int{1, 1}, stored: 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := New(Config{Fail: func(n int, _ *http.Request) Fault {
+				if n < len(c.faults) {
+					return c.faults[n]
+				}
+				return Fault{}
+			}})
+			p := newPeer(t, r)
+			for _, version := range c.versions {
+				b := in1
+				if version == 2 {
+					b = in2
+				}
+				if _, err := p.send(t.Context(), http.MethodPost, header(version), b); err != nil {
+					t.Fatal(err)
+				}
+			}
+			wantViolation(t, r, c.want)
+			if r.Stored() != c.stored {
+				t.Errorf("%d samples stored", r.Stored())
+			}
+		})
+	}
+}
+
+// TestSpeak proves that the versions which a receiver speaks can be changed.
+func TestSpeak(t *testing.T) {
+	r := New(Config{Without1: &Fault{Status: 415}, MaxBytes: 100})
+	p := newPeer(t, r)
+	if got := p.post(body(t, one("v", 1, 1))); got != 415 {
+		t.Errorf("status %d", got)
+	}
+	r.Speak(nil, &Fault{Status: 404})
+	if got := p.post(body(t, one("v", 1, 1))); got != 204 {
+		t.Errorf("status %d", got)
+	}
+	resp, err := p.send(t.Context(), http.MethodPost, header(2), body2(t, func(*writev2.Request) {}))
+	if err != nil || resp.StatusCode != http.StatusNotFound {
+		t.Errorf("%v, %v", resp, err)
+	}
+	if got := p.post(body(t, one(strings.Repeat("0123456789abcdefghijklm", 9)+"!", 1, 1), one("abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOP", 1, 1))); got != 413 {
+		t.Errorf("status %d", got)
+	}
+	if r.Unspoken() != 2 || r.Stored() != 1 {
+		t.Errorf("%d unspoken, %d stored", r.Unspoken(), r.Stored())
+	}
+	wantViolation(t, r, "")
+}

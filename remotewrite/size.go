@@ -1,0 +1,91 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package remotewrite
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+const (
+	// sizeKept is for how long a receiver's limit on the size of requests is
+	// remembered. It may be raised; asking costs a request and its halves.
+	sizeKept = time.Hour
+	// maxSingles is after how many single samples in a row that are too large, with
+	// nothing taken in between, a receiver is believed to find everything too large.
+	maxSingles = 16
+)
+
+// sizeLimit is what is known of the size of requests that a receiver takes, in
+// samples, from its answers with 413. The zero value knows of no limit.
+type sizeLimit struct {
+	mu      sync.Mutex
+	samples int // 0: no limit
+	until   time.Time
+	singles int // that were too large, since anything was taken
+}
+
+// limit returns how many samples a request may carry, at most configured.
+func (l *sizeLimit) limit(configured int) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.samples == 0 || time.Now().After(l.until) {
+		return configured
+	}
+	return min(configured, l.samples)
+}
+
+// learn records the size of a request, and of the largest of its parts that was
+// taken; 0: none was.
+func (l *sizeLimit) learn(size, taken int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if 0 < taken && taken < size {
+		l.samples, l.until = taken, time.Now().Add(sizeKept)
+	}
+}
+
+// took records that something was taken.
+func (l *sizeLimit) took() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.singles = 0
+}
+
+// worthHalving says whether a request of so many samples, which was too large, should
+// be sent in halves. Where not even single samples are taken, it would cost thousands
+// of requests a block, and change nothing.
+func (l *sizeLimit) worthHalving(samples int) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if samples <= 1 {
+		l.singles++
+		return false
+	}
+	return l.singles < maxSingles
+}
+
+// clear forgets the limit: another receiver is asked from now on, or in another way.
+func (l *sizeLimit) clear() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.samples, l.singles = 0, 0
+}
+
+// deliverHalves delivers a request that was too large, in halves. It returns the size
+// of the largest part that was taken.
+func (e *endpoint) deliverHalves(ctx context.Context, t *loggedTick, req request, w *workspace, done *tally) (taken int, err error) {
+	first, second := req, req
+	first.to = req.from + (req.to-req.from)/2
+	second.from = first.to
+	for _, half := range [...]request{first, second} {
+		n, err := e.deliver(ctx, t, half, w, done, &negotiation{})
+		if err != nil {
+			return 0, err
+		}
+		taken = max(taken, n)
+	}
+	return taken, nil
+}
