@@ -208,7 +208,7 @@ func TestNewerFormat(t *testing.T) {
 		d := diskOf(t, 3)
 		name := map[string]string{segmentMagic: segments(d)[0], cursorMagic: "log/cursors", markMagic: "log/marks"}[magic]
 		b := d.Bytes(name)
-		copy(b, disk.AppendHeader(nil, magic, 4, 0))
+		copy(b, disk.AppendHeader(nil, magic, 5, 0))
 		d.SetBytes(name, b)
 		if _, err := reopen(t, d); !errors.Is(err, disk.ErrNewer) {
 			t.Errorf("%s: %v", name, err)
