@@ -17,6 +17,12 @@ const (
 	receiverSlow    kind = "receiver slow"    // up to and beyond the sender's patience
 	receiverErrors  kind = "receiver errors"  // 5xx and 429, some of what is refused is stored
 	receiverResets  kind = "receiver resets"  // in mid-body, or instead of the answer
+	receiverEchoes  kind = "receiver echoes"  // refuses for the moment, with the request that it got
+	receiverMoves   kind = "receiver moves"   // redirects to another host, which is none
+	receiverSmall   kind = "receiver small"   // 413 to all but small requests
+	receiverVersion kind = "receiver version" // another release, which speaks one version only
+	tokensHang      kind = "tokens hang"      // the token endpoint accepts and never answers
+	tokensRefused   kind = "tokens refused"   // it refuses, with the request that it got
 	analyzerRestart kind = "analyzer restart" // gone, and back with nobody subscribed
 	analyzerCut     kind = "analyzer cut"     // the connection ends without a word
 	silentFeed      kind = "silent feed"      // pings go on, the subscription is forgotten
@@ -35,6 +41,7 @@ const (
 func surroundings() []kind {
 	return []kind{
 		receiverDown, receiverSlow, receiverErrors, receiverResets, receiverDown,
+		receiverEchoes, receiverMoves, receiverSmall, receiverVersion, receiverVersion, tokensHang, tokensRefused,
 		analyzerRestart, analyzerCut, silentFeed, repeated, reload, rename,
 	}
 }
@@ -92,7 +99,7 @@ func plan(rng *rand.Rand, mix []kind, n int, length time.Duration) []event {
 			} else if length < 20*time.Second {
 				e.at /= 25
 			}
-		case receiverSlow, receiverErrors, receiverResets:
+		case receiverSlow, receiverErrors, receiverResets, receiverEchoes, receiverMoves, receiverSmall, receiverVersion, tokensHang, tokensRefused:
 			e.lasts += time.Second // to meet a tick or two
 		}
 		events = append(events, e)

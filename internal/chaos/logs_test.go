@@ -12,6 +12,8 @@ import (
 type logs struct {
 	mu   sync.Mutex
 	text bytes.Buffer
+	// secrets that stood in it.
+	secrets []string
 }
 
 const keptLogs = 1 << 20
@@ -22,7 +24,15 @@ func (l *logs) Write(p []byte) (int, error) {
 	if l.text.Len() > keptLogs {
 		l.text.Next(keptLogs / 2)
 	}
+	l.secrets = append(l.secrets, leaked(string(p))...)
 	return l.text.Write(p)
+}
+
+// found returns the secrets that were logged.
+func (l *logs) found() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.secrets
 }
 
 // voice is what one life of the bridge says, into the logs of all.

@@ -33,7 +33,7 @@ type proxy struct {
 
 // ServeHTTP implements http.Handler.
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	f := p.weather.fault()
+	f := p.weather.fault(r)
 	if f.ResetAfter > 0 {
 		_, _ = io.CopyN(io.Discard, r.Body, int64(f.ResetAfter))
 		panic(http.ErrAbortHandler)

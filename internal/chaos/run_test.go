@@ -91,9 +91,15 @@ func (r *run) happen(e event) bool {
 			r.receiver.Restarted()
 		}
 		r.later(over, func() { r.gates[e.target].open(r.t) }) // perhaps that of another life
-	case receiverSlow, receiverErrors, receiverResets:
+	case receiverSlow, receiverErrors, receiverResets, receiverEchoes, receiverMoves, receiverSmall, receiverVersion:
+		if e.kind == receiverVersion && r.messages[e.target] != "auto" {
+			return false
+		}
 		r.weather[e.target].set(e.kind)
 		r.later(over, func() { r.weather[e.target].set("") })
+	case tokensHang, tokensRefused:
+		r.tokens.set(e.kind)
+		r.later(over, func() { r.tokens.set("") })
 	case analyzerRestart:
 		a := r.analyzers[e.target]
 		a.Stop()

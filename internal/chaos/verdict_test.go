@@ -46,6 +46,13 @@ func (w *world) verdict() (problems []string) {
 	if got := w.dropped(); got == 0 || got > float64(w.story.dropped) {
 		complain("captures dropped %v flows, reported were %d", got, w.story.dropped)
 	}
+	if w.stranger.mu.Lock(); len(w.stranger.seen) > 0 {
+		complain("another host was sent the secrets %q", w.stranger.seen)
+	}
+	w.stranger.mu.Unlock()
+	if found := w.logs.found(); len(found) > 0 {
+		complain("the log shows the secrets %q", found)
+	}
 	return append(problems, w.breaches()...)
 }
 

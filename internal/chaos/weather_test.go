@@ -6,6 +6,7 @@ package chaos
 import (
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,25 +18,55 @@ import (
 // is far longer than a busy machine makes a request wait.
 const patience = 5 * time.Second
 
+// smallRequest is how large a request may be for a receiver that takes small ones
+// only: some tens of series.
+const smallRequest = 2 << 10
+
+// version is that of a remote-write request.
+func version(r *http.Request) int {
+	if strings.Contains(r.Header.Get("Content-Type"), "v2.Request") {
+		return 2
+	}
+	return 1
+}
+
 // weather decides what goes wrong with each request to a receiver.
 type weather struct {
 	mu  sync.Mutex
 	rng *rand.Rand
 	sky kind // empty: clear
+	// elsewhere is where requests are redirected to.
+	elsewhere string
+	// version is the only one that is spoken, status the answer to the other one.
+	version, status int
 }
 
-func newWeather(seed uint64) *weather { return &weather{rng: rand.New(rand.NewPCG(seed, 2))} }
+func newWeather(seed uint64, elsewhere string) *weather {
+	return &weather{rng: rand.New(rand.NewPCG(seed, 2)), elsewhere: elsewhere}
+}
 
 func (w *weather) set(sky kind) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.sky = sky
+	w.version, w.status = 2, http.StatusUnsupportedMediaType
+	if w.rng.IntN(2) == 0 {
+		w.version, w.status = 1, []int{400, 403, 404, 406, 415, 422}[w.rng.IntN(6)]
+	}
 }
 
-// fault is what goes wrong with the next request. Some fare well in any weather.
-func (w *weather) fault() (f receiver.Fault) {
+// fault is what goes wrong with the next request. Some fare well in most weathers.
+func (w *weather) fault(r *http.Request) (f receiver.Fault) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	switch {
+	case w.sky == receiverVersion && version(r) != w.version:
+		return receiver.Fault{Status: w.status, Body: "this version is not spoken"}
+	case w.sky == receiverVersion:
+		return f
+	case w.sky == receiverSmall && r.ContentLength > smallRequest:
+		return receiver.Fault{Status: http.StatusRequestEntityTooLarge, Body: "too large"}
+	}
 	if w.sky == "" || w.rng.IntN(4) == 0 {
 		return f
 	}
@@ -53,12 +84,16 @@ func (w *weather) fault() (f receiver.Fault) {
 			f.Hang = ready
 		}
 	case receiverErrors:
-		f.Status = []int{500, 502, 503, 504, 429}[w.rng.IntN(5)]
+		f.Status = []int{500, 502, 503, 504, 408, 425, 429}[w.rng.IntN(7)]
 		f.Body = "it is raining"
-		f.Store = stored && f.Status != http.StatusTooManyRequests
+		f.Store = stored && f.Status/100 == 5
 		if w.rng.IntN(8) == 0 {
 			f.Header = http.Header{"Retry-After": {"1"}}
 		}
+	case receiverEchoes:
+		f.Status, f.Body = http.StatusBadGateway, requestText(r)
+	case receiverMoves:
+		f.Status, f.Header = http.StatusTemporaryRedirect, http.Header{"Location": {w.elsewhere}}
 	case receiverResets:
 		if w.rng.IntN(2) == 0 {
 			f.ResetAfter = 1 + w.rng.IntN(500)

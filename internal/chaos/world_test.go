@@ -50,6 +50,8 @@ type world struct {
 	gates     [targets]*gate        // the way to them in this life of the bridge
 	weather   [targets]*weather
 	messages  [targets]string // protobuf_message
+	tokens    *tokenEndpoint  // of the second receiver
+	stranger  *stranger
 	story     *story
 
 	bridge  bridgeRunner
@@ -73,6 +75,7 @@ func newWorld(t *testing.T, seed uint64, connections int, length time.Duration) 
 		t: t, ctx: ctx, rng: rand.New(rand.NewPCG(seed, 4)), began: time.Now(),
 		config: filepath.Join(t.TempDir(), "skybridge.yml"), storage: filepath.Join(t.TempDir(), "storage"), logs: &logs{},
 	}
+	w.tokens, w.stranger = newTokenEndpoint(t), newStranger(t)
 	for i := range targets {
 		a, err := analyzer.Start(analyzer.Config{HostID: fmt.Sprintf("analyzer-%d", i)})
 		if err != nil {
@@ -80,7 +83,7 @@ func newWorld(t *testing.T, seed uint64, connections int, length time.Duration) 
 		}
 		t.Cleanup(a.Stop)
 		w.analyzers = append(w.analyzers, a)
-		w.weather[i] = newWeather(seed + uint64(i))
+		w.weather[i] = newWeather(seed+uint64(i), w.stranger.url())
 		w.messages[i] = []string{"auto", "auto", "prometheus.WriteRequest", "io.prometheus.write.v2.Request"}[w.rng.IntN(4)]
 	}
 	var err error
@@ -88,7 +91,7 @@ func newWorld(t *testing.T, seed uint64, connections int, length time.Duration) 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.prom.Close() })
-	w.receiver = receiver.New(receiver.Config{Fail: func(int, *http.Request) receiver.Fault { return w.weather[1].fault() }})
+	w.receiver = receiver.New(receiver.Config{Fail: func(_ int, r *http.Request) receiver.Fault { return w.weather[1].fault(r) }})
 	t.Cleanup(w.receiver.Close)
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -135,10 +138,11 @@ func (w *world) configure() {
 	view := w.story.reference.View
 	fmt.Fprintf(&b, "aggregation: {connection_timeout: 1s, max_flows: %d, tunnels: %s, portless: %s}\nremote_write:\n", 1_000_000+w.reloads, view.Tunnels, view.Portless)
 	for i, name := range []string{"prometheus", "receiver"} {
-		fmt.Fprintf(&b, "  - name: %s\n    url: %s\n    remote_timeout: %s\n    protobuf_message: %s\n    external_labels: %s\n", name,
-			w.gates[i].url(), patience, w.messages[i], labels("lane", w.generations[i]))
-		fmt.Fprintf(&b, "    queue_config: {max_samples_per_send: 200, max_backoff: 200ms, max_shards: 4}\n")
+		fmt.Fprintf(&b, "  - name: %s\n    url: %s?sig=%s;v=1\n    remote_timeout: %s\n    protobuf_message: %s\n    external_labels: %s\n", name,
+			w.gates[i].url(), urlSecret, patience, w.messages[i], labels("lane", w.generations[i]))
+		fmt.Fprintf(&b, "    queue_config: {max_samples_per_send: 200, max_backoff: 200ms, max_shards: 4}\n    headers: {X-Api-Key: %s}\n", apiKey)
 	}
+	fmt.Fprintf(&b, "    oauth2: {client_id: chaos, client_secret: %s, token_url: '%s'}\n", clientSecret, w.tokens.server.URL)
 	next := w.config + ".next"
 	if err := os.WriteFile(next, []byte(b.String()), 0o600); err != nil {
 		w.t.Fatal(err)
@@ -239,6 +243,12 @@ func (w *world) close() {
 	w.until(func() bool {
 		return w.heard(func() { w.story.report(append(w.story.last[:0:0], w.story.last...)) })
 	})
+	for _, path := range []string{"/", "/api/v1/status", "/metrics"} {
+		text, err := w.page(path)
+		if found := leaked(text); err != nil || len(found) > 0 {
+			w.t.Errorf("%s shows the secrets %q (%v)", path, found, err)
+		}
+	}
 	w.stop()
 }
 
