@@ -189,8 +189,8 @@ func TestPartThatDoesNotEnd(t *testing.T) {
 	}
 }
 
-// TestStopThatHangs has a service manager that does not take what it is told. The
-// bridge ends all the same when its time is over, with an error that says why.
+// TestStopThatHangs has a message to the service manager that never ends. The bridge
+// ends all the same when its time is over, with an error that says why.
 func TestStopThatHangs(t *testing.T) {
 	l := newLab(t)
 	l.configure("")
@@ -204,9 +204,19 @@ func TestStopThatHangs(t *testing.T) {
 		}
 		return nil
 	}})
+	cfg, err := load(l.options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.Bridge, err = newBridge(cfg, l.options); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.web.Listen(); err != nil {
+		t.Fatal(err)
+	}
 	ctx, stop := context.WithCancel(t.Context())
-	l.options.Listening = func(string) { stop() }
-	if err := Run(ctx, l.options); err == nil || !strings.Contains(err.Error(), "has not stopped within 50ms") || !strings.Contains(err.Error(), "to tell systemd") {
+	stop()
+	if err := l.runAndClose(ctx); err == nil || !strings.Contains(err.Error(), "has not stopped within 50ms") || !strings.Contains(err.Error(), "to tell systemd") {
 		t.Errorf("%v", err)
 	}
 }

@@ -6,6 +6,7 @@ package notify
 import (
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -74,14 +75,29 @@ func FromEnvironment(logger *slog.Logger) (*Service, error) {
 		reloadFile = filepath.Join(dir, "reload")
 	}
 	return New(Options{
-		Send: func(state string) error {
-			_, err := daemon.SdNotify(false, state)
-			return err
-		},
+		Send:       send,
 		Watchdog:   watchdog,
 		ReloadFile: reloadFile,
 		Logger:     logger,
 	}), nil
+}
+
+// sendTimeout is how long systemd may take to take a message: the bridge must not hang,
+// nor fail to stop, because it does not.
+const sendTimeout = time.Second
+
+// send sends a message to systemd, as [daemon.SdNotify] does without a timeout.
+func send(state string) error {
+	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: os.Getenv("NOTIFY_SOCKET"), Net: "unixgram"})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }() // what counts was written
+	if err := conn.SetWriteDeadline(time.Now().Add(sendTimeout)); err != nil {
+		return err
+	}
+	_, err = conn.Write([]byte(state))
+	return err
 }
 
 // New returns a service that is starting.
