@@ -18,6 +18,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -197,12 +198,12 @@ func TestRedirectsTakeNoSecretsAlong(t *testing.T) {
 					t.Fatal(err)
 				}
 				t.Cleanup(last.Close)
-				for i := len(c.hosts) - 1; i >= 0; i-- {
+				for _, host := range slices.Backward(c.hosts) {
 					to, err := url.Parse(next)
 					if err != nil {
 						t.Fatal(err)
 					}
-					to.Host = c.hosts[i] + ":" + to.Port()
+					to.Host = host + ":" + to.Port()
 					hop := receiver.New(receiver.Config{Fail: func(int, *http.Request) receiver.Fault { return receiver.Redirect(status, to.String()) }})
 					if next, err = hop.Start(); err != nil {
 						t.Fatal(err)
