@@ -57,7 +57,7 @@ func TestPeersThatMisbehaveWithSecrets(t *testing.T) {
 	write("password", "S3CRET-in-a-file\n")
 
 	endpoint := func(name, url, rest string) string {
-		return fmt.Sprintf("- {name: %s, url: '%s', remote_timeout: 100ms, queue_config: {max_backoff: 100ms}, %s}\n", name, url, rest)
+		return fmt.Sprintf("- {name: %s, url: '%s', queue_config: {max_backoff: 100ms}, %s}\n", name, url, rest)
 	}
 	const auth = "headers: {X-Api-Key: S3CRET-of-a-header, X-Short: q7}, basic_auth: {username: u, password_file: password}"
 	oauth := func(url string) string {
@@ -70,7 +70,7 @@ func TestPeersThatMisbehaveWithSecrets(t *testing.T) {
 	}
 	faulty := endpoint("semicolon", echo+"?sig=S3CRETs;v=1", auth) + endpoint("malformed", echo+"?token=S3CRETt%zz", auth) +
 		endpoint("bare", echo+"?S3CRETb", auth) + endpoint("elsewhere", away+"?S3CRETe", auth) +
-		endpoint("token-echoes", echo, oauth(echoing.URL())) + endpoint("token-hangs", echo, oauth(hanging.URL())) +
+		endpoint("token-echoes", echo, oauth(echoing.URL())) + endpoint("token-hangs", echo, "remote_timeout: 100ms, "+oauth(hanging.URL())) +
 		endpoint("pipe", echo, "authorization: {credentials_file: pipe}")
 	pipe := write("pipe", "S3CRET-before-the-pipe")
 	config(faulty)
@@ -81,14 +81,18 @@ func TestPeersThatMisbehaveWithSecrets(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r.play(30)
+	for _, m := range recording(t, "skydive/testdata/session-mixed.jsonl") {
+		r.Send(m)
+	}
 	errors := func(want map[string]string) {
 		t.Helper()
 		r.await(func() (bool, string) {
 			page, _, err := judge.Page(r.ctx, r.url+"/api/v1/status", "")
 			for name, text := range want {
 				_, of, _ := strings.Cut(page, `"name": "`+name+`"`)
-				if of, _, _ = strings.Cut(of, `"name"`); !strings.Contains(of, text) {
+				if of, _, _ = strings.Cut(of, `"name"`); strings.Contains(of, text) {
+					delete(want, name) // its next attempt may fail for want of time
+				} else {
 					return false, fmt.Sprintf("%s does not say %q (%v):\n%s", name, text, err, page)
 				}
 			}
@@ -112,6 +116,10 @@ func TestPeersThatMisbehaveWithSecrets(t *testing.T) {
 	}
 	look()
 	r.awaitReceived()
+	r.await(func() (bool, string) { // while all the others fail
+		diff := judge.Diff(r.Reference.Totals(), judge.Sums(r.raw()))
+		return diff == "", diff
+	})
 
 	// A rotated secret is hidden as the former one; what hangs does not hold up a
 	// reload that changes or removes it.
