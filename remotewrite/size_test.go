@@ -71,7 +71,7 @@ func TestSampleTooLarge(t *testing.T) {
 		r.apply(EndpointConfig{URL: "http://a/"})
 		noise := make([]string, 4_000)
 		for i := range noise {
-			noise[i] = fmt.Sprintf("%x", i*i*2654435761)
+			noise[i] = fmt.Sprintf("%x", uint64(i*i)*2654435761)
 		}
 		for i := range int64(3) {
 			tick := r.log.Begin(15_000 * (i + 1))
