@@ -67,10 +67,6 @@ func (b *Bridge) swap(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	former, err := feedConfig(b.cfg, b.listenAddress, b.options.secrets)
-	if err != nil {
-		return err
-	}
 	receivers, err := b.sender.Prepare(endpoints(cfg))
 	if err != nil {
 		return fmt.Errorf("bridge: %w", err)
@@ -79,7 +75,11 @@ func (b *Bridge) swap(cfg *config.Config) error {
 		return fmt.Errorf("bridge: %w", err)
 	}
 	if err := b.putIntoForce(cfg, feed, receivers); err != nil { // the labels, which were valid when the file was read
-		return errors.Join(err, b.feed.Reload(former))
+		former, undo := feedConfig(b.cfg, b.listenAddress, b.options.secrets) // no earlier: its files may be gone by now
+		if undo == nil {
+			undo = b.feed.Reload(former)
+		}
+		return errors.Join(err, undo)
 	}
 	return nil
 }

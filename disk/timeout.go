@@ -54,6 +54,11 @@ func within[T any](t *timedFS, name string, op func() (T, error), discard func(T
 	case a := <-ended:
 		return a.result, a.err
 	case <-over.C:
+		select {
+		case a := <-ended: // as well: this process was stopped meanwhile
+			return a.result, a.err
+		default:
+		}
 	}
 	t.hung.Add(1)
 	go func() {

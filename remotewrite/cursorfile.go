@@ -179,7 +179,7 @@ func readCursors(r io.ReaderAt) (newest *cursors, damaged int, err error) {
 
 func parseSlot(slot []byte, salt uint64, version uint32) (*cursors, error) {
 	n := binary.LittleEndian.Uint32(slot[4:])
-	if binary.LittleEndian.Uint32(slot) != slotMagic || int(n) > len(slot)-slotHeader {
+	if binary.LittleEndian.Uint32(slot) != slotMagic || int64(n) > int64(len(slot)-slotHeader) {
 		return nil, fmt.Errorf("slot: %w", disk.ErrDamaged)
 	}
 	payload := slot[slotHeader : slotHeader+n]

@@ -91,6 +91,13 @@ func (s *spoken) use(m Message) version {
 	return max(s.known, version1)
 }
 
+// proven says whether the receiver took anything.
+func (s *spoken) proven() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.known != unknownVersion
+}
+
 // due says whether the receiver should be asked whether it speaks 2.0.
 func (s *spoken) due(m Message) bool {
 	if m != MessageAuto {

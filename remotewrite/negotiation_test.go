@@ -336,6 +336,38 @@ func TestFailsOnTwo(t *testing.T) {
 	}
 }
 
+// TestTroubleIsNoVersion proves that a receiver of 2.0 alone which refuses 1.0 as it does
+// samples, and is in trouble for a moment when it is first asked, is not taken for one
+// that refuses both: it gets what comes after the trouble.
+func TestTroubleIsNoVersion(t *testing.T) {
+	for _, status := range []int{400, 409, 422} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, LogConfig{})
+				var trouble atomic.Bool
+				trouble.Store(true)
+				rec := r.receiver("a", receiver.Config{GiveUps: true, Without1: &receiver.Fault{Status: status}, Fail: func(_ int, req *http.Request) receiver.Fault {
+					if is2(req) && trouble.Load() {
+						return receiver.Fault{Status: 503}
+					}
+					return receiver.Fault{}
+				}})
+				r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: MessageAuto})
+				f := &traffic{rig: r, series: 50}
+				f.tick()
+				time.Sleep(pushInterval / 2)
+				trouble.Store(false)
+				for range 3 {
+					f.tick()
+				}
+				if got := r.sender.Status()[0].Version; got != "2.0" || rec.Stored() < 3*50 {
+					t.Errorf("version %s, %d samples stored, want at least %d", got, rec.Stored(), 3*50)
+				}
+			})
+		})
+	}
+}
+
 // TestWebPage proves that a web page is not taken for a receiver's answer: the log and
 // the status name it, and what it swallowed is delivered once a receiver answers. Other
 // words with a success, and HTML in the header alone, are one.

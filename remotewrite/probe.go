@@ -110,7 +110,9 @@ func (e *endpoint) gaveUpOther(n *negotiation, t *loggedTick) bool {
 	switch n.refusal.status {
 	case http.StatusBadRequest, http.StatusConflict, http.StatusUnprocessableEntity:
 		if n.ask == version2 && n.failures >= askAttempts {
-			e.spoken.rejects(t.seq, rejection{version1, n.refusal.status})
+			if e.spoken.proven() { // else it may speak 2.0 alone, and be in trouble
+				e.spoken.rejects(t.seq, rejection{version1, n.refusal.status})
+			}
 			return true
 		}
 	}

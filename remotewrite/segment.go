@@ -230,7 +230,7 @@ func (b *block) readFrom(r io.ReaderAt, into []byte) error {
 }
 
 // segment is a file of ticks that may be read. Its name, salt and first never
-// change; the log's lock guards last, size and refs.
+// change; the log's lock guards last, size, displaced and refs.
 type segment struct {
 	store *store
 	name  string
@@ -240,6 +240,9 @@ type segment struct {
 	size  int64
 	// thin: its ticks are.
 	thin bool
+	// displaced: its name may be another file's by now. What is open stays so until
+	// the segment is removed.
+	displaced bool
 	// refs is how many cursors hold a tick of it: so long it is not removed.
 	refs int
 	// open: ticks are still appended to it.

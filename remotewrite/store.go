@@ -282,7 +282,7 @@ func (s *store) doom() {
 // letGo ends a cursor's reference. The log's mu is held.
 func (s *segment) letGo() {
 	s.refs--
-	if s.refs == 0 {
+	if s.refs == 0 && !s.displaced {
 		s.close()
 	}
 }
@@ -330,6 +330,7 @@ func (l *Log) sweep() {
 	l.mu.Unlock()
 	var kept []*segment
 	for _, d := range remove {
+		d.close()
 		if err := s.fs.Remove(d.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			kept = append(kept, d) // until the next time
 		}

@@ -4,6 +4,7 @@
 package remotewrite
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -141,8 +142,11 @@ func (l *Log) makeRoom(n int64) {
 			}
 			l.mu.Unlock()
 			err := l.thinSegment(full)
-			if err == nil {
+			switch {
+			case err == nil:
 				continue
+			case errors.Is(err, disk.ErrHangs): // nothing will be written that needs the room
+				return
 			}
 			l.seldom.Error("what ended in the log's oldest ticks cannot be kept", "err", err)
 			l.mu.Lock()
@@ -231,13 +235,17 @@ func (l *Log) thinSegment(g *segment) (err error) {
 		err = s.replace(s.path(thinNew), g.name, content)
 	}
 	if err != nil {
+		l.mu.Lock()
+		// On a disk that does not answer, the thin one may take its name yet.
+		g.displaced = g.displaced || errors.Is(err, disk.ErrHangs)
+		l.mu.Unlock()
 		return fmt.Errorf("log: thin segment %s: %w", g.name, err)
 	}
 	_ = s.fs.SyncDir(s.dir) // whatever becomes of this: either file is right
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s.segments[slices.Index(s.segments, g)] = thin
+	s.segments[slices.Index(s.segments, g)], g.displaced = thin, false
 	s.bytes += thin.size - g.size
 	for _, c := range left {
 		// Meanwhile all endpoints may be done with it, and another be the first.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/receiver"
 )
@@ -155,6 +156,61 @@ func TestThinMeanwhile(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestThinHangs has the disk not answer while a thin segment takes the place of a whole
+// one, which it does all the same in the end: nothing is dropped for that, and each tick
+// can be read from whichever of the two has it.
+func TestThinHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hanging := &disktest.Hanging{FS: disktest.New(1)}
+		l, err := OpenLog(LogConfig{FS: disk.WithTimeout(hanging, time.Second), Dir: "log", MaxBytes: 3000, SegmentBytes: 1000},
+			prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := l.resumeCursor("a", func(samples, _ int, reason string) { t.Errorf("%d samples dropped, %s", samples, reason) })
+		l.settle()
+		hung := false
+		for i := range 12 {
+			var release func()
+			if !hung {
+				release = hanging.Hang(func(op disktest.Op, _ string) bool {
+					hung = hung || op == disktest.Rename && i > 0
+					return op == disktest.Rename && i > 0
+				})
+			}
+			if err := l.Append(endingTick(l, i)); err != nil {
+				t.Fatal(err)
+			}
+			if release != nil {
+				release()
+				synctest.Wait()
+			}
+		}
+		if !hung {
+			t.Fatal("nothing was made thin")
+		}
+		for _, tick := range l.ticks {
+			loaded := tick
+			if tick.segment != nil {
+				if loaded, err = tick.segment.load(tick); err != nil {
+					t.Errorf("tick %d: %v", tick.seq, err)
+					continue
+				}
+			}
+			if loaded.ended == 0 {
+				t.Errorf("tick %d has no ends", tick.seq)
+			}
+		}
+		if len(l.ticks) != 12 {
+			t.Errorf("%d ticks are left", len(l.ticks))
+		}
+		c.park()
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
 
 // TestThinSaves proves that what a thin segment does not have any more is known to be
