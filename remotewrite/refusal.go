@@ -25,7 +25,7 @@ import (
 //     says how much: the receiver does not tell which zeros it has.
 
 // errRefused is why a tick is given up whose zeros were all refused.
-var errRefused = errors.New("the receiver refuses everything")
+var errRefused = errors.New("the receiver refused the first samples of all of its counters: they start again with the next tick, what ends before the receiver accepts is lost")
 
 // outcome is what receivers answered to the group under way.
 type outcome struct {
