@@ -35,6 +35,11 @@ func (b *Bridge) reloadLoop(ctx context.Context) {
 func (b *Bridge) reload(context.Context) error {
 	b.reloading.Lock()
 	defer b.reloading.Unlock()
+	select {
+	case <-b.stopping: // its last tick must stay the last
+		return errors.New("the bridge is stopping")
+	default:
+	}
 	done := b.options.Service.Reloading()
 	former := b.cfg // only a reload replaces it
 	renamed := false

@@ -31,7 +31,8 @@ type negotiation struct {
 	// fresh: 2.0 was tried on a sample of the newest tick. That a receiver refuses
 	// older ones says nothing about what it speaks.
 	fresh bool
-	// unanswered: 2.0 only failed, and nothing has failed in 1.0 since.
+	// unanswered: 2.0 failed as often as it was to be tried, and nothing has failed in 1.0
+	// since.
 	unanswered bool
 }
 
@@ -66,7 +67,7 @@ func (e *endpoint) choose(s *settings, n *negotiation) version {
 		n.under = s
 	}
 	if n.ask == version2 && n.refusal.status == 0 && (n.failures >= askAttempts || !e.newest()) {
-		n.ask, n.unanswered = unknownVersion, n.failures > 0
+		n.ask, n.unanswered = unknownVersion, n.failures >= askAttempts
 	}
 	if n.ask != unknownVersion {
 		return n.ask

@@ -16,6 +16,9 @@ const (
 	// maxSingles is after how many single samples in a row that are too large, with
 	// nothing taken in between, a receiver is believed to find everything too large.
 	maxSingles = 16
+	// halveAgain is how long after that one more request is halved: the receiver may
+	// take some by now.
+	halveAgain = time.Minute
 )
 
 // sizeLimit is what is known of the size of requests that a receiver takes, in
@@ -24,7 +27,8 @@ type sizeLimit struct {
 	mu      sync.Mutex
 	samples int // 0: no limit
 	until   time.Time
-	singles int // that were too large, since anything was taken
+	singles int       // that were too large, since anything was taken
+	refused time.Time // when the last of them was
 }
 
 // limit returns how many samples a request may carry, at most configured.
@@ -38,12 +42,13 @@ func (l *sizeLimit) limit(configured int) int {
 }
 
 // learn records the size of a request, and of the largest of its parts that was
-// taken; 0: none was.
+// taken; 0: none was. One sample that is too large by itself must not have all others
+// sent alone, so no limit is as low as that.
 func (l *sizeLimit) learn(size, taken int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if 0 < taken && taken < size {
-		l.samples, l.until = taken, time.Now().Add(sizeKept)
+		l.samples, l.until = max(taken, maxSingles), time.Now().Add(sizeKept)
 	}
 }
 
@@ -61,8 +66,11 @@ func (l *sizeLimit) worthHalving(samples int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if samples <= 1 {
-		l.singles++
+		l.singles, l.refused = l.singles+1, time.Now()
 		return false
+	}
+	if l.singles >= maxSingles && time.Since(l.refused) >= halveAgain {
+		l.singles = maxSingles - 1
 	}
 	return l.singles < maxSingles
 }
