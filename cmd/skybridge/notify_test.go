@@ -209,8 +209,9 @@ func TestReloadOfTheUnit(t *testing.T) {
 	if len(lines) != 1 {
 		t.Fatalf("%d lines of ExecReload=, want 1", len(lines))
 	}
-	script, ok := strings.CutPrefix(lines[0][1], "/bin/sh -c '")
-	if script, ok = strings.CutSuffix(script, "'"); !ok || strings.ContainsAny(script, "'%\\") || strings.Contains(script, "${") {
+	script, shell := strings.CutPrefix(lines[0][1], "/bin/sh -c '")
+	script, quoted := strings.CutSuffix(script, "'")
+	if !shell || !quoted || strings.ContainsAny(script, "'%\\") || strings.Contains(script, "${") {
 		t.Fatalf("systemd takes this for something else: %s", lines[0][1])
 	}
 	a, err := analyzer.Start(analyzer.Config{})
