@@ -7,6 +7,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 // attemptGrace is how long an attempt may take to end after its timeout, or after it
@@ -50,7 +52,7 @@ func (e *endpoint) post(ctx context.Context, s *settings, b *body, attempt int) 
 		return a
 	case <-over.C:
 		e.logger.Warn("an attempt at the receiver does not end although it was stopped; it is left to itself",
-			"remote_name", s.cfg.label(), "url", redacted(s.cfg.URL))
+			"remote_name", s.cfg.label(), "url", secrets.URL(s.cfg.URL))
 		return answer{verdict: aborted, words: "stopped"}
 	}
 }

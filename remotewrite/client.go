@@ -106,11 +106,7 @@ type answer struct {
 // newClient makes a client from a complete config, whose secrets set gets to know.
 // agent is its User-Agent.
 func newClient(cfg *EndpointConfig, agent string, set *secrets.Set, opts ...config.HTTPClientOption) (*client, error) {
-	set.Add(secrets.OfURL(cfg.URL)...)
-	set.Add(secrets.OfHTTPClient(&cfg.HTTPClient)...)
-	for name, value := range cfg.Headers {
-		set.Add(secrets.Named(name, value))
-	}
+	set.Add(secrets.OfReceiver(cfg.URL, cfg.Headers, &cfg.HTTPClient)...)
 	opts = append([]config.HTTPClientOption{config.WithUserAgent(agent), config.WithSecretManager(set)}, opts...)
 	// The rest is what credentials adds.
 	transport, err := config.NewRoundTripperFromConfig(config.HTTPClientConfig{

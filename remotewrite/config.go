@@ -16,8 +16,6 @@ import (
 	"github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/relabel"
-
-	"github.com/skydive-project/skybridge/secrets"
 )
 
 // EndpointConfig is one receiver. Zero fields take the defaults of Prometheus'
@@ -169,6 +167,3 @@ func setDefault[T comparable](field *T, value T) {
 		*field = value
 	}
 }
-
-// redacted is a URL fit for logs and labels.
-func redacted(raw string) string { return secrets.URL(raw) }

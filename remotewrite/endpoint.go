@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/logging"
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 // endpoint carries the log to one receiver: tick after tick, in each the zeros
@@ -317,7 +318,7 @@ func (e *endpoint) succeeded(s *settings, count encoded) {
 	e.lastSuccess = time.Now()
 	e.mu.Unlock()
 	if e.failing.CompareAndSwap(true, false) {
-		e.logger.Info("receiver accepts samples again", "remote_name", s.cfg.label(), "url", redacted(s.cfg.URL))
+		e.logger.Info("receiver accepts samples again", "remote_name", s.cfg.label(), "url", secrets.URL(s.cfg.URL))
 	}
 }
 
@@ -331,7 +332,7 @@ func (e *endpoint) refused(s *settings, t *loggedTick, req request, count encode
 	e.group.refuse(&a)
 	e.loseFinals(req, count)
 	e.noteError(a)
-	e.seldom.Error("receiver refused samples, they are lost", "remote_name", s.cfg.label(), "url", redacted(s.cfg.URL),
+	e.seldom.Error("receiver refused samples, they are lost", "remote_name", s.cfg.label(), "url", secrets.URL(s.cfg.URL),
 		"samples", count.samples, "first_series", firstSeries(req), "tick", time.UnixMilli(t.at).UTC(), "err", a.words, a.remedyAttr())
 }
 
@@ -344,7 +345,7 @@ func (e *endpoint) failed(s *settings, count encoded, attempt int, a answer, wai
 	e.noteError(a)
 	if notLogged, ok := e.failures.Allow(); ok {
 		e.failing.Store(true) // only what was said is taken back
-		e.logger.Warn("push failed, will be repeated", "remote_name", s.cfg.label(), "url", redacted(s.cfg.URL),
+		e.logger.Warn("push failed, will be repeated", "remote_name", s.cfg.label(), "url", secrets.URL(s.cfg.URL),
 			"samples", count.samples, "attempt", attempt+1, "retry_in", max(wait, a.retryAfter), "err", a.words, a.remedyAttr(), notLogged)
 	}
 }
@@ -363,7 +364,7 @@ func (e *endpoint) giveUp(t *loggedTick, err error, done *tally) {
 	}
 	e.cursor.giveUp(samples, stale, reason)
 	s := e.settings.Load()
-	e.seldom.Error("gave up a tick", "remote_name", s.cfg.label(), "url", redacted(s.cfg.URL),
+	e.seldom.Error("gave up a tick", "remote_name", s.cfg.label(), "url", secrets.URL(s.cfg.URL),
 		"tick", time.UnixMilli(t.at).UTC(), "samples", samples, "err", err)
 }
 

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 // liveEndpoints is the endpoints that run, in the order of the config. As a
@@ -79,7 +81,7 @@ func (l *liveEndpoints) Collect(ch chan<- prometheus.Metric) {
 	for _, e := range l.all() {
 		p, cfg := e.cursor.place(), &e.settings.Load().cfg
 		for _, g := range all {
-			ch <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, g.value(e, p), cfg.label(), redacted(cfg.URL))
+			ch <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, g.value(e, p), cfg.label(), secrets.URL(cfg.URL))
 		}
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"encoding/binary"
 	"math"
 	"time"
+
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 // Remote-write 1.0 has metadata in requests of its own (2.0 has it in each
@@ -57,7 +59,7 @@ func (e *endpoint) sendFamilies(ctx context.Context, s *settings, blocks []block
 	default:
 		s.metrics.metadataFailed.Add(float64(families))
 		e.noteError(a)
-		e.seldom.Warn("receiver did not take metadata; samples are sent on", "remote_name", s.cfg.label(), "url", redacted(s.cfg.URL), "err", a.words)
+		e.seldom.Warn("receiver did not take metadata; samples are sent on", "remote_name", s.cfg.label(), "url", secrets.URL(s.cfg.URL), "err", a.words)
 	}
 }
 

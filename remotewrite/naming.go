@@ -11,6 +11,8 @@ import (
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/relabel"
+
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 // naming is how an endpoint calls the series of the log. It is immutable.
@@ -158,5 +160,5 @@ func (e *endpoint) lost(reason, series, renamed string) {
 		reasonCollision: "relabelling gives a series the name of another, it is not sent while it lives",
 		reasonInvalid:   "relabelling makes no valid series, it is not sent",
 	}[reason]
-	e.seldom.Error(words, "remote_name", cfg.label(), "url", redacted(cfg.URL), "series", series, "relabelled", renamed)
+	e.seldom.Error(words, "remote_name", cfg.label(), "url", secrets.URL(cfg.URL), "series", series, "relabelled", renamed)
 }

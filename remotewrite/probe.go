@@ -6,6 +6,8 @@ package remotewrite
 import (
 	"context"
 	"net/http"
+
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 const (
@@ -143,7 +145,7 @@ func (e *endpoint) settle(s *settings, n *negotiation, v version) {
 		return
 	}
 	e.cursor.setSpeaks(v)
-	attrs := []any{"remote_name", s.cfg.label(), "url", redacted(s.cfg.URL), "version", v.String()}
+	attrs := []any{"remote_name", s.cfg.label(), "url", secrets.URL(s.cfg.URL), "version", v.String()}
 	if n.refusal.status != 0 {
 		attrs = append(attrs, "answer_to_"+v.other().String(), n.refusal.words)
 	}

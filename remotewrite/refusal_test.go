@@ -137,7 +137,7 @@ func TestRefusedTraffic(t *testing.T) {
 				if s.State() != StateRefusing || float64(s.RefusedSamples) != c.refused || s.LostBytes != 310 {
 					t.Errorf("%s, %d samples, %d bytes", s.State(), s.RefusedSamples, s.LostBytes)
 				}
-				// After a quarter of an hour nobody has to look at it any more.
+				// After a quarter of an hour it is over.
 				time.Sleep(14 * time.Minute)
 				if s := r.sender.Status()[0]; s.State() != StateRefusing {
 					t.Errorf("after 14 minutes: %s", s.State())

@@ -45,8 +45,8 @@ func (a *answer) remedyAttr() slog.Attr {
 	return slog.Attr{}
 }
 
-// nothingStored says whether a final answer is surely not about the samples: whoever
-// gave it has not looked at them. 400, 409 and 422 are what receivers answer that may
+// nothingStored says whether a final answer is surely not about the samples: what gave
+// it has not looked at them. 400, 409 and 422 are what receivers answer that may
 // have stored some.
 func (a *answer) nothingStored() bool {
 	switch a.status {

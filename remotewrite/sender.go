@@ -167,7 +167,7 @@ func (s *Sender) apply(p *Endpoints, keep bool) (renames bool, err error) {
 }
 
 func metricLabels(cfg *EndpointConfig) prometheus.Labels {
-	return prometheus.Labels{"remote_name": cfg.label(), "url": redacted(cfg.URL)}
+	return prometheus.Labels{"remote_name": cfg.label(), "url": secrets.URL(cfg.URL)}
 }
 
 // start runs a new endpoint.
@@ -253,7 +253,7 @@ func (s *Sender) Flush(ctx context.Context) error {
 	for _, e := range endpoints {
 		if p := e.cursor.place(); p.ticks > 0 {
 			cfg := &e.settings.Load().cfg
-			errs = append(errs, fmt.Errorf("%s (%s): %d ticks with %d samples are not acknowledged", cfg.label(), redacted(cfg.URL), p.ticks, p.samples))
+			errs = append(errs, fmt.Errorf("%s (%s): %d ticks with %d samples are not acknowledged", cfg.label(), secrets.URL(cfg.URL), p.ticks, p.samples))
 		}
 	}
 	return fmt.Errorf("remote write: flush: %w", errors.Join(errs...))
@@ -286,7 +286,7 @@ func (s *Sender) Close() {
 		if !e.hasStopped() {
 			// Its place in the log stays what it is: the next process sends again what it has in hand.
 			cfg := &e.settings.Load().cfg
-			s.logger.Error("an endpoint does not end; it is left to itself", "remote_name", cfg.label(), "url", redacted(cfg.URL), "waited", closeTimeout)
+			s.logger.Error("an endpoint does not end; it is left to itself", "remote_name", cfg.label(), "url", secrets.URL(cfg.URL), "waited", closeTimeout)
 			continue
 		}
 		e.cursor.park()
@@ -361,7 +361,7 @@ func (s *Sender) Status() []EndpointStatus {
 		refused, lost := e.recent.sum()
 		e.mu.Lock()
 		out = append(out, EndpointStatus{
-			Name: cfg.label(), URL: redacted(cfg.URL),
+			Name: cfg.label(), URL: secrets.URL(cfg.URL),
 			BacklogTicks: p.ticks, BacklogSamples: p.samples, WaitsSince: waits, Shards: int(e.senders.Load()),
 			Version:     e.spoken.use(cfg.ProtobufMessage).String(),
 			LastSuccess: e.lastSuccess, LastError: e.lastError, LastErrorAt: e.lastErrorAt, LastRemedy: e.lastRemedy,

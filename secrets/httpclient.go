@@ -9,9 +9,19 @@ import (
 	"github.com/prometheus/common/config"
 )
 
-// OfHTTPClient returns what is secret of an HTTP client's settings, but for what
+// OfReceiver returns what is secret of how a receiver is written to: its URL, the
+// custom headers and the HTTP client's settings, but for what stands in files.
+func OfReceiver(rawURL string, headers map[string]string, c *config.HTTPClientConfig) []Secret {
+	list := append(OfURL(rawURL), ofHTTPClient(c)...)
+	for name, value := range headers {
+		list = append(list, Named(name, value))
+	}
+	return list
+}
+
+// ofHTTPClient returns what is secret of an HTTP client's settings, but for what
 // stands in files. Keys of TLS are left out: no peer receives them.
-func OfHTTPClient(c *config.HTTPClientConfig) []Secret {
+func ofHTTPClient(c *config.HTTPClientConfig) []Secret {
 	list := append(ofProxy(&c.ProxyConfig), Secret{Text: string(c.BearerToken)})
 	if b := c.BasicAuth; b != nil {
 		list = append(list, Basic(b.Username, string(b.Password))...)

@@ -18,11 +18,7 @@ func (c *Config) Secrets() []secrets.Secret {
 	}
 	for i := range c.RemoteWrite {
 		rw := &c.RemoteWrite[i]
-		list = append(list, secrets.OfURL(rw.URL)...)
-		list = append(list, secrets.OfHTTPClient(&rw.HTTPClient)...)
-		for name, value := range rw.Headers {
-			list = append(list, secrets.Named(name, value))
-		}
+		list = append(list, secrets.OfReceiver(rw.URL, rw.Headers, &rw.HTTPClient)...)
 	}
 	return list
 }

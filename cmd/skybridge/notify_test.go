@@ -278,9 +278,9 @@ func TestStatusOfAFailedStart(t *testing.T) {
 		args []string
 		want string
 	}{
-		"port in use":         {[]string{"--config.file=" + good, "--web.listen-address=" + l.Addr().String()}, "in use"},
-		"no configuration":    {[]string{"--config.file=nowhere.yml"}, "nowhere.yml: cannot open the file"},
-		"a state of nobody's": {[]string{"--config.file=" + good, "--storage.path=/dev/null/state", "--web.listen-address=" + loopback.Address()}, "/dev/null"},
+		"port in use":                   {[]string{"--config.file=" + good, "--web.listen-address=" + l.Addr().String()}, "in use"},
+		"no configuration":              {[]string{"--config.file=nowhere.yml"}, "nowhere.yml: cannot open the file"},
+		"a storage path that cannot be": {[]string{"--config.file=" + good, "--storage.path=/dev/null/state", "--web.listen-address=" + loopback.Address()}, "/dev/null"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSystemd(t)
