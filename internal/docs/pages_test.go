@@ -109,7 +109,7 @@ func TestIndex(t *testing.T) {
 			chapters["docs/"+m[2]], titles["docs/"+m[2]] = chapter, m[1]
 		}
 	}
-	kinds := map[string]string{"how-to": "How to", "reference": "Reference", "explanation": "Explanation", "runbooks": "Runbooks"}
+	kinds := map[string]string{"how-to": "How to", "reference": "Reference", "explanation": "Explanation", "contributing": "Contributing", "runbooks": "Runbooks"}
 	for _, p := range all {
 		if !strings.HasPrefix(p.Path, "docs/") || p.Path == index {
 			continue
