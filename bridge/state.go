@@ -7,29 +7,29 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/bridge/config"
-	"github.com/skydive-project/skybridge/bridge/web"
+	"github.com/skydive-project/skybridge/bridge/web/status"
 )
 
 // state is what /api/v1/status answers and the status page shows.
-func (b *Bridge) state() web.Status {
+func (b *Bridge) state() status.Status {
 	now := time.Now()
-	s := web.Status{
+	s := status.Status{
 		Version: versionText(), Now: now.UTC(), Started: b.started.UTC(),
 		ClockWaitSeconds: b.wait().Seconds(),
 		// Empty lists, not null, where there is nothing.
-		Analyzers: []web.Analyzer{}, Topology: []web.Topology{}, Endpoints: []web.Endpoint{},
-		Overflow: []web.Overflow{}, Labels: []web.Label{}, Nodes: []web.Node{},
+		Analyzers: []status.Analyzer{}, Topology: []status.Topology{}, Endpoints: []status.Endpoint{},
+		Overflow: []status.Overflow{}, Labels: []status.Label{}, Nodes: []status.Node{},
 	}
 	s.Ready, s.Message = b.ready()
 	for _, a := range b.feed.Status() {
-		s.Analyzers = append(s.Analyzers, web.Analyzer{
+		s.Analyzers = append(s.Analyzers, status.Analyzer{
 			URL: a.Analyzer, Connected: a.Connected, Since: a.Since, LastMessage: a.LastMessage,
 			Updates: a.Updates, UpdatesPerSecond: b.pulse.rate(now, &a), Reconnects: a.Reconnects, Shed: a.Shed,
 			LastError: a.LastError, LastErrorAt: a.LastErrorAt,
 		})
 	}
 	for _, t := range b.topology.Status() {
-		s.Topology = append(s.Topology, web.Topology{
+		s.Topology = append(s.Topology, status.Topology{
 			URL: t.Analyzer, OK: t.LastError == "" && !t.Answered.IsZero(), Nodes: t.Nodes, Answered: t.Answered, LastError: t.LastError,
 		})
 	}
@@ -38,7 +38,7 @@ func (b *Bridge) state() web.Status {
 		if !e.WaitsSince.IsZero() {
 			lag = max(0, b.clock.now().Sub(e.WaitsSince).Seconds())
 		}
-		s.Endpoints = append(s.Endpoints, web.Endpoint{
+		s.Endpoints = append(s.Endpoints, status.Endpoint{
 			Name: e.Name, URL: e.URL, OK: e.OK(), State: string(e.State()), Version: e.Version, Shards: e.Shards,
 			LagSeconds: lag, BacklogTicks: e.BacklogTicks, BacklogSamples: e.BacklogSamples,
 			LastSuccess: e.LastSuccess, LastError: e.LastError, LastErrorAt: e.LastErrorAt, Remedy: e.LastRemedy,
@@ -52,31 +52,31 @@ func (b *Bridge) state() web.Status {
 }
 
 // fullness says what is taken of which bound.
-func (b *Bridge) fullness(s *web.Status) {
+func (b *Bridge) fullness(s *status.Status) {
 	a := b.aggregator.Status()
-	s.Bounds = web.Bounds{
-		Series:        web.Bound{Now: a.Series, Limit: a.MaxSeries},
-		SeriesPerNode: web.Bound{Limit: a.MaxSeriesPerNode},
-		Connections:   web.Bound{Now: a.Connections, Limit: a.TopK},
-		Flows:         web.Bound{Now: a.Flows, Limit: a.MaxFlows},
+	s.Bounds = status.Bounds{
+		Series:        status.Bound{Now: a.Series, Limit: a.MaxSeries},
+		SeriesPerNode: status.Bound{Limit: a.MaxSeriesPerNode},
+		Connections:   status.Bound{Now: a.Connections, Limit: a.TopK},
+		Flows:         status.Bound{Now: a.Flows, Limit: a.MaxFlows},
 	}
 	for _, o := range a.Overflow {
-		s.Overflow = append(s.Overflow, web.Overflow(o))
+		s.Overflow = append(s.Overflow, status.Overflow(o))
 	}
 	for _, l := range a.Labels {
-		s.Labels = append(s.Labels, web.Label(l))
+		s.Labels = append(s.Labels, status.Label(l))
 	}
 	for _, n := range a.Nodes {
-		s.Nodes = append(s.Nodes, web.Node{
+		s.Nodes = append(s.Nodes, status.Node{
 			TID: n.TID, Name: b.topology.KnownNode(n.TID).Name, Series: n.Series, OverflowBytes: n.OverflowBytes,
 		})
 		s.Bounds.SeriesPerNode.Now = max(s.Bounds.SeriesPerNode.Now, n.Series)
 	}
 	use := b.log.Usage()
-	s.Storage = web.Storage{
+	s.Storage = status.Storage{
 		Durable: b.storage != nil, State: int64(a.StateBytes),
-		Log:    web.Bytes{Now: use.Disk, Limit: use.DiskLimit},
-		Memory: web.Bytes{Now: use.Memory, Limit: use.MemoryLimit},
+		Log:    status.Bytes{Now: use.Disk, Limit: use.DiskLimit},
+		Memory: status.Bytes{Now: use.Memory, Limit: use.MemoryLimit},
 	}
 	if err := b.trouble(); err != nil {
 		s.ExactnessSuspended, s.Storage.Trouble = true, err.Error()

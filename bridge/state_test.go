@@ -11,7 +11,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/skydive-project/skybridge/bridge/web"
+	"github.com/skydive-project/skybridge/bridge/web/connections"
+	"github.com/skydive-project/skybridge/bridge/web/status"
 	"github.com/skydive-project/skybridge/internal/judge"
 	"github.com/skydive-project/skybridge/internal/prom"
 )
@@ -28,7 +29,7 @@ func TestStatusOfABridge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var s web.Status
+	var s status.Status
 	if err := json.Unmarshal([]byte(page), &s); err != nil {
 		t.Fatalf("%v\n%s", err, page)
 	}
@@ -81,7 +82,7 @@ func TestConnectionsOfABridge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var c web.Connections
+	var c connections.Page
 	if err := json.Unmarshal([]byte(page), &c); err != nil {
 		t.Fatalf("%v\n%s", err, page)
 	}

@@ -19,6 +19,9 @@ import (
 	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/skydive-project/skybridge/bridge/web/status"
+	"github.com/skydive-project/skybridge/internal/rows"
 )
 
 // activationChild makes the test binary serve on the sockets that it was
@@ -34,12 +37,12 @@ func serveActivated() int {
 	registry := prometheus.NewRegistry()
 	s, err := New(Options{
 		SystemdSocket: true,
-		Source:        &source{},
+		Source:        &rows.Source{},
 		Gatherer:      registry,
 		Registerer:    registry,
 		Healthy:       func() (bool, string) { return true, "healthy" },
 		Ready:         func() (bool, string) { return true, "activated" },
-		State:         func() Status { return Status{} },
+		State:         func() status.Status { return status.Status{} },
 		Logger:        slog.New(slog.DiscardHandler),
 	})
 	if err == nil {

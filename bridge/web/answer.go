@@ -7,14 +7,15 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
+
+	"github.com/skydive-project/skybridge/bridge/web/expose"
 )
 
 // worthPacking is from which size an answer is compressed: below, it fits a packet.
 const worthPacking = 1400
 
-// place takes a place among the answers in the making, or refuses with 503. They are
+// place takes a place among the answers being written, or refuses with 503. They are
 // in memory until the client has taken them, so there is a bound on how many.
 func (s *Server) place(w http.ResponseWriter, r *http.Request) (release func(), ok bool) {
 	if release, ok = s.answers.enter(r); !ok {
@@ -43,24 +44,19 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, contentType stri
 	h := w.Header()
 	h.Set("Content-Type", contentType)
 	h.Set("Vary", "Accept-Encoding")
-	if len(body) >= worthPacking && acceptsGzip(r.Header) {
+	if len(body) >= worthPacking && expose.AcceptsGzip(r.Header) {
 		h.Set("Content-Encoding", "gzip")
 		body = s.pack(body)
 	}
-	_, _ = w.Write(body) // nobody is left to tell
+	_, _ = w.Write(body) // the client has left
 }
 
 func (s *Server) pack(body []byte) []byte {
 	s.packing.Lock()
 	defer s.packing.Unlock()
-	gz := s.gzips.get(newCompressor)
-	defer func() {
-		gz.Reset(io.Discard)
-		s.gzips.put(gz)
-	}()
 	var packed bytes.Buffer
-	gz.Reset(&packed)
-	_, _ = gz.Write(body) // to memory
-	_ = gz.Close()
+	s.gzip.Reset(&packed)
+	_, _ = s.gzip.Write(body) // to memory
+	_ = s.gzip.Close()
 	return packed.Bytes()
 }

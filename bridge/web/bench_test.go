@@ -14,6 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/bridge/web/connections"
+	"github.com/skydive-project/skybridge/internal/rows"
 )
 
 const benchConnections = 50_000 // 250,000 series
@@ -76,7 +78,7 @@ func variants(b *testing.B, h http.Handler) {
 // faster than BenchmarkScrapeGaugeVec, uncompressed, in one run.
 func BenchmarkScrape250k(b *testing.B) {
 	r := newRig(b, func(o *Options) {
-		o.Source, o.Gatherer = &fixed{rows: many(benchConnections).rows}, prometheus.NewRegistry()
+		o.Source, o.Gatherer = &fixed{rows: rows.Many(benchConnections).Rows}, prometheus.NewRegistry()
 	})
 	variants(b, r.Handler())
 }
@@ -85,15 +87,15 @@ func BenchmarkScrape250k(b *testing.B) {
 // vectors of client_golang, served by promhttp.
 func BenchmarkScrapeGaugeVec(b *testing.B) {
 	registry := prometheus.NewRegistry()
-	names := defaultLayout().Names
+	names := rows.DefaultLayout().Names
 	vecs := make([]*prometheus.GaugeVec, 3)
 	for i, family := range aggregator.ConnectionFamilies() {
 		vecs[i] = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: family.Name, Help: family.Help}, names)
 		registry.MustRegister(vecs[i])
 	}
-	for _, row := range many(benchConnections).rows {
+	for _, row := range rows.Many(benchConnections).Rows {
 		for d, direction := range []string{aggregator.DirectionInitiatorToTarget, aggregator.DirectionTargetToInitiator} {
-			v := append([]string{direction}, strings.Split(strings.TrimSuffix(row.Values, separatorString), separatorString)...)
+			v := append([]string{direction}, strings.Split(strings.TrimSuffix(row.Values, "\xff"), "\xff")...)
 			vecs[aggregator.Bytes].WithLabelValues(v...).Set(float64(row.Bytes[d]))
 			vecs[aggregator.Packets].WithLabelValues(v...).Set(float64(row.Packets[d]))
 			if d == 0 {
@@ -116,16 +118,16 @@ func BenchmarkConnections(b *testing.B) {
 		{"cached", "?"},
 	} {
 		b.Run(bm.name, func(b *testing.B) {
-			s := &fixed{rows: many(100_000).rows}
+			s := &fixed{rows: rows.Many(100_000).Rows}
 			r := newRig(b, func(o *Options) { o.Source, o.Names = s, exampleNames() })
 			now := time.Now()
-			r.list.now = func() time.Time {
+			r.connections = connections.New(s, exampleNames(), func() time.Time {
 				if bm.name != "cached" {
-					now = now.Add(listFor)
+					now = now.Add(time.Minute)
 				}
 				return now
-			}
-			r.history.observe(now)
+			})
+			r.connections.Tick(now)
 			req := httptest.NewRequest(http.MethodGet, "/api/v1/connections"+bm.query, nil)
 			w := &discard{header: http.Header{}}
 			b.ReportAllocs()
@@ -134,14 +136,5 @@ func BenchmarkConnections(b *testing.B) {
 			}
 			b.ReportMetric(float64(w.n)/float64(b.N), "answer-B")
 		})
-	}
-}
-
-// BenchmarkHistory is what the page costs at each tick, with nobody looking.
-func BenchmarkHistory(b *testing.B) {
-	h := newHistory(&fixed{rows: many(100_000).rows})
-	b.ReportAllocs()
-	for b.Loop() {
-		h.observe(time.Now())
 	}
 }

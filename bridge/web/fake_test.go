@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,100 +24,18 @@ import (
 	"github.com/prometheus/prometheus/model/textparse"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/bridge/web/connections"
+	"github.com/skydive-project/skybridge/bridge/web/status"
+	"github.com/skydive-project/skybridge/internal/rows"
 )
 
 var _ Source = (*aggregator.Aggregator)(nil)
 
-// source is a Source of fixed rows. Positions are kept by cursor, since a
-// cursor's inside belongs to the aggregator.
-type source struct {
-	rows       []aggregator.Row
-	captures   []aggregator.CaptureRow
-	interfaces []aggregator.InterfaceRow
-	endless    bool // begin again instead of ending
-
-	mu    sync.Mutex
-	at    map[*aggregator.ScrapeCursor]int
-	calls int
-}
-
-func (s *source) Scrape(c *aggregator.ScrapeCursor, rows []aggregator.Row) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.at == nil {
-		s.at = make(map[*aggregator.ScrapeCursor]int)
-	}
-	s.calls++
-	n := copy(rows, s.rows[s.at[c]:])
-	if n > 0 {
-		s.at[c] += n
-		return n
-	}
-	delete(s.at, c)
-	if s.endless {
-		return copy(rows, s.rows)
-	}
-	return 0
-}
-
-// ScrapeTraffic gives a row the rate of its bytes.
-func (s *source) ScrapeTraffic(c *aggregator.ScrapeCursor, rows []aggregator.TrafficRow) int {
-	plain := make([]aggregator.Row, len(rows))
-	n := s.Scrape(c, plain)
-	for i, row := range plain[:n] {
-		rows[i] = aggregator.TrafficRow{
-			Row: row, Rate: [2]float32{float32(row.Bytes[0]), float32(row.Bytes[1])},
-			Overflow: strings.HasPrefix(row.Values, "other\xff"),
-		}
-	}
-	return n
-}
-
-func (s *source) ScrapeCaptures(dst []aggregator.CaptureRow) []aggregator.CaptureRow {
-	return append(dst, s.captures...)
-}
-
-func (s *source) ScrapeInterfaces(dst []aggregator.InterfaceRow) []aggregator.InterfaceRow {
-	return append(dst, s.interfaces...)
-}
-
-// defaultLayout is that of the default labels.
-func defaultLayout() *aggregator.Layout {
-	return &aggregator.Layout{
-		Names: []string{
-			"direction", "initiator_ip", "initiator_port", "node_tid", "protocol", "target_ip", "target_port",
-		},
-	}
-}
-
-// values joins label values as a Row has them.
-func values(v ...string) string {
-	return strings.Join(v, "\xff") + "\xff"
-}
-
-// many returns a source of n connections, each with five series.
-func many(n int) *source {
-	layout := defaultLayout()
-	s := &source{rows: make([]aggregator.Row, n)}
-	for i := range s.rows {
-		s.rows[i] = aggregator.Row{
-			Layout: layout,
-			Values: values(
-				fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255), fmt.Sprint(32768+i%28000),
-				"4f1d4ac1-5b5a-5e5c-7b5b-1234567890ab", "TCP", fmt.Sprintf("192.168.7.%d", i%250), "443"),
-			Bytes:   [2]uint64{uint64(i) * 1234567, uint64(i) * 89},
-			Packets: [2]uint64{uint64(i) * 1021, uint64(i)},
-			RTT:     uint64(250000 + i),
-		}
-	}
-	return s
-}
-
 // want lists a source's series by name and labels as a receiver of the push
 // would have them. It is written without the page's code.
-func want(s *source) map[string]float64 {
+func want(s *rows.Source) map[string]float64 {
 	all := make(map[string]float64)
-	for _, row := range s.rows {
+	for _, row := range s.Rows {
 		rest := strings.Split(strings.TrimSuffix(row.Values, "\xff"), "\xff")
 		build := func(name, direction string) string {
 			b := labels.NewBuilder(labels.FromStrings(model.MetricNameLabel, name))
@@ -143,7 +62,7 @@ func want(s *source) map[string]float64 {
 			all[build("skydive_network_connection_rtt_nanoseconds", "initiator_to_target")] = float64(row.RTT)
 		}
 	}
-	for _, row := range s.interfaces {
+	for _, row := range s.Interfaces {
 		for i, name := range []string{
 			"rx_bytes", "tx_bytes", "rx_packets", "tx_packets", "rx_dropped", "tx_dropped", "rx_errors", "tx_errors",
 			"rx_missed_errors", "tx_missed_errors", "collisions",
@@ -154,7 +73,7 @@ func want(s *source) map[string]float64 {
 			all[b.Labels().String()] = float64(row.Values[i])
 		}
 	}
-	for _, c := range s.captures {
+	for _, c := range s.Captures {
 		values := map[string]uint64{
 			"skydive_capture_flows":                      c.FlowCount,
 			"skydive_capture_flows_dropped_total":        c.FlowDropped,
@@ -232,12 +151,12 @@ func newRig(t testing.TB, change func(*Options)) rig {
 	registry := prometheus.NewRegistry()
 	opts := Options{
 		ListenAddress: "127.0.0.1:0",
-		Source:        &source{},
+		Source:        &rows.Source{},
 		Gatherer:      registry,
 		Registerer:    registry,
 		Healthy:       func() (bool, string) { return true, "healthy" },
 		Ready:         func() (bool, string) { return true, "ready" },
-		State:         func() Status { return Status{Ready: true, Message: "ready"} },
+		State:         func() status.Status { return status.Status{Ready: true, Message: "ready"} },
 		Version:       "1.2.3",
 		Logger:        slog.New(slog.DiscardHandler),
 	}
@@ -250,6 +169,13 @@ func newRig(t testing.TB, change func(*Options)) rig {
 	}
 	t.Cleanup(s.endLife)
 	return rig{s, registry}
+}
+
+// at makes it a time for the connections, after two ticks.
+func (r rig) at(at time.Time) {
+	r.connections = connections.New(r.opts.Source, r.opts.Names, func() time.Time { return at })
+	r.connections.Tick(at.Add(-15 * time.Second))
+	r.connections.Tick(at)
 }
 
 // get asks the handler for target with headers in pairs.

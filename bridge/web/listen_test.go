@@ -21,6 +21,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/skydive-project/skybridge/internal/rows"
 )
 
 // A port that another process has: the error says where and what to change.
@@ -155,7 +157,7 @@ func TestTLSAndBasicAuth(t *testing.T) {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := many(500)
+	s := rows.Many(500)
 	r := newRig(t, func(o *Options) { o.Source, o.ConfigFile = s, file })
 	stop := r.running(t)
 

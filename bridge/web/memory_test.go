@@ -8,16 +8,15 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"testing"
-	"unsafe"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/internal/rows"
 )
 
 // allocated returns the bytes that one scrape allocates after the first.
 func allocated(t *testing.T, connections int, header ...string) uint64 {
-	s := many(connections)
+	s := rows.Many(connections)
 	r := newRig(t, func(o *Options) { o.Source, o.Gatherer = s, prometheus.NewRegistry() })
 	req := httptest.NewRequest(http.MethodGet, "/metrics", nil)
 	for i := 0; i < len(header); i += 2 {
@@ -45,27 +44,5 @@ func TestMemoryDoesNotGrowWithSeries(t *testing.T) {
 		if lots > few+8<<10 || lots > 32<<10 {
 			t.Errorf("%s: %d B a scrape of 250 series, %d B of 250,000", encoding, few, lots)
 		}
-	}
-}
-
-// The reused buffers are within the bound as well: with what a scrape allocates
-// and net/http's buffers they stay under 64 kB.
-func TestPageIsSmall(t *testing.T) {
-	p := newPage()
-	rows := cap(p.rows) * int(unsafe.Sizeof(aggregator.Row{}))
-	if total := cap(p.buf) + rows; total > 48<<10 {
-		t.Errorf("%d bytes", total)
-	}
-}
-
-// No series costs an allocation.
-func TestNoAllocationsPerSeries(t *testing.T) {
-	s := many(1000)
-	p := newPage()
-	p.reset(t.Context(), &discard{}, true)
-	p.connections(s)
-	// Two a family: the cursor, which a Source may keep while it walks.
-	if n := testing.AllocsPerRun(20, func() { p.connections(s) }); n > 6 {
-		t.Errorf("%v allocations for 5,000 series", n)
 	}
 }

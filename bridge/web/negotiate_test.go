@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/skydive-project/skybridge/internal/rows"
 )
 
 func TestFormatNegotiation(t *testing.T) {
@@ -124,11 +126,11 @@ func TestEncodingNegotiation(t *testing.T) {
 
 // HEAD has GET's headers and costs no walk.
 func TestHead(t *testing.T) {
-	s := many(10)
+	s := rows.Many(10)
 	r := newRig(t, func(o *Options) { o.Source = s })
 	w := r.do(http.MethodHead, "/metrics", "Accept", acceptOpenMetrics, "Accept-Encoding", "gzip")
-	if w.Code != http.StatusOK || w.Body.Len() != 0 || s.calls != 0 {
-		t.Errorf("status %d, %d bytes, %d walks", w.Code, w.Body.Len(), s.calls)
+	if w.Code != http.StatusOK || w.Body.Len() != 0 || s.Calls() != 0 {
+		t.Errorf("status %d, %d bytes, %d walks", w.Code, w.Body.Len(), s.Calls())
 	}
 	if h := w.Header(); h.Get("Content-Encoding") != "gzip" || !strings.HasPrefix(h.Get("Content-Type"), "application/openmetrics-text") {
 		t.Errorf("header: %v", h)

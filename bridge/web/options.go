@@ -10,23 +10,16 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/bridge/web/connections"
+	"github.com/skydive-project/skybridge/bridge/web/expose"
+	"github.com/skydive-project/skybridge/bridge/web/status"
 )
 
-// Source is what a page is made of: every series as last sampled. Its methods
-// are called from many requests at once and beside updates.
-// *aggregator.Aggregator implements it.
+// Source is what /metrics and the connections are made of: every series as last
+// sampled. *aggregator.Aggregator implements it.
 type Source interface {
-	// Scrape fills rows with connections not yet seen through the cursor and
-	// returns how many; 0 is the end. The zero cursor is the beginning. What it
-	// filled stays valid and unchanged, strings included.
-	Scrape(c *aggregator.ScrapeCursor, rows []aggregator.Row) int
-	// ScrapeTraffic is Scrape for rows with their rates.
-	ScrapeTraffic(c *aggregator.ScrapeCursor, rows []aggregator.TrafficRow) int
-	// ScrapeCaptures appends every capture to dst, sorted by id.
-	ScrapeCaptures(dst []aggregator.CaptureRow) []aggregator.CaptureRow
-	// ScrapeInterfaces appends every network interface to dst, sorted.
-	ScrapeInterfaces(dst []aggregator.InterfaceRow) []aggregator.InterfaceRow
+	expose.Source
+	connections.Source
 }
 
 // Options is what a Server needs. Source, Gatherer, Registerer, Healthy,
@@ -36,7 +29,7 @@ type Options struct {
 	// SystemdSocket.
 	ListenAddress string
 	// ConfigFile is exporter-toolkit's web configuration (TLS, users, headers),
-	// read anew at each connection; empty: plain HTTP without authentication.
+	// read at each connection; empty: plain HTTP without authentication.
 	ConfigFile string
 	// SystemdSocket takes the listeners that systemd passed instead of opening
 	// one.
@@ -57,9 +50,9 @@ type Options struct {
 	Ready func() (ok bool, word string)
 	// State is what /api/v1/status answers and the status page shows, called for each
 	// request, from several at once.
-	State func() Status
+	State func() status.Status
 	// Names says what addresses and nodes are called on the status page. May be nil.
-	Names Names
+	Names connections.Names
 	// Reload reads the configuration again, and logs how that went. It may be
 	// called from several requests at once. Its context does not end with the
 	// client's connection (a half-done reload helps nobody), only with the server.

@@ -20,21 +20,23 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/bridge/web/status"
+	"github.com/skydive-project/skybridge/internal/rows"
 )
 
 // moving is a Source whose rates change: the fastest connection is told.
 type moving struct {
-	source
+	rows.Source
 	mu      sync.Mutex
 	fastest int
 }
 
 func (m *moving) ScrapeTraffic(c *aggregator.ScrapeCursor, rows []aggregator.TrafficRow) int {
-	n := m.source.ScrapeTraffic(c, rows)
+	n := m.Source.ScrapeTraffic(c, rows)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i := range rows[:n] {
-		port, _ := strconv.Atoi(labelOf(&rows[i], "initiator_port"))
+		port, _ := strconv.Atoi(strings.Split(rows[i].Values, "\xff")[1])
 		rate := float32(1000 + port%997)
 		if port == m.fastest {
 			rate = 5e8
@@ -52,11 +54,11 @@ func (m *moving) lead(port int) {
 
 func newMoving(n int) *moving {
 	m := &moving{}
-	layout := directed()
-	for i, row := range many(n).rows {
+	layout := rows.DirectedLayout()
+	for i, row := range rows.Many(n).Rows {
 		row.Layout = layout
 		row.Values = strings.TrimSuffix(row.Values, "443\xff") + fmt.Sprint([]int{443, 5432, 53}[i%3]) + "\xff"
-		m.rows = append(m.rows, row)
+		m.Rows = append(m.Rows, row)
 	}
 	return m
 }
@@ -139,47 +141,47 @@ func TestBrowserLive(t *testing.T) {
 // TestBrowserAgrees proves that script and server show the same of the same.
 func TestBrowserAgrees(t *testing.T) {
 	at := time.Date(2026, 8, 1, 13, 0, 0, 0, time.UTC)
-	for name, state := range map[string]func() Status{
+	for name, state := range map[string]func() status.Status{
 		"well": exampleStatus,
-		"ill": func() Status {
+		"ill": func() status.Status {
 			s := exampleStatus()
-			s.Ready, s.Message, s.ExactnessSuspended, s.ClockWaitSeconds, s.Storage = false, "not subscribed\u202e", true, 3533, Storage{Trouble: "no space\nleft"}
-			s.Topology = append(s.Topology, Topology{URL: "http://b", LastError: "401"}, Topology{URL: "http://c"})
-			s.Endpoints = []Endpoint{{URL: "http://d", LastError: "<out of order>", LastErrorAt: at, LagSeconds: 200, BacklogTicks: 1400, BacklogSamples: 1e7, State: "failing", Remedy: "look\nhere"}, {URL: "http://e", State: "not contacted"}}
+			s.Ready, s.Message, s.ExactnessSuspended, s.ClockWaitSeconds, s.Storage = false, "not subscribed\u202e", true, 3533, status.Storage{Trouble: "no space\nleft"}
+			s.Topology = append(s.Topology, status.Topology{URL: "http://b", LastError: "401"}, status.Topology{URL: "http://c"})
+			s.Endpoints = []status.Endpoint{{URL: "http://d", LastError: "<out of order>", LastErrorAt: at, LagSeconds: 200, BacklogTicks: 1400, BacklogSamples: 1e7, State: "failing", Remedy: "look\nhere"}, {URL: "http://e", State: "not contacted"}}
 			return s
 		},
-		"empty": func() Status { return Status{Now: at, Message: "ready"} },
+		"empty": func() status.Status { return status.Status{Now: at, Message: "ready"} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := exampleSource()
 			switch name {
 			case "ill":
 				layout := &aggregator.Layout{Names: []string{"application", "host", "initiator_network", "target_ip", "target_name", "target_port"}, Direction: -1}
-				s.rows = []aggregator.Row{
-					{Layout: layout, Values: values("DNS", "h", "lab", "fd42::1", "db", "53"), Bytes: [2]uint64{math.MaxInt32}, RTT: 1e10},
-					{Layout: layout, Values: values("", "", "", "", "", "53"), Bytes: [2]uint64{999_500}},
+				s.Rows = []aggregator.Row{
+					{Layout: layout, Values: rows.Values("DNS", "h", "lab", "fd42::1", "db", "53"), Bytes: [2]uint64{math.MaxInt32}, RTT: 1e10},
+					{Layout: layout, Values: rows.Values("", "", "", "", "", "53"), Bytes: [2]uint64{999_500}},
 				}
 			case "empty":
-				s.rows = nil
+				s.Rows = nil
 			}
 			r := newRig(t, func(o *Options) {
-				o.State, o.Source, o.Names = func() Status {
+				o.State, o.Source, o.Names = func() status.Status {
 					s := state()
-					for _, list := range []*[]Analyzer{&s.Analyzers} {
+					for _, list := range []*[]status.Analyzer{&s.Analyzers} {
 						if *list == nil {
-							*list = []Analyzer{}
+							*list = []status.Analyzer{}
 						}
 					}
 					if s.Topology == nil {
-						s.Topology, s.Endpoints, s.Labels, s.Nodes, s.Overflow = []Topology{}, []Endpoint{}, []Label{}, []Node{}, []Overflow{}
+						s.Topology, s.Endpoints, s.Labels, s.Nodes, s.Overflow = []status.Topology{}, []status.Endpoint{}, []status.Label{}, []status.Node{}, []status.Overflow{}
 					}
 					return s
 				}, s, exampleNames()
 			})
 			for i := range 14 {
-				r.history.observe(at.Add(time.Duration(i) * time.Second))
-				for j := range s.rows {
-					s.rows[j].Bytes[0] += uint64(i * i * (j + 1))
+				r.connections.Tick(at.Add(time.Duration(i) * time.Second))
+				for j := range s.Rows {
+					s.Rows[j].Bytes[0] += uint64(i * i * (j + 1))
 				}
 			}
 			b := newBrowser(t, r)
@@ -204,17 +206,17 @@ func TestBrowserAgrees(t *testing.T) {
 
 // TestBrowserHostile proves in a browser that no text is more than text.
 func TestBrowserHostile(t *testing.T) {
-	layout := directed()
-	s := &source{}
-	names := book{map[string]string{}, map[string]aggregator.NodeNames{}}
+	layout := rows.DirectedLayout()
+	s := &rows.Source{}
+	names := rows.Names{Addresses: map[string]string{}, Nodes: map[string]aggregator.NodeNames{}}
 	for _, h := range hostile() {
-		s.rows = append(s.rows, aggregator.Row{Layout: layout, Values: values(h, h, h, h, h, h), Bytes: [2]uint64{1, 2}})
-		names.addresses[h], names.nodes[h] = h, aggregator.NodeNames{Name: h, Host: h}
+		s.Rows = append(s.Rows, aggregator.Row{Layout: layout, Values: rows.Values(h, h, h, h, h, h), Bytes: [2]uint64{1, 2}})
+		names.Addresses[h], names.Nodes[h] = h, aggregator.NodeNames{Name: h, Host: h}
 	}
 	r := newRig(t, func(o *Options) {
 		o.Source, o.Names = s, names
-		o.State = func() Status {
-			all := Status{}
+		o.State = func() status.Status {
+			all := status.Status{}
 			for _, h := range hostile() {
 				one := hostileStatus(h)
 				all.Version, all.Message, all.Config, all.Storage = h, all.Message+h, all.Config+h, one.Storage
@@ -265,14 +267,14 @@ func TestBrowserLooks(t *testing.T) {
 	m := newMoving(2000)
 	m.lead(40000)
 	names := exampleNames()
-	names.nodes["4f1d4ac1-5b5a-5e5c-7b5b-1234567890ab"] = aggregator.NodeNames{Name: "br0", Host: "site-1"}
+	names.Nodes["4f1d4ac1-5b5a-5e5c-7b5b-1234567890ab"] = aggregator.NodeNames{Name: "br0", Host: "site-1"}
 	for i := range 200 {
-		names.addresses[fmt.Sprintf("192.168.7.%d", i)] = fmt.Sprintf("web-%d", i)
+		names.Addresses[fmt.Sprintf("192.168.7.%d", i)] = fmt.Sprintf("web-%d", i)
 	}
 	r := newRig(t, func(o *Options) { o.State, o.Source, o.Names = exampleStatus, m, names })
 	for i := range 60 {
 		m.lead(32768 + (i*i)%100)
-		r.history.observe(time.Now().Add(time.Duration(i-60) * 15 * time.Second))
+		r.connections.Tick(time.Now().Add(time.Duration(i-60) * 15 * time.Second))
 	}
 	b := newBrowser(t, r)
 	for _, look := range []struct {

@@ -19,29 +19,30 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/internal/rows"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // smallPage is a page that a person can check: both directions, IPv6, absent
 // labels, no RTT, captures, one own metric of each plain type.
-func smallPage() (*source, prometheus.Gatherer) {
-	s := &source{
-		rows: []aggregator.Row{
+func smallPage() (*rows.Source, prometheus.Gatherer) {
+	s := &rows.Source{
+		Rows: []aggregator.Row{
 			{
-				Layout:  defaultLayout(),
-				Values:  values("10.0.0.1", "49152", "4f1d4ac1-5b5a-5e5c-7b5b-1234567890ab", "TCP", "10.0.0.2", "443"),
+				Layout:  rows.DefaultLayout(),
+				Values:  rows.Values("10.0.0.1", "49152", "4f1d4ac1-5b5a-5e5c-7b5b-1234567890ab", "TCP", "10.0.0.2", "443"),
 				Bytes:   [2]uint64{610875, 2937996},
 				Packets: [2]uint64{812, 2011},
 				RTT:     184000,
 			},
 			{
-				Layout: defaultLayout(),
-				Values: values("2001:db8::1", "5353", "", "UDP", "2001:db8::fb", "5353"),
+				Layout: rows.DefaultLayout(),
+				Values: rows.Values("2001:db8::1", "5353", "", "UDP", "2001:db8::fb", "5353"),
 				Bytes:  [2]uint64{242, 0}, Packets: [2]uint64{1, 0},
 			},
 		},
-		interfaces: []aggregator.InterfaceRow{
+		Interfaces: []aggregator.InterfaceRow{
 			{
 				InterfaceLabels: aggregator.InterfaceLabels{
 					Name: "eth0", Host: "skyhost", Type: "device", IPv4: "192.0.2.2/24", IPv6: "fd00::2/64,fe80::1/64", NodeTID: "c0045003",
@@ -50,7 +51,7 @@ func smallPage() (*source, prometheus.Gatherer) {
 			},
 			{InterfaceLabels: aggregator.InterfaceLabels{Name: "an \"odd\" one", Host: "skyhost", Type: "veth"}},
 		},
-		captures: []aggregator.CaptureRow{
+		Captures: []aggregator.CaptureRow{
 			{CaptureID: "7f0c", FlowCount: 3, FlowsKnown: 2, PacketsReceived: 9007199254740991, HasPackets: true},
 			{CaptureID: "a \"quoted\" one", FlowCount: 4, FlowDropped: 5, KernelFlowDropped: 6},
 		},
@@ -174,13 +175,13 @@ func TestHostileValues(t *testing.T) {
 		strings.Repeat(`\`, 999), strings.Repeat("日", 12<<10), strings.Repeat("\"\n", 20<<10),
 	}
 	layout := &aggregator.Layout{Names: []string{"a", "direction", "z"}, Direction: 1}
-	s := &source{}
+	s := &rows.Source{}
 	for i, v := range hostile {
-		s.rows = append(s.rows,
-			aggregator.Row{Layout: layout, Values: values(v, ""), Bytes: [2]uint64{uint64(i), 1}, RTT: 5},
-			aggregator.Row{Layout: layout, Values: values("", v), Bytes: [2]uint64{uint64(i), 2}},
-			aggregator.Row{Layout: layout, Values: values(v, v), Packets: [2]uint64{uint64(i), 3}})
-		s.captures = append(s.captures, aggregator.CaptureRow{CaptureID: v, FlowCount: uint64(i)})
+		s.Rows = append(s.Rows,
+			aggregator.Row{Layout: layout, Values: rows.Values(v, ""), Bytes: [2]uint64{uint64(i), 1}, RTT: 5},
+			aggregator.Row{Layout: layout, Values: rows.Values("", v), Bytes: [2]uint64{uint64(i), 2}},
+			aggregator.Row{Layout: layout, Values: rows.Values(v, v), Packets: [2]uint64{uint64(i), 3}})
+		s.Captures = append(s.Captures, aggregator.CaptureRow{CaptureID: v, FlowCount: uint64(i)})
 	}
 	r := newRig(t, func(o *Options) { o.Source = s })
 	for _, accept := range []string{acceptText, acceptOpenMetrics} {
@@ -192,8 +193,8 @@ func TestHostileValues(t *testing.T) {
 func TestInvalidUTF8(t *testing.T) {
 	layout := &aggregator.Layout{Names: []string{"a"}, Direction: -1}
 	for _, v := range []string{"x\x80y", "\xc3", "\xe6\x97", strings.Repeat("\x80", 40<<10), strings.Repeat("ab\xe6\x97", 20<<10)} {
-		s := &source{rows: []aggregator.Row{{Layout: layout, Values: values(v), Bytes: [2]uint64{7}}}}
-		clean := &source{rows: []aggregator.Row{{Layout: layout, Values: values(replaceInvalid(v)), Bytes: [2]uint64{7}}}}
+		s := &rows.Source{Rows: []aggregator.Row{{Layout: layout, Values: rows.Values(v), Bytes: [2]uint64{7}}}}
+		clean := &rows.Source{Rows: []aggregator.Row{{Layout: layout, Values: rows.Values(replaceInvalid(v)), Bytes: [2]uint64{7}}}}
 		r := newRig(t, func(o *Options) { o.Source = s })
 		check(t, r.get("/metrics?collect[]=connections"), want(clean))
 	}
@@ -216,7 +217,7 @@ func TestPageEqualsRows(t *testing.T) {
 			rapid.SampledFrom([]string{strings.Repeat("v", 3000), strings.Repeat("\n", 3000)}),
 		)
 		number := rapid.Uint64Range(0, 1<<53)
-		s := &source{}
+		s := &rows.Source{}
 		known := make(map[string]float64)
 		for range rapid.IntRange(1, 3).Draw(rt, "layouts") {
 			layout := &aggregator.Layout{
@@ -238,11 +239,11 @@ func TestPageEqualsRows(t *testing.T) {
 					RTT:     rapid.SampledFrom([]uint64{0, 1, math.MaxInt32}).Draw(rt, "rtt"),
 				}
 				if len(v) > 0 {
-					row.Values = values(v...)
+					row.Values = rows.Values(v...)
 				}
-				one := want(&source{rows: []aggregator.Row{row}})
+				one := want(&rows.Source{Rows: []aggregator.Row{row}})
 				if !overlap(known, one) {
-					s.rows = append(s.rows, row)
+					s.Rows = append(s.Rows, row)
 					maps.Copy(known, one)
 				}
 			}
@@ -267,7 +268,7 @@ func overlap(a, b map[string]float64) bool {
 // stays readable.
 func TestRowWithMissingValues(t *testing.T) {
 	for _, v := range []string{"", "x", "x\xffy"} {
-		s := &source{rows: []aggregator.Row{{Layout: defaultLayout(), Values: v}}}
+		s := &rows.Source{Rows: []aggregator.Row{{Layout: rows.DefaultLayout(), Values: v}}}
 		w := newRig(t, func(o *Options) { o.Source = s }).get("/metrics")
 		if _, err := parse(w.Body.Bytes(), w.Header().Get("Content-Type")); err != nil {
 			t.Errorf("%q: %v", v, err)

@@ -13,8 +13,8 @@ import (
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.serveStatusPage)
-	for _, a := range s.assets {
-		mux.HandleFunc("GET /assets/"+a.name, a.serve)
+	for path, asset := range s.assets {
+		mux.Handle("GET "+path, asset)
 	}
 	mux.HandleFunc("GET /metrics", s.serveMetrics)
 	mux.HandleFunc("GET /-/healthy", s.serveHealthy)

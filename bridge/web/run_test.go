@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/skydive-project/skybridge/internal/loopback"
+	"github.com/skydive-project/skybridge/internal/rows"
 )
 
 // pipes is a listener whose connections are in memory, for tests on fake time.
@@ -88,8 +89,8 @@ func TestSlowReadersAreCutOff(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := many(1000)
-				s.endless = true
+				s := rows.Many(1000)
+				s.Endless = true
 				r, p, stop := bubble(t, func(o *Options) { o.Source = s })
 				c := p.dial()
 				start := time.Now()
@@ -118,7 +119,7 @@ func TestSlowReadersAreCutOff(t *testing.T) {
 // A reader that is slow but steady gets its page.
 func TestSteadyReaderIsServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := many(1000)
+		s := rows.Many(1000)
 		r, p, stop := bubble(t, func(o *Options) { o.Source = s })
 		c := p.dial()
 		if _, err := io.WriteString(c, "GET /metrics?collect[]=connections HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); err != nil {
@@ -311,8 +312,8 @@ func TestRunEndsGracefully(t *testing.T) {
 // A page without end does not hold the end up: it is cut after the grace.
 func TestRunCutsWhatTakesTooLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := many(1000)
-		s.endless = true
+		s := rows.Many(1000)
+		s.Endless = true
 		r, p, stop := bubble(t, func(o *Options) { o.Source = s })
 		c := p.dial()
 		if _, err := io.WriteString(c, request); err != nil {
@@ -374,7 +375,7 @@ func TestRunReportsABrokenListener(t *testing.T) {
 // Over TCP: the address is the one chosen, a scrape works, the port is free
 // again when Run has returned.
 func TestRunOverTCP(t *testing.T) {
-	s := many(100)
+	s := rows.Many(100)
 	r := newRig(t, func(o *Options) { o.Source = s })
 	stop := r.running(t)
 	client := &http.Client{Transport: &http.Transport{}}

@@ -19,11 +19,12 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/internal/rows"
 )
 
 // closed is a Source whose walks wait until it is opened.
 type closedSource struct {
-	source
+	rows.Source
 	entered chan struct{}
 	open    chan struct{}
 }
@@ -160,8 +161,8 @@ func aborts(h http.Handler, w http.ResponseWriter, req *http.Request) (aborted b
 func TestClientAbortEndsTheWalk(t *testing.T) {
 	for _, encoding := range []string{"identity", "gzip"} {
 		t.Run(encoding, func(t *testing.T) {
-			s := many(1000)
-			s.endless = true
+			s := rows.Many(1000)
+			s.Endless = true
 			var log bytes.Buffer
 			r := newRig(t, func(o *Options) {
 				o.Source = s
@@ -186,8 +187,8 @@ func TestClientAbortEndsTheWalk(t *testing.T) {
 // The same through a real connection, which the client closes in mid-page:
 // closing the server waits for the handler.
 func TestClientGoneFromARealConnection(t *testing.T) {
-	s := many(1000)
-	s.endless = true
+	s := rows.Many(1000)
+	s.Endless = true
 	r := newRig(t, func(o *Options) { o.Source = s })
 	srv := httptest.NewServer(r.Handler())
 	answer, err := srv.Client().Get(srv.URL + "/metrics")

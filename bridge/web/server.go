@@ -3,15 +3,11 @@
 
 // Package web is the bridge's HTTP surface: the scrape page, health, reload and
 // the status page, on one port.
-//
-// A page is streamed. Connection series are formatted into one buffer that is
-// handed to the client as it fills, so what a scrape costs in memory does not
-// depend on how many series there are.
 package web
 
 import (
 	"context"
-	"html/template"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -20,6 +16,9 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
+	"github.com/skydive-project/skybridge/bridge/web/connections"
+	"github.com/skydive-project/skybridge/bridge/web/expose"
+	"github.com/skydive-project/skybridge/bridge/web/status"
 	"github.com/skydive-project/skybridge/logging"
 )
 
@@ -37,8 +36,8 @@ type limits struct {
 	// 32 are 2 s, 256 are 15 s, at bcrypt's cost of 10.
 	perPeer, streams int
 	// scrapes is how many pages of series are written at once, of which one address
-	// has its share (places); the next is refused with 503. Eight serve a pair of Prometheis, a few agents and a person with
-	// curl, and bound the compressors' memory to 7 MB (0.8 MB each, measured). A
+	// has its share (places); the next is refused with 503. Eight serve a pair of Prometheus servers, a few agents and a person
+	// with curl, and bound the compressors' memory to 7 MB (0.8 MB each, measured). A
 	// client that does not read keeps its place until chunk is over; so that the
 	// bridge can be watched even when some of them take all places, collect[]=self
 	// alone needs none (see writeAside).
@@ -47,7 +46,7 @@ type limits struct {
 	// each of up to 300 kB that a client may be slow to take; likewise.
 	answers int
 	// header bounds reading a request's header (and the TLS handshake), body
-	// the reading of a body that nobody asked for.
+	// the reading of a body that no handler asked for.
 	header, body time.Duration
 	// idle closes a kept-alive connection; longer than Prometheus' usual scrape
 	// intervals, so that a scraper keeps its connection.
@@ -98,19 +97,18 @@ type Server struct {
 
 	alive signOfLife
 
-	scrapes *places    // pages of series in the making
-	aside   sync.Mutex // one page of self metrics in the making
-	pages   spare[*page]
-	gzips   spare[*gzip.Writer]
+	exposer *expose.Exposer
+	scrapes *places    // pages of series being written
+	aside   sync.Mutex // one page of self metrics being written
 
-	assets  []*asset
-	page    *template.Template
-	answers *places    // of the API or the status page
-	packing sync.Mutex // one of them being compressed
-	list    *list
-	history *history
-	ticked  chan struct{} // a token where a tick is not in the history yet
-	seldom  *slog.Logger  // for what peers can repeat
+	connections *connections.View
+	page        *status.Page
+	assets      map[string]http.Handler // by path
+	answers     *places                 // of the API or the status page
+	packing     sync.Mutex              // guards gzip
+	gzip        *gzip.Writer
+	ticked      chan struct{} // a token where a tick is not in the history yet
+	seldom      *slog.Logger  // for what peers can repeat
 }
 
 // New checks the options, registers the package's metrics and builds the
@@ -125,18 +123,17 @@ func New(opts Options) (*Server, error) {
 	}
 	s := &Server{
 		opts: opts, limits: defaultLimits(), metrics: m, seldom: logging.Seldom(opts.Logger),
-		pages: newSpare[*page](), gzips: newSpare[*gzip.Writer](),
+		exposer: expose.New(opts.Source, opts.Gatherer), gzip: expose.NewCompressor(),
+		connections: connections.New(opts.Source, opts.Names, time.Now), ticked: make(chan struct{}, 1),
 	}
 	s.scrapes = newPlaces(s.limits.scrapes)
 	s.answers = newPlaces(s.limits.answers)
-	s.list, s.history = newList(opts.Source, opts.Names, time.Now), newHistory(opts.Source)
-	s.ticked = make(chan struct{}, 1)
 	s.life, s.endLife = context.WithCancel(context.Background())
-	if err := s.loadAssets(); err != nil {
-		return nil, err
+	if s.assets, err = status.LoadAssets(); err != nil {
+		return nil, fmt.Errorf("web: %w", err)
 	}
-	if s.page, err = parsePage(); err != nil {
-		return nil, err
+	if s.page, err = status.NewPage(opts.EnablePprof); err != nil {
+		return nil, fmt.Errorf("web: %w", err)
 	}
 	s.handler = s.guard(s.routes())
 	return s, nil
@@ -162,8 +159,7 @@ func (s *Server) follow(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-s.ticked:
-			s.history.observe(time.Now())
-			s.list.rest()
+			s.connections.Tick(time.Now())
 		}
 	}
 }

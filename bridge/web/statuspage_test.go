@@ -4,6 +4,7 @@
 package web
 
 import (
+	"fmt"
 	"html"
 	"net/http"
 	"net/url"
@@ -11,8 +12,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/bridge/web/status"
+	"github.com/skydive-project/skybridge/internal/rows"
 )
 
 // shown returns what a person reads on a page.
@@ -26,8 +30,7 @@ func shown(page string) string {
 func TestStatusPageWithoutJavaScript(t *testing.T) {
 	at := time.Date(2026, 8, 1, 13, 0, 0, 0, time.UTC)
 	r := newRig(t, func(o *Options) { o.State, o.Source, o.Names = exampleStatus, exampleSource(), exampleNames() })
-	r.history.observe(at.Add(-15 * time.Second))
-	r.history.observe(at)
+	r.at(at)
 	w := r.get("/")
 	if w.Code != 200 || w.Header().Get("Content-Type") != "text/html; charset=utf-8" || w.Header().Get("Cache-Control") != "no-store" {
 		t.Errorf("status %d, header %v", w.Code, w.Header())
@@ -59,12 +62,12 @@ func TestStatusPageWithoutJavaScript(t *testing.T) {
 // TestStatusPageInTrouble proves that what is wrong is said in words.
 func TestStatusPageInTrouble(t *testing.T) {
 	r := newRig(t, func(o *Options) {
-		o.State = func() Status {
-			return Status{
+		o.State = func() status.Status {
+			return status.Status{
 				Message: "not subscribed to any analyzer", ExactnessSuspended: true, ClockWaitSeconds: 3533,
-				Storage:   Storage{Trouble: "log: write: no space left on device"},
-				Topology:  []Topology{{URL: "http://a", LastError: "HTTP status 401"}, {URL: "http://b"}},
-				Endpoints: []Endpoint{{URL: "http://c", LastError: "out of order sample", LastErrorAt: time.Now(), LagSeconds: 200, BacklogTicks: 14, State: "failing"}, {URL: "http://d", State: "not contacted"}},
+				Storage:   status.Storage{Trouble: "log: write: no space left on device"},
+				Topology:  []status.Topology{{URL: "http://a", LastError: "HTTP status 401"}, {URL: "http://b"}},
+				Endpoints: []status.Endpoint{{URL: "http://c", LastError: "out of order sample", LastErrorAt: time.Now(), LagSeconds: 200, BacklogTicks: 14, State: "failing"}, {URL: "http://d", State: "not contacted"}},
 			}
 		}
 	})
@@ -80,8 +83,8 @@ func TestStatusPageInTrouble(t *testing.T) {
 	}
 	for state, title := range map[string]string{"ok": "Ready", "not contacted": "Ready", "failing": "Receiver failing", "refusing": "Samples refused"} {
 		r := newRig(t, func(o *Options) {
-			o.State = func() Status {
-				return Status{Ready: true, Message: "ready", Endpoints: []Endpoint{{URL: "http://a", State: "ok"}, {URL: "http://b", State: state}}}
+			o.State = func() status.Status {
+				return status.Status{Ready: true, Message: "ready", Endpoints: []status.Endpoint{{URL: "http://a", State: "ok"}, {URL: "http://b", State: state}}}
 			}
 		})
 		if text := shown(r.get("/").Body.String()); !strings.Contains(text, "skybridge "+title+" as of") {
@@ -97,7 +100,7 @@ func TestStatusPageInTrouble(t *testing.T) {
 // TestStatusPageIsPaged proves that the links lead through all connections, in the
 // order and through the filter that were asked for.
 func TestStatusPageIsPaged(t *testing.T) {
-	r := newRig(t, func(o *Options) { o.Source = many(120) })
+	r := newRig(t, func(o *Options) { o.Source = rows.Many(120) })
 	link := regexp.MustCompile(`<a rel="next" href="([^"]*)">Next</a>`)
 	seen, target := 0, "/?sort=initiator_ip&order=desc&filter=10.0.0&utm=x"
 	for {
@@ -139,12 +142,12 @@ func hostile() []string {
 }
 
 // hostileStatus has a hostile text wherever one can come from elsewhere.
-func hostileStatus(h string) Status {
-	return Status{
-		Version: h, Message: h, Config: h, Storage: Storage{Trouble: h}, ExactnessSuspended: true,
-		Analyzers: []Analyzer{{URL: h, LastError: h}}, Topology: []Topology{{URL: h, LastError: h}},
-		Endpoints: []Endpoint{{Name: h, URL: h, Version: h, LastError: h, Remedy: h, State: h}, {URL: h, State: "refusing"}},
-		Overflow:  []Overflow{{Reason: h}}, Labels: []Label{{Name: h}}, Nodes: []Node{{TID: h, Name: h}},
+func hostileStatus(h string) status.Status {
+	return status.Status{
+		Version: h, Message: h, Config: h, Storage: status.Storage{Trouble: h}, ExactnessSuspended: true,
+		Analyzers: []status.Analyzer{{URL: h, LastError: h}}, Topology: []status.Topology{{URL: h, LastError: h}},
+		Endpoints: []status.Endpoint{{Name: h, URL: h, Version: h, LastError: h, Remedy: h, State: h}, {URL: h, State: "refusing"}},
+		Overflow:  []status.Overflow{{Reason: h}}, Labels: []status.Label{{Name: h}}, Nodes: []status.Node{{TID: h, Name: h}},
 	}
 }
 
@@ -153,13 +156,13 @@ func hostileStatus(h string) Status {
 func TestHostileTextIsText(t *testing.T) {
 	tag := regexp.MustCompile(`<[!/a-zA-Z]`)
 	clean := newRig(t, func(o *Options) {
-		o.State, o.Source = func() Status { return hostileStatus("x") }, hostileSource("x")
-		o.Names = book{map[string]string{"x": "x"}, map[string]aggregator.NodeNames{"x": {Name: "x", Host: "x"}}}
+		o.State, o.Source = func() status.Status { return hostileStatus("x") }, hostileSource("x")
+		o.Names = rows.Names{Addresses: map[string]string{"x": "x"}, Nodes: map[string]aggregator.NodeNames{"x": {Name: "x", Host: "x"}}}
 	}).get("/?filter=x").Body.String()
 	for _, h := range hostile() {
 		r := newRig(t, func(o *Options) {
-			o.State, o.Source = func() Status { return hostileStatus(h) }, hostileSource(h)
-			o.Names = book{map[string]string{h: h}, map[string]aggregator.NodeNames{h: {Name: h, Host: h}}}
+			o.State, o.Source = func() status.Status { return hostileStatus(h) }, hostileSource(h)
+			o.Names = rows.Names{Addresses: map[string]string{h: h}, Nodes: map[string]aggregator.NodeNames{h: {Name: h, Host: h}}}
 		})
 		if r.get("/?filter="+url.QueryEscape(h)).Code != 200 {
 			t.Errorf("%q as a filter", h)
@@ -170,18 +173,26 @@ func TestHostileTextIsText(t *testing.T) {
 		if got, want := len(tag.FindAllString(page, -1)), len(tag.FindAllString(harmless, -1)); got != want {
 			t.Errorf("%q makes %d tags of %d:\n%s", h, got, want, page)
 		}
-		if strings.ContainsFunc(page, func(r rune) bool { return hidden(r) && r != '\n' }) {
+		if strings.ContainsFunc(page, func(r rune) bool { return unicode.In(r, unicode.C, unicode.Zl, unicode.Zp) && r != '\n' }) {
 			t.Errorf("%q hides something", h)
 		}
-		if got := strings.Count(html.UnescapeString(page), visible(h)); got < 15 {
+		var shown strings.Builder
+		for _, r := range h {
+			if unicode.In(r, unicode.C) {
+				fmt.Fprintf(&shown, `\u{%x}`, r)
+			} else {
+				shown.WriteRune(r)
+			}
+		}
+		if got := strings.Count(html.UnescapeString(page), shown.String()); got < 15 {
 			t.Errorf("%q is shown %d times", h, got)
 		}
 	}
 }
 
-func hostileSource(h string) *source {
-	return &source{rows: []aggregator.Row{{
-		Layout: directed(), Values: values(h, h, h, h, h, h), Bytes: [2]uint64{1, 2}, Packets: [2]uint64{1, 1},
+func hostileSource(h string) *rows.Source {
+	return &rows.Source{Rows: []aggregator.Row{{
+		Layout: rows.DirectedLayout(), Values: rows.Values(h, h, h, h, h, h), Bytes: [2]uint64{1, 2}, Packets: [2]uint64{1, 1},
 	}}}
 }
 
@@ -220,9 +231,9 @@ func TestStatusPageLoadsNothingFromElsewhere(t *testing.T) {
 	if inline := regexp.MustCompile(` (style|on[a-z]+)=|<style|<script>`).FindString(page); inline != "" {
 		t.Errorf("inline, which the policy forbids: %s", inline)
 	}
-	for _, file := range r.assets {
-		if strings.Contains(strings.ReplaceAll(string(file.plain), "http://www.w3.org/2000/svg", ""), "://") {
-			t.Errorf("%s names another place", file.name)
+	for path := range r.assets {
+		if strings.Contains(strings.ReplaceAll(r.get(path).Body.String(), "http://www.w3.org/2000/svg", ""), "://") {
+			t.Errorf("%s names another place", path)
 		}
 	}
 }

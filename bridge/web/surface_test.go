@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"slices"
 	"testing"
+
+	"github.com/skydive-project/skybridge/bridge/web/status"
 )
 
 // FuzzSurface: whatever method, path, query and headers, the answer is one of
@@ -30,7 +32,7 @@ func FuzzSurface(f *testing.F) {
 	s, own := smallPage()
 	r := newRig(f, func(o *Options) {
 		o.Source, o.Gatherer = s, own
-		o.State = func() Status { return Status{} }
+		o.State = func() status.Status { return status.Status{} }
 		o.EnableLifecycle = true
 		o.Reload = func(context.Context) error { return errors.New("no") }
 	})

@@ -21,6 +21,7 @@ import (
 	"github.com/skydive-project/skybridge/benchmarks/oldway"
 	"github.com/skydive-project/skybridge/benchmarks/world"
 	"github.com/skydive-project/skybridge/bridge/web"
+	"github.com/skydive-project/skybridge/bridge/web/status"
 )
 
 // scrape is the row of the page: the handler as it is served, into a client that takes
@@ -136,7 +137,7 @@ func page(a *aggregator.Aggregator) (http.Handler, error) {
 		Gatherer: prometheus.NewRegistry(), Registerer: prometheus.NewRegistry(),
 		Healthy: func() (bool, string) { return true, "healthy" },
 		Ready:   func() (bool, string) { return true, "ready" },
-		State:   func() web.Status { return web.Status{} },
+		State:   func() status.Status { return status.Status{} },
 		Logger:  slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

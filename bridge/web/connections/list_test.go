@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package web
+package connections
 
 import (
 	"context"
@@ -11,11 +11,12 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/internal/rows"
 )
 
 // turning counts how often a source was walked from the beginning.
 type turning struct {
-	*source
+	*rows.Source
 	mu    sync.Mutex
 	walks map[*aggregator.ScrapeCursor]bool
 }
@@ -24,21 +25,21 @@ func (s *turning) ScrapeTraffic(c *aggregator.ScrapeCursor, rows []aggregator.Tr
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.walks[c] = true
-	return s.source.ScrapeTraffic(c, rows)
+	return s.Source.ScrapeTraffic(c, rows)
 }
 
 // TestReadersShareAScan proves that however many read, the connections are looked at
 // once a second at most, and that each sees what is no older.
 func TestReadersShareAScan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &turning{source: many(1000), walks: map[*aggregator.ScrapeCursor]bool{}}
+		s := &turning{Source: rows.Many(1000), walks: map[*aggregator.ScrapeCursor]bool{}}
 		l := newList(s, nil, time.Now)
 		const seconds, readers = 10, 20
 		var reading sync.WaitGroup
 		for range readers {
 			reading.Go(func() {
 				for range 4 * seconds {
-					p, err := l.page(t.Context(), listQuery{Sort: sortBytes, Limit: 10})
+					p, err := l.page(t.Context(), Query{Sort: SortBytes, Limit: 10})
 					if err != nil || len(p.rows) != 10 || p.rows[0].Bytes[0] != 999*1234567 || time.Since(p.taken) >= time.Second {
 						t.Errorf("%v, %d rows", err, len(p.rows))
 					}
@@ -55,11 +56,11 @@ func TestReadersShareAScan(t *testing.T) {
 
 // TestReaderThatLeaves proves that who waits for another's turn can leave.
 func TestReaderThatLeaves(t *testing.T) {
-	l := newList(many(10), nil, time.Now)
+	l := newList(rows.Many(10), nil, time.Now)
 	l.turn <- struct{}{} // somebody is at it
 	ctx, leave := context.WithCancel(t.Context())
 	leave()
-	if _, err := l.page(ctx, listQuery{Sort: sortRate, Limit: 1}); err == nil {
+	if _, err := l.page(ctx, Query{Sort: SortRate, Limit: 1}); err == nil {
 		t.Error("no error")
 	}
 	l.rest() // does not wait either
@@ -69,11 +70,11 @@ func TestReaderThatLeaves(t *testing.T) {
 // beyond it is counted, and that nothing is kept that nobody reads.
 func TestListIsBounded(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
-	s := many(1000)
+	s := rows.Many(1000)
 	l := newList(s, nil, func() time.Time { return now })
 	l.bound = 300
 	for _, sort := range sortKeys() {
-		p, err := l.page(t.Context(), listQuery{Sort: sort, Limit: maxLimit})
+		p, err := l.page(t.Context(), Query{Sort: sort, Limit: maxLimit})
 		if err != nil || p.connections != 1000 || p.leftOut != 700 || p.matched != 300 || len(p.rows) != 300 {
 			t.Fatalf("%+v, %v", p.listTotals, err)
 		}
@@ -81,9 +82,9 @@ func TestListIsBounded(t *testing.T) {
 	if len(l.orders) != maxOrders || cap(l.rows) > 600 {
 		t.Errorf("%d orders, room for %d rows", len(l.orders), cap(l.rows))
 	}
-	s.rows = s.rows[:10]
+	s.Rows = s.Rows[:10]
 	now = now.Add(listFor)
-	if p, _ := l.page(t.Context(), listQuery{Sort: sortRate, Limit: 50}); len(p.rows) != 10 {
+	if p, _ := l.page(t.Context(), Query{Sort: SortRate, Limit: 50}); len(p.rows) != 10 {
 		t.Errorf("%d rows after most have ended", len(p.rows))
 	}
 	for _, row := range l.rows[:300] {
@@ -104,7 +105,7 @@ func TestListIsBounded(t *testing.T) {
 	if l.rest(); l.rows != nil || l.orders != nil {
 		t.Error("kept although nobody reads it")
 	}
-	if p, _ := l.page(t.Context(), listQuery{Sort: sortRate, Limit: 50}); len(p.rows) != 10 {
+	if p, _ := l.page(t.Context(), Query{Sort: SortRate, Limit: 50}); len(p.rows) != 10 {
 		t.Errorf("%d rows when somebody comes back", len(p.rows))
 	}
 }

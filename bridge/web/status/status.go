@@ -1,12 +1,11 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package web
+// Package status is the state of a bridge as /api/v1/status answers it, and the page
+// that shows it to people, with the connections.
+package status
 
-import (
-	"net/http"
-	"time"
-)
+import "time"
 
 // Status is what /api/v1/status answers; docs/reference/api.md describes it. Fields
 // may be added, those that are there stay what they are. Everybody who reaches the
@@ -135,23 +134,4 @@ type Node struct {
 	Name          string `json:"name,omitempty"`
 	Series        int    `json:"series"`
 	OverflowBytes uint64 `json:"overflow_bytes"`
-}
-
-// serveStatus answers with the state of everything.
-func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
-	release, ok := s.place(w, r)
-	if !ok {
-		return
-	}
-	defer release()
-	s.answerJSON(w, r, s.status())
-}
-
-// status is the state of everything now.
-func (s *Server) status() Status {
-	state := s.opts.State()
-	if state.Now.IsZero() {
-		state.Now = time.Now().UTC()
-	}
-	return state
 }

@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package web
+package expose
 
 import (
 	"bytes"
@@ -9,6 +9,9 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/prometheus/common/expfmt"
 
 	"github.com/skydive-project/skybridge/aggregator"
 )
@@ -20,11 +23,8 @@ const (
 	pageRows  = 128
 )
 
-// maxKeptCaptures and maxKeptInterfaces bound what a spare page holds on to.
-const (
-	maxKeptCaptures   = 256
-	maxKeptInterfaces = 256
-)
+// maxKept bounds how many captures, and interfaces, a spare page has room for.
+const maxKept = 256
 
 // page formats series into a buffer and hands it on whenever it is full. The
 // first error of writing sticks: what comes after it does nothing. A page
@@ -41,6 +41,7 @@ type page struct {
 	// interfaces are those of the page under way.
 	interfaces []aggregator.InterfaceRow
 	self       bytes.Buffer
+	gzip       *gzip.Writer // nil: not needed yet
 
 	// begun is the family whose samples are being written, headed whether its
 	// header has been: a family without series is left out.
@@ -62,18 +63,41 @@ func (p *page) reset(ctx context.Context, w io.Writer, openMetrics bool) {
 	p.buf = p.buf[:0]
 }
 
-// release forgets all that the page borrowed, for the next scrape.
+// write writes the parts asked for to w; see [Exposer.Write].
+func (p *page) write(ctx context.Context, w io.Writer, e *Exposer, parts Parts, format expfmt.Format) (missing, err error) {
+	p.reset(ctx, w, format.FormatType() == expfmt.TypeOpenMetrics)
+	if parts&Connections != 0 {
+		p.connections(e.source)
+	}
+	if parts&Interfaces != 0 {
+		p.interfaceFamilies(e.source)
+	}
+	if parts&Captures != 0 {
+		p.captureFamilies(e.source)
+	}
+	if parts&Self != 0 {
+		missing = p.own(e.gatherer, format)
+	}
+	return missing, p.finish()
+}
+
+// release clears all that the page borrowed, for the next scrape.
 func (p *page) release() {
 	clear(p.rows)
-	clear(p.captures[:cap(p.captures)])
-	if cap(p.captures) > maxKeptCaptures {
-		p.captures = nil
-	}
-	clear(p.interfaces[:cap(p.interfaces)])
-	if cap(p.interfaces) > maxKeptInterfaces {
-		p.interfaces = nil
+	p.captures, p.interfaces = emptied(p.captures), emptied(p.interfaces)
+	if p.gzip != nil {
+		p.gzip.Reset(io.Discard) // do not keep the client's connection alive
 	}
 	p.ctx, p.w, p.lastLayout = nil, nil, nil
+}
+
+// emptied returns the memory of rows, unless it is large.
+func emptied[T any](rows []T) []T {
+	if cap(rows) > maxKept {
+		return nil
+	}
+	clear(rows[:cap(rows)])
+	return rows[:0]
 }
 
 // finish writes what is left and returns the page's error.
@@ -85,7 +109,7 @@ func (p *page) finish() error {
 	return p.err
 }
 
-// stopped reports whether more series would reach nobody.
+// stopped reports whether the client has left.
 func (p *page) stopped() bool {
 	if p.err == nil {
 		p.err = p.ctx.Err()

@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package web
+package expose
 
 import (
 	"net/http"
@@ -11,13 +11,13 @@ import (
 	"github.com/prometheus/common/expfmt"
 )
 
-// negotiateFormat chooses what the page is written in: OpenMetrics 1.0.0 (or
+// Negotiate chooses what the page is written in: OpenMetrics 1.0.0 (or
 // 0.0.1, which is the same page under the name that scrapers of 2018 ask for)
 // where the Accept header prefers it, else text 0.0.4. Protobuf cannot be
 // streamed series by series, and what OpenMetrics 2.0 and text 1.0 add is of no
-// use to names like ours: who asks for them gets the best of the others that
-// they accept, or text.
-func negotiateFormat(h http.Header) expfmt.Format {
+// use to names like ours: a scraper that asks for them gets the best of the others
+// that it accepts, or text.
+func Negotiate(h http.Header) expfmt.Format {
 	accept := http.Header{"Accept": {acceptable(h.Values("Accept"))}}
 	return expfmt.NegotiateAccept(accept,
 		expfmt.FmtOpenMetrics_1_0_0, expfmt.FmtOpenMetrics_0_0_1, expfmt.FmtText)
@@ -37,9 +37,9 @@ func acceptable(lines []string) string {
 	return strings.Join(kept, ",")
 }
 
-// acceptsGzip reads Accept-Encoding (RFC 9110, section 12.5.3): gzip by name,
+// AcceptsGzip reads Accept-Encoding (RFC 9110, section 12.5.3): gzip by name,
 // else by *; q=0 refuses.
-func acceptsGzip(h http.Header) bool {
+func AcceptsGzip(h http.Header) bool {
 	named, rest := -1.0, -1.0
 	for _, line := range h.Values("Accept-Encoding") {
 		for element := range strings.SplitSeq(line, ",") {

@@ -1,16 +1,19 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package web
+package status
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
 	"fmt"
 	"net/http"
 	"strings"
+
+	"github.com/skydive-project/skybridge/bridge/web/expose"
 )
 
 // What the status page is made of. Nothing comes from elsewhere.
@@ -20,12 +23,13 @@ var assetFiles embed.FS
 
 // asset is one file of the status page, as it is and compressed.
 type asset struct {
-	name, contentType, tag string
-	plain, packed          []byte
+	contentType, tag string
+	plain, packed    []byte
 }
 
-// loadAssets reads the files that browsers ask for by themselves.
-func (s *Server) loadAssets() error {
+// LoadAssets returns the handlers of the files that the page loads, by path.
+func LoadAssets() (map[string]http.Handler, error) {
+	handlers := map[string]http.Handler{}
 	for name, contentType := range map[string]string{
 		"status.css": "text/css; charset=utf-8",
 		"status.js":  "text/javascript; charset=utf-8",
@@ -33,22 +37,26 @@ func (s *Server) loadAssets() error {
 	} {
 		content, err := assetFiles.ReadFile("assets/" + name)
 		if err != nil {
-			return fmt.Errorf("web: %w", err)
+			return nil, fmt.Errorf("status page: %w", err)
 		}
+		var packed bytes.Buffer
+		gz := gzip.NewWriter(&packed)
+		_, _ = gz.Write(content) // to memory
+		_ = gz.Close()
 		hash := sha256.Sum256(content)
-		s.assets = append(s.assets, &asset{name, contentType, hex.EncodeToString(hash[:8]), content, s.pack(content)})
+		handlers["/assets/"+name] = &asset{contentType, hex.EncodeToString(hash[:8]), content, packed.Bytes()}
 	}
-	return nil
+	return handlers, nil
 }
 
-// serve answers with the file; a browser that has it keeps it.
-func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP answers with the file; a browser that has it keeps it.
+func (a *asset) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", a.contentType)
 	h.Set("Cache-Control", "no-cache") // ask whether it changed
 	h.Set("Vary", "Accept-Encoding")
 	body, tag := a.plain, `"`+a.tag+`"`
-	if acceptsGzip(r.Header) {
+	if expose.AcceptsGzip(r.Header) {
 		body, tag = a.packed, `"`+a.tag+`-gzip"`
 	}
 	h.Set("ETag", tag)
@@ -59,5 +67,5 @@ func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
 	if bytes.Equal(body, a.packed) {
 		h.Set("Content-Encoding", "gzip")
 	}
-	_, _ = w.Write(body) // nobody is left to tell
+	_, _ = w.Write(body) // the client has left
 }

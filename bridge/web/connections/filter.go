@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package web
+package connections
 
 import (
 	"bytes"
@@ -19,6 +19,8 @@ type filter struct {
 	names Names  // nil: none
 	lower []byte // a text in lower case
 }
+
+const separator = string("\xff") // aggregator.Separator
 
 type term struct {
 	text         []byte // lower case
@@ -76,7 +78,7 @@ func labelOf(row *aggregator.TrafficRow, label string) string {
 			continue
 		}
 		var value string
-		value, rest, _ = strings.Cut(rest, separatorString)
+		value, rest, _ = strings.Cut(rest, separator)
 		if name == label {
 			return value
 		}
@@ -100,7 +102,7 @@ func namesOf(row *aggregator.TrafficRow, names Names) (n rowNames) {
 			continue
 		}
 		var value string
-		value, rest, _ = strings.Cut(rest, separatorString)
+		value, rest, _ = strings.Cut(rest, separator)
 		switch {
 		case value == "":
 		case name == "initiator_ip":

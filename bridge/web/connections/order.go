@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package web
+package connections
 
 import (
 	"cmp"
@@ -21,7 +21,7 @@ func sortRows(rows []aggregator.TrafficRow, which []uint32, key string, ascendin
 	if ascending {
 		sign = 1
 	}
-	if numeric(key) {
+	if Numeric(key) {
 		of := numberOf(key)
 		sortBy(rows, which, sign, of, cmp.Compare[float64])
 		return
@@ -53,11 +53,11 @@ func sortBy[K any](rows []aggregator.TrafficRow, which []uint32, sign int, of fu
 // numberOf returns what a row is sorted by, both directions together.
 func numberOf(key string) func(*aggregator.TrafficRow) float64 {
 	switch key {
-	case sortBytes:
+	case SortBytes:
 		return func(row *aggregator.TrafficRow) float64 { return float64(row.Bytes[0] + row.Bytes[1]) }
-	case sortPackets:
+	case SortPackets:
 		return func(row *aggregator.TrafficRow) float64 { return float64(row.Packets[0] + row.Packets[1]) }
-	case sortRTT:
+	case SortRTT:
 		return func(row *aggregator.TrafficRow) float64 { return float64(row.RTT) }
 	}
 	return func(row *aggregator.TrafficRow) float64 { return float64(row.Rate[0]) + float64(row.Rate[1]) }

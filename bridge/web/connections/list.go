@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package web
+package connections
 
 import (
 	"context"
@@ -26,6 +26,15 @@ const (
 	// is still there: some ms.
 	leaveRows = 4096
 )
+
+// Source yields the connections of the latest tick with their rates. It is called from
+// many goroutines. *aggregator.Aggregator implements it.
+type Source interface {
+	// ScrapeTraffic fills rows with connections not yet seen through the cursor and
+	// returns how many; 0 is the end. The zero cursor is the beginning. What it
+	// filled stays valid and unchanged, strings included.
+	ScrapeTraffic(c *aggregator.ScrapeCursor, rows []aggregator.TrafficRow) int
+}
 
 // list is every connection as it was lately, for all who look. One reader at a time
 // makes or reads it; what they take are copies.
@@ -72,7 +81,7 @@ func newList(source Source, names Names, now func() time.Time) *list {
 
 // page returns what a query asks for. The error is that of ctx: the reader left
 // while others were served or while its own was made.
-func (l *list) page(ctx context.Context, q listQuery) (listPage, error) {
+func (l *list) page(ctx context.Context, q Query) (listPage, error) {
 	select {
 	case l.turn <- struct{}{}:
 	case <-ctx.Done():
@@ -132,7 +141,7 @@ func (l *list) scan(ctx context.Context, now time.Time) error {
 
 // order returns the rows that a query asks for, in its order. Readers who look at
 // the same share it.
-func (l *list) order(ctx context.Context, q listQuery) ([]uint32, error) {
+func (l *list) order(ctx context.Context, q Query) ([]uint32, error) {
 	for _, o := range l.orders {
 		if o.sort == q.Sort && o.ascending == q.Ascending && o.filter == q.Filter {
 			return o.which, nil

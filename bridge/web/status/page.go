@@ -1,27 +1,35 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package web
+package status
 
 import (
 	"bytes"
 	"fmt"
 	"html/template"
-	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/skydive-project/skybridge/bridge/web/connections"
+	"github.com/skydive-project/skybridge/bridge/web/expose"
 )
 
-// pagePolicy lets the status page load nothing but its own files, and run no text
-// that comes from data.
-const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+// Policy is the page's Content-Security-Policy: it loads nothing but its own files, and
+// runs no text that comes from data.
+const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-// parsePage reads the page's template with the functions that it uses.
-func parsePage() (*template.Template, error) {
+// Page is the status page. It may be used from many goroutines.
+type Page struct {
+	template *template.Template
+	pprof    bool
+}
+
+// NewPage returns the page. pprof says whether it links to the profiles.
+func NewPage(pprof bool) (*Page, error) {
 	text, err := assetFiles.ReadFile("assets/status.html")
 	if err != nil {
-		return nil, fmt.Errorf("web: %w", err)
+		return nil, fmt.Errorf("status page: %w", err)
 	}
 	// The ends of its lines stand between tags only; without them the script finds the
 	// elements that it makes itself.
@@ -32,16 +40,18 @@ func parsePage() (*template.Template, error) {
 		"count": func(n any) string { return count(int64(number(n))) },
 		"tenth": digits,
 		"span":  span, "ago": ago, "rtt": roundTrip, "pill": pillOf,
-		"share":     func(now, limit any) int { return share(int64(number(now)), int64(number(limit))) },
-		"sparkOf":   func(rates []float64, list Connections) *sparkView { return newSparkView(rates, len(list.HistoryAt)) },
-		"initiator": func(c Connection) endView { return endOf(&c, "initiator") },
-		"target":    func(c Connection) endView { return endOf(&c, "target") },
-		"where":     func(c Connection) endView { return whereOf(&c) },
+		"share": func(now, limit any) int { return share(int64(number(now)), int64(number(limit))) },
+		"sparkOf": func(rates []float64, list connections.Page) *sparkView {
+			return newSparkView(rates, len(list.HistoryAt))
+		},
+		"initiator": func(c connections.Connection) endView { return endOf(&c, "initiator") },
+		"target":    func(c connections.Connection) endView { return endOf(&c, "target") },
+		"where":     func(c connections.Connection) endView { return whereOf(&c) },
 	}).Parse(strings.ReplaceAll(string(text), "\n", ""))
 	if err != nil {
-		return nil, fmt.Errorf("web: %w", err)
+		return nil, fmt.Errorf("status page: %w", err)
 	}
-	return page, nil
+	return &Page{page, pprof}, nil
 }
 
 // number is a number of whatever type.
@@ -62,8 +72,8 @@ func number(n any) float64 {
 // pageView is what the template shows.
 type pageView struct {
 	Status      Status
-	List        Connections
-	Query       listQuery
+	List        connections.Page
+	Query       connections.Query
 	Pprof       bool
 	Parts       []string
 	Total       float64 // bytes per second
@@ -97,29 +107,17 @@ func pillOf(s Status) pillView {
 	return pillView{"ok", "Ready"}
 }
 
-// serveStatusPage serves the page at /.
-func (s *Server) serveStatusPage(w http.ResponseWriter, r *http.Request) {
-	s.withConnections(w, r, false, func(q listQuery, list Connections) { s.writeStatusPage(w, r, q, list) })
-}
-
-func (s *Server) writeStatusPage(w http.ResponseWriter, r *http.Request, q listQuery, list Connections) {
+// Write returns the page as HTML, with the connections that q asked for.
+func (p *Page) Write(s Status, q connections.Query, list connections.Page) ([]byte, error) {
 	var body bytes.Buffer
-	if err := s.page.Execute(&body, s.view(q, list)); err != nil {
-		s.seldom.Error("writing the status page failed", "err", err)
-		plain(w, http.StatusInternalServerError, "the page could not be written")
-		return
+	if err := p.template.Execute(&body, p.view(s, q, list)); err != nil {
+		return nil, fmt.Errorf("status page: %w", err)
 	}
-	if w.Header().Get("Content-Security-Policy") == defaultPolicy { // the operator's own wins
-		w.Header().Set("Content-Security-Policy", pagePolicy)
-	}
-	s.answer(w, r, "text/html; charset=utf-8", body.Bytes())
+	return body.Bytes(), nil
 }
 
-func (s *Server) view(q listQuery, list Connections) pageView {
-	v := pageView{Status: s.status(), List: list, Query: q, Pprof: s.opts.EnablePprof, Columns: columns(q, list.Labels)}
-	for _, p := range parts() {
-		v.Parts = append(v.Parts, p.name)
-	}
+func (p *Page) view(s Status, q connections.Query, list connections.Page) pageView {
+	v := pageView{Status: s, List: list, Query: q, Pprof: p.pprof, Parts: expose.PartNames(), Columns: columns(q, list.Labels)}
 	for _, rate := range list.Rate {
 		v.Total += rate
 	}
@@ -132,19 +130,19 @@ func (s *Server) view(q listQuery, list Connections) pageView {
 	if q.Offset > 0 {
 		before := q
 		before.Offset = max(0, min(q.Offset, list.Matched)-q.Limit)
-		v.Prev = before.link()
+		v.Prev = before.Link()
 	}
 	if q.Offset+q.Limit < list.Matched {
 		after := q
 		after.Offset += q.Limit
-		v.Next = after.link()
+		v.Next = after.Link()
 	}
 	return v
 }
 
 // columns returns the heads of the connections' table. An end is sorted by the label
 // that tells most of it.
-func columns(q listQuery, labels []string) []columnView {
+func columns(q connections.Query, labels []string) []columnView {
 	first := func(names ...string) string {
 		for _, name := range names {
 			if slices.Contains(labels, name) {
@@ -157,10 +155,10 @@ func columns(q listQuery, labels []string) []columnView {
 		{"From", "end", first("initiator_ip", "initiator_name", "initiator_network", "initiator_port")},
 		{"To", "end", first("target_ip", "target_name", "target_network", "target_port")},
 		{"What and where", "where", first("protocol", "application", "node_tid", "node_name", "host")},
-		{"Rate", "number", sortRate},
+		{"Rate", "number", connections.SortRate},
 		{"Trend", "trend", ""},
-		{"Bytes", "number wide", sortBytes},
-		{"Round trip", "number wide", sortRTT},
+		{"Bytes", "number wide", connections.SortBytes},
+		{"Round trip", "number wide", connections.SortRTT},
 	}
 	out := make([]columnView, len(all))
 	for i, c := range all {
@@ -168,12 +166,12 @@ func columns(q listQuery, labels []string) []columnView {
 		if c.key == "" {
 			continue
 		}
-		link := listQuery{Sort: c.key, Ascending: !numeric(c.key), Filter: q.Filter, Limit: q.Limit}
+		link := connections.Query{Sort: c.key, Ascending: !connections.Numeric(c.key), Filter: q.Filter, Limit: q.Limit}
 		if q.Sort == c.key {
 			link.Ascending = !q.Ascending
 			out[i].Sort = map[bool]string{true: "ascending", false: "descending"}[q.Ascending]
 		}
-		out[i].Link = link.link()
+		out[i].Link = link.Link()
 	}
 	return out
 }

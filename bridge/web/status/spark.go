@@ -1,17 +1,19 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package web
+package status
 
 import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/skydive-project/skybridge/bridge/web/connections"
 )
 
 // sparkSlots is how many ticks a line has room for: as many as there are, but not so
 // few that two of them fill it.
-func sparkSlots(ticks int) int { return min(max(ticks, 12), historyPoints) }
+func sparkSlots(ticks int) int { return min(max(ticks, 12), connections.HistoryTicks) }
 
 // spark is a small line of rates: points of an SVG that is 2 wide for each tick and
 // 24 high, in one of sparkSlots(ticks). The latest is at the right.

@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package web
+package connections
 
 import (
 	"fmt"
@@ -27,14 +27,14 @@ const (
 
 // What connections can be sorted by, beside labels.
 const (
-	sortRate    = "rate"
-	sortBytes   = "bytes"
-	sortPackets = "packets"
-	sortRTT     = "rtt"
+	SortRate    = "rate"
+	SortBytes   = "bytes"
+	SortPackets = "packets"
+	SortRTT     = "rtt"
 )
 
-// listQuery says which connections a reader wants to see, in which order.
-type listQuery struct {
+// Query says which connections a reader wants to see, in which order.
+type Query struct {
 	Sort          string // one of sortKeys
 	Ascending     bool
 	Filter        string // as it was given
@@ -44,7 +44,7 @@ type listQuery struct {
 // sortKeys lists what connections can be sorted by: numbers first, then every label
 // that a connection can have. One that is not chosen sorts nothing.
 func sortKeys() []string {
-	keys := []string{sortRate, sortBytes, sortPackets, sortRTT}
+	keys := []string{SortRate, SortBytes, SortPackets, SortRTT}
 	for _, name := range aggregator.AllLabels() {
 		if name != "direction" {
 			keys = append(keys, name)
@@ -53,19 +53,19 @@ func sortKeys() []string {
 	return keys
 }
 
-// numeric says whether a sort key is a number, of which the largest come first.
-func numeric(key string) bool {
+// Numeric says whether a sort key is a number, of which the largest come first.
+func Numeric(key string) bool {
 	switch key {
-	case sortRate, sortBytes, sortPackets, sortRTT:
+	case SortRate, SortBytes, SortPackets, SortRTT:
 		return true
 	}
 	return false
 }
 
-// parseListQuery reads sort, order, filter, offset and limit. The error is for the
+// ParseQuery reads sort, order, filter, offset and limit. The error is for the
 // client. strict refuses other parameters: a program that misspells one should know.
-func parseListQuery(rawQuery string, strict bool) (listQuery, error) {
-	q := listQuery{Sort: sortRate, Limit: defaultLimit}
+func ParseQuery(rawQuery string, strict bool) (Query, error) {
+	q := Query{Sort: SortRate, Limit: defaultLimit}
 	given, err := url.ParseQuery(rawQuery)
 	if err != nil {
 		return q, fmt.Errorf("bad query: %w", err)
@@ -118,7 +118,7 @@ func parseListQuery(rawQuery string, strict bool) (listQuery, error) {
 			}
 		}
 	}
-	q.Ascending = order == "asc" || order == "" && !numeric(q.Sort)
+	q.Ascending = order == "asc" || order == "" && !Numeric(q.Sort)
 	return q, nil
 }
 
@@ -130,11 +130,11 @@ func short(s string) string {
 	return strconv.Quote(s)
 }
 
-// link returns the query as a link on the page.
-func (q listQuery) link() string {
+// Link returns the query as a link on the page.
+func (q Query) Link() string {
 	v := url.Values{}
 	v.Set("sort", q.Sort)
-	v.Set("order", q.order())
+	v.Set("order", q.Order())
 	if q.Filter != "" {
 		v.Set("filter", q.Filter)
 	}
@@ -147,7 +147,8 @@ func (q listQuery) link() string {
 	return "?" + v.Encode()
 }
 
-func (q listQuery) order() string {
+// Order is how the query sorts: asc or desc.
+func (q Query) Order() string {
 	if q.Ascending {
 		return "asc"
 	}

@@ -1,11 +1,13 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package web
+package status
 
 import (
 	"slices"
 	"strings"
+
+	"github.com/skydive-project/skybridge/bridge/web/connections"
 )
 
 // endView is how one end of a connection is shown, by whatever labels there are:
@@ -13,7 +15,7 @@ import (
 type endView struct{ Main, Sub string }
 
 // endOf returns the view of an end: "initiator" or "target".
-func endOf(c *Connection, end string) endView {
+func endOf(c *connections.Connection, end string) endView {
 	if c.Overflow {
 		return endView{Main: overflowWord}
 	}
@@ -46,7 +48,7 @@ const (
 )
 
 // whereOf says in two lines what a connection is and where it was seen.
-func whereOf(c *Connection) endView {
+func whereOf(c *connections.Connection) endView {
 	node := c.Labels["node_name"]
 	if node == "" {
 		node = c.Names.Node

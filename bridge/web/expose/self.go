@@ -1,20 +1,21 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package web
+package expose
 
 import (
 	"errors"
 	"fmt"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/expfmt"
 )
 
-// writeSelf adds the bridge's own metrics to the page. What cannot be gathered
-// or written is counted and logged; the rest is served, since a page without one
-// metric is worth more than none.
-func (s *Server) writeSelf(p *page, format expfmt.Format) {
-	families, err := s.opts.Gatherer.Gather()
+// own adds the bridge's own metrics to the page and returns what could not be gathered
+// or formatted; the rest is served, since a page without one metric is worth more than
+// none.
+func (p *page) own(gatherer prometheus.Gatherer, format expfmt.Format) error {
+	families, err := gatherer.Gather()
 	for _, family := range families {
 		// Each family is written aside first, so that one that fails half-way
 		// leaves no half line. The encoder is not closed: that would write # EOF.
@@ -25,8 +26,5 @@ func (s *Server) writeSelf(p *page, format expfmt.Format) {
 		}
 		p.bytes(p.self.Bytes())
 	}
-	if err != nil {
-		s.metrics.gatherErrors.Inc()
-		s.seldom.Warn("some of the bridge's own metrics are missing from /metrics", "err", err)
-	}
+	return err
 }

@@ -1,12 +1,13 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package web
+// Package connections lists the connections of the latest tick, sorted and filtered,
+// with their rates: what /api/v1/connections answers and the status page shows.
+package connections
 
 import (
 	"context"
 	"math"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -21,10 +22,10 @@ type Names interface {
 	KnownAddress(addr string) string
 }
 
-// Connections is what /api/v1/connections answers; docs/reference/api.md describes it.
+// Page is what /api/v1/connections answers; docs/reference/api.md describes it.
 // What has one value for each direction has initiator to target first; without the
 // label direction it has one value, the sum.
-type Connections struct {
+type Page struct {
 	Taken   time.Time `json:"taken"`
 	Labels  []string  `json:"labels"`
 	Total   int       `json:"total"`
@@ -56,40 +57,34 @@ type Connection struct {
 	History []float64 `json:"history,omitempty"`
 }
 
-// serveConnections answers with a page of the connections.
-func (s *Server) serveConnections(w http.ResponseWriter, r *http.Request) {
-	s.withConnections(w, r, true, func(_ listQuery, c Connections) { s.answerJSON(w, r, c) })
+// View is what readers see of the connections. It may be used from many goroutines.
+type View struct {
+	names   Names
+	list    *list
+	history *history
 }
 
-// withConnections has answer write the page of connections that a request asks for,
-// within a place among the answers. strict refuses parameters that nobody knows.
-func (s *Server) withConnections(w http.ResponseWriter, r *http.Request, strict bool, answer func(listQuery, Connections)) {
-	q, err := parseListQuery(r.URL.RawQuery, strict)
-	if err != nil {
-		plain(w, http.StatusBadRequest, err.Error())
-		return
-	}
-	release, ok := s.place(w, r)
-	if !ok {
-		return
-	}
-	defer release()
-	c, err := s.connections(r.Context(), q)
-	if err != nil {
-		return // the client has gone
-	}
-	answer(q, c)
+// New returns a View of a source's connections, by the clock now. names may be nil.
+func New(source Source, names Names, now func() time.Time) *View {
+	return &View{names, newList(source, names, now), newHistory(source)}
 }
 
-// connections returns the page of connections that a query asks for.
-func (s *Server) connections(ctx context.Context, q listQuery) (Connections, error) {
-	p, err := s.list.page(ctx, q)
+// Tick takes a new tick into the histories, and releases a list that is no longer read.
+func (v *View) Tick(now time.Time) {
+	v.history.observe(now)
+	v.list.rest()
+}
+
+// Page returns the page of connections that a query asks for. The error is that of ctx:
+// the reader has left.
+func (v *View) Page(ctx context.Context, q Query) (Page, error) {
+	p, err := v.list.page(ctx, q)
 	if err != nil {
-		return Connections{}, err
+		return Page{}, err
 	}
-	c := Connections{
+	c := Page{
 		Taken: p.taken.UTC(), Total: p.connections, Matched: p.matched, LeftOut: p.leftOut,
-		Offset: q.Offset, Limit: q.Limit, Sort: q.Sort, Order: q.order(), Filter: q.Filter,
+		Offset: q.Offset, Limit: q.Limit, Sort: q.Sort, Order: q.Order(), Filter: q.Filter,
 		Labels: []string{}, Connections: make([]Connection, 0, len(p.rows)), HistoryAt: []int64{},
 	}
 	both := true
@@ -102,15 +97,15 @@ func (s *Server) connections(ctx context.Context, q listQuery) (Connections, err
 		}
 	}
 	c.Rate = directions([2]float64{tenths(p.rate[0]), tenths(p.rate[1])}, both)
-	at, total := s.history.times()
+	at, total := v.history.times()
 	c.HistoryAt, c.History = append(c.HistoryAt, at...), rates(total)
 	for i := range p.rows {
-		c.Connections = append(c.Connections, s.connection(&p.rows[i]))
+		c.Connections = append(c.Connections, v.connection(&p.rows[i]))
 	}
 	return c, nil
 }
 
-func (s *Server) connection(row *aggregator.TrafficRow) Connection {
+func (v *View) connection(row *aggregator.TrafficRow) Connection {
 	both := row.Layout.Direction >= 0
 	c := Connection{
 		Labels: map[string]string{}, Overflow: row.Overflow, RTT: row.RTT,
@@ -123,14 +118,14 @@ func (s *Server) connection(row *aggregator.TrafficRow) Connection {
 			continue
 		}
 		var value string
-		if value, rest, _ = strings.Cut(rest, separatorString); value != "" {
+		if value, rest, _ = strings.Cut(rest, separator); value != "" {
 			c.Labels[name] = value
 		}
 	}
-	if s.opts.Names != nil && !row.Overflow {
-		c.Names = namesOf(row, s.opts.Names)
+	if v.names != nil && !row.Overflow {
+		c.Names = namesOf(row, v.names)
 	}
-	if points := s.history.points(row.Values); points != nil {
+	if points := v.history.points(row.Values); points != nil {
 		c.History = rates(points)
 	}
 	return c

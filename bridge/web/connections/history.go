@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package web
+package connections
 
 import (
 	"cmp"
@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// historyPoints is how many ticks a history goes back: 15 minutes by default.
-	historyPoints = 60
+	// HistoryTicks is how many ticks a history goes back: 15 minutes by default.
+	HistoryTicks = 60
 	// historyTop is how many of the fastest connections get a history at each tick,
 	// and maxHistories how many have one: those that are no longer among the fastest
 	// keep theirs for a while. All of them take 100 kB.
@@ -137,9 +137,9 @@ func (h *history) drop(over int) {
 
 // latest appends to a history and keeps its latest points.
 func latest[T any](points []T, p T) []T {
-	if len(points) == historyPoints {
+	if len(points) == HistoryTicks {
 		copy(points, points[1:])
-		points[historyPoints-1] = p
+		points[HistoryTicks-1] = p
 		return points
 	}
 	return append(points, p)

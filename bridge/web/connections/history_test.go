@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package web
+package connections
 
 import (
 	"fmt"
@@ -10,26 +10,27 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/internal/rows"
 )
 
 // TestHistory proves that the fastest connections have their rates at the latest ticks,
 // with nothing missing once they have begun, also those that are fast no more.
 func TestHistory(t *testing.T) {
-	s := many(1000)
+	s := rows.Many(1000)
 	h := newHistory(s)
 	for tick := range 5 {
-		for i := range s.rows {
-			s.rows[i].Bytes = [2]uint64{uint64(1000*tick + i), 5} // the last ones are the fastest
+		for i := range s.Rows {
+			s.Rows[i].Bytes = [2]uint64{uint64(1000*tick + i), 5} // the last ones are the fastest
 		}
 		if tick == 3 {
-			s.rows[999].Bytes = [2]uint64{} // not any more
+			s.Rows[999].Bytes = [2]uint64{} // not any more
 		}
 		if tick == 4 {
-			s.rows = s.rows[:998] // gone
+			s.Rows = s.Rows[:998] // gone
 		}
 		h.observe(time.UnixMilli(int64(1000 * (tick + 1))))
 	}
-	rows := many(1000).rows
+	rows := rows.Many(1000).Rows
 	for i, want := range map[int][]float32{
 		0: nil, 800: nil,
 		999: {1004, 2004, 3004, 0, 0},
@@ -50,27 +51,36 @@ func TestHistory(t *testing.T) {
 
 // TestHistoryIsBounded plays ticks at each of which others are the fastest.
 func TestHistoryIsBounded(t *testing.T) {
-	layout := directed()
-	s := &source{}
+	layout := rows.DirectedLayout()
+	s := &rows.Source{}
 	h := newHistory(s)
-	for tick := range 3 * historyPoints {
-		s.rows = s.rows[:0]
+	for tick := range 3 * HistoryTicks {
+		s.Rows = s.Rows[:0]
 		for i := range 150 {
-			s.rows = append(s.rows, aggregator.Row{Layout: layout, Values: values(fmt.Sprint(tick), fmt.Sprint(i), "n", "TCP", "t", "1"), Bytes: [2]uint64{uint64(i + 1)}})
+			s.Rows = append(s.Rows, aggregator.Row{Layout: layout, Values: rows.Values(fmt.Sprint(tick), fmt.Sprint(i), "n", "TCP", "t", "1"), Bytes: [2]uint64{uint64(i + 1)}})
 		}
 		h.observe(time.UnixMilli(int64(1000 * tick)))
-		if len(h.of) > maxHistories || len(h.at) > historyPoints {
+		if len(h.of) > maxHistories || len(h.at) > HistoryTicks {
 			t.Fatalf("tick %d: %d histories of %d ticks", tick, len(h.of), len(h.at))
 		}
-		if got := h.points(s.rows[149].Values); len(got) != 1 || got[0] != 150 {
+		if got := h.points(s.Rows[149].Values); len(got) != 1 || got[0] != 150 {
 			t.Fatalf("the fastest of tick %d has %v", tick, got)
 		}
 	}
-	s.rows = nil
-	for tick := range historyPoints + 1 {
+	s.Rows = nil
+	for tick := range HistoryTicks + 1 {
 		h.observe(time.UnixMilli(int64(1000 * (1000 + tick))))
 	}
 	if len(h.of) != 0 {
 		t.Errorf("%d histories of what is long gone", len(h.of))
+	}
+}
+
+// BenchmarkHistory is what the page costs at each tick, with nobody looking.
+func BenchmarkHistory(b *testing.B) {
+	h := newHistory(rows.Many(100_000))
+	b.ReportAllocs()
+	for b.Loop() {
+		h.observe(time.Now())
 	}
 }

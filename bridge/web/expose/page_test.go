@@ -1,0 +1,35 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package expose
+
+import (
+	"io"
+	"testing"
+	"unsafe"
+
+	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/internal/rows"
+)
+
+// The reused buffers are within the bound as well: with what a scrape allocates
+// and net/http's buffers they stay under 64 kB.
+func TestPageIsSmall(t *testing.T) {
+	p := newPage()
+	rows := cap(p.rows) * int(unsafe.Sizeof(aggregator.Row{}))
+	if total := cap(p.buf) + rows; total > 48<<10 {
+		t.Errorf("%d bytes", total)
+	}
+}
+
+// No series costs an allocation.
+func TestNoAllocationsPerSeries(t *testing.T) {
+	s := rows.Many(1000)
+	p := newPage()
+	p.reset(t.Context(), io.Discard, true)
+	p.connections(s)
+	// Two a family: the cursor, which a Source may keep while it walks.
+	if n := testing.AllocsPerRun(20, func() { p.connections(s) }); n > 6 {
+		t.Errorf("%v allocations for 5,000 series", n)
+	}
+}
