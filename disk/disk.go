@@ -1,10 +1,12 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package disk is what durable data needs of a disk, and no more: the file
+// Package disk is the one way to write files that must survive a crash: the file
 // operations, so that a test can put a disk in their place that loses power or
-// breaks (internal/disktest), and what all files that hold such data have in common
-// (format.go, decoder.go).
+// breaks (internal/disktest); headers and checksums (format.go, decoder.go); segments
+// of frames (segment.go, writer.go); files that are replaced whole (replace.go) or
+// written often (slots.go); and what is wrong with a disk (trouble.go). What a frame
+// or a payload means is its user's.
 package disk
 
 import (

@@ -301,7 +301,7 @@ func TestHoldersOfLostTicks(t *testing.T) {
 				w.tick(script)
 			}
 			w.r.halt(nil)
-			lost := slices.DeleteFunc(w.d.Files(), func(name string) bool { return !strings.HasSuffix(name, segmentSuffix) })
+			lost := slices.DeleteFunc(w.d.Files(), func(name string) bool { return !strings.HasSuffix(name, segmentFormat.Suffix) })
 			for _, name := range lost {
 				if err := w.d.Remove(name); err != nil {
 					t.Error(err)

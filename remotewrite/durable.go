@@ -5,8 +5,8 @@ package remotewrite
 
 import (
 	"cmp"
+	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -39,8 +39,9 @@ func OpenLog(cfg LogConfig, reg prometheus.Registerer, logger *slog.Logger) (*Lo
 			s.segmentBytes = min(s.segmentBytes, cmp.Or(s.maxBytes/16, 1))
 		}
 	}
-	s.cursors = cursorFile{fs: s.fs, dir: s.dir, salt: rand.Uint64, sync: s.sync}
-	s.marks = markFile{fs: s.fs, dir: s.dir, salt: rand.Uint64, replace: s.replace}
+	s.fs = disk.MeasureSyncs(s.fs, func(d time.Duration) { s.metrics.fsync.Observe(d.Seconds()) })
+	s.writer = disk.SegmentWriter{FS: s.fs, Dir: s.dir, Format: &segmentFormat}
+	s.cursors = disk.NewSlots(s.fs, s.path(cursorName), cursorMagic, cursorVersion)
 	l.store = s
 	if err := l.recover(); err != nil {
 		return nil, err
@@ -63,10 +64,10 @@ func (l *Log) Close() error {
 	s.closed.Store(true)
 	l.appending.Lock()
 	defer l.appending.Unlock()
-	s.finish()
+	s.writer.Roll()
 	s.saving.Lock()
 	defer s.saving.Unlock()
-	s.cursors.abandon()
+	s.cursors.Close()
 	return err
 }
 
@@ -275,10 +276,10 @@ func (l *Log) saveFor(c *cursor) error {
 		}
 	}
 	l.mu.Unlock()
-	err := s.cursors.write(&file)
-	s.troubles.note(l, partCursors, err)
+	err := s.cursors.Write(appendCursors(nil, &file))
+	l.noteTrouble(partCursors, err)
 	if err != nil {
-		return err
+		return fmt.Errorf("log: cursors: %w", err)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -283,16 +283,9 @@ func testOlderFormat(t *testing.T, version uint32, old []byte, want cursorState)
 		binary.LittleEndian.PutUint32(b[12:], disk.Checksum(b[:12]))
 		d.SetBytes(name, b)
 	}
-	b := disk.AppendHeader(nil, cursorMagic, version, 42)
-	b = binary.LittleEndian.AppendUint32(b, minSlot)
-	b = binary.LittleEndian.AppendUint32(b, disk.Checksum(b))
-	slot := make([]byte, slotHeader, 2*minSlot)
-	binary.LittleEndian.PutUint32(slot, slotMagic)
-	binary.LittleEndian.PutUint32(slot[4:], uint32(len(old)))
-	binary.LittleEndian.PutUint64(slot[8:], 2)
-	binary.LittleEndian.PutUint32(slot[16:], disk.Sum(42, 2, old))
-	slot = append(slot, old...)
-	d.SetBytes("log/cursors", append(b, slot[:2*minSlot]...))
+	if err := disk.NewSlots(d, "log/cursors", cursorMagic, version).Write(old); err != nil {
+		t.Fatal(err)
+	}
 
 	l, err := OpenLog(LogConfig{FS: d, Dir: "log"}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 	if err != nil {

@@ -207,7 +207,7 @@ func (l *Log) ExternalLabels() []Label {
 
 // recoverMarks reads how the former process called series.
 func (l *Log) recoverMarks() error {
-	found, err := l.store.marks.read()
+	found, err := l.store.readMarks()
 	if err != nil {
 		return err
 	}
@@ -231,7 +231,7 @@ func (l *Log) recoverMarks() error {
 		l.marks.add(m)
 	}
 	if onDisk {
-		l.store.marks.saved = l.marks.version
+		l.store.marksSaved = l.marks.version
 	}
 	return nil
 }

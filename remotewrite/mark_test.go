@@ -202,11 +202,10 @@ func TestNamingText(t *testing.T) {
 func TestMarksNotUnderstood(t *testing.T) {
 	d := disktest.New(1)
 	odd := &naming{text: `{"write_relabel_configs":[{"action":"rot13"}]}`}
-	under := &store{fs: d, metrics: newStoreMetrics()}
-	f := markFile{fs: d, dir: "log", salt: func() uint64 { return 7 }, replace: under.replace}
+	s := &store{fs: d, dir: "log"}
 	names := namesFor("a", "one")
 	names[hashIdentity("b")] = odd
-	if err := f.write([]*mark{{from: 3, names: names}, {from: 5, names: namesFor("a", "two")}}); err != nil {
+	if err := s.writeMarks([]*mark{{from: 3, names: names}, {from: 5, names: namesFor("a", "two")}}); err != nil {
 		t.Fatal(err)
 	}
 	reg := prometheus.NewRegistry()
@@ -226,7 +225,7 @@ func TestMarksNotUnderstood(t *testing.T) {
 	if err := l.Append(tick); err != nil {
 		t.Fatal(err)
 	}
-	found, err := l.store.marks.read()
+	found, err := l.store.readMarks()
 	if err != nil || len(found.list) != 1 || found.list[0].from != 1 {
 		t.Errorf("%+v, %v", found, err)
 	}
@@ -266,14 +265,13 @@ func FuzzMarks(f *testing.F) {
 func TestMarksFitTheirFile(t *testing.T) {
 	const large = 15 << 20
 	d := disktest.New(1)
-	s := &store{fs: d, dir: "log", metrics: newStoreMetrics()}
-	f := markFile{fs: d, dir: "log", salt: func() uint64 { return 1 }, replace: s.replace}
+	s := &store{fs: d, dir: "log"}
 	written := func(m *marks) int {
 		t.Helper()
-		if err := f.write(m.list); err != nil {
+		if err := s.writeMarks(m.list); err != nil {
 			t.Fatal(err)
 		}
-		found, err := f.read()
+		found, err := s.readMarks()
 		if err != nil || len(found.problems) > 0 || found.lost || len(found.list) != len(m.list) {
 			t.Fatalf("%d of %d marks are read: %v, %v", len(found.list), len(m.list), err, found.problems)
 		}
@@ -306,10 +304,10 @@ func TestMarksFitTheirFile(t *testing.T) {
 
 	// One that is too large by itself is not written: the file before it stays.
 	m.add(&mark{from: 200, names: map[identityHash]*naming{{}: {text: strings.Repeat("z", maxMarkFile)}}})
-	if err := f.write(m.list); err == nil || len(m.list) != 1 {
+	if err := s.writeMarks(m.list); err == nil || len(m.list) != 1 {
 		t.Errorf("%d marks: %v", len(m.list), err)
 	}
-	if found, err := f.read(); len(found.list) != 30 || err != nil {
+	if found, err := s.readMarks(); len(found.list) != 30 || err != nil {
 		t.Errorf("%d marks are left: %v", len(found.list), err)
 	}
 }

@@ -7,34 +7,25 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
-	"path/filepath"
 	"slices"
 	"unicode/utf8"
 
 	"github.com/skydive-project/skybridge/disk"
 )
 
-// The mark file says how series are called from which tick on. It is described in
-// docs/reference/files.md:
-//
-//	header: magic[8] version u32 crc u32 salt u64 size u32 crc u32
-//	texts, marks
-//
-// It is small and seldom changes: each time it is written anew, under another
-// name first. It is not part of the segments because it must outlive them: when
+// The mark file says how series are called from which tick on: texts, then marks
+// (docs/reference/files.md). It seldom changes, and is replaced as a whole each time
+// ([disk.WriteSmall]). It is not part of the segments because it must outlive them: when
 // all are sent and gone, the next process still has to know under which names the
 // series run that it continues.
 const (
 	markMagic   = "skymark\x00"
 	markVersion = 1
-	markHeader  = 32
 	maxMarkFile = 64 << 20 // of what follows the header
 
 	markName = "marks"
-	newMarks = "marks.new"
 )
 
 // appendMarks encodes marks: the texts of names, each once, then the marks.
@@ -132,83 +123,32 @@ func identity(d *disk.Decoder) (id identityHash) {
 	return id
 }
 
-// markFile reads and writes marks. One goroutine uses it at a time.
-type markFile struct {
-	fs   disk.FS
-	dir  string
-	salt func() uint64
-	// replace is store.replace.
-	replace func(under, name string, content []byte) error
-
-	saved uint64 // the version of the marks that is durable
-}
-
-// read returns what is in the file. Damage is no error, a newer format is.
-func (f *markFile) read() (foundMarks, error) {
-	found, err := f.readFile()
+// readMarks returns what is in the mark file. Damage is no error, a newer format is.
+func (s *store) readMarks() (found foundMarks, err error) {
+	payload, err := disk.ReadSmall(s.fs, s.path(markName), markMagic, markVersion, maxMarkFile)
+	if err == nil {
+		found, err = parseMarks(payload)
+	}
 	switch {
 	case err == nil:
 		return found, nil
 	case errors.Is(err, fs.ErrNotExist):
 		return foundMarks{lost: true}, nil
 	case errors.Is(err, disk.ErrNewer):
-		return found, fmt.Errorf("log: %s: %w", filepath.Join(f.dir, markName), err)
+		return found, fmt.Errorf("log: %s: %w", s.path(markName), err)
 	}
 	return foundMarks{problems: []error{fmt.Errorf("%s: %w", markName, err)}, lost: true}, nil
 }
 
-func (f *markFile) readFile() (found foundMarks, err error) {
-	file, err := f.fs.Open(filepath.Join(f.dir, markName))
-	if err != nil {
-		return found, err
-	}
-	defer func() { _ = file.Close() }() // it was read only
-	payload, err := readMarkFile(file)
-	if err != nil {
-		return found, err
-	}
-	return parseMarks(payload)
-}
-
-// readMarkFile returns what follows a mark file's header.
-func readMarkFile(r io.ReaderAt) ([]byte, error) {
-	salt, err := disk.ReadHeader(r, markMagic, markVersion)
-	if err != nil {
-		return nil, err
-	}
-	var b [markHeader]byte
-	if err := disk.ReadFull(r, b[:], 0); err != nil {
-		return nil, err
-	}
-	size := binary.LittleEndian.Uint32(b[24:])
-	if size > maxMarkFile {
-		return nil, fmt.Errorf("header: %w", disk.ErrDamaged)
-	}
-	payload := make([]byte, size)
-	if err := disk.ReadFull(r, payload, markHeader); err != nil {
-		return nil, err
-	}
-	if binary.LittleEndian.Uint32(b[28:]) != disk.Sum(salt, uint64(size), payload) {
-		return nil, fmt.Errorf("checksum: %w", disk.ErrDamaged)
-	}
-	return payload, nil
-}
-
-// write makes marks durable. After an error those that were written before still
+// writeMarks makes marks durable. After an error those that were written before still
 // are, or these.
-func (f *markFile) write(list []*mark) error {
-	salt, payload := f.salt(), appendMarks(nil, list)
+func (s *store) writeMarks(list []*mark) error {
+	payload := appendMarks(nil, list)
 	if len(payload) > maxMarkFile { // it could not be read; one mark alone can be so large
 		return fmt.Errorf("log: marks of %d bytes are more than %d", len(payload), maxMarkFile)
 	}
-	b := disk.AppendHeader(nil, markMagic, markVersion, salt)
-	b = binary.LittleEndian.AppendUint32(b, uint32(len(payload)))
-	b = binary.LittleEndian.AppendUint32(b, disk.Sum(salt, uint64(len(payload)), payload))
-	if err := f.replace(filepath.Join(f.dir, newMarks), filepath.Join(f.dir, markName), append(b, payload...)); err != nil {
+	if err := disk.WriteSmall(s.fs, s.path(markName), markMagic, markVersion, payload); err != nil {
 		return fmt.Errorf("log: write marks: %w", err)
-	}
-	if err := f.fs.SyncDir(f.dir); err != nil {
-		return fmt.Errorf("log: sync directory: %w", err)
 	}
 	return nil
 }
@@ -216,16 +156,15 @@ func (f *markFile) write(list []*mark) error {
 // saveMarks makes the marks durable, where they are not. The caller holds
 // appending, and writes a tick next.
 func (l *Log) saveMarks() error {
-	f := &l.store.marks
 	l.mu.Lock()
 	version, list := l.marks.version, slices.Clone(l.marks.list)
 	l.mu.Unlock()
-	if version == f.saved {
+	if version == l.store.marksSaved {
 		return nil
 	}
-	if err := f.write(list); err != nil {
+	if err := l.store.writeMarks(list); err != nil {
 		return err
 	}
-	f.saved = version
+	l.store.marksSaved = version
 	return nil
 }

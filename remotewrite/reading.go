@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/skydive-project/skybridge/disk"
@@ -22,36 +21,6 @@ const (
 	readRetries = 60
 )
 
-// lazyFile is a file that is open for as long as someone reads it.
-type lazyFile struct {
-	mu     sync.Mutex
-	opened disk.File
-}
-
-// file returns the file, opened where it is not.
-func (r *lazyFile) file(system disk.FS, name string) (disk.File, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.opened == nil {
-		f, err := system.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		r.opened = f
-	}
-	return r.opened, nil
-}
-
-// close closes the file; nobody may be reading.
-func (r *lazyFile) close() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.opened != nil {
-		_ = r.opened.Close() // it was read only
-		r.opened = nil
-	}
-}
-
 // load returns the block with its bytes in data: as it is where it lies in
 // memory, else read from disk into buf, which is returned to be used again.
 func (b *block) load(buf []byte) (loaded block, _ []byte, err error) {
@@ -59,12 +28,8 @@ func (b *block) load(buf []byte) (loaded block, _ []byte, err error) {
 		return *b, buf, nil
 	}
 	buf = slices.Grow(buf[:0], b.size)[:b.size]
-	f, err := b.source.file(b.source.store.fs, b.source.name)
-	if err == nil {
-		err = b.readFrom(f, buf)
-	}
-	if err != nil {
-		return block{}, buf, fmt.Errorf("log: segment %s: %w", b.source.name, err)
+	if err := b.readFrom(b.source, buf); err != nil {
+		return block{}, buf, fmt.Errorf("log: segment %s: %w", b.source.Name, err)
 	}
 	loaded = *b
 	loaded.data = buf

@@ -24,19 +24,8 @@ func (l *Log) recover() error {
 	if err != nil {
 		return fmt.Errorf("log: read directory: %w", errors.Join(made, err))
 	}
-	var files []disk.Entry
-	leftover := false
-	for _, e := range entries {
-		var serial uint64
-		leftover = leftover || e.Name == thinNew
-		if base, ok := strings.CutSuffix(e.Name, segmentSuffix); !ok {
-			continue
-		} else if _, err := fmt.Sscanf(base, "%d", &serial); err != nil {
-			continue
-		}
-		s.serial = max(s.serial, serial)
-		files = append(files, e)
-	}
+	files, last := segmentFormat.ListSegments(entries)
+	s.writer.Last = last
 	for i, e := range files {
 		if err := l.recoverSegment(s.path(e.Name), e.Size, i == len(files)-1); err != nil {
 			return err
@@ -53,8 +42,10 @@ func (l *Log) recover() error {
 		return err
 	}
 	l.release()
-	if leftover {
-		_ = s.fs.Remove(s.path(thinNew)) // it will be removed before there is another
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name, disk.NewSuffix) {
+			_ = s.fs.Remove(s.path(e.Name)) // it will be removed before there is another
+		}
 	}
 	torn := len(s.doomed) > 0
 	l.sweep()
@@ -62,7 +53,7 @@ func (l *Log) recover() error {
 		// It must not come back after a loss of power: with segments after it, it would
 		// be taken for damage.
 		if err := s.fs.SyncDir(s.dir); err != nil {
-			s.troubles.note(l, partLog, err)
+			l.noteTrouble(partLog, err)
 		}
 	}
 	if len(l.cursors) > 0 && len(l.ticks) > 0 {
@@ -89,15 +80,12 @@ func (l *Log) passed(t *loggedTick) {
 // recoverSegment reads the index of a segment.
 func (l *Log) recoverSegment(name string, size int64, last bool) error {
 	s := l.store
-	g := &segment{store: s, name: name, size: size}
+	g := &segment{Segment: disk.NewSegment(s.fs, name), size: size, thin: true}
 	damaged := func(what string, err error) {
 		s.damaged(l, what, fmt.Errorf("segment %s: %w", filepath.Base(name), err))
 	}
-	f, err := g.file(s.fs, name)
-	if err == nil {
-		defer g.close()
-		g.salt, err = disk.ReadHeader(f, segmentMagic, segmentVersion)
-	}
+	defer g.Close()
+	err := g.ReadHeader(&segmentFormat)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return notAllowed(err)
@@ -117,49 +105,44 @@ func (l *Log) recoverSegment(name string, size int64, last bool) error {
 		return nil
 	}
 
-	r := frameReader{from: f, salt: g.salt, size: size}
-	g.thin = true
-	for offset := int64(segmentHeader); offset < size; {
-		var t *loggedTick
-		var end int64
-		t, end, err = r.read(offset)
+	r := disk.FrameReader{From: g, Format: &segmentFormat, Salt: g.Salt, Size: size}
+	end, torn, err := r.Scan(func(offset int64, index []byte, body int64) (int64, error) {
+		t, end, err := parseIndex(index, body, size)
 		if err != nil {
-			var next *loggedTick
-			why := err
-			next, end, err = r.next(offset + 1)
-			if next == nil && err == nil && last {
-				damaged(damagedTail, fmt.Errorf("%d bytes cut at %d: %w", size-offset, offset, why))
-				l.cut(g, offset)
-				break
-			}
-			damaged(damagedTick, fmt.Errorf("at %d: %w", offset, why))
-			if next == nil {
-				break
-			}
-			t = next
+			return 0, err
 		}
 		if last && end >= size {
-			if err := r.verify(t); errors.Is(err, disk.ErrDamaged) {
-				damaged(damagedTail, fmt.Errorf("%d bytes cut at %d: %w", size-t.offset, t.offset, err))
+			if err := t.verify(g); errors.Is(err, disk.ErrDamaged) {
 				l.passed(t) // its number and time were used, maybe
-				l.cut(g, t.offset)
-				break
+				return 0, err
 			}
 		}
+		t.offset, t.bytes = offset, end-offset
 		l.recoverTick(g, t)
 		g.thin = g.thin && t.thin
-		offset = end
+		return end, nil
+	}, func(offset int64, why error) { damaged(damagedTick, fmt.Errorf("at %d: %w", offset, why)) })
+	switch {
+	case torn == nil:
+	case last && err == nil:
+		damaged(damagedTail, fmt.Errorf("%d bytes cut at %d: %w", size-end, end, torn))
+		l.cut(g, end)
+	default:
+		damaged(damagedTick, fmt.Errorf("at %d: %w", end, torn))
 	}
 	g.thin = g.thin && g.last != 0
 	if last {
 		// A process that was killed before its last sync left bytes that are only in
 		// the page cache; also of a segment that it had just begun, which must not come
 		// back cut off when others follow it.
-		err := s.sync(f)
+		f, err := g.Open()
+		if err == nil {
+			err = f.Sync()
+		}
 		if err == nil {
 			err = s.fs.SyncDir(s.dir)
 		}
-		s.troubles.note(l, partLog, err)
+		l.noteTrouble(partLog, err)
 	}
 	s.segments = append(s.segments, g)
 	s.bytes += g.size
@@ -187,7 +170,7 @@ func (l *Log) recoverTick(g *segment, t *loggedTick) {
 
 // cut takes a damaged tail off a segment.
 func (l *Log) cut(g *segment, size int64) {
-	if err := l.store.fs.Truncate(g.name, size); err != nil {
+	if err := l.store.fs.Truncate(g.Name, size); err != nil {
 		l.logger.Warn("the damaged tail of a segment cannot be cut off; the next start will find it again", "err", err)
 		return
 	}
@@ -198,15 +181,9 @@ func (l *Log) cut(g *segment, size int64) {
 func (l *Log) recoverCursors() error {
 	s := l.store
 	name := s.path(cursorName)
-	var found *cursors
-	f, err := s.fs.Open(name)
-	if err == nil {
-		var damaged int
-		found, damaged, err = readCursors(f)
-		_ = f.Close() // it was read only
-		for range damaged {
-			s.damaged(l, damagedCursors, fmt.Errorf("a copy in %s: %w", cursorName, disk.ErrDamaged))
-		}
+	found, damaged, err := s.readCursors()
+	for range damaged {
+		s.damaged(l, damagedCursors, fmt.Errorf("a copy in %s: %w", cursorName, disk.ErrDamaged))
 	}
 	switch {
 	case errors.Is(err, fs.ErrPermission):

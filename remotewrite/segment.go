@@ -5,35 +5,26 @@ package remotewrite
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
-	"sync/atomic"
 
 	"github.com/skydive-project/skybridge/disk"
 )
 
-// A segment is a file of ticks, described in docs/reference/files.md:
-//
-//	header:  magic[8] version u32 crc u32 salt u64
-//	frame…:  magic u32, size of the index u32, crc u32, index, blocks
-//
-// Numbers of fixed size are little-endian; an index is made of varints. The
-// crc of a frame covers its index, its place in the file and the segment's salt:
-// a frame is only one where it was written, and bytes that came in with a label
-// can never look like one.
-const (
-	segmentMagic   = "skyblog\x00"
-	segmentVersion = 2 // 1 had no ends
-	segmentHeader  = disk.HeaderSize
+// segmentFormat is that of the log's segments: a frame is a tick, its head an index
+// of varints, its body the blocks (docs/reference/files.md).
+var segmentFormat = disk.Format{
+	Magic:      "skyblog\x00",
+	Version:    2,          // 1 had no ends
+	FrameMagic: 0x4b434954, // "TICK"
+	// A million series have 500 blocks of about 12 bytes each.
+	MaxHead: 16 << 20,
+	Suffix:  ".seg",
+}
 
-	frameMagic  = 0x4b434954 // "TICK"
-	frameHeader = 12
-	// maxIndex bounds an index that is read. A million series have 500 blocks of
-	// about 12 bytes each.
-	maxIndex = 16 << 20
-)
+const segmentHeader = disk.HeaderSize
 
 // Kinds of ticks in a frame.
 const (
@@ -43,11 +34,9 @@ const (
 	kindThin    = 3 // only the ends are left (thin.go)
 )
 
-// appendFrame appends a tick up to its blocks, which follow it in the order of
-// the groups. offset is where the frame begins in its segment.
-func appendFrame(dst []byte, t *loggedTick, salt uint64, offset int64) []byte {
-	begin := len(dst)
-	dst = append(dst, make([]byte, frameHeader)...)
+// appendIndex appends what a tick's frame says of it; its blocks follow in the order
+// of the groups.
+func appendIndex(dst []byte, t *loggedTick) []byte {
 	kind := t.kind()
 	dst = binary.AppendUvarint(dst, t.seq)
 	dst = binary.AppendVarint(dst, t.at)
@@ -73,11 +62,20 @@ func appendFrame(dst []byte, t *loggedTick, salt uint64, offset int64) []byte {
 			dst = binary.LittleEndian.AppendUint32(dst, disk.Checksum(b.data))
 		}
 	}
-	head, index := dst[begin:begin+frameHeader], dst[begin+frameHeader:]
-	binary.LittleEndian.PutUint32(head, frameMagic)
-	binary.LittleEndian.PutUint32(head[4:], uint32(len(index)))
-	binary.LittleEndian.PutUint32(head[8:], disk.Sum(salt, uint64(offset), index))
 	return dst
+}
+
+// bodies are the bytes of the tick's blocks.
+func (t *loggedTick) bodies() iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for _, group := range t.groups() {
+			for i := range group {
+				if !yield(group[i].data) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // kind is the kind of the tick's frame.
@@ -91,49 +89,6 @@ func (t *loggedTick) kind() uint64 {
 		return kindEnding
 	}
 	return kindSamples
-}
-
-// frameReader reads frames of one segment. Its buffer is kept.
-type frameReader struct {
-	from io.ReaderAt
-	salt uint64
-	size int64 // of the segment
-	buf  []byte
-}
-
-// read returns the tick of the frame at offset, its blocks unread, and where the
-// frame ends. The error wraps disk.ErrDamaged where there is no frame, or is the
-// disk's.
-func (r *frameReader) read(offset int64) (t *loggedTick, end int64, err error) {
-	const guess = 4 << 10 // most indexes fit
-	n := min(guess, r.size-offset)
-	if n < frameHeader {
-		return nil, 0, fmt.Errorf("frame: cut off: %w", disk.ErrDamaged)
-	}
-	r.buf = slices.Grow(r.buf[:0], guess)[:n]
-	if err := disk.ReadFull(r.from, r.buf, offset); err != nil {
-		return nil, 0, fmt.Errorf("frame: %w", err)
-	}
-	size := int64(binary.LittleEndian.Uint32(r.buf[4:]))
-	if binary.LittleEndian.Uint32(r.buf) != frameMagic || size > maxIndex || frameHeader+size > r.size-offset {
-		return nil, 0, fmt.Errorf("frame: %w", disk.ErrDamaged)
-	}
-	if have, want := int64(len(r.buf)), frameHeader+size; have < want {
-		r.buf = slices.Grow(r.buf, int(want-have))[:want]
-		if err := disk.ReadFull(r.from, r.buf[have:], offset+have); err != nil {
-			return nil, 0, fmt.Errorf("frame: %w", err)
-		}
-	}
-	index := r.buf[frameHeader : frameHeader+size]
-	if binary.LittleEndian.Uint32(r.buf[8:]) != disk.Sum(r.salt, uint64(offset), index) {
-		return nil, 0, fmt.Errorf("frame: checksum: %w", disk.ErrDamaged)
-	}
-	t, n, err = parseIndex(index, offset+frameHeader+size, r.size)
-	if err != nil {
-		return nil, 0, err
-	}
-	t.offset, t.bytes = offset, n-offset
-	return t, n, nil
 }
 
 // parseIndex reads an index whose blocks begin at offset in a segment of that
@@ -177,45 +132,18 @@ func parseIndex(index []byte, offset, size int64) (*loggedTick, int64, error) {
 }
 
 // verify reads the blocks of a tick and compares their checksums.
-func (r *frameReader) verify(t *loggedTick) error {
+func (t *loggedTick) verify(from io.ReaderAt) error {
+	var buf []byte
 	for _, group := range t.groups() {
 		for i := range group {
 			b := &group[i]
-			r.buf = slices.Grow(r.buf[:0], b.size)[:b.size]
-			if err := b.readFrom(r.from, r.buf); err != nil {
+			buf = slices.Grow(buf[:0], b.size)[:b.size]
+			if err := b.readFrom(from, buf); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
-}
-
-// next finds the first frame at or after offset; at the end it is nil.
-func (r *frameReader) next(offset int64) (t *loggedTick, end int64, err error) {
-	const window = 1 << 20
-	var magic [4]byte
-	binary.LittleEndian.PutUint32(magic[:], frameMagic)
-	chunk := make([]byte, min(window, max(0, r.size-offset)))
-	for offset+frameHeader <= r.size {
-		b := chunk[:min(int64(len(chunk)), r.size-offset)]
-		if err := disk.ReadFull(r.from, b, offset); err != nil {
-			return nil, 0, err
-		}
-		for i := 0; i+4 <= len(b); i++ {
-			if b[i] != magic[0] || string(b[i:i+4]) != string(magic[:]) {
-				continue
-			}
-			t, end, err := r.read(offset + int64(i))
-			if err == nil || !errors.Is(err, disk.ErrDamaged) {
-				return t, end, err
-			}
-		}
-		if offset+int64(len(b)) >= r.size {
-			break
-		}
-		offset += int64(len(b)) - 3
-	}
-	return nil, 0, nil
 }
 
 // readFrom reads a block that lies on disk into b, which has its size.
@@ -229,12 +157,9 @@ func (b *block) readFrom(r io.ReaderAt, into []byte) error {
 	return nil
 }
 
-// segment is a file of ticks that may be read. Its name, salt and first never
-// change; the log's lock guards last, size, displaced and refs.
+// segment is a file of ticks. The log's lock guards what is not the file's own.
 type segment struct {
-	store *store
-	name  string
-	salt  uint64
+	*disk.Segment
 	last  uint64 // number of its last tick
 	begun int64  // time of its first tick, ms
 	size  int64
@@ -245,27 +170,25 @@ type segment struct {
 	displaced bool
 	// refs is how many cursors hold a tick of it: so long it is not removed.
 	refs int
-	// open: ticks are still appended to it.
-	open atomic.Bool
-
-	lazyFile
 }
 
-// load returns a copy of t, which lies in the segment, with its blocks ready to
+// load returns a copy of t, which is in the segment, with its blocks ready to
 // be read. The caller has a reference to the segment.
 func (s *segment) load(t *loggedTick) (*loggedTick, error) {
-	f, err := s.file(s.store.fs, s.name)
+	size := t.offset + t.bytes
+	r := disk.FrameReader{From: s, Format: &segmentFormat, Salt: s.Salt, Size: size}
+	index, body, err := r.Read(t.offset)
 	if err != nil {
 		return nil, err
 	}
-	r := frameReader{from: f, salt: s.salt, size: t.offset + t.bytes}
-	loaded, _, err := r.read(t.offset)
+	loaded, _, err := parseIndex(index, body, size)
 	if err != nil {
 		return nil, err
 	}
 	if loaded.seq != t.seq || loaded.at != t.at {
 		return nil, fmt.Errorf("frame: another tick: %w", disk.ErrDamaged)
 	}
+	loaded.offset, loaded.bytes = t.offset, t.bytes
 	for _, group := range loaded.groups() {
 		for i := range group {
 			group[i].source = s

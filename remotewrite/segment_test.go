@@ -135,7 +135,7 @@ func reopen(t testing.TB, d *disktest.Disk) (found, error) {
 
 func segments(d *disktest.Disk) (names []string) {
 	for _, name := range d.Files() {
-		if strings.HasSuffix(name, segmentSuffix) {
+		if strings.HasSuffix(name, segmentFormat.Suffix) {
 			names = append(names, name)
 		}
 	}
@@ -169,7 +169,7 @@ func TestDamage(t *testing.T) {
 		}, withoutLast, 1, 1},
 
 		{"last block changed", func(d *disktest.Disk, s []string) { flip(d, s[len(s)-1], -1) }, withoutLast, 1, 1},
-		{"index in the middle", func(d *disktest.Disk, s []string) { flip(d, s[1], segmentHeader+frameHeader) }, []int64{2000, 4000, 5000, 6000, 7000, 8000}, 1, 1},
+		{"index in the middle", func(d *disktest.Disk, s []string) { flip(d, s[1], segmentHeader+disk.FrameHeader) }, []int64{2000, 4000, 5000, 6000, 7000, 8000}, 1, 1},
 		{"block in the middle", func(d *disktest.Disk, s []string) { flip(d, s[1], -1) }, []int64{2000, 3000, 4000, 6000, 7000, 8000}, 1, 1},
 		{"header in the middle", func(d *disktest.Disk, s []string) { flip(d, s[1], 0) }, []int64{2000, 6000, 7000, 8000}, 3, 1},
 		{"segment gone", func(d *disktest.Disk, s []string) { _ = d.Remove(s[1]) }, []int64{2000, 6000, 7000, 8000}, 3, 0},
@@ -204,9 +204,9 @@ func TestDamage(t *testing.T) {
 
 // TestNewerFormat proves that files of a newer version are an error and stay.
 func TestNewerFormat(t *testing.T) {
-	for _, magic := range []string{segmentMagic, cursorMagic, markMagic} {
+	for _, magic := range []string{segmentFormat.Magic, cursorMagic, markMagic} {
 		d := diskOf(t, 3)
-		name := map[string]string{segmentMagic: segments(d)[0], cursorMagic: "log/cursors", markMagic: "log/marks"}[magic]
+		name := map[string]string{segmentFormat.Magic: segments(d)[0], cursorMagic: "log/cursors", markMagic: "log/marks"}[magic]
 		b := d.Bytes(name)
 		copy(b, disk.AppendHeader(nil, magic, 5, 0))
 		d.SetBytes(name, b)

@@ -22,9 +22,6 @@ import (
 // thinShare is the part of the bytes that thin ticks may take, as a divisor.
 const thinShare = 2
 
-// thinNew is a thin segment before it is complete.
-const thinNew = "thin.new"
-
 // thinned returns a copy of a tick in memory with its ends alone.
 func (t *loggedTick) thinned() *loggedTick {
 	c := *t
@@ -137,9 +134,7 @@ func (l *Log) makeRoom(n int64) {
 			return
 		}
 		if full := l.toThin(); full != nil {
-			if s.active != nil && s.active.segment == full {
-				s.finish()
-			}
+			s.endSegment(full)
 			l.mu.Unlock()
 			err := l.thinSegment(full)
 			switch {
@@ -156,14 +151,19 @@ func (l *Log) makeRoom(n int64) {
 			}
 		}
 		oldest := s.segments[0]
-		if s.active != nil && s.active.segment == oldest {
-			s.finish()
-		}
+		s.endSegment(oldest)
 		for len(l.ticks) > 0 && l.ticks[0].seq <= oldest.last {
 			l.dropOldest(reasonLogFull)
 		}
 		s.doom()
 		l.mu.Unlock()
+	}
+}
+
+// endSegment ends a segment, if ticks are appended to it.
+func (s *store) endSegment(g *segment) {
+	if s.writer.Active() == g.Segment {
+		s.writer.Roll()
 	}
 }
 
@@ -214,8 +214,9 @@ func (l *Log) thinSegment(g *segment) (err error) {
 		l.mu.Unlock()
 	}()
 
-	thin := &segment{store: s, name: g.name, salt: rand.Uint64(), begun: g.begun, last: g.last, thin: true}
-	content := disk.AppendHeader(nil, segmentMagic, segmentVersion, thin.salt)
+	thin := &segment{Segment: disk.NewSegment(s.fs, g.Name), begun: g.begun, last: g.last, thin: true}
+	thin.Salt = rand.Uint64()
+	content := disk.AppendHeader(nil, segmentFormat.Magic, segmentFormat.Version, thin.Salt)
 	var left []*loggedTick
 	for _, t := range ticks {
 		c, err := l.endsOf(t)
@@ -223,7 +224,7 @@ func (l *Log) thinSegment(g *segment) (err error) {
 			return err
 		}
 		c.segment, c.offset = thin, int64(len(content))
-		content = appendFrame(content, c, thin.salt, c.offset)
+		content = segmentFormat.AppendFrame(content, thin.Salt, c.offset, appendIndex(nil, c))
 		for i := range c.ends {
 			content = append(content, c.ends[i].data...)
 		}
@@ -231,15 +232,18 @@ func (l *Log) thinSegment(g *segment) (err error) {
 		left = append(left, c.bare())
 	}
 	thin.size = int64(len(content))
-	if _, err = g.file(s.fs, g.name); err == nil { // for those that read it
-		err = s.replace(s.path(thinNew), g.name, content)
+	if _, err = g.Open(); err == nil { // for those that read it
+		var f disk.File
+		if f, err = disk.Swap(s.fs, g.Name, content); err == nil {
+			_ = f.Close() // it was synced
+		}
 	}
 	if err != nil {
 		l.mu.Lock()
 		// On a disk that does not answer, the thin one may take its name yet.
 		g.displaced = g.displaced || errors.Is(err, disk.ErrHangs)
 		l.mu.Unlock()
-		return fmt.Errorf("log: thin segment %s: %w", g.name, err)
+		return fmt.Errorf("log: thin segment %s: %w", g.Name, err)
 	}
 	_ = s.fs.SyncDir(s.dir) // whatever becomes of this: either file is right
 

@@ -370,7 +370,7 @@ func FuzzIndex(f *testing.F) {
 	whole := tick.seal()
 	whole.seq = 3
 	for _, t := range []*loggedTick{whole, whole.thinned(), {seq: 4, at: 9, broken: true}} {
-		f.Add(appendFrame(nil, t, 1, 2)[frameHeader:], uint32(2))
+		f.Add(appendIndex(nil, t), uint32(2))
 	}
 	f.Add(appendCursors(nil, &cursors{next: 9, lastAt: 1000, states: map[identityHash]cursorState{
 		{1}: {next: 4, begun: 10, lost: 20, sent: 30, step: 2, folding: 6, stamp: 25, refused: &refusedSeries{[]seriesHash{{1}, {2}}}},
@@ -378,11 +378,11 @@ func FuzzIndex(f *testing.F) {
 	f.Add(appendCursorsV1(&cursors{next: 9, lastAt: 1000, states: map[identityHash]cursorState{{1}: {next: 4}}}), uint32(1))
 	f.Fuzz(func(t *testing.T, b []byte, version uint32) {
 		const size = 1 << 20
-		if tick, end, err := parseIndex(b, frameHeader, size); err == nil {
+		if tick, end, err := parseIndex(b, disk.FrameHeader, size); err == nil {
 			samples, ended := 0, 0
 			for i, group := range tick.groups() {
 				for _, block := range group {
-					if block.offset < frameHeader || block.offset+int64(block.size) > end {
+					if block.offset < disk.FrameHeader || block.offset+int64(block.size) > end {
 						t.Errorf("a block at %d of %d bytes, the frame ends at %d", block.offset, block.size, end)
 					}
 					if i < 2 {
