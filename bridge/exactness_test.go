@@ -4,9 +4,7 @@
 package bridge
 
 import (
-	"bufio"
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -96,26 +94,16 @@ func TestExactnessOfRecordings(t *testing.T) {
 
 // recording reads the flow messages of a recording.
 func recording(t *testing.T, file string) (messages []script.Message) {
-	f, err := os.Open(file)
+	texts, err := analyzer.Recording(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<24)
-	for lines.Scan() {
-		var frame struct{ Text string }
-		if err := json.Unmarshal(lines.Bytes(), &frame); err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
-		if frame.Text == "" {
-			continue // a ping
-		}
+	for _, text := range texts {
 		var message struct {
 			Type string
 			Obj  json.RawMessage
 		}
-		if err := json.Unmarshal([]byte(frame.Text), &message); err != nil {
+		if err := json.Unmarshal(text, &message); err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}
 		if message.Type != "store" {
@@ -126,9 +114,6 @@ func recording(t *testing.T, file string) (messages []script.Message) {
 			t.Fatalf("%s: %v", file, err)
 		}
 		messages = append(messages, script.Message{Flows: flows})
-	}
-	if err := lines.Err(); err != nil {
-		t.Fatalf("%s: %v", file, err)
 	}
 	return messages
 }

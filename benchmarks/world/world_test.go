@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/skydive-project/skybridge/bridge/skydive"
+	"github.com/skydive-project/skybridge/bridge/skydive/decode"
 	"github.com/skydive-project/skybridge/internal/analyzer"
 )
 
@@ -39,9 +39,8 @@ func TestMessageIsWhatSkydiveSends(t *testing.T) {
 		t.Errorf("%d bytes a flow; Skydive's have about 800", size)
 	}
 
-	var d skydive.Decoder
-	var m skydive.Message
-	if err := d.Decode(text, &m); err != nil || m.Malformed > 0 {
+	var m decode.Message
+	if err := decode.Decode(text, &m); err != nil || m.Malformed > 0 {
 		t.Fatal(err, m.Malformed)
 	}
 	var f Flows

@@ -6,10 +6,9 @@
 //
 // A [Feed] keeps one connection to each analyzer. Readers put raw messages into
 // one bounded queue and never wait: an analyzer whose subscriber does not read
-// stalls for everybody. One goroutine decodes and calls the sink, and while
-// messages wait a second one helps it; the sink is called by one at a time, in
-// the order of the queue. What the queue has no room for is shed and counted, and
-// Skydive's cumulative metrics make up for it at each flow's next update.
+// stalls for everybody. One goroutine decodes them and calls the sink, in the order
+// of the queue. What the queue has no room for is dropped and counted, and Skydive's
+// cumulative metrics make up for it at each flow's next update.
 //
 // Skydive's own client is not used: it hides HTTP status codes, has neither
 // read limit nor backoff, and its package brings the server's dependencies

@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/skydive-project/skybridge/bridge/notify"
 	"github.com/skydive-project/skybridge/secrets"
 )
 
@@ -29,7 +30,7 @@ type Feed struct {
 	buffers buffers
 	timing  timing
 
-	decoding *decodeLoop
+	counting *notify.Pulse // of the message that is decoded and counted
 
 	reloading sync.Mutex // one Reload at a time
 
@@ -66,7 +67,7 @@ func NewFeed(cfg Config, sink Sink, skipped *prometheus.CounterVec, reg promethe
 		return nil, err
 	}
 	return &Feed{
-		sink: sink, log: logger, metrics: m, queue: q, cfg: &cfg, decoding: newDecodeLoop(),
+		sink: sink, log: logger, metrics: m, queue: q, cfg: &cfg, counting: notify.NewPulse(),
 		links: map[string]*link{},
 		timing: timing{
 			minDelay: minDelay, maxDelay: maxDelay, peer: peerTimeout, pong: pongTimeout, goodbye: closeTimeout,
@@ -92,7 +93,7 @@ func (f *Feed) Run(ctx context.Context) error {
 	decoded := make(chan struct{})
 	go func() {
 		defer close(decoded)
-		f.decode()
+		f.decodeQueued()
 	}()
 	<-ctx.Done()
 	f.mu.Lock()

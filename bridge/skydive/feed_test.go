@@ -9,7 +9,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/internal/analyzer"
 )
 
@@ -41,18 +43,18 @@ func TestSubscribesAndDelivers(t *testing.T) {
 	a.SendStats(analyzer.Stats{CaptureID: "c", PacketsReceived: 9})
 	r.waitFlow(t, "u249")
 	r.sink.wait(t, "stats", func() bool { r.sink.mu.Lock(); defer r.sink.mu.Unlock(); return len(r.sink.stats) == 1 })
-	first := plainFlow{
-		UUID: "u0", NodeTID: "n", CaptureID: "c", NetworkA: "10.0.0.1", NetworkB: "10.0.0.2",
-		HasTransport: true, TransportProtocol: "TCP", TransportA: 40000, TransportB: 80, Start: 5,
+	first := aggregator.Flow{
+		UUID: []byte("u0"), NodeTID: []byte("n"), CaptureID: []byte("c"), NetworkA: []byte("10.0.0.1"), NetworkB: []byte("10.0.0.2"),
+		HasTransport: true, TransportProtocol: []byte("TCP"), TransportA: 40000, TransportB: 80, Start: 5,
 		HasLastUpdate: true,
 	}
 	first.Metric.ABBytes, first.Metric.ABPackets = 10, 1
 	first.LastUpdate = first.Metric
 	first.LastUpdate.Start, first.LastUpdate.Last = 5, 6
-	if diff := cmp.Diff(first, r.sink.flows[0]); diff != "" {
+	if diff := cmp.Diff(first, r.sink.flows[0], cmpopts.EquateEmpty()); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(plainStats{CaptureID: "c", PacketsReceived: 9}, r.sink.stats[0]); diff != "" {
+	if diff := cmp.Diff(aggregator.CaptureStats{CaptureID: []byte("c"), PacketsReceived: 9}, r.sink.stats[0]); diff != "" {
 		t.Error(diff)
 	}
 	for name, want := range map[string]float64{

@@ -51,15 +51,6 @@ func (q *queue) put(m raw) bool {
 	}
 }
 
-// poll takes a message if one waits.
-func (q *queue) poll() (m raw, ok bool) {
-	select {
-	case m, ok = <-q.messages:
-	default:
-	}
-	return m, ok
-}
-
 // taken says that a message taken from the channel is done with.
 func (q *queue) taken(m raw) { q.bytes.Add(-int64(cap(m.buf.b))) }
 

@@ -73,9 +73,9 @@ func (c *changes) wait(t *testing.T, what string, ok func() bool) {
 type sink struct {
 	changes
 	mu     sync.Mutex
-	flows  []plainFlow
+	flows  []aggregator.Flow
 	calls  int
-	stats  []plainStats
+	stats  []aggregator.CaptureStats
 	states []string // "up name", "down name"
 	hold   chan struct{}
 }
@@ -91,15 +91,27 @@ func (s *sink) Update(flows []aggregator.Flow) {
 	}
 	s.mu.Lock()
 	for i := range flows {
-		s.flows = append(s.flows, plain(&flows[i]))
+		s.flows = append(s.flows, cloneFlow(&flows[i]))
 	}
 	s.mu.Unlock()
 	s.announce()
 }
 
+// cloneFlow returns a copy that shares no memory with the feed's.
+func cloneFlow(f *aggregator.Flow) aggregator.Flow {
+	c := *f
+	for _, text := range []*[]byte{
+		&c.UUID, &c.NodeTID, &c.CaptureID, &c.NetworkA, &c.NetworkB, &c.TransportProtocol, &c.Application, &c.ParentUUID,
+	} {
+		*text = bytes.Clone(*text)
+	}
+	return c
+}
+
 func (s *sink) Stats(c aggregator.CaptureStats) {
 	s.mu.Lock()
-	s.stats = append(s.stats, outcome(&Message{Kind: Stats, Stats: c}, nil).stats)
+	c.CaptureID = bytes.Clone(c.CaptureID)
+	s.stats = append(s.stats, c)
 	s.mu.Unlock()
 	s.announce()
 }
@@ -130,7 +142,7 @@ func (s *sink) count(state string) int {
 func (s *sink) seen(uuid string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.ContainsFunc(s.flows, func(f plainFlow) bool { return f.UUID == uuid })
+	return slices.ContainsFunc(s.flows, func(f aggregator.Flow) bool { return string(f.UUID) == uuid })
 }
 
 func (s *sink) received() int {
@@ -327,4 +339,10 @@ func otherClient(t *testing.T, a *analyzer.Analyzer, host string, namespaces ...
 	}()
 	t.Cleanup(func() { _ = conn.Close(); <-done })
 	return conn
+}
+
+const soundFlow = `{"UUID":"u","Metric":{"ABPackets":1,"ABBytes":2,"BAPackets":3,"BABytes":4,"Start":5,"Last":6,"RTT":7}}`
+
+func flowMessage(flows string) string {
+	return `{"Namespace":"flow","Type":"store","UUID":"x","Status":200,"Obj":` + flows + `}`
 }

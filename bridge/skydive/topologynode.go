@@ -31,8 +31,9 @@ const (
 	// have room in a label. An interface of kube-proxy has one for each service.
 	// maxAddress is the length in bytes of the longest there is, an IPv4 address
 	// written in IPv6 with a zone and a prefix length, with some to spare.
-	maxHeld    = 256 // of captures, too
-	maxAddress = 80
+	maxHeld      = 256 // of captures, too
+	maxCaptureID = 256 // bytes, as in statistics
+	maxAddress   = 80
 )
 
 var (

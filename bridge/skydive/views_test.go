@@ -22,6 +22,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/bridge/skydive/decode"
 	"github.com/skydive-project/skybridge/internal/analyzer"
 	judge "github.com/skydive-project/skybridge/internal/reference"
 )
@@ -96,6 +97,16 @@ func TestViewsOfRecordings(t *testing.T) {
 	}
 }
 
+// recorded returns the data messages of a recording in order.
+func recorded(t *testing.T, name string) [][]byte {
+	t.Helper()
+	messages, err := analyzer.Recording(filepath.Join("testdata", name+".jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return messages
+}
+
 // totalOf returns what the reference makes of a recording.
 func totalOf(t *testing.T, recording string) string {
 	r := judge.New()
@@ -132,10 +143,9 @@ func tableOf(t *testing.T, recording string, cfg aggregator.Config) (text, total
 	if err != nil {
 		t.Fatal(err)
 	}
-	var d Decoder
-	var m Message
+	var m decode.Message
 	for _, msg := range recorded(t, recording) {
-		if err := d.Decode(msg, &m); err != nil {
+		if err := decode.Decode(msg, &m); err != nil {
 			t.Fatal(err)
 		}
 		a.Update(m.Flows)

@@ -4,9 +4,7 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -15,7 +13,8 @@ import (
 
 	"github.com/skydive-project/skybridge/benchmarks/oldway"
 	"github.com/skydive-project/skybridge/benchmarks/world"
-	"github.com/skydive-project/skybridge/bridge/skydive"
+	"github.com/skydive-project/skybridge/bridge/skydive/decode"
+	"github.com/skydive-project/skybridge/internal/analyzer"
 )
 
 // decode is the row of the decoder: the recordings of a real analyzer and the
@@ -68,38 +67,23 @@ func recordings(dir string) (messages [][]byte, err error) {
 		return nil, fmt.Errorf("no recordings in %q (%w): name their directory with -recordings", dir, errors.Join(err, os.ErrNotExist))
 	}
 	for _, file := range files {
-		if err := readRecording(file, &messages); err != nil {
-			return nil, fmt.Errorf("recording %s: %w", file, err)
+		texts, err := analyzer.Recording(file)
+		if err != nil {
+			return nil, err
+		}
+		for _, text := range texts {
+			if flows, err := oldway.Decode(text); err == nil && len(flows) > 0 {
+				messages = append(messages, text)
+			}
 		}
 	}
 	return messages, nil
 }
 
-func readRecording(file string, messages *[][]byte) error {
-	f, err := os.Open(file)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var l struct{ Text string }
-		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
-			return err
-		}
-		if flows, err := oldway.Decode([]byte(l.Text)); l.Text != "" && err == nil && len(flows) > 0 {
-			*messages = append(*messages, []byte(l.Text))
-		}
-	}
-	return lines.Err()
-}
-
 func (w *worker) decodeOurs(context.Context) (values, error) {
-	var d skydive.Decoder
-	var m skydive.Message
+	var m decode.Message
 	return w.decodeWith(func(message []byte) (int, error) {
-		err := d.Decode(message, &m)
+		err := decode.Decode(message, &m)
 		return len(m.Flows) + m.Malformed, err
 	})
 }

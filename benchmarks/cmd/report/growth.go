@@ -17,7 +17,7 @@ import (
 
 	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/benchmarks/world"
-	"github.com/skydive-project/skybridge/bridge/skydive"
+	"github.com/skydive-project/skybridge/bridge/skydive/decode"
 )
 
 // growth is the row of what a connection costs where there are more of them.
@@ -165,18 +165,17 @@ func (w *worker) grow(n int, out values) error {
 
 // decodingOf is the CPU time to decode the messages of a crowd.
 func decodingOf(crowd *world.World, n, rounds int) (time.Duration, error) {
-	var d skydive.Decoder
-	var m skydive.Message
+	var m decode.Message
 	var message []byte
-	play := func(decode bool) (time.Duration, error) {
+	play := func(decoding bool) (time.Duration, error) {
 		return spent(func() error {
 			for round := range rounds {
 				for id := 0; id < n; id += world.MessageFlows {
 					message = crowd.AppendMessage(message[:0], id, min(world.MessageFlows, n-id), round+1)
-					if !decode {
+					if !decoding {
 						continue
 					}
-					if err := d.Decode(message, &m); err != nil {
+					if err := decode.Decode(message, &m); err != nil {
 						return err
 					}
 				}

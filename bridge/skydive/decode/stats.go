@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package skydive
+package decode
 
 import (
 	"errors"
@@ -20,9 +20,9 @@ var (
 	errStatsNegative = errors.New("stats have a negative number")
 )
 
-// stats reads a capture's statistics at i, 0 for an absent Obj. The syntax has
+// readStats reads a capture's statistics at i, 0 for an absent Obj. The syntax has
 // been checked.
-func (d *Decoder) stats(b []byte, i int, m *Message) error {
+func readStats(b []byte, i int, m *Message) error {
 	if i == 0 || b[i] != '{' {
 		return errStatsObject
 	}
@@ -31,7 +31,7 @@ func (d *Decoder) stats(b []byte, i int, m *Message) error {
 	i, more := open(b, i, '}')
 	for more {
 		var key []byte
-		if key, i = d.key(b, i); i < 0 {
+		if key, i = readKey(b, i); i < 0 {
 			return broken(i)
 		}
 		var field *int64
@@ -39,7 +39,7 @@ func (d *Decoder) stats(b []byte, i int, m *Message) error {
 		switch string(key) {
 		case "CaptureID":
 			var ok bool
-			s.CaptureID, i, ok = d.text(b, i, 2)
+			s.CaptureID, i, ok = readText(b, i, 2)
 			bad = bad.with(1<<0, ok)
 			i, more = next(b, i, '}')
 			continue
@@ -55,10 +55,10 @@ func (d *Decoder) stats(b []byte, i int, m *Message) error {
 			field, bit = &s.PacketsReceived, 1<<5
 		}
 		if field == nil {
-			i = d.nesting.skip(b, i, 2)
+			i = skip(b, i, 2)
 		} else {
 			var ok bool
-			*field, i, ok = d.number(b, i, 2)
+			*field, i, ok = readNumber(b, i, 2)
 			bad = bad.with(bit, ok)
 		}
 		i, more = next(b, i, '}')

@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package skydive
+package decode
 
 import (
 	"errors"
@@ -56,20 +56,20 @@ func (f faults) with(bit faults, ok bool) faults {
 
 var errNoFlow = errors.New("skydive: an element of Obj is not an object")
 
-// flows reads the array of flows at i, or whatever stands there instead.
-func (d *Decoder) flows(b []byte, i int, m *Message) int {
+// readFlows reads the array of flows at i, or whatever stands there instead.
+func readFlows(b []byte, i int, m *Message) int {
 	if i >= len(b) || b[i] != '[' {
-		return d.nesting.skip(b, i, 1)
+		return skip(b, i, 1)
 	}
 	i, more := open(b, i, ']')
 	for more {
 		if object := i < len(b) && b[i] == '{'; object && len(m.Flows) < maxFlows {
-			i = d.flow(b, i, m)
+			i = readFlow(b, i, m)
 		} else if object {
-			if i = d.nesting.skip(b, i, 2); i >= 0 {
+			if i = skip(b, i, 2); i >= 0 {
 				m.malformed(errManyFlows)
 			}
-		} else if i = d.nesting.skip(b, i, 2); i >= 0 {
+		} else if i = skip(b, i, 2); i >= 0 {
 			m.malformed(errNoFlow)
 		}
 		i, more = next(b, i, ']')
@@ -84,10 +84,10 @@ func (m *Message) malformed(err error) {
 	}
 }
 
-// flow reads the flow at i and adds it to the message if it is sound.
-func (d *Decoder) flow(b []byte, i int, m *Message) int {
+// readFlow reads the flow at i and adds it to the message if it is sound.
+func readFlow(b []byte, i int, m *Message) int {
 	f := m.next()
-	i, bad := d.flowFields(b, i, f)
+	i, bad := readFlowFields(b, i, f)
 	if i < 0 {
 		m.drop()
 		return i
@@ -132,60 +132,60 @@ var flowKeys = keysOf(
 // depthFlow is the nesting of a flow's fields: envelope, Obj, flow.
 const depthFlow = 3
 
-func (d *Decoder) flowFields(b []byte, i int, f *aggregator.Flow) (int, faults) {
+func readFlowFields(b []byte, i int, f *aggregator.Flow) (int, faults) {
 	var bad faults
 	hasMetric := false
 	var syn synTimes
 	i, more := open(b, i, '}')
 	for field := unknown; more; {
-		if field, i = d.field(b, i, flowKeys, field); i < 0 {
+		if field, i = readField(b, i, flowKeys, field); i < 0 {
 			return i, bad
 		}
 		var ok bool
 		switch field {
 		case flowUUID:
-			f.UUID, i, ok = d.text(b, i, depthFlow)
+			f.UUID, i, ok = readText(b, i, depthFlow)
 			bad = bad.with(faultUUID, ok)
 		case flowNodeTID:
-			f.NodeTID, i, ok = d.text(b, i, depthFlow)
+			f.NodeTID, i, ok = readText(b, i, depthFlow)
 			bad = bad.with(faultNodeTID, ok)
 		case flowCaptureID:
-			f.CaptureID, i, ok = d.text(b, i, depthFlow)
+			f.CaptureID, i, ok = readText(b, i, depthFlow)
 			bad = bad.with(faultCaptureID, ok)
 		case flowLink:
-			f.VLAN, i = d.layerID(b, i)
+			f.VLAN, i = readLayerID(b, i)
 		case flowNetwork:
-			i, ok = d.network(b, i, f)
+			i, ok = readNetwork(b, i, f)
 			bad = bad.with(faultNetwork, ok)
 		case flowTransport:
-			i, ok = d.transport(b, i, f)
+			i, ok = readTransport(b, i, f)
 			bad = bad.with(faultTransport, ok)
 		case flowStart:
-			f.Start, i, ok = d.number(b, i, depthFlow)
+			f.Start, i, ok = readNumber(b, i, depthFlow)
 			bad = bad.with(faultStart, ok)
 		case flowFinishType:
-			f.FinishType, i, ok = d.number(b, i, depthFlow)
+			f.FinishType, i, ok = readNumber(b, i, depthFlow)
 			bad = bad.with(faultFinishType, ok)
 		case flowMetric:
-			hasMetric, i, ok = d.metric(b, i, &f.Metric)
+			hasMetric, i, ok = readMetric(b, i, &f.Metric)
 			bad = bad.with(faultMetric, ok)
 		case flowLastUpdateMetric:
-			f.HasLastUpdate, i, ok = d.metric(b, i, &f.LastUpdate)
+			f.HasLastUpdate, i, ok = readMetric(b, i, &f.LastUpdate)
 			bad = bad.with(faultLastUpdate, ok)
 		// What follows only says what bytes are called, not how many there are: of
 		// another type it is as absent.
 		case flowApplication:
-			f.Application, i, _ = d.text(b, i, depthFlow)
+			f.Application, i, _ = readText(b, i, depthFlow)
 		case flowParentUUID:
-			f.ParentUUID, i, _ = d.text(b, i, depthFlow)
+			f.ParentUUID, i, _ = readText(b, i, depthFlow)
 		case flowLayersPath:
 			var path []byte
-			path, i, _ = d.text(b, i, depthFlow)
+			path, i, _ = readText(b, i, depthFlow)
 			f.Outer = encapsulates(path)
 		case flowTCPMetric:
-			syn, i = d.synTimes(b, i)
+			syn, i = readSynTimes(b, i)
 		default:
-			i = d.nesting.skip(b, i, depthFlow)
+			i = skip(b, i, depthFlow)
 		}
 		i, more = next(b, i, '}')
 	}
@@ -209,57 +209,57 @@ const (
 
 var layerKeys = keysOf("Protocol", "A", "B", "ID")
 
-// network reads the network layer: addresses as text.
-func (d *Decoder) network(b []byte, i int, f *aggregator.Flow) (pos int, ok bool) {
+// readNetwork reads the network layer: addresses as text.
+func readNetwork(b []byte, i int, f *aggregator.Flow) (pos int, ok bool) {
 	f.NetworkA, f.NetworkB, f.VNI = nil, nil, 0
 	if i >= len(b) || b[i] != '{' {
 		ok = i < len(b) && b[i] == 'n'
-		return d.nesting.skip(b, i, depthFlow), ok
+		return skip(b, i, depthFlow), ok
 	}
 	okA, okB := true, true
 	i, more := open(b, i, '}')
 	for field := unknown; more; {
-		if field, i = d.field(b, i, layerKeys, field); i < 0 {
+		if field, i = readField(b, i, layerKeys, field); i < 0 {
 			return i, false
 		}
 		switch field {
 		case layerA:
-			f.NetworkA, i, okA = d.text(b, i, depthFlow+1)
+			f.NetworkA, i, okA = readText(b, i, depthFlow+1)
 		case layerB:
-			f.NetworkB, i, okB = d.text(b, i, depthFlow+1)
+			f.NetworkB, i, okB = readText(b, i, depthFlow+1)
 		case layerID:
-			f.VNI, i = d.id(b, i)
+			f.VNI, i = readID(b, i)
 		default:
-			i = d.nesting.skip(b, i, depthFlow+1)
+			i = skip(b, i, depthFlow+1)
 		}
 		i, more = next(b, i, '}')
 	}
 	return i, okA && okB
 }
 
-// transport reads the transport layer: its protocol's word and ports.
-func (d *Decoder) transport(b []byte, i int, f *aggregator.Flow) (pos int, ok bool) {
+// readTransport reads the transport layer: its protocol's word and ports.
+func readTransport(b []byte, i int, f *aggregator.Flow) (pos int, ok bool) {
 	f.HasTransport, f.TransportProtocol, f.TransportA, f.TransportB = false, nil, 0, 0
 	if i >= len(b) || b[i] != '{' {
 		ok = i < len(b) && b[i] == 'n'
-		return d.nesting.skip(b, i, depthFlow), ok
+		return skip(b, i, depthFlow), ok
 	}
 	f.HasTransport = true
 	okProtocol, okA, okB := true, true, true
 	i, more := open(b, i, '}')
 	for field := unknown; more; {
-		if field, i = d.field(b, i, layerKeys, field); i < 0 {
+		if field, i = readField(b, i, layerKeys, field); i < 0 {
 			return i, false
 		}
 		switch field {
 		case layerProtocol:
-			f.TransportProtocol, i, okProtocol = d.text(b, i, depthFlow+1)
+			f.TransportProtocol, i, okProtocol = readText(b, i, depthFlow+1)
 		case layerA:
-			f.TransportA, i, okA = d.number(b, i, depthFlow+1)
+			f.TransportA, i, okA = readNumber(b, i, depthFlow+1)
 		case layerB:
-			f.TransportB, i, okB = d.number(b, i, depthFlow+1)
+			f.TransportB, i, okB = readNumber(b, i, depthFlow+1)
 		default:
-			i = d.nesting.skip(b, i, depthFlow+1)
+			i = skip(b, i, depthFlow+1)
 		}
 		i, more = next(b, i, '}')
 	}
@@ -279,17 +279,17 @@ const (
 
 var metricKeys = keysOf("ABPackets", "ABBytes", "BAPackets", "BABytes", "Start", "Last", "RTT")
 
-// metric reads a FlowMetric.
-func (d *Decoder) metric(b []byte, i int, c *aggregator.Metric) (present bool, pos int, ok bool) {
+// readMetric reads a FlowMetric.
+func readMetric(b []byte, i int, c *aggregator.Metric) (present bool, pos int, ok bool) {
 	*c = aggregator.Metric{}
 	if i >= len(b) || b[i] != '{' {
 		ok = i < len(b) && b[i] == 'n'
-		return false, d.nesting.skip(b, i, depthFlow), ok
+		return false, skip(b, i, depthFlow), ok
 	}
 	var bad faults // one bit a field, as in a flow
 	i, more := open(b, i, '}')
 	for field := unknown; more; {
-		if field, i = d.field(b, i, metricKeys, field); i < 0 {
+		if field, i = readField(b, i, metricKeys, field); i < 0 {
 			return true, i, false
 		}
 		var to *int64
@@ -310,13 +310,42 @@ func (d *Decoder) metric(b []byte, i int, c *aggregator.Metric) (present bool, p
 			to = &c.RTT
 		}
 		if to == nil {
-			i = d.nesting.skip(b, i, depthFlow+1)
+			i = skip(b, i, depthFlow+1)
 		} else {
 			var good bool
-			*to, i, good = d.number(b, i, depthFlow+1)
+			*to, i, good = readNumber(b, i, depthFlow+1)
 			bad = bad.with(1<<field, good)
 		}
 		i, more = next(b, i, '}')
 	}
 	return true, i, bad == 0
+}
+
+// readLayerID reads the ID of the link layer at i: the VLAN.
+func readLayerID(b []byte, i int) (id int64, pos int) {
+	if i >= len(b) || b[i] != '{' {
+		return 0, skip(b, i, depthFlow)
+	}
+	i, more := open(b, i, '}')
+	for field := unknown; more; {
+		if field, i = readField(b, i, layerKeys, field); i < 0 {
+			return 0, i
+		}
+		if field == layerID {
+			id, i = readID(b, i)
+		} else {
+			i = skip(b, i, depthFlow+1)
+		}
+		i, more = next(b, i, '}')
+	}
+	return id, i
+}
+
+// readID reads the ID of a layer; what is no number is as absent.
+func readID(b []byte, i int) (id int64, pos int) {
+	id, i, ok := readNumber(b, i, depthFlow+1)
+	if !ok || id < 0 {
+		id = 0
+	}
+	return id, i
 }

@@ -1,33 +1,14 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package skydive
+package decode
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 )
-
-// maxKeptScratch bounds the memory that a decoder keeps between messages.
-const maxKeptScratch = 64 << 10
-
-// Decoder reads the analyzer's messages. It looks at the fields that counting
-// needs and only walks over the rest; a message in Skydive's usual shape costs
-// no allocation. The zero value is ready. It is not safe for concurrent use.
-//
-// What it makes of odd input: keys match exactly; of a key that repeats the
-// last one wins; null is the same as absent; numbers may have any form (12.0,
-// 1e3) but must be integral and fit into an int64. A flow that breaks these
-// rules, lacks UUID or Metric, or has a negative counter in Metric is left out
-// and counted, as are all after a message's first 4,096 sound ones; the others
-// of its message stand. Application, ParentUUID, LayersPath and TCPMetric of
-// another type are as absent. Where the JSON itself is
-// broken the message ends; the flows before that stand.
-type Decoder struct {
-	nesting nesting
-	scratch []byte // texts that do not stand in the message as they are
-}
 
 var (
 	errNoObject    = errors.New("not a JSON object")
@@ -35,7 +16,7 @@ var (
 	errFlowsObject = errors.New("Obj of a flow message is not an array")
 )
 
-// envelope is the outer object as far as it has been read. Obj can stand
+// readEnvelope is the outer object as far as it has been read. Obj can stand
 // before the fields that say what it is, and any of them can come twice.
 type envelope struct {
 	namespace, kind       []byte
@@ -58,19 +39,24 @@ func (e *envelope) holds() Kind {
 	return Other
 }
 
-// Decode reads one message into m, reusing its memory. The slices in m alias
-// msg or the decoder's memory and are valid until the next call or until msg
-// changes. An error means that the message was malformed as a whole or from
-// some point on; the flows in m count even so.
-func (d *Decoder) Decode(msg []byte, m *Message) error {
+// Decode reads one message of an analyzer into m, reusing its memory. It looks at
+// the fields that counting needs and only walks over the rest; a message in Skydive's
+// usual shape costs no allocation. The slices in m alias msg: they are valid until the
+// next call or until msg changes. An error means that the message was malformed as a
+// whole or from some point on; the flows in m count even so.
+//
+// What it makes of odd input: keys match exactly; of a key that repeats the
+// last one wins; null is the same as absent; numbers may have any form (12.0,
+// 1e3) but must be integral and fit into an int64. A flow that breaks these
+// rules, lacks UUID or Metric, or has a negative counter in Metric is left out
+// and counted, as are all after a message's first 4,096 sound ones; the others
+// of its message stand. Application, ParentUUID, LayersPath and TCPMetric of
+// another type are as absent. Where the JSON itself is
+// broken the message ends; the flows before that stand.
+func Decode(msg []byte, m *Message) error {
 	m.reset()
-	if cap(d.scratch) > maxKeptScratch {
-		d.scratch = nil
-	}
-	d.scratch = d.scratch[:0]
-
 	var e envelope
-	err := d.envelope(msg, &e, m)
+	err := readEnvelope(msg, &e, m)
 	kind := e.holds()
 	if kind != Flows {
 		m.reset() // what was taken for flows before the last Namespace said otherwise
@@ -81,14 +67,14 @@ func (d *Decoder) Decode(msg []byte, m *Message) error {
 			break
 		}
 		if !e.decoded {
-			d.flows(msg, e.object, m) // a fault in it is in err already
+			readFlows(msg, e.object, m) // a fault in it is in err already
 		}
 		if err == nil && msg[e.object] != '[' && msg[e.object] != 'n' {
 			err = errFlowsObject
 		}
 	case Stats:
 		if err == nil {
-			err = d.stats(msg, e.object, m)
+			err = readStats(msg, e.object, m)
 		}
 		if err != nil {
 			kind = Other
@@ -107,12 +93,12 @@ func (d *Decoder) Decode(msg []byte, m *Message) error {
 
 func broken(i int) error { return fmt.Errorf("broken JSON at byte %d", ^i) }
 
-// envelope reads the outer object. Flows are decoded on the way where the
+// readEnvelope reads the outer object. Flows are decoded on the way where the
 // fields before them say that they are flows.
-func (d *Decoder) envelope(b []byte, e *envelope, m *Message) error {
+func readEnvelope(b []byte, e *envelope, m *Message) error {
 	i := skipSpace(b, 0)
 	if i >= len(b) || b[i] != '{' {
-		if i = d.nesting.skip(b, i, 0); i < 0 {
+		if i = skip(b, i, 0); i < 0 {
 			return broken(i)
 		}
 		return errNoObject
@@ -120,24 +106,24 @@ func (d *Decoder) envelope(b []byte, e *envelope, m *Message) error {
 	i, more := open(b, i, '}')
 	for more {
 		var key []byte
-		if key, i = d.key(b, i); i < 0 {
+		if key, i = readKey(b, i); i < 0 {
 			break
 		}
 		switch string(key) {
 		case "Namespace":
-			i = d.envelopeText(b, i, &e.namespace, &e.badNamespace)
+			i = readEnvelopeText(b, i, &e.namespace, &e.badNamespace)
 		case "Type":
-			i = d.envelopeText(b, i, &e.kind, &e.badKind)
+			i = readEnvelopeText(b, i, &e.kind, &e.badKind)
 		case "Obj":
 			m.reset() // an Obj before this one
 			e.object = i
 			if e.decoded = e.holds() == Flows; e.decoded {
-				i = d.flows(b, i, m)
+				i = readFlows(b, i, m)
 			} else {
-				i = d.nesting.skip(b, i, 1)
+				i = skip(b, i, 1)
 			}
 		default:
-			i = d.nesting.skip(b, i, 1)
+			i = skip(b, i, 1)
 		}
 		i, more = next(b, i, '}')
 	}
@@ -150,9 +136,9 @@ func (d *Decoder) envelope(b []byte, e *envelope, m *Message) error {
 	return nil
 }
 
-// envelopeText reads a string that holds from when it is complete.
-func (d *Decoder) envelopeText(b []byte, i int, text *[]byte, bad *bool) int {
-	s, i, ok := d.text(b, i, 1)
+// readEnvelopeText reads a string that holds from when it is complete.
+func readEnvelopeText(b []byte, i int, text *[]byte, bad *bool) int {
+	s, i, ok := readText(b, i, 1)
 	if i >= 0 {
 		*text, *bad = s, !ok
 	}
@@ -194,20 +180,21 @@ func next(b []byte, i int, closing byte) (int, bool) {
 	return fault(i), false
 }
 
-// key reads a key and its colon; the position is that of the value.
-func (d *Decoder) key(b []byte, i int) ([]byte, int) {
+// readKey reads a key and its colon; the position is that of the value.
+func readKey(b []byte, i int) ([]byte, int) {
 	if i >= len(b) || b[i] != '"' {
 		return nil, fault(i)
 	}
-	key, i := d.quoted(b, i+1)
+	key, i := readString(b, i+1)
 	if i < 0 {
 		return nil, i
 	}
 	return key, colon(b, i)
 }
 
-// quoted reads the string whose text begins at i.
-func (d *Decoder) quoted(b []byte, i int) ([]byte, int) {
+// readString reads the string whose text begins at i. One that is not plain is decoded
+// by encoding/json: escapes resolved, and what is not valid UTF-8 replaced by U+FFFD.
+func readString(b []byte, i int) ([]byte, int) {
 	end, plain := stringEnd(b, i)
 	if plain {
 		return b[i:end:end], end + 1
@@ -215,28 +202,30 @@ func (d *Decoder) quoted(b []byte, i int) ([]byte, int) {
 	if end < 0 {
 		return nil, end
 	}
-	start := len(d.scratch)
-	d.scratch = appendText(d.scratch, b[i:end])
-	return d.scratch[start:len(d.scratch):len(d.scratch)], end + 1
+	var text string
+	if json.Unmarshal(b[i-1:end+1], &text) != nil {
+		return nil, fault(i) // cannot be: the syntax has been checked
+	}
+	return []byte(text), end + 1
 }
 
-// text reads a value that should be a string; null is the empty one. The
+// readText reads a value that should be a string; null is the empty one. The
 // position is right also where it is something else.
-func (d *Decoder) text(b []byte, i, depth int) (s []byte, next int, ok bool) {
+func readText(b []byte, i, depth int) (s []byte, next int, ok bool) {
 	if i < len(b) && b[i] == '"' {
-		s, i = d.quoted(b, i+1)
+		s, i = readString(b, i+1)
 		return s, i, true
 	}
 	ok = i < len(b) && b[i] == 'n'
-	return nil, d.nesting.skip(b, i, depth), ok
+	return nil, skip(b, i, depth), ok
 }
 
-// number reads a value that should be a whole number; null is 0. The position
+// readNumber reads a value that should be a whole number; null is 0. The position
 // is right also where it is something else.
-func (d *Decoder) number(b []byte, i, depth int) (v int64, next int, ok bool) {
+func readNumber(b []byte, i, depth int) (v int64, next int, ok bool) {
 	if i < len(b) && (b[i]-'0' <= 9 || b[i] == '-') {
 		return integer(b, i)
 	}
 	ok = i < len(b) && b[i] == 'n'
-	return 0, d.nesting.skip(b, i, depth), ok
+	return 0, skip(b, i, depth), ok
 }

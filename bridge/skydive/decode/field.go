@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package skydive
+package decode
 
 import "encoding/binary"
 
@@ -13,7 +13,7 @@ import "encoding/binary"
 // keys are the names of an object's fields.
 type keys []key
 
-// key is a name as it is written, with quotes and colon, and the same as words.
+// readKey is a name as it is written, with quotes and colon, and the same as words.
 type key struct {
 	text string
 	// A word of eight bytes at a time; of the last one only the bits of mask count.
@@ -59,9 +59,9 @@ const unknown = -1
 // found at once.
 const omitted = 3
 
-// field reads the key at i and its colon; the position is that of the value. after
+// readField reads the key at i and its colon; the position is that of the value. after
 // is the field before it, unknown for the first.
-func (d *Decoder) field(b []byte, i int, names keys, after int) (field, pos int) {
+func readField(b []byte, i int, names keys, after int) (field, pos int) {
 	for f := after + 1; f < min(after+2+omitted, len(names)); f++ {
 		if k := &names[f]; k.at(b, i) {
 			if i += len(k.text); i < len(b) && b[i] <= ' ' {
@@ -70,7 +70,7 @@ func (d *Decoder) field(b []byte, i int, names keys, after int) (field, pos int)
 			return f, i
 		}
 	}
-	name, i := d.key(b, i)
+	name, i := readKey(b, i)
 	if i < 0 {
 		return unknown, i
 	}

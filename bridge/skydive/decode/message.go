@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package skydive
+package decode
 
 import (
 	"fmt"
@@ -24,7 +24,7 @@ const (
 )
 
 // Message is a decoded message. Its byte slices are valid until the next
-// [Decoder.Decode].
+// [Decode].
 type Message struct {
 	Kind  Kind
 	Flows []aggregator.Flow

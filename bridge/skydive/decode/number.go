@@ -1,9 +1,12 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package skydive
+package decode
 
-import "math"
+import (
+	"strconv"
+	"strings"
+)
 
 // numberEnd reads a JSON number by its grammar (RFC 8259 section 6).
 func numberEnd(b []byte, i int) int {
@@ -79,85 +82,31 @@ func integer(b []byte, i int) (v int64, next int, ok bool) {
 // decimal is the exact value of a grammatical JSON number, if it is integral
 // and fits into an int64. Its length and exponent may be anything.
 func decimal(number []byte) (v int64, ok bool) {
-	negative := number[0] == '-'
-	if negative {
-		number = number[1:]
+	text := string(number)
+	sign := ""
+	if text[0] == '-' {
+		sign, text = "-", text[1:]
 	}
-	// The number is its digits, from the first to the last that is not zero,
-	// times 10 to the power of scale.
-	digits, first, last, fraction := 0, -1, -1, 0
 	exponent := 0
-	inFraction := false
-	for i, c := range number {
-		if c == '.' {
-			inFraction = true
-			continue
-		}
-		if c|0x20 == 'e' {
-			exponent = saturated(number[i+1:])
-			break
-		}
-		if inFraction {
-			fraction++
-		}
-		if c != '0' {
-			if first < 0 {
-				first = digits
-			}
-			last = digits
-		}
-		digits++
+	if e := strings.IndexAny(text, "eE"); e >= 0 {
+		// What does not fit becomes the nearest int. Beyond 2^27 it stays there: no
+		// message (2^24 bytes) is long enough for the difference to matter.
+		exponent, _ = strconv.Atoi(text[e+1:])
+		exponent = max(-1<<27, min(exponent, 1<<27))
+		text = text[:e]
 	}
-	if first < 0 {
+	whole, fraction, _ := strings.Cut(text, ".")
+	exponent -= len(fraction)
+	digits := strings.TrimLeft(whole+fraction, "0")
+	exponent += len(digits)
+	digits = strings.TrimRight(digits, "0")
+	exponent -= len(digits)
+	if digits == "" {
 		return 0, true
 	}
-	scale := exponent - fraction + digits - 1 - last
-	if scale < 0 || last-first+1+scale > 19 {
+	if exponent < 0 || len(digits)+exponent > 19 {
 		return 0, false
 	}
-	// At most 19 digits with their zeros: an uint64 holds them.
-	var u uint64
-	at := 0
-	for _, c := range number {
-		if c == '.' {
-			continue
-		}
-		if at >= first {
-			u = u*10 + uint64(c-'0')
-		}
-		if at == last {
-			break
-		}
-		at++
-	}
-	for range scale {
-		u *= 10
-	}
-	switch {
-	case !negative && u <= math.MaxInt64:
-		return int64(u), true
-	case negative && u <= 1<<63:
-		return int64(-u), true
-	}
-	return 0, false
-}
-
-// saturated reads the digits of an exponent, which may have a sign. Beyond
-// 2^27 it stays there: no message (2^24 bytes) is long enough for the difference
-// to matter, and ten times as much still fits an int of 32 bits.
-func saturated(exponent []byte) int {
-	sign := 1
-	switch exponent[0] {
-	case '-':
-		sign, exponent = -1, exponent[1:]
-	case '+':
-		exponent = exponent[1:]
-	}
-	v := 0
-	for _, c := range exponent {
-		if v < 1<<27 {
-			v = v*10 + int(c-'0')
-		}
-	}
-	return sign * v
+	v, err := strconv.ParseInt(sign+digits+strings.Repeat("0", exponent), 10, 64)
+	return v, err == nil
 }

@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package skydive
+package decode
 
 import (
 	"encoding/binary"
@@ -154,23 +154,9 @@ func colon(b []byte, i int) int {
 	return skipSpace(b, i+1)
 }
 
-// nesting remembers, for each open level of what is skipped, whether it is an
-// object: one bit a level, so that depth costs no stack.
-type nesting [(maxDepth + 63) / 64]uint64
-
-func (n *nesting) set(level int, object bool) {
-	if object {
-		n[level>>6] |= 1 << (level & 63)
-	} else {
-		n[level>>6] &^= 1 << (level & 63)
-	}
-}
-
-func (n *nesting) object(level int) bool { return n[level>>6]>>(level&63)&1 != 0 }
-
 // skip walks over the value at i, checking its syntax. depth is the number of
 // arrays and objects around it.
-func (n *nesting) skip(b []byte, i, depth int) int {
+func skip(b []byte, i, depth int) int {
 	if i >= len(b) {
 		return fault(i)
 	}
@@ -182,7 +168,7 @@ func (n *nesting) skip(b []byte, i, depth int) int {
 		}
 		return end + 1
 	case c == '{' || c == '[':
-		return n.skipNested(b, i, depth)
+		return skipNested(b, i, depth)
 	case c == '-' || '0' <= c && c <= '9':
 		return numberEnd(b, i)
 	case c == 't' || c == 'f' || c == 'n':
@@ -191,53 +177,15 @@ func (n *nesting) skip(b []byte, i, depth int) int {
 	return fault(i)
 }
 
-// skipNested is skip for an array or object, without recursion.
-func (n *nesting) skipNested(b []byte, i, depth int) int {
-	level := depth
-	for {
-		// At a value: open a level, or pass a scalar.
-		if i >= len(b) {
-			return fault(i)
-		}
-		closed := true
-		if c := b[i]; c == '{' || c == '[' {
-			if level == maxDepth {
-				return fault(i)
-			}
-			n.set(level, c == '{')
-			level++
-			i = skipSpace(b, i+1)
-			if i < len(b) && b[i] == c+2 { // '}' is '{'+2, ']' is '['+2
-				level--
-				i++
-			} else {
-				closed = false
-			}
-		} else if i = n.skip(b, i, level); i < 0 {
-			return i
-		}
-		// After a value: close levels up to the next one.
-		for closed {
-			if level == depth {
-				return i
-			}
-			i = skipSpace(b, i)
-			if i >= len(b) {
-				return fault(i)
-			}
-			object := n.object(level - 1)
-			switch {
-			case b[i] == ',':
-				i = skipSpace(b, i+1)
-				closed = false
-			case b[i] == '}' && object, b[i] == ']' && !object:
-				level--
-				i++
-			default:
-				return fault(i)
-			}
-		}
-		if n.object(level - 1) {
+// skipNested is skip for an array or object.
+func skipNested(b []byte, i, depth int) int {
+	if depth == maxDepth {
+		return fault(i)
+	}
+	object, closing := b[i] == '{', b[i]+2 // '}' is '{'+2, ']' is '['+2
+	i, more := open(b, i, closing)
+	for more {
+		if object {
 			if i >= len(b) || b[i] != '"' {
 				return fault(i)
 			}
@@ -249,5 +197,7 @@ func (n *nesting) skipNested(b []byte, i, depth int) int {
 				return i
 			}
 		}
+		i, more = next(b, skip(b, i, depth+1), closing)
 	}
+	return i
 }

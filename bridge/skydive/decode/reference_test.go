@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package skydive
+package decode
 
 import (
 	"bytes"
@@ -12,12 +12,16 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/skydive-project/skybridge/aggregator"
 )
 
 // The reference reads a message the slow way: encoding/json's tokens are put
-// into a tree, and the rules of [Decoder] are applied to the tree. It shares no
+// into a tree, and the rules of [Decode] are applied to the tree. It shares no
 // code with the decoder.
 
 // members are an object's, the last of equal keys.
@@ -100,28 +104,10 @@ func (r *treeReader) colonFollows() bool {
 
 type reference struct {
 	kind      Kind
-	flows     []plainFlow
+	flows     []aggregator.Flow
 	malformed int
-	stats     plainStats
+	stats     aggregator.CaptureStats
 	failed    bool
-}
-
-type plainFlow struct {
-	VLAN, VNI                                    int64
-	UUID, NodeTID, CaptureID, NetworkA, NetworkB string
-	HasTransport                                 bool
-	TransportProtocol                            string
-	TransportA, TransportB, Start, FinishType    int64
-	Metric, LastUpdate                           aggregator.Metric
-	HasLastUpdate                                bool
-	Application, ParentUUID                      string
-	Outer                                        bool
-	Opened                                       aggregator.Opened
-}
-
-type plainStats struct {
-	CaptureID                                                                  string
-	FlowCount, FlowDropped, KernelFlowDropped, PacketsDropped, PacketsReceived int64
 }
 
 func referenceDecode(msg []byte) reference {
@@ -248,25 +234,26 @@ func (c *checks) metric(m members) aggregator.Metric {
 	}
 }
 
-func flowOf(v any) (plainFlow, bool) {
+func flowOf(v any) (aggregator.Flow, bool) {
 	m, ok := v.(members)
 	if !ok {
-		return plainFlow{}, false
+		return aggregator.Flow{}, false
 	}
 	var c checks
 	network, transport := c.object(m, "Network"), c.object(m, "Transport")
 	metric, last := c.object(m, "Metric"), c.object(m, "LastUpdateMetric")
-	f := plainFlow{
-		UUID: c.text(m, "UUID"), NodeTID: c.text(m, "NodeTID"), CaptureID: c.text(m, "CaptureID"),
-		NetworkA: c.text(network, "A"), NetworkB: c.text(network, "B"),
-		HasTransport: transport != nil, TransportProtocol: c.text(transport, "Protocol"),
+	f := aggregator.Flow{
+		UUID: []byte(c.text(m, "UUID")), NodeTID: []byte(c.text(m, "NodeTID")), CaptureID: []byte(c.text(m, "CaptureID")),
+		NetworkA: []byte(c.text(network, "A")), NetworkB: []byte(c.text(network, "B")),
+		HasTransport: transport != nil, TransportProtocol: []byte(c.text(transport, "Protocol")),
 		TransportA: c.whole(transport, "A"), TransportB: c.whole(transport, "B"),
 		Start: c.whole(m, "Start"), FinishType: c.whole(m, "FinishType"),
 		Metric: c.metric(metric), LastUpdate: c.metric(last), HasLastUpdate: last != nil,
 	}
-	f.Application, _ = text(m, "Application")
 	f.VLAN, f.VNI = layerIDOf(m, "Link"), layerIDOf(m, "Network")
-	f.ParentUUID, _ = text(m, "ParentUUID")
+	application, _ := text(m, "Application")
+	parent, _ := text(m, "ParentUUID")
+	f.Application, f.ParentUUID = []byte(application), []byte(parent)
 	path, _ := text(m, "LayersPath")
 	layers := strings.Split(path, "/")
 	f.Outer = slices.Contains([]string{"VXLAN", "GRE", "MPLS", "Geneve", "GENEVE"}, layers[len(layers)-1])
@@ -281,7 +268,7 @@ func flowOf(v any) (plainFlow, bool) {
 			f.Opened = aggregator.OpenedByB
 		}
 	}
-	sound := !c.failed && f.UUID != "" && metric != nil &&
+	sound := !c.failed && len(f.UUID) > 0 && metric != nil &&
 		f.Metric.ABBytes >= 0 && f.Metric.ABPackets >= 0 && f.Metric.BABytes >= 0 && f.Metric.BAPackets >= 0
 	return f, sound
 }
@@ -294,46 +281,45 @@ func layerIDOf(m members, layer string) int64 {
 	return 0
 }
 
-func statsOf(v any) (plainStats, bool) {
+func statsOf(v any) (aggregator.CaptureStats, bool) {
 	m, ok := v.(members)
 	if !ok {
-		return plainStats{}, false
+		return aggregator.CaptureStats{}, false
 	}
 	var c checks
-	s := plainStats{
-		CaptureID: c.text(m, "CaptureID"),
+	s := aggregator.CaptureStats{
+		CaptureID: []byte(c.text(m, "CaptureID")),
 		FlowCount: c.whole(m, "FlowCount"), FlowDropped: c.whole(m, "FlowDropped"),
 		KernelFlowDropped: c.whole(m, "KernelFlowDropped"),
 		PacketsDropped:    c.whole(m, "PacketsDropped"), PacketsReceived: c.whole(m, "PacketsReceived"),
 	}
-	return s, !c.failed && s.CaptureID != "" && len(s.CaptureID) <= 256 && s.FlowCount >= 0 && s.FlowDropped >= 0 &&
+	return s, !c.failed && len(s.CaptureID) > 0 && len(s.CaptureID) <= 256 && s.FlowCount >= 0 && s.FlowDropped >= 0 &&
 		s.KernelFlowDropped >= 0 && s.PacketsDropped >= 0 && s.PacketsReceived >= 0
 }
 
-// plain copies what a message holds into values that can be compared and kept.
-func plain(f *aggregator.Flow) plainFlow {
-	return plainFlow{
-		UUID: string(f.UUID), NodeTID: string(f.NodeTID), CaptureID: string(f.CaptureID),
-		NetworkA: string(f.NetworkA), NetworkB: string(f.NetworkB),
-		HasTransport: f.HasTransport, TransportProtocol: string(f.TransportProtocol),
-		TransportA: f.TransportA, TransportB: f.TransportB, Start: f.Start, FinishType: f.FinishType,
-		Metric: f.Metric, LastUpdate: f.LastUpdate, HasLastUpdate: f.HasLastUpdate,
-		Application: string(f.Application), ParentUUID: string(f.ParentUUID), Outer: f.Outer, Opened: f.Opened,
-		VLAN: f.VLAN, VNI: f.VNI,
-	}
-}
-
+// outcome is what the decoder made of a message, whose memory it aliases.
 func outcome(m *Message, err error) reference {
-	out := reference{kind: m.Kind, malformed: m.Malformed, failed: err != nil}
-	for i := range m.Flows {
-		out.flows = append(out.flows, plain(&m.Flows[i]))
-	}
-	s := &m.Stats
+	out := reference{kind: m.Kind, flows: m.Flows, malformed: m.Malformed, failed: err != nil}
 	if m.Kind == Stats {
-		out.stats = plainStats{
-			CaptureID: string(s.CaptureID), FlowCount: s.FlowCount, FlowDropped: s.FlowDropped,
-			KernelFlowDropped: s.KernelFlowDropped, PacketsDropped: s.PacketsDropped, PacketsReceived: s.PacketsReceived,
-		}
+		out.stats = m.Stats
 	}
 	return out
+}
+
+// compare decodes a message, which must mean what it means to the reference.
+func compare(t *testing.T, m *Message, msg []byte) reference {
+	t.Helper()
+	kept := bytes.Clone(msg)
+	err := Decode(msg, m)
+	got := outcome(m, err)
+	if !bytes.Equal(kept, msg) {
+		t.Fatal("the message was written to")
+	}
+	if (m.Malformed > 0) != (m.FirstError != nil) {
+		t.Errorf("%d malformed, first error %v", m.Malformed, m.FirstError)
+	}
+	if diff := cmp.Diff(referenceDecode(msg), got, cmp.AllowUnexported(reference{}), cmpopts.EquateEmpty()); diff != "" {
+		t.Fatalf("reference and decoder (error %v) differ for %.500q\n%s", err, msg, diff)
+	}
+	return got
 }

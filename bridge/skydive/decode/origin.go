@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package skydive
+package decode
 
 import (
 	"bytes"
@@ -24,29 +24,29 @@ func encapsulates(layersPath []byte) bool {
 // agent's clock, 0: never. Captures without ExtraTCPMetric have none.
 type synTimes struct{ ab, ba int64 }
 
-// synTimes reads a TCPMetric.
-func (d *Decoder) synTimes(b []byte, i int) (t synTimes, pos int) {
+// readSynTimes reads a TCPMetric.
+func readSynTimes(b []byte, i int) (t synTimes, pos int) {
 	if i >= len(b) || b[i] != '{' {
-		return t, d.nesting.skip(b, i, depthFlow)
+		return t, skip(b, i, depthFlow)
 	}
 	i, more := open(b, i, '}')
 	for more {
 		var key []byte
-		if key, i = d.key(b, i); i < 0 {
+		if key, i = readKey(b, i); i < 0 {
 			return t, i
 		}
 		var ok bool
 		switch string(key) {
 		case "ABSynStart":
-			if t.ab, i, ok = d.number(b, i, depthFlow+1); !ok {
+			if t.ab, i, ok = readNumber(b, i, depthFlow+1); !ok {
 				t.ab = 0
 			}
 		case "BASynStart":
-			if t.ba, i, ok = d.number(b, i, depthFlow+1); !ok {
+			if t.ba, i, ok = readNumber(b, i, depthFlow+1); !ok {
 				t.ba = 0
 			}
 		default:
-			i = d.nesting.skip(b, i, depthFlow+1)
+			i = skip(b, i, depthFlow+1)
 		}
 		i, more = next(b, i, '}')
 	}

@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package skydive
+package decode
 
 import (
 	"strings"
@@ -11,7 +11,6 @@ import (
 // TestField proves that each key is read wherever it stands in the order, however
 // it is written, and however much follows.
 func TestField(t *testing.T) {
-	var d Decoder
 	names := keysOf("A", "UUID", "Network", "NetworkA", "TrackingIDs1", "RawPacketsCaptured", "ExactlyTwentyOneBytes")
 	for want := range names {
 		name := strings.Trim(names[want].text, `":`)
@@ -22,7 +21,7 @@ func TestField(t *testing.T) {
 		for after := unknown; after < len(names); after++ {
 			for _, written := range []string{names[want].text, `"` + name + `" : `, names[want].text + "  ", escaped} {
 				for _, rest := range []string{"0", "0,", `0, "long enough to be read by words": 1}`} {
-					got, pos := d.field([]byte(written+rest), 0, names, after)
+					got, pos := readField([]byte(written+rest), 0, names, after)
 					if got != want || pos != len(written) {
 						t.Errorf("%s after %d: field %d at %d, want %d at %d", written+rest, after, got, pos, want, len(written))
 					}
@@ -31,12 +30,12 @@ func TestField(t *testing.T) {
 		}
 	}
 	for _, other := range []string{`"B":0`, `"a":0`, `"UUI":0`, `"UUIDs":0`, `"":0`, `"RawPacketsCapturee":0`, `"TrackingIDs2":0`, `"X234567890123456789012345678901":0`} {
-		if got, pos := d.field([]byte(other), 0, names, unknown); got != unknown || pos != len(other)-1 {
+		if got, pos := readField([]byte(other), 0, names, unknown); got != unknown || pos != len(other)-1 {
 			t.Errorf("%s: field %d at %d", other, got, pos)
 		}
 	}
 	for _, broken := range []string{``, `"`, `"UUID`, `"UUID"`, `"UUID" 0`, `UUID:0`, `"RawPacketsCaptured"`} {
-		if _, pos := d.field([]byte(broken), 0, names, unknown); pos >= 0 {
+		if _, pos := readField([]byte(broken), 0, names, unknown); pos >= 0 {
 			t.Errorf("%s: read up to %d", broken, pos)
 		}
 	}

@@ -1,60 +1,48 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package skydive
+package decode
 
 import (
-	"bytes"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/internal/analyzer"
 )
 
-func compare(t *testing.T, d *Decoder, m *Message, msg []byte) reference {
-	t.Helper()
-	kept := bytes.Clone(msg)
-	err := d.Decode(msg, m)
-	got := outcome(m, err)
-	if !bytes.Equal(kept, msg) {
-		t.Fatal("the message was written to")
+// recordings are the sessions with a real analyzer.
+var recordings = []string{
+	"analyzer-restart-before", "analyzer-restart-after", "capture-deleted", "capture-namespace",
+	"session-mixed", "stats", "two-captures", "vxlan-tunnel",
+}
+
+// recorded returns the data messages of a recording in order.
+func recorded(tb testing.TB, name string) [][]byte {
+	tb.Helper()
+	messages, err := analyzer.Recording(filepath.Join("..", "testdata", name+".jsonl"))
+	if err != nil {
+		tb.Fatal(err)
 	}
-	if (m.Malformed > 0) != (m.FirstError != nil) {
-		t.Errorf("%d malformed, first error %v", m.Malformed, m.FirstError)
-	}
-	if diff := cmp.Diff(referenceDecode(msg), got, cmp.AllowUnexported(reference{})); diff != "" {
-		t.Fatalf("reference and decoder (error %v) differ for %.500q\n%s", err, msg, diff)
-	}
-	return got
+	return messages
 }
 
 // Every message of every recording means to the decoder what it means to
 // encoding/json, and nothing in them is malformed.
 func TestRecordings(t *testing.T) {
-	var d Decoder
 	var m Message
 	flows := 0
 	for _, name := range recordings {
 		for _, msg := range recorded(t, name) {
-			got := compare(t, &d, &m, msg)
+			got := compare(t, &m, msg)
 			if got.failed || got.malformed > 0 || got.kind == Other {
 				t.Errorf("%s: %+v", name, got)
 			}
 			flows += len(got.flows)
-			if got.kind != Flows {
-				continue
-			}
-			old, err := decodeOldWay(msg)
-			if err != nil || len(old) != len(got.flows) {
-				t.Fatalf("%s: the old way: %v, %d flows of %d", name, err, len(old), len(got.flows))
-			}
-			for i, f := range got.flows {
-				if f.UUID != old[i].UUID || f.Metric.ABBytes != old[i].Metric.ABBytes || f.Start != old[i].Start {
-					t.Errorf("%s: flow %d differs from the old way", name, i)
-				}
-			}
 		}
 	}
 	if flows < 800 {
@@ -64,11 +52,10 @@ func TestRecordings(t *testing.T) {
 
 // A message that is cut short anywhere keeps the flows before the cut.
 func TestTruncated(t *testing.T) {
-	var d Decoder
 	var m Message
 	msg := recorded(t, "two-captures")[0]
 	for n := range msg {
-		got := compare(t, &d, &m, msg[:n])
+		got := compare(t, &m, msg[:n])
 		if !got.failed {
 			t.Fatalf("cut at %d is not malformed", n)
 		}
@@ -196,11 +183,10 @@ var odd = []struct{ name, msg, want string }{
 }
 
 func TestOddInput(t *testing.T) {
-	var d Decoder
 	var m Message
 	for _, c := range odd {
 		t.Run(c.name, func(t *testing.T) {
-			r := compare(t, &d, &m, []byte(c.msg))
+			r := compare(t, &m, []byte(c.msg))
 			got := strings.TrimSpace(strings.Join([]string{itoa(len(r.flows)), itoa(r.malformed)}, " "))
 			if r.failed {
 				got += "!"
@@ -215,10 +201,9 @@ func TestOddInput(t *testing.T) {
 func itoa(n int) string { return string(rune('0' + n)) }
 
 func TestTexts(t *testing.T) {
-	var d Decoder
 	var m Message
 	msg := flowMessage("[{\"UUID\":\"\\u00e9\\ud83d\\ude00\\ud83d\\\"\\\\\\/\\b\\f\\n\\r\\tx\",\"NodeTID\":\"a\xff\xc3(\",\"CaptureID\":\"\xc3\xa9\",\"Metric\":{}}]")
-	if err := d.Decode([]byte(msg), &m); err != nil || len(m.Flows) != 1 {
+	if err := Decode([]byte(msg), &m); err != nil || len(m.Flows) != 1 {
 		t.Fatalf("%v, %d flows", err, len(m.Flows))
 	}
 	got := []string{string(m.Flows[0].UUID), string(m.Flows[0].NodeTID), string(m.Flows[0].CaptureID)}
@@ -231,10 +216,9 @@ func TestTexts(t *testing.T) {
 // TestVLAN proves that a flow has the ids of its own link and network layers: none where
 // they are absent, whatever the flow before it had.
 func TestVLAN(t *testing.T) {
-	var d Decoder
 	var m Message
 	for range 2 {
-		got := compare(t, &d, &m, []byte(flowMessage(`[
+		got := compare(t, &m, []byte(flowMessage(`[
 			{"UUID":"a","Metric":{},"Link":{"Protocol":"ETHERNET","A":"02:00","B":"02:01","ID":10},"Network":{"Protocol":"IPV4","A":"10.0.0.1","B":"10.0.0.2","ID":5}},
 			{"UUID":"b","Metric":{},"Network":{"Protocol":"IPV4","A":"10.0.0.1","B":"10.0.0.2"}},
 			{"UUID":"c","Metric":{},"Link":{"Protocol":"ETHERNET","ID":4094}},
@@ -280,45 +264,58 @@ func TestOrigin(t *testing.T) {
 }
 
 func TestStats(t *testing.T) {
-	var d Decoder
 	var m Message
 	msg := `{"Obj":{"CaptureID":"c","FlowCount":1,"FlowDropped":2,"KernelFlowDropped":3,"PacketsDropped":4,"PacketsReceived":5,"x":6},"Namespace":"stats","Type":"stats"}`
-	got := compare(t, &d, &m, []byte(msg))
-	want := reference{kind: Stats, stats: plainStats{"c", 1, 2, 3, 4, 5}}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(reference{})); diff != "" {
+	got := compare(t, &m, []byte(msg))
+	want := reference{kind: Stats, stats: aggregator.CaptureStats{CaptureID: []byte("c"), FlowCount: 1, FlowDropped: 2, KernelFlowDropped: 3, PacketsDropped: 4, PacketsReceived: 5}}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(reference{}), cmpopts.EquateEmpty()); diff != "" {
 		t.Error(diff)
 	}
 }
 
-// The flows of a message survive the growth of the memory they stand in.
-func TestManyEscapedFlows(t *testing.T) {
-	var d Decoder
-	var m Message
-	one := `{"UUID":"\u0061bc","NodeTID":"` + strings.Repeat(`\t`, 50) + `","Metric":{}}`
-	got := compare(t, &d, &m, []byte(flowMessage(`[`+one+strings.Repeat(`,`+one, maxFlows-1)+`]`)))
-	if len(got.flows) != maxFlows || got.malformed != 0 {
-		t.Fatalf("%d flows", len(got.flows))
-	}
-	if err := d.Decode([]byte(flowMessage(`[]`)), &m); err != nil {
-		t.Fatal(err)
-	}
-	if err := d.Decode([]byte(flowMessage(`[]`)), &m); err != nil {
-		t.Fatal(err)
-	}
-	if cap(d.scratch) > maxKeptScratch {
-		t.Errorf("keeps %d bytes", cap(d.scratch))
+// One message of very many tiny flows costs no more memory than the bound: what
+// is beyond it is counted as malformed, and its syntax still checked.
+func TestFlowsOfAMessageAreBounded(t *testing.T) {
+	many := soundFlow + strings.Repeat(`,`+soundFlow, maxFlows-1)
+	const tiny = `,{"UUID":"u","Metric":{}}`
+	for _, c := range []struct {
+		name, msg        string
+		flows, malformed int
+		failed           bool
+	}{
+		{"as many as allowed", flowMessage(`[` + many + `]`), maxFlows, 0, false},
+		{"some more", flowMessage(`[` + many + strings.Repeat(tiny, 904) + `]`), maxFlows, 904, false},
+		{"unsound ones take no room", flowMessage(`[{},` + many + `,{},1]`), maxFlows, 3, false},
+		{"Obj first", `{"Obj":[` + many + tiny + `],"Type":"store","Namespace":"flow"}`, maxFlows, 1, false},
+		{"broken beyond the bound", flowMessage(`[` + many + tiny + `,{"UUID":}` + tiny + `]`), maxFlows, 1, true},
+		{"very many more", flowMessage(`[` + many + strings.Repeat(tiny, 50000) + `]`), maxFlows, 50000, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var m Message
+			got := compare(t, &m, []byte(c.msg))
+			if len(got.flows) != c.flows || got.malformed != c.malformed || got.failed != c.failed {
+				t.Errorf("%d flows, %d malformed, failed %v", len(got.flows), got.malformed, got.failed)
+			}
+			if cap(m.Flows) > 2*maxFlows {
+				t.Errorf("room for %d flows", cap(m.Flows))
+			}
+			if c.name == "some more" && !strings.Contains(m.FirstError.Error(), "more than 4096 flows in one message") {
+				t.Errorf("the error is %v", m.FirstError)
+			}
+		})
 	}
 }
 
 // A steady feed costs no allocation, whatever is in the messages of a real one.
 func TestDecodeDoesNotAllocate(t *testing.T) {
-	messages, _ := flowMessages(t)
-	messages = append(messages, recorded(t, "stats")...)
-	var d Decoder
+	var messages [][]byte
+	for _, name := range recordings {
+		messages = append(messages, recorded(t, name)...)
+	}
 	var m Message
 	allocs := testing.AllocsPerRun(20, func() {
 		for _, msg := range messages {
-			if err := d.Decode(msg, &m); err != nil {
+			if err := Decode(msg, &m); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -339,10 +336,9 @@ func FuzzDecode(f *testing.F) {
 		f.Add(recorded(f, name)[0])
 	}
 	f.Fuzz(func(t *testing.T, msg []byte) {
-		var d Decoder
 		var m Message
-		compare(t, &d, &m, msg)
+		compare(t, &m, msg)
 		// Once more with the memory of the first time.
-		compare(t, &d, &m, msg)
+		compare(t, &m, msg)
 	})
 }
