@@ -55,7 +55,7 @@ func fill(t *Tick, conns []connection) {
 // appendTicks is the loop of a benchmark that appends ticks of 2,000 connections
 // to a log. It returns how many samples each has.
 func appendTicks(b *testing.B, l *Log) (samples int) {
-	l.newCursor(func(int, int, string) {})
+	l.newCursor()
 	conns := connections(2000)
 	at := int64(1_700_000_015_000)
 	b.ReportAllocs()
@@ -89,7 +89,7 @@ func perSample(b *testing.B, samples int) {
 // golang/snappy, from structs that are there already.
 func BenchmarkEncode(b *testing.B) {
 	l := NewLog(LogConfig{ExternalLabels: benchExternal}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	l.newCursor(func(int, int, string) {})
+	l.newCursor()
 	t := l.Begin(1_700_000_015_000)
 	fill(t, connections(MaxBlockSamples/5))
 	blocks := t.values.take()
@@ -146,7 +146,7 @@ func BenchmarkEncode(b *testing.B) {
 // known, as at every tick but their first, from block to block.
 func BenchmarkRewrite(b *testing.B) {
 	l := NewLog(LogConfig{ExternalLabels: benchExternal}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	l.newCursor(func(int, int, string) {})
+	l.newCursor()
 	t := l.Begin(1_700_000_015_000)
 	fill(t, connections(MaxBlockSamples/5))
 	tick := t.seal()
@@ -190,7 +190,7 @@ func BenchmarkCommit(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	c := l.resumeCursor("a", func(int, int, string) {})
+	c := l.resumeCursor("a")
 	for b.Loop() {
 		l.mu.Lock()
 		c.passed.samples++
@@ -206,7 +206,7 @@ func BenchmarkCommit(b *testing.B) {
 // the bodies of a fold's requests.
 func BenchmarkFold(b *testing.B) {
 	l := NewLog(LogConfig{ExternalLabels: benchExternal}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	c := l.newCursor(func(int, int, string) {})
+	c := l.newCursor()
 	e := &endpoint{cursor: c}
 	e.settings.Store(&settings{})
 	conns := connections(5000)

@@ -195,7 +195,7 @@ func TestBlockSplits(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := newRig(t, LogConfig{}).log
-			l.newCursor(nil)
+			l.newCursor()
 			tick := l.Begin(1000)
 			for i := range c.samples {
 				own, common := max(4, c.length)-4, max(0, -c.length)

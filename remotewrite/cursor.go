@@ -91,26 +91,20 @@ type cursor struct {
 	partial tallied
 	// The state when held was taken, but for begun; and the one on disk.
 	taken, saved cursorState
-	// dropped is told what is lost, under the log's lock; a parked cursor keeps it.
-	dropped func(samples, stale int, reason string)
-	untold  []loss
-	// folded and lostEnds are told likewise; nil: nobody listens.
-	folded   func(samples int64)
-	lostEnds func(series int, bytes uint64, reason string)
-
-	untoldEnds []lostEnds
+	// unclaimed is what outcome has not returned yet.
+	unclaimed Outcome
 }
 
 // newCursor adds a cursor at the log's end. The counters that run get no zero:
 // to an endpoint that comes late their totals begin with the first sample.
-func (l *Log) newCursor(dropped func(samples, stale int, reason string)) *cursor {
+func (l *Log) newCursor() *cursor {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.addCursor(dropped)
+	return l.addCursor()
 }
 
-func (l *Log) addCursor(dropped func(samples, stale int, reason string)) *cursor {
-	c := &cursor{log: l, next: l.next, passed: l.total, begun: l.lastAt, lost: never, sent: l.lastAt, stamp: never, dropped: dropped, pace: newPace()}
+func (l *Log) addCursor() *cursor {
+	c := &cursor{log: l, next: l.next, passed: l.total, begun: l.lastAt, lost: never, sent: l.lastAt, stamp: never, pace: newPace()}
 	l.cursors[c] = struct{}{}
 	return c
 }

@@ -103,6 +103,7 @@ func (e *endpoint) run(ctx context.Context) {
 		}
 		e.refusedAfter(t)
 		e.cursor.finish()
+		e.account()
 		e.sendMetadata(ctx, t)
 	}
 }
@@ -291,6 +292,7 @@ func (e *endpoint) build(ctx context.Context, t *loggedTick, w *workspace, req r
 
 // pause waits, or until other settings are in force.
 func (e *endpoint) pause(ctx context.Context, d time.Duration, s *settings) error {
+	e.account()
 	e.cursor.pace.waits(d)
 	return pause(ctx, d, s.replaced)
 }
@@ -347,6 +349,18 @@ func (e *endpoint) failed(s *settings, count encoded, attempt int, a answer, wai
 		e.failing.Store(true) // only what was said is taken back
 		e.logger.Warn("push failed, will be repeated", "remote_name", s.cfg.label(), "url", secrets.URL(s.cfg.URL),
 			"samples", count.samples, "attempt", attempt+1, "retry_in", max(wait, a.retryAfter), "err", a.words, a.remedyAttr(), notLogged)
+	}
+}
+
+// account counts what has become of ticks in the log.
+func (e *endpoint) account() {
+	o, metrics := e.cursor.outcome(), e.settings.Load().metrics
+	metrics.foldedSamples.Add(float64(o.Folded))
+	for reason, loss := range o.Lost {
+		metrics.dropped(int(loss.Samples), int(loss.Stale), reason)
+		if loss.Series > 0 {
+			e.loseEnds(int(loss.Series), loss.Bytes, reason)
+		}
 	}
 }
 

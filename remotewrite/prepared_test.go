@@ -32,7 +32,7 @@ func TestPrepared(t *testing.T) {
 	for name, cfg := range map[string]LogConfig{"memory": {}, "disk": {Dir: t.TempDir()}} {
 		t.Run(name, func(t *testing.T) {
 			l := newRig(t, cfg).log
-			c := l.newCursor(func(int, int, string) {})
+			c := l.newCursor()
 			conns := connections(MaxBlockSamples/2 + 1) // three blocks
 			at := int64(1_700_000_000_000)
 			add := func(room int) {
@@ -122,7 +122,7 @@ func TestPrepared(t *testing.T) {
 func TestPreparedIsSent(t *testing.T) {
 	r := newRig(t, LogConfig{})
 	l := r.log
-	e := &endpoint{cursor: l.newCursor(func(int, int, string) {})}
+	e := &endpoint{cursor: l.newCursor()}
 	large := &settings{cfg: EndpointConfig{MaxSamplesPerSend: MaxBlockSamples}}
 	small := &settings{cfg: EndpointConfig{MaxSamplesPerSend: MaxBlockSamples - 1}}
 	held := holdTick(t, l, e.cursor, 1_700_000_015_000, connections(10))
@@ -166,7 +166,7 @@ func TestPreparedIsSent(t *testing.T) {
 // whose series got other names than the log's.
 func TestPreparedUnderOtherNames(t *testing.T) {
 	l := newRig(t, LogConfig{}).log
-	e := &endpoint{cursor: l.newCursor(func(int, int, string) {})}
+	e := &endpoint{cursor: l.newCursor()}
 	e.settings.Store(&settings{cfg: EndpointConfig{MaxSamplesPerSend: MaxBlockSamples}})
 	at := int64(1_700_000_000_000)
 	send := func() (prepared int) {
