@@ -37,7 +37,7 @@ func plain1(t interface {
 // TestEncode1 proves that the 1.0 request of any part of a block is, byte for
 // byte, what prompb makes of the same samples.
 func TestEncode1(t *testing.T) {
-	b := blockBuilder{prepares: true}
+	var b blockBuilder
 	var e encoder1
 	rapid.Check(t, func(t *rapid.T) {
 		blk, samples := build(&b, drawSamples(t))
@@ -55,17 +55,6 @@ func TestEncode1(t *testing.T) {
 		}
 		if count.samples != len(want) {
 			t.Fatalf("counted %d samples of %d", count.samples, len(want))
-		}
-		whole, err := request1(samples).Marshal()
-		if err != nil {
-			t.Fatal(err)
-		}
-		prepared, err := snappy.Decode(nil, blk.prepared)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(append([]byte{}, whole...), append([]byte{}, prepared...)); diff != "" {
-			t.Fatalf("prepared: %s", diff)
 		}
 	})
 }
@@ -112,7 +101,6 @@ func TestWholeBlocks(t *testing.T) {
 			}
 			d.samples = append(d.samples, plainSample{})
 		}
-		b.prepares = true
 		blk, samples := build(&b, d)
 		want2, err := request2(samples).Marshal()
 		if err != nil {
@@ -131,9 +119,6 @@ func TestWholeBlocks(t *testing.T) {
 		}
 		if string(got) != string(wantBytes) {
 			t.Fatalf("in 1.0 %d bytes in place of %d, other ones from %d", len(got), len(wantBytes), commonPrefix(got, wantBytes))
-		}
-		if got, err = snappy.Decode(nil, blk.prepared); err != nil || string(got) != string(wantBytes) {
-			t.Fatalf("prepared %v: %d bytes in place of %d, other ones from %d", err, len(got), len(wantBytes), commonPrefix(got, wantBytes))
 		}
 	})
 }

@@ -271,9 +271,6 @@ func (s *segment) load(t *loggedTick) (*loggedTick, error) {
 			group[i].source = s
 		}
 	}
-	for i := range loaded.values {
-		loaded.values[i].place = i + 1
-	}
 	loaded.segment = s
 	return loaded, nil
 }

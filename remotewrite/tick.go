@@ -112,15 +112,9 @@ func (t *Tick) fail(format string, args ...any) {
 type groupBuilder struct {
 	open   blockBuilder
 	blocks []block
-	// prepare: 1.0 bodies are of use; room is for how many bytes of them.
-	prepare bool
-	room    int
 }
 
 func (g *groupBuilder) add(set *labelSet, m *Metric, value uint64, at, start int64) {
-	if g.open.samples == 0 {
-		g.open.prepares = g.prepare && g.room > 0
-	}
 	g.open.add(set, m, value, at, start)
 	if g.open.full() {
 		g.seal()
@@ -128,9 +122,7 @@ func (g *groupBuilder) add(set *labelSet, m *Metric, value uint64, at, start int
 }
 
 func (g *groupBuilder) seal() {
-	b := g.open.seal()
-	g.room -= len(b.prepared)
-	g.blocks = append(g.blocks, b)
+	g.blocks = append(g.blocks, g.open.seal())
 }
 
 // take returns the group's blocks and empties the builder.
