@@ -47,21 +47,14 @@ const (
 // block is some samples of one group of a tick. It needs nothing beside itself
 // to be read: data is a whole remote-write 2.0 request, compressed as it goes
 // over the wire, each time series with one sample and its metadata. That is also
-// what lies in memory (a fifth to a quarter of the plain bytes) and what can lie
-// on disk. The other fields only save reading it.
+// what is kept in memory (a fifth to a quarter of the plain bytes) and on disk.
+// The other fields only save reading it.
 type block struct {
 	data []byte
 	// samples are all samples, stale markers among them.
 	samples, stale int
 	// maxStart is the latest start_timestamp, 0 without any.
 	maxStart int64
-
-	// Where source is not nil, data is nil and lies on disk instead: size bytes
-	// from offset, with a checksum. See load.
-	source *segment
-	offset int64
-	size   int
-	sum    uint32
 }
 
 // blockBuilder encodes samples into a block as they come. The zero value is

@@ -113,7 +113,7 @@ func TestWholeBlocks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, _, err := plain1(t, &e, request{block: &blk, to: len(samples)})
+		got, _, err := plain1(t, &e, request{block: &storedBlock{block: blk}, to: len(samples)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,10 +133,10 @@ func TestEncode1Bounds(t *testing.T) {
 		plain = append(plain, "\x2a\x08\x0a\x02\x01\x02\x12\x02\x10\x05"...)
 	}
 	blk := block{data: snappy.Encode(nil, plain)}
-	if _, _, err := plain1(t, new(encoder1), request{block: &blk, to: 10}); err != nil {
+	if _, _, err := plain1(t, new(encoder1), request{block: &storedBlock{block: blk}, to: 10}); err != nil {
 		t.Fatalf("a request of 10 MiB: %v", err)
 	}
-	if _, _, err := plain1(t, new(encoder1), request{block: &blk, to: 65}); !errors.Is(err, errBlock) {
+	if _, _, err := plain1(t, new(encoder1), request{block: &storedBlock{block: blk}, to: 65}); !errors.Is(err, errBlock) {
 		t.Fatalf("a request of 65 MiB gave the error %v", err)
 	}
 }
@@ -150,7 +150,7 @@ func TestBlockTooShort(t *testing.T) {
 	b.add(&set, bytesMetric, 1, 1000, 0)
 	b.add(&set, packetsMetric, 2, 1000, 0)
 	blk := b.seal()
-	for _, req := range []request{{block: &blk, to: 3}, {block: &blk, from: 2, to: 3}, {block: &blk, from: 3, to: 4}} {
+	for _, req := range []request{{block: &storedBlock{block: blk}, to: 3}, {block: &storedBlock{block: blk}, from: 2, to: 3}, {block: &storedBlock{block: blk}, from: 3, to: 4}} {
 		if _, _, err := plain1(t, new(encoder1), req); !errors.Is(err, errBlock) {
 			t.Errorf("from %d to %d in 1.0: error %v", req.from, req.to, err)
 		}

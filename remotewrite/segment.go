@@ -153,7 +153,7 @@ func parseIndex(index []byte, offset, size int64) (*loggedTick, int64, error) {
 	if d.Bad || zeros+values+ends > int64(len(d.Rest)/leastBlock) || t.after >= t.at || (t.thin && zeros+values > 0) {
 		return nil, 0, fmt.Errorf("index: %w", disk.ErrDamaged)
 	}
-	blocks := make([]block, zeros+values+ends)
+	blocks := make([]storedBlock, zeros+values+ends)
 	sum, ended := 0, 0
 	for i := range blocks {
 		b := &blocks[i]
@@ -218,17 +218,6 @@ func (r *frameReader) next(offset int64) (t *loggedTick, end int64, err error) {
 	return nil, 0, nil
 }
 
-// readFrom reads a block that lies on disk into b, which has its size.
-func (b *block) readFrom(r io.ReaderAt, into []byte) error {
-	if err := disk.ReadFull(r, into, b.offset); err != nil {
-		return fmt.Errorf("block: %w", err)
-	}
-	if disk.Checksum(into) != b.sum {
-		return fmt.Errorf("block: checksum: %w", disk.ErrDamaged)
-	}
-	return nil
-}
-
 // segment is a file of ticks that may be read. Its name, salt and first never
 // change; the log's lock guards last, size, displaced and refs.
 type segment struct {
@@ -268,7 +257,7 @@ func (s *segment) load(t *loggedTick) (*loggedTick, error) {
 	}
 	for _, group := range loaded.groups() {
 		for i := range group {
-			group[i].source = s
+			group[i].segment = s
 		}
 	}
 	loaded.segment = s

@@ -149,11 +149,11 @@ type loggedTick struct {
 	after  int64
 	before tallied
 	// The two groups; see the package comment.
-	zeros, values []block
+	zeros, values []storedBlock
 	// ends are the final values of the counters whose stale markers are among
 	// values: what is left to say of the tick when it is folded. ended is how many
 	// they are, endedBytes what those counted that count bytes.
-	ends       []block
+	ends       []storedBlock
 	ended      int
 	endedBytes uint64
 
@@ -197,7 +197,7 @@ func (t *loggedTick) bare() *loggedTick {
 }
 
 // groups are all blocks of the tick, in the order in which they lie on disk.
-func (t *loggedTick) groups() [3][]block { return [3][]block{t.zeros, t.values, t.ends} }
+func (t *loggedTick) groups() [3][]storedBlock { return [3][]storedBlock{t.zeros, t.values, t.ends} }
 
 // valuesOnly returns the tick as it is when its zeros have their answer.
 func (t *loggedTick) valuesOnly() *loggedTick {
@@ -214,8 +214,8 @@ const tickOverhead = 128
 
 // seal ends the building of the tick.
 func (t *Tick) seal() *loggedTick {
-	lt := &loggedTick{at: t.at, zeros: t.zeros.take(), values: t.values.take(), ends: t.ends.take(), endedBytes: t.endedBytes, bytes: tickOverhead}
-	for _, group := range [][]block{lt.zeros, lt.values} {
+	lt := &loggedTick{at: t.at, zeros: inLog(t.zeros.take()), values: inLog(t.values.take()), ends: inLog(t.ends.take()), endedBytes: t.endedBytes, bytes: tickOverhead}
+	for _, group := range [][]storedBlock{lt.zeros, lt.values} {
 		for i := range group {
 			lt.samples += group[i].samples
 			lt.stale += group[i].stale
