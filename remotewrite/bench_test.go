@@ -96,7 +96,7 @@ func BenchmarkEncode(b *testing.B) {
 	if len(blocks) != 1 || blocks[0].samples != MaxBlockSamples {
 		b.Fatalf("%d blocks, the first with %d samples", len(blocks), blocks[0].samples)
 	}
-	req := request{block: &blocks[0], to: MaxBlockSamples}
+	req := request{block: &storedBlock{block: blocks[0]}, to: MaxBlockSamples}
 
 	plain, _, err := plain1(b, new(encoder1), req)
 	if err != nil {
@@ -115,7 +115,7 @@ func BenchmarkEncode(b *testing.B) {
 		perSample(b, MaxBlockSamples)
 		b.ReportMetric(float64(len(w.body.data))/MaxBlockSamples, "B-wire/sample")
 	})
-	for name, req := range map[string]request{"2.0 block": req, "2.0 half": {block: &blocks[0], to: MaxBlockSamples / 2}} {
+	for name, req := range map[string]request{"2.0 block": req, "2.0 half": {block: &storedBlock{block: blocks[0]}, to: MaxBlockSamples / 2}} {
 		b.Run(name+"/body", func(b *testing.B) {
 			var w workspace
 			b.ReportAllocs()

@@ -3,10 +3,7 @@
 
 package remotewrite
 
-import (
-	"context"
-	"sync/atomic"
-)
+import "context"
 
 // cursor is one endpoint's place in the log. The log's lock guards its fields.
 //
@@ -67,8 +64,6 @@ type cursor struct {
 	window int64
 	// sent is the latest time of any sample that may have been sent.
 	sent int64
-	// wants1: what was sent last was whole blocks in 1.0 (prepared.go); not guarded.
-	wants1 atomic.Bool
 	// pace is that of whoever takes from the cursor; not guarded.
 	pace *pace
 	// step is how many groups of what is held, or was by the process before, have

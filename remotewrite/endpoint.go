@@ -203,7 +203,7 @@ func (e *endpoint) deliver(ctx context.Context, t *loggedTick, req request, w *w
 		}
 		v := e.choose(s, n)
 		if w.holds() != v {
-			if count, err = e.build(ctx, t, w, req, v); err != nil {
+			if count, err = e.build(ctx, w, req, v); err != nil {
 				return 0, err
 			}
 			if count.samples == 0 {
@@ -274,15 +274,7 @@ func (e *endpoint) ready(ctx context.Context, t *loggedTick) (*settings, error) 
 }
 
 // build makes the body of a request, whose block may lie on a disk in trouble.
-func (e *endpoint) build(ctx context.Context, t *loggedTick, w *workspace, req request, v version) (count encoded, err error) {
-	if req.block.place > 0 && req.repair == nil {
-		e.cursor.wants1.Store(v == version1 && e.samplesPerSend() >= MaxBlockSamples)
-	}
-	if v == version1 && req.lies() {
-		if body := e.cursor.log.body1(t.seq, req.block.place); body != nil {
-			return w.lay(body, req, v), nil
-		}
-	}
+func (e *endpoint) build(ctx context.Context, w *workspace, req request, v version) (count encoded, err error) {
 	err = e.cursor.retryRead(ctx, damagedBlock, func() (err error) {
 		count, err = w.build(req, v)
 		return err

@@ -63,7 +63,7 @@ type fold struct {
 	step     int // groups that a former process got answered
 
 	// What the groups are made of, and how many series end by it (gather.go).
-	known, began []block
+	known, began []storedBlock
 	series       int
 }
 

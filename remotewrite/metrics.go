@@ -31,7 +31,6 @@ type logMetrics struct {
 	samplesIn    prometheus.Counter
 	highest      prometheus.Gauge
 	marksDropped prometheus.Counter
-	unprepared   prometheus.Counter
 }
 
 func newLogMetrics(reg prometheus.Registerer, l *Log) *logMetrics {
@@ -48,12 +47,8 @@ func newLogMetrics(reg prometheus.Registerer, l *Log) *logMetrics {
 			Name: "skybridge_log_marks_dropped_total",
 			Help: "Changes of names that were forgotten while ticks from before them still waited: those are sent under later names.",
 		}),
-		unprepared: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "skybridge_log_unprepared_blocks_total",
-			Help: "Blocks of samples that were not encoded for remote-write 1.0 while their tick was made, as others took 64 MiB already: that happens when they are sent, and costs more.",
-		}),
 	}
-	reg.MustRegister(m.samplesIn, m.highest, m.marksDropped, m.unprepared,
+	reg.MustRegister(m.samplesIn, m.highest, m.marksDropped,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "skybridge_log_bytes",
 			Help: "Bytes of the ticks that wait in the log for some endpoint.",

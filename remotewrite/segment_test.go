@@ -96,14 +96,14 @@ func reopen(t testing.TB, d *disktest.Disk) (found, error) {
 			c.giveUp(tick.samples, tick.stale, reasonUnreadable)
 		}
 		for i := range tick.values {
-			b, _, err := tick.values[i].load(nil)
+			data, _, err := tick.values[i].load(nil)
 			if err != nil {
 				l.store.damaged(l, damagedBlock, err)
 				c.giveUp(tick.samples, tick.stale, reasonUnreadable)
 				continue
 			}
 			r := &w.encoder1.reader
-			if err := r.reset(b.data); err != nil {
+			if err := r.reset(data); err != nil {
 				t.Fatalf("a block with a good checksum: %v", err)
 			}
 			for ok, err := r.next(); ok; ok, err = r.next() {
