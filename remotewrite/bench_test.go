@@ -55,7 +55,7 @@ func fill(t *Tick, conns []connection) {
 // appendTicks is the loop of a benchmark that appends ticks of 2,000 connections
 // to a log. It returns how many samples each has.
 func appendTicks(b *testing.B, l *Log) (samples int) {
-	l.newCursor(func(int, int, string) {})
+	l.newCursor()
 	conns := connections(2000)
 	at := int64(1_700_000_015_000)
 	b.ReportAllocs()
@@ -89,14 +89,14 @@ func perSample(b *testing.B, samples int) {
 // golang/snappy, from structs that are there already.
 func BenchmarkEncode(b *testing.B) {
 	l := NewLog(LogConfig{ExternalLabels: benchExternal}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	l.newCursor(func(int, int, string) {})
+	l.newCursor()
 	t := l.Begin(1_700_000_015_000)
 	fill(t, connections(MaxBlockSamples/5))
 	blocks := t.values.take()
 	if len(blocks) != 1 || blocks[0].samples != MaxBlockSamples {
 		b.Fatalf("%d blocks, the first with %d samples", len(blocks), blocks[0].samples)
 	}
-	req := request{block: &blocks[0], to: MaxBlockSamples}
+	req := request{block: &storedBlock{block: blocks[0]}, to: MaxBlockSamples}
 
 	plain, _, err := plain1(b, new(encoder1), req)
 	if err != nil {
@@ -115,7 +115,7 @@ func BenchmarkEncode(b *testing.B) {
 		perSample(b, MaxBlockSamples)
 		b.ReportMetric(float64(len(w.body.data))/MaxBlockSamples, "B-wire/sample")
 	})
-	for name, req := range map[string]request{"2.0 block": req, "2.0 half": {block: &blocks[0], to: MaxBlockSamples / 2}} {
+	for name, req := range map[string]request{"2.0 block": req, "2.0 half": {block: &storedBlock{block: blocks[0]}, to: MaxBlockSamples / 2}} {
 		b.Run(name+"/body", func(b *testing.B) {
 			var w workspace
 			b.ReportAllocs()
@@ -146,7 +146,7 @@ func BenchmarkEncode(b *testing.B) {
 // known, as at every tick but their first, from block to block.
 func BenchmarkRewrite(b *testing.B) {
 	l := NewLog(LogConfig{ExternalLabels: benchExternal}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	l.newCursor(func(int, int, string) {})
+	l.newCursor()
 	t := l.Begin(1_700_000_015_000)
 	fill(t, connections(MaxBlockSamples/5))
 	tick := t.seal()
@@ -190,7 +190,7 @@ func BenchmarkCommit(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	c := l.resumeCursor("a", func(int, int, string) {})
+	c := l.resumeCursor("a")
 	for b.Loop() {
 		l.mu.Lock()
 		c.passed.samples++
@@ -206,7 +206,7 @@ func BenchmarkCommit(b *testing.B) {
 // the bodies of a fold's requests.
 func BenchmarkFold(b *testing.B) {
 	l := NewLog(LogConfig{ExternalLabels: benchExternal}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	c := l.newCursor(func(int, int, string) {})
+	c := l.newCursor()
 	e := &endpoint{cursor: c}
 	e.settings.Store(&settings{})
 	conns := connections(5000)

@@ -47,26 +47,14 @@ const (
 // block is some samples of one group of a tick. It needs nothing beside itself
 // to be read: data is a whole remote-write 2.0 request, compressed as it goes
 // over the wire, each time series with one sample and its metadata. That is also
-// what lies in memory (a fifth to a quarter of the plain bytes) and what can lie
-// on disk. The other fields only save reading it.
+// what is kept in memory (a fifth to a quarter of the plain bytes) and on disk.
+// The other fields only save reading it.
 type block struct {
 	data []byte
 	// samples are all samples, stale markers among them.
 	samples, stale int
 	// maxStart is the latest start_timestamp, 0 without any.
 	maxStart int64
-
-	// Where source is not nil, data is nil and lies on disk instead: size bytes
-	// from offset, with a checksum. See load.
-	source *segment
-	offset int64
-	size   int
-	sum    uint32
-
-	// place is that of the block among a tick's values, from 1; 0: it is not among them.
-	place int
-	// prepared is the block as a 1.0 body, on its way to the log (prepared.go).
-	prepared []byte
 }
 
 // blockBuilder encodes samples into a block as they come. The zero value is
@@ -84,21 +72,15 @@ type blockBuilder struct {
 	at      encodedTime
 	start   encodedTime
 
-	// prepares: the block is made a 1.0 body too.
-	prepares bool
-	preparer preparer
-
 	scratch []byte
 }
 
 // metricRefs is what a metric adds to each of its series in the open block.
 type metricRefs struct {
 	metric *Metric
-	// The references of the label __name__, as they are and encoded, and the field
-	// metadata, encoded.
-	nameRef, valueRef uint32
-	name, metadata    shortField
-	nName, nMetadata  int
+	// The references of the label __name__, and the field metadata, encoded.
+	name, metadata   shortField
+	nName, nMetadata int
 }
 
 // add appends a sample; the value is given as its bits, for a NaN must survive.
@@ -146,9 +128,6 @@ func (b *blockBuilder) add(set *labelSet, m *Metric, value uint64, at, start int
 	s = refs.metadata.appendTo(s, refs.nMetadata)
 	b.series = s
 
-	if b.prepares && b.preparer.add(&b.set, &b.symbols, refs, value, at) != nil {
-		b.prepares = false
-	}
 	b.samples++
 	b.expanded += b.set.width
 	if value == staleMarker {
@@ -166,24 +145,17 @@ func (b *blockBuilder) full() bool {
 func (b *blockBuilder) open() {
 	b.symbols.reset()
 	b.series = b.series[:0]
-	if b.prepares {
-		b.preparer.begin()
-	}
 }
 
 // seal returns the block and empties the builder. It must hold a sample.
 func (b *blockBuilder) seal() block {
-	var body []byte
-	if b.prepares {
-		body = b.preparer.end()
-	}
 	b.symbols.encoded = append(b.symbols.encoded, b.series...)
 	plain := b.symbols.encoded
 	if n := snappy.MaxEncodedLen(len(plain)); cap(b.scratch) < n {
 		b.scratch = make([]byte, n)
 	}
 	compressed := snappy.Encode(b.scratch[:cap(b.scratch)], plain)
-	out := block{data: append([]byte(nil), compressed...), samples: b.samples, stale: b.stale, maxStart: b.maxStart, prepared: body}
+	out := block{data: append([]byte(nil), compressed...), samples: b.samples, stale: b.stale, maxStart: b.maxStart}
 	b.reset()
 	return out
 }
@@ -206,10 +178,10 @@ func (b *blockBuilder) metricRefs(m *Metric) *metricRefs {
 			return &b.metrics[i]
 		}
 	}
-	b.metrics = append(b.metrics, metricRefs{metric: m, nameRef: b.symbols.ref(nameLabel), valueRef: b.symbols.ref(m.Name)})
+	b.metrics = append(b.metrics, metricRefs{metric: m})
 	r := &b.metrics[len(b.metrics)-1]
-	r.nName = binary.PutUvarint(r.name[:], uint64(r.nameRef))
-	r.nName += binary.PutUvarint(r.name[r.nName:], uint64(r.valueRef))
+	r.nName = binary.PutUvarint(r.name[:], uint64(b.symbols.ref(nameLabel)))
+	r.nName += binary.PutUvarint(r.name[r.nName:], uint64(b.symbols.ref(m.Name)))
 
 	metadata := r.metadata[:2]
 	metadata[0] = tagMetadata

@@ -165,7 +165,7 @@ func TestBlockIsRequest2(t *testing.T) {
 func drawRequest(t *rapid.T, blk *block, samples []plainSample) (req request, want []plainSample) {
 	from := rapid.IntRange(0, len(samples)).Draw(t, "from")
 	to := rapid.IntRange(from, len(samples)).Draw(t, "to")
-	req = request{block: blk, from: from, to: to}
+	req = request{block: &storedBlock{block: *blk}, from: from, to: to}
 	want = slices.Clone(samples[from:to])
 	if rapid.Bool().Draw(t, "repair") {
 		p := &repair{from: rapid.Int64().Draw(t, "begun"), before: rapid.Int64().Draw(t, "lost"), at: rapid.Int64().Draw(t, "at")}
@@ -195,7 +195,7 @@ func TestBlockSplits(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := newRig(t, LogConfig{}).log
-			l.newCursor(nil)
+			l.newCursor()
 			tick := l.Begin(1000)
 			for i := range c.samples {
 				own, common := max(4, c.length)-4, max(0, -c.length)
@@ -220,7 +220,7 @@ func TestStaleMarkerBits(t *testing.T) {
 	set.merge(nil, nil)
 	b.add(&set, bytesMetric, staleMarker, 1, 0)
 	blk := b.seal()
-	plain, _, err := plain1(t, new(encoder1), request{block: &blk, to: 1})
+	plain, _, err := plain1(t, new(encoder1), request{block: &storedBlock{block: blk}, to: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -72,7 +72,7 @@ func checkBlock(t *testing.T, data []byte) {
 			series++ // which cannot be read
 		}
 	}
-	got, count, err := plain1(t, &e, request{block: &block{data: data}, to: series})
+	got, count, err := plain1(t, &e, request{block: &storedBlock{block: block{data: data}}, to: series})
 	if err != nil {
 		if !errors.Is(err, errBlock) {
 			t.Fatalf("error %v does not wrap errBlock", err)

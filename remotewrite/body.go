@@ -21,8 +21,8 @@ type body struct {
 	data    []byte
 	version version // of the protocol, that the data is a message of
 	readers atomic.Int32
-	// buffer is the body's own memory; data lies in it, or is a block's or
-	// one that was prepared, which nobody may write to.
+	// buffer is the body's own memory; data lies in it, or is a block's, which nobody
+	// may write to.
 	buffer []byte
 	// raw is memory for a block that is read from disk.
 	raw []byte

@@ -163,7 +163,7 @@ func TestBodyIdle(t *testing.T) {
 	w := &workspace{body: b}
 	b.open()
 	blk := block{data: []byte{}}
-	_, _ = w.build(request{block: &blk}, version1)
+	_, _ = w.build(request{block: &storedBlock{block: blk}}, version1)
 	if w.body == b {
 		t.Error("a body that is read was taken for the next request")
 	}

@@ -3,10 +3,7 @@
 
 package remotewrite
 
-import (
-	"context"
-	"sync/atomic"
-)
+import "context"
 
 // cursor is one endpoint's place in the log. The log's lock guards its fields.
 //
@@ -67,8 +64,6 @@ type cursor struct {
 	window int64
 	// sent is the latest time of any sample that may have been sent.
 	sent int64
-	// wants1: what was sent last was whole blocks in 1.0 (prepared.go); not guarded.
-	wants1 atomic.Bool
 	// pace is that of whoever takes from the cursor; not guarded.
 	pace *pace
 	// step is how many groups of what is held, or was by the process before, have
@@ -91,26 +86,20 @@ type cursor struct {
 	partial tallied
 	// The state when held was taken, but for begun; and the one on disk.
 	taken, saved cursorState
-	// dropped is told what is lost, under the log's lock; a parked cursor keeps it.
-	dropped func(samples, stale int, reason string)
-	untold  []loss
-	// folded and lostEnds are told likewise; nil: nobody listens.
-	folded   func(samples int64)
-	lostEnds func(series int, bytes uint64, reason string)
-
-	untoldEnds []lostEnds
+	// unclaimed is what outcome has not returned yet.
+	unclaimed Outcome
 }
 
 // newCursor adds a cursor at the log's end. The counters that run get no zero:
 // to an endpoint that comes late their totals begin with the first sample.
-func (l *Log) newCursor(dropped func(samples, stale int, reason string)) *cursor {
+func (l *Log) newCursor() *cursor {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.addCursor(dropped)
+	return l.addCursor()
 }
 
-func (l *Log) addCursor(dropped func(samples, stale int, reason string)) *cursor {
-	c := &cursor{log: l, next: l.next, passed: l.total, begun: l.lastAt, lost: never, sent: l.lastAt, stamp: never, dropped: dropped, pace: newPace()}
+func (l *Log) addCursor() *cursor {
+	c := &cursor{log: l, next: l.next, passed: l.total, begun: l.lastAt, lost: never, sent: l.lastAt, stamp: never, pace: newPace()}
 	l.cursors[c] = struct{}{}
 	return c
 }

@@ -15,7 +15,7 @@ import (
 func TestCursorAddedBesideOpenTick(t *testing.T) {
 	r := newRig(t, LogConfig{})
 	tick := r.log.Begin(1000)
-	cur := newReading(r.log)
+	cur := r.log.newCursor()
 	r.append(tick)
 	r.value(2000, 0, false, 1)
 	got, missing, err := cur.take(t.Context())
@@ -29,7 +29,7 @@ func TestCursorAddedBesideOpenTick(t *testing.T) {
 func TestGap(t *testing.T) {
 	const interval = 10
 	step := func(r *rig, at int64) { r.value(at, 0, false, 1) }
-	take := func(t *testing.T, c *reading) (*loggedTick, *repair) {
+	take := func(t *testing.T, c *cursor) (*loggedTick, *repair) {
 		t.Helper()
 		tick, missing, err := c.take(t.Context())
 		if err != nil {
@@ -37,7 +37,7 @@ func TestGap(t *testing.T) {
 		}
 		return tick, missing
 	}
-	finish := func(t *testing.T, c *reading) {
+	finish := func(t *testing.T, c *cursor) {
 		t.Helper()
 		take(t, c)
 		c.zerosDone()
@@ -45,29 +45,29 @@ func TestGap(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name string
-		walk func(t *testing.T, r *rig, c *reading)
+		walk func(t *testing.T, r *rig, c *cursor)
 		at   int64
 		want *repair
 	}{
-		{"nothing lost", func(t *testing.T, r *rig, c *reading) {
+		{"nothing lost", func(t *testing.T, r *rig, c *cursor) {
 			step(r, 10)
 			finish(t, c)
 			step(r, 20)
 		}, 20, nil},
-		{"one dropped", func(t *testing.T, r *rig, c *reading) {
+		{"one dropped", func(t *testing.T, r *rig, c *cursor) {
 			step(r, 10)
 			finish(t, c)
 			step(r, 20)
 			step(r, 30) // drops 20
 		}, 30, &repair{from: 10, before: 20, at: 20}},
-		{"several dropped, then a pause", func(t *testing.T, r *rig, c *reading) {
+		{"several dropped, then a pause", func(t *testing.T, r *rig, c *cursor) {
 			step(r, 10)
 			finish(t, c)
 			step(r, 20)
 			step(r, 30)
 			step(r, 100)
 		}, 100, &repair{from: 10, before: 30, at: 90}},
-		{"repaired once", func(t *testing.T, r *rig, c *reading) {
+		{"repaired once", func(t *testing.T, r *rig, c *cursor) {
 			step(r, 10)
 			finish(t, c)
 			step(r, 20)
@@ -75,7 +75,7 @@ func TestGap(t *testing.T) {
 			finish(t, c)
 			step(r, 40)
 		}, 40, nil},
-		{"dropped while one was held, which finished", func(t *testing.T, r *rig, c *reading) {
+		{"dropped while one was held, which finished", func(t *testing.T, r *rig, c *cursor) {
 			step(r, 10)
 			take(t, c)
 			step(r, 20)
@@ -83,7 +83,7 @@ func TestGap(t *testing.T) {
 			c.zerosDone()
 			c.finish()
 		}, 30, &repair{from: 10, before: 20, at: 20}},
-		{"given up among zeros", func(t *testing.T, r *rig, c *reading) {
+		{"given up among zeros", func(t *testing.T, r *rig, c *cursor) {
 			step(r, 10)
 			finish(t, c)
 			step(r, 20)
@@ -92,7 +92,7 @@ func TestGap(t *testing.T) {
 			c.giveUp(1, 0, reasonTooOld)
 			c.finish()
 		}, 30, &repair{from: 10, before: 20, at: 20}},
-		{"given up among values", func(t *testing.T, r *rig, c *reading) {
+		{"given up among values", func(t *testing.T, r *rig, c *cursor) {
 			step(r, 10)
 			finish(t, c)
 			step(r, 20)
@@ -102,7 +102,7 @@ func TestGap(t *testing.T) {
 			c.giveUp(1, 0, reasonTooOld)
 			c.finish()
 		}, 30, nil},
-		{"given up among values, more dropped behind it", func(t *testing.T, r *rig, c *reading) {
+		{"given up among values, more dropped behind it", func(t *testing.T, r *rig, c *cursor) {
 			step(r, 10)
 			finish(t, c)
 			step(r, 20)
@@ -113,7 +113,7 @@ func TestGap(t *testing.T) {
 			c.giveUp(1, 0, reasonTooOld)
 			c.finish()
 		}, 40, &repair{from: 20, before: 30, at: 30}},
-		{"repair given up, repaired at the next", func(t *testing.T, r *rig, c *reading) {
+		{"repair given up, repaired at the next", func(t *testing.T, r *rig, c *cursor) {
 			step(r, 10)
 			finish(t, c)
 			step(r, 20)
@@ -126,7 +126,7 @@ func TestGap(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t, LogConfig{MaxBytes: 1, PushInterval: interval * time.Millisecond})
-			cur := newReading(r.log)
+			cur := r.log.newCursor()
 			c.walk(t, r, cur)
 			tick, got := take(t, cur)
 			if tick.at != c.at {
@@ -143,7 +143,7 @@ func TestGap(t *testing.T) {
 // missing zero goes.
 func TestPushIntervalChanges(t *testing.T) {
 	r := newRig(t, LogConfig{MaxBytes: 1, PushInterval: 10 * time.Millisecond})
-	cur := newReading(r.log)
+	cur := r.log.newCursor()
 	for _, at := range []int64{10, 20, 100} { // drops the first two
 		r.value(at, 0, false, 1)
 	}

@@ -14,8 +14,7 @@
 // hashing series to senders, and a request whose fate is unknown can be sent
 // again as it was: it is the newest that its series have.
 //
-// Blocks go to receivers of 2.0 as they lie. For those of 1.0 each is made anew, or,
-// while they keep up, together with its tick.
+// Blocks go to receivers of 2.0 as they lie. For those of 1.0 each is encoded again.
 //
 //	Log.Begin → Tick → Log.Append → cursor → endpoint → group → sender → client
 //

@@ -78,23 +78,18 @@ var wildcard identityHash
 
 // resumeCursor returns the cursor of an endpoint: the one that a former process
 // left, or a new one at the log's end.
-func (l *Log) resumeCursor(id string, dropped func(samples, stale int, reason string)) *cursor {
+func (l *Log) resumeCursor(id string) *cursor {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.store == nil {
-		return l.addCursor(dropped)
+		return l.addCursor()
 	}
 	hash := hashIdentity(id)
 	if c := l.parked[hash]; c != nil {
 		delete(l.parked, hash)
-		c.dropped = dropped
-		for _, loss := range c.untold {
-			dropped(loss.samples, loss.stale, loss.reason)
-		}
-		c.untold = nil
 		return c
 	}
-	c := l.addCursor(dropped)
+	c := l.addCursor()
 	c.id, c.named = hash, true
 	if w := l.parked[wildcard]; w != nil {
 		c.resume(w.state())
@@ -103,33 +98,9 @@ func (l *Log) resumeCursor(id string, dropped func(samples, stale int, reason st
 	return c
 }
 
-// loss is what a parked cursor lost.
-type loss struct {
-	samples, stale int
-	reason         string
-}
-
-// lostEnds is what of it had ended.
-type lostEnds struct {
-	series int
-	bytes  uint64
-	reason string
-}
-
-// listen has the cursor's endpoint told what is folded and which ends are lost.
-func (c *cursor) listen(window int64, folded func(samples int64), lost func(series int, bytes uint64, reason string)) {
-	c.log.mu.Lock()
-	defer c.log.mu.Unlock()
-	c.window, c.folded, c.lostEnds = window, folded, lost
-	for _, e := range c.untoldEnds {
-		lost(e.series, e.bytes, e.reason)
-	}
-	c.untoldEnds = nil
-}
-
 // addParked adds a cursor that waits for its endpoint.
 func (l *Log) addParked(id identityHash, state cursorState) {
-	c := l.addCursor(nil)
+	c := l.addCursor()
 	c.id, c.named = id, true
 	c.resume(state)
 	if c.sent == never {
@@ -138,12 +109,6 @@ func (l *Log) addParked(id identityHash, state cursorState) {
 		if i := l.index(c.next); i < len(l.ticks) {
 			c.sent = max(c.sent, l.ticks[i].at)
 		}
-	}
-	c.dropped = func(samples, stale int, reason string) {
-		c.untold = append(c.untold, loss{samples: samples, stale: stale, reason: reason})
-	}
-	c.lostEnds = func(series int, bytes uint64, reason string) {
-		c.untoldEnds = append(c.untoldEnds, lostEnds{series, bytes, reason})
 	}
 	for _, t := range l.ticks[l.index(c.next):] {
 		c.pending += int64(t.samples)

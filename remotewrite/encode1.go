@@ -7,7 +7,7 @@ package remotewrite
 // index from up to to, and where repair is set, instead of them what that makes of
 // them.
 type request struct {
-	block    *block
+	block    *storedBlock
 	from, to int
 	repair   *repair
 }

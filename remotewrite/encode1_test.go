@@ -37,7 +37,7 @@ func plain1(t interface {
 // TestEncode1 proves that the 1.0 request of any part of a block is, byte for
 // byte, what prompb makes of the same samples.
 func TestEncode1(t *testing.T) {
-	b := blockBuilder{prepares: true}
+	var b blockBuilder
 	var e encoder1
 	rapid.Check(t, func(t *rapid.T) {
 		blk, samples := build(&b, drawSamples(t))
@@ -55,17 +55,6 @@ func TestEncode1(t *testing.T) {
 		}
 		if count.samples != len(want) {
 			t.Fatalf("counted %d samples of %d", count.samples, len(want))
-		}
-		whole, err := request1(samples).Marshal()
-		if err != nil {
-			t.Fatal(err)
-		}
-		prepared, err := snappy.Decode(nil, blk.prepared)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(append([]byte{}, whole...), append([]byte{}, prepared...)); diff != "" {
-			t.Fatalf("prepared: %s", diff)
 		}
 	})
 }
@@ -112,7 +101,6 @@ func TestWholeBlocks(t *testing.T) {
 			}
 			d.samples = append(d.samples, plainSample{})
 		}
-		b.prepares = true
 		blk, samples := build(&b, d)
 		want2, err := request2(samples).Marshal()
 		if err != nil {
@@ -125,15 +113,12 @@ func TestWholeBlocks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, _, err := plain1(t, &e, request{block: &blk, to: len(samples)})
+		got, _, err := plain1(t, &e, request{block: &storedBlock{block: blk}, to: len(samples)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if string(got) != string(wantBytes) {
 			t.Fatalf("in 1.0 %d bytes in place of %d, other ones from %d", len(got), len(wantBytes), commonPrefix(got, wantBytes))
-		}
-		if got, err = snappy.Decode(nil, blk.prepared); err != nil || string(got) != string(wantBytes) {
-			t.Fatalf("prepared %v: %d bytes in place of %d, other ones from %d", err, len(got), len(wantBytes), commonPrefix(got, wantBytes))
 		}
 	})
 }
@@ -148,10 +133,10 @@ func TestEncode1Bounds(t *testing.T) {
 		plain = append(plain, "\x2a\x08\x0a\x02\x01\x02\x12\x02\x10\x05"...)
 	}
 	blk := block{data: snappy.Encode(nil, plain)}
-	if _, _, err := plain1(t, new(encoder1), request{block: &blk, to: 10}); err != nil {
+	if _, _, err := plain1(t, new(encoder1), request{block: &storedBlock{block: blk}, to: 10}); err != nil {
 		t.Fatalf("a request of 10 MiB: %v", err)
 	}
-	if _, _, err := plain1(t, new(encoder1), request{block: &blk, to: 65}); !errors.Is(err, errBlock) {
+	if _, _, err := plain1(t, new(encoder1), request{block: &storedBlock{block: blk}, to: 65}); !errors.Is(err, errBlock) {
 		t.Fatalf("a request of 65 MiB gave the error %v", err)
 	}
 }
@@ -165,7 +150,7 @@ func TestBlockTooShort(t *testing.T) {
 	b.add(&set, bytesMetric, 1, 1000, 0)
 	b.add(&set, packetsMetric, 2, 1000, 0)
 	blk := b.seal()
-	for _, req := range []request{{block: &blk, to: 3}, {block: &blk, from: 2, to: 3}, {block: &blk, from: 3, to: 4}} {
+	for _, req := range []request{{block: &storedBlock{block: blk}, to: 3}, {block: &storedBlock{block: blk}, from: 2, to: 3}, {block: &storedBlock{block: blk}, from: 3, to: 4}} {
 		if _, _, err := plain1(t, new(encoder1), req); !errors.Is(err, errBlock) {
 			t.Errorf("from %d to %d in 1.0: error %v", req.from, req.to, err)
 		}

@@ -88,7 +88,7 @@ func TestBodiesDoNotShare(t *testing.T) {
 	blk := b.seal()
 	before := slices.Clone(blk.data)
 	var w workspace
-	for _, req := range []request{{block: &blk, to: 3}, {block: &blk, to: 2}, {block: &blk, to: 3}} {
+	for _, req := range []request{{block: &storedBlock{block: blk}, to: 3}, {block: &storedBlock{block: blk}, to: 2}, {block: &storedBlock{block: blk}, to: 3}} {
 		for _, v := range []version{version2, version1} {
 			if _, err := w.build(req, v); err != nil {
 				t.Fatal(err)
@@ -116,7 +116,7 @@ func FuzzEncode2(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		blk := block{data: snappy.Encode(nil, data)}
 		var e encoder2
-		got, count, err := e.appendRequest(nil, request{block: &blk, to: 2})
+		got, count, err := e.appendRequest(nil, request{block: &storedBlock{block: blk}, to: 2})
 		if err != nil {
 			return
 		}
@@ -124,6 +124,6 @@ func FuzzEncode2(f *testing.F) {
 		if err := req.Unmarshal(got); err != nil || len(req.Timeseries) != count.samples {
 			t.Errorf("%d series of %d, %v", len(req.Timeseries), count.samples, err)
 		}
-		_ = firstSeries(request{block: &blk, to: 2})
+		_ = firstSeries(request{block: &storedBlock{block: blk}, to: 2})
 	})
 }

@@ -18,11 +18,6 @@ type encodedSet struct {
 	refs  []byte // all references but those of the metric's name
 	split int    // where in refs those belong
 	width int    // bytes of the labels, written out
-
-	// layout counts how often other labels were there than before. Where it stays, the
-	// last turn changed values of the labels in [from, to) only.
-	layout   uint64
-	from, to int
 }
 
 // encodedLabel is a label, its references (0: none yet) and where the value's lies
@@ -36,18 +31,16 @@ type encodedLabel struct {
 // reset forgets the set, and every string that came with it.
 func (e *encodedSet) reset() {
 	clear(e.labels[:cap(e.labels)])
-	*e = encodedSet{labels: e.labels[:0], refs: e.refs[:0], layout: e.layout + 1}
+	*e = encodedSet{labels: e.labels[:0], refs: e.refs[:0]}
 }
 
 // turn goes over to another set.
 func (e *encodedSet) turn(set *labelSet, symbols *symbolTable) {
 	e.version = set.version
-	other := e.nameAt != set.nameAt
+	moved := e.nameAt != set.nameAt
 	if set.arranged == 0 || set.arranged != e.arranged {
-		other = e.rename(set) || other
+		moved = e.rename(set) || moved
 	}
-	moved := other
-	e.from, e.to = len(e.labels), 0
 	for i := range e.labels {
 		l, v := &e.labels[i], set.labels[i].Value
 		if l.Value == v {
@@ -57,20 +50,14 @@ func (e *encodedSet) turn(set *labelSet, symbols *symbolTable) {
 			l.name = symbols.ref(l.Name)
 		}
 		ref := symbols.ref(v)
-		e.from, e.to = min(e.from, i), i+1
 		switch {
-		case l.Value == "" || v == "":
-			other, moved = true, true
-		case uvarintLen(uint64(ref)) != uvarintLen(uint64(l.value)):
+		case l.Value == "" || v == "" || uvarintLen(uint64(ref)) != uvarintLen(uint64(l.value)):
 			moved = true
 		case !moved:
 			e.width += len(v) - len(l.Value)
 			binary.PutUvarint(e.refs[l.at:], uint64(ref))
 		}
 		l.Value, l.value = v, ref
-	}
-	if other {
-		e.layout++
 	}
 	if moved {
 		e.nameAt = set.nameAt

@@ -103,6 +103,7 @@ func (e *endpoint) run(ctx context.Context) {
 		}
 		e.refusedAfter(t)
 		e.cursor.finish()
+		e.account()
 		e.sendMetadata(ctx, t)
 	}
 }
@@ -202,7 +203,7 @@ func (e *endpoint) deliver(ctx context.Context, t *loggedTick, req request, w *w
 		}
 		v := e.choose(s, n)
 		if w.holds() != v {
-			if count, err = e.build(ctx, t, w, req, v); err != nil {
+			if count, err = e.build(ctx, w, req, v); err != nil {
 				return 0, err
 			}
 			if count.samples == 0 {
@@ -273,15 +274,7 @@ func (e *endpoint) ready(ctx context.Context, t *loggedTick) (*settings, error) 
 }
 
 // build makes the body of a request, whose block may lie on a disk in trouble.
-func (e *endpoint) build(ctx context.Context, t *loggedTick, w *workspace, req request, v version) (count encoded, err error) {
-	if req.block.place > 0 && req.repair == nil {
-		e.cursor.wants1.Store(v == version1 && e.samplesPerSend() >= MaxBlockSamples)
-	}
-	if v == version1 && req.lies() {
-		if body := e.cursor.log.body1(t.seq, req.block.place); body != nil {
-			return w.lay(body, req, v), nil
-		}
-	}
+func (e *endpoint) build(ctx context.Context, w *workspace, req request, v version) (count encoded, err error) {
 	err = e.cursor.retryRead(ctx, damagedBlock, func() (err error) {
 		count, err = w.build(req, v)
 		return err
@@ -291,6 +284,7 @@ func (e *endpoint) build(ctx context.Context, t *loggedTick, w *workspace, req r
 
 // pause waits, or until other settings are in force.
 func (e *endpoint) pause(ctx context.Context, d time.Duration, s *settings) error {
+	e.account()
 	e.cursor.pace.waits(d)
 	return pause(ctx, d, s.replaced)
 }
@@ -347,6 +341,18 @@ func (e *endpoint) failed(s *settings, count encoded, attempt int, a answer, wai
 		e.failing.Store(true) // only what was said is taken back
 		e.logger.Warn("push failed, will be repeated", "remote_name", s.cfg.label(), "url", secrets.URL(s.cfg.URL),
 			"samples", count.samples, "attempt", attempt+1, "retry_in", max(wait, a.retryAfter), "err", a.words, a.remedyAttr(), notLogged)
+	}
+}
+
+// account counts what has become of ticks in the log.
+func (e *endpoint) account() {
+	o, metrics := e.cursor.outcome(), e.settings.Load().metrics
+	metrics.foldedSamples.Add(float64(o.Folded))
+	for reason, loss := range o.Lost {
+		metrics.dropped(int(loss.Samples), int(loss.Stale), reason)
+		if loss.Series > 0 {
+			e.loseEnds(int(loss.Series), loss.Bytes, reason)
+		}
 	}
 }
 

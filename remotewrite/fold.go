@@ -63,7 +63,7 @@ type fold struct {
 	step     int // groups that a former process got answered
 
 	// What the groups are made of, and how many series end by it (gather.go).
-	known, began []block
+	known, began []storedBlock
 	series       int
 }
 
@@ -210,8 +210,8 @@ func (c *cursor) toFold(answered tallied) {
 func (c *cursor) foldedAway(t *loggedTick) {
 	c.lost = max(c.lost, t.fold.lastAt)
 	c.pass(t.fold.end)
-	if c.folded != nil && !t.fold.gaveUp {
-		c.folded(max(0, int64(t.samples)-c.partial.samples))
+	if !t.fold.gaveUp {
+		c.unclaimed.Folded += max(0, int64(t.samples)-c.partial.samples)
 	}
 }
 

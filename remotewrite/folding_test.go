@@ -291,7 +291,7 @@ func testOlderFormat(t *testing.T, version uint32, old []byte, want cursorState)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := l.resumeCursor("a", func(int, int, string) {})
+	c := l.resumeCursor("a")
 	if got := c.state(); got != want {
 		t.Errorf("state %+v, want %+v", got, want)
 	}

@@ -76,8 +76,8 @@ func (e *endpoint) gather(ctx context.Context, f *fold) error {
 			return err
 		}
 	}
-	f.known, f.began = g.known.take(), g.began.take()
-	for _, group := range [][]block{f.known, f.began} {
+	f.known, f.began = inLog(g.known.take()), inLog(g.began.take())
+	for _, group := range [][]storedBlock{f.known, f.began} {
 		for i := range group {
 			f.series += group[i].samples
 		}
@@ -91,11 +91,11 @@ func (e *endpoint) gather(ctx context.Context, f *fold) error {
 
 // readable loads the tick's ends into memory, if that can be done.
 func (e *endpoint) readable(ctx context.Context, t *loggedTick) bool {
-	loaded := make([]block, len(t.ends))
+	loaded := make([]storedBlock, len(t.ends))
 	var r blockReader
 	for i := range t.ends {
 		err := e.cursor.retryRead(ctx, damagedBlock, func() (err error) {
-			if loaded[i], _, err = t.ends[i].load(nil); err == nil {
+			if loaded[i], err = t.ends[i].inMemory(); err == nil {
 				err = r.check(loaded[i].data)
 			}
 			return err
@@ -103,7 +103,6 @@ func (e *endpoint) readable(ctx context.Context, t *loggedTick) bool {
 		if err != nil {
 			return false
 		}
-		loaded[i].source = nil
 	}
 	t.ends = loaded
 	return true

@@ -23,9 +23,10 @@ import (
 // their ends there, and copies of its own: others may fold them too.
 func TestFoldHoldsEnds(t *testing.T) {
 	l := NewLog(LogConfig{PushInterval: pushInterval}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	c := l.newCursor(func(samples, _ int, reason string) { t.Errorf("%d samples dropped, %s", samples, reason) })
+	c := l.newCursor()
+	defer wantNoLoss(t, c)
 	c.setWindow(time.Minute.Milliseconds())
-	l.newCursor(nil) // takes ticks of any age, so that they are whole in the log
+	l.newCursor() // takes ticks of any age, so that they are whole in the log
 	for i := range 12 {
 		if err := l.Append(endingTick(l, i)); err != nil {
 			t.Fatal(err)
@@ -100,8 +101,7 @@ func TestFoldForgets(t *testing.T) {
 // left, where the log has dropped what the endpoint held and would fold.
 func TestToFoldDropped(t *testing.T) {
 	l := NewLog(LogConfig{MaxAge: time.Minute}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	dropped := 0
-	c := l.newCursor(func(samples, _ int, _ string) { dropped += samples })
+	c := l.newCursor()
 	if err := l.Append(endingTick(l, 0)); err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestToFoldDropped(t *testing.T) {
 	default:
 		t.Error("nobody is told")
 	}
-	if c.next != 2 || dropped != 13 {
+	if dropped := c.outcome().total().Samples; c.next != 2 || dropped != 13 {
 		t.Errorf("next is %d, %d samples dropped", c.next, dropped)
 	}
 }
@@ -129,14 +129,13 @@ func TestFoldTorn(t *testing.T) {
 	for step := range foldSteps {
 		t.Run(fmt.Sprintf("group %d under way", step), func(t *testing.T) {
 			d := disktest.New(1)
-			var series int
 			open := func() (*Log, *cursor) {
 				l, err := OpenLog(LogConfig{FS: d, Dir: "log", SegmentBytes: 1, PushInterval: pushInterval}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 				if err != nil {
 					t.Fatal(err)
 				}
-				c := l.resumeCursor("a", func(int, int, string) {})
-				c.listen(time.Minute.Milliseconds(), nil, func(n int, _ uint64, _ string) { series += n })
+				c := l.resumeCursor("a")
+				c.setWindow(time.Minute.Milliseconds())
 				l.settle()
 				return l, c
 			}
@@ -167,8 +166,8 @@ func TestFoldTorn(t *testing.T) {
 			if step == foldSums {
 				want, lost = step+1, ends-1
 			}
-			if held.fold.step != want || series != lost {
-				t.Errorf("goes on at group %d, %d series lost, want %d, %d", held.fold.step, series, want, lost)
+			if series := int(c.outcome().total().Series); held.fold.step != want || series != lost {
+				t.Errorf("continues at group %d, %d series lost, want %d, %d", held.fold.step, series, want, lost)
 			}
 			c.park()
 			if err := l.Close(); err != nil {

@@ -18,7 +18,7 @@ import (
 // Prometheus' own encoder makes of the labels they stand for.
 func TestLabelValues(t *testing.T) {
 	l := newRig(t, LogConfig{}).log
-	l.newCursor(nil)
+	l.newCursor()
 	at := int64(1_700_000_000_000)
 	rapid.Check(t, func(t *rapid.T) {
 		at += 15_000

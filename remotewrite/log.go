@@ -86,7 +86,6 @@ type Log struct {
 	lastAt       int64         // time of the last tick, never before any
 	total        tallied       // what all ticks held
 	bytes        int64
-	prepared     prepared // of the newest tick
 	cursors      map[*cursor]struct{}
 	// parked are those of cursors that a former process left and whose endpoint has
 	// not come yet.
@@ -151,7 +150,6 @@ func (l *Log) Begin(at int64) *Tick {
 	defer l.mu.Unlock()
 	t.at, t.after, t.external, t.err, t.endedBytes = at, l.lastAt, l.external, nil, 0
 	t.unread = len(l.cursors) == 0
-	t.values.prepare, t.values.room = l.wants1(), maxPrepared
 	t.Labels(nil)
 	return t
 }
@@ -189,7 +187,6 @@ func (l *Log) Append(t *Tick) error {
 	if lt.after != never && lt.at < lt.after+minTickGap {
 		return fmt.Errorf("log: tick at %d ms is not later than the last, at %d ms, by %d ms or more", lt.at, lt.after, minTickGap)
 	}
-	fresh := lt.takePrepared(lt.seq)
 	if l.store != nil {
 		defer l.sweep()
 		if !unread {
@@ -201,7 +198,6 @@ func (l *Log) Append(t *Tick) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.metrics.unprepared.Add(float64(fresh.missing()))
 	l.lastAt, l.total = lt.at, lt.end()
 	l.next++
 	l.metrics.appended(lt)
@@ -215,7 +211,6 @@ func (l *Log) Append(t *Tick) error {
 			c.goTo(l.next)
 		}
 	default:
-		l.prepared = fresh
 		l.ticks = append(l.ticks, lt)
 		l.bytes += lt.bytes
 		if l.store != nil && lt.segment == nil {
@@ -286,9 +281,6 @@ func (l *Log) release() {
 	}
 	for len(l.ticks) > 0 && l.ticks[0].seq < oldest {
 		l.removeOldest()
-	}
-	if len(l.ticks) == 0 {
-		l.prepared = prepared{}
 	}
 }
 

@@ -12,21 +12,20 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// reading is a cursor of a test and what it was told to be lost.
-type reading struct {
-	*cursor
-	lostSamples, lostStale int
-	reasons                []string
+// total sums what was lost, whatever the reason.
+func (o Outcome) total() (sum Loss) {
+	for _, l := range o.Lost {
+		sum = Loss{sum.Samples + l.Samples, sum.Stale + l.Stale, sum.Series + l.Series, sum.Bytes + l.Bytes}
+	}
+	return sum
 }
 
-func newReading(l *Log) *reading {
-	r := &reading{}
-	r.cursor = l.newCursor(func(samples, stale int, reason string) {
-		r.lostSamples += samples
-		r.lostStale += stale
-		r.reasons = append(r.reasons, reason)
-	})
-	return r
+// wantNoLoss proves that a cursor has lost nothing.
+func wantNoLoss(t *testing.T, c *cursor) {
+	t.Helper()
+	if lost := c.outcome().Lost; len(lost) > 0 {
+		t.Errorf("lost %+v", lost)
+	}
 }
 
 // TestLogReleases proves that a tick is kept as long as a cursor needs it, and
@@ -41,7 +40,7 @@ func TestLogReleases(t *testing.T) {
 	}
 	r.value(1000, 0, false, 1)
 	want(0)
-	fast, slow := newReading(r.log), newReading(r.log)
+	fast, slow := r.log.newCursor(), r.log.newCursor()
 	r.value(2000, 0, false, 2)
 	r.value(3000, 0, false, 3)
 	want(2)
@@ -71,7 +70,7 @@ func TestLogReleases(t *testing.T) {
 // TestLogBounds proves what each bound drops, from whom, and how it is counted.
 func TestLogBounds(t *testing.T) {
 	r := newRig(t, LogConfig{})
-	probe := newReading(r.log)
+	probe := r.log.newCursor()
 	r.value(1, 0, false, 1)
 	_, tickBytes := r.log.size()
 	probe.close()
@@ -94,7 +93,7 @@ func TestLogBounds(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t, c.cfg)
-			cur := newReading(r.log)
+			cur := r.log.newCursor()
 			var got []int64
 			take := func() {
 				tick, _, err := cur.take(t.Context())
@@ -122,8 +121,8 @@ func TestLogBounds(t *testing.T) {
 			if diff := cmp.Diff(c.kept, got); diff != "" {
 				t.Error(diff)
 			}
-			if cur.lostSamples != c.lost || (c.lost > 0 && cur.reasons[0] != c.reason) {
-				t.Errorf("%d samples lost for %q, want %d for %q", cur.lostSamples, cur.reasons, c.lost, c.reason)
+			if lost := cur.outcome().Lost; lost[c.reason].Samples != int64(c.lost) || (len(lost) > 0) != (c.lost > 0) {
+				t.Errorf("lost %+v, want %d for %q", lost, c.lost, c.reason)
 			}
 			if p := cur.place(); p.samples != 0 || p.ticks != 0 {
 				t.Errorf("at the end %+v is pending", p)
@@ -148,7 +147,7 @@ func TestAppendRejects(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t, LogConfig{})
-			cur := newReading(r.log)
+			cur := r.log.newCursor()
 			r.value(1000, 0, false, 1)
 			tick := r.log.Begin(c.at)
 			tick.Labels(nil)

@@ -3,6 +3,43 @@
 
 package remotewrite
 
+// Loss is what was lost for one reason.
+type Loss struct {
+	Samples, Stale int64 // stale markers are samples, too
+	// Series are counters that ended and whose last value was lost, and Bytes what
+	// those of them had counted that count bytes.
+	Series int64
+	Bytes  uint64
+}
+
+// Outcome is what became of ticks that a cursor has not sent as they are.
+type Outcome struct {
+	Lost map[string]Loss // by reason, one of samples_dropped_total
+	// Folded are the samples that folding made unnecessary.
+	Folded int64
+}
+
+// outcome returns what has become of ticks since it was last called; so it is counted
+// once, and by nobody who holds the log's lock.
+func (c *cursor) outcome() (o Outcome) {
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	o, c.unclaimed = c.unclaimed, Outcome{}
+	return o
+}
+
+// count adds to what is lost.
+func (c *cursor) count(reason string, loss Loss) {
+	if loss == (Loss{}) {
+		return
+	}
+	if c.unclaimed.Lost == nil {
+		c.unclaimed.Lost = make(map[string]Loss)
+	}
+	sum := c.unclaimed.Lost[reason]
+	c.unclaimed.Lost[reason] = Loss{sum.Samples + loss.Samples, sum.Stale + loss.Stale, sum.Series + loss.Series, sum.Bytes + loss.Bytes}
+}
+
 // What a cursor does about ticks that it will not send: it counts them, and knows
 // what the next tick needs in their place. The cases stand at cursor.
 
@@ -13,7 +50,7 @@ func (c *cursor) miss(end tallied, after int64) {
 	samples, stale := max(0, end.samples-c.passed.samples), max(0, end.stale-c.passed.stale)
 	c.pass(end)
 	if samples > 0 {
-		c.dropped(int(samples), int(stale), reasonUnreadable)
+		c.count(reasonUnreadable, Loss{Samples: samples, Stale: stale})
 	}
 }
 
@@ -33,7 +70,7 @@ func (c *cursor) giveUp(samples, stale int, reason string) {
 		}
 		c.lost = max(c.lost, t.at)
 	}
-	c.dropped(samples, stale, reason)
+	c.count(reason, Loss{Samples: int64(samples), Stale: int64(stale)})
 }
 
 // lose counts a tick that was dropped before it was taken.
@@ -45,13 +82,13 @@ func (c *cursor) lose(t *loggedTick, reason string) {
 	c.lost = max(c.lost, t.at)
 	c.pending -= int64(t.samples)
 	c.pass(t.end())
-	c.dropped(t.samples, t.stale, reason)
+	c.count(reason, Loss{Samples: int64(t.samples), Stale: int64(t.stale)})
 }
 
 // loseEnds counts what ended in ticks that were lost.
 func (c *cursor) loseEnds(series int, bytes uint64, reason string) {
-	if c.lostEnds != nil && series > 0 {
-		c.lostEnds(series, bytes, reason)
+	if series > 0 {
+		c.count(reason, Loss{Series: int64(series), Bytes: bytes})
 	}
 }
 

@@ -85,7 +85,7 @@ func TestMarks(t *testing.T) {
 func TestMarksBound(t *testing.T) {
 	r := newRig(t, LogConfig{})
 	for _, behind := range []bool{false, true} {
-		c := newReading(r.log)
+		c := r.log.newCursor()
 		for i := range maxMarks + 2 {
 			if r.log.setNames(namesFor("a", fmt.Sprint(behind, i)), false) {
 				t.Error("names differ that nobody keeps")
@@ -220,7 +220,7 @@ func TestMarksNotUnderstood(t *testing.T) {
 	r := &rig{t: t, reg: reg}
 	r.wantMetric(1, "skybridge_log_corruptions_total", "what", damagedMarks)
 	// That the marks now begin earlier must be durable before the ticks are.
-	c := l.resumeCursor("a", func(int, int, string) {})
+	c := l.resumeCursor("a")
 	tick := l.Begin(1000)
 	if err := l.Append(tick); err != nil {
 		t.Fatal(err)

@@ -41,7 +41,7 @@ func (e *endpoint) sendMetadata(ctx context.Context, t *loggedTick) {
 
 // sendFamilies sends the metadata of the metrics in blocks from number from up to to,
 // in halves where that is too large for the receiver.
-func (e *endpoint) sendFamilies(ctx context.Context, s *settings, blocks []block, w *workspace, from, to int) {
+func (e *endpoint) sendFamilies(ctx context.Context, s *settings, blocks []storedBlock, w *workspace, from, to int) {
 	families, err := w.buildMetadata(blocks, from, to)
 	if err != nil || families == 0 {
 		return
@@ -65,16 +65,17 @@ func (e *endpoint) sendFamilies(ctx context.Context, s *settings, blocks []block
 
 // buildMetadata makes the body of a request with the metadata of the metrics in
 // blocks, each once, from number from up to to, and returns how many there are.
-func (w *workspace) buildMetadata(blocks []block, from, to int) (families int, err error) {
+func (w *workspace) buildMetadata(blocks []storedBlock, from, to int) (families int, err error) {
 	w.ready(version1)
 	w.plain = w.plain[:0]
 	seen := make(map[string]bool)
 	r := &w.encoder2.reader
 	for i := range blocks {
-		if w.loaded, w.body.raw, err = blocks[i].load(w.body.raw); err != nil {
+		var data []byte
+		if data, w.body.raw, err = blocks[i].load(w.body.raw); err != nil {
 			return 0, err
 		}
-		if err := r.reset(w.loaded.data); err != nil {
+		if err := r.reset(data); err != nil {
 			return 0, err
 		}
 		last := uint32(0) // the name of the series before

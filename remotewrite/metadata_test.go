@@ -43,7 +43,7 @@ func TestMetadata1(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		families, err := w.buildMetadata(blocks, 0, math.MaxInt)
+		families, err := w.buildMetadata(inLog(blocks), 0, math.MaxInt)
 		if err != nil || families != len(seen) {
 			t.Fatalf("%d families of %d, %v", families, len(seen), err)
 		}

@@ -31,7 +31,6 @@ type logMetrics struct {
 	samplesIn    prometheus.Counter
 	highest      prometheus.Gauge
 	marksDropped prometheus.Counter
-	unprepared   prometheus.Counter
 }
 
 func newLogMetrics(reg prometheus.Registerer, l *Log) *logMetrics {
@@ -48,12 +47,8 @@ func newLogMetrics(reg prometheus.Registerer, l *Log) *logMetrics {
 			Name: "skybridge_log_marks_dropped_total",
 			Help: "Changes of names that were forgotten while ticks from before them still waited: those are sent under later names.",
 		}),
-		unprepared: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "skybridge_log_unprepared_blocks_total",
-			Help: "Blocks of samples that were not encoded for remote-write 1.0 while their tick was made, as others took 64 MiB already: that happens when they are sent, and costs more.",
-		}),
 	}
-	reg.MustRegister(m.samplesIn, m.highest, m.marksDropped, m.unprepared,
+	reg.MustRegister(m.samplesIn, m.highest, m.marksDropped,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "skybridge_log_bytes",
 			Help: "Bytes of the ticks that wait in the log for some endpoint.",
@@ -149,18 +144,40 @@ type senderMetrics struct {
 
 	// abandoned has no labels of an endpoint: it is gone.
 	abandoned prometheus.Counter
+
+	live *liveEndpoints
+	all  []*prometheus.CounterVec
+}
+
+// Describe implements prometheus.Collector.
+func (m *senderMetrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, c := range m.all {
+		c.Describe(ch)
+	}
+}
+
+// Collect implements prometheus.Collector. What the log knows of the endpoints' losses
+// is counted first.
+func (m *senderMetrics) Collect(ch chan<- prometheus.Metric) {
+	for _, e := range m.live.all() {
+		e.account()
+	}
+	for _, c := range m.all {
+		c.Collect(ch)
+	}
 }
 
 // The labels of an endpoint in metrics.
 func endpointLabels(more ...string) []string { return append([]string{"remote_name", "url"}, more...) }
 
 func newSenderMetrics(reg prometheus.Registerer, live *liveEndpoints) *senderMetrics {
+	var all []*prometheus.CounterVec
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, endpointLabels(labels...))
-		reg.MustRegister(c)
-		return c
+		all = append(all, prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, endpointLabels(labels...)))
+		return all[len(all)-1]
 	}
 	m := &senderMetrics{
+		live:           live,
 		samples:        counter(prefix+"samples_total", "Samples that the receiver acknowledged."),
 		samplesFailed:  counter(prefix+"samples_failed_total", "Samples that the receiver refused; they are not sent again."),
 		samplesRetried: counter(prefix+"samples_retried_total", "Samples of failed attempts that were sent again."),
@@ -191,7 +208,8 @@ func newSenderMetrics(reg prometheus.Registerer, live *liveEndpoints) *senderMet
 		Name: "skybridge_abandoned_samples_total",
 		Help: "Samples that waited for receivers when these were removed from the configuration.",
 	})
-	reg.MustRegister(m.duration, m.abandoned, live)
+	m.all = all
+	reg.MustRegister(m, m.duration, m.abandoned, live)
 	return m
 }
 
@@ -231,11 +249,7 @@ func (m *senderMetrics) endpoint(labels prometheus.Labels, highestSent *atomic.I
 
 // forget removes an endpoint's series.
 func (m *senderMetrics) forget(labels prometheus.Labels) {
-	for _, c := range []*prometheus.CounterVec{
-		m.samples, m.samplesFailed, m.samplesRetried, m.enqueueRetries, m.bytes, m.samplesDropped, m.staleDropped,
-		m.metadata, m.metadataFailed, m.metadataBytes,
-		m.foldedSeries, m.foldedSamples, m.refusedBytes, m.lostSeries, m.lostBytes, m.unremembered,
-	} {
+	for _, c := range m.all {
 		c.DeletePartialMatch(labels)
 	}
 	m.duration.DeletePartialMatch(labels)

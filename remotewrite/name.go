@@ -13,8 +13,8 @@ import (
 // name{label="value"}. It is empty where there is none.
 func firstSeries(req request) string {
 	var r blockReader
-	loaded, _, err := req.block.load(nil)
-	if err != nil || r.reset(loaded.data) != nil {
+	data, _, err := req.block.load(nil)
+	if err != nil || r.reset(data) != nil {
 		return ""
 	}
 	for i := 0; i < req.to; i++ {

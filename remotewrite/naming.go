@@ -136,7 +136,6 @@ func (e *endpoint) rewrite(ctx context.Context, t *loggedTick) (*loggedTick, err
 	if r == nil || t.broken {
 		return t, nil
 	}
-	e.cursor.wants1.Store(false) // what is prepared has other names
 	var out rewritten
 	err := e.cursor.retryRead(ctx, damagedBlock, func() (err error) {
 		out, err = r.rewrite(t)

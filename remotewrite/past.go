@@ -56,12 +56,12 @@ func (p *past) apply(r *rewriter, sameNames func(tick uint64) bool) {
 
 // learn finds out from a tick who holds names.
 func (r *rewriter) learn(t *loggedTick) error {
-	for _, blocks := range [][]block{t.values, t.ends} {
+	for _, blocks := range [][]storedBlock{t.values, t.ends} {
 		for i := range blocks {
-			loaded, raw, err := blocks[i].load(r.raw)
+			data, raw, err := blocks[i].load(r.raw)
 			r.raw = raw
 			if err == nil {
-				err = r.reader.reset(loaded.data)
+				err = r.reader.reset(data)
 			}
 			for ok := err == nil; ok; {
 				if ok, err = r.reader.next(); ok && err == nil {

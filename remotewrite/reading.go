@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"time"
@@ -21,19 +22,55 @@ const (
 	readRetries = 60
 )
 
-// load returns the block with its bytes in data: as it is where it lies in
-// memory, else read from disk into buf, which is returned to be used again.
-func (b *block) load(buf []byte) (loaded block, _ []byte, err error) {
-	if b.source == nil {
-		return *b, buf, nil
+// storedBlock is a block in the log. Where segment is not nil, data is nil and on
+// disk instead: size bytes from offset, with a checksum.
+type storedBlock struct {
+	block
+	segment *segment
+	offset  int64
+	size    int
+	sum     uint32
+}
+
+// load returns the block's data: what is in memory, else read from disk into buf,
+// which is returned to be used again.
+func (b *storedBlock) load(buf []byte) (data, kept []byte, err error) {
+	if b.segment == nil {
+		return b.data, buf, nil
 	}
 	buf = slices.Grow(buf[:0], b.size)[:b.size]
-	if err := b.readFrom(b.source, buf); err != nil {
-		return block{}, buf, fmt.Errorf("log: segment %s: %w", b.source.Name, err)
+	if err := b.readFrom(b.segment, buf); err != nil {
+		return nil, buf, fmt.Errorf("log: segment %s: %w", b.segment.Name, err)
 	}
-	loaded = *b
-	loaded.data = buf
-	return loaded, buf, nil
+	return buf, buf, nil
+}
+
+// inMemory returns a copy of the block whose data is in memory.
+func (b *storedBlock) inMemory() (storedBlock, error) {
+	data, _, err := b.load(nil)
+	c := storedBlock{block: b.block}
+	c.data = data
+	return c, err
+}
+
+// inLog makes blocks that were just built part of a tick.
+func inLog(blocks []block) []storedBlock {
+	out := make([]storedBlock, len(blocks))
+	for i := range blocks {
+		out[i].block = blocks[i]
+	}
+	return out
+}
+
+// readFrom reads a block's data from a segment into b, which has its size.
+func (b *storedBlock) readFrom(r io.ReaderAt, into []byte) error {
+	if err := disk.ReadFull(r, into, b.offset); err != nil {
+		return fmt.Errorf("block: %w", err)
+	}
+	if disk.Checksum(into) != b.sum {
+		return fmt.Errorf("block: checksum: %w", disk.ErrDamaged)
+	}
+	return nil
 }
 
 // lasting says that reading again will not help: the bytes are not those that

@@ -63,9 +63,9 @@ func (e *endpoint) loseEnds(series int, bytes uint64, reason string) {
 
 // bytesCounted sums the byte counters of a request.
 func bytesCounted(req request) (sum uint64) {
-	b, _, err := req.block.load(nil)
+	data, _, err := req.block.load(nil)
 	var r blockReader
-	if err != nil || r.reset(b.data) != nil {
+	if err != nil || r.reset(data) != nil {
 		return 0 // it was readable when it was sent
 	}
 	for i := range req.to {

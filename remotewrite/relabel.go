@@ -118,7 +118,7 @@ func (r *rewriter) rewrite(t *loggedTick) (out rewritten, err error) {
 	if out.tick.values, err = r.rewriteGroup(t.values, out.dropped); err != nil {
 		return out, err
 	}
-	for _, group := range [][]block{out.tick.zeros, out.tick.values} {
+	for _, group := range [][]storedBlock{out.tick.zeros, out.tick.values} {
 		for i := range group {
 			out.tick.samples += group[i].samples
 			out.tick.stale += group[i].stale
@@ -131,12 +131,12 @@ func (r *rewriter) rewrite(t *loggedTick) (out rewritten, err error) {
 }
 
 // rewriteGroup relabels the blocks of a group.
-func (r *rewriter) rewriteGroup(blocks []block, dropped map[string]int) ([]block, error) {
+func (r *rewriter) rewriteGroup(blocks []storedBlock, dropped map[string]int) ([]storedBlock, error) {
 	for i := range blocks {
-		loaded, raw, err := blocks[i].load(r.raw)
+		data, raw, err := blocks[i].load(r.raw)
 		r.raw = raw
 		if err == nil {
-			err = r.reader.reset(loaded.data)
+			err = r.reader.reset(data)
 		}
 		if err != nil {
 			r.group.discard()
@@ -156,7 +156,7 @@ func (r *rewriter) rewriteGroup(blocks []block, dropped map[string]int) ([]block
 			}
 		}
 	}
-	return r.group.take(), nil
+	return inLog(r.group.take()), nil
 }
 
 // sample relabels the reader's sample and adds it to the group.

@@ -435,7 +435,7 @@ func checkLives(key string, samples []receiver.Sample, bad func(string, ...any),
 // TestRenamedIsBounded proves that what is remembered of series goes with them.
 func TestRenamedIsBounded(t *testing.T) {
 	r := newRig(t, LogConfig{})
-	r.log.newCursor(func(int, int, string) {})
+	r.log.newCursor()
 	w := newRewriter(&EndpointConfig{ExternalLabels: []Label{{"x", "y"}}}, func(string, string, string) {})
 	const each = 3000
 	for k := range int64(20) {

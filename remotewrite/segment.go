@@ -108,7 +108,7 @@ func parseIndex(index []byte, offset, size int64) (*loggedTick, int64, error) {
 	if d.Bad || zeros+values+ends > int64(len(d.Rest)/leastBlock) || t.after >= t.at || (t.thin && zeros+values > 0) {
 		return nil, 0, fmt.Errorf("index: %w", disk.ErrDamaged)
 	}
-	blocks := make([]block, zeros+values+ends)
+	blocks := make([]storedBlock, zeros+values+ends)
 	sum, ended := 0, 0
 	for i := range blocks {
 		b := &blocks[i]
@@ -142,17 +142,6 @@ func (t *loggedTick) verify(from io.ReaderAt) error {
 				return err
 			}
 		}
-	}
-	return nil
-}
-
-// readFrom reads a block that lies on disk into b, which has its size.
-func (b *block) readFrom(r io.ReaderAt, into []byte) error {
-	if err := disk.ReadFull(r, into, b.offset); err != nil {
-		return fmt.Errorf("block: %w", err)
-	}
-	if disk.Checksum(into) != b.sum {
-		return fmt.Errorf("block: checksum: %w", disk.ErrDamaged)
 	}
 	return nil
 }
@@ -191,11 +180,8 @@ func (s *segment) load(t *loggedTick) (*loggedTick, error) {
 	loaded.offset, loaded.bytes = t.offset, t.bytes
 	for _, group := range loaded.groups() {
 		for i := range group {
-			group[i].source = s
+			group[i].segment = s
 		}
-	}
-	for i := range loaded.values {
-		loaded.values[i].place = i + 1
 	}
 	loaded.segment = s
 	return loaded, nil

@@ -32,7 +32,7 @@ func diskOf(t testing.TB, ticks int) *disktest.Disk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := l.resumeCursor("a", func(int, int, string) {})
+	c := l.resumeCursor("a")
 	l.setNames(namesFor("a", "one"), false)
 	for i := range int64(ticks) {
 		tick := l.Begin(1000 * (i + 1))
@@ -77,7 +77,7 @@ func reopen(t testing.TB, d *disktest.Disk) (found, error) {
 		return found{}, err
 	}
 	var f found
-	c := l.resumeCursor("a", func(samples, _ int, _ string) { f.lost += samples })
+	c := l.resumeCursor("a")
 	l.settle()
 	// The next tick tells what is missing before it.
 	tick := l.Begin(lastWritten)
@@ -96,14 +96,14 @@ func reopen(t testing.TB, d *disktest.Disk) (found, error) {
 			c.giveUp(tick.samples, tick.stale, reasonUnreadable)
 		}
 		for i := range tick.values {
-			b, _, err := tick.values[i].load(nil)
+			data, _, err := tick.values[i].load(nil)
 			if err != nil {
 				l.store.damaged(l, damagedBlock, err)
 				c.giveUp(tick.samples, tick.stale, reasonUnreadable)
 				continue
 			}
 			r := &w.encoder1.reader
-			if err := r.reset(b.data); err != nil {
+			if err := r.reset(data); err != nil {
 				t.Fatalf("a block with a good checksum: %v", err)
 			}
 			for ok, err := r.next(); ok; ok, err = r.next() {
@@ -116,6 +116,7 @@ func reopen(t testing.TB, d *disktest.Disk) (found, error) {
 		c.finish()
 	}
 	c.park()
+	f.lost = int(c.outcome().total().Samples)
 	families, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -263,7 +264,7 @@ func TestRemovedEndpoint(t *testing.T) {
 func TestTrouble(t *testing.T) {
 	d := disktest.New(1)
 	r := newRig(t, LogConfig{FS: d, Dir: "log", MemoryMaxBytes: 1500})
-	c := newReading(r.log)
+	c := r.log.newCursor()
 	for i, full := range []bool{false, true, true, true, true, true, true, true, true, false} {
 		d.Fail(func(_ int, op disktest.Op, _ string) error {
 			if full && op == disktest.Write {
@@ -289,8 +290,8 @@ func TestTrouble(t *testing.T) {
 		c.finish()
 		ticks++
 	}
-	if ticks+c.lostSamples != 10 || c.lostSamples == 0 || ticks < 4 || inMemory != 0 {
-		t.Errorf("%d ticks read, %d lost, %v bytes in memory", ticks, c.lostSamples, inMemory)
+	if lost := int(c.outcome().total().Samples); ticks+lost != 10 || lost == 0 || ticks < 4 || inMemory != 0 {
+		t.Errorf("%d ticks read, %d lost, %v bytes in memory", ticks, lost, inMemory)
 	}
 }
 

@@ -176,13 +176,9 @@ func (s *Sender) start(id string, first *settings) *endpoint {
 	e := &endpoint{id: id, hash: hashIdentity(id), logger: s.logger, seldom: logging.Seldom(s.logger), now: s.now, workspaces: &s.workspaces, cancel: cancel, stopped: make(chan struct{})}
 	first.metrics = s.metrics.endpoint(metricLabels(&first.cfg), &e.highestSent)
 	e.settings.Store(first)
-	e.cursor = s.log.resumeCursor(id, func(samples, stale int, reason string) {
-		e.settings.Load().metrics.dropped(samples, stale, reason)
-	})
+	e.cursor = s.log.resumeCursor(id)
 	e.spoken.reset(e.cursor.speaks)
-	e.cursor.listen(first.cfg.BacklogWindow.Milliseconds(),
-		func(samples int64) { e.settings.Load().metrics.foldedSamples.Add(float64(samples)) },
-		e.loseEnds)
+	e.cursor.setWindow(first.cfg.BacklogWindow.Milliseconds())
 	s.ends.Go(func() {
 		e.run(ctx)
 		e.cursor.leave()
@@ -209,6 +205,7 @@ func (s *Sender) change(e *endpoint, next *settings) {
 	old := e.settings.Load()
 	before, after := metricLabels(&old.cfg), metricLabels(&next.cfg)
 	next.metrics = s.metrics.endpoint(after, &e.highestSent)
+	e.account()
 	e.settings.Store(next)
 	e.cursor.setWindow(next.cfg.BacklogWindow.Milliseconds())
 	e.quiet.clear()
@@ -283,6 +280,7 @@ func (s *Sender) Close() {
 	case <-over.C:
 	}
 	for _, e := range endpoints {
+		e.account()
 		if !e.hasStopped() {
 			// Its place in the log stays what it is: the next process sends again what it has in hand.
 			cfg := &e.settings.Load().cfg
@@ -353,6 +351,7 @@ func (s *Sender) Status() []EndpointStatus {
 	endpoints := s.live.all()
 	out := make([]EndpointStatus, 0, len(endpoints))
 	for _, e := range endpoints {
+		e.account()
 		cfg, p := &e.settings.Load().cfg, e.cursor.place()
 		var waits time.Time
 		if p.ticks > 0 {

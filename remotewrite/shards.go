@@ -140,7 +140,7 @@ type workspace struct {
 	plain    []byte
 	body     *body
 	built    version
-	loaded   block // of the request at hand
+	loaded   storedBlock // of the request at hand
 }
 
 // putAway keeps a workspace for later, but not the block that it sent as it lay.
@@ -152,7 +152,7 @@ func (e *endpoint) putAway(w *workspace) {
 	default:
 		w.body = nil // an attempt that was left to itself still has it
 	}
-	w.loaded = block{}
+	w.loaded = storedBlock{}
 	e.workspaces.Put(w)
 }
 
@@ -184,7 +184,8 @@ func (w *workspace) build(req request, v version) (encoded, error) {
 	var err error
 	var count encoded
 	// The bytes of a block on disk are the body's own: they may be sent as they lie.
-	if w.loaded, w.body.raw, err = req.block.load(w.body.raw); err != nil {
+	w.loaded = storedBlock{block: req.block.block}
+	if w.loaded.data, w.body.raw, err = req.block.load(w.body.raw); err != nil {
 		return count, err
 	}
 	req.block = &w.loaded
@@ -204,7 +205,7 @@ func (w *workspace) build(req request, v version) (encoded, error) {
 
 // appendRequests appends the requests that carry blocks, each with at most limit
 // samples.
-func appendRequests(dst []request, blocks []block, limit int, missing *repair) []request {
+func appendRequests(dst []request, blocks []storedBlock, limit int, missing *repair) []request {
 	for i := range blocks {
 		b := &blocks[i]
 		if missing != nil && !missing.all && b.maxStart < missing.from {

@@ -67,13 +67,6 @@ func (t *symbolTable) ref(s string) uint32 {
 	return ref
 }
 
-// led returns a symbol led by its length, as it lies in the field. It is valid until the
-// next reset.
-func (t *symbolTable) led(ref uint32) []byte {
-	at := t.spans[ref]
-	return t.encoded[int(at.from)-uvarintLen(uint64(at.to-at.from)) : at.to : at.to]
-}
-
 // grow makes room for twice as many symbols.
 func (t *symbolTable) grow() {
 	old := t.entries

@@ -271,12 +271,11 @@ func (l *Log) endsOf(t *loggedTick) (*loggedTick, error) {
 	}
 	loaded, err := t.segment.load(t)
 	if err == nil {
-		c.ends = make([]block, len(loaded.ends))
+		c.ends = make([]storedBlock, len(loaded.ends))
 		for i := range loaded.ends {
-			if c.ends[i], _, err = loaded.ends[i].load(nil); err != nil {
+			if c.ends[i], err = loaded.ends[i].inMemory(); err != nil {
 				break
 			}
-			c.ends[i].source = nil
 		}
 	}
 	if err != nil {

@@ -34,7 +34,7 @@ func TestThinCrashPoints(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := l.resumeCursor("a", func(int, int, string) {})
+			c := l.resumeCursor("a")
 			l.settle()
 			durable := 0
 			for i := range ticks {
@@ -119,7 +119,8 @@ func TestThinMeanwhile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := l.resumeCursor("a", func(samples, _ int, reason string) { t.Errorf("%d samples dropped, %s", samples, reason) })
+	c := l.resumeCursor("a")
+	defer wantNoLoss(t, c)
 	l.settle()
 	meanwhile := false
 	for i := range 12 {
@@ -169,7 +170,8 @@ func TestThinHangs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := l.resumeCursor("a", func(samples, _ int, reason string) { t.Errorf("%d samples dropped, %s", samples, reason) })
+		c := l.resumeCursor("a")
+		defer wantNoLoss(t, c)
 		l.settle()
 		hung := false
 		for i := range 12 {
@@ -222,7 +224,8 @@ func TestThinSaves(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := l.resumeCursor("a", func(samples, _ int, reason string) { t.Errorf("%d samples dropped, %s", samples, reason) })
+		c := l.resumeCursor("a")
+		t.Cleanup(func() { wantNoLoss(t, c) })
 		l.settle()
 		return l, c
 	}
@@ -260,7 +263,7 @@ func TestMemoryKeepsEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := l.resumeCursor("a", func(int, int, string) {})
+	c := l.resumeCursor("a")
 	l.settle()
 	d.Fail(func(int, disktest.Op, string) error { return disktest.ErrDead })
 	for i := range 12 {
@@ -360,7 +363,7 @@ func sameState(a, b cursorState) bool {
 // panics, and that what is accepted is what would be written.
 func FuzzIndex(f *testing.F) {
 	l := NewLog(LogConfig{}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	l.newCursor(func(int, int, string) {})
+	l.newCursor()
 	tick := l.Begin(1000)
 	tick.Labels([]Label{{"a", "1"}})
 	tick.Zero(bytesMetric, 1)

@@ -112,15 +112,9 @@ func (t *Tick) fail(format string, args ...any) {
 type groupBuilder struct {
 	open   blockBuilder
 	blocks []block
-	// prepare: 1.0 bodies are of use; room is for how many bytes of them.
-	prepare bool
-	room    int
 }
 
 func (g *groupBuilder) add(set *labelSet, m *Metric, value uint64, at, start int64) {
-	if g.open.samples == 0 {
-		g.open.prepares = g.prepare && g.room > 0
-	}
 	g.open.add(set, m, value, at, start)
 	if g.open.full() {
 		g.seal()
@@ -128,9 +122,7 @@ func (g *groupBuilder) add(set *labelSet, m *Metric, value uint64, at, start int
 }
 
 func (g *groupBuilder) seal() {
-	b := g.open.seal()
-	g.room -= len(b.prepared)
-	g.blocks = append(g.blocks, b)
+	g.blocks = append(g.blocks, g.open.seal())
 }
 
 // take returns the group's blocks and empties the builder.
@@ -157,11 +149,11 @@ type loggedTick struct {
 	after  int64
 	before tallied
 	// The two groups; see the package comment.
-	zeros, values []block
+	zeros, values []storedBlock
 	// ends are the final values of the counters whose stale markers are among
 	// values: what is left to say of the tick when it is folded. ended is how many
 	// they are, endedBytes what those counted that count bytes.
-	ends       []block
+	ends       []storedBlock
 	ended      int
 	endedBytes uint64
 
@@ -205,7 +197,7 @@ func (t *loggedTick) bare() *loggedTick {
 }
 
 // groups are all blocks of the tick, in the order in which they lie on disk.
-func (t *loggedTick) groups() [3][]block { return [3][]block{t.zeros, t.values, t.ends} }
+func (t *loggedTick) groups() [3][]storedBlock { return [3][]storedBlock{t.zeros, t.values, t.ends} }
 
 // valuesOnly returns the tick as it is when its zeros have their answer.
 func (t *loggedTick) valuesOnly() *loggedTick {
@@ -222,8 +214,8 @@ const tickOverhead = 128
 
 // seal ends the building of the tick.
 func (t *Tick) seal() *loggedTick {
-	lt := &loggedTick{at: t.at, zeros: t.zeros.take(), values: t.values.take(), ends: t.ends.take(), endedBytes: t.endedBytes, bytes: tickOverhead}
-	for _, group := range [][]block{lt.zeros, lt.values} {
+	lt := &loggedTick{at: t.at, zeros: inLog(t.zeros.take()), values: inLog(t.values.take()), ends: inLog(t.ends.take()), endedBytes: t.endedBytes, bytes: tickOverhead}
+	for _, group := range [][]storedBlock{lt.zeros, lt.values} {
 		for i := range group {
 			lt.samples += group[i].samples
 			lt.stale += group[i].stale

@@ -120,11 +120,6 @@ func (w *writer1) begin(buf []byte, symbols [][]byte) {
 	clear(w.values[:])
 }
 
-// add adds a symbol.
-func (w *writer1) add(symbol []byte) {
-	w.symbols, w.places = append(w.symbols, symbol), append(w.places, labelPlace{})
-}
-
 // differ says in which pairs the next series may differ from those before: from head,
 // and before tail.
 func (w *writer1) differ(head, tail int) {
