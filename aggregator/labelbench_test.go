@@ -21,8 +21,8 @@ func BenchmarkLabels(b *testing.B) {
 	}{
 		{"default", Config{}},
 		{"service", Config{Ports: ServicePorts}},
-		{"networks", Config{Labels: []string{labelInitiatorNetwork, labelTargetNetwork, labelFlowClass}, Networks: many, ClusterNetworks: prefixes("10.0.0.0/8")}},
-		{"names", Config{Labels: []string{labelNodeName, labelHost, labelInitiatorName, labelTargetName}, Names: names}},
+		{"networks", Config{Labels: []string{"initiator_network", "target_network", "flow_class"}, Networks: many, ClusterNetworks: prefixes("10.0.0.0/8")}},
+		{"names", Config{Labels: []string{"node_name", "host", "initiator_name", "target_name"}, Names: names}},
 		{"all", Config{Labels: AllLabels(), Ports: ServicePorts, Networks: many, Names: names}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
