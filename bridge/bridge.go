@@ -26,6 +26,7 @@ import (
 	"github.com/skydive-project/skybridge/bridge/config"
 	"github.com/skydive-project/skybridge/bridge/notify"
 	"github.com/skydive-project/skybridge/bridge/skydive"
+	"github.com/skydive-project/skybridge/bridge/skydive/topology"
 	"github.com/skydive-project/skybridge/bridge/web"
 	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/logging"
@@ -86,7 +87,7 @@ type Bridge struct {
 	log        *remotewrite.Log
 	sender     *remotewrite.Sender
 	feed       *skydive.Feed
-	topology   *skydive.Topology
+	topology   *topology.Topology
 	web        *web.Server
 
 	started     time.Time
@@ -183,7 +184,7 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 	if err != nil {
 		return nil, err
 	}
-	b.topology, err = skydive.NewTopology(topologyConfig(cfg, feed), registry, component(b.logger, "topology"))
+	b.topology, err = topology.New(topologyConfig(cfg, feed), registry, component(b.logger, "topology"))
 	if err != nil {
 		return nil, fmt.Errorf("bridge: %w", err)
 	}

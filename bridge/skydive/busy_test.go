@@ -24,7 +24,7 @@ func TestBusy(t *testing.T) {
 	r.sink.hold = hold
 	r.sink.mu.Unlock()
 	a.SendFlows([]analyzer.Flow{flow("a")})
-	r.sink.wait(t, "a message", func() bool { r.sink.mu.Lock(); defer r.sink.mu.Unlock(); return r.sink.calls == 1 })
+	r.sink.Wait(t, "a message", func() bool { r.sink.mu.Lock(); defer r.sink.mu.Unlock(); return r.sink.calls == 1 })
 	before := r.feed.Busy()
 	if after := r.feed.Busy(); before <= 0 || after <= before {
 		t.Errorf("busy for %s, then for %s: want more and more", before, after)

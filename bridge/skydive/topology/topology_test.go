@@ -1,11 +1,13 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package skydive
+package topology
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
+	"net/url"
 	"runtime"
 	"strings"
 	"testing"
@@ -14,14 +16,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/bridge/skydive/access"
 	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/internal/await"
 )
 
 // TestRecordedInterfaces asks for the recorded topology: every interface with its
 // labels and numbers, absent fields 0, absent addresses no label.
 func TestRecordedInterfaces(t *testing.T) {
 	for _, older := range []bool{false, true} {
-		a := startAnalyzer(t, analyzer.Config{})
+		a := startAnalyzer(t)
 		a.SetTopology(recordedJSON(t, "topology-interfaces.json"), nil)
 		if older { // it knows no ValueMap
 			a.FailTopology(func(w http.ResponseWriter, r *http.Request) {
@@ -29,7 +33,7 @@ func TestRecordedInterfaces(t *testing.T) {
 				http.Error(w, "unknown step ValueMap", http.StatusBadRequest)
 			})
 		}
-		r := newTopologyRig(t, TopologyConfig{Analyzers: []string{a.URL()}})
+		r := newRig(t, Config{Analyzers: []string{a.URL()}})
 		r.waitInterfaces(t, "eth0=1584436971 ifb0=0 ifb1=0 skyv1=762091 skyv2=15098487")
 		row := func(name, kind, v4, v6, tid string, values ...uint64) aggregator.InterfaceRow {
 			r := aggregator.InterfaceRow{InterfaceLabels: aggregator.InterfaceLabels{Name: name, Host: "skyhost", Type: kind, IPv4: v4, IPv6: v6, NodeTID: tid}}
@@ -93,12 +97,12 @@ func TestTopologyFaults(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			a := startAnalyzer(t, analyzer.Config{})
-			a.SetTopology([]json.RawMessage{node("a", "eth0", 5, `,"IPV4":["10.0.0.1/24"]`)}, nil)
-			r := newTopologyRig(t, TopologyConfig{Analyzers: []string{a.URL()}}, func(t *Topology) { t.timeout = 2 * time.Second })
+			a := startAnalyzer(t)
+			a.SetTopology([]json.RawMessage{nodeJSON("a", "eth0", 5, `,"IPV4":["10.0.0.1/24"]`)}, nil)
+			r := newRig(t, Config{Analyzers: []string{a.URL()}}, func(t *Topology) { t.timeout = 2 * time.Second })
 			r.waitInterfaces(t, "eth0=5")
 			a.FailTopology(c.fault)
-			r.logs.waitFor(t, "result="+string(c.want))
+			r.logs.WaitFor(t, "result="+string(c.want))
 			if r.requests(t, a, c.want) < 1 {
 				t.Error("it is not counted")
 			}
@@ -111,7 +115,7 @@ func TestTopologyFaults(t *testing.T) {
 			if s := r.topology.Status(); len(s) != 1 || s[0].LastError == "" || s[0].Nodes != 1 {
 				t.Errorf("status: %v", s)
 			}
-			a.SetTopology([]json.RawMessage{node("a", "eth0", 6, "")}, nil)
+			a.SetTopology([]json.RawMessage{nodeJSON("a", "eth0", 6, "")}, nil)
 			a.FailTopology(nil)
 			r.waitInterfaces(t, "eth0=6")
 			if s := r.topology.Status(); s[0].LastError != "" {
@@ -123,9 +127,9 @@ func TestTopologyFaults(t *testing.T) {
 
 // TestEmptyTopology is an answer as good as any: all interfaces end.
 func TestEmptyTopology(t *testing.T) {
-	a := startAnalyzer(t, analyzer.Config{})
-	a.SetTopology([]json.RawMessage{node("a", "eth0", 5, "")}, nil)
-	r := newTopologyRig(t, TopologyConfig{Analyzers: []string{a.URL()}})
+	a := startAnalyzer(t)
+	a.SetTopology([]json.RawMessage{nodeJSON("a", "eth0", 5, "")}, nil)
+	r := newRig(t, Config{Analyzers: []string{a.URL()}})
 	r.waitInterfaces(t, "eth0=5")
 	a.FailTopology(analyzer.TopologyEmpty)
 	r.waitInterfaces(t, "")
@@ -138,19 +142,19 @@ func TestEmptyTopology(t *testing.T) {
 // TestUnreachableTopology has one analyzer of two out of reach: what only that one
 // told stays, what both told follows the other.
 func TestUnreachableTopology(t *testing.T) {
-	a, b := startAnalyzer(t, analyzer.Config{}), startAnalyzer(t, analyzer.Config{})
-	a.SetTopology([]json.RawMessage{node("both", "both", 5, ""), node("gone", "gone", 1, "")}, nil)
-	b.SetTopology([]json.RawMessage{node("both", "both", 7, ""), node("gone", "gone", 1, ""), node("b", "only", 2, "")}, nil)
-	r := newTopologyRig(t, TopologyConfig{Analyzers: []string{a.URL(), b.URL()}})
+	a, b := startAnalyzer(t), startAnalyzer(t)
+	a.SetTopology([]json.RawMessage{nodeJSON("both", "both", 5, ""), nodeJSON("gone", "gone", 1, "")}, nil)
+	b.SetTopology([]json.RawMessage{nodeJSON("both", "both", 7, ""), nodeJSON("gone", "gone", 1, ""), nodeJSON("b", "only", 2, "")}, nil)
+	r := newRig(t, Config{Analyzers: []string{a.URL(), b.URL()}})
 	r.waitInterfaces(t, "both=7 gone=1 only=2") // the later revision
 	b.Stop()
-	r.logs.waitFor(t, "result=unreachable")
-	a.SetTopology([]json.RawMessage{node("both", "both", 8, "")}, nil)
+	r.logs.WaitFor(t, "result=unreachable")
+	a.SetTopology([]json.RawMessage{nodeJSON("both", "both", 8, "")}, nil)
 	r.waitInterfaces(t, "both=8 only=2")
 	if err := b.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	b.SetTopology([]json.RawMessage{node("both", "both", 8, "")}, nil)
+	b.SetTopology([]json.RawMessage{nodeJSON("both", "both", 8, "")}, nil)
 	r.waitInterfaces(t, "both=8")
 }
 
@@ -159,34 +163,34 @@ func TestUnreachableTopology(t *testing.T) {
 func TestTopologyCredentials(t *testing.T) {
 	const secret = "t0psecret"
 	a := startAnalyzer(t, analyzer.Config{Users: map[string]string{"bridge": secret}})
-	a.SetTopology([]json.RawMessage{node("a", "eth0", 5, "")}, nil)
+	a.SetTopology([]json.RawMessage{nodeJSON("a", "eth0", 5, "")}, nil)
 	password := func() (string, error) { return secret, nil }
-	r := newTopologyRig(t, TopologyConfig{Analyzers: []string{a.URL() + "?x-token=qu3ry"}, Username: "bridge", Password: password})
+	r := newRig(t, Config{Analyzers: []string{a.URL() + "?x-token=qu3ry"}, Account: access.Account{Username: "bridge", Password: password}})
 	r.waitInterfaces(t, "eth0=5")
 	a.FailTopology(func(w http.ResponseWriter, r *http.Request) {
 		user, pass, _ := r.BasicAuth()
 		http.Error(w, "what? "+user+pass+r.Header.Get("Authorization")+r.URL.String(), http.StatusTeapot)
 	})
-	r.logs.waitFor(t, "result=http_status")
+	r.logs.WaitFor(t, "result=http_status")
 	if text := r.logs.String(); strings.Contains(text, secret) || strings.Contains(text, "qu3ry") || strings.Contains(text, "YnJpZGdl") || !strings.Contains(text, "what?") {
 		t.Errorf("the log:\n%s", text)
 	}
 	r.stop()
 
-	wrong := newTopologyRig(t, TopologyConfig{Analyzers: []string{a.URL()}})
-	wrong.logs.waitFor(t, "it wants credentials: set skydive.basic_auth.username")
+	wrong := newRig(t, Config{Analyzers: []string{a.URL()}})
+	wrong.logs.WaitFor(t, "it wants credentials: set skydive.basic_auth.username")
 }
 
 // TestTopologyReload changes whom to ask, switches it off, and on again.
 func TestTopologyReload(t *testing.T) {
-	a, b := startAnalyzer(t, analyzer.Config{}), startAnalyzer(t, analyzer.Config{})
-	a.SetTopology([]json.RawMessage{node("a", "eth0", 5, "")}, nil)
+	a, b := startAnalyzer(t), startAnalyzer(t)
+	a.SetTopology([]json.RawMessage{nodeJSON("a", "eth0", 5, "")}, nil)
 	// A node can have two probes of one capture.
-	b.SetTopology([]json.RawMessage{node("b", "eth1", 6, `,"Captures":[{"ID":"c","PacketsReceived":7,"PacketsDropped":1},{"ID":"c","PacketsReceived":2},{"PacketsReceived":1}]`)}, nil)
-	cfg := TopologyConfig{Enabled: true, Analyzers: []string{a.URL()}, RefreshInterval: 10 * time.Millisecond, CacheSize: 10}
-	r := newTopologyRig(t, cfg)
+	b.SetTopology([]json.RawMessage{nodeJSON("b", "eth1", 6, `,"Captures":[{"ID":"c","PacketsReceived":7,"PacketsDropped":1},{"ID":"c","PacketsReceived":2},{"PacketsReceived":1}]`)}, nil)
+	cfg := Config{Enabled: true, Analyzers: []string{a.URL()}, RefreshInterval: 10 * time.Millisecond, CacheSize: 10}
+	r := newRig(t, cfg)
 	r.waitInterfaces(t, "eth0=5")
-	reload := func(want string, change func(*TopologyConfig)) {
+	reload := func(want string, change func(*Config)) {
 		t.Helper()
 		_, before := r.sink.list() // before the reload, for no round follows the one that switches off
 		change(&cfg)
@@ -195,8 +199,8 @@ func TestTopologyReload(t *testing.T) {
 		}
 		r.waitRound(t, before, want)
 	}
-	reload("eth0=5 eth1=6", func(c *TopologyConfig) { c.Analyzers = []string{a.URL(), b.URL()} })
-	reload("eth1=6", func(c *TopologyConfig) { c.Analyzers = []string{b.URL()} })
+	reload("eth0=5 eth1=6", func(c *Config) { c.Analyzers = []string{a.URL(), b.URL()} })
+	reload("eth1=6", func(c *Config) { c.Analyzers = []string{b.URL()} })
 	if r.requests(t, a, resultOK) != -1 {
 		t.Error("the metrics of an analyzer that is not asked any more stay")
 	}
@@ -209,13 +213,13 @@ func TestTopologyReload(t *testing.T) {
 		}
 	}
 	captures(aggregator.CapturePackets{CaptureID: "c", NodeTID: "tid-b", Received: 9, Dropped: 1})
-	reload("", func(c *TopologyConfig) { c.Enabled = false })
+	reload("", func(c *Config) { c.Enabled = false })
 	captures()
 	if got := r.topology.Node([]byte("tid-b")); got != (aggregator.NodeNames{}) || len(r.topology.Status()) != 0 {
 		t.Errorf("disabled, it tells %v, %v", got, r.topology.Status())
 	}
-	reload("eth1=6", func(c *TopologyConfig) { c.Enabled = true })
-	if err := r.topology.Reload(TopologyConfig{Enabled: true, RefreshInterval: time.Second}); err == nil {
+	reload("eth1=6", func(c *Config) { c.Enabled = true })
+	if err := r.topology.Reload(Config{Enabled: true, RefreshInterval: time.Second}); err == nil {
 		t.Error("no room for names was accepted")
 	}
 	r.waitInterfaces(t, "eth1=6")
@@ -224,15 +228,15 @@ func TestTopologyReload(t *testing.T) {
 // TestUnknownNameIsLookedFor asks for what nobody has told of yet: a question goes
 // out long before the next is due, and not a second one.
 func TestUnknownNameIsLookedFor(t *testing.T) {
-	a := startAnalyzer(t, analyzer.Config{})
-	r := newTopologyRig(t, TopologyConfig{Analyzers: []string{a.URL()}, RefreshInterval: time.Hour}, func(t *Topology) { t.settle = 0 })
+	a := startAnalyzer(t)
+	r := newRig(t, Config{Analyzers: []string{a.URL()}, RefreshInterval: time.Hour}, func(t *Topology) { t.settle = 0 })
 	r.waitRound(t, 0, "")
-	a.SetTopology([]json.RawMessage{node("a", "eth0", 5, `,"IPV4":["10.0.0.1/24"]`)}, nil)
+	a.SetTopology([]json.RawMessage{nodeJSON("a", "eth0", 5, `,"IPV4":["10.0.0.1/24"]`)}, nil)
 	if got := r.topology.Address([]byte("10.0.0.1")); got != "" {
 		t.Fatalf("known already: %q", got)
 	}
 	r.waitRound(t, 1, "eth0=5")
-	r.waitMetric(t, 1, "skybridge_topology_names", "what", "address")
+	await.MetricIs(t, 1, r.reg, "skybridge_topology_names", "what", "address")
 	if got := r.topology.Address([]byte("10.0.0.1")); got != "h/eth0" {
 		t.Errorf("address: %q", got)
 	}
@@ -243,7 +247,7 @@ func TestUnknownNameIsLookedFor(t *testing.T) {
 	for len(r.topology.wanted) > 0 {
 		runtime.Gosched()
 	}
-	if err := r.topology.Reload(TopologyConfig{Enabled: true, Analyzers: []string{a.URL()}, RefreshInterval: time.Hour, CacheSize: 10}); err != nil {
+	if err := r.topology.Reload(Config{Enabled: true, Analyzers: []string{a.URL()}, RefreshInterval: time.Hour, CacheSize: 10}); err != nil {
 		t.Fatal(err)
 	}
 	r.waitRound(t, 2, "eth0=5")
@@ -263,5 +267,17 @@ func TestTopologyURL(t *testing.T) {
 		if got := topologyURL(feed); got != want {
 			t.Errorf("%s: %s, want %s", feed, got, want)
 		}
+	}
+}
+
+// What is wrong with a proxy's URL is said without it, also where the topology is
+// asked.
+func TestTheTopologyHidesItsProxy(t *testing.T) {
+	r := newRig(t, Config{Analyzers: []string{"ws://127.0.0.1:1"}}, func(topology *Topology) {
+		topology.proxy = func(*http.Request) (*url.URL, error) { return nil, errors.New("bad http://user:pr0xy@x") }
+	})
+	r.logs.WaitFor(t, "the proxy's URL (HTTP_PROXY, HTTPS_PROXY) is invalid")
+	if text := r.logs.String() + r.topology.Status()[0].LastError; strings.Contains(text, "pr0xy") {
+		t.Errorf("%s", text)
 	}
 }

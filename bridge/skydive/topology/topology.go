@@ -1,16 +1,14 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package skydive
+package topology
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
-	"math/bits"
 	"net/http"
 	"slices"
 	"sync"
@@ -19,27 +17,27 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/bridge/skydive/access"
 	"github.com/skydive-project/skybridge/logging"
 	"github.com/skydive-project/skybridge/secrets"
 )
 
-// TopologySink takes what the topology says of network interfaces and captures:
+// maxAnalyzers is how many analyzers are asked.
+const maxAnalyzers = 64
+
+// Sink takes what the topology says of network interfaces and captures:
 // all of them, each time. It is called from one goroutine.
-type TopologySink interface {
+type Sink interface {
 	SetInterfaces([]aggregator.InterfaceRow)
 	SetCaptures([]aggregator.CapturePackets)
 }
 
-// TopologyConfig says whom to ask for the topology, and how often.
-type TopologyConfig struct {
+// Config says whom to ask for the topology, and how often.
+type Config struct {
 	Enabled bool
-	// Analyzers are the URLs of their feeds, as in [Config]; the first 64 are asked.
+	// Analyzers are the URLs of their feeds; the first 64 are asked.
 	Analyzers []string
-	Username  string
-	// Password is asked at each question. Nil means none.
-	Password func() (string, error)
-	TLS      *tls.Config
-	Secrets  *secrets.Set // as in [Config]
+	Account   access.Account
 	// RefreshInterval is the time between two questions to one analyzer. The sight of
 	// an unknown name can bring the next one forward, once in that time.
 	RefreshInterval time.Duration
@@ -47,17 +45,17 @@ type TopologyConfig struct {
 	CacheSize int
 }
 
-func (c *TopologyConfig) targets() ([]target, error) {
+func (c *Config) targets() ([]access.Target, error) {
 	if c.Enabled && (c.RefreshInterval <= 0 || c.CacheSize <= 0) {
-		return nil, errors.New("skydive: the topology's refresh interval and cache size must be positive")
+		return nil, errors.New("topology: the topology's refresh interval and cache size must be positive")
 	}
-	var out []target
+	var out []access.Target
 	for i, raw := range c.Analyzers {
-		t, err := parseTarget(raw)
+		t, err := access.ParseTarget(raw)
 		if err != nil {
-			return nil, fmt.Errorf("skydive: topology of analyzer %d: %w", i+1, err)
+			return nil, fmt.Errorf("topology: address of analyzer %d: %w", i+1, err)
 		}
-		if len(out) < maxTopologyAnalyzers && !slices.ContainsFunc(out, func(o target) bool { return o.name == t.name }) {
+		if len(out) < maxAnalyzers && !slices.ContainsFunc(out, func(o access.Target) bool { return o.Name == t.Name }) {
 			out = append(out, t)
 		}
 	}
@@ -70,8 +68,8 @@ func (c *TopologyConfig) targets() ([]target, error) {
 // so nobody ever waits for an analyzer. Its methods may be called concurrently.
 type Topology struct {
 	log       *slog.Logger
-	metrics   *topologyMetrics
-	proxy     proxyFunc
+	metrics   *metrics
+	proxy     access.Proxy
 	timeout   time.Duration // of a question, but for tests
 	settle    time.Duration // how long the first unknown name waits for others to come
 	nodes     *names[aggregator.NodeNames]
@@ -80,52 +78,52 @@ type Topology struct {
 	changed   chan struct{} // there is a new configuration
 
 	mu      sync.Mutex
-	cfg     *TopologyConfig
-	sources map[string]*topologySource // by name
+	cfg     *Config
+	sources map[string]*source // by name
 
 	// Of the goroutine that runs.
-	graph  topologyGraph
+	graph  graph
 	client *http.Client
-	inUse  *TopologyConfig
+	inUse  *Config
 	early  time.Time    // when an unknown name last brought a round forward
 	seldom *slog.Logger // for what can repeat without end
 }
 
-// topologySource is one analyzer.
-type topologySource struct {
-	to       target
-	bit      uint64
-	plain    bool // it does not know ValueMap
+// source is one analyzer.
+type source struct {
+	to       access.Target
+	answer   *answer // the latest; nil: none yet
+	plain    bool    // it does not know ValueMap
 	failures uint
 	due      time.Time
 	seldom   *slog.Logger
-	status   TopologyStatus // under Topology.mu
+	status   Status // under Topology.mu
 }
 
-// TopologyStatus is how asking one analyzer for its topology goes.
-type TopologyStatus struct {
+// Status is how asking one analyzer for its topology goes.
+type Status struct {
 	Analyzer  string    // its URL without query
 	Answered  time.Time // the latest whole answer; zero: none yet
 	Nodes     int       // in it
 	LastError string    // of the latest question, "" where it was answered; no secrets
 }
 
-// NewTopology checks the configuration and registers the metrics.
-func NewTopology(cfg TopologyConfig, reg prometheus.Registerer, logger *slog.Logger) (*Topology, error) {
+// New checks the configuration and registers the metrics.
+func New(cfg Config, reg prometheus.Registerer, logger *slog.Logger) (*Topology, error) {
 	if _, err := cfg.targets(); err != nil {
 		return nil, err
 	}
-	if cfg.Secrets == nil {
-		cfg.Secrets = secrets.New()
+	if cfg.Account.Secrets == nil {
+		cfg.Account.Secrets = secrets.New()
 	}
 	t := &Topology{
-		log: logger, proxy: http.ProxyFromEnvironment, timeout: topologyTimeout, settle: 500 * time.Millisecond, cfg: &cfg,
+		log: logger, proxy: http.ProxyFromEnvironment, timeout: queryTimeout, settle: 500 * time.Millisecond, cfg: &cfg,
 		wanted: make(chan struct{}, 1), changed: make(chan struct{}, 1),
-		sources: map[string]*topologySource{},
-		graph:   topologyGraph{nodes: map[string]*heldNode{}},
+		sources: map[string]*source{},
+		graph:   graph{nodes: map[string]*heldNode{}},
 		seldom:  logging.Seldom(logger),
 	}
-	m, err := newTopologyMetrics(reg, t)
+	m, err := newMetrics(reg, t)
 	if err != nil {
 		return nil, err
 	}
@@ -157,13 +155,13 @@ func (t *Topology) KnownAddress(addr string) string { return t.addresses.peek(ad
 // Reload changes the configuration: from the next question on, which comes now.
 // What is known stays, but for what only analyzers told that are not asked any
 // more. An invalid configuration changes nothing.
-func (t *Topology) Reload(cfg TopologyConfig) error {
+func (t *Topology) Reload(cfg Config) error {
 	if _, err := cfg.targets(); err != nil {
 		return err
 	}
 	t.mu.Lock()
-	if cfg.Secrets == nil {
-		cfg.Secrets = t.cfg.Secrets
+	if cfg.Account.Secrets == nil {
+		cfg.Account.Secrets = t.cfg.Account.Secrets
 	}
 	t.cfg = &cfg
 	t.mu.Unlock()
@@ -175,10 +173,10 @@ func (t *Topology) Reload(cfg TopologyConfig) error {
 }
 
 // Status returns how asking goes, by analyzer; nothing where that is disabled.
-func (t *Topology) Status() []TopologyStatus {
+func (t *Topology) Status() []Status {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	out := make([]TopologyStatus, 0, len(t.sources))
+	out := make([]Status, 0, len(t.sources))
 	for _, name := range slices.Sorted(maps.Keys(t.sources)) {
 		out = append(out, t.sources[name].status)
 	}
@@ -186,7 +184,7 @@ func (t *Topology) Status() []TopologyStatus {
 }
 
 // Run asks until the context ends. It can be called once.
-func (t *Topology) Run(ctx context.Context, sink TopologySink) {
+func (t *Topology) Run(ctx context.Context, sink Sink) {
 	defer t.disconnect()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -200,8 +198,11 @@ func (t *Topology) Run(ctx context.Context, sink TopologySink) {
 			due = time.Now()
 			continue
 		case <-t.wanted:
-			now := time.Now()
-			if early := later(now.Add(t.settle), t.early); early.Before(due) {
+			early := time.Now().Add(t.settle)
+			if early.Before(t.early) {
+				early = t.early
+			}
+			if early.Before(due) {
 				due, t.early = early, early.Add(t.interval())
 			}
 			continue
@@ -228,7 +229,7 @@ func (t *Topology) interval() time.Duration {
 }
 
 // adopt puts a new configuration into force.
-func (t *Topology) adopt(sink TopologySink) {
+func (t *Topology) adopt(sink Sink) {
 	t.mu.Lock()
 	cfg := t.cfg
 	t.mu.Unlock()
@@ -238,8 +239,8 @@ func (t *Topology) adopt(sink TopologySink) {
 	was := t.inUse
 	t.inUse = cfg
 	t.disconnect()
-	t.client = newTopologyHTTP(cfg.TLS, t.proxy.hidden(cfg.Secrets), t.timeout)
-	var targets []target
+	t.client = newClient(cfg.Account.TLS, t.proxy.Hidden(cfg.Account.Secrets), t.timeout)
+	var targets []access.Target
 	if cfg.Enabled {
 		targets, _ = cfg.targets() // checked before
 		t.graph.limit = 2 * cfg.CacheSize
@@ -248,19 +249,18 @@ func (t *Topology) adopt(sink TopologySink) {
 	}
 	t.mu.Lock()
 	for name, s := range t.sources {
-		i := slices.IndexFunc(targets, func(o target) bool { return o.name == name })
+		i := slices.IndexFunc(targets, func(o access.Target) bool { return o.Name == name })
 		if i < 0 {
 			delete(t.sources, name)
-			t.graph.forget(s.bit)
 			t.metrics.forget(name)
 			continue
 		}
 		s.to, s.failures, s.due, s.plain = targets[i], 0, time.Time{}, false
 	}
 	for _, to := range targets {
-		if t.sources[to.name] == nil {
-			t.sources[to.name] = &topologySource{to: to, bit: t.freeBit(), seldom: logging.Seldom(t.log.With("analyzer", to.name)), status: TopologyStatus{Analyzer: to.name}}
-			t.metrics.begin(to.name)
+		if t.sources[to.Name] == nil {
+			t.sources[to.Name] = &source{to: to, seldom: logging.Seldom(t.log.With("analyzer", to.Name)), status: Status{Analyzer: to.Name}}
+			t.metrics.begin(to.Name)
 		}
 	}
 	t.mu.Unlock()
@@ -272,15 +272,6 @@ func (t *Topology) adopt(sink TopologySink) {
 		sink.SetCaptures(nil)
 		sink.SetInterfaces(nil)
 	}
-}
-
-// freeBit returns a bit that no source has. The caller holds mu.
-func (t *Topology) freeBit() uint64 {
-	used := uint64(0)
-	for _, s := range t.sources {
-		used |= s.bit
-	}
-	return 1 << bits.TrailingZeros64(^used)
 }
 
 func (t *Topology) disconnect() {

@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package skydive
+package topology
 
 import (
 	"context"
@@ -19,11 +19,25 @@ import (
 
 	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/internal/await"
+	"github.com/skydive-project/skybridge/internal/leaks"
 )
+
+func TestMain(m *testing.M) { leaks.Main(m, nil) }
+
+func startAnalyzer(t *testing.T, cfg ...analyzer.Config) *analyzer.Analyzer {
+	t.Helper()
+	a, err := analyzer.Start(append(cfg, analyzer.Config{})[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.Stop)
+	return a
+}
 
 // interfaceSink records what the topology delivers.
 type interfaceSink struct {
-	changes
+	await.Changes
 	mu     sync.Mutex
 	rounds int
 	rows   []aggregator.InterfaceRow
@@ -43,7 +57,7 @@ func (s *interfaceSink) SetInterfaces(rows []aggregator.InterfaceRow) {
 	s.rows = slices.Clone(rows)
 	slices.SortFunc(s.rows, func(a, b aggregator.InterfaceRow) int { return strings.Compare(a.Name+a.NodeTID, b.Name+b.NodeTID) })
 	s.mu.Unlock()
-	s.announce()
+	s.Announce()
 }
 
 // list returns the interfaces as NAME=RXBYTES, and how many rounds there were.
@@ -57,16 +71,18 @@ func (s *interfaceSink) list() (string, int) {
 	return strings.Join(out, " "), s.rounds
 }
 
-// topologyRig is a running topology with what it talks to.
-type topologyRig struct {
-	*rig
+// rig is a running topology with what it talks to.
+type rig struct {
 	topology *Topology
 	sink     *interfaceSink
+	logs     *await.Logs
+	reg      *prometheus.Registry
+	stop     func() // ends the topology and waits
 }
 
-func newTopologyRig(t *testing.T, cfg TopologyConfig, tweaks ...func(*Topology)) *topologyRig {
+func newRig(t *testing.T, cfg Config, tweaks ...func(*Topology)) *rig {
 	t.Helper()
-	r := &topologyRig{rig: &rig{logs: &logs{}, reg: prometheus.NewRegistry()}, sink: &interfaceSink{}}
+	r := &rig{logs: &await.Logs{}, reg: prometheus.NewRegistry(), sink: &interfaceSink{}}
 	cfg.Enabled = true
 	if cfg.RefreshInterval == 0 {
 		cfg.RefreshInterval = 10 * time.Millisecond
@@ -75,7 +91,7 @@ func newTopologyRig(t *testing.T, cfg TopologyConfig, tweaks ...func(*Topology))
 		cfg.CacheSize = 1000
 	}
 	var err error
-	r.topology, err = NewTopology(cfg, r.reg, slog.New(slog.NewTextHandler(r.logs, nil)))
+	r.topology, err = New(cfg, r.reg, slog.New(slog.NewTextHandler(r.logs, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,14 +110,14 @@ func newTopologyRig(t *testing.T, cfg TopologyConfig, tweaks ...func(*Topology))
 }
 
 // waitInterfaces waits until the interfaces are those, in a round yet to come.
-func (r *topologyRig) waitInterfaces(t *testing.T, want string) {
+func (r *rig) waitInterfaces(t *testing.T, want string) {
 	t.Helper()
 	_, before := r.sink.list()
 	r.waitRound(t, before, want)
 }
 
 // waitRound waits until the interfaces are those, in a round after that many.
-func (r *topologyRig) waitRound(t *testing.T, before int, want string) {
+func (r *rig) waitRound(t *testing.T, before int, want string) {
 	t.Helper()
 	var got string
 	defer func() {
@@ -109,20 +125,20 @@ func (r *topologyRig) waitRound(t *testing.T, before int, want string) {
 			t.Logf("interfaces: %s\n%s", got, r.logs)
 		}
 	}()
-	r.sink.wait(t, "interfaces "+want, func() bool {
+	r.sink.Wait(t, "interfaces "+want, func() bool {
 		var rounds int
 		got, rounds = r.sink.list()
 		return rounds > before && got == want
 	})
 }
 
-func (r *topologyRig) requests(t *testing.T, a *analyzer.Analyzer, how result) float64 {
+func (r *rig) requests(t *testing.T, a *analyzer.Analyzer, how result) float64 {
 	t.Helper()
-	return r.metric(t, "skybridge_topology_requests_total", "analyzer", a.URL(), "result", string(how))
+	return await.Metric(t, r.reg, "skybridge_topology_requests_total", "analyzer", a.URL(), "result", string(how))
 }
 
-// node is an interface in the form of the recordings.
-func node(id, name string, rx int, more string) json.RawMessage {
+// nodeJSON is an interface in the form of the recordings.
+func nodeJSON(id, name string, rx int, more string) json.RawMessage {
 	return json.RawMessage(fmt.Sprintf(`{"ID":%q,"Host":"h","CreatedAt":1,"Revision":%d,"Metadata":{"TID":"tid-%s","Name":%q,"Type":"veth","EncapType":"ether","Metric":{"RxBytes":%d}%s}}`,
 		id, rx, id, name, rx, more))
 }
@@ -130,7 +146,7 @@ func node(id, name string, rx int, more string) json.RawMessage {
 // recordedJSON reads a recording that is one JSON array.
 func recordedJSON(t testing.TB, file string) []json.RawMessage {
 	t.Helper()
-	text, err := os.ReadFile("testdata/" + file)
+	text, err := os.ReadFile("../testdata/" + file)
 	if err != nil {
 		t.Fatal(err)
 	}

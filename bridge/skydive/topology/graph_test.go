@@ -1,10 +1,11 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package skydive
+package topology
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,13 +22,37 @@ import (
 )
 
 // graphOf is a graph that one analyzer tells.
-func graphOf(limit int, nodes ...topologyNode) (*topologyGraph, *topologyAnswer) {
-	g := &topologyGraph{nodes: map[string]*heldNode{}, limit: limit}
-	a := &topologyAnswer{bit: 1, nodes: map[string]topologyNode{}, parents: map[string]string{}}
+func graphOf(limit int, nodes ...node) (*graph, *answer) {
+	g, a := &graph{limit: limit}, newAnswer()
 	for _, n := range nodes {
 		g.accept(a, n)
 	}
 	return g, a
+}
+
+// cluster is several analyzers and the graph of what they report.
+type cluster struct {
+	Topology
+	analyzers []*source
+}
+
+// round has each analyzer answer; nil is one that does not.
+func (c *cluster) round(ctx context.Context, answers ...*answer) {
+	if c.sources == nil {
+		c.sources, c.graph.limit = map[string]*source{}, 100
+		for i := range answers {
+			c.analyzers = append(c.analyzers, &source{})
+			c.sources[fmt.Sprint(i)] = c.analyzers[i]
+		}
+	}
+	came := map[*source]*answer{}
+	for i, a := range answers {
+		if a != nil {
+			came[c.analyzers[i]] = a
+		}
+	}
+	fresh, kept := c.take(came)
+	c.graph.combine(ctx, fresh, kept)
 }
 
 // TestRecordedHolders reads what a real analyzer answers to the three questions:
@@ -35,7 +60,7 @@ func graphOf(limit int, nodes ...topologyNode) (*topologyGraph, *topologyAnswer)
 func TestRecordedHolders(t *testing.T) {
 	g, a := graphOf(100)
 	for _, file := range []string{"topology-nodes.json", "topology-holders.json"} {
-		text, err := os.ReadFile("testdata/" + file)
+		text, err := os.ReadFile("../testdata/" + file)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,14 +75,14 @@ func TestRecordedHolders(t *testing.T) {
 			t.Fatal(malformed, err)
 		}
 	}
-	text, err := os.ReadFile("testdata/topology-edges.json")
+	text, err := os.ReadFile("../testdata/topology-edges.json")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if malformed, err := decodeArray(bytes.NewReader(text), func(e *rawEdge) { a.parents[e.Child] = e.Parent }); malformed != 0 || err != nil {
 		t.Fatal(malformed, err)
 	}
-	g.merge(t.Context(), []*topologyAnswer{a})
+	g.combine(t.Context(), []*answer{a}, nil)
 	want := map[string]string{
 		"10.77.0.1": "vm/sky0", "fd77::1": "vm/sky0",
 		"10.77.0.2": "c1", "fd77::2": "c1", // in the namespace of the container
@@ -73,28 +98,28 @@ func TestRecordedHolders(t *testing.T) {
 // that has them from long before, whichever comes first and whose node is the latest,
 // nor where the one that knows more is out of reach; and that they fall with the capture.
 func TestPacketsOfSeveralAnalyzers(t *testing.T) {
-	g, _ := graphOf(10)
-	answer := func(bit uint64, revision int64, packets ...uint64) *topologyAnswer {
-		n := topologyNode{id: "n", tid: "t", revision: revision}
+	reported := func(revision int64, packets ...uint64) *answer {
+		n := node{id: "n", tid: "t", revision: revision}
 		for i, p := range packets {
 			n.captures = append(n.captures, aggregator.CapturePackets{CaptureID: string(rune('a' + i)), NodeTID: "t", Received: p, Dropped: p / 10})
 		}
-		return &topologyAnswer{bit: bit, nodes: map[string]topologyNode{"n": n}}
+		return &answer{nodes: map[string]node{"n": n}}
 	}
+	var c cluster
 	for i, round := range []struct {
-		answers []*topologyAnswer
+		answers []*answer // nil: out of reach
 		want    []uint64
 	}{
-		{[]*topologyAnswer{answer(1, 5, 0), answer(2, 5, 100, 40)}, []uint64{100, 40}},
-		{[]*topologyAnswer{answer(2, 6, 120, 50), answer(1, 6, 0)}, []uint64{120, 50}},
-		{[]*topologyAnswer{answer(2, 7, 130, 60), answer(1, 8, 0)}, []uint64{130, 60}},
-		{[]*topologyAnswer{answer(1, 9, 0)}, []uint64{130, 60}},
-		{[]*topologyAnswer{answer(1, 10, 0), answer(2, 10, 150, 5)}, []uint64{150, 5}},
-		{[]*topologyAnswer{answer(1, 11, 0), answer(2, 11, 160)}, []uint64{160}},
+		{[]*answer{reported(5, 0), reported(5, 100, 40)}, []uint64{100, 40}},
+		{[]*answer{reported(6, 0), reported(6, 120, 50)}, []uint64{120, 50}},
+		{[]*answer{reported(8, 0), reported(7, 130, 60)}, []uint64{130, 60}},
+		{[]*answer{reported(9, 0), nil}, []uint64{130, 60}},
+		{[]*answer{reported(10, 0), reported(10, 150, 5)}, []uint64{150, 5}},
+		{[]*answer{reported(11, 0), reported(11, 160)}, []uint64{160}},
 	} {
-		g.merge(t.Context(), round.answers)
+		c.round(t.Context(), round.answers...)
 		var got []uint64
-		for _, c := range captures(g.nodes) {
+		for _, c := range captures(c.graph.nodes) {
 			if got = append(got, c.Received); c.Dropped != c.Received/10 {
 				t.Errorf("round %d: %+v", i, c)
 			}
@@ -107,34 +132,34 @@ func TestPacketsOfSeveralAnalyzers(t *testing.T) {
 
 // TestHolders is the order in which holders name an address.
 func TestHolders(t *testing.T) {
-	iface := topologyNode{id: "i", tid: "t", host: "h", name: "eth0", ipv4: []string{"10.0.0.1/24"}}
-	other := topologyNode{id: "o", tid: "u", host: "g", name: "eth0", ipv4: []string{"10.0.0.1/24"}}
-	tap := topologyNode{id: "v", tid: "v", host: "h", name: "tap1", domain: "instance-1", vm: "uuid", ports: []string{"10.0.0.1/24"}}
-	uuid := topologyNode{id: "v", tid: "v", host: "h", name: "tap1", vm: "uuid", ports: []string{"10.0.0.1"}}
-	box := topologyNode{id: "c", kind: "container", name: "web", containerIP: "10.0.0.1"}
-	pod := topologyNode{id: "p", kind: "pod", name: "web-1", namespace: "shop", podIP: "10.0.0.1", nodeIP: "192.0.2.1"}
-	onHost := topologyNode{id: "p", kind: "pod", name: "proxy", namespace: "kube-system", podIP: "10.0.0.1", nodeIP: "10.0.0.1"}
-	v6 := topologyNode{id: "6", tid: "6", host: "h", name: "eth6", ipv6: []string{"::ffff:10.0.0.1/120", "::1/128", "fe80::1/64", "nonsense"}}
+	iface := node{id: "i", tid: "t", host: "h", name: "eth0", ipv4: []string{"10.0.0.1/24"}}
+	other := node{id: "o", tid: "u", host: "g", name: "eth0", ipv4: []string{"10.0.0.1/24"}}
+	tap := node{id: "v", tid: "v", host: "h", name: "tap1", domain: "instance-1", vm: "uuid", ports: []string{"10.0.0.1/24"}}
+	uuid := node{id: "v", tid: "v", host: "h", name: "tap1", vm: "uuid", ports: []string{"10.0.0.1"}}
+	box := node{id: "c", kind: "container", name: "web", containerIP: "10.0.0.1"}
+	pod := node{id: "p", kind: "pod", name: "web-1", namespace: "shop", podIP: "10.0.0.1", nodeIP: "192.0.2.1"}
+	onHost := node{id: "p", kind: "pod", name: "proxy", namespace: "kube-system", podIP: "10.0.0.1", nodeIP: "10.0.0.1"}
+	v6 := node{id: "6", tid: "6", host: "h", name: "eth6", ipv6: []string{"::ffff:10.0.0.1/120", "::1/128", "fe80::1/64", "nonsense"}}
 	for _, c := range []struct {
 		name  string
-		nodes []topologyNode
+		nodes []node
 		want  string
 	}{
-		{"interface", []topologyNode{iface}, "h/eth0"},
-		{"two interfaces", []topologyNode{iface, other}, ""},
-		{"written in IPv6", []topologyNode{v6}, "h/eth6"},
-		{"container", []topologyNode{iface, box}, "web"},
-		{"container over many interfaces", []topologyNode{iface, other, box}, "web"},
-		{"VM", []topologyNode{iface, tap}, "instance-1"},
-		{"VM without a domain", []topologyNode{uuid}, "uuid"},
-		{"pod", []topologyNode{iface, box, pod}, "shop/web-1"},
-		{"pod on its machine's network", []topologyNode{iface, onHost}, "h/eth0"},
+		{"interface", []node{iface}, "h/eth0"},
+		{"two interfaces", []node{iface, other}, ""},
+		{"written in IPv6", []node{v6}, "h/eth6"},
+		{"container", []node{iface, box}, "web"},
+		{"container over many interfaces", []node{iface, other, box}, "web"},
+		{"VM", []node{iface, tap}, "instance-1"},
+		{"VM without a domain", []node{uuid}, "uuid"},
+		{"pod", []node{iface, box, pod}, "shop/web-1"},
+		{"pod on its machine's network", []node{iface, onHost}, "h/eth0"},
 		{"nothing", nil, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for range 8 { // maps are walked in any order
 				g, a := graphOf(100, c.nodes...)
-				g.merge(t.Context(), []*topologyAnswer{a})
+				g.combine(t.Context(), []*answer{a}, nil)
 				names := g.holders(t.Context()).names(t.Context())
 				if names["10.0.0.1"] != c.want || len(names) > 1 {
 					t.Fatalf("%v, want %q", names, c.want)
@@ -144,47 +169,46 @@ func TestHolders(t *testing.T) {
 	}
 }
 
-// TestMergeProperty holds the merge of any rounds against its rule: a node is there
-// if an analyzer that answers has it, or if nobody who told of it answers since.
-func TestMergeProperty(t *testing.T) {
+// TestRoundsProperty holds the graph after any rounds against its rule: a node is there
+// if an analyzer that answers has it, or if nobody who reported it answers since.
+func TestRoundsProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		g := &topologyGraph{nodes: map[string]*heldNode{}, limit: 100}
-		told := map[string]map[int]bool{} // by node, the analyzers whose latest answer has it
+		var c cluster
+		reported := map[string]map[int]bool{} // by node, the analyzers whose latest answer has it
 		for range rapid.IntRange(1, 12).Draw(t, "rounds") {
-			var answers []*topologyAnswer
-			has := map[int]map[string]bool{}
-			for analyzer := range 3 {
+			answers := make([]*answer, 3)
+			for i := range answers {
 				if !rapid.Bool().Draw(t, "answers") {
 					continue
 				}
-				a := &topologyAnswer{bit: 1 << analyzer, nodes: map[string]topologyNode{}}
-				has[analyzer] = map[string]bool{}
+				answers[i] = newAnswer()
 				for _, id := range rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "c", "d"}), 0, 4).Draw(t, "nodes") {
-					a.nodes[id] = topologyNode{id: id}
-					has[analyzer][id] = true
+					answers[i].nodes[id] = node{id: id}
 				}
-				answers = append(answers, a)
 			}
 			for _, id := range []string{"a", "b", "c", "d"} {
-				there, denied := false, false
-				for analyzer, ids := range has {
-					there = there || ids[id]
-					denied = denied || (told[id][analyzer] && !ids[id])
+				there, retracted := false, false
+				for i, a := range answers {
+					if a != nil {
+						there = there || a.has(id)
+						retracted = retracted || (reported[id][i] && !a.has(id))
+					}
 				}
-				if told[id] == nil {
-					told[id] = map[int]bool{}
+				if reported[id] == nil || retracted {
+					reported[id] = map[int]bool{}
 				}
-				for analyzer, ids := range has {
-					told[id][analyzer] = ids[id]
+				for i, a := range answers {
+					if a != nil && a.has(id) {
+						reported[id][i] = true
+					}
 				}
-				maps.DeleteFunc(told[id], func(_ int, yes bool) bool { return !yes })
-				if !there && (denied || len(told[id]) == 0) {
-					delete(told, id)
+				if len(reported[id]) == 0 {
+					delete(reported, id)
 				}
 			}
-			g.merge(t.Context(), answers)
-			want := slices.Sorted(maps.Keys(told))
-			if got := slices.Sorted(maps.Keys(g.nodes)); !slices.Equal(got, want) {
+			c.round(t.Context(), answers...)
+			want := slices.Sorted(maps.Keys(reported))
+			if got := slices.Sorted(maps.Keys(c.graph.nodes)); !slices.Equal(got, want) {
 				t.Fatalf("%v, want %v", got, want)
 			}
 		}
@@ -194,13 +218,13 @@ func TestMergeProperty(t *testing.T) {
 // TestOlderRevisions: numbers do not fall because an analyzer lags behind, but one
 // that began to count anew is believed in the end.
 func TestOlderRevisions(t *testing.T) {
-	tell := func(revision int64) []*topologyAnswer {
-		_, a := graphOf(100, topologyNode{id: "a", revision: revision})
-		return []*topologyAnswer{a}
+	tell := func(revision int64) []*answer {
+		_, a := graphOf(100, node{id: "a", revision: revision})
+		return []*answer{a}
 	}
 	g, _ := graphOf(100)
 	for i, c := range []struct{ told, want int64 }{{10, 10}, {9, 10}, {11, 11}, {1, 11}, {2, 11}, {3, 11}, {4, 4}, {5, 5}} {
-		g.merge(t.Context(), tell(c.told))
+		g.combine(t.Context(), tell(c.told), nil)
 		if got := g.nodes["a"].node.revision; got != c.want {
 			t.Errorf("%d: told %d, took %d, want %d", i, c.told, got, c.want)
 		}
@@ -210,10 +234,10 @@ func TestOlderRevisions(t *testing.T) {
 // TestSameTID takes the node that was made last.
 func TestSameTID(t *testing.T) {
 	g, a := graphOf(100,
-		topologyNode{id: "z", tid: "t", created: 1, ether: true, name: "old"},
-		topologyNode{id: "b", tid: "t", created: 2, ether: true, name: "new"},
-		topologyNode{id: "a", tid: "t", created: 2, ether: true, name: "other"})
-	g.merge(t.Context(), []*topologyAnswer{a})
+		node{id: "z", tid: "t", created: 1, ether: true, name: "old"},
+		node{id: "b", tid: "t", created: 2, ether: true, name: "new"},
+		node{id: "a", tid: "t", created: 2, ether: true, name: "other"})
+	g.combine(t.Context(), []*answer{a}, nil)
 	rows, _, _ := interfaces(g.byTID(), 10)
 	if len(rows) != 1 || rows[0].Name != "new" {
 		t.Errorf("%v", rows)
@@ -227,9 +251,9 @@ func TestTopologyBounds(t *testing.T) {
 		_, a := graphOf(1000)
 		for i := to - 1; i >= from; i-- { // those that are known come last
 			id := fmt.Sprintf("n%d", i)
-			g.accept(a, topologyNode{id: id, tid: id, name: id, ether: true})
+			g.accept(a, node{id: id, tid: id, name: id, ether: true})
 		}
-		skipped = g.merge(t.Context(), []*topologyAnswer{a})
+		skipped = g.combine(t.Context(), []*answer{a}, nil)
 		rows, more, _ := interfaces(g.byTID(), 2)
 		var list []string
 		for _, r := range rows {
@@ -278,7 +302,7 @@ func TestJoinAddresses(t *testing.T) {
 // node has an ID and sane numbers.
 func FuzzTopology(f *testing.F) {
 	for _, file := range []string{"topology-interfaces.json", "topology-nodes.json", "topology-holders.json", "topology-edges.json"} {
-		text, err := os.ReadFile("testdata/" + file)
+		text, err := os.ReadFile("../testdata/" + file)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -303,7 +327,7 @@ func FuzzTopology(f *testing.F) {
 		if err == nil && !json.Valid(text) {
 			t.Errorf("taken for JSON: %q", text)
 		}
-		g.merge(t.Context(), []*topologyAnswer{a})
+		g.combine(t.Context(), []*answer{a}, nil)
 		for _, name := range g.holders(t.Context()).names(t.Context()) {
 			if name == "" {
 				t.Error("a name is empty")
@@ -344,7 +368,7 @@ func BenchmarkTopology(b *testing.B) {
 		}); err != nil {
 			b.Fatal(err)
 		}
-		g.merge(b.Context(), []*topologyAnswer{a})
+		g.combine(b.Context(), []*answer{a}, nil)
 		if rows, _, _ := interfaces(g.byTID(), 100_000); len(rows) != 10_000 || len(g.holders(b.Context()).names(b.Context())) != 10_000 {
 			b.Fatal("not all are there")
 		}

@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package skydive
+package topology
 
 import (
 	"cmp"
@@ -79,7 +79,7 @@ func (c *claims) names(ctx context.Context) map[string]string {
 // containers says, by node, which containers are in it: a network namespace belongs
 // to them. Several of them are one claim, for however many there are, an address in
 // it has one name or none.
-func (g *topologyGraph) containers(work *stride) map[string]claim {
+func (g *graph) containers(work *stride) map[string]claim {
 	inside := map[string]claim{}
 	for _, h := range g.nodes {
 		if work.over() {
@@ -94,7 +94,7 @@ func (g *topologyGraph) containers(work *stride) map[string]claim {
 
 // holders says who holds which address, of as many addresses as there may be nodes.
 // It ends early with ctx.
-func (g *topologyGraph) holders(ctx context.Context) *claims {
+func (g *graph) holders(ctx context.Context) *claims {
 	work := &stride{ctx: ctx}
 	inside := g.containers(work)
 	c := &claims{of: map[string]claim{}, limit: g.limit}

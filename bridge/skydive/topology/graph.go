@@ -1,54 +1,48 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package skydive
+package topology
 
 import (
 	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/skydive-project/skybridge/aggregator"
 )
 
-// maxTopologyAnalyzers is how many analyzers are asked for the topology; every
-// one of a cluster knows all of it.
-const maxTopologyAnalyzers = 64
-
 // olderRounds is how many rounds in a row an older revision of a node is not
 // believed: an analyzer can lag behind another that is out of reach now. After
-// that the node has begun to count its revisions anew.
+// that the node has begun to count its revisions from the start.
 const olderRounds = 3
 
-// topologyGraph is the topology as all analyzers tell it, each node once. Not
-// safe for concurrent use.
-type topologyGraph struct {
+// graph is the topology as all analyzers report it, each node once. Not safe for
+// concurrent use.
+type graph struct {
 	nodes map[string]*heldNode // by ID
 	limit int                  // of nodes
 }
 
-// heldNode is a node and who told of it.
+// heldNode is a node of the graph.
 type heldNode struct {
-	node   topologyNode
+	node   node
 	parent string // ID of the node that it is a part of, where that has containers
-	told   uint64 // bits of the analyzers whose latest answer has it
-	older  int    // rounds in a row in which only an older revision was told
-
-	fresh  bool // told in this round
-	denied bool // an analyzer that told of it does not any more
-	shown  bool // its interface is exported
+	older  int    // rounds in a row in which only an older revision was reported
+	shown  bool   // its interface is exported
 }
 
-// topologyAnswer is what one analyzer says.
-type topologyAnswer struct {
-	bit       uint64
-	nodes     map[string]topologyNode // by ID
-	parents   map[string]string       // by child
+// answer is what one analyzer reports.
+type answer struct {
+	nodes     map[string]node   // by ID
+	parents   map[string]string // by child
 	malformed int
 	addresses int // of all nodes
 	skipped   int // over the limit
+}
+
+func newAnswer() *answer {
+	return &answer{nodes: map[string]node{}, parents: map[string]string{}}
 }
 
 // stride looks at a context once in many steps of a loop.
@@ -69,7 +63,7 @@ const addressesPerNode = 4
 // accept takes a node into an answer. Over the limit only what is known already is
 // taken: the order of an answer is random, and the same ones should stay. Where there
 // are too many addresses in all, a node is taken without.
-func (g *topologyGraph) accept(a *topologyAnswer, n topologyNode) {
+func (g *graph) accept(a *answer, n node) {
 	if len(a.nodes) >= g.limit && g.nodes[n.id] == nil {
 		a.skipped++
 		return
@@ -84,89 +78,65 @@ func (g *topologyGraph) accept(a *topologyAnswer, n topologyNode) {
 	a.nodes[n.id] = n
 }
 
-// merge makes the graph what the answers of a round say. A node is gone when no
-// answer has it and one of those who told of it answered; what only analyzers out
-// of reach told of stays. It returns how many nodes there was no room for. It ends
-// early with ctx, with half a graph that is not to be used.
-func (g *topologyGraph) merge(ctx context.Context, answers []*topologyAnswer) (skipped int) {
-	best := map[string]topologyNode{}
-	parents := map[string]string{}
-	for _, h := range g.nodes {
-		h.fresh, h.denied = false, false
-	}
+// combine makes the graph what the analyzers report: the fresh answers, of this round,
+// the latest revision of each node; and of those kept, of analyzers that did not answer,
+// what no fresh one has. It returns how many nodes there was no room for. It ends
+// early with ctx, and the graph is what it was.
+func (g *graph) combine(ctx context.Context, fresh, kept []*answer) (skipped int) {
+	was, nodes, known := g.nodes, make(map[string]*heldNode, len(g.nodes)), len(g.nodes)
 	work := stride{ctx: ctx}
-	var answered uint64
-	for _, a := range answers {
-		if ctx.Err() != nil {
-			return skipped
+	for i, a := range slices.Concat(fresh, kept) {
+		isFresh := i < len(fresh)
+		if isFresh {
+			skipped += a.skipped
 		}
-		answered |= a.bit
-		skipped += a.skipped
-		maps.Copy(parents, a.parents)
 		for id, n := range a.nodes {
-			if b, ok := best[id]; ok {
-				packets := mostPackets(n.captures, b.captures)
-				if n.revision <= b.revision {
-					n = b
+			if work.over() {
+				return skipped
+			}
+			h, old := nodes[id], was[id]
+			switch {
+			case h != nil:
+				packets := mostPackets(n.captures, h.node.captures)
+				if isFresh && n.revision > h.node.revision {
+					h.node = n
 				}
-				n.captures = packets
+				h.node.captures, h.parent = packets, cmp.Or(h.parent, a.parents[id])
+				continue
+			case old != nil:
+			case known < g.limit:
+				known++
+			default:
+				skipped++
+				continue
 			}
-			best[id] = n
-		}
-		for id, h := range g.nodes {
-			if _, has := a.nodes[id]; !has && h.told&a.bit != 0 {
-				h.told &^= a.bit
-				h.denied = true
-			}
+			nodes[id] = &heldNode{node: n, parent: a.parents[id], shown: old != nil && old.shown}
 		}
 	}
-	for id, n := range best {
-		if work.over() {
-			return skipped
-		}
-		h := g.nodes[id]
-		switch {
-		case h != nil && n.revision < h.node.revision && h.older < olderRounds:
-			h.older++
-		case h != nil:
-			if h.told&^answered != 0 { // one that is out of reach may know more
-				n.captures = mostPackets(n.captures, h.node.captures)
-			}
-			h.node, h.older = n, 0
-		case len(g.nodes) >= g.limit:
-			skipped++
-			continue
-		default:
-			h = &heldNode{node: n}
-			g.nodes[id] = h
-		}
-		h.fresh, h.parent = true, parents[id]
-		for _, a := range answers {
-			if _, has := a.nodes[id]; has {
-				h.told |= a.bit
-			}
+	for id, h := range nodes {
+		if old := was[id]; old != nil && h.node.revision < old.node.revision && old.older < olderRounds {
+			h.node, h.older = old.node, old.older+1
 		}
 	}
-	for id, h := range g.nodes {
-		if !h.fresh && (h.denied || h.told == 0) {
-			delete(g.nodes, id)
-		}
-	}
+	g.nodes = nodes
 	return skipped
 }
 
-// forget drops what only the analyzer of that bit told.
-func (g *topologyGraph) forget(bit uint64) {
-	for id, h := range g.nodes {
-		if h.told &^= bit; h.told == 0 {
-			delete(g.nodes, id)
+// retract takes from the answers kept what an analyzer reported before and does not now:
+// that is gone, though others that know it cannot be reached.
+func retract(before, now *answer, kept []*answer) {
+	for id := range before.nodes {
+		if !now.has(id) {
+			for _, k := range kept {
+				delete(k.nodes, id)
+			}
 		}
 	}
 }
 
 // byTID returns the nodes that can be captured on. The same TID is the same
-// thing: the node that was made last tells of it.
-func (g *topologyGraph) byTID() map[string]*heldNode {
+// thing: the node that was made last counts.
+func (g *graph) byTID() map[string]*heldNode {
 	out := make(map[string]*heldNode, len(g.nodes))
 	for _, h := range g.nodes {
 		if h.node.tid == "" {

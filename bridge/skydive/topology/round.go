@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package skydive
+package topology
 
 import (
 	"context"
@@ -14,16 +14,16 @@ import (
 	"github.com/skydive-project/skybridge/aggregator"
 )
 
-// maxTopologyDelay is how long an analyzer that does not answer is left alone at
+// maxDelay is how long an analyzer that does not answer is left alone at
 // most, but for a refresh interval that is longer.
-const maxTopologyDelay = 5 * time.Minute
+const maxDelay = 5 * time.Minute
 
-// round asks every analyzer whose turn it is, all at once, and tells what came of
+// round asks every analyzer whose turn it is, all at once, and reports what came of
 // it.
-func (t *Topology) round(ctx context.Context, sink TopologySink) {
+func (t *Topology) round(ctx context.Context, sink Sink) {
 	var asking sync.WaitGroup
 	var mu sync.Mutex
-	var answers []*topologyAnswer
+	answers := map[*source]*answer{}
 	now := time.Now()
 	for _, s := range t.sources { // only this goroutine changes them
 		if s.due.After(now) {
@@ -37,7 +37,7 @@ func (t *Topology) round(ctx context.Context, sink TopologySink) {
 			t.answered(s, a, err)
 			if err == nil {
 				mu.Lock()
-				answers = append(answers, a)
+				answers[s] = a
 				mu.Unlock()
 			}
 		})
@@ -46,7 +46,8 @@ func (t *Topology) round(ctx context.Context, sink TopologySink) {
 	if ctx.Err() != nil || len(answers) == 0 {
 		return
 	}
-	skipped := t.graph.merge(ctx, answers)
+	fresh, kept := t.take(answers)
+	skipped := t.graph.combine(ctx, fresh, kept)
 	holders := t.graph.holders(ctx)
 	addresses := holders.names(ctx)
 	if ctx.Err() != nil {
@@ -67,7 +68,7 @@ func (t *Topology) round(ctx context.Context, sink TopologySink) {
 	t.metrics.evicted.WithLabelValues(nameAddress).Add(float64(holders.over))
 
 	malformed := 0
-	for _, a := range answers {
+	for _, a := range fresh {
 		malformed += a.malformed
 	}
 	t.metrics.skipped.WithLabelValues(nodeMalformed).Add(float64(malformed))
@@ -81,9 +82,28 @@ func (t *Topology) round(ctx context.Context, sink TopologySink) {
 		"malformed", malformed, "too_many", skipped+more)
 }
 
+// take notes the answers of a round, and returns them and the latest ones of the
+// analyzers that did not answer.
+func (t *Topology) take(answers map[*source]*answer) (fresh, kept []*answer) {
+	for _, s := range t.sources {
+		if a := answers[s]; a != nil {
+			fresh = append(fresh, a)
+		} else if s.answer != nil {
+			kept = append(kept, s.answer)
+		}
+	}
+	for s, a := range answers {
+		if s.answer != nil {
+			retract(s.answer, a, kept)
+		}
+		s.answer = a
+	}
+	return fresh, kept
+}
+
 // question asks one analyzer everything.
-func (t *Topology) question(ctx context.Context, s *topologySource) (*topologyAnswer, *topologyError) {
-	a := &topologyAnswer{bit: s.bit, nodes: map[string]topologyNode{}, parents: map[string]string{}}
+func (t *Topology) question(ctx context.Context, s *source) (*answer, *queryError) {
+	a := newAnswer()
 	take := func(r *rawNode) {
 		n, ok := r.node()
 		if !ok {
@@ -124,7 +144,7 @@ func (t *Topology) question(ctx context.Context, s *topologySource) (*topologyAn
 	}
 	// Some are, where Skydive's versions differ; mostly such ones are no topology.
 	if a.malformed > len(a.nodes) {
-		return nil, &topologyError{resultMalformed, 0, fmt.Errorf("%d of %d nodes in the answer are malformed", a.malformed, a.malformed+len(a.nodes))}
+		return nil, &queryError{resultMalformed, 0, fmt.Errorf("%d of %d nodes in the answer are malformed", a.malformed, a.malformed+len(a.nodes))}
 	}
 	if !containers {
 		return a, nil
@@ -144,19 +164,19 @@ func (t *Topology) question(ctx context.Context, s *topologySource) (*topologyAn
 	return a, nil
 }
 
-func (a *topologyAnswer) has(id string) bool {
+func (a *answer) has(id string) bool {
 	_, ok := a.nodes[id]
 	return ok
 }
 
 // answered notes how asking an analyzer went, and when it is its turn again.
-func (t *Topology) answered(s *topologySource, a *topologyAnswer, err *topologyError) {
+func (t *Topology) answered(s *source, a *answer, err *queryError) {
 	now := time.Now()
 	how := resultOK
 	if err != nil {
 		how = err.result
 	}
-	t.metrics.requests.WithLabelValues(s.to.name, string(how)).Inc()
+	t.metrics.requests.WithLabelValues(s.to.Name, string(how)).Inc()
 	t.mu.Lock()
 	before := s.status.LastError
 	if err == nil {
@@ -166,15 +186,15 @@ func (t *Topology) answered(s *topologySource, a *topologyAnswer, err *topologyE
 	}
 	t.mu.Unlock()
 	if err == nil {
-		t.metrics.last.WithLabelValues(s.to.name).Set(float64(now.UnixMilli()) / 1000)
+		t.metrics.last.WithLabelValues(s.to.Name).Set(float64(now.UnixMilli()) / 1000)
 		s.failures, s.due = 0, time.Time{}
 		if before != "" {
-			t.log.Info("the analyzer tells its topology again", "analyzer", s.to.name)
+			t.log.Info("the analyzer tells its topology again", "analyzer", s.to.Name)
 		}
 		return
 	}
 	interval := t.inUse.RefreshInterval
-	wait := min(interval<<min(s.failures, 10), max(interval, maxTopologyDelay))
+	wait := min(interval<<min(s.failures, 10), max(interval, maxDelay))
 	s.failures++
 	s.due = now.Add(wait - interval/2) // the first round after the wait
 	s.seldom.Warn("the analyzer does not tell its topology; names and interfaces stay as they were known, flows count as ever",

@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package skydive
+package topology
 
 import (
 	"fmt"
@@ -21,7 +21,7 @@ const (
 	nameAddress = "address"
 )
 
-type topologyMetrics struct {
+type metrics struct {
 	requests *prometheus.CounterVec // analyzer, result
 	last     *prometheus.GaugeVec   // analyzer
 	skipped  *prometheus.CounterVec // reason
@@ -31,11 +31,11 @@ type topologyMetrics struct {
 	cut      prometheus.Counter
 }
 
-func newTopologyMetrics(reg prometheus.Registerer, t *Topology) (*topologyMetrics, error) {
+func newMetrics(reg prometheus.Registerer, t *Topology) (*metrics, error) {
 	vec := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
-	m := &topologyMetrics{
+	m := &metrics{
 		requests: vec("skybridge_topology_requests_total", "Times that the analyzer was asked for its topology, by result.", "analyzer", "result"),
 		skipped:  vec("skybridge_topology_nodes_skipped_total", "Nodes of the topology that do not count, at each refresh: malformed, or more than topology.cache_size has room for.", "reason"),
 		evicted:  vec("skybridge_topology_names_evicted_total", "Names that were dropped or not taken because topology.cache_size was reached, by what they are of.", "what"),
@@ -56,7 +56,7 @@ func newTopologyMetrics(reg prometheus.Registerer, t *Topology) (*topologyMetric
 	names := prometheus.NewDesc("skybridge_topology_names", "Names known, by what they are of.", []string{"what"}, nil)
 	for _, c := range []prometheus.Collector{m.requests, m.last, m.skipped, m.evicted, m.unknown, m.ifaces, m.cut, namesCollector{names, t}} {
 		if err := reg.Register(c); err != nil {
-			return nil, fmt.Errorf("skydive: register metrics: %w", err)
+			return nil, fmt.Errorf("topology: register metrics: %w", err)
 		}
 	}
 	for _, reason := range []string{nodeMalformed, nodeLimit} {
@@ -66,14 +66,14 @@ func newTopologyMetrics(reg prometheus.Registerer, t *Topology) (*topologyMetric
 }
 
 // begin shows an analyzer's results from the start.
-func (m *topologyMetrics) begin(analyzer string) {
+func (m *metrics) begin(analyzer string) {
 	for _, r := range results() {
 		m.requests.WithLabelValues(analyzer, string(r))
 	}
 }
 
 // forget drops the metrics of an analyzer that is not asked any more.
-func (m *topologyMetrics) forget(analyzer string) {
+func (m *metrics) forget(analyzer string) {
 	of := prometheus.Labels{"analyzer": analyzer}
 	m.requests.DeletePartialMatch(of)
 	m.last.DeletePartialMatch(of)

@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package skydive
+package topology
 
 import (
 	"encoding/json"
@@ -42,8 +42,8 @@ var (
 	errNoArray        = errors.New("the answer is no JSON array")
 )
 
-// topologyNode is what the bridge needs of a node of Skydive's topology.
-type topologyNode struct {
+// node is what the bridge needs of a node of Skydive's topology.
+type node struct {
 	id, host, tid, name, kind string
 	created, revision         int64
 
@@ -110,16 +110,16 @@ type rawMetadata struct {
 }
 
 // node returns what the JSON means; false where it cannot be a node.
-func (r *rawNode) node() (topologyNode, bool) {
+func (r *rawNode) node() (node, bool) {
 	m := &r.rawMetadata
-	n := topologyNode{
+	n := node{
 		id: r.FlatID, host: fit(r.FlatHost), created: r.FlatCreatedAt, revision: r.FlatRevision,
 		domain: fit(r.Domain), vm: fit(r.VM), ports: append(r.PortIPV4, r.PortIPV6...),
 		namespace: fit(r.Namespace), podIP: fit(r.PodIP), nodeIP: fit(r.NodeIP), containerIP: fit(r.ContainerIP),
 	}
 	if r.Metadata != nil {
 		m = r.Metadata
-		n = topologyNode{
+		n = node{
 			id: r.ID, host: fit(r.Host), created: r.CreatedAt, revision: r.Revision,
 			domain: fit(m.Libvirt.Domain), vm: fit(m.ExtID.VM), ports: append(m.Neutron.IPV4, m.Neutron.IPV6...),
 			namespace: fit(m.K8s.Namespace), podIP: fit(m.K8s.IP), nodeIP: fit(m.K8s.Extra.Status.HostIP), containerIP: fit(m.Container.Hosts.IP),
@@ -153,7 +153,7 @@ func (r *rawNode) node() (topologyNode, bool) {
 }
 
 // addCapture adds the packets of a capture on the node.
-func (n *topologyNode) addCapture(c aggregator.CapturePackets) {
+func (n *node) addCapture(c aggregator.CapturePackets) {
 	for i := range n.captures {
 		if was := &n.captures[i]; was.CaptureID == c.CaptureID {
 			was.Received += c.Received
@@ -195,7 +195,7 @@ func someAddresses(list []string) (kept []string, cut int) {
 }
 
 // addresses is how many the node has.
-func (n *topologyNode) addresses() int { return len(n.ipv4) + len(n.ipv6) + len(n.ports) }
+func (n *node) addresses() int { return len(n.ipv4) + len(n.ipv6) + len(n.ports) }
 
 // rawEdge is a link between nodes in JSON.
 type rawEdge struct{ Parent, Child string }

@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package skydive
+package topology
 
 import (
 	"bytes"
@@ -17,11 +17,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/skydive-project/skybridge/secrets"
+	"github.com/skydive-project/skybridge/bridge/skydive/access"
 )
 
-// topologyTimeout bounds one question to an analyzer, answer included.
-const topologyTimeout = 15 * time.Second
+// queryTimeout bounds one question to an analyzer, answer included.
+const queryTimeout = 15 * time.Second
 
 // topologyPath is where an analyzer answers questions about the topology.
 const topologyPath = "/api/topology"
@@ -62,14 +62,14 @@ func results() []result {
 	}
 }
 
-// topologyError is an error with the result it stands for.
-type topologyError struct {
+// queryError is an error with the result it stands for.
+type queryError struct {
 	result result
 	status int // of HTTP, 0: none
 	err    error
 }
 
-func (e *topologyError) Error() string { return e.err.Error() }
+func (e *queryError) Error() string { return e.err.Error() }
 
 // topologyURL is the topology's address on the analyzer whose feed that is: what
 // stands before the feed's path and behind its question mark stays.
@@ -79,7 +79,7 @@ func topologyURL(feed string) string {
 		return feed // targets have been parsed before
 	}
 	u.Scheme = "http" + strings.TrimPrefix(u.Scheme, "ws")
-	prefix, ok := strings.CutSuffix(u.Path, flowPath)
+	prefix, ok := strings.CutSuffix(u.Path, access.FlowPath)
 	if !ok {
 		prefix = ""
 	}
@@ -87,17 +87,17 @@ func topologyURL(feed string) string {
 	return u.String()
 }
 
-// newTopologyHTTP makes the client for questions. Redirects are not followed: the
+// newClient makes the client for questions. Redirects are not followed: the
 // credentials are for the analyzer alone.
-func newTopologyHTTP(config *tls.Config, proxy proxyFunc, timeout time.Duration) *http.Client {
+func newClient(config *tls.Config, proxy access.Proxy, timeout time.Duration) *http.Client {
 	return &http.Client{
 		Timeout:       timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
 			Proxy:                  proxy,
-			DialContext:            (&net.Dialer{Timeout: handshakeTimeout}).DialContext,
+			DialContext:            (&net.Dialer{Timeout: access.HandshakeTimeout}).DialContext,
 			TLSClientConfig:        config.Clone(),
-			TLSHandshakeTimeout:    handshakeTimeout,
+			TLSHandshakeTimeout:    access.HandshakeTimeout,
 			IdleConnTimeout:        90 * time.Second,
 			MaxIdleConnsPerHost:    1,
 			MaxResponseHeaderBytes: 64 << 10,
@@ -106,67 +106,57 @@ func newTopologyHTTP(config *tls.Config, proxy proxyFunc, timeout time.Duration)
 }
 
 // ask puts one question and has decode read the answer.
-func ask(ctx context.Context, client *http.Client, cfg *TopologyConfig, to target, query string, decode func(io.Reader) error) *topologyError {
-	cfg.Secrets.Add(secrets.OfURL(to.url)...)
+func ask(ctx context.Context, client *http.Client, cfg *Config, to access.Target, query string, decode func(io.Reader) error) *queryError {
 	body, err := json.Marshal(struct{ GremlinQuery string }{query})
 	if err != nil {
-		return &topologyError{resultMalformed, 0, err}
+		return &queryError{resultMalformed, 0, err}
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, topologyURL(to.url), bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, topologyURL(to.URL), bytes.NewReader(body))
 	if err != nil {
-		return &topologyError{resultUnreachable, 0, errors.New("the analyzer's URL cannot be used for the topology")}
+		return &queryError{resultUnreachable, 0, errors.New("the analyzer's URL cannot be used for the topology")}
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Accept", "application/json")
-	request.Header.Set("User-Agent", clientType)
-	if cfg.Username != "" {
-		password := ""
-		if cfg.Password != nil {
-			if password, err = cfg.Password(); err != nil {
-				return &topologyError{resultCredentials, 0, fmt.Errorf("read the password (skydive.basic_auth.password_file): %w", err)}
-			}
-		}
-		request.SetBasicAuth(cfg.Username, password)
-		cfg.Secrets.Add(secrets.Basic(cfg.Username, password)...)
+	request.Header.Set("User-Agent", access.ClientType)
+	if err := cfg.Account.Authorize(request.Header, to); err != nil {
+		return &queryError{resultCredentials, 0, err}
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return unanswered(err, cfg.Secrets)
+		return unanswered(err, &cfg.Account)
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
 		return declined(cfg, response)
 	}
 	if err := decode(response.Body); err != nil {
-		return unanswered(err, cfg.Secrets)
+		return unanswered(err, &cfg.Account)
 	}
 	return nil
 }
 
 // unanswered says why there was no answer that could be read.
-func unanswered(err error, set *secrets.Set) *topologyError {
+func unanswered(err error, account *access.Account) *queryError {
 	var whole *url.Error
 	begun := !errors.As(err, &whole) // an answer had
 	if !begun {
 		err = timeoutKept{whole.Err, whole.Timeout()} // the rest is the URL
 	}
-	text := shortened(set.Hide(err.Error()))
-	var certificate *tls.CertificateVerificationError
-	var record tls.RecordHeaderError
-	var alert tls.AlertError
 	var syntax *json.SyntaxError
 	var slow interface{ Timeout() bool }
-	switch {
-	case errors.Is(err, errAnswerTooLarge) || errors.Is(err, errNodeTooLarge):
-		return &topologyError{resultTooLarge, 0, err}
-	case begun && (errors.As(err, &syntax) || errors.Is(err, errNoArray) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)):
-		return &topologyError{resultMalformed, 0, fmt.Errorf("the answer is no JSON that makes sense or was cut off: %s", text)}
-	case errors.As(err, &certificate) || errors.As(err, &record) || errors.As(err, &alert):
-		return &topologyError{resultTLS, 0, fmt.Errorf("TLS: %s: check skydive.tls_config and whether the analyzer speaks TLS", text)}
-	case errors.Is(err, context.DeadlineExceeded) || (errors.As(err, &slow) && slow.Timeout()):
-		return &topologyError{resultTimeout, 0, errors.New("the answer did not come in time")}
+	if errors.Is(err, errAnswerTooLarge) || errors.Is(err, errNodeTooLarge) {
+		return &queryError{resultTooLarge, 0, err}
 	}
-	return &topologyError{resultUnreachable, 0, errors.New(text)}
+	if begun && (errors.As(err, &syntax) || errors.Is(err, errNoArray) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)) {
+		return &queryError{resultMalformed, 0, fmt.Errorf("the answer is no JSON that makes sense or was cut off: %s", account.Text(err))}
+	}
+	if tls := account.TLSError(err); tls != nil {
+		return &queryError{resultTLS, 0, tls}
+	}
+	if errors.Is(err, context.DeadlineExceeded) || (errors.As(err, &slow) && slow.Timeout()) {
+		return &queryError{resultTimeout, 0, errors.New("the answer did not come in time")}
+	}
+	return &queryError{resultUnreachable, 0, errors.New(account.Text(err))}
 }
 
 // timeoutKept is an error without the URL around it, of which it is known
@@ -183,19 +173,12 @@ func (t timeoutKept) Timeout() bool { return t.timeout }
 func (t timeoutKept) Unwrap() error { return t.error }
 
 // declined says what an answer other than 200 means.
-func declined(cfg *TopologyConfig, response *http.Response) *topologyError {
-	status := fmt.Sprintf("HTTP %d %s", response.StatusCode, http.StatusText(response.StatusCode))
-	if text := quotable(response.Body, cfg.Secrets); text != "" {
-		status += fmt.Sprintf(", %q", text)
-	}
-	e := &topologyError{resultHTTP, response.StatusCode, fmt.Errorf("the analyzer answers %s", status)}
+func declined(cfg *Config, response *http.Response) *queryError {
+	status := cfg.Account.Refusal(response)
+	e := &queryError{resultHTTP, response.StatusCode, fmt.Errorf("the analyzer answers %s", status)}
 	switch response.StatusCode {
 	case http.StatusUnauthorized:
-		remedy := "check skydive.basic_auth.username and skydive.basic_auth.password_file"
-		if cfg.Username == "" {
-			remedy = "it wants credentials: set skydive.basic_auth.username and skydive.basic_auth.password_file"
-		}
-		e.result, e.err = resultUnauthorized, fmt.Errorf("the analyzer refuses the credentials (%s): %s", status, remedy)
+		e.result, e.err = resultUnauthorized, cfg.Account.Unauthorized(status)
 	case http.StatusNotFound:
 		e.err = fmt.Errorf("no topology at this address (%s): set topology.analyzers, or topology.enabled: false", status)
 	}

@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package skydive
+package topology
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/internal/await"
 )
 
 // someIPv4 returns n addresses.
@@ -54,7 +54,7 @@ func TestAddressesOfANode(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var n topologyNode
+			var n node
 			if _, err := decodeArray(strings.NewReader(string(text)), func(r *rawNode) { n, _ = r.node() }); err != nil {
 				t.Fatal(err)
 			}
@@ -81,7 +81,7 @@ func TestAddressesOfAll(t *testing.T) {
 	g, a := graphOf(limit)
 	for range 3 {
 		for i := range nodes {
-			g.accept(a, topologyNode{id: fmt.Sprint(i), tid: fmt.Sprint(i), ipv4: someIPv4(each)})
+			g.accept(a, node{id: fmt.Sprint(i), tid: fmt.Sprint(i), ipv4: someIPv4(each)})
 		}
 	}
 	kept, cut := 0, 0
@@ -99,13 +99,13 @@ func TestAddressesOfAll(t *testing.T) {
 // addresses share one name in memory.
 func TestClaimsAreBounded(t *testing.T) {
 	for _, containers := range []int{0, 1, 50} {
-		g, a := graphOf(100, topologyNode{id: "if", tid: "t", host: "h", name: "eth0", ipv4: someIPv4(250)})
+		g, a := graphOf(100, node{id: "if", tid: "t", host: "h", name: "eth0", ipv4: someIPv4(250)})
 		for i := range containers {
-			g.accept(a, topologyNode{id: fmt.Sprint("c", i), kind: "container", name: fmt.Sprint("c", i)})
+			g.accept(a, node{id: fmt.Sprint("c", i), kind: "container", name: fmt.Sprint("c", i)})
 			a.parents[fmt.Sprint("c", i)] = "ns"
 		}
 		a.parents["if"] = "ns"
-		g.merge(t.Context(), []*topologyAnswer{a})
+		g.combine(t.Context(), []*answer{a}, nil)
 		c := g.holders(t.Context())
 		if len(c.of) != 100 || c.over != 150 {
 			t.Errorf("%d containers: %d claims, %d more", containers, len(c.of), c.over)
@@ -142,36 +142,36 @@ func TestBoundsAreCounted(t *testing.T) {
 		{"more than there can be names", 7, 1, 6},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			a := startAnalyzer(t, analyzer.Config{})
-			a.SetTopology([]json.RawMessage{node("a", "eth0", 5, addresses(c.addresses))}, nil)
-			r := newTopologyRig(t, TopologyConfig{Analyzers: []string{a.URL()}, CacheSize: c.cacheSize, RefreshInterval: time.Hour})
+			a := startAnalyzer(t)
+			a.SetTopology([]json.RawMessage{nodeJSON("a", "eth0", 5, addresses(c.addresses))}, nil)
+			r := newRig(t, Config{Analyzers: []string{a.URL()}, CacheSize: c.cacheSize, RefreshInterval: time.Hour})
 			r.waitRound(t, 0, "eth0=5")
 			r.sink.mu.Lock()
 			shown := 1 + strings.Count(r.sink.rows[0].IPv4, ",")
 			r.sink.mu.Unlock()
-			if got, want := r.metric(t, "skybridge_topology_addresses_cut_total"), float64(c.addresses-shown); got != want {
+			if got, want := await.Metric(t, r.reg, "skybridge_topology_addresses_cut_total"), float64(c.addresses-shown); got != want {
 				t.Errorf("%v cut, want %v", got, want)
 			}
-			if got := r.metric(t, "skybridge_topology_names_evicted_total", "what", nameAddress); got != c.notTaken {
+			if got := await.Metric(t, r.reg, "skybridge_topology_names_evicted_total", "what", nameAddress); got != c.notTaken {
 				t.Errorf("%v names not taken, want %v", got, c.notTaken)
 			}
 		})
 	}
 }
 
-// TestMergeEndsWithItsContext: a shutdown waits for no large topology.
-func TestMergeEndsWithItsContext(t *testing.T) {
+// TestRoundEndsWithItsContext: a shutdown waits for no large topology.
+func TestRoundEndsWithItsContext(t *testing.T) {
 	const nodes = 10_000
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
 	g, a := graphOf(nodes)
 	for i, address := range someIPv4(nodes) {
-		g.accept(a, topologyNode{id: fmt.Sprint(i), tid: fmt.Sprint(i), host: "h", name: "n", ipv4: []string{address}})
+		g.accept(a, node{id: fmt.Sprint(i), tid: fmt.Sprint(i), host: "h", name: "n", ipv4: []string{address}})
 	}
-	if g.merge(over, []*topologyAnswer{a}); len(g.nodes) != 0 {
-		t.Errorf("%d nodes merged", len(g.nodes))
+	if g.combine(over, []*answer{a}, nil); len(g.nodes) != 0 {
+		t.Errorf("%d nodes taken", len(g.nodes))
 	}
-	g.merge(t.Context(), []*topologyAnswer{a})
+	g.combine(t.Context(), []*answer{a}, nil)
 	if c := g.holders(over); len(c.of) > 1024 {
 		t.Errorf("%d addresses claimed", len(c.of))
 	}
