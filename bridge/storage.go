@@ -131,6 +131,7 @@ func (b *Bridge) durableLogConfig(cfg *config.Config) remotewrite.LogConfig {
 	c.MaxBytes = cfg.Storage.MaxBytes
 	c.MemoryMaxBytes = cfg.Storage.MemoryMaxBytes
 	c.Opened = b.clock.now()
+	c.CheckNames = remotewrite.CheckNames
 	c.Undurable = b.aggregator.MayBeOut
 	return c
 }

@@ -3,7 +3,10 @@
 
 package remotewrite
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // cursor is one endpoint's place in the log. The log's lock guards its fields.
 //
@@ -64,8 +67,8 @@ type cursor struct {
 	window int64
 	// sent is the latest time of any sample that may have been sent.
 	sent int64
-	// pace is that of whoever takes from the cursor; not guarded.
-	pace *pace
+	// waits is told how long a pause while the disk is read again will take; not guarded.
+	waits func(time.Duration)
 	// step is how many groups of what is held, or was by the process before, have
 	// their answer.
 	step int
@@ -99,7 +102,7 @@ func (l *Log) newCursor() *cursor {
 }
 
 func (l *Log) addCursor() *cursor {
-	c := &cursor{log: l, next: l.next, passed: l.total, begun: l.lastAt, lost: never, sent: l.lastAt, stamp: never, pace: newPace()}
+	c := &cursor{log: l, next: l.next, passed: l.total, begun: l.lastAt, lost: never, sent: l.lastAt, stamp: never, waits: func(time.Duration) {}}
 	l.cursors[c] = struct{}{}
 	return c
 }
@@ -154,11 +157,15 @@ func (c *cursor) letGo() {
 	c.held = nil
 }
 
+// await waits until there is something to take.
+func (c *cursor) await(ctx context.Context) error {
+	return c.log.wait(ctx, func() bool { return c.hold() != nil })
+}
+
 // take waits for the next tick, or for ticks to be folded, and holds them. Missing
 // describes the zeros that the tick's counters need beside their own, nil: none.
 func (c *cursor) take(ctx context.Context) (t *loggedTick, missing *repair, err error) {
 	l := c.log
-	c.pace.rests()
 	var zerosDone bool
 	var finalsAt int64
 	err = l.wait(ctx, func() bool {
@@ -171,7 +178,6 @@ func (c *cursor) take(ctx context.Context) (t *loggedTick, missing *repair, err 
 		}
 		return true
 	})
-	c.pace.works()
 	if err != nil || t.fold != nil {
 		return t, nil, err
 	}

@@ -48,6 +48,10 @@ type LogConfig struct {
 	Opened time.Time
 	// FS is the file system; nil is the system's own.
 	FS disk.FS
+	// CheckNames returns the text that this version has for names that a former one
+	// may have written, or an error where it does not understand them; nil: any text is
+	// understood. See [Sender.Apply].
+	CheckNames func(text string) (string, error)
 	// Undurable, where given, is called before a tick that the disk did not take
 	// becomes visible to endpoints: they may send what a crash takes back.
 	Undurable func()
@@ -74,6 +78,8 @@ type Log struct {
 
 	foldEnds  int    // see foldTarget
 	undurable func() // LogConfig.Undurable
+	// checkNames is LogConfig.CheckNames.
+	checkNames func(text string) (string, error)
 
 	appending sync.Mutex // one Append at a time; taken before mu
 
@@ -117,6 +123,9 @@ func newLog(cfg LogConfig, logger *slog.Logger) *Log {
 		changed:      make(chan struct{}),
 		foldEnds:     foldTarget,
 		external:     sortedLabels(cfg.ExternalLabels),
+	}
+	if l.checkNames = cfg.CheckNames; l.checkNames == nil {
+		l.checkNames = func(text string) (string, error) { return text, nil }
 	}
 	l.builders.New = func() any { return &Tick{log: l} }
 	return l

@@ -66,6 +66,7 @@ func newRig(t *testing.T, cfg LogConfig) *rig {
 // open starts a process: in memory, or where there is a file system, durable.
 func (r *rig) open() (err error) {
 	r.reg = prometheus.NewPedanticRegistry()
+	r.cfg.CheckNames = CheckNames
 	logger := slog.New(slog.NewTextHandler(r.logged, nil))
 	if r.cfg.FS == nil && r.cfg.Dir == "" {
 		r.log = NewLog(r.cfg, r.reg, logger)
