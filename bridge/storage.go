@@ -132,6 +132,5 @@ func (b *Bridge) durableLogConfig(cfg *config.Config) remotewrite.LogConfig {
 	c.MemoryMaxBytes = cfg.Storage.MemoryMaxBytes
 	c.Opened = b.clock.now()
 	c.CheckNames = remotewrite.CheckNames
-	c.Undurable = b.aggregator.MayBeOut
 	return c
 }

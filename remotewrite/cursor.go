@@ -45,7 +45,7 @@ import (
 type cursor struct {
 	log *Log
 	// id identifies the endpoint on disk; named: there is one.
-	id    identityHash
+	id    Hash
 	named bool
 	// next is the number of the tick that is held, or else to be taken next.
 	next uint64
@@ -78,13 +78,13 @@ type cursor struct {
 	stamp   int64
 	// doubt: of ticks before that number it is not known which ones were sent.
 	doubt uint64
-	// refused are the series that the endpoint refused in the last tick that it
-	// rewrote before next, or before what is held; resumed is the tick
-	// at which a former process had left the cursor, 0: none had.
-	refused *refusedSeries
+	// hashes are what the endpoint keeps here for a process that begins with next, or
+	// with what is held, before its taking; resumed is the tick at which a former process
+	// had left the cursor, 0: none had.
+	hashes  *Hashes
 	resumed uint64
-	// speaks is the version that the endpoint's receiver is known to take.
-	speaks version
+	// number is another thing that the endpoint keeps here.
+	number uint64
 	// partial is what of the tick next was answered before it had to be folded.
 	partial tallied
 	// The state when held was taken, but for begun; and the one on disk.
@@ -281,11 +281,25 @@ func (c *cursor) stepDone(step int) {
 	c.step = step
 }
 
-// setSpeaks records which version the receiver takes.
-func (c *cursor) setSpeaks(v version) {
+// keepAfter has hashes kept for a process that begins after what is held.
+func (c *cursor) keepAfter(hashes *Hashes) {
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
-	c.speaks = v
+	c.hashes = hashes
+}
+
+// keepWhileHeld has them kept for one that begins with it.
+func (c *cursor) keepWhileHeld(hashes *Hashes) {
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	c.taken.hashes = hashes
+}
+
+// keepNumber has a number kept.
+func (c *cursor) keepNumber(n uint64) {
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	c.number = n
 }
 
 // finish lets go of the held tick, whose samples all have their answer or were

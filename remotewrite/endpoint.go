@@ -21,7 +21,7 @@ import (
 // them nothing.
 type endpoint struct {
 	id         string
-	hash       identityHash // of id
+	hash       Hash // of id
 	logger     *slog.Logger
 	seldom     *slog.Logger     // for what can repeat without end
 	now        func() time.Time // of day

@@ -24,7 +24,7 @@ type mark struct {
 	// external are the log's external labels. They lie in the ticks themselves; here
 	// they tell a later process whether its own are others.
 	external []Label
-	names    map[identityHash]string // of the endpoints that there were, as texts of theirs
+	names    map[Hash]string // of the endpoints that there were, as texts of theirs
 }
 
 // sameNames says whether two marks differ in nothing but when.
@@ -84,7 +84,7 @@ func (m *marks) fitting() (n int) {
 			size += 2*number + len(l.Name) + len(l.Value)
 		}
 		for _, text := range next.names {
-			size += identityLen + number
+			size += len(Hash{}) + number
 			if !texts[text] {
 				texts[text] = true
 				size += number + len(text)
@@ -100,7 +100,7 @@ func (m *marks) fitting() (n int) {
 
 // at returns the names of an endpoint at a tick. Where a mark does not have it, it
 // came later, or is about to go: then it is called as when it was there.
-func (m *marks) at(id identityHash, number uint64) (text string, known bool) {
+func (m *marks) at(id Hash, number uint64) (text string, known bool) {
 	i := 0
 	for i+1 < len(m.list) && m.list[i+1].from <= number {
 		i++
@@ -120,14 +120,14 @@ func (m *marks) at(id identityHash, number uint64) (text string, known bool) {
 
 // namesAt returns the names of an endpoint's series at a tick. Where they are not
 // known, those of its configuration count.
-func (l *Log) namesAt(id identityHash, number uint64) (text string, known bool) {
+func (l *Log) namesAt(id Hash, number uint64) (text string, known bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.marks.at(id, number)
 }
 
 // namesInForce is that for the tick that will be appended next.
-func (l *Log) namesInForce(id identityHash) (text string, known bool) {
+func (l *Log) namesInForce(id Hash) (text string, known bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.marks.at(id, l.next)
@@ -137,7 +137,7 @@ func (l *Log) namesInForce(id identityHash) (text string, known bool) {
 // not in names are gone. With keep, what is in force stays so, for the log's
 // external labels too, and names only counts for new endpoints; the answer is then
 // whether anything else was asked for.
-func (l *Log) setNames(names map[identityHash]string, keep bool) (differs bool) {
+func (l *Log) setNames(names map[Hash]string, keep bool) (differs bool) {
 	l.appending.Lock() // a tick that is being written has the names of before
 	defer l.appending.Unlock()
 	l.mu.Lock()
@@ -160,7 +160,7 @@ func (l *Log) setNames(names map[identityHash]string, keep bool) (differs bool) 
 
 // mark records what is in force from the next tick on. The caller holds appending
 // and mu.
-func (l *Log) mark(names map[identityHash]string) {
+func (l *Log) mark(names map[Hash]string) {
 	dropped := l.marks.add(&mark{from: l.next, external: l.external, names: names})
 	if dropped == nil {
 		return

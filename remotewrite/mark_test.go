@@ -23,17 +23,17 @@ func site(name string) *EndpointConfig {
 }
 
 // namesFor returns the names of endpoints, given as pairs of identity and site.
-func namesFor(pairs ...string) map[identityHash]string {
-	names := make(map[identityHash]string)
+func namesFor(pairs ...string) map[Hash]string {
+	names := make(map[Hash]string)
 	for i := 0; i < len(pairs); i += 2 {
-		names[hashIdentity(pairs[i])] = site(pairs[i+1]).naming()
+		names[HashOf([]byte(pairs[i]))] = site(pairs[i+1]).naming()
 	}
 	return names
 }
 
 // siteAt is what an endpoint calls its site at a tick, "": that is not known.
 func siteAt(m *marks, id string, number uint64) string {
-	text, known := m.at(hashIdentity(id), number)
+	text, known := m.at(HashOf([]byte(id)), number)
 	if !known {
 		return ""
 	}
@@ -50,7 +50,7 @@ func TestMarks(t *testing.T) {
 	}
 	for _, add := range []struct {
 		from  uint64
-		names map[identityHash]string
+		names map[Hash]string
 	}{
 		{5, namesFor("a", "one")},
 		{7, namesFor("a", "one")},             // the same: no mark
@@ -124,8 +124,8 @@ func TestMarkFile(t *testing.T) {
 		WriteRelabelConfigs: []*relabel.Config{act(relabel.LabelDrop, "", "port"), replace("a", "(.)", "b", "x$1")}}
 	for i := range 10 {
 		endpoint.ExternalLabels[0].Value = fmt.Sprint(i / 9)
-		m.add(&mark{from: uint64(i + 1), external: []Label{{"zone", fmt.Sprint(i)}}, names: map[identityHash]string{
-			hashIdentity(endpoint.identity()): endpoint.naming(), hashIdentity("b"): "", hashIdentity("c"): endpoint.naming()}})
+		m.add(&mark{from: uint64(i + 1), external: []Label{{"zone", fmt.Sprint(i)}}, names: map[Hash]string{
+			HashOf([]byte(endpoint.identity())): endpoint.naming(), HashOf([]byte("b")): "", HashOf([]byte("c")): endpoint.naming()}})
 	}
 	b := appendMarks(nil, m.list)
 	for _, secret := range []string{"hunter", "http", "X-Key"} {
@@ -204,7 +204,7 @@ func TestMarksNotUnderstood(t *testing.T) {
 	odd := `{"write_relabel_configs":[{"action":"rot13"}]}`
 	s := &store{fs: d, dir: "log"}
 	names := namesFor("a", "one")
-	names[hashIdentity("b")] = odd
+	names[HashOf([]byte("b"))] = odd
 	if err := s.writeMarks([]*mark{{from: 3, names: names}, {from: 5, names: namesFor("a", "two")}}); err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +240,7 @@ func TestMarksNotUnderstood(t *testing.T) {
 func FuzzMarks(f *testing.F) {
 	var m marks
 	m.add(&mark{from: 1, external: []Label{{"a", "1"}, {"b", "2"}}, names: namesFor("a", "one", "b", "two")})
-	m.add(&mark{from: 9, names: map[identityHash]string{hashIdentity("a"): (&EndpointConfig{
+	m.add(&mark{from: 9, names: map[Hash]string{HashOf([]byte("a")): (&EndpointConfig{
 		WriteRelabelConfigs: []*relabel.Config{act(relabel.LabelDrop, "", "port"), replace("a", "(.)", "b", "x$1")}}).naming()}})
 	f.Add(appendMarks(nil, m.list))
 	f.Add(appendMarks(nil, nil))
@@ -293,7 +293,7 @@ func TestMarksFitTheirFile(t *testing.T) {
 	common := namesFor("a", strings.Repeat("a", large/4))
 	for i := range 30 {
 		names := namesFor("b", fmt.Sprint(i))
-		names[hashIdentity("a")] = common[hashIdentity("a")]
+		names[HashOf([]byte("a"))] = common[HashOf([]byte("a"))]
 		if m.add(&mark{from: uint64(i + 1), names: names}) != nil {
 			t.Fatalf("mark %d had no room", i)
 		}
@@ -303,7 +303,7 @@ func TestMarksFitTheirFile(t *testing.T) {
 	}
 
 	// One that is too large by itself is not written: the file before it stays.
-	m.add(&mark{from: 200, names: map[identityHash]string{{}: strings.Repeat("z", maxMarkFile)}})
+	m.add(&mark{from: 200, names: map[Hash]string{{}: strings.Repeat("z", maxMarkFile)}})
 	if err := s.writeMarks(m.list); err == nil || len(m.list) != 1 {
 		t.Errorf("%d marks: %v", len(m.list), err)
 	}

@@ -61,8 +61,8 @@ func appendMarks(dst []byte, list []*mark) []byte {
 	return dst
 }
 
-func sortedIDs(names map[identityHash]string) []identityHash {
-	return slices.SortedFunc(maps.Keys(names), func(a, b identityHash) int { return slices.Compare(a[:], b[:]) })
+func sortedIDs(names map[Hash]string) []Hash {
+	return slices.SortedFunc(maps.Keys(names), func(a, b Hash) int { return slices.Compare(a[:], b[:]) })
 }
 
 // foundMarks is what is in a mark file.
@@ -89,7 +89,7 @@ func parseMarks(b []byte, check func(text string) (string, error)) (found foundM
 		texts = append(texts, text)
 	}
 	for n := d.Count(); n > 0 && !d.Bad; n-- {
-		m := &mark{from: d.Uvarint(), names: make(map[identityHash]string)}
+		m := &mark{from: d.Uvarint(), names: make(map[Hash]string)}
 		if len(found.list) > 0 && found.list[len(found.list)-1].from >= m.from {
 			d.Bad = true
 		}
@@ -120,8 +120,8 @@ func parseMarks(b []byte, check func(text string) (string, error)) (found foundM
 }
 
 // identity reads an endpoint's hash.
-func identity(d *disk.Decoder) (id identityHash) {
-	copy(id[:], d.Take(identityLen))
+func identity(d *disk.Decoder) (id Hash) {
+	copy(id[:], d.Take(uint64(len(id))))
 	return id
 }
 

@@ -145,7 +145,7 @@ func (e *endpoint) rewrite(ctx context.Context, t *loggedTick) (*loggedTick, err
 	if err != nil {
 		return t, err
 	}
-	e.cursor.refusedIn(r.claims.remember(false))
+	e.cursor.keepWhileHeld(r.claims.remember(false))
 	metrics := e.settings.Load().metrics
 	for reason, samples := range out.dropped {
 		metrics.dropped(samples, 0, reason)

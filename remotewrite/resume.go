@@ -37,10 +37,10 @@ func (s *Sender) Renames(cfgs []EndpointConfig) bool {
 }
 
 // namesOf returns the names that the settings give.
-func namesOf(wanted []*settings) map[identityHash]string {
-	names := make(map[identityHash]string, len(wanted))
+func namesOf(wanted []*settings) map[Hash]string {
+	names := make(map[Hash]string, len(wanted))
 	for _, s := range wanted {
-		names[hashIdentity(s.cfg.identity())] = s.cfg.naming()
+		names[HashOf([]byte(s.cfg.identity()))] = s.cfg.naming()
 	}
 	return names
 }

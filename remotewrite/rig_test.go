@@ -6,6 +6,7 @@ package remotewrite
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"strings"
@@ -154,9 +155,19 @@ func (r *rig) flush() {
 
 func (r *rig) append(tick *Tick) {
 	r.t.Helper()
-	if err := r.log.Append(tick); err != nil {
+	if err := appendTo(r.log, tick); err != nil {
 		r.t.Fatal(err)
 	}
+}
+
+// appendTo appends a tick, and publishes it also where the disk does not take it.
+func appendTo(l *Log, tick *Tick) error {
+	err := l.Append(tick)
+	if errors.Is(err, ErrUndurable) {
+		l.Publish()
+		return nil
+	}
+	return err
 }
 
 // value appends a tick with one counter sample, with its zero where zero is set.
