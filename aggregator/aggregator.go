@@ -98,6 +98,7 @@ type Aggregator struct {
 	sources     *sources
 	baselines   *baselines
 	connections *connections
+	gauges      [gaugeCount]gaugeFamily
 	captures    *captures
 	known       knownFlows
 	folds       *folds
@@ -145,6 +146,7 @@ func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *p
 		clock:       newFeedClock(cfg.FlowRetention, start),
 		sources:     newSources(),
 		connections: newConnections(layout, nil),
+		gauges:      gaugeTable(),
 		captures:    newCaptures(),
 		known:       newKnownFlows(),
 		folds:       newFolds(),
@@ -297,11 +299,13 @@ func (a *Aggregator) countOf(src *source, f *Flow, feedNow time.Duration, when t
 			return
 		}
 	}
-	rtt := uint64(0)
-	if !p.stale && f.Metric.RTT > 0 {
-		rtt = uint64(f.Metric.RTT)
+	var values Gauges
+	if !p.stale {
+		for i := range a.gauges {
+			values[i] = a.gauges[i].of(f)
+		}
 	}
-	if p.delta.isZero() && rtt == 0 {
+	if p.delta.isZero() && values == (Gauges{}) {
 		return
 	}
 	// Baselines of excluded flows are kept as well: should a reload let them in,
@@ -313,11 +317,11 @@ func (a *Aggregator) countOf(src *source, f *Flow, feedNow time.Duration, when t
 	if p.record.shared() {
 		var own bool
 		if f, teller, delta, own = a.observe(p, f, src, feedNow); !own {
-			rtt = 0 // each observer's is another: it stands elsewhere
+			values = Gauges{} // those of the primary observer count
 		}
 	}
 	traffic := !delta.isZero()
-	if !traffic && rtt == 0 {
+	if !traffic && values == (Gauges{}) {
 		a.labels.heed(f) // what counted before may tell more all the same
 		return
 	}
@@ -342,9 +346,7 @@ func (a *Aggregator) countOf(src *source, f *Flow, feedNow time.Duration, when t
 	if !found {
 		return
 	}
-	if rtt != 0 {
-		a.setRTT(i, rtt)
-	}
+	a.setGauges(i, &values)
 	a.journal.connection(i, a.connections.records.at(i))
 }
 

@@ -80,7 +80,7 @@ func (a *Aggregator) labelValues() []LabelValues {
 	// those of all values.
 	values, without := make([]distinct, len(names)), make([]distinct, len(names)+1)
 	hashes := make([]uint64, len(names))
-	connections, rtts := 0, 0
+	connections, gauges := 0, 0
 	texts := make([]string, 0, batch)
 	for next, end := uint32(0), false; !end; {
 		a.mu.Lock()
@@ -89,7 +89,7 @@ func (a *Aggregator) labelValues() []LabelValues {
 		for limit := min(next+batch, size); next < limit; next++ {
 			if c := cs.records.at(next); c.used && !c.overflow && c.phase != ended {
 				texts = append(texts, c.values)
-				rtts += cs.seriesOf(c) - 2*cs.layout.directions()
+				gauges += c.gauges.series()
 			}
 		}
 		end = next == size
@@ -115,7 +115,7 @@ func (a *Aggregator) labelValues() []LabelValues {
 		}
 	}
 
-	series := 2*connections*cs.layout.directions() + rtts
+	series := 2*connections*cs.layout.directions() + gauges
 	all := without[len(names)].estimate(&distinct{})
 	out := make([]LabelValues, len(names))
 	for i, name := range names {

@@ -32,9 +32,9 @@ type connection struct {
 	values   string        // identity: label values, see [Row.Values]
 	traffic  time.Duration // feed time of the latest traffic
 	start    int64         // ms, time of this incarnation's zeros; until it begins, the earliest time they may have
-	rtt      uint64        // ns, 0: none yet
-	pace     pace          // how fast they grow
-	source   uint32        // of the latest traffic; its period says when the next is due
+	gauges   Gauges
+	pace     pace   // how fast they grow
+	source   uint32 // of the latest traffic; its period says when the next is due
 	phase    phase
 	used     bool  // false: a free record
 	ending   bool  // ends at the next tick whatever its traffic
@@ -46,8 +46,8 @@ type connection struct {
 // sampled is a connection at a tick.
 type sampled struct {
 	counts
-	rtt  uint64
-	live bool // it had values then, not stale markers
+	gauges Gauges
+	live   bool // it had values then, not stale markers
 }
 
 // connections holds all of them, by label values.
@@ -107,11 +107,7 @@ func (cs *connections) grow(c *connection, series int) {
 
 // seriesOf is how many series a connection has.
 func (cs *connections) seriesOf(c *connection) int {
-	n := 2 * cs.layout.directions()
-	if c.rtt != 0 {
-		n++
-	}
-	return n
+	return 2*cs.layout.directions() + c.gauges.series()
 }
 
 // carry makes traffic wait for the next incarnation of a connection.
@@ -157,7 +153,7 @@ func (cs *connections) end(i uint32) {
 		cs.own--
 	}
 	c.phase, c.ending, c.demoted = ended, false, false
-	c.counts, c.rtt, c.pace = counts{}, 0, pace{}
+	c.counts, c.gauges, c.pace = counts{}, Gauges{}, pace{}
 
 	carried, ok := cs.carried[i]
 	if !ok {
@@ -173,13 +169,13 @@ func (cs *connections) end(i uint32) {
 	cs.journal.connection(i, c)
 }
 
-// setRTT records the latest round-trip time in nanoseconds.
-func (cs *connections) setRTT(i uint32, rtt uint64) {
+// setGauge records the latest value of a gauge.
+func (cs *connections) setGauge(i uint32, gauge int, value uint64) {
 	c := cs.records.at(i)
-	if c.rtt == 0 {
+	if c.gauges[gauge] == 0 {
 		cs.grow(c, 1)
 	}
-	c.rtt = rtt
+	c.gauges[gauge] = value
 }
 
 // demote makes a connection end that lives and does not end yet, in favour of others.

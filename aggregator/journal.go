@@ -227,8 +227,15 @@ func appendConnection(dst []byte, i uint32, c *connection) []byte {
 	dst = binary.AppendUvarint(dst, uint64(c.source))
 	dst = binary.AppendVarint(dst, int64(c.traffic))
 	dst = binary.AppendVarint(dst, c.start)
-	dst = binary.AppendUvarint(dst, c.rtt)
+	dst = appendGauges(dst, &c.gauges)
 	return appendCounts(dst, &c.counts)
+}
+
+func appendGauges(dst []byte, g *Gauges) []byte {
+	for _, value := range g {
+		dst = binary.AppendUvarint(dst, value)
+	}
+	return dst
 }
 
 func (j *journal) connectionFree(i uint32) {
@@ -283,7 +290,7 @@ func (j *journal) connectionEnd(i uint32, c *connection) {
 	if !j.idle() {
 		j.put(kindEnd, i)
 		j.frame = binary.AppendVarint(j.frame, c.start)
-		j.frame = binary.AppendUvarint(j.frame, c.rtt)
+		j.frame = appendGauges(j.frame, &c.gauges)
 		j.frame = appendCounts(j.frame, &c.counts)
 	}
 }

@@ -58,8 +58,8 @@ func (l *ledger) Connections(points []Point) {
 			l.point("bytes"+labels, p.Bytes[d], p)
 			l.point("packets"+labels, p.Packets[d], p)
 		}
-		if p.RTT != 0 {
-			l.add("rtt"+labelText(p.Row, 0), sample{at: l.at, value: p.RTT, stale: p.End})
+		if p.Gauges[RTT] != 0 {
+			l.add("rtt"+labelText(p.Row, 0), sample{at: l.at, value: p.Gauges[RTT], stale: p.End})
 		}
 	}
 	if l.between != nil {

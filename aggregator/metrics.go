@@ -30,7 +30,7 @@ type metrics struct {
 	filteredBytes *prometheus.CounterVec
 	history       [historyEnd]prometheus.Counter
 	agentSteps    prometheus.Counter
-	overflowRTTs  prometheus.Counter
+	droppedGauges [gaugeCount]prometheus.Counter
 
 	changedValues      prometheus.Counter
 	forgottenListeners prometheus.Counter
@@ -58,15 +58,14 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 			Name: "skybridge_filtered_bytes_total",
 			Help: "Bytes of flows that are kept out, by filter (classes for aggregation.exclude_classes and so on, tunnels for aggregation.tunnels) and the value that does; of a tunnel, whether the flow carried others (outer) or was carried (inner).",
 		}, []string{"filter", "value"}),
-		overflowRTTs: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "skybridge_overflow_rtts_total",
-			Help: "Round-trip times not exported because max_series or max_series_per_node was reached.",
-		}),
 	}
 	counter := func(name, help string) prometheus.Counter {
 		c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 		reg.MustRegister(c)
 		return c
+	}
+	for i, g := range gaugeTable() {
+		m.droppedGauges[i] = counter(g.dropped, g.droppedHelp)
 	}
 	history := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "skybridge_history_bytes_total",
@@ -112,7 +111,7 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 			return float64(read())
 		})
 	}
-	reg.MustRegister(m.staleUpdates, m.evicted, m.filteredBytes, m.overflowRTTs,
+	reg.MustRegister(m.staleUpdates, m.evicted, m.filteredBytes,
 		gauge("skybridge_series", "Series of connections that live now.", func() int { return a.connections.series }),
 		gauge("skybridge_series_limit", "Bound on skybridge_series: aggregation.max_series.", func() int { return a.cfg.MaxSeries }),
 		gauge("skybridge_listeners", "Addresses with a port that were seen to answer, for aggregation.ports: service.", func() int { return len(a.listeners.list) }),

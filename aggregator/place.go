@@ -105,19 +105,24 @@ func (a *Aggregator) overflow(f *Flow) uint32 {
 	return i
 }
 
-// setRTT records a round-trip time, unless its series would pass the bound. The
-// overflow has none: it would mix connections that have nothing in common.
-func (a *Aggregator) setRTT(i uint32, rtt uint64) {
+// setGauges records the values of gauges, but for those whose series would pass a bound.
+// The overflow has none: it would mix connections that have nothing in common.
+func (a *Aggregator) setGauges(i uint32, values *Gauges) {
 	c := a.connections.records.at(i)
 	if c.overflow || c.phase == ended || c.phase == closing {
 		return
 	}
-	if c.rtt == 0 {
-		limit, perNode := a.cfg.MaxSeries, a.cfg.MaxSeriesPerNode
-		if limit > 0 && a.connections.series+1 > limit || perNode > 0 && c.node != nil && c.node.series+1 > perNode {
-			a.metrics.overflowRTTs.Inc()
-			return
+	for gauge, value := range values {
+		if value == 0 {
+			continue
 		}
+		if c.gauges[gauge] == 0 {
+			limit, perNode := a.cfg.MaxSeries, a.cfg.MaxSeriesPerNode
+			if limit > 0 && a.connections.series+1 > limit || perNode > 0 && c.node != nil && c.node.series+1 > perNode {
+				a.metrics.droppedGauges[gauge].Inc()
+				continue
+			}
+		}
+		a.connections.setGauge(i, gauge, value)
 	}
-	a.connections.setRTT(i, rtt)
 }

@@ -45,7 +45,7 @@ type fileHead struct {
 // finalState is a connection before its stale markers.
 type finalState struct {
 	start   int64
-	rtt     uint64
+	gauges  Gauges
 	demoted bool
 	counts
 }
@@ -229,7 +229,7 @@ func (r *replay) connection(k kind, d *decoder) {
 		c.setPhase(phase(flags&(flagEnding-1)), d)
 		c.ending, c.overflow, c.demoted = flags&flagEnding != 0, flags&flagOverflow != 0, flags&flagDemoted != 0
 		c.source = d.id()
-		c.traffic, c.start, c.rtt = time.Duration(d.Varint()), d.Varint(), d.Uvarint()
+		c.traffic, c.start, c.gauges = time.Duration(d.Varint()), d.Varint(), d.gauges()
 		d.counts(&c.counts)
 	case kindBegin:
 		c.start = r.a.latest.zero
@@ -237,10 +237,10 @@ func (r *replay) connection(k kind, d *decoder) {
 	case kindPhase:
 		c.setPhase(phase(d.Byte()), d)
 	case kindEnd:
-		final := finalState{start: d.Varint(), rtt: d.Uvarint(), demoted: c.demoted}
+		final := finalState{start: d.Varint(), gauges: d.gauges(), demoted: c.demoted}
 		d.counts(&final.counts)
 		r.ended[i] = final
-		c.phase, c.ending, c.demoted, c.counts, c.rtt, c.start = ended, false, false, counts{}, 0, r.a.latest.at+1
+		c.phase, c.ending, c.demoted, c.counts, c.gauges, c.start = ended, false, false, counts{}, Gauges{}, r.a.latest.at+1
 	}
 }
 
@@ -355,7 +355,7 @@ func (r *replay) finish() (dropped int) {
 		}
 		if c.phase == closing { // its stale markers come with the values before them
 			for side := range c.sampled {
-				c.sampled[side] = sampled{c.counts, c.rtt, false}
+				c.sampled[side] = sampled{c.counts, c.gauges, false}
 			}
 		}
 	}
@@ -386,7 +386,7 @@ func (r *replay) undo() {
 				carried.add(&c.counts)
 				cs.carried[i] = carried
 			}
-			c.counts, c.start, c.rtt = final.counts, final.start, final.rtt
+			c.counts, c.start, c.gauges = final.counts, final.start, final.gauges
 			c.phase, c.ending, c.demoted = closing, false, final.demoted
 			continue
 		}
@@ -420,6 +420,14 @@ func (r *replay) undo() {
 type decoder struct {
 	disk.Decoder
 	limit uint32
+}
+
+// gauges reads the values of gauges.
+func (d *decoder) gauges() (g Gauges) {
+	for i := range g {
+		g[i] = d.Uvarint()
+	}
+	return g
 }
 
 // id reads the number of a thing.

@@ -33,8 +33,8 @@ type Row struct {
 	// Bytes and Packets are indexed by direction: 0 is initiator to target, 1
 	// the other. Without a direction label 0 holds the sum and 1 is unused.
 	Bytes, Packets [2]uint64
-	// RTT is the latest round-trip time in nanoseconds; 0 means no series.
-	RTT uint64
+	// Gauges are of both directions.
+	Gauges Gauges
 }
 
 // CaptureMetrics is how many metrics a capture has.
@@ -67,32 +67,6 @@ const (
 	PacketsReceived = 4
 	FlowsKnown      = 5
 )
-
-// Family is what the series of one metric name share.
-type Family struct {
-	Name, Help, Unit string
-	Counter          bool // false: gauge
-}
-
-// Indices into [ConnectionFamilies].
-const (
-	Bytes = iota
-	Packets
-	RTT
-)
-
-// ConnectionFamilies returns the metrics of connections, in the order of the
-// constants [Bytes], [Packets] and [RTT].
-func ConnectionFamilies() [3]Family {
-	return [3]Family{
-		{Name: "skydive_network_connection_total_bytes", Unit: "bytes", Counter: true,
-			Help: "Bytes that the connection carried in this direction, Ethernet headers included."},
-		{Name: "skydive_network_connection_total_packets", Unit: "packets", Counter: true,
-			Help: "Packets that the connection carried in this direction."},
-		{Name: "skydive_network_connection_rtt_nanoseconds", Unit: "nanoseconds",
-			Help: "Latest round-trip time that Skydive reported for the connection."},
-	}
-}
 
 // CaptureFamilies returns the metrics of captures, in the order of the fields
 // of [CaptureRow].

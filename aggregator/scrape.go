@@ -47,7 +47,7 @@ func (a *Aggregator) row(c *connection, side int) Row {
 		Values:  c.values,
 		Bytes:   s.bytes,
 		Packets: s.packets,
-		RTT:     s.rtt,
+		Gauges:  s.gauges,
 	}
 }
 

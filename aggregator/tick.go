@@ -218,7 +218,7 @@ func (a *Aggregator) sample(points []Point, i uint32, feedNow time.Duration) []P
 		a.journal.connectionPhase(i, next)
 	}
 	c.phase = next
-	c.sampled[a.side.latest] = sampled{c.counts, c.rtt, true}
+	c.sampled[a.side.latest] = sampled{c.counts, c.gauges, true}
 	p.Row, p.Start = a.row(c, a.side.latest), c.start
 	return append(points, p)
 }

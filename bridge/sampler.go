@@ -15,7 +15,7 @@ import (
 // time, and not safe for concurrent use.
 type sampler struct {
 	tick        *remotewrite.Tick
-	connections [3]remotewrite.Metric
+	connections []remotewrite.Metric
 	captures    [aggregator.CaptureMetrics]remotewrite.Metric
 	interfaces  [aggregator.InterfaceMetrics]remotewrite.Metric
 	labels      []remotewrite.Label // scratch
@@ -24,8 +24,8 @@ type sampler struct {
 
 func newSampler() *sampler {
 	s := &sampler{}
-	for i, f := range aggregator.ConnectionFamilies() {
-		s.connections[i] = metric(f)
+	for _, f := range aggregator.ConnectionFamilies() {
+		s.connections = append(s.connections, metric(f))
 	}
 	for i, f := range aggregator.CaptureFamilies() {
 		s.captures[i] = metric(f)
@@ -58,10 +58,16 @@ func (s *sampler) Connections(points []aggregator.Point) {
 				s.values[p.Layout.Direction] = direction
 			}
 			s.tick.LabelValues(p.Layout.Names, s.values)
-			s.counter(&s.connections[aggregator.Bytes], p.Bytes[d], p.Begin, p.Start, p.End)
-			s.counter(&s.connections[aggregator.Packets], p.Packets[d], p.Begin, p.Start, p.End)
-			if d == 0 && p.RTT != 0 {
-				s.gauge(&s.connections[aggregator.RTT], p.RTT, p.End)
+			for j := range s.connections {
+				m := &s.connections[j]
+				values, series := p.Value(j)
+				switch {
+				case d >= series:
+				case m.Type == remotewrite.Gauge:
+					s.gauge(m, values[d], p.End)
+				default:
+					s.counter(m, values[d], p.Begin, p.Start, p.End)
+				}
 			}
 		}
 	}

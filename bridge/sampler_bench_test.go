@@ -40,7 +40,7 @@ func BenchmarkSampler(b *testing.B) {
 			Layout: layout,
 			Values: fmt.Sprintf("10.%d.%d.%d\xff%d\xff%08x-5f0a-5b7e-%04x-2f1d5b3b9a10\xffTCP\xff192.168.0.%d\xff443\xff",
 				h>>16&31, h>>8&255, h&255, 32768+h>>7%28000, node*0x9e3779, node, node*4+int(h>>24)&3),
-			Bytes: [2]uint64{18000 * uint64(i), 2700 * uint64(i)}, Packets: [2]uint64{uint64(i) * 20, uint64(i) * 15}, RTT: 180_000 + uint64(i%1000)*100,
+			Bytes: [2]uint64{18000 * uint64(i), 2700 * uint64(i)}, Packets: [2]uint64{uint64(i) * 20, uint64(i) * 15}, Gauges: aggregator.Gauges{180_000 + uint64(i%1000)*100},
 		}, Start: 1_700_000_000_000}
 	}
 	s := newSampler()

@@ -88,7 +88,7 @@ func BenchmarkScrape250k(b *testing.B) {
 func BenchmarkScrapeGaugeVec(b *testing.B) {
 	registry := prometheus.NewRegistry()
 	names := rows.DefaultLayout().Names
-	vecs := make([]*prometheus.GaugeVec, 3)
+	vecs := make([]*prometheus.GaugeVec, len(aggregator.ConnectionFamilies()))
 	for i, family := range aggregator.ConnectionFamilies() {
 		vecs[i] = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: family.Name, Help: family.Help}, names)
 		registry.MustRegister(vecs[i])
@@ -96,10 +96,10 @@ func BenchmarkScrapeGaugeVec(b *testing.B) {
 	for _, row := range rows.Many(benchConnections).Rows {
 		for d, direction := range []string{aggregator.DirectionInitiatorToTarget, aggregator.DirectionTargetToInitiator} {
 			v := append([]string{direction}, strings.Split(strings.TrimSuffix(row.Values, "\xff"), "\xff")...)
-			vecs[aggregator.Bytes].WithLabelValues(v...).Set(float64(row.Bytes[d]))
-			vecs[aggregator.Packets].WithLabelValues(v...).Set(float64(row.Packets[d]))
-			if d == 0 {
-				vecs[aggregator.RTT].WithLabelValues(v...).Set(float64(row.RTT))
+			for j, vec := range vecs {
+				if values, series := row.Value(j); d < series {
+					vec.WithLabelValues(v...).Set(float64(values[d]))
+				}
 			}
 		}
 	}

@@ -24,7 +24,7 @@ func exampleSource() *rows.Source {
 	return &rows.Source{Rows: []aggregator.Row{
 		{
 			Layout: rows.DirectedLayout(), Values: rows.Values("10.0.0.7", "40122", "4f1d4ac1-5b5a-5e5c-7b5b-1234567890ab", "TCP", "10.0.1.20", "5432"),
-			Bytes: [2]uint64{300, 1200}, Packets: [2]uint64{3, 4}, RTT: 456000,
+			Bytes: [2]uint64{300, 1200}, Packets: [2]uint64{3, 4}, Gauges: aggregator.Gauges{456000},
 		},
 		{
 			Layout: rows.DirectedLayout(), Values: rows.Values("other", "other", "other", "UDP", "other", "other"),

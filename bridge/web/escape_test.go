@@ -21,11 +21,11 @@ func FuzzLabelEscape(f *testing.F) {
 	f.Fuzz(func(t *testing.T, v string) {
 		v = strings.ReplaceAll(v, "\xff", "") // the separator
 		s := &rows.Source{
-			Rows:     []aggregator.Row{{Layout: layout, Values: rows.Values(v), Bytes: [2]uint64{1, 2}, Packets: [2]uint64{3, 4}, RTT: 5}},
+			Rows:     []aggregator.Row{{Layout: layout, Values: rows.Values(v), Bytes: [2]uint64{1, 2}, Packets: [2]uint64{3, 4}, Gauges: aggregator.Gauges{5}}},
 			Captures: []aggregator.CaptureRow{{CaptureID: v, FlowCount: 6}},
 		}
 		clean := &rows.Source{
-			Rows:     []aggregator.Row{{Layout: layout, Values: rows.Values(replaceInvalid(v)), Bytes: [2]uint64{1, 2}, Packets: [2]uint64{3, 4}, RTT: 5}},
+			Rows:     []aggregator.Row{{Layout: layout, Values: rows.Values(replaceInvalid(v)), Bytes: [2]uint64{1, 2}, Packets: [2]uint64{3, 4}, Gauges: aggregator.Gauges{5}}},
 			Captures: []aggregator.CaptureRow{{CaptureID: replaceInvalid(v), FlowCount: 6}},
 		}
 		r := newRig(t, func(o *Options) { o.Source = s })

@@ -58,8 +58,8 @@ func want(s *rows.Source) map[string]float64 {
 			all[build("skydive_network_connection_total_bytes", direction)] = float64(row.Bytes[d])
 			all[build("skydive_network_connection_total_packets", direction)] = float64(row.Packets[d])
 		}
-		if row.RTT > 0 {
-			all[build("skydive_network_connection_rtt_nanoseconds", "initiator_to_target")] = float64(row.RTT)
+		if row.Gauges[aggregator.RTT] > 0 {
+			all[build("skydive_network_connection_rtt_nanoseconds", "initiator_to_target")] = float64(row.Gauges[aggregator.RTT])
 		}
 	}
 	for _, row := range s.Interfaces {

@@ -158,7 +158,7 @@ func TestBrowserAgrees(t *testing.T) {
 			case "ill":
 				layout := &aggregator.Layout{Names: []string{"application", "host", "initiator_network", "target_ip", "target_name", "target_port"}, Direction: -1}
 				s.Rows = []aggregator.Row{
-					{Layout: layout, Values: rows.Values("DNS", "h", "lab", "fd42::1", "db", "53"), Bytes: [2]uint64{math.MaxInt32}, RTT: 1e10},
+					{Layout: layout, Values: rows.Values("DNS", "h", "lab", "fd42::1", "db", "53"), Bytes: [2]uint64{math.MaxInt32}, Gauges: aggregator.Gauges{1e10}},
 					{Layout: layout, Values: rows.Values("", "", "", "", "", "53"), Bytes: [2]uint64{999_500}},
 				}
 			case "empty":

@@ -34,7 +34,7 @@ func smallPage() (*rows.Source, prometheus.Gatherer) {
 				Values:  rows.Values("10.0.0.1", "49152", "4f1d4ac1-5b5a-5e5c-7b5b-1234567890ab", "TCP", "10.0.0.2", "443"),
 				Bytes:   [2]uint64{610875, 2937996},
 				Packets: [2]uint64{812, 2011},
-				RTT:     184000,
+				Gauges:  aggregator.Gauges{184000},
 			},
 			{
 				Layout: rows.DefaultLayout(),
@@ -178,7 +178,7 @@ func TestHostileValues(t *testing.T) {
 	s := &rows.Source{}
 	for i, v := range hostile {
 		s.Rows = append(s.Rows,
-			aggregator.Row{Layout: layout, Values: rows.Values(v, ""), Bytes: [2]uint64{uint64(i), 1}, RTT: 5},
+			aggregator.Row{Layout: layout, Values: rows.Values(v, ""), Bytes: [2]uint64{uint64(i), 1}, Gauges: aggregator.Gauges{5}},
 			aggregator.Row{Layout: layout, Values: rows.Values("", v), Bytes: [2]uint64{uint64(i), 2}},
 			aggregator.Row{Layout: layout, Values: rows.Values(v, v), Packets: [2]uint64{uint64(i), 3}})
 		s.Captures = append(s.Captures, aggregator.CaptureRow{CaptureID: v, FlowCount: uint64(i)})
@@ -236,7 +236,7 @@ func TestPageEqualsRows(t *testing.T) {
 					Layout:  layout,
 					Bytes:   [2]uint64{number.Draw(rt, "n"), number.Draw(rt, "n")},
 					Packets: [2]uint64{number.Draw(rt, "n"), number.Draw(rt, "n")},
-					RTT:     rapid.SampledFrom([]uint64{0, 1, math.MaxInt32}).Draw(rt, "rtt"),
+					Gauges:  aggregator.Gauges{rapid.SampledFrom([]uint64{0, 1, math.MaxInt32}).Draw(rt, "rtt")},
 				}
 				if len(v) > 0 {
 					row.Values = rows.Values(v...)

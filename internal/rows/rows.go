@@ -109,7 +109,7 @@ func Many(n int) *Source {
 				"4f1d4ac1-5b5a-5e5c-7b5b-1234567890ab", "TCP", fmt.Sprintf("192.168.7.%d", i%250), "443"),
 			Bytes:   [2]uint64{uint64(i) * 1234567, uint64(i) * 89},
 			Packets: [2]uint64{uint64(i) * 1021, uint64(i)},
-			RTT:     uint64(250000 + i),
+			Gauges:  aggregator.Gauges{uint64(250000 + i)},
 		}
 	}
 	return s

@@ -108,7 +108,7 @@ func (v *View) Page(ctx context.Context, q Query) (Page, error) {
 func (v *View) connection(row *aggregator.TrafficRow) Connection {
 	both := row.Layout.Direction >= 0
 	c := Connection{
-		Labels: map[string]string{}, Overflow: row.Overflow, RTT: row.RTT,
+		Labels: map[string]string{}, Overflow: row.Overflow, RTT: row.Gauges[aggregator.RTT],
 		Rate:  directions([2]float64{tenths(float64(row.Rate[0])), tenths(float64(row.Rate[1]))}, both),
 		Bytes: directions(row.Bytes, both), Packets: directions(row.Packets, both),
 	}

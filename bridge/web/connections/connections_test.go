@@ -53,7 +53,7 @@ func plainModel(all []aggregator.TrafficRow, q url.Values, names rows.Names) (pa
 		"rate":    func(r aggregator.TrafficRow) float64 { return float64(r.Rate[0]) + float64(r.Rate[1]) },
 		"bytes":   func(r aggregator.TrafficRow) float64 { return float64(r.Bytes[0] + r.Bytes[1]) },
 		"packets": func(r aggregator.TrafficRow) float64 { return float64(r.Packets[0] + r.Packets[1]) },
-		"rtt":     func(r aggregator.TrafficRow) float64 { return float64(r.RTT) },
+		"rtt":     func(r aggregator.TrafficRow) float64 { return float64(r.Gauges[aggregator.RTT]) },
 	}[key]
 	compare := func(x, y aggregator.TrafficRow) int { return cmp.Compare(of(x), of(y)) }
 	descending := q.Get("order") != "asc"
@@ -105,7 +105,7 @@ func TestConnectionsEqualPlainModel(t *testing.T) {
 					rapid.SampledFrom([]string{"n1", "n2"}).Draw(t, "node"), rapid.SampledFrom([]string{"TCP", "UDP"}).Draw(t, "protocol"),
 					rapid.SampledFrom([]string{"10.0.0.1", "10.0.0.10"}).Draw(t, "to"), rapid.SampledFrom([]string{"80", "443"}).Draw(t, "port")),
 				Bytes:   [2]uint64{small.Draw(t, "ab"), small.Draw(t, "ba")},
-				Packets: [2]uint64{small.Draw(t, "abp"), small.Draw(t, "bap")}, RTT: small.Draw(t, "rtt"),
+				Packets: [2]uint64{small.Draw(t, "abp"), small.Draw(t, "bap")}, Gauges: aggregator.Gauges{small.Draw(t, "rtt")},
 			})
 		}
 		all := make([]aggregator.TrafficRow, n+1)

@@ -58,7 +58,7 @@ func numberOf(key string) func(*aggregator.TrafficRow) float64 {
 	case SortPackets:
 		return func(row *aggregator.TrafficRow) float64 { return float64(row.Packets[0] + row.Packets[1]) }
 	case SortRTT:
-		return func(row *aggregator.TrafficRow) float64 { return float64(row.RTT) }
+		return func(row *aggregator.TrafficRow) float64 { return float64(row.Gauges[aggregator.RTT]) }
 	}
 	return func(row *aggregator.TrafficRow) float64 { return float64(row.Rate[0]) + float64(row.Rate[1]) }
 }

@@ -24,15 +24,8 @@ func (p *page) connections(source Source) {
 			}
 			for j := range p.rows[:n] {
 				row := &p.rows[j]
-				switch i {
-				case aggregator.Bytes:
-					p.connection(row, &row.Bytes, row.Layout.Direction >= 0)
-				case aggregator.Packets:
-					p.connection(row, &row.Packets, row.Layout.Direction >= 0)
-				case aggregator.RTT:
-					if row.RTT != 0 {
-						p.connection(row, &[2]uint64{row.RTT}, false)
-					}
+				if values, series := row.Value(i); series > 0 {
+					p.connection(row, &values, series == 2)
 				}
 			}
 		}
