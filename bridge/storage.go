@@ -131,6 +131,6 @@ func (b *Bridge) durableLogConfig(cfg *config.Config) remotewrite.LogConfig {
 	c.MaxBytes = cfg.Storage.MaxBytes
 	c.MemoryMaxBytes = cfg.Storage.MemoryMaxBytes
 	c.Opened = b.clock.now()
-	c.Undurable = b.aggregator.MayBeOut
+	c.CheckNames = remotewrite.CheckNames
 	return c
 }

@@ -5,9 +5,11 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/remotewrite"
 )
 
 // tickLoop samples all series at every multiple of the push interval, until ctx
@@ -94,7 +96,11 @@ func (b *Bridge) tick(at int64) {
 	// First what the samples say is made durable, then that they are sent: a crash
 	// in between takes the tick back, and nothing of it was seen.
 	b.aggregator.Sync()
-	if err := b.log.Append(b.sampler.tick); err != nil {
+	err := b.log.Append(b.sampler.tick)
+	if errors.Is(err, remotewrite.ErrUndurable) {
+		b.aggregator.MayBeOut()
+		b.log.Publish()
+	} else if err != nil {
 		b.logger.Error("a tick was not queued", "at", time.UnixMilli(at), "err", err)
 	}
 	b.sampler.tick = nil

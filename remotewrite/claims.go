@@ -4,7 +4,6 @@
 package remotewrite
 
 import (
-	"crypto/sha256"
 	"time"
 )
 
@@ -29,14 +28,14 @@ type claims struct {
 	// former are those of the process before, of which no sample has come yet. Up to a
 	// tick at formerEnd (ms), 0 where it is not known yet, series may be missing: no
 	// refusal ends for that.
-	former     map[seriesHash]bool
+	former     map[Hash]bool
 	formerEnd  int64
 	patient    bool
-	remembered int            // how many of refused
-	forgotten  int            // how many there was no room for, since it was last read
-	released   []seriesHash   // of refused, by the tick that is rewritten
-	changed    bool           // since snapshot was made
-	snapshot   *refusedSeries // see remember
+	remembered int     // how many of refused
+	forgotten  int     // how many there was no room for, since it was last read
+	released   []Hash  // of refused, by the tick that is rewritten
+	changed    bool    // since snapshot was made
+	snapshot   *Hashes // see remember
 }
 
 // maxRemembered bounds how many refused series an endpoint remembers across a
@@ -51,22 +50,9 @@ const formerRefusals = 10 * time.Minute
 // refusal is a series that is not sent.
 type refusal struct {
 	seen       uint32 // the last tick that had it
-	hash       seriesHash
+	hash       Hash
 	remembered bool
 }
-
-// seriesHash stands for a series of the log on disk, where its seriesKey means
-// nothing to the next process.
-type seriesHash [16]byte
-
-func hashSeries(key []byte) seriesHash {
-	sum := sha256.Sum256(key)
-	return seriesHash(sum[:len(seriesHash{})])
-}
-
-// refusedSeries are the series that an endpoint refuses after a tick. It is
-// immutable; nil is none.
-type refusedSeries struct{ hashes []seriesHash }
 
 type claim struct {
 	holder seriesKey
@@ -136,7 +122,7 @@ func (c *claims) refuse(in seriesKey, key []byte, tick uint32) {
 	case c.remembered+len(c.former) >= maxRemembered:
 		c.forgotten++
 	default:
-		was.hash, was.remembered, c.changed = hashSeries(key), true, true
+		was.hash, was.remembered, c.changed = HashOf(key), true, true
 		c.remembered++
 	}
 	c.refused[in] = was
@@ -155,7 +141,7 @@ func (c *claims) release(in seriesKey) {
 
 // resume refuses a series that the process before refused.
 func (c *claims) resume(in seriesKey, key []byte, tick uint32) {
-	if hash := hashSeries(key); c.former[hash] {
+	if hash := HashOf(key); c.former[hash] {
 		delete(c.former, hash)
 		c.refused[in] = refusal{seen: tick, hash: hash, remembered: true}
 		c.remembered++
@@ -179,7 +165,7 @@ func (c *claims) endFormer(at int64) {
 // rewritten, or after it. One that begins with the tick sends it again, which must give the
 // same: so it also gets those whose refusal the tick ends, and those that it begins, for a
 // gauge does not say when it began.
-func (c *claims) remember(after bool) *refusedSeries {
+func (c *claims) remember(after bool) *Hashes {
 	if after {
 		c.released = c.released[:0]
 	}
@@ -188,7 +174,7 @@ func (c *claims) remember(after bool) *refusedSeries {
 	}
 	c.changed, c.snapshot = len(c.released) > 0, nil
 	if n := c.remembered + len(c.former) + len(c.released); n > 0 {
-		hashes := append(make([]seriesHash, 0, n), c.released...)
+		hashes := append(make([]Hash, 0, n), c.released...)
 		for hash := range c.former {
 			hashes = append(hashes, hash)
 		}
@@ -197,7 +183,7 @@ func (c *claims) remember(after bool) *refusedSeries {
 				hashes = append(hashes, r.hash)
 			}
 		}
-		c.snapshot = &refusedSeries{hashes}
+		c.snapshot = &Hashes{hashes}
 	}
 	return c.snapshot
 }

@@ -477,8 +477,8 @@ func TestRememberedIsBounded(t *testing.T) {
 			w.r.flush()
 		}
 		remembered := func() int {
-			if refused := w.r.sender.live.all()[0].cursor.refused; refused != nil {
-				return len(refused.hashes)
+			if refused := w.r.sender.live.all()[0].cursor.hashes; refused != nil {
+				return len(refused.List)
 			}
 			return 0
 		}
@@ -494,7 +494,7 @@ func TestRememberedIsBounded(t *testing.T) {
 			if n := remembered(); n != maxRemembered {
 				t.Errorf("%d are remembered, want %d", n, maxRemembered)
 			}
-			if n := len(w.d.Bytes("log/" + cursorName)); n > 2*2*(maxRemembered*len(seriesHash{})+1000) {
+			if n := len(w.d.Bytes("log/" + cursorName)); n > 2*2*(maxRemembered*len(Hash{})+1000) {
 				t.Errorf("the file has %d bytes", n)
 			}
 			w.restart("stop")

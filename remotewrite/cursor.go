@@ -3,7 +3,10 @@
 
 package remotewrite
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // cursor is one endpoint's place in the log. The log's lock guards its fields.
 //
@@ -42,7 +45,7 @@ import "context"
 type cursor struct {
 	log *Log
 	// id identifies the endpoint on disk; named: there is one.
-	id    identityHash
+	id    Hash
 	named bool
 	// next is the number of the tick that is held, or else to be taken next.
 	next uint64
@@ -64,8 +67,8 @@ type cursor struct {
 	window int64
 	// sent is the latest time of any sample that may have been sent.
 	sent int64
-	// pace is that of whoever takes from the cursor; not guarded.
-	pace *pace
+	// waits is told how long a pause while the disk is read again will take; not guarded.
+	waits func(time.Duration)
 	// step is how many groups of what is held, or was by the process before, have
 	// their answer.
 	step int
@@ -75,13 +78,13 @@ type cursor struct {
 	stamp   int64
 	// doubt: of ticks before that number it is not known which ones were sent.
 	doubt uint64
-	// refused are the series that the endpoint refused in the last tick that it
-	// rewrote before next, or before what is held; resumed is the tick
-	// at which a former process had left the cursor, 0: none had.
-	refused *refusedSeries
+	// hashes are what the endpoint keeps here for a process that begins with next, or
+	// with what is held, before its taking; resumed is the tick at which a former process
+	// had left the cursor, 0: none had.
+	hashes  *Hashes
 	resumed uint64
-	// speaks is the version that the endpoint's receiver is known to take.
-	speaks version
+	// number is another thing that the endpoint keeps here.
+	number uint64
 	// partial is what of the tick next was answered before it had to be folded.
 	partial tallied
 	// The state when held was taken, but for begun; and the one on disk.
@@ -99,7 +102,7 @@ func (l *Log) newCursor() *cursor {
 }
 
 func (l *Log) addCursor() *cursor {
-	c := &cursor{log: l, next: l.next, passed: l.total, begun: l.lastAt, lost: never, sent: l.lastAt, stamp: never, pace: newPace()}
+	c := &cursor{log: l, next: l.next, passed: l.total, begun: l.lastAt, lost: never, sent: l.lastAt, stamp: never, waits: func(time.Duration) {}}
 	l.cursors[c] = struct{}{}
 	return c
 }
@@ -154,11 +157,15 @@ func (c *cursor) letGo() {
 	c.held = nil
 }
 
+// await waits until there is something to take.
+func (c *cursor) await(ctx context.Context) error {
+	return c.log.wait(ctx, func() bool { return c.hold() != nil })
+}
+
 // take waits for the next tick, or for ticks to be folded, and holds them. Missing
 // describes the zeros that the tick's counters need beside their own, nil: none.
 func (c *cursor) take(ctx context.Context) (t *loggedTick, missing *repair, err error) {
 	l := c.log
-	c.pace.rests()
 	var zerosDone bool
 	var finalsAt int64
 	err = l.wait(ctx, func() bool {
@@ -171,7 +178,6 @@ func (c *cursor) take(ctx context.Context) (t *loggedTick, missing *repair, err 
 		}
 		return true
 	})
-	c.pace.works()
 	if err != nil || t.fold != nil {
 		return t, nil, err
 	}
@@ -275,11 +281,25 @@ func (c *cursor) stepDone(step int) {
 	c.step = step
 }
 
-// setSpeaks records which version the receiver takes.
-func (c *cursor) setSpeaks(v version) {
+// keepAfter has hashes kept for a process that begins after what is held.
+func (c *cursor) keepAfter(hashes *Hashes) {
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
-	c.speaks = v
+	c.hashes = hashes
+}
+
+// keepWhileHeld has them kept for one that begins with it.
+func (c *cursor) keepWhileHeld(hashes *Hashes) {
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	c.taken.hashes = hashes
+}
+
+// keepNumber has a number kept.
+func (c *cursor) keepNumber(n uint64) {
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	c.number = n
 }
 
 // finish lets go of the held tick, whose samples all have their answer or were

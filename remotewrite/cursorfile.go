@@ -17,16 +17,19 @@ const (
 	cursorMagic   = "skybcur\x00"
 	cursorVersion = 4 // 1 knew no folds, 2 no refused series, 3 no remote-write version
 	cursorName    = "cursors"
-	identityLen   = 16
 )
 
-// identityHash stands for an endpoint in the file: its URL may hold a secret.
-type identityHash [identityLen]byte
+// Hash stands for what is long, or may hold a secret, as an endpoint's URL does.
+type Hash [16]byte
 
-func hashIdentity(id string) identityHash {
-	sum := sha256.Sum256([]byte(id))
-	return identityHash(sum[:identityLen])
+// HashOf returns the hash of b, the same in each process.
+func HashOf(b []byte) Hash {
+	sum := sha256.Sum256(b)
+	return Hash(sum[:len(Hash{})])
 }
+
+// Hashes is a set of hashes. It is immutable; nil is none.
+type Hashes struct{ List []Hash }
 
 // cursorState is what of a cursor survives the process; see cursor for the
 // fields. Where the tick next has its zeros answered, begun is its time.
@@ -41,8 +44,8 @@ type cursorState struct {
 	stamp   int64
 	doubt   uint64
 
-	refused *refusedSeries
-	speaks  version
+	hashes *Hashes
+	number uint64
 }
 
 // cursors is the content of a cursor file.
@@ -52,7 +55,7 @@ type cursors struct {
 	next   uint64
 	lastAt int64
 	total  tallied
-	states map[identityHash]cursorState
+	states map[Hash]cursorState
 }
 
 // appendCursors encodes c.
@@ -74,15 +77,15 @@ func appendCursors(dst []byte, c *cursors) []byte {
 		dst = binary.AppendUvarint(dst, s.folding)
 		dst = binary.AppendVarint(dst, s.stamp)
 		dst = binary.AppendUvarint(dst, s.doubt)
-		dst = appendRefused(dst, s.refused)
-		dst = binary.AppendUvarint(dst, uint64(s.speaks))
+		dst = appendHashes(dst, s.hashes)
+		dst = binary.AppendUvarint(dst, s.number)
 	}
 	return dst
 }
 
 func parseCursors(b []byte, version uint32) (*cursors, error) {
 	d := disk.Decoder{Rest: b}
-	c := &cursors{next: d.Uvarint(), lastAt: d.Varint(), states: make(map[identityHash]cursorState)}
+	c := &cursors{next: d.Uvarint(), lastAt: d.Varint(), states: make(map[Hash]cursorState)}
 	c.total = tallied{samples: d.Count(), stale: d.Count()}
 	for n := d.Count(); n > 0 && !d.Bad; n-- {
 		id := identity(&d)
@@ -93,10 +96,10 @@ func parseCursors(b []byte, version uint32) (*cursors, error) {
 			s.sent, s.step, s.folding, s.stamp, s.doubt = d.Varint(), d.Int(), d.Uvarint(), d.Varint(), d.Uvarint()
 		}
 		if version > 2 {
-			s.refused = parseRefused(&d)
+			s.hashes = parseHashes(&d)
 		}
 		if version > 3 {
-			s.speaks = parseVersion(&d)
+			s.number = d.Uvarint()
 		}
 		if s.step > foldSteps || s.sent > c.lastAt || s.stamp > c.lastAt || s.folding >= max(c.next, 1) {
 			d.Bad = true
@@ -112,10 +115,28 @@ func parseCursors(b []byte, version uint32) (*cursors, error) {
 	return c, nil
 }
 
-func parseVersion(d *disk.Decoder) version {
-	v := d.Uvarint()
-	d.Bad = d.Bad || v > uint64(version2)
-	return version(v)
+func appendHashes(dst []byte, h *Hashes) []byte {
+	if h == nil {
+		return append(dst, 0)
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(h.List)))
+	for i := range h.List {
+		dst = append(dst, h.List[i][:]...)
+	}
+	return dst
+}
+
+func parseHashes(d *disk.Decoder) *Hashes {
+	n := d.Count()
+	b := d.Take(uint64(n) * uint64(len(Hash{})))
+	if n == 0 || d.Bad {
+		return nil
+	}
+	h := &Hashes{make([]Hash, n)}
+	for i := range h.List {
+		copy(h.List[i][:], b[i*len(Hash{}):])
+	}
+	return h
 }
 
 // readCursors returns the newest cursors in the cursor file, nil where there are none,

@@ -74,7 +74,7 @@ func (l *Log) Close() error {
 // wildcard stands for every endpoint that the log does not know, at the place
 // where they start when the cursor file is lost: the oldest tick. What some of
 // them had sent is sent again; receivers take it for what it is.
-var wildcard identityHash
+var wildcard Hash
 
 // resumeCursor returns the cursor of an endpoint: the one that a former process
 // left, or a new one at the log's end.
@@ -84,7 +84,7 @@ func (l *Log) resumeCursor(id string) *cursor {
 	if l.store == nil {
 		return l.addCursor()
 	}
-	hash := hashIdentity(id)
+	hash := HashOf([]byte(id))
 	if c := l.parked[hash]; c != nil {
 		delete(l.parked, hash)
 		return c
@@ -99,7 +99,7 @@ func (l *Log) resumeCursor(id string) *cursor {
 }
 
 // addParked adds a cursor that waits for its endpoint.
-func (l *Log) addParked(id identityHash, state cursorState) {
+func (l *Log) addParked(id Hash, state cursorState) {
 	c := l.addCursor()
 	c.id, c.named = id, true
 	c.resume(state)
@@ -120,7 +120,7 @@ func (l *Log) addParked(id identityHash, state cursorState) {
 func (c *cursor) resume(s cursorState) {
 	c.next, c.begun, c.lost, c.passed = s.next, s.begun, s.lost, s.passed
 	c.sent, c.step, c.folding, c.stamp, c.doubt = s.sent, s.step, s.folding, s.stamp, s.doubt
-	c.refused, c.resumed, c.speaks = s.refused, s.next, s.speaks
+	c.hashes, c.resumed, c.number = s.hashes, s.next, s.number
 }
 
 // Distrust says that the log may be an older copy: receivers may have been sent more
@@ -181,7 +181,7 @@ func (c *cursor) park() {
 	defer l.mu.Unlock()
 	state := c.state()
 	c.letGo()
-	c.lost, c.passed, c.refused = state.lost, state.passed, state.refused
+	c.lost, c.passed, c.hashes = state.lost, state.passed, state.hashes
 }
 
 // state is what of the cursor survives the process. While a tick is held, it is
@@ -191,10 +191,10 @@ func (c *cursor) state() cursorState {
 	s := cursorState{
 		next: c.next, begun: c.begun, lost: c.lost, passed: c.passed,
 		sent: c.sent, step: c.step, folding: c.folding, stamp: c.stamp, doubt: c.doubt,
-		refused: c.refused, speaks: c.speaks,
+		hashes: c.hashes, number: c.number,
 	}
 	if c.held != nil {
-		s.lost, s.passed, s.refused = c.taken.lost, c.taken.passed, c.taken.refused
+		s.lost, s.passed, s.hashes = c.taken.lost, c.taken.passed, c.taken.hashes
 	}
 	return s
 }
@@ -232,7 +232,7 @@ func (l *Log) saveFor(c *cursor) error {
 		l.mu.Unlock()
 		return nil
 	}
-	file := cursors{next: l.next, lastAt: l.lastAt, total: l.total, states: make(map[identityHash]cursorState)}
+	file := cursors{next: l.next, lastAt: l.lastAt, total: l.total, states: make(map[Hash]cursorState)}
 	written := make(map[*cursor]cursorState)
 	for c := range l.cursors {
 		if c.named {

@@ -21,11 +21,12 @@ import (
 // them nothing.
 type endpoint struct {
 	id         string
-	hash       identityHash // of id
+	hash       Hash // of id
 	logger     *slog.Logger
 	seldom     *slog.Logger     // for what can repeat without end
 	now        func() time.Time // of day
 	cursor     *cursor
+	pace       *pace
 	workspaces *sync.Pool // of *workspace
 	settings   atomic.Pointer[settings]
 
@@ -80,6 +81,12 @@ type settings struct {
 // run sends until ctx ends.
 func (e *endpoint) run(ctx context.Context) {
 	for {
+		e.pace.rests()
+		err := e.cursor.await(ctx)
+		e.pace.works()
+		if err != nil {
+			return
+		}
 		t, missing, err := e.cursor.take(ctx)
 		if err != nil {
 			return
@@ -285,7 +292,7 @@ func (e *endpoint) build(ctx context.Context, w *workspace, req request, v versi
 // pause waits, or until other settings are in force.
 func (e *endpoint) pause(ctx context.Context, d time.Duration, s *settings) error {
 	e.account()
-	e.cursor.pace.waits(d)
+	e.pace.waits(d)
 	return pause(ctx, d, s.replaced)
 }
 

@@ -263,7 +263,7 @@ func thinTicks(t *testing.T, r *rig, n int) {
 // that know no folds, no refused series, or no version of remote-write.
 func TestOlderFormats(t *testing.T) {
 	all := func(state cursorState) *cursors {
-		return &cursors{next: 8, lastAt: 7000, total: tallied{samples: 8}, states: map[identityHash]cursorState{hashIdentity("a"): state}}
+		return &cursors{next: 8, lastAt: 7000, total: tallied{samples: 8}, states: map[Hash]cursorState{HashOf([]byte("a")): state}}
 	}
 	want := cursorState{next: 2, begun: 1000, lost: never, passed: tallied{samples: 2}, sent: 2000, stamp: never}
 	now := appendCursors(nil, all(want))

@@ -70,7 +70,7 @@ func TestLabelValues(t *testing.T) {
 			}
 		}
 		blocks := tick.values.take()
-		if err := l.Append(tick); err != nil {
+		if err := appendTo(l, tick); err != nil {
 			t.Fatal(err)
 		}
 		if len(blocks) != 1 {

@@ -6,6 +6,7 @@ package remotewrite
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -48,9 +49,10 @@ type LogConfig struct {
 	Opened time.Time
 	// FS is the file system; nil is the system's own.
 	FS disk.FS
-	// Undurable, where given, is called before a tick that the disk did not take
-	// becomes visible to endpoints: they may send what a crash takes back.
-	Undurable func()
+	// CheckNames returns the text that this version has for names that a former one
+	// may have written, or an error where it does not understand them; nil: any text is
+	// understood. See [Sender.Apply].
+	CheckNames func(text string) (string, error)
 	// SegmentBytes is how large a segment may grow; 0 is a sixteenth of MaxBytes,
 	// 64 MiB at most.
 	SegmentBytes int64
@@ -72,10 +74,12 @@ type Log struct {
 	seldom   *slog.Logger // for what can repeat without end
 	store    *store       // nil: everything is in memory
 
-	foldEnds  int    // see foldTarget
-	undurable func() // LogConfig.Undurable
+	foldEnds int // see foldTarget
+	// checkNames is LogConfig.CheckNames.
+	checkNames func(text string) (string, error)
 
-	appending sync.Mutex // one Append at a time; taken before mu
+	appending sync.Mutex  // one Append at a time; taken before mu
+	undurable *loggedTick // waits for Publish; appending guards it
 
 	mu           sync.Mutex
 	pushInterval int64         // ms
@@ -89,7 +93,7 @@ type Log struct {
 	cursors      map[*cursor]struct{}
 	// parked are those of cursors that a former process left and whose endpoint has
 	// not come yet.
-	parked  map[identityHash]*cursor
+	parked  map[Hash]*cursor
 	changed chan struct{} // closed and replaced whenever a waiter should look
 }
 
@@ -106,17 +110,19 @@ func newLog(cfg LogConfig, logger *slog.Logger) *Log {
 		maxBytes:     cfg.MaxBytes,
 		maxAge:       cfg.MaxAge.Milliseconds(),
 		pushInterval: cfg.PushInterval.Milliseconds(),
-		undurable:    cfg.Undurable,
 		opened:       never,
 		logger:       logger,
 		seldom:       logging.Seldom(logger),
 		next:         1,
 		lastAt:       never,
 		cursors:      make(map[*cursor]struct{}),
-		parked:       make(map[identityHash]*cursor),
+		parked:       make(map[Hash]*cursor),
 		changed:      make(chan struct{}),
 		foldEnds:     foldTarget,
 		external:     sortedLabels(cfg.ExternalLabels),
+	}
+	if l.checkNames = cfg.CheckNames; l.checkNames == nil {
+		l.checkNames = func(text string) (string, error) { return text, nil }
 	}
 	l.builders.New = func() any { return &Tick{log: l} }
 	return l
@@ -170,62 +176,83 @@ func (l *Log) LastTick() (number uint64, at int64) {
 // lost one and a final value go between them.
 const minTickGap = 2
 
+// ErrUndurable says that the disk did not take a tick: a crash would take it back.
+var ErrUndurable = errors.New("the disk did not take the tick")
+
 // Append makes the tick visible to the endpoints, on a durable log once it is on
 // disk. It takes the tick over, also when it returns an error: the tick was not
 // later than the one before by 2 ms at least, and nothing has changed; or samples
-// in it contradict its time, and the endpoints count it as dropped. A disk in
-// trouble is no error: see Trouble.
+// in it contradict its time, and the endpoints count it as dropped. An error that
+// wraps [ErrUndurable] says that the tick is in memory, and visible from the next
+// Publish or Append on: endpoints may send it then, whatever becomes of this process.
 func (l *Log) Append(t *Tick) error {
 	lt, err, unread := t.seal(), t.err, t.unread
 	l.builders.Put(t)
-
+	if err != nil {
+		err = fmt.Errorf("log: tick at %d ms: %w", lt.at, err)
+	}
 	l.appending.Lock()
 	defer l.appending.Unlock()
+	l.publishUndurable()
 	l.mu.Lock()
 	lt.seq, lt.after, lt.before = l.next, l.lastAt, l.total
 	l.mu.Unlock()
 	if lt.after != never && lt.at < lt.after+minTickGap {
 		return fmt.Errorf("log: tick at %d ms is not later than the last, at %d ms, by %d ms or more", lt.at, lt.after, minTickGap)
 	}
-	if l.store != nil {
-		defer l.sweep()
-		if !unread {
-			lt = l.persist(lt)
-			if lt.segment == nil && l.undurable != nil {
-				l.undurable()
-			}
+	if l.store != nil && !unread {
+		if lt = l.persist(lt); lt.segment == nil {
+			l.undurable = lt
+			return errors.Join(err, fmt.Errorf("log: tick at %d ms: %w", lt.at, ErrUndurable))
 		}
 	}
+	l.publish(lt, unread)
+	return err
+}
+
+// Publish makes the tick visible of which Append has returned [ErrUndurable].
+func (l *Log) Publish() {
+	l.appending.Lock()
+	defer l.appending.Unlock()
+	l.publishUndurable()
+}
+
+func (l *Log) publishUndurable() {
+	if t := l.undurable; t != nil {
+		l.undurable = nil
+		l.publish(t, false)
+	}
+}
+
+// publish makes a tick visible. The caller holds appending.
+func (l *Log) publish(t *loggedTick, unread bool) {
+	defer l.sweep()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lastAt, l.total = lt.at, lt.end()
+	l.lastAt, l.total = t.at, t.end()
 	l.next++
-	l.metrics.appended(lt)
+	l.metrics.appended(t)
 	switch {
 	case len(l.cursors) == 0:
 	case unread:
 		// An endpoint came while the tick was built for nobody. It starts after
 		// the tick, as if it had come a moment later.
 		for c := range l.cursors {
-			c.begun, c.sent, c.passed = lt.at, lt.at, l.total
+			c.begun, c.sent, c.passed = t.at, t.at, l.total
 			c.goTo(l.next)
 		}
 	default:
-		l.ticks = append(l.ticks, lt)
-		l.bytes += lt.bytes
-		if l.store != nil && lt.segment == nil {
-			l.store.memory += lt.bytes
+		l.ticks = append(l.ticks, t)
+		l.bytes += t.bytes
+		if l.store != nil && t.segment == nil {
+			l.store.memory += t.bytes
 		}
 		for c := range l.cursors {
-			c.pending += int64(lt.samples)
+			c.pending += int64(t.samples)
 		}
 		l.enforceBounds()
 	}
 	l.broadcast()
-	if err != nil {
-		return fmt.Errorf("log: tick at %d ms: %w", lt.at, err)
-	}
-	return nil
 }
 
 // enforceBounds makes the oldest ticks thin, and drops thin ones, until the rest

@@ -24,13 +24,13 @@ type mark struct {
 	// external are the log's external labels. They lie in the ticks themselves; here
 	// they tell a later process whether its own are others.
 	external []Label
-	names    map[identityHash]*naming // of the endpoints that there were
+	names    map[Hash]string // of the endpoints that there were, as texts of theirs
 }
 
 // sameNames says whether two marks differ in nothing but when.
 func (m *mark) sameNames(o *mark) bool {
 	return slices.Equal(m.external, o.external) &&
-		maps.EqualFunc(m.names, o.names, func(a, b *naming) bool { return a.text == b.text })
+		maps.Equal(m.names, o.names)
 }
 
 // marks are the changes of names that a log knows of, in order. On a durable log
@@ -76,21 +76,19 @@ func (m *marks) add(next *mark) (dropped *mark) {
 func (m *marks) fitting() (n int) {
 	const number = binary.MaxVarintLen64
 	size := 2 * number
-	// Texts are long, and marks share most of them.
-	known, texts := map[*naming]bool{}, map[string]bool{}
+	texts := map[string]bool{} // marks share most of them
 	for n < min(len(m.list), maxMarks) {
 		next := m.list[len(m.list)-1-n]
 		size += 3 * number
 		for _, l := range next.external {
 			size += 2*number + len(l.Name) + len(l.Value)
 		}
-		for _, named := range next.names {
-			size += identityLen + number
-			if !known[named] && !texts[named.text] {
-				texts[named.text] = true
-				size += number + len(named.text)
+		for _, text := range next.names {
+			size += len(Hash{}) + number
+			if !texts[text] {
+				texts[text] = true
+				size += number + len(text)
 			}
-			known[named] = true
 		}
 		if n > 0 && size > maxMarkFile {
 			break
@@ -102,34 +100,34 @@ func (m *marks) fitting() (n int) {
 
 // at returns the names of an endpoint at a tick. Where a mark does not have it, it
 // came later, or is about to go: then it is called as when it was there.
-func (m *marks) at(id identityHash, number uint64) *naming {
+func (m *marks) at(id Hash, number uint64) (text string, known bool) {
 	i := 0
 	for i+1 < len(m.list) && m.list[i+1].from <= number {
 		i++
 	}
 	for _, later := range m.list[min(i, len(m.list)):] {
-		if n := later.names[id]; n != nil {
-			return n
+		if text, known := later.names[id]; known {
+			return text, true
 		}
 	}
 	for i--; i >= 0; i-- {
-		if n := m.list[i].names[id]; n != nil {
-			return n
+		if text, known := m.list[i].names[id]; known {
+			return text, true
 		}
 	}
-	return nil
+	return "", false
 }
 
-// namingAt returns the names of an endpoint's series at a tick, nil: they are not
+// namesAt returns the names of an endpoint's series at a tick. Where they are not
 // known, those of its configuration count.
-func (l *Log) namingAt(id identityHash, number uint64) *naming {
+func (l *Log) namesAt(id Hash, number uint64) (text string, known bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.marks.at(id, number)
 }
 
-// namingInForce is that for the tick that will be appended next.
-func (l *Log) namingInForce(id identityHash) *naming {
+// namesInForce is that for the tick that will be appended next.
+func (l *Log) namesInForce(id Hash) (text string, known bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.marks.at(id, l.next)
@@ -139,18 +137,14 @@ func (l *Log) namingInForce(id identityHash) *naming {
 // not in names are gone. With keep, what is in force stays so, for the log's
 // external labels too, and names only counts for new endpoints; the answer is then
 // whether anything else was asked for.
-func (l *Log) setNames(names map[identityHash]*naming, keep bool) (differs bool) {
+func (l *Log) setNames(names map[Hash]string, keep bool) (differs bool) {
 	l.appending.Lock() // a tick that is being written has the names of before
 	defer l.appending.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if last := l.marks.last(); last != nil {
-		for id, n := range names {
-			switch old := last.names[id]; {
-			case old == nil:
-			case old.text == n.text:
-				names[id] = old // one in memory will do
-			case keep:
+		for id, text := range names {
+			if old, known := last.names[id]; known && keep && old != text {
 				names[id] = old
 				differs = true
 			}
@@ -166,7 +160,7 @@ func (l *Log) setNames(names map[identityHash]*naming, keep bool) (differs bool)
 
 // mark records what is in force from the next tick on. The caller holds appending
 // and mu.
-func (l *Log) mark(names map[identityHash]*naming) {
+func (l *Log) mark(names map[Hash]string) {
 	dropped := l.marks.add(&mark{from: l.next, external: l.external, names: names})
 	if dropped == nil {
 		return
@@ -207,7 +201,7 @@ func (l *Log) ExternalLabels() []Label {
 
 // recoverMarks reads how the former process called series.
 func (l *Log) recoverMarks() error {
-	found, err := l.store.readMarks()
+	found, err := l.store.readMarks(l.checkNames)
 	if err != nil {
 		return err
 	}

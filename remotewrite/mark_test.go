@@ -23,21 +23,22 @@ func site(name string) *EndpointConfig {
 }
 
 // namesFor returns the names of endpoints, given as pairs of identity and site.
-func namesFor(pairs ...string) map[identityHash]*naming {
-	names := make(map[identityHash]*naming)
+func namesFor(pairs ...string) map[Hash]string {
+	names := make(map[Hash]string)
 	for i := 0; i < len(pairs); i += 2 {
-		names[hashIdentity(pairs[i])] = namingOf(site(pairs[i+1]))
+		names[HashOf([]byte(pairs[i]))] = site(pairs[i+1]).naming()
 	}
 	return names
 }
 
 // siteAt is what an endpoint calls its site at a tick, "": that is not known.
 func siteAt(m *marks, id string, number uint64) string {
-	n := m.at(hashIdentity(id), number)
-	if n == nil {
+	text, known := m.at(HashOf([]byte(id)), number)
+	if !known {
 		return ""
 	}
-	return n.external[0].Value
+	c, _ := parseNaming(text)
+	return c.ExternalLabels[0].Value
 }
 
 // TestMarks proves which names hold for a tick: those of the last mark before it,
@@ -49,7 +50,7 @@ func TestMarks(t *testing.T) {
 	}
 	for _, add := range []struct {
 		from  uint64
-		names map[identityHash]*naming
+		names map[Hash]string
 	}{
 		{5, namesFor("a", "one")},
 		{7, namesFor("a", "one")},             // the same: no mark
@@ -123,8 +124,8 @@ func TestMarkFile(t *testing.T) {
 		WriteRelabelConfigs: []*relabel.Config{act(relabel.LabelDrop, "", "port"), replace("a", "(.)", "b", "x$1")}}
 	for i := range 10 {
 		endpoint.ExternalLabels[0].Value = fmt.Sprint(i / 9)
-		m.add(&mark{from: uint64(i + 1), external: []Label{{"zone", fmt.Sprint(i)}}, names: map[identityHash]*naming{
-			hashIdentity(endpoint.identity()): namingOf(endpoint), hashIdentity("b"): namingOf(&EndpointConfig{}), hashIdentity("c"): namingOf(endpoint)}})
+		m.add(&mark{from: uint64(i + 1), external: []Label{{"zone", fmt.Sprint(i)}}, names: map[Hash]string{
+			HashOf([]byte(endpoint.identity())): endpoint.naming(), HashOf([]byte("b")): "", HashOf([]byte("c")): endpoint.naming()}})
 	}
 	b := appendMarks(nil, m.list)
 	for _, secret := range []string{"hunter", "http", "X-Key"} {
@@ -135,7 +136,7 @@ func TestMarkFile(t *testing.T) {
 	if n := strings.Count(string(b), "port"); n != 2 {
 		t.Errorf("a text is there %d times, want 2", n)
 	}
-	found, err := parseMarks(b)
+	found, err := parseMarks(b, CheckNames)
 	if err != nil || len(found.problems) > 0 || len(found.list) != 10 {
 		t.Fatalf("%+v, %v", found, err)
 	}
@@ -168,19 +169,18 @@ func TestNamingText(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := c.naming()
-		n, err := parseNaming(text)
+		n, err := CheckNames(text)
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 			continue
 		}
-		again := EndpointConfig{ExternalLabels: n.external, WriteRelabelConfigs: n.rules}
-		if n.text != text || again.naming() != text {
-			t.Errorf("%s became %s", text, n.text)
+		if n != text {
+			t.Errorf("%s became %s", text, n)
 		}
 	}
 	// What an older version wrote, without a field or with spaces, is the same.
-	n, err := parseNaming(`{ "external_labels": [{"Value": "1", "Name": "z"}] }`)
-	if want := (&EndpointConfig{ExternalLabels: []Label{{"z", "1"}}}).naming(); err != nil || n.text != want {
+	n, err := CheckNames(`{ "external_labels": [{"Value": "1", "Name": "z"}] }`)
+	if want := (&EndpointConfig{ExternalLabels: []Label{{"z", "1"}}}).naming(); err != nil || n != want {
 		t.Errorf("%+v, %v, want %s", n, err, want)
 	}
 	for name, text := range map[string]string{
@@ -191,8 +191,8 @@ func TestNamingText(t *testing.T) {
 		"empty rule":     `{"write_relabel_configs":[null]}`,
 		"bad label":      `{"external_labels":[{"Name":"a b","Value":"1"}]}`,
 	} {
-		if n, err := parseNaming(text); err == nil {
-			t.Errorf("%s is taken for %+v", name, n)
+		if n, err := CheckNames(text); err == nil {
+			t.Errorf("%s is taken for %s", name, n)
 		}
 	}
 }
@@ -201,15 +201,15 @@ func TestNamingText(t *testing.T) {
 // not understand leave the others alone, and are counted.
 func TestMarksNotUnderstood(t *testing.T) {
 	d := disktest.New(1)
-	odd := &naming{text: `{"write_relabel_configs":[{"action":"rot13"}]}`}
+	odd := `{"write_relabel_configs":[{"action":"rot13"}]}`
 	s := &store{fs: d, dir: "log"}
 	names := namesFor("a", "one")
-	names[hashIdentity("b")] = odd
+	names[HashOf([]byte("b"))] = odd
 	if err := s.writeMarks([]*mark{{from: 3, names: names}, {from: 5, names: namesFor("a", "two")}}); err != nil {
 		t.Fatal(err)
 	}
 	reg := prometheus.NewRegistry()
-	l, err := OpenLog(LogConfig{FS: d, Dir: "log"}, reg, slog.New(slog.DiscardHandler))
+	l, err := OpenLog(LogConfig{FS: d, Dir: "log", CheckNames: CheckNames}, reg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +225,7 @@ func TestMarksNotUnderstood(t *testing.T) {
 	if err := l.Append(tick); err != nil {
 		t.Fatal(err)
 	}
-	found, err := l.store.readMarks()
+	found, err := l.store.readMarks(CheckNames)
 	if err != nil || len(found.list) != 1 || found.list[0].from != 1 {
 		t.Errorf("%+v, %v", found, err)
 	}
@@ -240,16 +240,16 @@ func TestMarksNotUnderstood(t *testing.T) {
 func FuzzMarks(f *testing.F) {
 	var m marks
 	m.add(&mark{from: 1, external: []Label{{"a", "1"}, {"b", "2"}}, names: namesFor("a", "one", "b", "two")})
-	m.add(&mark{from: 9, names: map[identityHash]*naming{hashIdentity("a"): namingOf(&EndpointConfig{
-		WriteRelabelConfigs: []*relabel.Config{act(relabel.LabelDrop, "", "port"), replace("a", "(.)", "b", "x$1")}})}})
+	m.add(&mark{from: 9, names: map[Hash]string{HashOf([]byte("a")): (&EndpointConfig{
+		WriteRelabelConfigs: []*relabel.Config{act(relabel.LabelDrop, "", "port"), replace("a", "(.)", "b", "x$1")}}).naming()}})
 	f.Add(appendMarks(nil, m.list))
 	f.Add(appendMarks(nil, nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		found, err := parseMarks(b)
+		found, err := parseMarks(b, CheckNames)
 		if err != nil {
 			return
 		}
-		again, err := parseMarks(appendMarks(nil, found.list))
+		again, err := parseMarks(appendMarks(nil, found.list), CheckNames)
 		if err != nil || len(again.problems) > 0 {
 			t.Fatalf("%v, %v", err, again.problems)
 		}
@@ -271,7 +271,7 @@ func TestMarksFitTheirFile(t *testing.T) {
 		if err := s.writeMarks(m.list); err != nil {
 			t.Fatal(err)
 		}
-		found, err := s.readMarks()
+		found, err := s.readMarks(CheckNames)
 		if err != nil || len(found.problems) > 0 || found.lost || len(found.list) != len(m.list) {
 			t.Fatalf("%d of %d marks are read: %v, %v", len(found.list), len(m.list), err, found.problems)
 		}
@@ -293,7 +293,7 @@ func TestMarksFitTheirFile(t *testing.T) {
 	common := namesFor("a", strings.Repeat("a", large/4))
 	for i := range 30 {
 		names := namesFor("b", fmt.Sprint(i))
-		names[hashIdentity("a")] = common[hashIdentity("a")]
+		names[HashOf([]byte("a"))] = common[HashOf([]byte("a"))]
 		if m.add(&mark{from: uint64(i + 1), names: names}) != nil {
 			t.Fatalf("mark %d had no room", i)
 		}
@@ -303,11 +303,11 @@ func TestMarksFitTheirFile(t *testing.T) {
 	}
 
 	// One that is too large by itself is not written: the file before it stays.
-	m.add(&mark{from: 200, names: map[identityHash]*naming{{}: {text: strings.Repeat("z", maxMarkFile)}}})
+	m.add(&mark{from: 200, names: map[Hash]string{{}: strings.Repeat("z", maxMarkFile)}})
 	if err := s.writeMarks(m.list); err == nil || len(m.list) != 1 {
 		t.Errorf("%d marks: %v", len(m.list), err)
 	}
-	if found, err := s.readMarks(); len(found.list) != 30 || err != nil {
+	if found, err := s.readMarks(CheckNames); len(found.list) != 30 || err != nil {
 		t.Errorf("%d marks are left: %v", len(found.list), err)
 	}
 }

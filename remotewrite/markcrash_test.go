@@ -102,7 +102,7 @@ func (w *markWorld) restart(c called, end func()) {
 	if len(w.certain) == 0 {
 		w.might = append(w.might, c) // nothing is remembered
 	}
-	text := w.r.log.namingInForce(hashIdentity("a")).text
+	text, _ := w.r.log.namesInForce(HashOf([]byte("a")))
 	i := slices.IndexFunc(w.might, func(m called) bool {
 		e := m.endpoint("a")
 		return e.naming() == text && slices.Equal(m.external(), w.r.log.ExternalLabels())

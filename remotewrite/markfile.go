@@ -34,7 +34,7 @@ func appendMarks(dst []byte, list []*mark) []byte {
 	var texts []string
 	for _, m := range list {
 		for _, id := range sortedIDs(m.names) {
-			text := m.names[id].text
+			text := m.names[id]
 			if _, ok := number[text]; !ok {
 				number[text] = len(texts)
 				texts = append(texts, text)
@@ -55,14 +55,14 @@ func appendMarks(dst []byte, list []*mark) []byte {
 		dst = binary.AppendUvarint(dst, uint64(len(m.names)))
 		for _, id := range sortedIDs(m.names) {
 			dst = append(dst, id[:]...)
-			dst = binary.AppendUvarint(dst, uint64(number[m.names[id].text]))
+			dst = binary.AppendUvarint(dst, uint64(number[m.names[id]]))
 		}
 	}
 	return dst
 }
 
-func sortedIDs(names map[identityHash]*naming) []identityHash {
-	return slices.SortedFunc(maps.Keys(names), func(a, b identityHash) int { return slices.Compare(a[:], b[:]) })
+func sortedIDs(names map[Hash]string) []Hash {
+	return slices.SortedFunc(maps.Keys(names), func(a, b Hash) int { return slices.Compare(a[:], b[:]) })
 }
 
 // foundMarks is what is in a mark file.
@@ -74,20 +74,22 @@ type foundMarks struct {
 	lost     bool
 }
 
-// parseMarks reads marks. A text that is not understood is left out: to its
+// parseMarks reads marks. A text that check does not understand is left out: to its
 // endpoint the present configuration counts.
-func parseMarks(b []byte) (found foundMarks, err error) {
+func parseMarks(b []byte, check func(text string) (string, error)) (found foundMarks, err error) {
 	d := disk.Decoder{Rest: b}
-	var texts []*naming
+	var texts []string
+	bad := make(map[int64]bool)
 	for n := d.Count(); n > 0 && !d.Bad; n-- {
-		parsed, err := parseNaming(d.String())
+		text, err := check(d.String())
 		if err != nil {
 			found.problems = append(found.problems, err)
+			bad[int64(len(texts))] = true
 		}
-		texts = append(texts, parsed)
+		texts = append(texts, text)
 	}
 	for n := d.Count(); n > 0 && !d.Bad; n-- {
-		m := &mark{from: d.Uvarint(), names: make(map[identityHash]*naming)}
+		m := &mark{from: d.Uvarint(), names: make(map[Hash]string)}
 		if len(found.list) > 0 && found.list[len(found.list)-1].from >= m.from {
 			d.Bad = true
 		}
@@ -105,7 +107,7 @@ func parseMarks(b []byte) (found foundMarks, err error) {
 				d.Bad = true
 				break
 			}
-			if texts[i] != nil {
+			if !bad[i] {
 				m.names[id] = texts[i]
 			}
 		}
@@ -118,16 +120,16 @@ func parseMarks(b []byte) (found foundMarks, err error) {
 }
 
 // identity reads an endpoint's hash.
-func identity(d *disk.Decoder) (id identityHash) {
-	copy(id[:], d.Take(identityLen))
+func identity(d *disk.Decoder) (id Hash) {
+	copy(id[:], d.Take(uint64(len(id))))
 	return id
 }
 
 // readMarks returns what is in the mark file. Damage is no error, a newer format is.
-func (s *store) readMarks() (found foundMarks, err error) {
+func (s *store) readMarks(check func(text string) (string, error)) (found foundMarks, err error) {
 	payload, err := disk.ReadSmall(s.fs, s.path(markName), markMagic, markVersion, maxMarkFile)
 	if err == nil {
-		found, err = parseMarks(payload)
+		found, err = parseMarks(payload, check)
 	}
 	switch {
 	case err == nil:

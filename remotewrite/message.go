@@ -30,6 +30,14 @@ const (
 	version2
 )
 
+// knownVersion is the version with that number.
+func knownVersion(n uint64) version {
+	if n > uint64(version2) {
+		return unknownVersion
+	}
+	return version(n)
+}
+
 // String is the number that the specification goes by.
 func (v version) String() string {
 	switch v {

@@ -15,16 +15,9 @@ import (
 	"github.com/skydive-project/skybridge/secrets"
 )
 
-// naming is how an endpoint calls the series of the log. It is immutable.
+// naming is how an endpoint calls the series of the log, as text. It holds labels and
+// rules, which are no secrets, and nothing else of an endpoint's configuration.
 type naming struct {
-	text     string // EndpointConfig.naming
-	external []Label
-	rules    []*relabel.Config
-}
-
-// namingJSON is the text of a naming. It holds labels and rules, which are no
-// secrets, and nothing else of an endpoint's configuration.
-type namingJSON struct {
 	ExternalLabels      []Label           `json:"external_labels,omitempty"`
 	WriteRelabelConfigs []*relabel.Config `json:"write_relabel_configs,omitempty"`
 }
@@ -35,50 +28,54 @@ func (c *EndpointConfig) naming() string {
 	if len(c.ExternalLabels) == 0 && len(c.WriteRelabelConfigs) == 0 {
 		return ""
 	}
-	text, err := json.Marshal(namingJSON{sortedLabels(c.ExternalLabels), c.WriteRelabelConfigs})
+	text, err := json.Marshal(naming{sortedLabels(c.ExternalLabels), c.WriteRelabelConfigs})
 	if err != nil { // they are strings and numbers
 		return err.Error()
 	}
 	return string(text)
 }
 
-// namingOf returns a complete config's naming.
-func namingOf(c *EndpointConfig) *naming {
-	return &naming{text: c.naming(), external: c.ExternalLabels, rules: c.WriteRelabelConfigs}
+// CheckNames is [LogConfig.CheckNames] for the names of endpoints.
+func CheckNames(text string) (string, error) {
+	c, err := parseNaming(text)
+	if err != nil {
+		return "", err
+	}
+	// Written again, the text is what this version makes of the same configuration.
+	return c.naming(), nil
 }
 
-// parseNaming reads a text that another process wrote. Its rules are checked as
-// those of a configuration are: an action that this version does not know must
-// not be taken for one that does nothing.
-func parseNaming(text string) (*naming, error) {
+// parseNaming reads a text that another process wrote: of the configuration it has
+// what decides about names. Its rules are checked as those of a configuration are: an
+// action that this version does not know must not be taken for one that does nothing.
+func parseNaming(text string) (c EndpointConfig, err error) {
 	if text == "" {
-		return &naming{}, nil
+		return c, nil
 	}
-	var j namingJSON
+	var j naming
 	if err := json.Unmarshal([]byte(text), &j); err != nil {
-		return nil, fmt.Errorf("naming: %w", err)
+		return c, fmt.Errorf("naming: %w", err)
 	}
 	for i, rule := range j.WriteRelabelConfigs {
 		if rule == nil {
-			return nil, fmt.Errorf("naming: rule %d is empty", i)
+			return c, fmt.Errorf("naming: rule %d is empty", i)
 		}
 		// The default is known by its address, by Validate too.
 		if rule.Regex.String() == relabel.DefaultRelabelConfig.Regex.String() {
 			rule.Regex = relabel.DefaultRelabelConfig.Regex
 		}
 		if err := rule.Validate(model.LegacyValidation); err != nil {
-			return nil, fmt.Errorf("naming: rule %d: %w", i, err)
+			return c, fmt.Errorf("naming: rule %d: %w", i, err)
 		}
 		if !knownAction(rule.Action) {
-			return nil, fmt.Errorf("naming: rule %d: unknown action %q", i, rule.Action)
+			return c, fmt.Errorf("naming: rule %d: unknown action %q", i, rule.Action)
 		}
 	}
-	c := EndpointConfig{ExternalLabels: j.ExternalLabels, WriteRelabelConfigs: j.WriteRelabelConfigs}
+	c.ExternalLabels, c.WriteRelabelConfigs = j.ExternalLabels, j.WriteRelabelConfigs
 	if err := checkExternal(c.ExternalLabels); err != nil {
-		return nil, fmt.Errorf("naming: %w", err)
+		return c, fmt.Errorf("naming: %w", err)
 	}
-	// Written anew, the text is what this version makes of the same configuration.
-	return namingOf(&c), nil
+	return c, nil
 }
 
 // knownAction says whether relabelling knows an action; with others it panics.
@@ -91,7 +88,7 @@ func knownAction(a relabel.Action) bool {
 	return false
 }
 
-// named is what gives series certain names at an endpoint; see naming.text.
+// named is what gives series certain names at an endpoint; see EndpointConfig.naming.
 type named struct {
 	text     string
 	rewriter *rewriter // nil: they keep those of the log
@@ -100,13 +97,17 @@ type named struct {
 // rewriterFor returns what gives the series of a tick their names at the endpoint,
 // nil: they keep those of the log. Only run calls it.
 func (e *endpoint) rewriterFor(number uint64) *rewriter {
-	n := e.namingOfTick(number)
+	text := e.namesOfTick(number)
 	for _, known := range e.named {
-		if known.text == n.text {
+		if known.text == text {
 			return known.rewriter
 		}
 	}
-	r := newRewriter(&EndpointConfig{ExternalLabels: n.external, WriteRelabelConfigs: n.rules}, e.lost)
+	cfg, err := parseNaming(text)
+	if err != nil { // it was checked when the log was opened
+		cfg = e.settings.Load().cfg
+	}
+	r := newRewriter(&cfg, e.lost)
 	if r != nil {
 		r.claims.durable = e.cursor.log.store != nil
 	}
@@ -114,18 +115,18 @@ func (e *endpoint) rewriterFor(number uint64) *rewriter {
 		// Only now, as the cursor can have moved. What later names are for begins again
 		// under them, and needs no past.
 		e.pastRead = true
-		e.cursor.past().apply(r, func(tick uint64) bool { return e.namingOfTick(tick).text == n.text })
+		e.cursor.past().apply(r, func(tick uint64) bool { return e.namesOfTick(tick) == text })
 	}
-	e.named = append(e.named, named{n.text, r})
+	e.named = append(e.named, named{text, r})
 	return r
 }
 
-// namingOfTick is how the endpoint calls the series of a tick.
-func (e *endpoint) namingOfTick(number uint64) *naming {
-	if n := e.cursor.log.namingAt(e.hash, number); n != nil {
-		return n
+// namesOfTick is how the endpoint calls the series of a tick.
+func (e *endpoint) namesOfTick(number uint64) string {
+	if text, known := e.cursor.log.namesAt(e.hash, number); known {
+		return text
 	}
-	return namingOf(&e.settings.Load().cfg)
+	return e.settings.Load().cfg.naming()
 }
 
 // rewrite makes of a tick what the endpoint is sent of it, and counts the rest.
@@ -144,7 +145,7 @@ func (e *endpoint) rewrite(ctx context.Context, t *loggedTick) (*loggedTick, err
 	if err != nil {
 		return t, err
 	}
-	e.cursor.refusedIn(r.claims.remember(false))
+	e.cursor.keepWhileHeld(r.claims.remember(false))
 	metrics := e.settings.Load().metrics
 	for reason, samples := range out.dropped {
 		metrics.dropped(samples, 0, reason)

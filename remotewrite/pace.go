@@ -55,7 +55,7 @@ func (p *pace) overdue() time.Duration {
 func (s *Sender) Overdue() time.Duration {
 	var longest time.Duration
 	for _, e := range s.live.all() {
-		longest = max(longest, e.cursor.pace.overdue())
+		longest = max(longest, e.pace.overdue())
 	}
 	return longest
 }

@@ -5,12 +5,9 @@ package remotewrite
 
 import (
 	"context"
-	"encoding/binary"
 	"slices"
 
 	"github.com/prometheus/prometheus/model/relabel"
-
-	"github.com/skydive-project/skybridge/disk"
 )
 
 // past is what an endpoint's first rewriter has to know of the ticks before its
@@ -21,10 +18,10 @@ import (
 // For an endpoint that is new, and where what was refused is not known, several can
 // have begun before under one name: then the one that began first holds it.
 type past struct {
-	begun   int64          // see cursor
-	refused *refusedSeries // after the tick before resumed
-	resumed uint64         // see cursor
-	last    int64          // time of the tick before the first that is rewritten
+	begun   int64   // see cursor
+	refused *Hashes // after the tick before resumed
+	resumed uint64  // see cursor
+	last    int64   // time of the tick before the first that is rewritten
 	// since is when the holder of a name began; learned: all holders are known.
 	since   map[seriesKey]int64
 	learned bool
@@ -34,7 +31,7 @@ type past struct {
 func (c *cursor) past() *past {
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
-	return &past{begun: c.begun, refused: c.refused, resumed: c.resumed, since: make(map[seriesKey]int64)}
+	return &past{begun: c.begun, refused: c.hashes, resumed: c.resumed, since: make(map[seriesKey]int64)}
 }
 
 // apply gives the past to the first rewriter, nil: there is none. What was refused
@@ -48,8 +45,8 @@ func (p *past) apply(r *rewriter, sameNames func(tick uint64) bool) {
 		return
 	}
 	r.claims.snapshot, r.claims.patient = p.refused, true
-	r.claims.former = make(map[seriesHash]bool, len(p.refused.hashes))
-	for _, hash := range p.refused.hashes {
+	r.claims.former = make(map[Hash]bool, len(p.refused.List))
+	for _, hash := range p.refused.List {
 		r.claims.former[hash] = true
 	}
 }
@@ -85,7 +82,7 @@ func (r *rewriter) learnSample() error {
 		return nil
 	}
 	in := r.seriesKey()
-	if _, refused := r.claims.refused[in]; refused || len(r.claims.former) > 0 && r.claims.former[hashSeries(r.key)] {
+	if _, refused := r.claims.refused[in]; refused || len(r.claims.former) > 0 && r.claims.former[HashOf(r.key)] {
 		return nil
 	}
 	s, err := r.lookUp()
@@ -180,45 +177,11 @@ func (r *rewriter) merges() bool {
 
 // refusedAfter gives the cursor what is refused after the held tick.
 func (e *endpoint) refusedAfter(t *loggedTick) {
-	var refused *refusedSeries
+	var refused *Hashes
 	if r := e.rewriterFor(t.seq); r != nil {
 		refused = r.claims.remember(true)
 		e.settings.Load().metrics.unremembered.Add(float64(r.claims.forgotten))
 		r.claims.forgotten = 0
 	}
-	e.cursor.log.mu.Lock()
-	defer e.cursor.log.mu.Unlock()
-	e.cursor.refused = refused
-}
-
-// refusedIn gives it what is refused in that tick, before anything of it is sent.
-func (c *cursor) refusedIn(refused *refusedSeries) {
-	c.log.mu.Lock()
-	defer c.log.mu.Unlock()
-	c.taken.refused = refused
-}
-
-// appendRefused encodes what is refused.
-func appendRefused(dst []byte, r *refusedSeries) []byte {
-	if r == nil {
-		return append(dst, 0)
-	}
-	dst = binary.AppendUvarint(dst, uint64(len(r.hashes)))
-	for i := range r.hashes {
-		dst = append(dst, r.hashes[i][:]...)
-	}
-	return dst
-}
-
-func parseRefused(d *disk.Decoder) *refusedSeries {
-	n := d.Count()
-	b := d.Take(uint64(n) * uint64(len(seriesHash{})))
-	if n == 0 || d.Bad {
-		return nil
-	}
-	r := &refusedSeries{hashes: make([]seriesHash, n)}
-	for i := range r.hashes {
-		copy(r.hashes[i][:], b[i*len(seriesHash{}):])
-	}
-	return r
+	e.cursor.keepAfter(refused)
 }

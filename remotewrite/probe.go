@@ -144,7 +144,7 @@ func (e *endpoint) settle(s *settings, n *negotiation, v version) {
 	if s.cfg.ProtobufMessage != MessageAuto || !e.spoken.accepts(v, n.ask == v, not2) {
 		return
 	}
-	e.cursor.setSpeaks(v)
+	e.cursor.keepNumber(uint64(v))
 	attrs := []any{"remote_name", s.cfg.label(), "url", secrets.URL(s.cfg.URL), "version", v.String()}
 	if n.refusal.status != 0 {
 		attrs = append(attrs, "answer_to_"+v.other().String(), n.refusal.words)

@@ -85,7 +85,7 @@ func lasting(err error) bool {
 func (c *cursor) retryRead(ctx context.Context, what string, read func() error) error {
 	l := c.log
 	for attempt := 0; ; attempt++ {
-		c.pace.waits(0)
+		c.waits(0)
 		err := read()
 		if err == nil || l.store == nil {
 			return err
@@ -98,7 +98,7 @@ func (c *cursor) retryRead(ctx context.Context, what string, read func() error) 
 			return err
 		}
 		l.seldom.Warn("log cannot be read, will be tried again", "err", err)
-		c.pace.waits(readPause)
+		c.waits(readPause)
 		if err := pause(ctx, readPause, nil); err != nil {
 			return err
 		}

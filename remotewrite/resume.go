@@ -26,9 +26,9 @@ func (s *Sender) Renames(cfgs []EndpointConfig) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range s.live.all() {
-		inForce := s.log.namingInForce(e.hash)
+		inForce, _ := s.log.namesInForce(e.hash)
 		for i := range cfgs {
-			if cfgs[i].identity() == e.id && cfgs[i].naming() != inForce.text {
+			if cfgs[i].identity() == e.id && cfgs[i].naming() != inForce {
 				return true
 			}
 		}
@@ -37,10 +37,10 @@ func (s *Sender) Renames(cfgs []EndpointConfig) bool {
 }
 
 // namesOf returns the names that the settings give.
-func namesOf(wanted []*settings) map[identityHash]*naming {
-	names := make(map[identityHash]*naming, len(wanted))
+func namesOf(wanted []*settings) map[Hash]string {
+	names := make(map[Hash]string, len(wanted))
 	for _, s := range wanted {
-		names[hashIdentity(s.cfg.identity())] = namingOf(&s.cfg)
+		names[HashOf([]byte(s.cfg.identity()))] = s.cfg.naming()
 	}
 	return names
 }

@@ -6,6 +6,7 @@ package remotewrite
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"strings"
@@ -66,6 +67,7 @@ func newRig(t *testing.T, cfg LogConfig) *rig {
 // open starts a process: in memory, or where there is a file system, durable.
 func (r *rig) open() (err error) {
 	r.reg = prometheus.NewPedanticRegistry()
+	r.cfg.CheckNames = CheckNames
 	logger := slog.New(slog.NewTextHandler(r.logged, nil))
 	if r.cfg.FS == nil && r.cfg.Dir == "" {
 		r.log = NewLog(r.cfg, r.reg, logger)
@@ -153,9 +155,19 @@ func (r *rig) flush() {
 
 func (r *rig) append(tick *Tick) {
 	r.t.Helper()
-	if err := r.log.Append(tick); err != nil {
+	if err := appendTo(r.log, tick); err != nil {
 		r.t.Fatal(err)
 	}
+}
+
+// appendTo appends a tick, and publishes it also where the disk does not take it.
+func appendTo(l *Log, tick *Tick) error {
+	err := l.Append(tick)
+	if errors.Is(err, ErrUndurable) {
+		l.Publish()
+		return nil
+	}
+	return err
 }
 
 // value appends a tick with one counter sample, with its zero where zero is set.

@@ -173,11 +173,12 @@ func metricLabels(cfg *EndpointConfig) prometheus.Labels {
 // start runs a new endpoint.
 func (s *Sender) start(id string, first *settings) *endpoint {
 	ctx, cancel := context.WithCancel(context.Background())
-	e := &endpoint{id: id, hash: hashIdentity(id), logger: s.logger, seldom: logging.Seldom(s.logger), now: s.now, workspaces: &s.workspaces, cancel: cancel, stopped: make(chan struct{})}
+	e := &endpoint{id: id, hash: HashOf([]byte(id)), logger: s.logger, seldom: logging.Seldom(s.logger), now: s.now, pace: newPace(), workspaces: &s.workspaces, cancel: cancel, stopped: make(chan struct{})}
 	first.metrics = s.metrics.endpoint(metricLabels(&first.cfg), &e.highestSent)
 	e.settings.Store(first)
 	e.cursor = s.log.resumeCursor(id)
-	e.spoken.reset(e.cursor.speaks)
+	e.cursor.waits = e.pace.waits
+	e.spoken.reset(knownVersion(e.cursor.number))
 	e.cursor.setWindow(first.cfg.BacklogWindow.Milliseconds())
 	s.ends.Go(func() {
 		e.run(ctx)
@@ -215,7 +216,7 @@ func (s *Sender) change(e *endpoint, next *settings) {
 	s.ends.Go(old.client.close) // which may wait for an attempt under way
 	if old.cfg.URL != next.cfg.URL {
 		e.spoken.reset(unknownVersion) // another receiver
-		e.cursor.setSpeaks(unknownVersion)
+		e.cursor.keepNumber(uint64(unknownVersion))
 	}
 	if !reflect.DeepEqual(before, after) {
 		s.metrics.forget(before)

@@ -46,7 +46,7 @@ func TestThinCrashPoints(t *testing.T) {
 						return nil
 					})
 				}
-				if err := l.Append(endingTick(l, i)); err != nil {
+				if err := appendTo(l, endingTick(l, i)); err != nil {
 					t.Fatal(err)
 				}
 				if !d.Dead() {
@@ -136,7 +136,7 @@ func TestThinMeanwhile(t *testing.T) {
 				return nil
 			})
 		}
-		if err := l.Append(endingTick(l, i)); err != nil {
+		if err := appendTo(l, endingTick(l, i)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -182,7 +182,7 @@ func TestThinHangs(t *testing.T) {
 					return op == disktest.Rename && i > 0
 				})
 			}
-			if err := l.Append(endingTick(l, i)); err != nil {
+			if err := appendTo(l, endingTick(l, i)); err != nil {
 				t.Fatal(err)
 			}
 			if release != nil {
@@ -231,7 +231,7 @@ func TestThinSaves(t *testing.T) {
 	}
 	l, c := open()
 	for i := range 12 {
-		if err := l.Append(endingTick(l, i)); err != nil {
+		if err := appendTo(l, endingTick(l, i)); err != nil {
 			t.Fatal(err)
 		}
 		if i == 0 {
@@ -275,7 +275,7 @@ func TestMemoryKeepsEnds(t *testing.T) {
 				tick.Value(rttMetric, 0, float64(i*g))
 			}
 		}
-		if err := l.Append(tick); err != nil {
+		if err := appendTo(l, tick); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -354,8 +354,8 @@ func TestCursorsLost(t *testing.T) {
 
 // sameState compares states by what is in them.
 func sameState(a, b cursorState) bool {
-	same := a.refused == b.refused || a.refused != nil && b.refused != nil && slices.Equal(a.refused.hashes, b.refused.hashes)
-	a.refused, b.refused = nil, nil
+	same := a.hashes == b.hashes || a.hashes != nil && b.hashes != nil && slices.Equal(a.hashes.List, b.hashes.List)
+	a.hashes, b.hashes = nil, nil
 	return same && a == b
 }
 
@@ -375,10 +375,10 @@ func FuzzIndex(f *testing.F) {
 	for _, t := range []*loggedTick{whole, whole.thinned(), {seq: 4, at: 9, broken: true}} {
 		f.Add(appendIndex(nil, t), uint32(2))
 	}
-	f.Add(appendCursors(nil, &cursors{next: 9, lastAt: 1000, states: map[identityHash]cursorState{
-		{1}: {next: 4, begun: 10, lost: 20, sent: 30, step: 2, folding: 6, stamp: 25, refused: &refusedSeries{[]seriesHash{{1}, {2}}}},
+	f.Add(appendCursors(nil, &cursors{next: 9, lastAt: 1000, states: map[Hash]cursorState{
+		{1}: {next: 4, begun: 10, lost: 20, sent: 30, step: 2, folding: 6, stamp: 25, hashes: &Hashes{[]Hash{{1}, {2}}}},
 	}}), uint32(3))
-	f.Add(appendCursorsV1(&cursors{next: 9, lastAt: 1000, states: map[identityHash]cursorState{{1}: {next: 4}}}), uint32(1))
+	f.Add(appendCursorsV1(&cursors{next: 9, lastAt: 1000, states: map[Hash]cursorState{{1}: {next: 4}}}), uint32(1))
 	f.Fuzz(func(t *testing.T, b []byte, version uint32) {
 		const size = 1 << 20
 		if tick, end, err := parseIndex(b, disk.FrameHeader, size); err == nil {
