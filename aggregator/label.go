@@ -111,6 +111,7 @@ type labels struct {
 	services   *services // nil: every port is a label value
 
 	changed prometheus.Counter // values that did not fit as they were
+	derived derived            // scratch: of the latest record
 }
 
 func newLabels(layout *Layout, cfg Config, known *listeners, changed prometheus.Counter) *labels {
@@ -137,10 +138,10 @@ func newLabels(layout *Layout, cfg Config, known *listeners, changed prometheus.
 // appendValues appends the label values of a flow's connection to dst, in the
 // form of [Row.Values]. They are the connection's identity as well as its text.
 func (l *labels) appendValues(dst []byte, f *Flow) []byte {
-	var d derived
-	l.derive(&d, f)
+	d := &l.derived
+	l.derive(d, f)
 	for i := range l.chosen {
-		dst = append(l.chosen[i].append(l, dst, f, &d), Separator)
+		dst = append(l.chosen[i].append(l, dst, f, d), Separator)
 	}
 	return dst
 }
@@ -154,6 +155,7 @@ type derived struct {
 }
 
 func (l *labels) derive(d *derived, f *Flow) {
+	*d = derived{}
 	if l.services != nil && f.HasTransport {
 		d.server = l.services.server(f)
 	}

@@ -36,3 +36,17 @@ func BenchmarkLabels(b *testing.B) {
 		})
 	}
 }
+
+// TestUpdatesAllocateNothing: the record of a connection that lives costs no memory.
+func TestUpdatesAllocateNothing(t *testing.T) {
+	w := newWorld(t, Config{Labels: append(DefaultLabels(), "application", "vlan")})
+	w.known()
+	flows := []Flow{w.flow("1", 1000, 500)}
+	w.Update(flows)
+	if n := testing.AllocsPerRun(100, func() {
+		flows[0].Metric.ABBytes++
+		w.Update(flows)
+	}); n != 0 {
+		t.Errorf("%v allocations a record", n)
+	}
+}
