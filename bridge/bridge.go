@@ -30,6 +30,7 @@ import (
 	"github.com/skydive-project/skybridge/bridge/web"
 	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/logging"
+	"github.com/skydive-project/skybridge/progress"
 	"github.com/skydive-project/skybridge/remotewrite"
 	"github.com/skydive-project/skybridge/secrets"
 )
@@ -103,7 +104,7 @@ type Bridge struct {
 	cfg     *config.Config
 	changed chan struct{} // the push interval may have changed
 
-	tickPulse *notify.Pulse
+	ticksDue  *progress.Deadline
 	unhealthy atomic.Bool // as said last
 
 	timing   timing
@@ -167,9 +168,9 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 		changed:  make(chan struct{}, 1),
 		started:  time.Now(),
 
-		tickPulse: notify.NewPulse(),
-		stopping:  make(chan struct{}),
-		timing:    cmp.Or(options.timing, defaultTiming()),
+		ticksDue: progress.NewDeadline(),
+		stopping: make(chan struct{}),
+		timing:   cmp.Or(options.timing, defaultTiming()),
 	}
 	b.published = b.lookAtTick
 	b.showConfig(cfg)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/logging"
+	"github.com/skydive-project/skybridge/progress"
 	"github.com/skydive-project/skybridge/secrets"
 )
 
@@ -26,8 +27,8 @@ type endpoint struct {
 	seldom     *slog.Logger     // for what can repeat without end
 	now        func() time.Time // of day
 	cursor     *cursor
-	pace       *pace
-	workspaces *sync.Pool // of *workspace
+	deadline   *progress.Deadline // of the next step
+	workspaces *sync.Pool         // of *workspace
 	settings   atomic.Pointer[settings]
 
 	// spoken is which version the receiver speaks.
@@ -81,9 +82,9 @@ type settings struct {
 // run sends until ctx ends.
 func (e *endpoint) run(ctx context.Context) {
 	for {
-		e.pace.rests()
+		e.deadline.Idle()
 		err := e.cursor.await(ctx)
-		e.pace.works()
+		e.deadline.Busy()
 		if err != nil {
 			return
 		}
@@ -292,7 +293,7 @@ func (e *endpoint) build(ctx context.Context, w *workspace, req request, v versi
 // pause waits, or until other settings are in force.
 func (e *endpoint) pause(ctx context.Context, d time.Duration, s *settings) error {
 	e.account()
-	e.pace.waits(d)
+	e.deadline.Set(d)
 	return pause(ctx, d, s.replaced)
 }
 

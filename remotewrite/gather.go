@@ -135,7 +135,7 @@ func (e *endpoint) eachEnd(ctx context.Context, ticks []*loggedTick, f func(n in
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			e.pace.waits(0)
+			e.deadline.Set(0)
 			if err := w.reader.reset(t.ends[i].data); err != nil {
 				return err // it was checked
 			}

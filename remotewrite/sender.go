@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/common/config"
 
 	"github.com/skydive-project/skybridge/logging"
+	"github.com/skydive-project/skybridge/progress"
 	"github.com/skydive-project/skybridge/secrets"
 )
 
@@ -173,11 +174,11 @@ func metricLabels(cfg *EndpointConfig) prometheus.Labels {
 // start runs a new endpoint.
 func (s *Sender) start(id string, first *settings) *endpoint {
 	ctx, cancel := context.WithCancel(context.Background())
-	e := &endpoint{id: id, hash: HashOf([]byte(id)), logger: s.logger, seldom: logging.Seldom(s.logger), now: s.now, pace: newPace(), workspaces: &s.workspaces, cancel: cancel, stopped: make(chan struct{})}
+	e := &endpoint{id: id, hash: HashOf([]byte(id)), logger: s.logger, seldom: logging.Seldom(s.logger), now: s.now, deadline: progress.NewDeadline(), workspaces: &s.workspaces, cancel: cancel, stopped: make(chan struct{})}
 	first.metrics = s.metrics.endpoint(metricLabels(&first.cfg), &e.highestSent)
 	e.settings.Store(first)
 	e.cursor = s.log.resumeCursor(id)
-	e.cursor.waits = e.pace.waits
+	e.cursor.waits = e.deadline.Set
 	e.spoken.reset(knownVersion(e.cursor.number))
 	e.cursor.setWindow(first.cfg.BacklogWindow.Milliseconds())
 	s.ends.Go(func() {

@@ -16,8 +16,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/skydive-project/skybridge/bridge/notify"
 	"github.com/skydive-project/skybridge/bridge/skydive/access"
+	"github.com/skydive-project/skybridge/progress"
 	"github.com/skydive-project/skybridge/secrets"
 )
 
@@ -31,7 +31,7 @@ type Feed struct {
 	buffers buffers
 	timing  timing
 
-	counting *notify.Pulse // of the message that is decoded and counted
+	counting *progress.Deadline // of the message that is decoded and counted
 
 	reloading sync.Mutex // one Reload at a time
 
@@ -68,7 +68,7 @@ func NewFeed(cfg Config, sink Sink, skipped *prometheus.CounterVec, reg promethe
 		return nil, err
 	}
 	return &Feed{
-		sink: sink, log: logger, metrics: m, queue: q, cfg: &cfg, counting: notify.NewPulse(),
+		sink: sink, log: logger, metrics: m, queue: q, cfg: &cfg, counting: progress.NewDeadline(),
 		links: map[string]*link{},
 		timing: timing{
 			minDelay: minDelay, maxDelay: maxDelay, peer: peerTimeout, pong: pongTimeout, closing: closeTimeout,

@@ -17,10 +17,10 @@ import (
 	"github.com/skydive-project/skybridge/internal/receiver"
 )
 
-// TestPaceOfAReceiverThatIsDown proves that nothing a receiver does makes its
+// TestReceiverThatIsDownIsNotOverdue proves that nothing a receiver does makes its
 // endpoint overdue: not to be there, to ask for an hour of quiet, to keep every
 // request waiting until its timeout.
-func TestPaceOfAReceiverThatIsDown(t *testing.T) {
+func TestReceiverThatIsDownIsNotOverdue(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		fail *receiver.Fault // nil: nobody is there
@@ -53,9 +53,9 @@ func TestPaceOfAReceiverThatIsDown(t *testing.T) {
 	}
 }
 
-// TestPaceOnADiskThatHangs proves that an endpoint whose disk hangs is overdue for as
+// TestDiskThatHangsIsOverdue proves that an endpoint whose disk hangs is overdue for as
 // long as that lasts, and no longer.
-func TestPaceOnADiskThatHangs(t *testing.T) {
+func TestDiskThatHangsIsOverdue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fs := &disktest.Hanging{FS: disktest.New(1)}
 		r := newRig(t, LogConfig{FS: fs, Dir: "log"})
@@ -65,7 +65,7 @@ func TestPaceOnADiskThatHangs(t *testing.T) {
 		r.value(at, at-1000, true, 1)
 		synctest.Wait()
 		if late := r.sender.Overdue(); late > 0 {
-			t.Errorf("overdue by %s on a disk that is well", late)
+			t.Errorf("overdue by %s on a healthy disk", late)
 		}
 		release := fs.Hang(func(op disktest.Op, _ string) bool { return op == disktest.Read })
 		r.value(at+1000, at-1000, false, 2)
