@@ -104,7 +104,7 @@ func topologyConfig(cfg *config.Config, feed skydive.Config) topology.Config {
 // logConfig translates the configuration for the log.
 func logConfig(cfg *config.Config) remotewrite.LogConfig {
 	return remotewrite.LogConfig{
-		MaxBytes:       cfg.Storage.MemoryMaxBytes,
+		MaxBytes:       int64(cfg.Storage.MemoryMaxBytes),
 		MaxAge:         cfg.Storage.MaxAge,
 		PushInterval:   cfg.Global.PushInterval,
 		ExternalLabels: wireLabels(cfg.Global.ExternalLabels),
