@@ -67,10 +67,15 @@ func (r *reader) failLine(line int, what, remedy string) {
 
 // fail notes an error of the value at path, with which its text begins.
 func (r *reader) fail(path, what, remedy string) {
-	r.failLine(r.line(path), path+" "+what, remedy)
+	r.failAt(path, " "+what, remedy)
+}
+
+// failAt is fail for a text that follows the path as it is.
+func (r *reader) failAt(path, what, remedy string) {
+	r.failLine(r.line(path), path+what, remedy)
 	r.faulty[path] = true
-	for path = parent(path); path != ""; path = parent(path) {
-		r.faulty[path] = r.faulty[path]
+	for path = parent(path); path != "" && r.sound(path); path = parent(path) {
+		r.faulty[path] = false
 	}
 }
 

@@ -141,7 +141,7 @@ func readAll(f io.Reader) ([]byte, error) {
 func (c *Config) checkTLS(r *reader) {
 	check := func(c *commoncfg.TLSConfig, path string) {
 		if _, err := secrets.New().NewTLSConfig(*c); err != nil {
-			r.failLine(r.line(path), path+": "+err.Error(), "check the files and texts of this stanza: PEM blocks, a key that fits its certificate")
+			r.failAt(path, ": "+err.Error(), "check the files and texts of this stanza: PEM blocks, a key that fits its certificate")
 		}
 	}
 	check(&c.Skydive.TLS, "skydive.tls_config")

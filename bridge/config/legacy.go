@@ -195,10 +195,10 @@ func Convert(name string, data []byte) (native []byte, warnings []Warning, err e
 		}
 		return c
 	}, filepath.Base(name))
-	head := []byte("# Made of " + base + " by skybridge convert-config. Every other key has its default.\n")
+	head := "# Made of " + base + " by skybridge convert-config. Every other key has its default.\n"
 
 	doc := writer{brief: true}.document(c)
-	plain := append(head, encode(doc)...)
+	plain := []byte(head + string(encode(doc)))
 	for i := 0; i < len(doc.Content); i += 2 {
 		if doc.Content[i].Value == "remote_write" {
 			doc.Content[i+1] = old.RemoteWrite.Node
@@ -206,7 +206,7 @@ func Convert(name string, data []byte) (native []byte, warnings []Warning, err e
 	}
 	// The stanza's comments and style are worth keeping, but not at the price of
 	// its meaning, which the YAML library's writer does not guarantee.
-	styled := append(head[:len(head):len(head)], encode(doc)...)
+	styled := []byte(head + string(encode(doc)))
 	r = newReader("", "", Process{})
 	if same, _ := r.read(styled); len(r.errs) == 0 && reflect.DeepEqual(same, c) {
 		return styled, warnings, nil

@@ -123,7 +123,7 @@ type parser interface {
 
 // value reads n, which is not empty, into v.
 func (r *reader) value(n *yaml.Node, v reflect.Value, path string, k key) {
-	if p, ok := v.Addr().Interface().(parser); ok {
+	if p, ok := reflect.TypeAssert[parser](v.Addr()); ok {
 		p.parse(r, n, path)
 		return
 	}

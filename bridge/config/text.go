@@ -17,16 +17,16 @@ import (
 	"github.com/skydive-project/skybridge/aggregator"
 )
 
-// checkText returns a text as it is used, or what is wrong with it and a remedy. is is
-// the tag of that name.
-func checkText(is, s string) (text, what, remedy string) {
+// checkText returns a text as it is used, or what is wrong with it and a remedy. The
+// kind of text is the value of the tag is.
+func checkText(kind, s string) (text, what, remedy string) {
 	refuse := func(bad bool, what, remedy string) (string, string, string) {
 		if bad {
 			return "", what, remedy
 		}
 		return s, "", ""
 	}
-	switch is {
+	switch kind {
 	case "analyzer":
 		return analyzerURL(s, "skydive.basic_auth")
 	case "old analyzer": // Skydive takes a port alone as one of this machine
