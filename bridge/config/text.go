@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 
+	commoncfg "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 
 	"github.com/skydive-project/skybridge/aggregator"
@@ -161,4 +163,47 @@ func listenAddress(s string) (text, what, remedy string) {
 		remedy = `write host:port, or ":9100" for every address of this machine`
 	}
 	return "", "must be host:port, it is " + quoted(s), remedy
+}
+
+// fileName returns the name of a file as it can be opened, and notes it for
+// [reader.checkFiles].
+func (r *reader) fileName(name, path string) string {
+	switch {
+	case name == "":
+		return ""
+	case strings.Contains(name, "${"):
+		r.fail(path, "contains ${, and environment variables are not expanded", "write the path; a systemd credential is /run/credentials/<unit>/<name>")
+		return ""
+	case strings.ContainsRune(name, 0):
+		r.fail(path, "has a NUL character", "write the path of a file")
+		return ""
+	case r.dir != "":
+		name = commoncfg.JoinDir(r.dir, name)
+	}
+	r.files = append(r.files, namedFile{name, path})
+	return name
+}
+
+// Other programs replace $NAME and ${NAME} by environment variables, so files have
+// them. In a URL nothing else can be meant. Elsewhere a $ can be a part of a secret,
+// which is not to be guessed about: there ${NAME} counts, and $NAME where it is all.
+var (
+	variableInURL = regexp.MustCompile(`\$[A-Za-z_{]`)
+	variable      = regexp.MustCompile(`\$\{[A-Za-z_]\w*\}|^\$[A-Z_][A-Z0-9_]*$`)
+)
+
+const isVariable = "contains a variable, and environment variables are not expanded"
+
+// quoted returns a value of the file for a message, shortened. It must only be
+// used where the key cannot hold a secret; what may be a URL with a user part,
+// put in the wrong place, is not shown even so.
+func quoted(s string) string {
+	const most = 60
+	if strings.Contains(s, "@") {
+		return "something with an @"
+	}
+	if runes := []rune(s); len(runes) > most {
+		s = string(runes[:most]) + "…"
+	}
+	return fmt.Sprintf("%q", s)
 }

@@ -5,6 +5,7 @@ package config
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -58,6 +59,45 @@ func place(file string, line int) string {
 		return file + ": "
 	}
 	return fmt.Sprintf("%s:%d: ", file, line)
+}
+
+// A reader reads one file and collects what is wrong with it. Values are known by
+// their path, such as remote_write[1].url.
+type reader struct {
+	name string
+	// dir is what names of files are relative to; "" leaves them as they are written.
+	dir     string
+	process Process
+	// lenient reads as the old connector did: keys in any case, the last of equal ones
+	// wins, a list also as one text, and what is unknown is a warning.
+	lenient bool
+
+	lines map[string]int // of keys and items, by path
+	// faulty has the paths with an error, true, and those above them.
+	faulty  map[string]bool
+	unknown int // keys
+	keys    map[reflect.Type][]key
+	files   []namedFile
+
+	errs     []*Error
+	warnings []Warning
+}
+
+func newReader(name, dir string, process Process) *reader {
+	return &reader{name: name, dir: dir, process: process, lines: map[string]int{}, faulty: map[string]bool{}, keys: map[reflect.Type][]key{}}
+}
+
+// A namedFile is a file that the configuration names at a path of keys.
+type namedFile struct{ name, path string }
+
+// Process is what a file cannot say of the process that reads it.
+type Process struct {
+	// Listen is the address to listen on, which wins over web.listen_address where it is
+	// not empty: no endpoint may be that.
+	Listen string
+	// Outside says that the file is of a systemd unit that this process is not: where the
+	// unit's credentials cannot be seen, that is a warning.
+	Outside bool
 }
 
 // failLine notes an error. A line of 0 means the file as a whole.
