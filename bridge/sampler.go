@@ -8,6 +8,7 @@ import (
 
 	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/remotewrite"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // sampler turns what the aggregator samples into remote-write samples: it is the
@@ -18,13 +19,13 @@ type sampler struct {
 	connections []metric
 	captures    []metric
 	interfaces  []metric
-	labels      []remotewrite.Label // scratch
-	values      []string            // scratch
+	labels      []wire.Label // scratch
+	values      []string     // scratch
 }
 
 // metric is a metric as the log has it.
 type metric struct {
-	remotewrite.Metric
+	wire.Metric
 	foreign bool // see [aggregator.Family]
 }
 
@@ -40,9 +41,9 @@ func newSampler() *sampler {
 func families(all []aggregator.Family) []metric {
 	out := make([]metric, len(all))
 	for i, f := range all {
-		out[i] = metric{remotewrite.Metric{Name: f.Name, Help: f.Help, Unit: f.Unit, Type: remotewrite.Gauge}, f.Foreign}
+		out[i] = metric{wire.Metric{Name: f.Name, Help: f.Help, Unit: f.Unit, Type: wire.Gauge}, f.Foreign}
 		if f.Counter {
-			out[i].Type = remotewrite.Counter
+			out[i].Type = wire.Counter
 		}
 	}
 	return out
@@ -76,7 +77,7 @@ func (s *sampler) Connections(points []aggregator.Point) {
 func (s *sampler) Captures(points []aggregator.CapturePoint) {
 	for i := range points {
 		p := &points[i]
-		s.labels = append(s.labels[:0], remotewrite.Label{Name: "capture_id", Value: p.CaptureID})
+		s.labels = append(s.labels[:0], wire.Label{Name: "capture_id", Value: p.CaptureID})
 		s.tick.Labels(s.labels)
 		for j := range s.captures {
 			m := &s.captures[j]
@@ -98,7 +99,7 @@ func (s *sampler) Interfaces(points []aggregator.InterfacePoint) {
 		p := &points[i]
 		s.labels = s.labels[:0]
 		for _, l := range p.All() {
-			s.labels = append(s.labels, remotewrite.Label(l)) // empty ones are left out
+			s.labels = append(s.labels, wire.Label(l)) // empty ones are left out
 		}
 		s.tick.Labels(s.labels)
 		for j, total := range p.Values {
@@ -113,10 +114,10 @@ func (s *sampler) sample(m *metric, value uint64, begin, start int64, end bool) 
 		begin, start = 0, 0
 	}
 	switch {
-	case m.Type == remotewrite.Gauge && end:
+	case m.Type == wire.Gauge && end:
 		s.tick.Stale(&m.Metric)
 		return
-	case m.Type == remotewrite.Gauge:
+	case m.Type == wire.Gauge:
 		start = 0
 	case end:
 		s.tick.End(&m.Metric, start, float64(value))
