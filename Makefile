@@ -64,14 +64,14 @@ vuln: ## Look for known vulnerabilities in what the commands really call.
 	$(TOOL) govulncheck ./cmd/...
 
 bench: ## Run the benchmarks, ready for benchstat.
-	$(GO) test -run '^$$' -bench . -benchmem -count $${COUNT:-6} ./aggregator ./remotewrite ./bridge/skydive/... ./bridge/web/...
+	$(GO) test -run '^$$' -bench . -benchmem -count $${COUNT:-6} ./aggregator ./remotewrite/... ./bridge/skydive/... ./bridge/web/...
 
 # docs/reference/sizing.md says what is measured, and how long it takes.
 REPORT  := bin/skybridge-report -skybridge=bin/skybridge
 bench-report: report-binary ## Print the table of bars. FLAGS="-quick", "-rows=ingest,push", "--help"; OUT=docs/reference/sizing.md keeps it.
 	@$(REPORT) $(if $(OUT),-out=$(OUT)) $(FLAGS)
 
-PROFILED ?= aggregator remotewrite bridge/skydive bridge/web
+PROFILED ?= aggregator remotewrite bridge/skydive/decode bridge/web
 profile: ## Write CPU and heap profiles of the benchmarks of PROFILED to bin/profiles and print the top of them. BENCH=Tick: these alone.
 	@mkdir -p bin/profiles
 	@for package in $(PROFILED); do \
