@@ -37,7 +37,7 @@ func newLogMetrics(reg prometheus.Registerer, l *Log) *logMetrics {
 	m := &logMetrics{
 		samplesIn: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: prefix + "samples_in_total",
-			Help: "Samples appended to the log, compare to the samples that endpoints sent.",
+			Help: "Samples appended to the log. Compare with the samples sent to endpoints.",
 		}),
 		highest: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: prefix + "highest_timestamp_in_seconds",
@@ -45,17 +45,17 @@ func newLogMetrics(reg prometheus.Registerer, l *Log) *logMetrics {
 		}),
 		marksDropped: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "skybridge_log_marks_dropped_total",
-			Help: "Changes of names that were forgotten while ticks from before them still waited: those are sent under later names.",
+			Help: "Changes of names dropped while ticks from before them were still queued. Those ticks are sent under later names.",
 		}),
 	}
 	reg.MustRegister(m.samplesIn, m.highest, m.marksDropped,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "skybridge_log_bytes",
-			Help: "Bytes of the ticks that wait in the log for some endpoint.",
+			Help: "Bytes of ticks in the log that some endpoint does not have yet.",
 		}, func() float64 { _, bytes := l.size(); return float64(bytes) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "skybridge_log_ticks",
-			Help: "Ticks that wait in the log for some endpoint.",
+			Help: "Ticks in the log that some endpoint does not have yet.",
 		}, func() float64 { ticks, _ := l.size(); return float64(ticks) }),
 	)
 	return m
@@ -66,7 +66,7 @@ func newLogMetrics(reg prometheus.Registerer, l *Log) *logMetrics {
 func registerLimit(reg prometheus.Registerer, bytes int64) {
 	g := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "skybridge_log_limit_bytes",
-		Help: "Bound on skybridge_log_disk_bytes, storage.max_bytes; without --storage.path on skybridge_log_bytes, storage.memory_max_bytes.",
+		Help: "Limit of skybridge_log_disk_bytes (storage.max_bytes), or without --storage.path of skybridge_log_bytes (storage.memory_max_bytes).",
 	})
 	g.Set(float64(bytes))
 	reg.MustRegister(g)
@@ -92,11 +92,11 @@ func newStoreMetrics() *storeMetrics {
 	m := &storeMetrics{
 		corruptions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "skybridge_log_corruptions_total",
-			Help: "What could not be read of the log on disk and was skipped, by what it was.",
+			Help: "Damaged parts of the log on disk that were skipped, by what was damaged.",
 		}, []string{"what"}),
 		fsync: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "skybridge_log_fsync_duration_seconds",
-			Help:    "How long the disk took to make a tick or the endpoints' places durable.",
+			Help:    "Duration of syncing a tick or the endpoints' cursors to disk.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
 		}),
 	}
@@ -115,11 +115,11 @@ func (m *storeMetrics) register(reg prometheus.Registerer, l *Log) {
 		}))
 	}
 	reg.MustRegister(m.corruptions, m.fsync)
-	gauge("skybridge_log_segments", "Files that the log is in.",
+	gauge("skybridge_log_segments", "Segments of the log on disk.",
 		func(s *store) float64 { return float64(len(s.segments) + len(s.doomed)) })
-	gauge("skybridge_log_disk_bytes", "Bytes of the log's segments, with ticks that no endpoint needs any more.",
+	gauge("skybridge_log_disk_bytes", "Bytes of the log's segments on disk, including ticks that every endpoint has.",
 		func(s *store) float64 { return float64(s.bytes) })
-	gauge("skybridge_log_memory_bytes", "Bytes of ticks that wait in memory for a disk in trouble.",
+	gauge("skybridge_log_memory_bytes", "Bytes of ticks in memory while the disk is failing.",
 		func(s *store) float64 { return float64(s.memory) })
 }
 
@@ -179,21 +179,21 @@ func newSenderMetrics(reg prometheus.Registerer, live *liveEndpoints) *senderMet
 	m := &senderMetrics{
 		live:           live,
 		samples:        counter(prefix+"samples_total", "Samples that the receiver acknowledged."),
-		samplesFailed:  counter(prefix+"samples_failed_total", "Samples that the receiver refused; they are not sent again."),
-		samplesRetried: counter(prefix+"samples_retried_total", "Samples of failed attempts that were sent again."),
+		samplesFailed:  counter(prefix+"samples_failed_total", "Samples that the receiver refused. They are not retried."),
+		samplesRetried: counter(prefix+"samples_retried_total", "Samples of failed attempts that were retried."),
 		enqueueRetries: counter(prefix+"enqueue_retries_total", "Always 0: appending to the log never waits."),
-		bytes:          counter(prefix+"bytes_total", "Bytes of answered requests, compressed."),
-		metadata:       counter(prefix+"metadata_total", "Metadata entries that the receiver acknowledged, in 1.0; 2.0 has them in the series."),
-		metadataFailed: counter(prefix+"metadata_failed_total", "Metadata entries that the receiver did not take; they come again with the next."),
-		metadataBytes:  counter(prefix+"metadata_bytes_total", "Bytes of acknowledged metadata requests, compressed."),
-		samplesDropped: counter(prefix+"samples_dropped_total", "Samples that were dropped before the receiver gave its final answer.", "reason"),
-		staleDropped:   counter("skybridge_stale_markers_dropped_total", "Stale markers among the dropped samples: where the series did not return, only the receiver's lookback ends it."),
-		foldedSeries:   counter("skybridge_folded_series_total", "Series ended by folding: their last value and their end were in ticks too old for the receiver, or deleted, and were sent at a later time."),
-		foldedSamples:  counter("skybridge_folded_samples_total", "Samples that folding made unnecessary: they were in ticks too old for the receiver, or deleted, and what they counted was sent at a later time."),
-		lostSeries:     counter("skybridge_lost_series_total", "Counters whose last value was in ticks that were dropped or that the receiver refused, so that it may never have arrived.", "reason"),
-		lostBytes:      counter("skybridge_lost_bytes_total", "Traffic bytes that could not be delivered: the last values of byte counters that ended, in ticks that were dropped or that the receiver refused. More than is missing where the receiver had an earlier value of such a counter.", "reason"),
-		refusedBytes:   counter("skybridge_refused_bytes_total", "Bytes of the requests that the receiver refused, compressed, as they were sent."),
-		unremembered:   counter("skybridge_refused_series_forgotten_total", "Series refused because relabelling gave them the name of another, beyond the 65,536 of a receiver that are remembered across a restart: after one they may be sent if that other has ended."),
+		bytes:          counter(prefix+"bytes_total", "Compressed bytes of answered requests."),
+		metadata:       counter(prefix+"metadata_total", "Metadata entries that the receiver acknowledged. Only in 1.0; 2.0 has metadata in the series."),
+		metadataFailed: counter(prefix+"metadata_failed_total", "Metadata entries that the receiver did not accept. They are sent again with the next."),
+		metadataBytes:  counter(prefix+"metadata_bytes_total", "Compressed bytes of acknowledged metadata requests."),
+		samplesDropped: counter(prefix+"samples_dropped_total", "Samples dropped before the receiver gave its final answer, by reason.", "reason"),
+		staleDropped:   counter("skybridge_stale_markers_dropped_total", "Stale markers among the dropped samples. Unless such a series returned, only the receiver's lookback ends it."),
+		foldedSeries:   counter("skybridge_folded_series_total", "Series whose final value was sent condensed, with a later timestamp, because its tick was too old for the receiver or compacted."),
+		foldedSamples:  counter("skybridge_folded_samples_total", "Samples not sent because they were condensed: their ticks were too old for the receiver or compacted. What they counted was sent with a later timestamp."),
+		lostSeries:     counter("skybridge_lost_series_total", "Counters whose final value was dropped or refused, and may never have arrived, by reason.", "reason"),
+		lostBytes:      counter("skybridge_lost_bytes_total", "Traffic bytes that the receiver will never get: the final values of byte counters, dropped or refused, by reason. An upper bound, because the receiver may have an earlier value.", "reason"),
+		refusedBytes:   counter("skybridge_refused_bytes_total", "Compressed bytes of requests that the receiver refused."),
+		unremembered:   counter("skybridge_refused_series_forgotten_total", "Series refused because relabelling gave them the labels of another, beyond the 65,536 per receiver recorded across restarts. After a restart they may be sent if the other has ended."),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    prefix + "sent_batch_duration_seconds",
 			Help:    "Duration of send calls to the remote storage.",
@@ -206,7 +206,7 @@ func newSenderMetrics(reg prometheus.Registerer, live *liveEndpoints) *senderMet
 	}
 	m.abandoned = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "skybridge_abandoned_samples_total",
-		Help: "Samples that waited for receivers when these were removed from the configuration.",
+		Help: "Samples queued for receivers that were removed from the configuration.",
 	})
 	m.all = all
 	reg.MustRegister(m, m.duration, m.abandoned, live)
