@@ -56,7 +56,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	logs := &promslog.Config{}
 	flag.AddFlags(app, logs)
 
-	check := app.Command("check-config", "Check configuration files, and that of --web.config.file: print a summary, or every error with its line.")
+	check := app.Command("check-config", "Check configuration files, and the settings of the listener: print what they set, or every error with its line.")
 	checkFiles := check.Arg("file", "Configuration files; - is standard input.").Required().Strings()
 	check.Validate(func(*kingpin.CmdClause) error { return oneStdin(*checkFiles) })
 	convert := app.Command("convert-config", "Convert prom_sky_con.yml to a skybridge.yml on standard output.")
