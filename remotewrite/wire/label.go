@@ -60,15 +60,18 @@ func (s *LabelSet) Set(labels, external []Label) {
 	s.labels = s.labels[:0]
 	for len(labels) > 0 || len(external) > 0 {
 		var next Label
-		switch {
-		case len(external) == 0 || (len(labels) > 0 && labels[0].Name < external[0].Name):
+		order := len(external) - len(labels) // where one of them is empty
+		if len(labels) > 0 && len(external) > 0 {
+			order = strings.Compare(labels[0].Name, external[0].Name)
+		}
+		if order <= 0 {
 			next, labels = labels[0], labels[1:]
-		case len(labels) == 0 || external[0].Name < labels[0].Name:
-			next, external = external[0], external[1:]
-		case labels[0].Value == "":
-			next, labels, external = external[0], labels[1:], external[1:]
-		default: // the series' own label wins, as in Prometheus
-			next, labels, external = labels[0], labels[1:], external[1:]
+		}
+		if order >= 0 {
+			if next.Value == "" { // else the series' own label wins, as in Prometheus
+				next = external[0]
+			}
+			external = external[1:]
 		}
 		if next.Value != "" {
 			s.labels = append(s.labels, next)
