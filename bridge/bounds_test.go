@@ -44,7 +44,7 @@ func TestBoundsAreExact(t *testing.T) {
 	}
 	anchored := map[reference.Series]uint64{}
 	for _, metric := range []string{reference.BytesMetric, reference.PacketsMetric} {
-		series, err := r.prom.AnchoredIncrease(r.ctx, metric, r.began.Add(-time.Minute), time.Now())
+		series, err := r.prom.Client().AnchoredIncrease(r.ctx, metric, r.began.Add(-time.Minute), time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}

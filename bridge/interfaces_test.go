@@ -14,7 +14,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/skydive-project/skybridge/internal/analyzer"
 	"github.com/skydive-project/skybridge/internal/judge"
 	"github.com/skydive-project/skybridge/internal/prom"
 )
@@ -157,7 +156,7 @@ func TestInterfacesEnd(t *testing.T) {
 	r.start()
 	r.awaitInterfaces(5)
 
-	r.Analyzers[0].FailTopology(analyzer.TopologyGarbage)
+	r.Analyzers[0].FailTopology(garbage)
 	r.await(func() (bool, string) {
 		n, err := judge.Metric(r.ctx, r.url, "skybridge_topology_requests_total")
 		return err == nil && strings.Contains(r.logs.String(), "result=malformed"), fmt.Sprint(n, err)

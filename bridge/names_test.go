@@ -6,6 +6,8 @@ package bridge
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -13,7 +15,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/prometheus/model/labels"
 
-	"github.com/skydive-project/skybridge/internal/analyzer"
 	"github.com/skydive-project/skybridge/internal/judge"
 	"github.com/skydive-project/skybridge/internal/prom"
 	"github.com/skydive-project/skybridge/internal/reference"
@@ -60,7 +61,7 @@ topology: {refresh_interval: 1s}
 
 	a := r.Analyzers[0]
 	a.SetTopology(namedTopology(t, "web-0"), nil)
-	a.FailTopology(analyzer.TopologyGarbage)
+	a.FailTopology(garbage)
 	r.start()
 	r.awaitTicks(2) // counters begin from here on
 	r.play(20)
@@ -70,7 +71,7 @@ topology: {refresh_interval: 1s}
 	a.FailTopology(nil)
 	playUntil(row("shop/web-0"))
 
-	a.FailTopology(analyzer.TopologyGarbage)
+	a.FailTopology(garbage)
 	r.play(20)
 	r.halt()
 	r.start()
@@ -103,4 +104,9 @@ topology: {refresh_interval: 1s}
 		}
 	}
 	r.judgeWrites()
+}
+
+// garbage answers with something else than JSON.
+func garbage(w http.ResponseWriter, _ *http.Request) {
+	_, _ = io.WriteString(w, "<html>It works!</html>")
 }

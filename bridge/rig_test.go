@@ -214,7 +214,7 @@ func (r *rig) judgeExact() {
 	}
 	anchored := map[reference.Series]uint64{}
 	for _, metric := range []string{reference.BytesMetric, reference.PacketsMetric} {
-		series, err := r.prom.AnchoredIncrease(r.ctx, metric, from, to)
+		series, err := r.prom.Client().AnchoredIncrease(r.ctx, metric, from, to)
 		if err != nil {
 			r.t.Fatal(err)
 		}

@@ -14,7 +14,6 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
-	"github.com/prometheus/prometheus/promql"
 
 	"github.com/skydive-project/skybridge/internal/analyzer"
 	"github.com/skydive-project/skybridge/internal/judge"
@@ -113,13 +112,12 @@ func TestRateOfAConnectionReportedOnce(t *testing.T) {
 	}}})
 	r.awaitReceived()
 	r.awaitTicks(2)
-	value, err := r.prom.Query(r.ctx, `rate(skydive_network_connection_total_bytes{direction="initiator_to_target"}[1m])`, time.Now())
+	found, err := r.prom.Client().Query(r.ctx, `rate(skydive_network_connection_total_bytes{direction="initiator_to_target"}[1m])`, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	vector, ok := value.(promql.Vector)
-	if !ok || len(vector) != 1 || vector[0].F <= 0 {
-		t.Errorf("rate is %v, want one positive value", value)
+	if len(found) != 1 || found[0].Samples[0].V <= 0 {
+		t.Errorf("rate is %v, want one positive value", found)
 	}
 	r.halt()
 	r.judgeExact()

@@ -5,6 +5,7 @@ package remotewrite
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -28,7 +29,7 @@ func withToken(url, tokenURL string) EndpointConfig {
 // token endpoint fails to answer, says which one it was, and that the next one
 // succeeds when it answers again.
 func TestTokenEndpointsThatHang(t *testing.T) {
-	deaf, err := receiver.ListenDeaf()
+	deaf, err := net.Listen("tcp", "127.0.0.1:0") // connections are made, and nobody answers
 	if err != nil {
 		t.Fatal(err)
 	}

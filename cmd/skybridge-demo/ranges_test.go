@@ -5,6 +5,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"net/http"
 	"strings"
@@ -68,12 +69,13 @@ func TestExactRangeIsRight(t *testing.T) {
 			push(t, server.WriteURL(), line)
 
 			wrong := func(over time.Duration) (n int) {
-				found, err := server.QueryRange(t.Context(), "rate(m["+promQL(over)+"])", start.Add(5*time.Minute), start.Add(length), step)
+				steps := fmt.Sprintf("rate(m[%s])[%s:%s]", promQL(over), promQL(length-5*time.Minute), promQL(step))
+				found, err := server.Client().Query(t.Context(), steps, start.Add(length))
 				if err != nil || len(found) != 1 {
 					t.Fatalf("%d series, %v", len(found), err)
 				}
-				for _, p := range found[0].Floats {
-					if math.Abs(p.F-1) > 1e-9 {
+				for _, p := range found[0].Samples {
+					if math.Abs(p.V-1) > 1e-9 {
 						n++
 					}
 				}

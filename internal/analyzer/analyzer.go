@@ -6,7 +6,6 @@ package analyzer
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -181,22 +180,6 @@ func (a *Analyzer) SendFlows(flows []Flow) {
 	}
 	_, _, e := a.parts()
 	e.sendFlows(records)
-}
-
-// SendRawFlows is [Analyzer.SendFlows] for flows that are JSON already. Those
-// that are not valid JSON are an error, and nothing is sent.
-func (a *Analyzer) SendRawFlows(flows []json.RawMessage) error {
-	records := make([]record, len(flows))
-	for i, raw := range flows {
-		var f struct{ CaptureID string }
-		if err := json.Unmarshal(raw, &f); err != nil {
-			return fmt.Errorf("analyzer: flow %d: %w", i, err)
-		}
-		records[i] = record{f.CaptureID, raw}
-	}
-	_, _, e := a.parts()
-	e.sendFlows(records)
-	return nil
 }
 
 // SendStats sends a capture's statistics to the namespace stats.

@@ -241,15 +241,6 @@ func TestDropAndRestart(t *testing.T) {
 	if m := c.next(t); m.Namespace != "raw anything" {
 		t.Errorf("got %+v", m)
 	}
-	if err := a.SendRawFlows([]json.RawMessage{[]byte(`{"UUID":"r","CaptureID":"k"}`)}); err != nil {
-		t.Fatal(err)
-	}
-	if m := c.next(t); string(m.Obj) != `[{"UUID":"r","CaptureID":"k"}]` {
-		t.Errorf("got %s", m.Obj)
-	}
-	if err := a.SendRawFlows([]json.RawMessage{[]byte(`{`)}); err == nil {
-		t.Error("broken JSON sent")
-	}
 	if _, err := Start(Config{Addr: a.Addr()}); err == nil {
 		t.Error("two analyzers on one port")
 	}

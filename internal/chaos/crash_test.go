@@ -61,9 +61,9 @@ func (l *ledger) note() {
 		return
 	}
 	l.next = now.Add(50 * time.Millisecond)
-	m := mark{bytes: l.story.bytes}
+	m := mark{bytes: l.scenario.bytes}
 	received, err := judge.Metric(l.ctx, l.bridge.url(), "skybridge_updates_received_total")
-	if err != nil || int(received) != l.story.sent-l.before {
+	if err != nil || int(received) != l.scenario.sent-l.before {
 		return
 	}
 	if m.ticks, err = judge.Metric(l.ctx, l.bridge.url(), "skybridge_ticks_total"); err == nil {
@@ -87,26 +87,26 @@ func (l *ledger) safe() (bytes uint64) {
 	return bytes
 }
 
-// crashes kills the bridge n times in the course of the story.
+// crashes kills the bridge n times in the course of the scenario.
 func (w *world) crashes(seed uint64, n int) {
 	w.t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 6))
 	w.open()
 	l := &ledger{world: w, before: 0}
-	atRisk, fed, told := uint64(0), w.story.bytes, time.Duration(0)
+	atRisk, fed, told := uint64(0), w.scenario.bytes, time.Duration(0)
 	for range n {
 		w.goOn(&told, crashEvery-upTo(rng, time.Second), l.note)
 		safe := l.safe()
 		w.bridge.kill()
-		atRisk += w.story.bytes - max(safe, fed)
-		fed = w.story.bytes
+		atRisk += w.scenario.bytes - max(safe, fed)
+		fed = w.scenario.bytes
 		w.ended()
 		// Else the analyzers may forget the new connection together with the old one.
 		w.gone()
 		w.start()
 		w.awaitUp()
 		w.await(func() (bool, string) { return w.subscribed(), "not subscribed" })
-		l.marks, l.before = nil, w.story.sent
+		l.marks, l.before = nil, w.scenario.sent
 	}
 	w.goOn(&told, crashEvery/2, l.note)
 	if !w.heard(func() {}) {
@@ -117,10 +117,10 @@ func (w *world) crashes(seed uint64, n int) {
 	for _, problem := range w.breaches() {
 		w.t.Error(problem)
 	}
-	perSecond := float64(w.story.bytes) / told.Seconds()
+	perSecond := float64(w.scenario.bytes) / told.Seconds()
 	for name, got := range w.stored() {
 		var lost uint64
-		for series, want := range w.story.reference.Totals() {
+		for series, want := range w.scenario.reference.Totals() {
 			switch {
 			case got[series] <= want && series.Metric == reference.BytesMetric:
 				lost += want - got[series]
@@ -146,13 +146,13 @@ func (w *world) gone() {
 	}
 }
 
-// goOn tells the story for some time.
+// goOn tells the scenario for some time.
 func (w *world) goOn(told *time.Duration, lasts time.Duration, between func()) {
 	w.t.Helper()
 	began := time.Now()
 	for ticker := time.NewTicker(beat); ; {
 		elapsed := min(time.Since(began), lasts)
-		w.story.tell(*told + elapsed)
+		w.scenario.advance(*told + elapsed)
 		between()
 		if elapsed == lasts {
 			break

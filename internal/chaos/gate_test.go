@@ -27,10 +27,10 @@ type gate struct {
 	// connections are those of which something may still be read, busy what is
 	// handled.
 	connections, busy sync.WaitGroup
-	// grave: who sends here is dead and does not know it. Everything is taken and
+	// blackhole: the process that sends here has crashed. Everything is taken and
 	// nothing is kept.
-	grave atomic.Bool
-	// wasOpen: the gate was open when it became a grave.
+	blackhole atomic.Bool
+	// wasOpen: the gate was open when it became a blackhole.
 	wasOpen bool
 }
 
@@ -93,22 +93,22 @@ func (g *gate) settle(t *testing.T) {
 	}
 }
 
-// bury shuts the gate, for who is about to die. Once he is dead it may be opened
+// becomeBlackhole shuts the gate, for a process that is about to crash. Once it has, the gate may be opened
 // again: nothing of what comes then is kept.
-func (g *gate) bury() {
-	if g.grave.Load() {
+func (g *gate) becomeBlackhole() {
+	if g.blackhole.Load() {
 		return
 	}
 	g.wasOpen = g.server != nil
 	g.shut()
-	g.grave.Store(true)
+	g.blackhole.Store(true)
 }
 
 // ServeHTTP implements http.Handler.
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.busy.Add(1) // counted as a connection as well, until it is taken over
 	defer g.busy.Done()
-	if !g.grave.Load() {
+	if !g.blackhole.Load() {
 		g.next.ServeHTTP(w, r)
 		return
 	}

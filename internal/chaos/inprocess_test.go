@@ -19,24 +19,24 @@ type machine struct {
 	config string
 	disk   *disktest.Disk
 	logs   *logs
-	// bury cuts the dead bridge off from its receivers.
-	bury func()
+	// becomeBlackhole cuts the dead bridge off from its receivers.
+	becomeBlackhole func()
 
-	voice  *voice  // of the present life, or the last
-	life   *mortal // nil: none runs
-	cancel context.CancelFunc
-	ended  chan error
-	hup    chan struct{}
-	heard  chan string // the address, when it listens
-	at     string
+	lifeLog *lifeLog    // of the present life, or the last
+	life    *crashingFS // nil: none runs
+	cancel  context.CancelFunc
+	ended   chan error
+	hup     chan struct{}
+	heard   chan string // the address, when it listens
+	at      string
 	// listens: at is the address of this life.
 	listens  bool
 	stopping bool
 	dead     []chan error // of former lives
 }
 
-func newMachine(t *testing.T, config string, seed uint64, logs *logs, bury func()) *machine {
-	m := &machine{t: t, config: config, disk: disktest.New(seed), logs: logs, bury: bury}
+func newMachine(t *testing.T, config string, seed uint64, logs *logs, becomeBlackhole func()) *machine {
+	m := &machine{t: t, config: config, disk: disktest.New(seed), logs: logs, becomeBlackhole: becomeBlackhole}
 	t.Cleanup(func() {
 		m.kill()
 		for _, ended := range m.dead {
@@ -50,12 +50,12 @@ func (m *machine) url() string { return "http://" + m.at }
 
 func (m *machine) running() bool { return m.life != nil }
 
-func (m *machine) left() bool { return m.voice.left() }
+func (m *machine) left() bool { return m.lifeLog.left() }
 
 func (m *machine) start(ctx context.Context) {
 	ctx, m.cancel = context.WithCancel(ctx)
-	m.voice = m.logs.voice()
-	life, ended := &mortal{disk: m.disk}, make(chan error, 1)
+	m.lifeLog = m.logs.lifeLog()
+	life, ended := &crashingFS{disk: m.disk}, make(chan error, 1)
 	heard, hup := make(chan string, 1), make(chan struct{}, 1)
 	m.life, m.ended, m.heard, m.hup, m.listens, m.stopping = life, ended, heard, hup, false, false
 	options := bridge.Options{
@@ -63,7 +63,7 @@ func (m *machine) start(ctx context.Context) {
 		StoragePath:   "/storage",
 		StorageFS:     life,
 		ListenAddress: "127.0.0.1:0",
-		Logger:        slog.New(slog.NewTextHandler(m.voice, nil)),
+		Logger:        slog.New(slog.NewTextHandler(m.lifeLog, nil)),
 		Reload:        hup,
 		Listening:     func(address string) { heard <- address },
 	}
@@ -105,8 +105,8 @@ func (m *machine) kill() {
 	if m.life == nil {
 		return
 	}
-	m.bury()
-	m.life.die()
+	m.becomeBlackhole()
+	m.life.crash()
 	m.cancel()
 	m.dead = append(m.dead, m.ended)
 	m.life = nil

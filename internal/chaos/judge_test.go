@@ -53,9 +53,9 @@ func TestTheJudgeFindsADouble(t *testing.T) {
 	w.open()
 	r := &run{world: w}
 	r.play(calm)
-	again := w.story.last[len(w.story.last)-1]
-	for i := len(w.story.last) - 1; again.Transport == nil; i-- { // those do not count
-		again = w.story.last[i]
+	again := w.scenario.last[len(w.scenario.last)-1]
+	for i := len(w.scenario.last) - 1; again.Transport == nil; i-- { // those do not count
+		again = w.scenario.last[i]
 	}
 	again.UUID += "0"
 	w.until(func() bool { return w.heard(func() { w.analyzers[0].SendFlows([]analyzer.Flow{again}) }) })
@@ -72,11 +72,11 @@ func TestTheJudgeFindsLostState(t *testing.T) {
 	w := newWorld(t, 1, 30, calm)
 	w.asProcess()
 	w.open()
-	w.story.tell(calm / 2)
+	w.scenario.advance(calm / 2)
 	w.awaitTicks(2)
 	w.bridge.kill()
 	w.ended()
-	w.story.tell(calm)
+	w.scenario.advance(calm)
 	if err := os.RemoveAll(w.storage); err != nil {
 		t.Fatal(err)
 	}

@@ -35,16 +35,16 @@ func (l *logs) found() []string {
 	return l.secrets
 }
 
-// voice is what one life of the bridge says, into the logs of all.
-type voice struct {
+// lifeLog is what one life of the bridge says, into the logs of all.
+type lifeLog struct {
 	logs *logs
 	mu   sync.Mutex
 	last []byte // words
 }
 
-func (l *logs) voice() *voice { return &voice{logs: l} }
+func (l *logs) lifeLog() *lifeLog { return &lifeLog{logs: l} }
 
-func (v *voice) Write(p []byte) (int, error) {
+func (v *lifeLog) Write(p []byte) (int, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.last = append(v.last, p...)
@@ -53,7 +53,7 @@ func (v *voice) Write(p []byte) (int, error) {
 }
 
 // left says whether that life has stopped without saying that nothing is left.
-func (v *voice) left() bool {
+func (v *lifeLog) left() bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return !bytes.Contains(v.last, []byte("stopped; nothing is left to push"))

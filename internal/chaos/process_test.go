@@ -56,9 +56,9 @@ type process struct {
 	args    []string
 	logs    *logs
 
-	voice *voice     // of the present life, or the last
-	cmd   *exec.Cmd  // nil: none runs
-	ended chan error // of cmd
+	lifeLog *lifeLog   // of the present life, or the last
+	cmd     *exec.Cmd  // nil: none runs
+	ended   chan error // of cmd
 	// stopping: cmd has been asked to end.
 	stopping bool
 	ready    chan struct{} // closed when cmd answers, or has ended
@@ -79,13 +79,13 @@ func (p *process) url() string { return "http://" + p.address }
 
 func (p *process) running() bool { return p.cmd != nil }
 
-func (p *process) left() bool { return p.voice.left() }
+func (p *process) left() bool { return p.lifeLog.left() }
 
 // start starts a process and does not wait until it is up.
 func (p *process) start(ctx context.Context) {
 	cmd := exec.Command(p.binary, p.args...)
-	p.voice = p.logs.voice()
-	cmd.Stdout, cmd.Stderr = p.voice, p.voice
+	p.lifeLog = p.logs.lifeLog()
+	cmd.Stdout, cmd.Stderr = p.lifeLog, p.lifeLog
 	if err := cmd.Start(); err != nil {
 		p.t.Fatalf("start the bridge: %v", err)
 	}

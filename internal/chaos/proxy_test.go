@@ -18,13 +18,13 @@ import (
 	"github.com/skydive-project/skybridge/internal/reference"
 )
 
-// proxy stands before the Prometheus and does to requests what the weather
+// proxy stands before the Prometheus and does to requests what the faults
 // wants. It passes on one at a time: what its sender has given up must not
 // overtake what came after it.
 type proxy struct {
-	to      string // the write URL
-	client  *http.Client
-	weather *weather
+	to     string // the write URL
+	client *http.Client
+	faults *faults
 
 	mu sync.Mutex
 	// lose: the first zero of a byte counter is to be lost on the way.
@@ -33,7 +33,7 @@ type proxy struct {
 
 // ServeHTTP implements http.Handler.
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	f := p.weather.fault(r)
+	f := p.faults.fault(r)
 	if f.ResetAfter > 0 {
 		_, _ = io.CopyN(io.Discard, r.Body, int64(f.ResetAfter))
 		panic(http.ErrAbortHandler)

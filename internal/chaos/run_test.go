@@ -29,7 +29,7 @@ type undo struct {
 	do func()
 }
 
-// play tells the story and lets the events happen, and undoes them all.
+// play tells the scenario and lets the events happen, and undoes them all.
 func (r *run) play(length time.Duration) {
 	r.t.Helper()
 	r.done = map[kind]int{}
@@ -54,7 +54,7 @@ func (r *run) play(length time.Duration) {
 				r.done[e.kind]++
 			}
 		}
-		r.story.tell(elapsed)
+		r.scenario.advance(elapsed)
 		if r.between != nil {
 			r.between()
 		}
@@ -64,7 +64,7 @@ func (r *run) play(length time.Duration) {
 			r.t.Fatalf("the run takes too long\n%s", r.logs)
 		}
 	}
-	r.story.tell(2 * length)
+	r.scenario.advance(2 * length)
 	r.awaitUp()
 }
 
@@ -95,8 +95,8 @@ func (r *run) happen(e event) bool {
 		if e.kind == receiverVersion && r.messages[e.target] != "auto" {
 			return false
 		}
-		r.weather[e.target].set(e.kind)
-		r.later(over, func() { r.weather[e.target].set("") })
+		r.faults[e.target].set(e.kind)
+		r.later(over, func() { r.faults[e.target].set("") })
 	case tokensHang, tokensRefused:
 		r.tokens.set(e.kind)
 		r.later(over, func() { r.tokens.set("") })
@@ -113,7 +113,7 @@ func (r *run) happen(e event) bool {
 	case silentFeed:
 		r.analyzers[e.target].Forget()
 	case repeated:
-		r.story.repeat()
+		r.scenario.repeat()
 	case reload, rename:
 		if !r.bridge.up() {
 			return false
@@ -164,7 +164,7 @@ func (w *world) chaos(seed uint64, mix []kind, events int, length time.Duration)
 	w.close()
 	problems = w.verdict()
 	w.t.Logf("%s: %d records of %d flows, %d bytes; %d lives of the bridge; %s", time.Since(w.began).Round(time.Millisecond),
-		w.story.sent, len(w.story.last), w.story.bytes, w.lives, r.happened())
+		w.scenario.sent, len(w.scenario.last), w.scenario.bytes, w.lives, r.happened())
 	if len(problems) > 0 {
 		w.t.Logf("the bridge's last words:\n%s", w.logs)
 	}

@@ -38,7 +38,7 @@ type tokenEndpoint struct {
 	ended  chan struct{}
 
 	mu    sync.Mutex
-	sky   kind
+	kind  kind
 	given int
 }
 
@@ -52,19 +52,19 @@ func newTokenEndpoint(t *testing.T) *tokenEndpoint {
 	return e
 }
 
-func (e *tokenEndpoint) set(sky kind) {
+func (e *tokenEndpoint) set(kind kind) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.sky = sky
+	e.kind = kind
 }
 
 // ServeHTTP implements http.Handler. A token is for one request: it expires at once.
 func (e *tokenEndpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.mu.Lock()
-	sky := e.sky
+	kind := e.kind
 	e.given++
 	e.mu.Unlock()
-	switch sky {
+	switch kind {
 	case tokensHang:
 		<-e.ended // whatever the sender does
 	case tokensRefused:
@@ -88,9 +88,9 @@ func requestText(r *http.Request) string {
 	return string(text)
 }
 
-// stranger is a host that requests are redirected to. It stores nothing, and notes
+// otherHost is a host that requests are redirected to. It stores nothing, and notes
 // what secrets it is sent.
-type stranger struct {
+type otherHost struct {
 	server *httptest.Server
 
 	mu       sync.Mutex
@@ -98,20 +98,20 @@ type stranger struct {
 	seen     []string
 }
 
-func newStranger(t *testing.T) *stranger {
-	s := &stranger{}
+func newOtherHost(t *testing.T) *otherHost {
+	s := &otherHost{}
 	s.server = httptest.NewServer(s)
 	t.Cleanup(s.server.Close)
 	return s
 }
 
 // url is that of another host than the receivers' 127.0.0.1.
-func (s *stranger) url() string {
+func (s *otherHost) url() string {
 	return strings.Replace(s.server.URL, "127.0.0.1", "localhost", 1) + "/elsewhere"
 }
 
 // ServeHTTP implements http.Handler.
-func (s *stranger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *otherHost) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.requests++
 	s.seen = append(s.seen, leaked(requestText(r))...)

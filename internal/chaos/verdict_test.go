@@ -20,7 +20,7 @@ import (
 func (w *world) verdict() (problems []string) {
 	w.t.Helper()
 	complain := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
-	least, most := w.story.reference.Least(false).Totals(), w.story.reference.Totals()
+	least, most := w.scenario.reference.Least(false).Totals(), w.scenario.reference.Totals()
 	if len(least) < 20 {
 		w.t.Fatalf("the reference has %d series: nothing was judged", len(least))
 	}
@@ -43,13 +43,13 @@ func (w *world) verdict() (problems []string) {
 	if unbegun > 3 {
 		complain("… and so do %d more", unbegun-3)
 	}
-	if got := w.dropped(); got == 0 || got > float64(w.story.dropped) {
-		complain("captures dropped %v flows, reported were %d", got, w.story.dropped)
+	if got := w.dropped(); got == 0 || got > float64(w.scenario.dropped) {
+		complain("captures dropped %v flows, reported were %d", got, w.scenario.dropped)
 	}
-	if w.stranger.mu.Lock(); len(w.stranger.seen) > 0 {
-		complain("another host was sent the secrets %q", w.stranger.seen)
+	if w.otherHost.mu.Lock(); len(w.otherHost.seen) > 0 {
+		complain("another host was sent the secrets %q", w.otherHost.seen)
 	}
-	w.stranger.mu.Unlock()
+	w.otherHost.mu.Unlock()
 	if found := w.logs.found(); len(found) > 0 {
 		complain("the log shows the secrets %q", found)
 	}

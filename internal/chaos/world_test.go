@@ -46,13 +46,13 @@ type world struct {
 	prom      *prom.Server
 	receiver  *receiver.Receiver
 	proxy     *proxy
-	doors     [targets]http.Handler // to the receivers, weather included
+	doors     [targets]http.Handler // to the receivers, faults included
 	gates     [targets]*gate        // the way to them in this life of the bridge
-	weather   [targets]*weather
+	faults    [targets]*faults
 	messages  [targets]string // protobuf_message
 	tokens    *tokenEndpoint  // of the second receiver
-	stranger  *stranger
-	story     *story
+	otherHost *otherHost
+	scenario  *scenario
 
 	bridge  bridgeRunner
 	process *process // nil: it is a machine
@@ -75,7 +75,7 @@ func newWorld(t *testing.T, seed uint64, connections int, length time.Duration) 
 		t: t, ctx: ctx, rng: rand.New(rand.NewPCG(seed, 4)), began: time.Now(),
 		config: filepath.Join(t.TempDir(), "skybridge.yml"), storage: filepath.Join(t.TempDir(), "storage"), logs: &logs{},
 	}
-	w.tokens, w.stranger = newTokenEndpoint(t), newStranger(t)
+	w.tokens, w.otherHost = newTokenEndpoint(t), newOtherHost(t)
 	for i := range targets {
 		a, err := analyzer.Start(analyzer.Config{HostID: fmt.Sprintf("analyzer-%d", i)})
 		if err != nil {
@@ -83,7 +83,7 @@ func newWorld(t *testing.T, seed uint64, connections int, length time.Duration) 
 		}
 		t.Cleanup(a.Stop)
 		w.analyzers = append(w.analyzers, a)
-		w.weather[i] = newWeather(seed+uint64(i), w.stranger.url())
+		w.faults[i] = newFaults(seed+uint64(i), w.otherHost.url())
 		w.messages[i] = []string{"auto", "auto", "prometheus.WriteRequest", "io.prometheus.write.v2.Request"}[w.rng.IntN(4)]
 	}
 	var err error
@@ -91,14 +91,14 @@ func newWorld(t *testing.T, seed uint64, connections int, length time.Duration) 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.prom.Close() })
-	w.receiver = receiver.New(receiver.Config{Fail: func(_ int, r *http.Request) receiver.Fault { return w.weather[1].fault(r) }})
+	w.receiver = receiver.New(receiver.Config{Fail: func(_ int, r *http.Request) receiver.Fault { return w.faults[1].fault(r) }})
 	t.Cleanup(w.receiver.Close)
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	w.proxy = &proxy{to: w.prom.WriteURL(), client: &http.Client{Transport: transport}, weather: w.weather[0]}
+	w.proxy = &proxy{to: w.prom.WriteURL(), client: &http.Client{Transport: transport}, faults: w.faults[0]}
 	w.doors = [targets]http.Handler{w.proxy, w.receiver}
 	w.openGates()
-	w.story = newStory(seed, connections, length, w.analyzers)
+	w.scenario = newScenario(seed, connections, length, w.analyzers)
 	return w
 }
 
@@ -118,7 +118,7 @@ func (w *world) asProcess() {
 func (w *world) asMachine(seed uint64) {
 	w.bridge = newMachine(w.t, w.config, seed, w.logs, func() {
 		for _, g := range w.gates {
-			g.bury()
+			g.becomeBlackhole()
 		}
 	})
 }
@@ -135,7 +135,7 @@ func (w *world) configure() {
 	fmt.Fprintf(&b, "global: {push_interval: 1s, external_labels: %s}\n", labels("generation", w.generation))
 	fmt.Fprintf(&b, "skydive:\n  host_id: chaos\n  silence_timeout: 10s\n  analyzers: [%s, %s]\n", w.analyzers[0].URL(), w.analyzers[1].URL())
 	// Connections end and return all the time.
-	view := w.story.reference.View
+	view := w.scenario.reference.View
 	fmt.Fprintf(&b, "aggregation: {connection_timeout: 1s, max_flows: %d, tunnels: %s, portless: %s}\nremote_write:\n", 1_000_000+w.reloads, view.Tunnels, view.Portless)
 	for i, name := range []string{"prometheus", "receiver"} {
 		fmt.Fprintf(&b, "  - name: %s\n    url: %s?sig=%s;v=1\n    remote_timeout: %s\n    protobuf_message: %s\n    external_labels: %s\n", name,
@@ -169,7 +169,7 @@ func (w *world) ended() {
 		}
 		// The dead do not know that they are. They keep their gates, open ones, and so
 		// soon have nothing left to send.
-		former.bury()
+		former.becomeBlackhole()
 		former.open(w.t)
 		w.gates[i] = newGate(w.t, w.doors[i])
 		if !former.wasOpen {
@@ -229,8 +229,8 @@ func (w *world) open() {
 	w.awaitUp()
 	w.until(func() bool {
 		return w.heard(func() {
-			for _, m := range w.story.hello {
-				w.story.send(m)
+			for _, m := range w.scenario.hello {
+				w.scenario.send(m)
 			}
 		})
 	})
@@ -241,7 +241,7 @@ func (w *world) open() {
 func (w *world) close() {
 	w.t.Helper()
 	w.until(func() bool {
-		return w.heard(func() { w.story.report(append(w.story.last[:0:0], w.story.last...)) })
+		return w.heard(func() { w.scenario.report(append(w.scenario.last[:0:0], w.scenario.last...)) })
 	})
 	for _, path := range []string{"/", "/api/v1/status", "/metrics"} {
 		text, err := w.page(path)
@@ -285,7 +285,7 @@ func (w *world) until(ok func() bool) {
 func (w *world) heard(say func()) bool {
 	w.t.Helper()
 	w.await(func() (bool, string) {
-		w.story.beat("alive") // a feed that is silent while we wait would be left
+		w.scenario.beat("alive") // a feed that is silent while we wait would be left
 		return w.subscribed(), fmt.Sprintf("not subscribed: %v %v, %v %v", w.analyzers[0].Subscribers(), w.analyzers[0].Namespaces(), w.analyzers[1].Subscribers(), w.analyzers[1].Namespaces())
 	})
 	accepted := [targets]int{w.analyzers[0].Accepted(), w.analyzers[1].Accepted()}
@@ -297,7 +297,7 @@ func (w *world) heard(say func()) bool {
 	}
 	lost := false
 	w.await(func() (bool, string) {
-		w.story.beat("alive")
+		w.scenario.beat("alive")
 		for i, a := range w.analyzers {
 			if !w.subscribed() || a.Accepted() != accepted[i] {
 				lost = true

@@ -57,7 +57,6 @@ type Disk struct {
 	locks map[string]bool
 	ops   int
 	fail  func(n int, op Op, name string) error
-	reads func(name string) error
 	dead  bool
 	life  int // counts losses of power: older files are of a dead process
 }
@@ -95,13 +94,6 @@ func (d *Disk) Fail(f func(n int, op Op, name string) error) {
 	d.fail, d.ops = f, 0
 }
 
-// FailReads asks f before a file is opened for reading, and before every read.
-func (d *Disk) FailReads(f func(name string) error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.reads = f
-}
-
 // Ops is how many operations there were since Fail.
 func (d *Disk) Ops() int {
 	d.mu.Lock()
@@ -121,7 +113,7 @@ func (d *Disk) Dead() bool {
 func (d *Disk) Kill() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.dead, d.fail, d.reads = false, nil, nil
+	d.dead, d.fail = false, nil
 	clear(d.locks)
 	d.life++
 }
@@ -234,18 +226,6 @@ func (d *Disk) op(op Op, name string) error {
 	return nil
 }
 
-func (d *Disk) read(name string) error {
-	if d.dead {
-		return ErrDead
-	}
-	if d.reads != nil {
-		if err := d.reads(name); err != nil {
-			return &fs.PathError{Op: "read", Path: name, Err: err}
-		}
-	}
-	return nil
-}
-
 // Mkdir implements disk.FS. Those above it are taken to be there.
 func (d *Disk) Mkdir(dir string) error {
 	d.mu.Lock()
@@ -285,8 +265,8 @@ func (d *Disk) rename(c change) {
 func (d *Disk) Open(name string) (disk.File, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err := d.read(name); err != nil {
-		return nil, err
+	if d.dead {
+		return nil, ErrDead
 	}
 	i := d.names[name]
 	if i == nil {
@@ -345,8 +325,8 @@ func (d *Disk) Remove(name string) error {
 func (d *Disk) ReadDir(dir string) ([]disk.Entry, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err := d.read(dir); err != nil {
-		return nil, err
+	if d.dead {
+		return nil, ErrDead
 	}
 	var out []disk.Entry
 	for _, name := range slices.Sorted(maps.Keys(d.names)) {

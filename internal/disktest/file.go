@@ -38,8 +38,8 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) {
 	if err := f.check(); err != nil {
 		return 0, err
 	}
-	if err := f.disk.read(f.name); err != nil {
-		return 0, err
+	if f.disk.dead {
+		return 0, ErrDead
 	}
 	if off >= int64(len(f.inode.data)) {
 		return 0, io.EOF

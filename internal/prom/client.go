@@ -5,34 +5,36 @@ package prom
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
+	"slices"
 	"strconv"
-	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/api"
+	apiv1 "github.com/prometheus/client_golang/api/prometheus/v1"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 )
-
-// maxAnswer bounds an answer of the query API, in bytes.
-const maxAnswer = 1 << 30
 
 // Client asks a query API over HTTP and knows nothing of what is behind it: a
 // Server, a prometheus of its own process, or another store that speaks it.
 // It may be used concurrently.
 type Client struct {
-	base string
+	api  apiv1.API
 	http *http.Client
+	err  error // the base URL is none
 }
 
 // NewClient returns a client of the API under base, for example
 // "http://127.0.0.1:9090", with connections of its own that Close drops.
 func NewClient(base string) *Client {
-	return &Client{base: strings.TrimRight(base, "/"), http: &http.Client{Transport: &http.Transport{}, Timeout: queryTimeout}}
+	c := &Client{http: &http.Client{Transport: &http.Transport{}, Timeout: queryTimeout}}
+	var client api.Client
+	if client, c.err = api.NewClient(api.Config{Address: base, Client: c.http}); c.err == nil {
+		c.api = apiv1.NewAPI(client)
+	}
+	return c
 }
 
 // Close drops idle connections.
@@ -42,20 +44,41 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // back as series of one sample each, a matrix as it is, a scalar as one series
 // without labels; all in order of their labels.
 func (c *Client) Query(ctx context.Context, expr string, at time.Time) ([]Series, error) {
-	var answer struct {
-		ResultType string          `json:"resultType"`
-		Result     json.RawMessage `json:"result"`
+	if c.err != nil {
+		return nil, fmt.Errorf("prom: %w", c.err)
 	}
-	form := url.Values{"query": {expr}, "time": {formatTime(at)}}
-	if err := c.post(ctx, "/query", form, &answer); err != nil {
-		return nil, err
-	}
-	series, err := decodeResult(answer.ResultType, answer.Result)
+	value, _, err := c.api.Query(ctx, expr, at)
 	if err != nil {
-		return nil, fmt.Errorf("prom: answer to %s: %w", expr, err)
+		return nil, fmt.Errorf("prom: query %s: %w", expr, err)
 	}
-	sortByLabels(series)
-	return series, nil
+	var all []Series
+	add := func(metric model.Metric, points ...model.SamplePair) {
+		names := make(map[string]string, len(metric))
+		for name, value := range metric {
+			names[string(name)] = string(value)
+		}
+		series := Series{Labels: labels.FromMap(names), Samples: make([]Sample, 0, len(points))}
+		for _, p := range points {
+			series.Samples = append(series.Samples, Sample{T: int64(p.Timestamp), V: float64(p.Value)})
+		}
+		all = append(all, series)
+	}
+	switch value := value.(type) {
+	case *model.Scalar:
+		add(nil, model.SamplePair{Timestamp: value.Timestamp, Value: value.Value})
+	case model.Vector:
+		for _, s := range value {
+			add(s.Metric, model.SamplePair{Timestamp: s.Timestamp, Value: s.Value})
+		}
+	case model.Matrix:
+		for _, s := range value {
+			add(s.Metric, s.Values...)
+		}
+	default:
+		return nil, fmt.Errorf("prom: query %s: a %s came back", expr, value.Type())
+	}
+	slices.SortFunc(all, func(a, b Series) int { return labels.Compare(a.Labels, b.Labels) })
+	return all, nil
 }
 
 // RawSeries asks for selector[range] from from to to, both included: raw
@@ -64,133 +87,15 @@ func (c *Client) RawSeries(ctx context.Context, selector string, from, to time.T
 	return c.Query(ctx, rangeSelector(selector, from, to), to)
 }
 
-// AnchoredIncrease is Server.AnchoredIncrease over HTTP. Only a Prometheus with
-// extended range selectors can answer it.
+// AnchoredIncrease is increase(selector[from, to] anchored): Prometheus' own exact
+// growth of each counter, by labels without __name__. A value in the five minutes before
+// from counts as the baseline. Only a Prometheus with extended range selectors can answer.
 func (c *Client) AnchoredIncrease(ctx context.Context, selector string, from, to time.Time) ([]Series, error) {
-	return c.Query(ctx, anchoredIncrease(selector, from, to), to)
+	return c.Query(ctx, "increase("+rangeSelector(selector, from, to)+" anchored)", to)
 }
 
-// LabelValues lists the values of a label over all time.
-func (c *Client) LabelValues(ctx context.Context, name string) ([]string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+apiPrefix+"/label/"+url.PathEscape(name)+"/values", nil)
-	if err != nil {
-		return nil, fmt.Errorf("prom: label values of %s: %w", name, err)
-	}
-	var values []string
-	return values, c.do(request, &values)
-}
-
-func (c *Client) post(ctx context.Context, path string, form url.Values, data any) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+apiPrefix+path, strings.NewReader(form.Encode()))
-	if err != nil {
-		return fmt.Errorf("prom: ask %s: %w", path, err)
-	}
-	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	return c.do(request, data)
-}
-
-func (c *Client) do(request *http.Request, data any) error {
-	response, err := c.http.Do(request)
-	if err != nil {
-		return fmt.Errorf("prom: ask %s: %w", request.URL.Path, err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-	if err != nil {
-		return fmt.Errorf("prom: read the answer of %s: %w", request.URL.Path, err)
-	}
-	var envelope struct {
-		Status string          `json:"status"`
-		Error  string          `json:"error"`
-		Data   json.RawMessage `json:"data"`
-	}
-	if err := json.Unmarshal(body, &envelope); err != nil {
-		return fmt.Errorf("prom: %s answered %s, which is no JSON: %w", request.URL.Path, response.Status, err)
-	}
-	if envelope.Status != "success" {
-		return fmt.Errorf("prom: %s answered %s: %s", request.URL.Path, response.Status, envelope.Error)
-	}
-	if err := json.Unmarshal(envelope.Data, data); err != nil {
-		return fmt.Errorf("prom: data of %s: %w", request.URL.Path, err)
-	}
-	return nil
-}
-
-// wirePoint is [seconds, "value"].
-type wirePoint Sample
-
-func (p *wirePoint) UnmarshalJSON(b []byte) error {
-	var (
-		at    json.RawMessage // json.Number would take a string too
-		value string
-	)
-	pair := []any{&at, &value}
-	if err := json.Unmarshal(b, &pair); err != nil {
-		return fmt.Errorf("point %s: %w", b, err)
-	}
-	if len(pair) != 2 {
-		return fmt.Errorf("point %s has not two parts", b)
-	}
-	ms, err := parseMillis(string(at))
-	if err != nil {
-		return err
-	}
-	v, err := strconv.ParseFloat(value, 64)
-	if err != nil {
-		return fmt.Errorf("value of point %s: %w", b, err)
-	}
-	*p = wirePoint{T: ms, V: v}
-	return nil
-}
-
-func decodeResult(kind string, raw json.RawMessage) ([]Series, error) {
-	switch kind {
-	case "scalar":
-		var point wirePoint
-		if err := json.Unmarshal(raw, &point); err != nil {
-			return nil, err
-		}
-		return []Series{{Samples: []Sample{Sample(point)}}}, nil
-	case "vector", "matrix":
-		var entries []struct {
-			Metric map[string]string `json:"metric"`
-			Value  *wirePoint        `json:"value"`
-			Values []wirePoint       `json:"values"`
-		}
-		if err := json.Unmarshal(raw, &entries); err != nil {
-			return nil, err
-		}
-		all := make([]Series, 0, len(entries))
-		for _, entry := range entries {
-			series := Series{Labels: labels.FromMap(entry.Metric), Samples: make([]Sample, 0, len(entry.Values)+1)}
-			if entry.Value != nil {
-				series.Samples = append(series.Samples, Sample(*entry.Value))
-			}
-			for _, point := range entry.Values {
-				series.Samples = append(series.Samples, Sample(point))
-			}
-			all = append(all, series)
-		}
-		return all, nil
-	default:
-		return nil, fmt.Errorf("result type %q", kind)
-	}
-}
-
-// formatTime writes a time as the API reads it: seconds, three decimals.
-func formatTime(t time.Time) string {
-	return strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', 3, 64)
-}
-
-// parseMillis reads decimal seconds exactly: "1795402882.39" is 1795402882390.
-func parseMillis(seconds string) (int64, error) {
-	whole, fraction, _ := strings.Cut(seconds, ".")
-	if whole == "" || len(fraction) > 3 || strings.ContainsAny(seconds, "eE") {
-		return 0, errors.New("time " + seconds + " is not in milliseconds")
-	}
-	ms, err := strconv.ParseInt(whole+fraction+"000"[len(fraction):], 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("time %s: %w", seconds, err)
-	}
-	return ms, nil
+// rangeSelector makes a selector of what lies from from to to when evaluated
+// at to. PromQL's ranges are open on the left, hence the millisecond.
+func rangeSelector(selector string, from, to time.Time) string {
+	return selector + "[" + strconv.FormatInt(to.UnixMilli()-from.UnixMilli()+1, 10) + "ms]"
 }

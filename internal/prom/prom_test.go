@@ -66,13 +66,6 @@ func TestWrittenComesBack(t *testing.T) {
 		t.Errorf("sum by the query API %v, want %v", sum, grown)
 	}
 	want = []prom.Series{{Labels: labels.FromStrings("who", "a"), Samples: []prom.Sample{at(230, grown)}}}
-	inside, err := server.AnchoredIncrease(t.Context(), selector, after(0), after(230))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(want, inside, sameBits, sameLabels); diff != "" {
-		t.Errorf("anchored increase in the engine (-want +got):\n%s", diff)
-	}
 	outside, err := server.Client().AnchoredIncrease(t.Context(), selector, after(0), after(230))
 	if err != nil {
 		t.Fatal(err)
@@ -193,36 +186,6 @@ func TestAPIIsMounted(t *testing.T) {
 				t.Errorf("%d %s\nwant %s in it", status, text, test.want)
 			}
 		})
-	}
-	values, err := server.Client().LabelValues(t.Context(), "who")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]string{"a", "b"}, values); diff != "" {
-		t.Error(diff)
-	}
-}
-
-// A range query returns a point per step; they stay the caller's when the
-// engine goes on using its pools.
-func TestQueryRange(t *testing.T) {
-	server := start(t, prom.Options{})
-	mustWrite(t, server, series("a", at(0, 5)))
-	first, err := server.QueryRange(t.Context(), metric, after(0), after(60), 15*time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := first.String()
-	if len(first) != 1 || len(first[0].Floats) != 5 {
-		t.Fatalf("got %v", first)
-	}
-	for range 3 {
-		if _, err := server.QueryRange(t.Context(), metric+"*2", after(0), after(60), 15*time.Second); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got := first.String(); got != want {
-		t.Errorf("the result changed under its owner: %s, was %s", got, want)
 	}
 }
 

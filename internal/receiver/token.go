@@ -6,7 +6,6 @@ package receiver
 import (
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -96,44 +95,4 @@ func (s *TokenServer) wait(r *http.Request, next <-chan time.Time) bool {
 	case <-s.closed:
 	}
 	return false
-}
-
-// DeafListener accepts connections on a free port of 127.0.0.1 and says nothing on
-// them, as a TLS server that hangs in its handshake. The caller closes it.
-type DeafListener struct {
-	net.Listener
-	mu    sync.Mutex
-	conns []net.Conn
-	done  sync.WaitGroup
-}
-
-// ListenDeaf begins to accept.
-func ListenDeaf() (*DeafListener, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("receiver: %w", err)
-	}
-	d := &DeafListener{Listener: l}
-	d.done.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			d.mu.Lock()
-			d.conns = append(d.conns, conn)
-			d.mu.Unlock()
-		}
-	})
-	return d, nil
-}
-
-// Close ends the connections, too.
-func (d *DeafListener) Close() error {
-	err := d.Listener.Close()
-	d.done.Wait()
-	for _, conn := range d.conns {
-		_ = conn.Close() // nothing was said on it
-	}
-	return err
 }

@@ -81,18 +81,18 @@ func TestTopologyFaults(t *testing.T) {
 		fault http.HandlerFunc
 		want  result
 	}{
-		{"unauthorized", analyzer.TopologyUnauthorized, resultUnauthorized},
+		{"unauthorized", answerUnauthorized, resultUnauthorized},
 		{"absent", http.NotFound, resultHTTP},
 		{"always bad", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusBadRequest) }, resultHTTP},
 		{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusTemporaryRedirect) }, resultHTTP},
-		{"slow", analyzer.TopologySlow, resultTimeout},
-		{"huge", analyzer.TopologyHuge, resultTooLarge},
-		{"garbage", analyzer.TopologyGarbage, resultMalformed},
+		{"slow", answerSlow, resultTimeout},
+		{"huge", answerHuge, resultTooLarge},
+		{"garbage", answerGarbage, resultMalformed},
 		{"object", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"a":1}`)) }, resultMalformed},
 		{"nothing", func(http.ResponseWriter, *http.Request) {}, resultMalformed},
-		{"cut", analyzer.TopologyCut, resultMalformed},
+		{"cut", answerCut, resultMalformed},
 		{"more", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`[] []`)) }, resultMalformed},
-		{"wrong types", analyzer.TopologyWrongTypes, resultMalformed},
+		{"wrong types", answerWrongTypes, resultMalformed},
 		{"hung up", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, resultUnreachable},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -131,7 +131,7 @@ func TestEmptyTopology(t *testing.T) {
 	a.SetTopology([]json.RawMessage{nodeJSON("a", "eth0", 5, "")}, nil)
 	r := newRig(t, Config{Analyzers: []string{a.URL()}})
 	r.waitInterfaces(t, "eth0=5")
-	a.FailTopology(analyzer.TopologyEmpty)
+	a.FailTopology(answerEmpty)
 	r.waitInterfaces(t, "")
 	a.FailTopology(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("null\n")) })
 	r.waitInterfaces(t, "")

@@ -1,16 +1,13 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package dashboard reads Grafana dashboards as they lie in deploy/grafana, so that
-// tests can hold them to what they should be and ask what they ask.
-package dashboard
+package grafana_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
+	"testing"
 )
 
 // Dashboard is one file, as far as tests look at it.
@@ -51,32 +48,23 @@ type Target struct {
 	Instant                   bool
 }
 
-// Load reads every dashboard of a directory.
-func Load(dir string) ([]Dashboard, error) {
-	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
+// load reads every dashboard of this directory.
+func load(t *testing.T) (all []Dashboard) {
+	t.Helper()
+	files, err := filepath.Glob("*.json")
 	if err != nil {
-		return nil, fmt.Errorf("dashboard: %w", err)
+		t.Fatal(err)
 	}
-	var all []Dashboard
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
-			return nil, fmt.Errorf("dashboard: %w", err)
+			t.Fatal(err)
 		}
-		d := Dashboard{File: filepath.Base(file), Text: string(text)}
+		d := Dashboard{File: file, Text: string(text)}
 		if err := json.Unmarshal(text, &d); err != nil {
-			return nil, fmt.Errorf("dashboard: %s: %w", file, err)
+			t.Fatalf("%s: %v", file, err)
 		}
 		all = append(all, d)
 	}
-	return all, nil
-}
-
-// Expand puts values in place of a query's variables, as Grafana does.
-func Expand(expr string, values map[string]string) string {
-	pairs := make([]string, 0, 2*len(values))
-	for name, value := range values {
-		pairs = append(pairs, "$"+name, value)
-	}
-	return strings.NewReplacer(pairs...).Replace(expr)
+	return all
 }

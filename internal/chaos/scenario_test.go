@@ -17,9 +17,9 @@ import (
 // in half of that.
 const stepMillis = 500
 
-// story is what the agents report. Everything that is sent is told to the
+// scenario is what the agents report. Everything that is sent is told to the
 // reference, heard or not: in the end it is said once more.
-type story struct {
+type scenario struct {
 	analyzers []*analyzer.Analyzer
 	reference *reference.Reference
 	rng       *rand.Rand
@@ -40,9 +40,9 @@ type story struct {
 // flowID is a flow on a capture.
 type flowID struct{ uuid, capture string }
 
-// newStory writes a story that takes the given time.
-func newStory(seed uint64, connections int, length time.Duration, analyzers []*analyzer.Analyzer) *story {
-	s := &story{
+// newScenario writes a scenario that takes the given time.
+func newScenario(seed uint64, connections int, length time.Duration, analyzers []*analyzer.Analyzer) *scenario {
+	s := &scenario{
 		analyzers: analyzers, reference: reference.New(),
 		rng: rand.New(rand.NewPCG(seed, 3)), flows: map[flowID]int{},
 	}
@@ -64,7 +64,7 @@ func newStory(seed uint64, connections int, length time.Duration, analyzers []*a
 }
 
 // send reports records through an analyzer.
-func (s *story) send(m script.Message) {
+func (s *scenario) send(m script.Message) {
 	s.sent += len(m.Flows)
 	for _, f := range m.Flows {
 		if f.CaptureID != script.SecondCapture { // another one tells all of it
@@ -85,14 +85,14 @@ func (s *story) send(m script.Message) {
 	s.analyzers[m.Analyzer].SendFlows(m.Flows)
 }
 
-func (s *story) grow(f analyzer.Flow, from int64) {
+func (s *scenario) grow(f analyzer.Flow, from int64) {
 	if s.told > 0 && f.CaptureID != script.SecondCapture {
 		s.bytes += uint64(f.Metric.ABBytes + f.Metric.BABytes - from)
 	}
 }
 
-// tell goes on with the story as far as it has come after the given time.
-func (s *story) tell(elapsed time.Duration) {
+// advance goes on with the scenario as far as it has come after the given time.
+func (s *scenario) advance(elapsed time.Duration) {
 	for s.told < len(s.rest) && time.Duration(s.told)*s.every <= elapsed {
 		s.told++
 		s.send(s.rest[s.told-1])
@@ -100,14 +100,14 @@ func (s *story) tell(elapsed time.Duration) {
 }
 
 // repeat reports some of the latest flows again as they were.
-func (s *story) repeat() {
+func (s *scenario) repeat() {
 	recent := slices.Clone(s.last[max(0, len(s.last)-200):])
 	s.rng.Shuffle(len(recent), func(i, j int) { recent[i], recent[j] = recent[j], recent[i] })
 	s.report(recent[:len(recent)/2])
 }
 
 // report sends records through any of the analyzers.
-func (s *story) report(flows []analyzer.Flow) {
+func (s *scenario) report(flows []analyzer.Flow) {
 	for part := range slices.Chunk(flows, 100) {
 		s.send(script.Message{Analyzer: s.rng.IntN(len(s.analyzers)), Flows: part})
 	}
@@ -115,7 +115,7 @@ func (s *story) report(flows []analyzer.Flow) {
 
 // beat lets each capture say that it lives, as Skydive's do: flows dropped since the
 // report before, and 9 to 11 readings of the packets, which nothing may count.
-func (s *story) beat(capture string) {
+func (s *scenario) beat(capture string) {
 	for _, a := range s.analyzers {
 		s.dropped++
 		a.SendStats(analyzer.Stats{CaptureID: capture, FlowCount: 1, FlowDropped: 1, PacketsReceived: int64(9+s.dropped%3) * 1000})

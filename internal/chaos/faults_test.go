@@ -30,48 +30,48 @@ func version(r *http.Request) int {
 	return 1
 }
 
-// weather decides what goes wrong with each request to a receiver.
-type weather struct {
-	mu  sync.Mutex
-	rng *rand.Rand
-	sky kind // empty: clear
+// faults decides what goes wrong with each request to a receiver.
+type faults struct {
+	mu   sync.Mutex
+	rng  *rand.Rand
+	kind kind // empty: clear
 	// elsewhere is where requests are redirected to.
 	elsewhere string
 	// version is the only one that is spoken, status the answer to the other one.
 	version, status int
 }
 
-func newWeather(seed uint64, elsewhere string) *weather {
-	return &weather{rng: rand.New(rand.NewPCG(seed, 2)), elsewhere: elsewhere}
+func newFaults(seed uint64, elsewhere string) *faults {
+	return &faults{rng: rand.New(rand.NewPCG(seed, 2)), elsewhere: elsewhere}
 }
 
-func (w *weather) set(sky kind) {
+func (w *faults) set(kind kind) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.sky = sky
+	w.kind = kind
 	w.version, w.status = 2, http.StatusUnsupportedMediaType
 	if w.rng.IntN(2) == 0 {
 		w.version, w.status = 1, []int{400, 403, 404, 406, 415, 422}[w.rng.IntN(6)]
 	}
 }
 
-// fault is what goes wrong with the next request. Some fare well in most weathers.
-func (w *weather) fault(r *http.Request) (f receiver.Fault) {
+// fault is what goes wrong with the next request. Some succeed all the same.
+func (w *faults) fault(r *http.Request) (f receiver.Fault) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
-	case w.sky == receiverVersion && version(r) != w.version:
+	case w.kind == receiverVersion && version(r) != w.version:
 		return receiver.Fault{Status: w.status, Body: "this version is not spoken"}
-	case w.sky == receiverVersion:
+	case w.kind == receiverVersion:
 		return f
-	case w.sky == receiverSmall && r.ContentLength > smallRequest:
+	case w.kind == receiverSmall && r.ContentLength > smallRequest:
 		return receiver.Fault{Status: http.StatusRequestEntityTooLarge, Body: "too large"}
 	}
-	if w.sky == "" || w.rng.IntN(4) == 0 {
+	if w.kind == "" || w.rng.IntN(4) == 0 {
 		return f
 	}
 	stored := w.rng.IntN(2) == 0
-	switch w.sky {
+	switch w.kind {
 	case receiverSlow:
 		switch w.rng.IntN(6) {
 		case 0: // until the bridge gives up
