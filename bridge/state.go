@@ -24,7 +24,7 @@ func (b *Bridge) state() status.Status {
 	for _, a := range b.feed.Status() {
 		s.Analyzers = append(s.Analyzers, status.Analyzer{
 			URL: a.Analyzer, Connected: a.Connected, Since: a.Since, LastMessage: a.LastMessage,
-			Updates: a.Updates, UpdatesPerSecond: b.pulse.rate(now, &a), Reconnects: a.Reconnects, Shed: a.Shed,
+			Updates: a.Updates, UpdatesPerSecond: b.pulse.rate(now, &a), Reconnects: a.Reconnects, Dropped: a.Dropped,
 			LastError: a.LastError, LastErrorAt: a.LastErrorAt,
 		})
 	}

@@ -51,14 +51,14 @@ func dial(ctx context.Context, cfg *Config, to access.Target, proxy access.Proxy
 			return alive, nil
 		},
 	}
-	conn, resp, err := shake(ctx, &dialer, to.URL, header)
+	conn, resp, err := handshake(ctx, &dialer, to.URL, header)
 	if !stop() && err == nil {
 		_ = conn.Close()
 		return nil, unreached(ctx.Err(), &cfg.Account)
 	}
 	switch {
 	case resp != nil && resp.StatusCode == http.StatusSwitchingProtocols:
-		if fail := misshaken(resp, err); fail != nil {
+		if fail := brokenUpgrade(resp, err); fail != nil {
 			_ = alive.Close()
 			return nil, fail
 		}
@@ -77,9 +77,9 @@ func dial(ctx context.Context, cfg *Config, to access.Target, proxy access.Proxy
 	return &subscription{conn, alive}, nil
 }
 
-// shake is the library's handshake, with its panics as errors: it has one for a
+// handshake is the library's handshake, with its panics as errors: it has one for a
 // proxy's refusal without a reason phrase.
-func shake(ctx context.Context, d *websocket.Dialer, url string, h http.Header) (conn *websocket.Conn, resp *http.Response, err error) {
+func handshake(ctx context.Context, d *websocket.Dialer, url string, h http.Header) (conn *websocket.Conn, resp *http.Response, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			conn, resp, err = nil, nil, fmt.Errorf("the answer of the analyzer, or of a proxy before it, cannot be understood (%v)", p)

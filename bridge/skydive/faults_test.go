@@ -55,18 +55,18 @@ func TestFault1SilentFeed(t *testing.T) {
 }
 
 // TestClosesBeforeItConnects has the next request come when the analyzer has seen
-// the goodbye, so that it neither answers 409 nor forgets the new subscription.
+// the close frame, so that it neither answers 409 nor forgets the new subscription.
 func TestClosesBeforeItConnects(t *testing.T) {
 	var open, early atomic.Int32
 	url := serveFeed(t, func(conn *websocket.Conn) {
 		if open.Add(1) > 1 {
 			early.Add(1)
 		}
-		goodbye := conn.CloseHandler()
+		handle := conn.CloseHandler()
 		conn.SetCloseHandler(func(code int, text string) error {
 			<-time.After(50 * time.Millisecond) // so that who does not wait for the answer is early
 			open.Add(-1)
-			return goodbye(code, text)
+			return handle(code, text)
 		})
 		readOn(conn)
 	})

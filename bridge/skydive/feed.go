@@ -146,7 +146,7 @@ func (f *Feed) startLocked(t access.Target, cfg *Config) {
 
 // Reload changes the configuration. Analyzers whose settings are the same keep
 // their connection, and use what else has changed from their next connect on;
-// the others are left, which is waited for, and connected anew. An invalid
+// the others are left, which is waited for, and connected again. An invalid
 // configuration changes nothing.
 func (f *Feed) Reload(cfg Config) error {
 	targets, err := cfg.targets()
@@ -201,7 +201,7 @@ func (f *Feed) Reload(cfg Config) error {
 	}
 	for _, l := range leaving {
 		if !slices.ContainsFunc(targets, func(t access.Target) bool { return t.Name == l.to.Name }) {
-			f.metrics.forget(l.to.Name)
+			f.metrics.remove(l.to.Name)
 			f.sink.AnalyzerGone(l.to.Name)
 		}
 	}

@@ -72,7 +72,7 @@ func TestSubscribesAndDelivers(t *testing.T) {
 		t.Errorf("connected is %v", got)
 	}
 	status := r.feed.Status()
-	if len(status) != 1 || !status[0].Connected || status[0].Messages != 4 || status[0].Updates != 250 || status[0].Shed != 0 || status[0].LastMessage.IsZero() || !r.feed.Subscribed() {
+	if len(status) != 1 || !status[0].Connected || status[0].Messages != 4 || status[0].Updates != 250 || status[0].Dropped != 0 || status[0].LastMessage.IsZero() || !r.feed.Subscribed() {
 		t.Errorf("status %+v", status)
 	}
 	r.stop()
@@ -138,13 +138,13 @@ func TestSeveralAnalyzers(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r.sink.count("gone "+b.URL()) != 1 || r.sink.count("gone "+a.URL()) != 0 {
-		t.Error("the sink was not told which analyzer is gone")
+		t.Error("the sink does not know which analyzer was removed")
 	}
 }
 
 // While the sink does not take anything, the readers go on: the analyzer is
-// not stalled, what does not fit is shed and counted, the rest arrives.
-func TestSlowSinkShedsAndDoesNotStallTheAnalyzer(t *testing.T) {
+// not stalled, what does not fit is dropped and counted, the rest arrives.
+func TestSlowSinkDoesNotStallTheAnalyzer(t *testing.T) {
 	a := startAnalyzer(t, analyzer.Config{})
 	hold := make(chan struct{})
 	r := newRig(t, Config{Analyzers: []string{a.URL()}, QueueBytes: 64 << 10})
@@ -167,19 +167,19 @@ func TestSlowSinkShedsAndDoesNotStallTheAnalyzer(t *testing.T) {
 	r.sink.Wait(t, "the first call", func() bool { r.sink.mu.Lock(); defer r.sink.mu.Unlock(); return r.sink.calls == 1 })
 	r.waitMetric(t, messages+1, "skybridge_messages_received_total", "analyzer", a.URL())
 	close(hold)
-	shed := r.metric(t, "skybridge_messages_shed_total")
-	if got := r.feed.Status()[0].Shed; float64(got) != shed {
-		t.Errorf("the status says %d shed, the metric %v", got, shed)
+	dropped := r.metric(t, "skybridge_messages_shed_total")
+	if got := r.feed.Status()[0].Dropped; float64(got) != dropped {
+		t.Errorf("the status says %d dropped, the metric %v", got, dropped)
 	}
-	if shed < messages/2 {
-		t.Fatalf("only %v shed", shed)
+	if dropped < messages/2 {
+		t.Fatalf("only %v dropped", dropped)
 	}
-	r.sink.Wait(t, "what was not shed", func() bool { return r.sink.received() >= 100 })
+	r.sink.Wait(t, "what was not dropped", func() bool { return r.sink.received() >= 100 })
 	r.stop()
-	// The last message, of no meaning, may be among the shed ones.
+	// The last message, of no meaning, may be among the dropped ones.
 	got := float64(r.sink.received()) / 100
-	if rest := messages - got; shed != rest && shed != rest+1 {
-		t.Errorf("%v of %d messages arrived, %v were shed", got, messages, shed)
+	if rest := messages - got; dropped != rest && dropped != rest+1 {
+		t.Errorf("%v of %d messages arrived, %v were dropped", got, messages, dropped)
 	}
 	if n := strings.Count(r.logs.String(), "queue of undecoded"); n != 1 {
 		t.Errorf("logged %d times", n)

@@ -92,7 +92,7 @@ func upgraded(w io.Writer, headers ...string) {
 	fmt.Fprintf(w, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n%s\r\n", strings.Join(headers, ""))
 }
 
-// endless repeats a text until nobody takes it any more.
+// endless repeats a text until the connection ends.
 func endless(w io.Writer, begin, text string) {
 	fmt.Fprint(w, begin)
 	for piece := []byte(strings.Repeat(text, 100)); ; {
@@ -160,7 +160,7 @@ func TestBrokenHandshakes(t *testing.T) {
 	}
 }
 
-// curt does not wait for the goodbye of a peer that has none.
+// curt does not wait for the close frame of a peer that sends none.
 func curt(f *Feed) { f.timing.closing = 10 * time.Millisecond }
 
 // What comes with the 101 in the same packet is not lost, and a large first

@@ -31,7 +31,7 @@ type link struct {
 	lastMessage atomic.Int64 // ms, 0: none yet
 	messages    atomic.Uint64
 	updates     atomic.Uint64
-	shed        atomic.Uint64
+	dropped     atomic.Uint64
 
 	lastReason reason // logged last
 	repeats    logging.Limit
@@ -47,9 +47,9 @@ type AnalyzerStatus struct {
 	Connected   bool      // subscribed now
 	Since       time.Time // when Connected became what it is
 	LastMessage time.Time // zero: none yet
-	Messages    uint64    // data messages, shed ones included
+	Messages    uint64    // data messages, dropped ones included
 	Updates     uint64    // flow records that were decoded
-	Shed        uint64    // messages that were dropped because the queue was full
+	Dropped     uint64    // messages that were dropped because the queue was full
 	Reconnects  uint64
 	LastError   string // why it had to connect again last; no secrets
 	LastErrorAt time.Time
@@ -163,8 +163,8 @@ func (l *link) received(buf *buffer, now time.Time) {
 		return
 	}
 	l.feed.buffers.put(buf)
-	l.feed.metrics.shed.Inc()
-	l.shed.Add(1)
+	l.feed.metrics.dropped.Inc()
+	l.dropped.Add(1)
 	l.seldom.Warn("the queue of undecoded messages is full, a message was dropped: its flows catch up at their next update",
 		"bytes", size)
 }
@@ -173,7 +173,7 @@ func (l *link) snapshot() AnalyzerStatus {
 	l.mu.Lock()
 	s := l.status
 	l.mu.Unlock()
-	s.Messages, s.Updates, s.Shed = l.messages.Load(), l.updates.Load(), l.shed.Load()
+	s.Messages, s.Updates, s.Dropped = l.messages.Load(), l.updates.Load(), l.dropped.Load()
 	if ms := l.lastMessage.Load(); ms != 0 {
 		s.LastMessage = time.UnixMilli(ms)
 	}

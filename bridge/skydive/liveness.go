@@ -10,7 +10,7 @@ import (
 )
 
 // peerTimeout is how long an analyzer may send nothing at all. It pings every
-// 2.0 s (measured), in the middle of nothing as well.
+// 2.0 s (measured), also while there is no data.
 const peerTimeout = 12 * time.Second
 
 // maxHandshake bounds what is read in bytes before the connection is
@@ -28,7 +28,7 @@ type liveness struct {
 	net.Conn
 	timeout time.Duration
 	set     time.Time // when the deadline was last put off
-	shaken  int       // bytes read before start
+	read    int       // bytes before start
 	endless bool      // more than maxHandshake were asked for
 }
 
@@ -56,11 +56,11 @@ func (l *liveness) Read(p []byte) (int, error) {
 // readHandshake fails when more than the bound is asked for, not when the bound
 // is reached: what follows the handshake may have come with it.
 func (l *liveness) readHandshake(p []byte) (int, error) {
-	if l.shaken >= maxHandshake {
+	if l.read >= maxHandshake {
 		l.endless = true
 		return 0, errEndlessHandshake
 	}
-	n, err := l.Conn.Read(p[:min(len(p), maxHandshake-l.shaken)])
-	l.shaken += n
+	n, err := l.Conn.Read(p[:min(len(p), maxHandshake-l.read)])
+	l.read += n
 	return n, err
 }

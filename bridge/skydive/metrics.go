@@ -22,7 +22,7 @@ type metrics struct {
 	skipped *prometheus.CounterVec // shared with the aggregator
 
 	updates    prometheus.Counter
-	shed       prometheus.Counter
+	dropped    prometheus.Counter
 	messages   *prometheus.CounterVec
 	bytes      *prometheus.CounterVec
 	reconnects *prometheus.CounterVec
@@ -37,7 +37,7 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, q *qu
 		updates: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "skybridge_updates_received_total",
 			Help: "Flow records decoded."}),
-		shed: prometheus.NewCounter(prometheus.CounterOpts{
+		dropped: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "skybridge_messages_shed_total",
 			Help: "Messages dropped because the queue of undecoded messages was full."}),
 		messages: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -58,7 +58,7 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, q *qu
 			Help: "Time of the last data message from the analyzer, in seconds since the epoch."}, analyzer),
 	}
 	for _, c := range []prometheus.Collector{
-		m.updates, m.shed, m.messages, m.bytes, m.reconnects, m.connected, m.last,
+		m.updates, m.dropped, m.messages, m.bytes, m.reconnects, m.connected, m.last,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "skybridge_feed_queue_bytes",
 			Help: "Bytes of messages in the queue of undecoded messages."},
@@ -99,8 +99,8 @@ func (m *metrics) link(name string) linkMetrics {
 	return l
 }
 
-// forget drops the metrics of an analyzer that is not configured any more.
-func (m *metrics) forget(name string) {
+// remove deletes the metrics of an analyzer that is not configured any more.
+func (m *metrics) remove(name string) {
 	of := prometheus.Labels{"analyzer": name}
 	m.messages.DeletePartialMatch(of)
 	m.bytes.DeletePartialMatch(of)

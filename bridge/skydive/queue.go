@@ -54,5 +54,5 @@ func (q *queue) put(m raw) bool {
 // taken says that a message taken from the channel is done with.
 func (q *queue) taken(m raw) { q.bytes.Add(-int64(cap(m.buf.b))) }
 
-// close ends the channel after the messages in it. Nobody may put any more.
+// close ends the channel after the messages in it. Nothing may be put after it.
 func (q *queue) close() { close(q.messages) }

@@ -3,7 +3,7 @@
 
 package skydive
 
-// reason says why the bridge has to connect again. The set is closed, for it
+// reason is why the bridge has to connect again. The set is closed, for it
 // is a label value.
 type reason string
 
@@ -14,8 +14,8 @@ const (
 	reasonUnauthorized reason = "unauthorized"      // HTTP 401
 	reasonConflict     reason = "conflict"          // HTTP 409: the host id is connected
 	reasonHTTP         reason = "http_status"       // any other HTTP status
-	reasonClosed       reason = "closed"            // the analyzer said goodbye
-	reasonLost         reason = "connection_lost"   // it went without a word
+	reasonClosed       reason = "closed"            // the analyzer sent a close frame
+	reasonLost         reason = "connection_lost"   // it ended without one
 	reasonTimeout      reason = "timeout"           // not even pings came
 	reasonWriteTimeout reason = "write_timeout"     // pings came, but no pong could be written
 	reasonSilent       reason = "silent"            // pings, but no data: fault 1 of the feed

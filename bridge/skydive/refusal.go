@@ -30,9 +30,9 @@ func refused(cfg *Config, resp *http.Response) *failure {
 	return &failure{reasonHTTP, fmt.Errorf("the analyzer answers %s", status)}
 }
 
-// misshaken says what is wrong with a 101, err being the library's opinion of
+// brokenUpgrade says what is wrong with a 101, err being the library's opinion of
 // it; nil when nothing is.
-func misshaken(resp *http.Response, err error) *failure {
+func brokenUpgrade(resp *http.Response, err error) *failure {
 	switch {
 	case errors.Is(err, websocket.ErrBadHandshake):
 		return &failure{reasonProtocol, errors.New("the WebSocket handshake is broken: HTTP 101 came with a wrong or missing " +

@@ -68,7 +68,7 @@ func TestReplaysRawRecording(t *testing.T) {
 }
 
 // replay is the analyzer of one recorded connection. Only the key that answers
-// the request is made anew.
+// the request is new.
 func replay(l net.Listener, head, frames []byte, size int) error {
 	c, err := l.Accept()
 	if err != nil {
@@ -101,7 +101,7 @@ func replay(l net.Listener, head, frames []byte, size int) error {
 		}
 		rest = rest[n:]
 	}
-	// The bridge pongs, and says goodbye at its end.
+	// The bridge pongs, and sends a close frame at its end.
 	for {
 		if _, err := in.ReadByte(); err != nil {
 			return nil

@@ -123,7 +123,7 @@ func quick(f *Feed) {
 }
 
 // unhurried are those of a feed that comes back no sooner than Skydive, on a busy
-// machine, has forgotten a connection whose goodbye it has answered.
+// machine, has forgotten a connection whose close frame it has answered.
 func unhurried(f *Feed) {
 	f.timing.minDelay, f.timing.maxDelay = 100*time.Millisecond, 200*time.Millisecond
 }

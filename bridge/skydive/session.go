@@ -19,7 +19,7 @@ import (
 const (
 	// pongTimeout is shorter than the 7.0 s after which the analyzer drops us.
 	pongTimeout = 5 * time.Second
-	// closeTimeout is how long the analyzer may take to say goodbye in turn.
+	// closeTimeout is how long the analyzer may take to send its close frame.
 	closeTimeout = time.Second
 )
 
@@ -30,7 +30,7 @@ func (l *link) session(ctx context.Context, sub *subscription) *failure {
 	conn.SetReadLimit(maxMessage)
 	conn.SetPingHandler(func(data string) error {
 		err := conn.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(l.feed.timing.pong))
-		if err == nil || errors.Is(err, websocket.ErrCloseSent) { // goodbyes do not wait for pongs
+		if err == nil || errors.Is(err, websocket.ErrCloseSent) { // a close frame does not wait for pongs
 			return nil
 		}
 		return &pongError{err}
@@ -62,12 +62,12 @@ func (l *link) session(ctx context.Context, sub *subscription) *failure {
 	return ended(err, l.cfg.Load().Account.Secrets)
 }
 
-// leave says goodbye, and cuts the connection if the analyzer does not answer
+// leave sends a close frame, and cuts the connection if the analyzer does not answer
 // in time. A new connection must not be tried before the old one is gone: the
 // analyzer would answer 409, or forget the new subscription with the old.
 func leave(conn *websocket.Conn, readDone <-chan struct{}, timeout time.Duration) {
-	goodbye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
-	if err := conn.WriteControl(websocket.CloseMessage, goodbye, time.Now().Add(timeout)); err != nil {
+	frame := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
+	if err := conn.WriteControl(websocket.CloseMessage, frame, time.Now().Add(timeout)); err != nil {
 		_ = conn.Close()
 		return
 	}
@@ -104,14 +104,14 @@ func (e *pongError) Unwrap() error { return e.err }
 
 // ended says what an error of reading means.
 func ended(err error, set *secrets.Set) *failure {
-	var goodbye *websocket.CloseError
+	var closed *websocket.CloseError
 	var network net.Error
 	switch {
 	case errors.Is(err, websocket.ErrReadLimit) || errors.Is(err, errTooLarge):
 		return &failure{reasonTooLarge, fmt.Errorf("a message of more than %d bytes came: it is lost, the flows in it catch up at their next update", maxMessage)}
-	case errors.As(err, &goodbye) && goodbye.Code == websocket.CloseAbnormalClosure:
-		return &failure{reasonLost, errors.New("the connection ended without a goodbye")}
-	case errors.As(err, &goodbye):
+	case errors.As(err, &closed) && closed.Code == websocket.CloseAbnormalClosure:
+		return &failure{reasonLost, errors.New("the connection ended without a close frame")}
+	case errors.As(err, &closed):
 		return &failure{reasonClosed, fmt.Errorf("the analyzer closed the connection: %s", set.Hide(err.Error()))}
 	case errors.As(err, new(*pongError)) && errors.As(err, &network) && network.Timeout():
 		return &failure{reasonWriteTimeout, errors.New("write timeout: the analyzer sends pings and does not read our answers")}

@@ -27,7 +27,7 @@ import (
 	judge "github.com/skydive-project/skybridge/internal/reference"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 // table is an Emitter that keeps one tick as a table that a person can read.
 type table struct {
@@ -186,6 +186,6 @@ func golden(t *testing.T, path, got string) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got, write anew with -update):\n%s", path, diff)
+		t.Errorf("%s (-want +got, rewrite with -update):\n%s", path, diff)
 	}
 }

@@ -49,7 +49,7 @@ const (
 // is no sign of flows that are missing: captures count packets of flows that
 // are in no update, and continue to count after the last one.
 //
-// Up to a quarter is added to each patience, drawn anew for each connection,
+// Up to a quarter is added to each patience, drawn for each connection,
 // so that two bridges which lost the same feed do not kill each other's new
 // subscription in step.
 //

@@ -19,7 +19,7 @@ func exampleStatus() status.Status {
 		Version: "1.2.3", Now: at.Add(time.Hour), Started: at, Ready: true, Message: "ready",
 		Analyzers: []status.Analyzer{
 			{URL: "ws://analyzer-1:8082/ws/subscriber/flow", Connected: true, Since: at, LastMessage: at.Add(time.Hour), Updates: 1234567, UpdatesPerSecond: 342.5},
-			{URL: "ws://analyzer-2:8082/ws/subscriber/flow", Since: at, Reconnects: 12, Shed: 3, LastError: "dial: <refused>", LastErrorAt: at.Add(time.Minute)},
+			{URL: "ws://analyzer-2:8082/ws/subscriber/flow", Since: at, Reconnects: 12, Dropped: 3, LastError: "dial: <refused>", LastErrorAt: at.Add(time.Minute)},
 		},
 		Topology: []status.Topology{{URL: "http://analyzer-1:8082", OK: true, Nodes: 421, Answered: at.Add(time.Hour - 10*time.Second)}},
 		Endpoints: []status.Endpoint{

@@ -20,10 +20,10 @@ import (
 // HandshakeTimeout bounds the way from the first packet to the first answer.
 const HandshakeTimeout = 10 * time.Second
 
-// maxQuoted bounds in bytes what a log repeats of the peer's words.
+// maxQuoted bounds in bytes what a log quotes of the peer.
 const maxQuoted = 256
 
-// Account is how the bridge shows who it is. Its fields do not change.
+// Account is how the bridge authenticates. Its fields do not change.
 type Account struct {
 	Username string
 	// Password is called at each request, so that a changed file needs no reload.

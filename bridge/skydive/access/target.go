@@ -16,8 +16,8 @@ import (
 // FlowPath is where an analyzer serves its flows.
 const FlowPath = "/ws/subscriber/flow"
 
-// ClientType is what the bridge is to the analyzer, which asks for some word and
-// closes the connection without one (measured).
+// ClientType is what the bridge is to the analyzer, which closes the
+// connection where there is none (measured).
 const ClientType = "skybridge"
 
 // Target is an analyzer's address.

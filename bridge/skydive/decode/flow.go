@@ -172,7 +172,7 @@ func readFlowFields(b []byte, i int, f *aggregator.Flow) (int, faults) {
 		case flowLastUpdateMetric:
 			f.HasLastUpdate, i, ok = readMetric(b, i, &f.LastUpdate)
 			bad = bad.with(faultLastUpdate, ok)
-		// What follows only says what bytes are called, not how many there are: of
+		// What follows only names bytes, it does not count them: of
 		// another type it is as absent.
 		case flowApplication:
 			f.Application, i, _ = readText(b, i, depthFlow)
@@ -237,7 +237,7 @@ func readNetwork(b []byte, i int, f *aggregator.Flow) (pos int, ok bool) {
 	return i, okA && okB
 }
 
-// readTransport reads the transport layer: its protocol's word and ports.
+// readTransport reads the transport layer: its protocol and ports.
 func readTransport(b []byte, i int, f *aggregator.Flow) (pos int, ok bool) {
 	f.HasTransport, f.TransportProtocol, f.TransportA, f.TransportB = false, nil, 0, 0
 	if i >= len(b) || b[i] != '{' {

@@ -53,10 +53,9 @@ func readSynTimes(b []byte, i int) (t synTimes, pos int) {
 	return t, i
 }
 
-// opened says who opened a connection whose first packet was seen at start. Only
-// one that was opened under the capture's eyes, with the SYN of either end, tells:
-// a SYN alone may be the second one, whose first the capture missed, or one that
-// nobody answers. Where both came within a millisecond, A's was first if it was
+// opened says who opened a connection whose first packet was seen at start. It is
+// known only where the capture saw the SYN of either end: a SYN alone may be the second
+// one, whose first the capture missed, or one that gets no answer. Where both came within a millisecond, A's was first if it was
 // the flow's first packet.
 func (t synTimes) opened(start int64) aggregator.Opened {
 	switch {

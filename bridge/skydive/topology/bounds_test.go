@@ -75,7 +75,7 @@ func TestAddressesOfANode(t *testing.T) {
 	}
 }
 
-// TestAddressesOfAll are bounded together, and a node that is told twice counts once.
+// TestAddressesOfAll are bounded together, and a node that is reported twice counts once.
 func TestAddressesOfAll(t *testing.T) {
 	const limit, nodes, each = 10, 8, 15
 	g, a := graphOf(limit)

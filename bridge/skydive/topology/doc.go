@@ -6,5 +6,5 @@
 //
 // Every analyzer of a cluster knows all of it, while an agent, which can be asked as
 // well, knows its own machine. A round asks all of them at once and takes each node
-// from who has its latest revision. What only those know that cannot be reached stays.
+// from an answer with its latest revision. What only those know that cannot be reached stays.
 package topology

@@ -51,7 +51,7 @@ type stride struct {
 	step int
 }
 
-// over says whether the context has ended, at the first step and at every 1,024th.
+// over reports whether the context has ended, at the first step and at every 1,024th.
 func (s *stride) over() bool {
 	s.step++
 	return s.step%1024 == 1 && s.ctx.Err() != nil

@@ -21,7 +21,7 @@ import (
 	"github.com/skydive-project/skybridge/aggregator"
 )
 
-// graphOf is a graph that one analyzer tells.
+// graphOf is an empty graph and the answer of one analyzer.
 func graphOf(limit int, nodes ...node) (*graph, *answer) {
 	g, a := &graph{limit: limit}, newAnswer()
 	for _, n := range nodes {
@@ -170,7 +170,7 @@ func TestHolders(t *testing.T) {
 }
 
 // TestRoundsProperty holds the graph after any rounds against its rule: a node is there
-// if an analyzer that answers has it, or if nobody who reported it answers since.
+// if an analyzer that answers has it, or if none that reported it answers since.
 func TestRoundsProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var c cluster
@@ -216,17 +216,17 @@ func TestRoundsProperty(t *testing.T) {
 }
 
 // TestOlderRevisions: numbers do not fall because an analyzer lags behind, but one
-// that began to count anew is believed in the end.
+// that began to count from the start is believed in the end.
 func TestOlderRevisions(t *testing.T) {
-	tell := func(revision int64) []*answer {
+	report := func(revision int64) []*answer {
 		_, a := graphOf(100, node{id: "a", revision: revision})
 		return []*answer{a}
 	}
 	g, _ := graphOf(100)
-	for i, c := range []struct{ told, want int64 }{{10, 10}, {9, 10}, {11, 11}, {1, 11}, {2, 11}, {3, 11}, {4, 4}, {5, 5}} {
-		g.combine(t.Context(), tell(c.told), nil)
+	for i, c := range []struct{ reported, want int64 }{{10, 10}, {9, 10}, {11, 11}, {1, 11}, {2, 11}, {3, 11}, {4, 4}, {5, 5}} {
+		g.combine(t.Context(), report(c.reported), nil)
 		if got := g.nodes["a"].node.revision; got != c.want {
-			t.Errorf("%d: told %d, took %d, want %d", i, c.told, got, c.want)
+			t.Errorf("%d: reported %d, took %d, want %d", i, c.reported, got, c.want)
 		}
 	}
 }

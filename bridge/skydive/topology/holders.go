@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Who holds an address, from least to most telling; the most telling one gives
+// What holds an address, from least to most specific; the most specific one gives
 // the name (docs/how-to/names.md).
 const (
 	holderInterface = iota + 1 // HOST/NAME, where the address is set
@@ -45,7 +45,7 @@ func (c claim) and(o claim) claim {
 }
 
 // add notes that an address, with or without prefix length, is held. Addresses
-// that mean another machine on every machine are nobody's.
+// that mean another machine on every machine have no holder.
 func (c *claims) add(address string, by claim) {
 	text, _, _ := strings.Cut(address, "/")
 	a, err := netip.ParseAddr(text)
@@ -92,7 +92,7 @@ func (g *graph) containers(work *stride) map[string]claim {
 	return inside
 }
 
-// holders says who holds which address, of as many addresses as there may be nodes.
+// holders returns what holds which address, of as many addresses as there may be nodes.
 // It ends early with ctx.
 func (g *graph) holders(ctx context.Context) *claims {
 	work := &stride{ctx: ctx}

@@ -72,8 +72,8 @@ func (m *metrics) begin(analyzer string) {
 	}
 }
 
-// forget drops the metrics of an analyzer that is not asked any more.
-func (m *metrics) forget(analyzer string) {
+// remove deletes the metrics of an analyzer that is not asked any more.
+func (m *metrics) remove(analyzer string) {
 	of := prometheus.Labels{"analyzer": analyzer}
 	m.requests.DeletePartialMatch(of)
 	m.last.DeletePartialMatch(of)

@@ -88,7 +88,7 @@ func (n *names[V]) get(key []byte) (value V) {
 	return value
 }
 
-// peek is get for who only looks: it neither asks nor counts as use.
+// peek is get without effects: it neither asks nor counts as use.
 func (n *names[V]) peek(key string) (value V) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -91,7 +91,7 @@ func TestPeekChangesNothing(t *testing.T) {
 	}
 }
 
-// TestUnknownNamesAskOnce: a key that nobody knows asks once, until very many
+// TestUnknownNamesAskOnce: a key that is unknown asks once, until very many
 // others have.
 func TestUnknownNamesAskOnce(t *testing.T) {
 	r := newNamesRig(3)
@@ -124,7 +124,7 @@ func TestUnknownNamesAskOnce(t *testing.T) {
 }
 
 // TestGoneNamesLinger: what is gone keeps its name for its last flows, and longer
-// while nobody tells.
+// while no analyzer answers.
 func TestGoneNamesLinger(t *testing.T) {
 	r := newNamesRig(2)
 	r.refresh(namesOf("a", "b"), r.now)

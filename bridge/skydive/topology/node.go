@@ -54,7 +54,7 @@ type node struct {
 
 	captures []aggregator.CapturePackets // each once
 
-	// What tells who holds an address; see holders.go.
+	// What names the holder of an address; see holders.go.
 	domain, vm  string   // libvirt's domain, Neutron's VM
 	ports       []string // addresses of a Neutron port
 	namespace   string
@@ -173,7 +173,7 @@ func fit(s string) string {
 }
 
 // someAddresses returns as many addresses as are kept of a node, without what is
-// none, and how many are cut. The same ones stay, in whatever order they are told.
+// none, and how many are cut. The same ones stay, in whatever order they come.
 func someAddresses(list []string) (kept []string, cut int) {
 	given := len(list)
 	list = slices.DeleteFunc(list, func(a string) bool {

@@ -74,7 +74,7 @@ func (t *Topology) round(ctx context.Context, sink Sink) {
 	t.metrics.skipped.WithLabelValues(nodeMalformed).Add(float64(malformed))
 	t.metrics.skipped.WithLabelValues(nodeLimit).Add(float64(skipped + more))
 	sink.SetCaptures(captures(nodes))
-	sink.SetInterfaces(rows) // last: who sees them finds their names
+	sink.SetInterfaces(rows) // last, so that their names are known by then
 	if malformed+skipped+more == 0 {
 		return
 	}
@@ -189,7 +189,7 @@ func (t *Topology) answered(s *source, a *answer, err *queryError) {
 		t.metrics.last.WithLabelValues(s.to.Name).Set(float64(now.UnixMilli()) / 1000)
 		s.failures, s.due = 0, time.Time{}
 		if before != "" {
-			t.log.Info("the analyzer tells its topology again", "analyzer", s.to.Name)
+			t.log.Info("the analyzer answers topology queries again", "analyzer", s.to.Name)
 		}
 		return
 	}
@@ -197,6 +197,6 @@ func (t *Topology) answered(s *source, a *answer, err *queryError) {
 	wait := min(interval<<min(s.failures, 10), max(interval, maxDelay))
 	s.failures++
 	s.due = now.Add(wait - interval/2) // the first round after the wait
-	s.seldom.Warn("the analyzer does not tell its topology; names and interfaces stay as they were known, flows count as ever",
+	s.seldom.Warn("the analyzer does not answer topology queries; names and interfaces stay as known, and flows are counted as before",
 		"result", string(how), "err", err.err, "retry_in", wait)
 }

@@ -25,14 +25,14 @@ import (
 // maxAnalyzers is how many analyzers are asked.
 const maxAnalyzers = 64
 
-// Sink takes what the topology says of network interfaces and captures:
+// Sink takes what the topology has of network interfaces and captures:
 // all of them, each time. It is called from one goroutine.
 type Sink interface {
 	SetInterfaces([]aggregator.InterfaceRow)
 	SetCaptures([]aggregator.CapturePackets)
 }
 
-// Config says whom to ask for the topology, and how often.
+// Config is which analyzers to ask for the topology, and how often.
 type Config struct {
 	Enabled bool
 	// Analyzers are the URLs of their feeds; the first 64 are asked.
@@ -62,10 +62,10 @@ func (c *Config) targets() ([]access.Target, error) {
 	return out, nil
 }
 
-// Topology keeps what Skydive's topology says of nodes, addresses and network
+// Topology keeps what Skydive's topology has of nodes, addresses and network
 // interfaces. It asks every analyzer; one that does not answer is asked less
-// often, and what it told stays. It implements [aggregator.Names] from memory,
-// so nobody ever waits for an analyzer. Its methods may be called concurrently.
+// often, and what it reported stays. It implements [aggregator.Names] from memory,
+// which never waits for an analyzer. Its methods may be called concurrently.
 type Topology struct {
 	log       *slog.Logger
 	metrics   *metrics
@@ -153,8 +153,8 @@ func (t *Topology) KnownNode(tid string) aggregator.NodeNames { return t.nodes.p
 func (t *Topology) KnownAddress(addr string) string { return t.addresses.peek(addr) }
 
 // Reload changes the configuration: from the next question on, which comes now.
-// What is known stays, but for what only analyzers told that are not asked any
-// more. An invalid configuration changes nothing.
+// What is known stays, but for what was only known of analyzers that are not asked
+// any more. An invalid configuration changes nothing.
 func (t *Topology) Reload(cfg Config) error {
 	if _, err := cfg.targets(); err != nil {
 		return err
@@ -252,7 +252,7 @@ func (t *Topology) adopt(sink Sink) {
 		i := slices.IndexFunc(targets, func(o access.Target) bool { return o.Name == name })
 		if i < 0 {
 			delete(t.sources, name)
-			t.metrics.forget(name)
+			t.metrics.remove(name)
 			continue
 		}
 		s.to, s.failures, s.due, s.plain = targets[i], 0, time.Time{}, false

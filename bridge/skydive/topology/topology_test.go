@@ -140,7 +140,7 @@ func TestEmptyTopology(t *testing.T) {
 }
 
 // TestUnreachableTopology has one analyzer of two out of reach: what only that one
-// told stays, what both told follows the other.
+// reported stays, what both reported follows the other.
 func TestUnreachableTopology(t *testing.T) {
 	a, b := startAnalyzer(t), startAnalyzer(t)
 	a.SetTopology([]json.RawMessage{nodeJSON("both", "both", 5, ""), nodeJSON("gone", "gone", 1, "")}, nil)
@@ -216,7 +216,7 @@ func TestTopologyReload(t *testing.T) {
 	reload("", func(c *Config) { c.Enabled = false })
 	captures()
 	if got := r.topology.Node([]byte("tid-b")); got != (aggregator.NodeNames{}) || len(r.topology.Status()) != 0 {
-		t.Errorf("disabled, it tells %v, %v", got, r.topology.Status())
+		t.Errorf("disabled, it has %v, %v", got, r.topology.Status())
 	}
 	reload("eth1=6", func(c *Config) { c.Enabled = true })
 	if err := r.topology.Reload(Config{Enabled: true, RefreshInterval: time.Second}); err == nil {
@@ -225,7 +225,7 @@ func TestTopologyReload(t *testing.T) {
 	r.waitInterfaces(t, "eth1=6")
 }
 
-// TestUnknownNameIsLookedFor asks for what nobody has told of yet: a question goes
+// TestUnknownNameIsLookedFor asks for what no analyzer has reported yet: a question goes
 // out long before the next is due, and not a second one.
 func TestUnknownNameIsLookedFor(t *testing.T) {
 	a := startAnalyzer(t)

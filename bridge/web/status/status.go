@@ -37,11 +37,11 @@ type Analyzer struct {
 	Since       time.Time `json:"since,omitzero"` // when Connected became what it is
 	LastMessage time.Time `json:"last_message,omitzero"`
 	// Updates is how many flow records came, UpdatesPerSecond how fast in the last
-	// minute or so; Shed counts messages that were dropped because there were too many.
+	// minute or so; Dropped counts messages that were dropped because there were too many.
 	Updates          uint64    `json:"updates"`
 	UpdatesPerSecond float64   `json:"updates_per_second"`
 	Reconnects       uint64    `json:"reconnects"`
-	Shed             uint64    `json:"shed"`
+	Dropped          uint64    `json:"shed"`
 	LastError        string    `json:"last_error,omitempty"`
 	LastErrorAt      time.Time `json:"last_error_at,omitzero"`
 }
