@@ -359,7 +359,7 @@ func TestHoldersOfFold(t *testing.T) {
 					if got := receiver.Increase(w.rec.Series()[portless]); got != 15_000+5_000_000+10 {
 						t.Errorf("increase %v, want 5015010: %v", got, w.rec.Series())
 					}
-					if n := w.r.metric("skybridge_folded_series_total"); n == 0 {
+					if n := w.r.metric("skybridge_condensed_series_total"); n == 0 {
 						t.Error("nothing was condensed")
 					}
 				})

@@ -354,7 +354,7 @@ func (e *endpoint) failed(s *settings, count encoded, attempt int, a answer, wai
 // account counts what has become of ticks in the log.
 func (e *endpoint) account() {
 	o, metrics := e.cursor.outcome(), e.settings.Load().metrics
-	metrics.foldedSamples.Add(float64(o.Folded))
+	metrics.condensedSamples.Add(float64(o.Folded))
 	for reason, loss := range o.Lost {
 		metrics.dropped(int(loss.Samples), int(loss.Stale), reason)
 		if loss.Series > 0 {

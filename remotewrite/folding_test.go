@@ -156,7 +156,7 @@ func foldArrives(t *testing.T, message Message, rules []*relabel.Config) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	r.wantMetric(5, "skybridge_folded_series_total") // one of them twice
+	r.wantMetric(5, "skybridge_condensed_series_total") // one of them twice
 	r.wantMetric(0, prefix+"samples_dropped_total")
 	r.wantMetric(0, "skybridge_lost_series_total")
 }
@@ -374,8 +374,8 @@ func TestFoldAcrossRenaming(t *testing.T) {
 				t.Errorf("%s: %v, want an increase of %v", site, got, want)
 			}
 		}
-		r.wantMetric(2, "skybridge_folded_series_total")
-		r.wantMetric(float64(samples), "skybridge_folded_samples_total")
+		r.wantMetric(2, "skybridge_condensed_series_total")
+		r.wantMetric(float64(samples), "skybridge_condensed_samples_total")
 		r.wantMetric(0, "skybridge_refused_bytes_total")
 		status.Store(400)
 		sent := r.metric(prefix + "bytes_total")

@@ -28,7 +28,7 @@ func (e *endpoint) sendFold(ctx context.Context, t *loggedTick, done *tally) err
 			e.cursor.stepDone(step)
 		}
 	}
-	e.settings.Load().metrics.foldedSeries.Add(float64(t.fold.series))
+	e.settings.Load().metrics.condensedSeries.Add(float64(t.fold.series))
 	return nil
 }
 

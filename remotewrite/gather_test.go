@@ -90,7 +90,7 @@ func TestFoldForgets(t *testing.T) {
 		if got := receiver.Increase(rec.Series()[receiver.Key("test_bytes", map[string]string{"a": "lives"})]); got != 5 {
 			t.Errorf("increase %v of what lives, want its value", got)
 		}
-		r.wantMetric(ticks/2-4, "skybridge_folded_series_total")
+		r.wantMetric(ticks/2-4, "skybridge_condensed_series_total")
 		if n := len(endpoint.named[0].rewriter.claims.held); n != 1 {
 			t.Errorf("%d names are held, want that of the one that lives", n)
 		}

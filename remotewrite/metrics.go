@@ -138,7 +138,7 @@ type senderMetrics struct {
 	samples, samplesFailed, samplesRetried, enqueueRetries, bytes *prometheus.CounterVec
 	samplesDropped, staleDropped                                  *prometheus.CounterVec
 	metadata, metadataFailed, metadataBytes                       *prometheus.CounterVec
-	foldedSeries, foldedSamples, refusedBytes                     *prometheus.CounterVec
+	condensedSeries, condensedSamples, refusedBytes                     *prometheus.CounterVec
 	lostSeries, lostBytes, unremembered                           *prometheus.CounterVec
 	duration                                                      *prometheus.HistogramVec
 
@@ -188,8 +188,8 @@ func newSenderMetrics(reg prometheus.Registerer, live *liveEndpoints) *senderMet
 		metadataBytes:  counter(prefix+"metadata_bytes_total", "Bytes of acknowledged metadata requests, compressed."),
 		samplesDropped: counter(prefix+"samples_dropped_total", "Samples that were dropped before the receiver gave its final answer.", "reason"),
 		staleDropped:   counter("skybridge_stale_markers_dropped_total", "Stale markers among the dropped samples: where the series did not return, only the receiver's lookback ends it."),
-		foldedSeries:   counter("skybridge_folded_series_total", "Series ended by folding: their last value and their end were in ticks too old for the receiver, or deleted, and were sent at a later time."),
-		foldedSamples:  counter("skybridge_folded_samples_total", "Samples that folding made unnecessary: they were in ticks too old for the receiver, or deleted, and what they counted was sent at a later time."),
+		condensedSeries:   counter("skybridge_condensed_series_total", "Series ended by condensing: their last value and their end were in ticks too old for the receiver, or deleted, and were sent at a later time."),
+		condensedSamples:  counter("skybridge_condensed_samples_total", "Samples that condensing made unnecessary: they were in ticks too old for the receiver, or deleted, and what they counted was sent at a later time."),
 		lostSeries:     counter("skybridge_lost_series_total", "Counters whose last value was in ticks that were dropped or that the receiver refused, so that it may never have arrived.", "reason"),
 		lostBytes:      counter("skybridge_lost_bytes_total", "Traffic bytes that could not be delivered: the last values of byte counters that ended, in ticks that were dropped or that the receiver refused. More than is missing where the receiver had an earlier value of such a counter.", "reason"),
 		refusedBytes:   counter("skybridge_refused_bytes_total", "Bytes of the requests that the receiver refused, compressed, as they were sent."),
@@ -218,7 +218,7 @@ type endpointMetrics struct {
 	samples, samplesFailed, samplesRetried, bytes, staleDropped prometheus.Counter
 	metadata, metadataFailed, metadataBytes                     prometheus.Counter
 
-	foldedSeries, foldedSamples, refusedBytes, unremembered prometheus.Counter
+	condensedSeries, condensedSamples, refusedBytes, unremembered prometheus.Counter
 	lostSeries, lostBytes                                   *prometheus.CounterVec
 
 	samplesDropped *prometheus.CounterVec
@@ -234,7 +234,7 @@ func (m *senderMetrics) endpoint(labels prometheus.Labels, highestSent *atomic.I
 		staleDropped: m.staleDropped.With(labels), samplesDropped: m.samplesDropped.MustCurryWith(labels),
 		metadata: m.metadata.With(labels), metadataFailed: m.metadataFailed.With(labels), metadataBytes: m.metadataBytes.With(labels),
 		duration: m.duration.With(labels), highestSent: highestSent,
-		foldedSeries: m.foldedSeries.With(labels), foldedSamples: m.foldedSamples.With(labels), refusedBytes: m.refusedBytes.With(labels),
+		condensedSeries: m.condensedSeries.With(labels), condensedSamples: m.condensedSamples.With(labels), refusedBytes: m.refusedBytes.With(labels),
 		unremembered: m.unremembered.With(labels),
 		lostSeries:   m.lostSeries.MustCurryWith(labels), lostBytes: m.lostBytes.MustCurryWith(labels),
 	}

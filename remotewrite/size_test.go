@@ -196,7 +196,7 @@ func TestRepairsTooLarge(t *testing.T) {
 			t.Errorf("%v bytes, want %v", got, want)
 		}
 		r.wantMetric(0, prefix+"samples_failed_total")
-		if r.metric("skybridge_folded_series_total") == 0 {
+		if r.metric("skybridge_condensed_series_total") == 0 {
 			t.Error("nothing was condensed")
 		}
 	})

@@ -138,7 +138,7 @@ type RemoteWrite struct {
 	URL           string
 	RemoteTimeout time.Duration
 	// BacklogWindow is how old a sample may be that is pushed as it is, 0: any;
-	// older ones are folded.
+	// older ones are condensed.
 	BacklogWindow time.Duration
 	// ProtobufMessage is "auto" or the name of the message in Prometheus' stanza.
 	ProtobufMessage string

@@ -198,7 +198,7 @@ func (rw *RemoteWrite) how() string {
 	case rw.BacklogWindow == 0:
 		parts = append(parts, "samples of any age")
 	case rw.BacklogWindow != DefaultRemoteWrite("").BacklogWindow:
-		parts = append(parts, "what is older than "+showDuration(rw.BacklogWindow)+" is folded")
+		parts = append(parts, "what is older than "+showDuration(rw.BacklogWindow)+" is condensed")
 	}
 	if q.SampleAgeLimit > 0 {
 		parts = append(parts, "what is older than "+showDuration(q.SampleAgeLimit)+" is dropped")
