@@ -227,12 +227,12 @@ func BenchmarkFold(b *testing.B) {
 	var w workspace
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := e.gather(b.Context(), f); err != nil || f.series != ends {
-			b.Fatal(f.series, err)
+		g, err := e.gather(b.Context(), f)
+		if err != nil || g.series != ends {
+			b.Fatal(g.series, err)
 		}
-		f.series = 0
 		for step := range foldSteps {
-			for _, req := range f.group(nil, step, 1_700_000_100_000, MaxBlockSamples) {
+			for _, req := range g.group(nil, step, 1_700_000_100_000, MaxBlockSamples) {
 				if _, err := w.build(req, version2); err != nil {
 					b.Fatal(err)
 				}

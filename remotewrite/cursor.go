@@ -107,24 +107,13 @@ func (l *Log) addCursor() *cursor {
 	return c
 }
 
-// close removes the cursor and lets go of what only it needed.
-func (c *cursor) close() {
-	c.log.mu.Lock()
-	c.letGo()
-	delete(c.log.cursors, c)
-	c.log.release()
-	c.log.broadcast()
-	c.log.mu.Unlock()
-	c.log.sweep()
-}
-
 // detach takes the cursor out of the log while its endpoint still runs, and returns
-// where it was. What it holds can be read until leave.
-func (c *cursor) detach() place {
+// where it was. What it holds can be read until close.
+func (c *cursor) detach() Position {
 	l := c.log
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p := c.placeLocked()
+	p := c.positionLocked()
 	c.detached = true
 	delete(l.cursors, c)
 	l.release()
@@ -132,15 +121,24 @@ func (c *cursor) detach() place {
 	return p
 }
 
-// leave says that the endpoint has ended. Where it was removed, what it held is let
-// go of; else the cursor stays where it is, to be parked.
-func (c *cursor) leave() {
-	c.log.mu.Lock()
-	detached := c.detached
-	c.log.mu.Unlock()
-	if detached {
-		c.close()
+// close says that the endpoint has ended. Where it was removed, and in a log in
+// memory, what it held is let go of; else the cursor stays where it is, for the next
+// process.
+func (c *cursor) close() {
+	l := c.log
+	l.mu.Lock()
+	state := c.state()
+	c.letGo()
+	if !c.detached && l.store != nil && c.named {
+		c.lost, c.passed, c.hashes = state.lost, state.passed, state.hashes
+		l.mu.Unlock()
+		return
 	}
+	delete(l.cursors, c)
+	l.release()
+	l.broadcast()
+	l.mu.Unlock()
+	l.sweep()
 }
 
 // letGo ends the holding of a tick.
@@ -266,26 +264,14 @@ const (
 	stepFinals = 2 // where there are any
 )
 
-// zerosDone records that the zeros of the held tick all have their answer.
-func (c *cursor) zerosDone() {
+// answered records that so many groups of what is held have their answer.
+func (c *cursor) answered(step int) {
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
-	c.begun = c.held.at
-	c.step = max(c.step, stepZeros)
-}
-
-// stepDone records that so many groups of what is held have their answer.
-func (c *cursor) stepDone(step int) {
-	c.log.mu.Lock()
-	defer c.log.mu.Unlock()
-	c.step = step
-}
-
-// keepAfter has hashes kept for a process that begins after what is held.
-func (c *cursor) keepAfter(hashes *Hashes) {
-	c.log.mu.Lock()
-	defer c.log.mu.Unlock()
-	c.hashes = hashes
+	c.step = max(c.step, step)
+	if c.held.fold == nil {
+		c.begun = c.held.at // its zeros come first
+	}
 }
 
 // keepWhileHeld has them kept for one that begins with it.
@@ -302,13 +288,18 @@ func (c *cursor) keepNumber(n uint64) {
 	c.number = n
 }
 
-// finish lets go of the held tick, whose samples all have their answer or were
-// given up, and moves on.
-func (c *cursor) finish() {
+// done lets go of the held tick, whose samples all have their answer or were given
+// up, and moves on. The hashes are kept for a process that begins there. Where values
+// were refused, what ends at the next tick may lack its last.
+func (c *cursor) done(hashes *Hashes, valuesRefused bool) {
 	l := c.log
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := c.held
+	c.hashes = hashes
+	if valuesRefused {
+		c.lost = max(c.lost, t.at)
+	}
 	c.letGo()
 	c.pending -= int64(t.samples)
 	if t.fold != nil {
@@ -329,37 +320,93 @@ func (c *cursor) expired(t *loggedTick) (toSend, toKeep bool) {
 	return c.log.tooOld(t, c.window), t.fold == nil && c.log.tooOld(t, c.log.maxAge)
 }
 
-// place is a cursor's distance from the log's end.
-type place struct {
-	ticks   int   // held or waiting
-	samples int64 // in them
-	oldest  int64 // time of the first of them, ms
-	newest  int64 // time of the log's last tick, ms; math.MinInt64 before any
+// Position is a cursor's distance from the log's end.
+type Position struct {
+	Ticks   int   // held or waiting
+	Samples int64 // in them
+	Oldest  int64 // time of the first of them, ms
+	Newest  int64 // time of the log's last tick, ms; math.MinInt64 before any
 }
 
-func (c *cursor) place() place {
+func (c *cursor) position() Position {
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
-	return c.placeLocked()
+	return c.positionLocked()
 }
 
-func (c *cursor) placeLocked() place {
+func (c *cursor) positionLocked() Position {
 	l := c.log
 	i := l.index(c.next)
-	p := place{samples: c.pending, newest: l.lastAt, ticks: len(l.ticks) - i}
+	p := Position{Samples: c.pending, Newest: l.lastAt, Ticks: len(l.ticks) - i}
 	if c.held != nil && (i == len(l.ticks) || l.ticks[i].seq > c.held.seq) {
-		p.ticks++ // held, and dropped by the log
+		p.Ticks++ // held, and dropped by the log
 	}
 	switch {
 	case c.held != nil:
-		p.oldest = c.held.at
+		p.Oldest = c.held.at
 	case i < len(l.ticks):
-		p.oldest = l.ticks[i].at
+		p.Oldest = l.ticks[i].at
 	}
 	return p
 }
 
-// atEnd says that every tick has been dealt with. Call it under the log's lock.
+// atEnd says that every tick has been dealt with. The log's lock is held.
 func (c *cursor) atEnd() bool {
 	return c.held == nil && c.log.index(c.next) == len(c.log.ticks)
+}
+
+// awaitEnd waits until every tick has been dealt with, or the endpoint has stopped.
+func (c *cursor) awaitEnd(ctx context.Context, stopped <-chan struct{}) error {
+	for {
+		c.log.mu.Lock()
+		ended, changed := c.atEnd(), c.log.changed
+		c.log.mu.Unlock()
+		if ended {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-stopped:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// ahead returns the ticks from the next on up to the first that is whole. They can
+// be read until release is called.
+func (c *cursor) ahead() (ticks []*loggedTick, release func()) {
+	l := c.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, t := range l.ticks[l.index(c.next):] {
+		if t.gone != "" || t.broken {
+			continue
+		}
+		ticks = append(ticks, t)
+		if t.segment != nil {
+			t.segment.refs++
+		}
+		if !t.thin {
+			break
+		}
+	}
+	return ticks, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for _, t := range ticks {
+			if t.segment != nil {
+				t.segment.letGo()
+			}
+		}
+	}
+}
+
+// past returns what the cursor knows of the ticks before its next: begun, and the
+// hashes that a former process left when it was at the tick resumed, 0: none did.
+func (c *cursor) past() (begun int64, hashes *Hashes, resumed uint64) {
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	return c.begun, c.hashes, c.resumed
 }

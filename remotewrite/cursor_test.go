@@ -40,8 +40,8 @@ func TestGap(t *testing.T) {
 	finish := func(t *testing.T, c *cursor) {
 		t.Helper()
 		take(t, c)
-		c.zerosDone()
-		c.finish()
+		c.answered(stepZeros)
+		c.done(nil, false)
 	}
 	for _, c := range []struct {
 		name string
@@ -80,8 +80,8 @@ func TestGap(t *testing.T) {
 			take(t, c)
 			step(r, 20)
 			step(r, 30)
-			c.zerosDone()
-			c.finish()
+			c.answered(stepZeros)
+			c.done(nil, false)
 		}, 30, &repair{from: 10, before: 20, at: 20}},
 		{"given up among zeros", func(t *testing.T, r *rig, c *cursor) {
 			step(r, 10)
@@ -90,28 +90,28 @@ func TestGap(t *testing.T) {
 			take(t, c)
 			step(r, 30)
 			c.giveUp(1, 0, reasonTooOld)
-			c.finish()
+			c.done(nil, false)
 		}, 30, &repair{from: 10, before: 20, at: 20}},
 		{"given up among values", func(t *testing.T, r *rig, c *cursor) {
 			step(r, 10)
 			finish(t, c)
 			step(r, 20)
 			take(t, c)
-			c.zerosDone()
+			c.answered(stepZeros)
 			step(r, 30)
 			c.giveUp(1, 0, reasonTooOld)
-			c.finish()
+			c.done(nil, false)
 		}, 30, nil},
 		{"given up among values, more dropped behind it", func(t *testing.T, r *rig, c *cursor) {
 			step(r, 10)
 			finish(t, c)
 			step(r, 20)
 			take(t, c)
-			c.zerosDone()
+			c.answered(stepZeros)
 			step(r, 30)
 			step(r, 40)
 			c.giveUp(1, 0, reasonTooOld)
-			c.finish()
+			c.done(nil, false)
 		}, 40, &repair{from: 20, before: 30, at: 30}},
 		{"repair given up, repaired at the next", func(t *testing.T, r *rig, c *cursor) {
 			step(r, 10)
@@ -120,7 +120,7 @@ func TestGap(t *testing.T) {
 			step(r, 30)
 			take(t, c)
 			c.giveUp(1, 0, reasonTooOld)
-			c.finish()
+			c.done(nil, false)
 			step(r, 40)
 		}, 40, &repair{from: 10, before: 30, at: 30}},
 	} {

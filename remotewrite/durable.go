@@ -170,20 +170,6 @@ func (l *Log) settle() (abandoned int64) {
 	return abandoned
 }
 
-// park leaves the cursor where it is, for the next process.
-func (c *cursor) park() {
-	l := c.log
-	if l.store == nil || !c.named {
-		c.close()
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	state := c.state()
-	c.letGo()
-	c.lost, c.passed, c.hashes = state.lost, state.passed, state.hashes
-}
-
 // state is what of the cursor survives the process. While a tick is held, it is
 // what it was when that was taken: the tick may have to be sent again with all
 // that belongs to it.

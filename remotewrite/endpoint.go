@@ -108,8 +108,8 @@ func (e *endpoint) run(ctx context.Context) {
 		default:
 			e.settings.Load().metrics.reached(t.at)
 		}
-		e.refusedAfter(t)
-		e.cursor.finish()
+		valuesRefused := t.fold == nil && err == nil && e.group.refused.Load() // they were its last group
+		e.cursor.done(e.refusedAfter(t), valuesRefused)
 		e.account()
 		e.sendMetadata(ctx, t)
 	}
@@ -136,23 +136,17 @@ func (e *endpoint) sendTick(ctx context.Context, t *loggedTick, missing *repair,
 	if e.group.refusedWhole() {
 		return errRefused
 	}
-	e.cursor.zerosDone()
+	e.cursor.answered(stepZeros)
 
 	if t.finalsAt != 0 {
 		finals := appendRequests(e.requests[:0], t.ends, limit, &repair{all: true, as: asValue, at: t.finalsAt})
 		if err := e.sendBarrier(ctx, t, finals, done); err != nil {
 			return err
 		}
-		e.cursor.stepDone(stepFinals)
+		e.cursor.answered(stepFinals)
 	}
 	values := appendRequests(e.requests[:0], t.values, limit, nil)
-	if err := e.sendBarrier(ctx, t, values, done); err != nil {
-		return err
-	}
-	if e.group.refused.Load() {
-		e.cursor.valuesRefused()
-	}
-	return nil
+	return e.sendBarrier(ctx, t, values, done)
 }
 
 // sendBarrier sends a group whole.

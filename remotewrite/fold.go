@@ -61,10 +61,6 @@ type fold struct {
 	begun    int64         // the cursor's
 	gaveUp   bool
 	step     int // groups that a former process got answered
-
-	// What the groups are made of, and how many series end by it (gather.go).
-	known, began []storedBlock
-	series       int
 }
 
 // mustFold says whether a tick cannot be sent as it is.

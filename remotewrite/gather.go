@@ -46,7 +46,7 @@ type logged struct {
 
 // gather reads what the fold is made of. What cannot be read is counted as lost.
 // The error is the context's.
-func (e *endpoint) gather(ctx context.Context, f *fold) error {
+func (e *endpoint) gather(ctx context.Context, f *fold) (out gathered, err error) {
 	g := gatherer{
 		fold: f, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
 		series: make(map[seriesKey]*ending), skipped: make(map[int]bool), dropped: make(map[string]int),
@@ -56,37 +56,37 @@ func (e *endpoint) gather(ctx context.Context, f *fold) error {
 		if t.segment != nil {
 			var err error
 			if t, err = e.cursor.load(ctx, t); err != nil {
-				return err
+				return out, err
 			}
 		}
 		if t.broken || !e.readable(ctx, t) {
 			if ctx.Err() != nil {
-				return ctx.Err()
+				return out, ctx.Err()
 			}
-			e.cursor.unreadableEnds(t)
+			e.loseEnds(t.ended, t.endedBytes, reasonUnreadable)
 			continue
 		}
 		ticks = append(ticks, t)
 	}
 	if err := e.learn(ctx); err != nil {
-		return err
+		return out, err
 	}
 	for _, pass := range []func(n int, it logged){g.count, g.write} {
 		if err := e.eachEnd(ctx, ticks, pass); err != nil {
-			return err
+			return out, err
 		}
 	}
-	f.known, f.began = inLog(g.known.take()), inLog(g.began.take())
-	for _, group := range [][]storedBlock{f.known, f.began} {
+	out.known, out.began = inLog(g.known.take()), inLog(g.began.take())
+	for _, group := range [][]storedBlock{out.known, out.began} {
 		for i := range group {
-			f.series += group[i].samples
+			out.series += group[i].samples
 		}
 	}
 	metrics := e.settings.Load().metrics
 	for reason, ends := range g.dropped {
 		metrics.dropped(ends, 0, reason)
 	}
-	return nil
+	return out, nil
 }
 
 // readable loads the tick's ends into memory, if that can be done.
@@ -258,11 +258,4 @@ func (g *gatherer) keyOf(s *renamed) seriesKey {
 		add(l.Value)
 	}
 	return seriesKey{maphash.Bytes(g.seeds[0], g.key), maphash.Bytes(g.seeds[1], g.key)}
-}
-
-// unreadableEnds counts what ended in a tick that cannot be read.
-func (c *cursor) unreadableEnds(t *loggedTick) {
-	c.log.mu.Lock()
-	defer c.log.mu.Unlock()
-	c.loseEnds(t.ended, t.endedBytes, reasonUnreadable)
 }

@@ -150,8 +150,8 @@ func TestFoldTorn(t *testing.T) {
 				t.Fatalf("held %+v, %v, want a fold", held, err)
 			}
 			ends := len(held.fold.ticks)
-			c.stepDone(step)
-			c.park()
+			c.answered(step)
+			c.close()
 			if err := l.Close(); err != nil {
 				t.Fatal(err)
 			}
@@ -169,7 +169,7 @@ func TestFoldTorn(t *testing.T) {
 			if series := int(c.outcome().total().Series); held.fold.step != want || series != lost {
 				t.Errorf("continues at group %d, %d series lost, want %d, %d", held.fold.step, series, want, lost)
 			}
-			c.park()
+			c.close()
 			if err := l.Close(); err != nil {
 				t.Fatal(err)
 			}

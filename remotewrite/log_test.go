@@ -49,20 +49,20 @@ func TestLogReleases(t *testing.T) {
 		if err != nil || tick.at != at {
 			t.Fatalf("tick at %d, error %v, want %d", tick.at, err, at)
 		}
-		fast.finish()
+		fast.done(nil, false)
 	}
 	want(2)
-	if got := slow.place(); got.ticks != 2 || got.samples != 2 {
+	if got := slow.position(); got.Ticks != 2 || got.Samples != 2 {
 		t.Errorf("slow cursor is at %+v", got)
 	}
 	if _, _, err := slow.take(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	slow.finish()
+	slow.done(nil, false)
 	want(1)
 	slow.close()
 	want(0)
-	if !fast.atEnd() {
+	if fast.position().Ticks > 0 {
 		t.Error("fast cursor is not at the end")
 	}
 }
@@ -109,14 +109,14 @@ func TestLogBounds(t *testing.T) {
 				}
 			}
 			if c.held {
-				cur.finish()
+				cur.done(nil, false)
 			}
-			for !cur.atEnd() {
-				if p := cur.place(); p.samples != int64(p.ticks) {
-					t.Errorf("%d samples pending in %d ticks", p.samples, p.ticks)
+			for cur.position().Ticks > 0 {
+				if p := cur.position(); p.Samples != int64(p.Ticks) {
+					t.Errorf("%d samples pending in %d ticks", p.Samples, p.Ticks)
 				}
 				take()
-				cur.finish()
+				cur.done(nil, false)
 			}
 			if diff := cmp.Diff(c.kept, got); diff != "" {
 				t.Error(diff)
@@ -124,7 +124,7 @@ func TestLogBounds(t *testing.T) {
 			if lost := cur.outcome().Lost; lost[c.reason].Samples != int64(c.lost) || (len(lost) > 0) != (c.lost > 0) {
 				t.Errorf("lost %+v, want %d for %q", lost, c.lost, c.reason)
 			}
-			if p := cur.place(); p.samples != 0 || p.ticks != 0 {
+			if p := cur.position(); p.Samples != 0 || p.Ticks != 0 {
 				t.Errorf("at the end %+v is pending", p)
 			}
 		})
@@ -157,8 +157,8 @@ func TestAppendRejects(t *testing.T) {
 				t.Errorf("error %v does not say %q", err, c.want)
 			}
 			r.value(3000, 0, false, 1) // the builder is fit again
-			if want := map[bool]int{true: 3, false: 2}[c.at > 1000]; cur.place().ticks != want {
-				t.Errorf("%d ticks, want %d", cur.place().ticks, want)
+			if want := map[bool]int{true: 3, false: 2}[c.at > 1000]; cur.position().Ticks != want {
+				t.Errorf("%d ticks, want %d", cur.position().Ticks, want)
 			}
 		})
 	}

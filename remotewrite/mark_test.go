@@ -97,7 +97,7 @@ func TestMarksBound(t *testing.T) {
 				if _, _, err := c.take(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				c.finish()
+				c.done(nil, false)
 			}
 		}
 		if n := len(r.log.marks.list); n != maxMarks {
@@ -229,7 +229,7 @@ func TestMarksNotUnderstood(t *testing.T) {
 	if err != nil || len(found.list) != 1 || found.list[0].from != 1 {
 		t.Errorf("%+v, %v", found, err)
 	}
-	c.park()
+	c.close()
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ const (
 // sendMetadata sends the metadata of a tick's metrics where it is time to.
 func (e *endpoint) sendMetadata(ctx context.Context, t *loggedTick) {
 	s := e.settings.Load()
-	if s.cfg.MetadataInterval <= 0 || e.spoken.use(s.cfg.ProtobufMessage) != version1 || e.cursor.place().ticks > 0 ||
+	if s.cfg.MetadataInterval <= 0 || e.spoken.use(s.cfg.ProtobufMessage) != version1 || e.cursor.position().Ticks > 0 ||
 		(!e.metadataSent.IsZero() && time.Since(e.metadataSent) < s.cfg.MetadataInterval) || e.quiet.left() > 0 {
 		return
 	}

@@ -138,7 +138,7 @@ type senderMetrics struct {
 	samples, samplesFailed, samplesRetried, enqueueRetries, bytes *prometheus.CounterVec
 	samplesDropped, staleDropped                                  *prometheus.CounterVec
 	metadata, metadataFailed, metadataBytes                       *prometheus.CounterVec
-	condensedSeries, condensedSamples, refusedBytes                     *prometheus.CounterVec
+	condensedSeries, condensedSamples, refusedBytes               *prometheus.CounterVec
 	lostSeries, lostBytes, unremembered                           *prometheus.CounterVec
 	duration                                                      *prometheus.HistogramVec
 
@@ -177,23 +177,23 @@ func newSenderMetrics(reg prometheus.Registerer, live *liveEndpoints) *senderMet
 		return all[len(all)-1]
 	}
 	m := &senderMetrics{
-		live:           live,
-		samples:        counter(prefix+"samples_total", "Samples that the receiver acknowledged."),
-		samplesFailed:  counter(prefix+"samples_failed_total", "Samples that the receiver refused; they are not sent again."),
-		samplesRetried: counter(prefix+"samples_retried_total", "Samples of failed attempts that were sent again."),
-		enqueueRetries: counter(prefix+"enqueue_retries_total", "Always 0: appending to the log never waits."),
-		bytes:          counter(prefix+"bytes_total", "Bytes of answered requests, compressed."),
-		metadata:       counter(prefix+"metadata_total", "Metadata entries that the receiver acknowledged, in 1.0; 2.0 has them in the series."),
-		metadataFailed: counter(prefix+"metadata_failed_total", "Metadata entries that the receiver did not take; they come again with the next."),
-		metadataBytes:  counter(prefix+"metadata_bytes_total", "Bytes of acknowledged metadata requests, compressed."),
-		samplesDropped: counter(prefix+"samples_dropped_total", "Samples that were dropped before the receiver gave its final answer.", "reason"),
-		staleDropped:   counter("skybridge_stale_markers_dropped_total", "Stale markers among the dropped samples: where the series did not return, only the receiver's lookback ends it."),
-		condensedSeries:   counter("skybridge_condensed_series_total", "Series ended by condensing: their last value and their end were in ticks too old for the receiver, or deleted, and were sent at a later time."),
-		condensedSamples:  counter("skybridge_condensed_samples_total", "Samples that condensing made unnecessary: they were in ticks too old for the receiver, or deleted, and what they counted was sent at a later time."),
-		lostSeries:     counter("skybridge_lost_series_total", "Counters whose last value was in ticks that were dropped or that the receiver refused, so that it may never have arrived.", "reason"),
-		lostBytes:      counter("skybridge_lost_bytes_total", "Traffic bytes that could not be delivered: the last values of byte counters that ended, in ticks that were dropped or that the receiver refused. More than is missing where the receiver had an earlier value of such a counter.", "reason"),
-		refusedBytes:   counter("skybridge_refused_bytes_total", "Bytes of the requests that the receiver refused, compressed, as they were sent."),
-		unremembered:   counter("skybridge_refused_series_forgotten_total", "Series refused because relabelling gave them the name of another, beyond the 65,536 of a receiver that are remembered across a restart: after one they may be sent if that other has ended."),
+		live:             live,
+		samples:          counter(prefix+"samples_total", "Samples that the receiver acknowledged."),
+		samplesFailed:    counter(prefix+"samples_failed_total", "Samples that the receiver refused; they are not sent again."),
+		samplesRetried:   counter(prefix+"samples_retried_total", "Samples of failed attempts that were sent again."),
+		enqueueRetries:   counter(prefix+"enqueue_retries_total", "Always 0: appending to the log never waits."),
+		bytes:            counter(prefix+"bytes_total", "Bytes of answered requests, compressed."),
+		metadata:         counter(prefix+"metadata_total", "Metadata entries that the receiver acknowledged, in 1.0; 2.0 has them in the series."),
+		metadataFailed:   counter(prefix+"metadata_failed_total", "Metadata entries that the receiver did not take; they come again with the next."),
+		metadataBytes:    counter(prefix+"metadata_bytes_total", "Bytes of acknowledged metadata requests, compressed."),
+		samplesDropped:   counter(prefix+"samples_dropped_total", "Samples that were dropped before the receiver gave its final answer.", "reason"),
+		staleDropped:     counter("skybridge_stale_markers_dropped_total", "Stale markers among the dropped samples: where the series did not return, only the receiver's lookback ends it."),
+		condensedSeries:  counter("skybridge_condensed_series_total", "Series ended by condensing: their last value and their end were in ticks too old for the receiver, or deleted, and were sent at a later time."),
+		condensedSamples: counter("skybridge_condensed_samples_total", "Samples that condensing made unnecessary: they were in ticks too old for the receiver, or deleted, and what they counted was sent at a later time."),
+		lostSeries:       counter("skybridge_lost_series_total", "Counters whose last value was in ticks that were dropped or that the receiver refused, so that it may never have arrived.", "reason"),
+		lostBytes:        counter("skybridge_lost_bytes_total", "Traffic bytes that could not be delivered: the last values of byte counters that ended, in ticks that were dropped or that the receiver refused. More than is missing where the receiver had an earlier value of such a counter.", "reason"),
+		refusedBytes:     counter("skybridge_refused_bytes_total", "Bytes of the requests that the receiver refused, compressed, as they were sent."),
+		unremembered:     counter("skybridge_refused_series_forgotten_total", "Series refused because relabelling gave them the name of another, beyond the 65,536 of a receiver that are remembered across a restart: after one they may be sent if that other has ended."),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    prefix + "sent_batch_duration_seconds",
 			Help:    "Duration of send calls to the remote storage.",
@@ -219,7 +219,7 @@ type endpointMetrics struct {
 	metadata, metadataFailed, metadataBytes                     prometheus.Counter
 
 	condensedSeries, condensedSamples, refusedBytes, unremembered prometheus.Counter
-	lostSeries, lostBytes                                   *prometheus.CounterVec
+	lostSeries, lostBytes                                         *prometheus.CounterVec
 
 	samplesDropped *prometheus.CounterVec
 	duration       prometheus.Observer

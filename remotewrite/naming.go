@@ -115,7 +115,7 @@ func (e *endpoint) rewriterFor(number uint64) *rewriter {
 		// Only now, as the cursor can have moved. What later names are for begins again
 		// under them, and needs no past.
 		e.pastRead = true
-		e.cursor.past().apply(r, func(tick uint64) bool { return e.namesOfTick(tick) == text })
+		e.past().apply(r, func(tick uint64) bool { return e.namesOfTick(tick) == text })
 	}
 	e.named = append(e.named, named{text, r})
 	return r

@@ -27,11 +27,11 @@ type past struct {
 	learned bool
 }
 
-// past returns what the cursor knows of the ticks before its next.
-func (c *cursor) past() *past {
-	c.log.mu.Lock()
-	defer c.log.mu.Unlock()
-	return &past{begun: c.begun, refused: c.hashes, resumed: c.resumed, since: make(map[seriesKey]int64)}
+// past returns that of the endpoint's cursor.
+func (e *endpoint) past() *past {
+	p := &past{since: make(map[seriesKey]int64)}
+	p.begun, p.refused, p.resumed = e.cursor.past()
+	return p
 }
 
 // apply gives the past to the first rewriter, nil: there is none. What was refused
@@ -121,35 +121,6 @@ func (e *endpoint) learn(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// ahead returns the ticks from the next on up to the first that is whole. They can
-// be read until release is called.
-func (c *cursor) ahead() (ticks []*loggedTick, release func()) {
-	l := c.log
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, t := range l.ticks[l.index(c.next):] {
-		if t.gone != "" || t.broken {
-			continue
-		}
-		ticks = append(ticks, t)
-		if t.segment != nil {
-			t.segment.refs++
-		}
-		if !t.thin {
-			break
-		}
-	}
-	return ticks, func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		for _, t := range ticks {
-			if t.segment != nil {
-				t.segment.letGo()
-			}
-		}
-	}
-}
-
 // mayHaveEnded says whether the reader's counter, which begins at the time of the last
 // tick of a former process, may do so where another series of its name ended: that is
 // not remembered.
@@ -175,13 +146,13 @@ func (r *rewriter) merges() bool {
 	return false
 }
 
-// refusedAfter gives the cursor what is refused after the held tick.
-func (e *endpoint) refusedAfter(t *loggedTick) {
-	var refused *Hashes
-	if r := e.rewriterFor(t.seq); r != nil {
-		refused = r.claims.remember(true)
-		e.settings.Load().metrics.unremembered.Add(float64(r.claims.forgotten))
-		r.claims.forgotten = 0
+// refusedAfter returns what is refused after the held tick.
+func (e *endpoint) refusedAfter(t *loggedTick) *Hashes {
+	r := e.rewriterFor(t.seq)
+	if r == nil {
+		return nil
 	}
-	e.cursor.keepAfter(refused)
+	e.settings.Load().metrics.unremembered.Add(float64(r.claims.forgotten))
+	r.claims.forgotten = 0
+	return r.claims.remember(true)
 }

@@ -58,7 +58,7 @@ func (e *endpoint) probe(ctx context.Context, t *loggedTick, group []request, do
 }
 
 // newest says whether the held tick is the last one in the log.
-func (e *endpoint) newest() bool { return e.cursor.place().ticks <= 1 }
+func (e *endpoint) newest() bool { return e.cursor.position().Ticks <= 1 }
 
 // choose returns the version for the next attempt.
 func (e *endpoint) choose(s *settings, n *negotiation) version {

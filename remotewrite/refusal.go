@@ -79,11 +79,3 @@ func bytesCounted(req request) (sum uint64) {
 	}
 	return sum
 }
-
-// valuesRefused records that values of the held tick were refused: what ends at the
-// next one may lack its last.
-func (c *cursor) valuesRefused() {
-	c.log.mu.Lock()
-	defer c.log.mu.Unlock()
-	c.lost = max(c.lost, c.held.at)
-}

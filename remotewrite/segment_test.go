@@ -48,9 +48,9 @@ func diskOf(t testing.TB, ticks int) *disktest.Disk {
 	if _, _, err := c.take(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	c.zerosDone()
-	c.finish()
-	c.park()
+	c.answered(stepZeros)
+	c.done(nil, false)
+	c.close()
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func reopen(t testing.TB, d *disktest.Disk) (found, error) {
 		t.Fatal(err)
 	}
 	var w workspace
-	for !c.atEnd() {
+	for c.position().Ticks > 0 {
 		tick, _, err := c.take(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -113,9 +113,9 @@ func reopen(t testing.TB, d *disktest.Disk) (found, error) {
 				f.at, f.values = append(f.at, r.at), append(f.values, r.value)
 			}
 		}
-		c.finish()
+		c.done(nil, false)
 	}
-	c.park()
+	c.close()
 	f.lost = int(c.outcome().total().Samples)
 	families, err := reg.Gather()
 	if err != nil {
@@ -283,11 +283,11 @@ func TestTrouble(t *testing.T) {
 		}
 	}
 	ticks, inMemory := 0, r.metric("skybridge_log_memory_bytes")
-	for !c.atEnd() {
+	for c.position().Ticks > 0 {
 		if _, _, err := c.take(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		c.finish()
+		c.done(nil, false)
 		ticks++
 	}
 	if lost := int(c.outcome().total().Samples); ticks+lost != 10 || lost == 0 || ticks < 4 || inMemory != 0 {

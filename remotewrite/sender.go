@@ -182,7 +182,7 @@ func (s *Sender) start(id string, first *settings) *endpoint {
 	e.cursor.setWindow(first.cfg.BacklogWindow.Milliseconds())
 	s.ends.Go(func() {
 		e.run(ctx)
-		e.cursor.leave()
+		e.cursor.close()
 		close(e.stopped)
 		e.settings.Load().client.close()
 	})
@@ -192,9 +192,9 @@ func (s *Sender) start(id string, first *settings) *endpoint {
 // remove ends an endpoint, and does not wait for that: from here on it has no part
 // in the log, and its requests in flight are cut off.
 func (s *Sender) remove(e *endpoint) {
-	if left := e.cursor.detach(); left.ticks > 0 {
-		e.logger.Warn("the endpoint was removed before it had sent everything; the rest is lost", "ticks", left.ticks, "samples", left.samples)
-		s.metrics.abandoned.Add(float64(left.samples))
+	if left := e.cursor.detach(); left.Ticks > 0 {
+		e.logger.Warn("the endpoint was removed before it had sent everything; the rest is lost", "ticks", left.Ticks, "samples", left.Samples)
+		s.metrics.abandoned.Add(float64(left.Samples))
 	}
 	e.cancel()
 	s.metrics.forget(metricLabels(&e.settings.Load().cfg))
@@ -236,22 +236,20 @@ func (s *Sender) Flush(ctx context.Context) error {
 			e.hurry.Store(false)
 		}
 	}()
-	err := s.log.wait(ctx, func() bool {
-		for _, e := range endpoints {
-			if !e.cursor.atEnd() && !e.hasStopped() {
-				return false
-			}
+	var err error
+	for _, e := range endpoints {
+		if err = e.cursor.awaitEnd(ctx, e.stopped); err != nil {
+			break
 		}
-		return true
-	})
+	}
 	if err == nil {
 		return nil
 	}
 	errs := []error{err}
 	for _, e := range endpoints {
-		if p := e.cursor.place(); p.ticks > 0 {
+		if p := e.cursor.position(); p.Ticks > 0 {
 			cfg := &e.settings.Load().cfg
-			errs = append(errs, fmt.Errorf("%s (%s): %d ticks with %d samples are not acknowledged", cfg.label(), secrets.URL(cfg.URL), p.ticks, p.samples))
+			errs = append(errs, fmt.Errorf("%s (%s): %d ticks with %d samples are not acknowledged", cfg.label(), secrets.URL(cfg.URL), p.Ticks, p.Samples))
 		}
 	}
 	return fmt.Errorf("remote write: flush: %w", errors.Join(errs...))
@@ -286,9 +284,7 @@ func (s *Sender) Close() {
 			// Its place in the log stays what it is: the next process sends again what it has in hand.
 			cfg := &e.settings.Load().cfg
 			s.logger.Error("an endpoint does not end; it is left to itself", "remote_name", cfg.label(), "url", secrets.URL(cfg.URL), "waited", closeTimeout)
-			continue
 		}
-		e.cursor.park()
 	}
 }
 
@@ -353,16 +349,16 @@ func (s *Sender) Status() []EndpointStatus {
 	out := make([]EndpointStatus, 0, len(endpoints))
 	for _, e := range endpoints {
 		e.account()
-		cfg, p := &e.settings.Load().cfg, e.cursor.place()
+		cfg, p := &e.settings.Load().cfg, e.cursor.position()
 		var waits time.Time
-		if p.ticks > 0 {
-			waits = time.UnixMilli(p.oldest)
+		if p.Ticks > 0 {
+			waits = time.UnixMilli(p.Oldest)
 		}
 		refused, lost := e.recent.sum()
 		e.mu.Lock()
 		out = append(out, EndpointStatus{
 			Name: cfg.label(), URL: secrets.URL(cfg.URL),
-			BacklogTicks: p.ticks, BacklogSamples: p.samples, WaitsSince: waits, Shards: int(e.senders.Load()),
+			BacklogTicks: p.Ticks, BacklogSamples: p.Samples, WaitsSince: waits, Shards: int(e.senders.Load()),
 			Version:     e.spoken.use(cfg.ProtobufMessage).String(),
 			LastSuccess: e.lastSuccess, LastError: e.lastError, LastErrorAt: e.lastErrorAt, LastRemedy: e.lastRemedy,
 			RefusedSamples: refused, LostBytes: lost,

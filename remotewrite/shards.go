@@ -119,7 +119,7 @@ func (e *endpoint) staff(g *group, send func()) {
 	if len(g.requests) == 0 || g.errs != nil {
 		return
 	}
-	waiting := max(0, e.cursor.place().ticks-1)
+	waiting := max(0, e.cursor.position().Ticks-1)
 	if e.hurry.Load() {
 		waiting = manyDoublings
 	}

@@ -54,7 +54,7 @@ func TestThinCrashPoints(t *testing.T) {
 				}
 			}
 			survived := !d.Dead()
-			c.park()
+			c.close()
 			if power {
 				d.LosePower()
 			} else {
@@ -131,7 +131,7 @@ func TestThinMeanwhile(t *testing.T) {
 			d.Fail(func(_ int, op disktest.Op, _ string) error {
 				if op == disktest.Rename && !meanwhile {
 					meanwhile = true
-					c.finish()
+					c.done(nil, false)
 				}
 				return nil
 			})
@@ -153,7 +153,7 @@ func TestThinMeanwhile(t *testing.T) {
 	if len(l.ticks) != 11 || bytes != l.bytes {
 		t.Errorf("%d ticks of %d bytes, counted %d", len(l.ticks), bytes, l.bytes)
 	}
-	c.park()
+	c.close()
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +208,7 @@ func TestThinHangs(t *testing.T) {
 		if len(l.ticks) != 12 {
 			t.Errorf("%d ticks are left", len(l.ticks))
 		}
-		c.park()
+		c.close()
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -238,7 +238,7 @@ func TestThinSaves(t *testing.T) {
 			if _, _, err := c.take(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			c.finish()
+			c.done(nil, false)
 		}
 	}
 	if !l.ticks[0].thin || l.ticks[0].seq != 2 {
@@ -249,7 +249,7 @@ func TestThinSaves(t *testing.T) {
 	if _, _, err := c.take(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	c.park()
+	c.close()
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -290,7 +290,7 @@ func TestMemoryKeepsEnds(t *testing.T) {
 	if last := l.ticks[len(l.ticks)-1]; last.thin {
 		t.Error("the newest tick is thin")
 	}
-	c.park()
+	c.close()
 	_ = l.Close() // the disk is in trouble
 }
 
