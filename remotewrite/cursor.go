@@ -3,7 +3,11 @@
 
 package remotewrite
 
-import "context"
+import (
+	"context"
+
+	"github.com/skydive-project/skybridge/remotewrite/wire"
+)
 
 // cursor is one endpoint's place in the log. The log's lock guards its fields.
 //
@@ -81,7 +85,7 @@ type cursor struct {
 	refused *refusedSeries
 	resumed uint64
 	// speaks is the version that the endpoint's receiver is known to take.
-	speaks version
+	speaks wire.Version
 	// partial is what of the tick next was answered before it had to be folded.
 	partial tallied
 	// The state when held was taken, but for begun; and the one on disk.
@@ -276,7 +280,7 @@ func (c *cursor) stepDone(step int) {
 }
 
 // setSpeaks records which version the receiver takes.
-func (c *cursor) setSpeaks(v version) {
+func (c *cursor) setSpeaks(v wire.Version) {
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
 	c.speaks = v

@@ -9,6 +9,7 @@ import (
 	"fmt"
 
 	"github.com/skydive-project/skybridge/disk"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // The cursor file says where each endpoint is, in two slots (docs/reference/files.md,
@@ -42,7 +43,7 @@ type cursorState struct {
 	doubt   uint64
 
 	refused *refusedSeries
-	speaks  version
+	speaks  wire.Version
 }
 
 // cursors is the content of a cursor file.
@@ -112,10 +113,10 @@ func parseCursors(b []byte, version uint32) (*cursors, error) {
 	return c, nil
 }
 
-func parseVersion(d *disk.Decoder) version {
+func parseVersion(d *disk.Decoder) wire.Version {
 	v := d.Uvarint()
-	d.Bad = d.Bad || v > uint64(version2)
-	return version(v)
+	d.Bad = d.Bad || v > uint64(wire.V2)
+	return wire.Version(v)
 }
 
 // readCursors returns the newest cursors in the cursor file, nil where there are none,

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/common/config"
 
 	"github.com/skydive-project/skybridge/logging"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 	"github.com/skydive-project/skybridge/secrets"
 )
 
@@ -214,8 +215,8 @@ func (s *Sender) change(e *endpoint, next *settings) {
 	close(old.replaced)
 	s.ends.Go(old.client.close) // which may wait for an attempt under way
 	if old.cfg.URL != next.cfg.URL {
-		e.spoken.reset(unknownVersion) // another receiver
-		e.cursor.setSpeaks(unknownVersion)
+		e.spoken.reset(wire.Unknown) // another receiver
+		e.cursor.setSpeaks(wire.Unknown)
 	}
 	if !reflect.DeepEqual(before, after) {
 		s.metrics.forget(before)
