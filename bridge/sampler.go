@@ -8,6 +8,7 @@ import (
 
 	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/remotewrite"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // sampler turns what the aggregator samples into remote-write samples: it is the
@@ -15,11 +16,11 @@ import (
 // time, and not safe for concurrent use.
 type sampler struct {
 	tick        *remotewrite.Tick
-	connections []remotewrite.Metric
-	captures    [aggregator.CaptureMetrics]remotewrite.Metric
-	interfaces  [aggregator.InterfaceMetrics]remotewrite.Metric
-	labels      []remotewrite.Label // scratch
-	values      []string            // scratch
+	connections []wire.Metric
+	captures    [aggregator.CaptureMetrics]wire.Metric
+	interfaces  [aggregator.InterfaceMetrics]wire.Metric
+	labels      []wire.Label // scratch
+	values      []string     // scratch
 }
 
 func newSampler() *sampler {
@@ -36,10 +37,10 @@ func newSampler() *sampler {
 	return s
 }
 
-func metric(f aggregator.Family) remotewrite.Metric {
-	m := remotewrite.Metric{Name: f.Name, Help: f.Help, Unit: f.Unit, Type: remotewrite.Gauge}
+func metric(f aggregator.Family) wire.Metric {
+	m := wire.Metric{Name: f.Name, Help: f.Help, Unit: f.Unit, Type: wire.Gauge}
 	if f.Counter {
-		m.Type = remotewrite.Counter
+		m.Type = wire.Counter
 	}
 	return m
 }
@@ -63,7 +64,7 @@ func (s *sampler) Connections(points []aggregator.Point) {
 				values, series := p.Value(j)
 				switch {
 				case d >= series:
-				case m.Type == remotewrite.Gauge:
+				case m.Type == wire.Gauge:
 					s.gauge(m, values[d], p.End)
 				default:
 					s.counter(m, values[d], p.Begin, p.Start, p.End)
@@ -77,7 +78,7 @@ func (s *sampler) Connections(points []aggregator.Point) {
 func (s *sampler) Captures(points []aggregator.CapturePoint) {
 	for i := range points {
 		p := &points[i]
-		s.labels = append(s.labels[:0], remotewrite.Label{Name: "capture_id", Value: p.CaptureID})
+		s.labels = append(s.labels[:0], wire.Label{Name: "capture_id", Value: p.CaptureID})
 		s.tick.Labels(s.labels)
 		for j := range s.captures {
 			m := &s.captures[j]
@@ -89,7 +90,7 @@ func (s *sampler) Captures(points []aggregator.CapturePoint) {
 				}
 			}
 			switch {
-			case m.Type == remotewrite.Gauge:
+			case m.Type == wire.Gauge:
 				s.gauge(m, value, end)
 			case j == aggregator.PacketsDropped || j == aggregator.PacketsReceived:
 				s.counter(m, value, 0, 0, end) // as with interfaces
@@ -107,7 +108,7 @@ func (s *sampler) Interfaces(points []aggregator.InterfacePoint) {
 		p := &points[i]
 		s.labels = s.labels[:0]
 		for _, l := range p.All() {
-			s.labels = append(s.labels, remotewrite.Label(l)) // empty ones are left out
+			s.labels = append(s.labels, wire.Label(l)) // empty ones are left out
 		}
 		s.tick.Labels(s.labels)
 		for j, total := range p.Values {
@@ -116,7 +117,7 @@ func (s *sampler) Interfaces(points []aggregator.InterfacePoint) {
 	}
 }
 
-func (s *sampler) counter(m *remotewrite.Metric, value uint64, begin, start int64, end bool) {
+func (s *sampler) counter(m *wire.Metric, value uint64, begin, start int64, end bool) {
 	if end {
 		s.tick.End(m, start, float64(value))
 		return
@@ -127,7 +128,7 @@ func (s *sampler) counter(m *remotewrite.Metric, value uint64, begin, start int6
 	s.tick.Value(m, start, float64(value))
 }
 
-func (s *sampler) gauge(m *remotewrite.Metric, value uint64, end bool) {
+func (s *sampler) gauge(m *wire.Metric, value uint64, end bool) {
 	if end {
 		s.tick.Stale(m)
 		return

@@ -12,6 +12,7 @@ import (
 	"github.com/skydive-project/skybridge/bridge/config"
 	"github.com/skydive-project/skybridge/bridge/skydive"
 	"github.com/skydive-project/skybridge/remotewrite"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 	"github.com/skydive-project/skybridge/secrets"
 )
 
@@ -146,10 +147,10 @@ func endpoints(cfg *config.Config) []remotewrite.EndpointConfig {
 	return out
 }
 
-func wireLabels(in []config.Label) []remotewrite.Label {
-	out := make([]remotewrite.Label, len(in))
+func wireLabels(in []config.Label) []wire.Label {
+	out := make([]wire.Label, len(in))
 	for i, l := range in {
-		out[i] = remotewrite.Label{Name: l.Name, Value: l.Value}
+		out[i] = wire.Label{Name: l.Name, Value: l.Value}
 	}
 	return out
 }

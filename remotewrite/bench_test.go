@@ -8,28 +8,28 @@ import (
 	"log/slog"
 	"testing"
 
-	"github.com/golang/snappy"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/model/relabel"
-	"github.com/prometheus/prometheus/prompb"
+
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // connection is a connection's labels in both directions, seven and three
 // external ones.
-type connection struct{ ab, ba []Label }
+type connection struct{ ab, ba []wire.Label }
 
 func connections(n int) []connection {
 	out := make([]connection, n)
 	for i := range out {
-		labels := func(direction string) []Label {
-			return []Label{
-				{"direction", direction},
-				{"initiator_ip", fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255)},
-				{"initiator_port", fmt.Sprint(32768 + i%28000)},
-				{"node_tid", fmt.Sprintf("6f6e8b1c-5f0a-5b7e-%04x-2f1d5b3b9a10", i%16)},
-				{"protocol", "TCP"},
-				{"target_ip", fmt.Sprintf("192.168.%d.%d", i>>4&255, i&15)},
-				{"target_port", "443"},
+		labels := func(direction string) []wire.Label {
+			return []wire.Label{
+				{Name: "direction", Value: direction},
+				{Name: "initiator_ip", Value: fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255)},
+				{Name: "initiator_port", Value: fmt.Sprint(32768 + i%28000)},
+				{Name: "node_tid", Value: fmt.Sprintf("6f6e8b1c-5f0a-5b7e-%04x-2f1d5b3b9a10", i%16)},
+				{Name: "protocol", Value: "TCP"},
+				{Name: "target_ip", Value: fmt.Sprintf("192.168.%d.%d", i>>4&255, i&15)},
+				{Name: "target_port", Value: "443"},
 			}
 		}
 		out[i] = connection{labels("initiator_to_target"), labels("target_to_initiator")}
@@ -37,7 +37,7 @@ func connections(n int) []connection {
 	return out
 }
 
-var benchExternal = []Label{{"cluster", "eu-west-1"}, {"env", "production"}, {"replica", "skybridge-0"}}
+var benchExternal = []wire.Label{{Name: "cluster", Value: "eu-west-1"}, {Name: "env", Value: "production"}, {Name: "replica", Value: "skybridge-0"}}
 
 // fill gives one value to each of the five series of each connection.
 func fill(t *Tick, conns []connection) {
@@ -84,74 +84,16 @@ func perSample(b *testing.B, samples int) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(samples), "ns/sample")
 }
 
-// BenchmarkEncode measures a block becoming the body of a request: in 1.0 by
-// our encoder, from the block as it lies in the log, and by prompb's Marshal and
-// golang/snappy, from structs that are there already.
-func BenchmarkEncode(b *testing.B) {
-	l := NewLog(LogConfig{ExternalLabels: benchExternal}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	l.newCursor()
-	t := l.Begin(1_700_000_015_000)
-	fill(t, connections(MaxBlockSamples/5))
-	blocks := t.values.take()
-	if len(blocks) != 1 || blocks[0].samples != MaxBlockSamples {
-		b.Fatalf("%d blocks, the first with %d samples", len(blocks), blocks[0].samples)
-	}
-	req := request{block: &storedBlock{block: blocks[0]}, to: MaxBlockSamples}
-
-	plain, _, err := plain1(b, new(encoder1), req)
-	if err != nil {
-		b.Fatal(err)
-	}
-	var generic prompb.WriteRequest
-	if err := generic.Unmarshal(plain); err != nil {
-		b.Fatal(err)
-	}
-	b.Run("ours/body", func(b *testing.B) {
-		var w workspace
-		b.ReportAllocs()
-		for b.Loop() {
-			_, err = w.build(req, version1)
-		}
-		perSample(b, MaxBlockSamples)
-		b.ReportMetric(float64(len(w.body.data))/MaxBlockSamples, "B-wire/sample")
-	})
-	for name, req := range map[string]request{"2.0 block": req, "2.0 half": {block: &storedBlock{block: blocks[0]}, to: MaxBlockSamples / 2}} {
-		b.Run(name+"/body", func(b *testing.B) {
-			var w workspace
-			b.ReportAllocs()
-			for b.Loop() {
-				_, err = w.build(req, version2)
-			}
-			perSample(b, req.to)
-			b.ReportMetric(float64(len(w.body.data))/float64(req.to), "B-wire/sample")
-		})
-	}
-	b.Run("prompb/body", func(b *testing.B) {
-		buf := make([]byte, 0, len(plain))
-		body := make([]byte, snappy.MaxEncodedLen(len(plain)))
-		b.ReportAllocs()
-		for b.Loop() {
-			buf = buf[:generic.Size()]
-			_, err = generic.MarshalToSizedBuffer(buf)
-			snappy.Encode(body, buf)
-		}
-		perSample(b, MaxBlockSamples)
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
-}
-
 // BenchmarkRewrite measures relabelling a block of 2,000 samples whose series are
 // known, as at every tick but their first, from block to block.
 func BenchmarkRewrite(b *testing.B) {
 	l := NewLog(LogConfig{ExternalLabels: benchExternal}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 	l.newCursor()
 	t := l.Begin(1_700_000_015_000)
-	fill(t, connections(MaxBlockSamples/5))
+	fill(t, connections(wire.MaxBlockSamples/5))
 	tick := t.seal()
 	cfg := EndpointConfig{
-		URL: "http://a/", ExternalLabels: []Label{{"site", "b"}},
+		URL: "http://a/", ExternalLabels: []wire.Label{{Name: "site", Value: "b"}},
 		WriteRelabelConfigs: []*relabel.Config{act(relabel.LabelDrop, "", "replica"), replace("node_tid", "(.{8}).*", "node", "$1")},
 	}
 	if err := cfg.complete(); err != nil {
@@ -160,11 +102,11 @@ func BenchmarkRewrite(b *testing.B) {
 	w := newRewriter(&cfg, func(string, string, string) {})
 	b.ReportAllocs()
 	for b.Loop() {
-		if out, err := w.rewrite(tick); err != nil || out.tick.samples != MaxBlockSamples {
+		if out, err := w.rewrite(tick); err != nil || out.tick.samples != wire.MaxBlockSamples {
 			b.Fatal(out, err)
 		}
 	}
-	perSample(b, MaxBlockSamples)
+	perSample(b, wire.MaxBlockSamples)
 }
 
 // BenchmarkAppendDurable measures the same tick on the way to a real disk: to the
@@ -215,7 +157,7 @@ func BenchmarkFold(b *testing.B) {
 		t := l.Begin(1_700_000_015_000 + 15_000*int64(i))
 		for j := range 1000 {
 			conn := &conns[1000*i+j]
-			for _, labels := range [][]Label{conn.ab, conn.ba} {
+			for _, labels := range [][]wire.Label{conn.ab, conn.ba} {
 				t.Labels(labels)
 				t.End(bytesMetric, 1_700_000_000_000, float64(j)*1500)
 				t.End(packetsMetric, 1_700_000_000_000, float64(j))
@@ -232,8 +174,8 @@ func BenchmarkFold(b *testing.B) {
 			b.Fatal(g.series, err)
 		}
 		for step := range foldSteps {
-			for _, req := range g.group(nil, step, 1_700_000_100_000, MaxBlockSamples) {
-				if _, err := w.build(req, version2); err != nil {
+			for _, req := range g.group(nil, step, 1_700_000_100_000, wire.MaxBlockSamples) {
+				if _, err := w.build(req, wire.V2); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/golang/snappy"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // body is the payload of one request, made once and sent as often as it takes.
@@ -19,21 +19,13 @@ import (
 // readers and attempts it has: only without any may its bytes serve another request.
 type body struct {
 	data    []byte
-	version version // of the protocol, that the data is a message of
+	version wire.Version // of the protocol, that the data is a message of
 	readers atomic.Int32
 	// buffer is the body's own memory; data lies in it, or is a block's, which nobody
 	// may write to.
 	buffer []byte
 	// raw is memory for a block that is read from disk.
 	raw []byte
-}
-
-// compress fills the body.
-func (b *body) compress(plain []byte) {
-	if n := snappy.MaxEncodedLen(len(plain)); cap(b.buffer) < n {
-		b.buffer = make([]byte, n)
-	}
-	b.data = snappy.Encode(b.buffer[:cap(b.buffer)], plain)
 }
 
 // open returns a new reader of the body.

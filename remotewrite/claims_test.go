@@ -22,6 +22,7 @@ import (
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/prom"
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // sharing plays series that relabelling gives one name, told apart in the log by a
@@ -67,7 +68,7 @@ func (w *sharing) append(script string, at int64) {
 	tick := w.r.log.Begin(at)
 	for part := range strings.FieldsSeq(script) {
 		port := part[:1]
-		tick.Labels([]Label{{"ip", "x"}, {"port", port}})
+		tick.Labels([]wire.Label{{Name: "ip", Value: "x"}, {Name: "port", Value: port}})
 		value, _ := strconv.ParseFloat(part[2:], 64)
 		switch part[1] {
 		case '+':
@@ -184,7 +185,7 @@ func TestHoldersInPrometheus(t *testing.T) {
 		tick := r.log.Begin(at(n))
 		for i, v := range values {
 			born := int64(len(values) - 1 - i)
-			tick.Labels([]Label{{"ip", "x"}, {"port", fmt.Sprint(born + 1)}})
+			tick.Labels([]wire.Label{{Name: "ip", Value: "x"}, {Name: "port", Value: fmt.Sprint(born + 1)}})
 			if n == born+1 {
 				tick.Zero(bytesMetric, at(born))
 			}
@@ -377,7 +378,7 @@ func TestHoldersOfOtherNames(t *testing.T) {
 			w.at += pushInterval.Milliseconds()
 			tick := w.r.log.Begin(w.at)
 			for _, port := range ports {
-				tick.Labels([]Label{{"ip", "x"}, {"port", port}})
+				tick.Labels([]wire.Label{{Name: "ip", Value: "x"}, {Name: "port", Value: port}})
 				tick.Value(rttMetric, 0, value)
 			}
 			w.r.append(tick)
@@ -411,7 +412,7 @@ func TestZeroIsMovedOnlyForSharedNames(t *testing.T) {
 	for moved, rules := range map[int64][]*relabel.Config{0: {act(relabel.Drop, "ip", "y")}, 1: {act(relabel.LabelDrop, "", "port")}} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newSharing(t, LogConfig{})
-			w.cfg.WriteRelabelConfigs, w.cfg.ExternalLabels = rules, []Label{{"site", "b"}}
+			w.cfg.WriteRelabelConfigs, w.cfg.ExternalLabels = rules, []wire.Label{{Name: "site", Value: "b"}}
 			w.r.apply(w.cfg)
 			w.tick("")
 			w.up.Store(false)
@@ -470,7 +471,7 @@ func TestRememberedIsBounded(t *testing.T) {
 				if _, ok := begun[i]; !ok {
 					begun[i] = before
 				}
-				tick.Labels([]Label{{"ip", "x"}, {"port", fmt.Sprint(i)}})
+				tick.Labels([]wire.Label{{Name: "ip", Value: "x"}, {Name: "port", Value: fmt.Sprint(i)}})
 				tick.Value(bytesMetric, begun[i], 1)
 			}
 			w.r.append(tick)

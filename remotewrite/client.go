@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/common/config"
 
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 	"github.com/skydive-project/skybridge/secrets"
 )
 
@@ -189,7 +190,7 @@ func (c *client) post(ctx context.Context, b *body, attempt int) answer {
 	if attempt > 0 {
 		req.Header.Set("Retry-Attempt", strconv.Itoa(attempt))
 	}
-	if b.version == version2 {
+	if b.version == wire.V2 {
 		req.Header.Set("Content-Type", "application/x-protobuf;proto="+string(Message2))
 		req.Header.Set("X-Prometheus-Remote-Write-Version", "2.0.0")
 	}
@@ -228,7 +229,7 @@ func (c *client) post(ctx context.Context, b *body, attempt int) answer {
 		// page is gone, it still can be.
 		a.verdict = again
 		a.words = statusWords(resp.StatusCode, "a web page, which no receiver answers with: "+peerWords(c.secrets, string(text)))
-	case b.version == version2 && !stored:
+	case b.version == wire.V2 && !stored:
 		a.verdict = foreign
 		a.words = statusWords(resp.StatusCode, "it does not confirm that anything was stored")
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/common/config"
 
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 	"github.com/skydive-project/skybridge/secrets"
 )
 
@@ -162,8 +163,8 @@ func TestBodyIdle(t *testing.T) {
 	}
 	w := &workspace{body: b}
 	b.open()
-	blk := block{data: []byte{}}
-	_, _ = w.build(request{block: &storedBlock{block: blk}}, version1)
+	blk := wire.Block{Data: []byte{}}
+	_, _ = w.build(request{block: &storedBlock{Block: blk}}, wire.V1)
 	if w.body == b {
 		t.Error("a body that is read was taken for the next request")
 	}

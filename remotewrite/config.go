@@ -16,6 +16,8 @@ import (
 	"github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/relabel"
+
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // EndpointConfig is one receiver. Zero fields take the defaults of Prometheus'
@@ -44,7 +46,7 @@ type EndpointConfig struct {
 	// of the metrics, 0: never. In 2.0 it always comes with the series.
 	MetadataInterval time.Duration
 	// ExternalLabels are set on each series, in place of one of the same name.
-	ExternalLabels []Label
+	ExternalLabels []wire.Label
 	// WriteRelabelConfigs are applied to each series after that. They are valid
 	// (relabel.Config.Validate). A series that they drop is not sent, nor is one
 	// that they give the name of another series; labels whose names begin with __
@@ -87,10 +89,10 @@ func (c *EndpointConfig) complete() error {
 	setDefault(&c.ProtobufMessage, MessageAuto)
 	setDefault(&c.MinShards, 1)
 	setDefault(&c.MaxShards, max(50, c.MinShards))
-	setDefault(&c.MaxSamplesPerSend, MaxBlockSamples)
+	setDefault(&c.MaxSamplesPerSend, wire.MaxBlockSamples)
 	setDefault(&c.MinBackoff, 30*time.Millisecond)
 	setDefault(&c.MaxBackoff, max(5*time.Second, c.MinBackoff))
-	c.MaxSamplesPerSend = min(c.MaxSamplesPerSend, MaxBlockSamples)
+	c.MaxSamplesPerSend = min(c.MaxSamplesPerSend, wire.MaxBlockSamples)
 
 	var errs []error
 	complain := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -107,7 +109,7 @@ func (c *EndpointConfig) complete() error {
 	default:
 		complain("protobuf_message %q is none of %s, %s, %s", c.ProtobufMessage, MessageAuto, Message1, Message2)
 	}
-	c.ExternalLabels = sortedLabels(c.ExternalLabels)
+	c.ExternalLabels = wire.SortedLabels(c.ExternalLabels)
 	if err := checkExternal(c.ExternalLabels); err != nil {
 		complain("%w", err)
 	}
@@ -140,7 +142,7 @@ func (c *EndpointConfig) complete() error {
 }
 
 // checkExternal complains about external labels, which are sorted.
-func checkExternal(labels []Label) error {
+func checkExternal(labels []wire.Label) error {
 	var errs []error
 	for i, l := range labels {
 		if !model.LegacyValidation.IsValidLabelName(l.Name) || strings.HasPrefix(l.Name, "__") || l.Value == "" {

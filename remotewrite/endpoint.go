@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/logging"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 	"github.com/skydive-project/skybridge/secrets"
 )
 
@@ -119,7 +120,7 @@ func (e *endpoint) run(ctx context.Context) {
 // when the error is nil.
 func (e *endpoint) sendTick(ctx context.Context, t *loggedTick, missing *repair, done *tally) error {
 	if t.broken {
-		return errBlock
+		return wire.ErrBlock
 	}
 	limit := e.samplesPerSend()
 	zeros := appendRequests(e.requests[:0], t.zeros, limit, nil)
@@ -194,7 +195,7 @@ func (e *endpoint) samplesPerSend() int { return e.size.limit(e.settings.Load().
 // request's size, are the same samples sent again in other requests. It returns the
 // size of the largest one that was taken.
 func (e *endpoint) deliver(ctx context.Context, t *loggedTick, req request, w *workspace, done *tally, n *negotiation) (taken int, err error) {
-	var count encoded
+	var count wire.Count
 	w.forget()
 	pauses := backoff{}
 	for attempt := 0; ; attempt++ {
@@ -207,7 +208,7 @@ func (e *endpoint) deliver(ctx context.Context, t *loggedTick, req request, w *w
 			if count, err = e.build(ctx, w, req, v); err != nil {
 				return 0, err
 			}
-			if count.samples == 0 {
+			if count.Samples == 0 {
 				return 0, nil // no counter in the block misses its zero
 			}
 			attempt = 0
@@ -236,7 +237,7 @@ func (e *endpoint) deliver(ctx context.Context, t *loggedTick, req request, w *w
 			}
 			continue
 		case tooLarge:
-			if e.size.worthHalving(count.samples) {
+			if e.size.worthHalving(count.Samples) {
 				return e.deliverHalves(ctx, t, req, w, done)
 			}
 		case foreign, refused:
@@ -275,7 +276,7 @@ func (e *endpoint) ready(ctx context.Context, t *loggedTick) (*settings, error) 
 }
 
 // build makes the body of a request, whose block may lie on a disk in trouble.
-func (e *endpoint) build(ctx context.Context, w *workspace, req request, v version) (count encoded, err error) {
+func (e *endpoint) build(ctx context.Context, w *workspace, req request, v wire.Version) (count wire.Count, err error) {
 	err = e.cursor.retryRead(ctx, damagedBlock, func() (err error) {
 		count, err = w.build(req, v)
 		return err
@@ -306,8 +307,8 @@ func (e *endpoint) awaitQuiet(ctx context.Context) (*settings, error) {
 }
 
 // succeeded records a request that the receiver has stored.
-func (e *endpoint) succeeded(s *settings, count encoded) {
-	s.metrics.samples.Add(float64(count.samples))
+func (e *endpoint) succeeded(s *settings, count wire.Count) {
+	s.metrics.samples.Add(float64(count.Samples))
 	e.group.stored.Store(true)
 	e.mu.Lock()
 	e.lastSuccess = time.Now()
@@ -320,20 +321,20 @@ func (e *endpoint) succeeded(s *settings, count encoded) {
 // refused records a request that will never be sent again.
 // Of none of its samples is known whether they were stored: a receiver of 2.0
 // may have taken some of them, but receivers count those in different ways.
-func (e *endpoint) refused(s *settings, t *loggedTick, req request, count encoded, bytes int, a answer) {
-	s.metrics.samplesFailed.Add(float64(count.samples))
+func (e *endpoint) refused(s *settings, t *loggedTick, req request, count wire.Count, bytes int, a answer) {
+	s.metrics.samplesFailed.Add(float64(count.Samples))
 	s.metrics.refusedBytes.Add(float64(bytes))
-	e.recent.add(uint64(count.samples), 0)
+	e.recent.add(uint64(count.Samples), 0)
 	e.group.refuse(&a)
 	e.loseFinals(req, count)
 	e.noteError(a)
 	e.seldom.Error("receiver refused samples, they are lost", "remote_name", s.cfg.label(), "url", secrets.URL(s.cfg.URL),
-		"samples", count.samples, "first_series", firstSeries(req), "tick", time.UnixMilli(t.at).UTC(), "err", a.words, a.remedyAttr())
+		"samples", count.Samples, "first_series", firstSeries(req), "tick", time.UnixMilli(t.at).UTC(), "err", a.words, a.remedyAttr())
 }
 
 // failed records an attempt that will be repeated.
-func (e *endpoint) failed(s *settings, count encoded, attempt int, a answer, wait time.Duration) {
-	s.metrics.samplesRetried.Add(float64(count.samples))
+func (e *endpoint) failed(s *settings, count wire.Count, attempt int, a answer, wait time.Duration) {
+	s.metrics.samplesRetried.Add(float64(count.Samples))
 	if a.retryAfter > 0 {
 		e.quiet.extend(a.retryAfter)
 	}
@@ -341,7 +342,7 @@ func (e *endpoint) failed(s *settings, count encoded, attempt int, a answer, wai
 	if notLogged, ok := e.failures.Allow(); ok {
 		e.failing.Store(true) // only what was said is taken back
 		e.logger.Warn("push failed, will be repeated", "remote_name", s.cfg.label(), "url", secrets.URL(s.cfg.URL),
-			"samples", count.samples, "attempt", attempt+1, "retry_in", max(wait, a.retryAfter), "err", a.words, a.remedyAttr(), notLogged)
+			"samples", count.Samples, "attempt", attempt+1, "retry_in", max(wait, a.retryAfter), "err", a.words, a.remedyAttr(), notLogged)
 	}
 }
 

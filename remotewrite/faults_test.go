@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // failing fails the first n requests.
@@ -176,7 +177,7 @@ func TestRepairArrives(t *testing.T) {
 		r.apply(EndpointConfig{URL: "http://a/", MaxSamplesPerSend: 1})
 		tick := func(at int64, fill func(t *Tick, label func(string))) {
 			tick := r.log.Begin(at)
-			fill(tick, func(a string) { tick.Labels([]Label{{"a", a}}) })
+			fill(tick, func(a string) { tick.Labels([]wire.Label{{Name: "a", Value: a}}) })
 			r.append(tick)
 			synctest.Wait()
 		}

@@ -6,6 +6,8 @@ package remotewrite
 import (
 	"context"
 	"slices"
+
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // Folding is how ticks that cannot be sent still count. Counters are cumulative:
@@ -47,7 +49,7 @@ const (
 	foldSums  = 3
 	// foldTarget is how many ends a fold has at least, where there are as many: ten
 	// requests, so that there is something to send in parallel.
-	foldTarget = 10 * MaxBlockSamples
+	foldTarget = 10 * wire.MaxBlockSamples
 	// foldSpacing stands for a push interval that is not known, ms.
 	foldSpacing = 1000
 )

@@ -20,6 +20,7 @@ import (
 	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // TestFoldArrives proves on the wire what becomes of each kind of series in ticks
@@ -51,7 +52,7 @@ func foldArrives(t *testing.T, message Message, rules []*relabel.Config) {
 	tick := func(n int64, fill func(t *Tick, label func(string))) {
 		time.Sleep(time.Until(time.UnixMilli(at(n))))
 		tick := r.log.Begin(at(n))
-		fill(tick, func(a string) { tick.Labels([]Label{{"a", a}}) })
+		fill(tick, func(a string) { tick.Labels([]wire.Label{{Name: "a", Value: a}}) })
 		r.append(tick)
 		synctest.Wait()
 	}
@@ -133,7 +134,7 @@ func foldArrives(t *testing.T, message Message, rules []*relabel.Config) {
 	base := at(15) - 85_000
 	then := base + 5
 	key := func(name, a string) string { return receiver.Key(name, map[string]string{"a": a}) }
-	stale := func(at int64) receiver.Sample { return receiver.Sample{At: at, Bits: staleMarker} }
+	stale := func(at int64) receiver.Sample { return receiver.Sample{At: at, Bits: wire.StaleMarker} }
 	want := map[string][]receiver.Sample{
 		key("test_bytes", "known"):  {sample(at(0), 0), sample(at(1), 10), sample(base, 20), stale(base + 1)},
 		key("test_bytes", "unseen"): {sample(base+2, 0), sample(base+3, 7), stale(base + 4)},
@@ -241,17 +242,17 @@ func thinTicks(t *testing.T, r *rig, n int) {
 		at := time.Now().UnixMilli()
 		tick := r.log.Begin(at)
 		for g := range 100 {
-			tick.Labels([]Label{{"gauge", fmt.Sprint(g)}})
+			tick.Labels([]wire.Label{{Name: "gauge", Value: fmt.Sprint(g)}})
 			tick.Value(rttMetric, 0, float64(at*7919%1000003))
 		}
 		start := func(i int) int64 { return at - int64(pushInterval/time.Millisecond)*int64(i) }
 		if i < n-2 {
-			tick.Labels([]Label{{"life", fmt.Sprint(i)}})
+			tick.Labels([]wire.Label{{Name: "life", Value: fmt.Sprint(i)}})
 			tick.Zero(bytesMetric, start(1))
 			tick.Value(bytesMetric, start(1), 100)
 		}
 		if i > 0 && i < n-1 {
-			tick.Labels([]Label{{"life", fmt.Sprint(i - 1)}})
+			tick.Labels([]wire.Label{{Name: "life", Value: fmt.Sprint(i - 1)}})
 			tick.End(bytesMetric, start(2), 100)
 		}
 		r.append(tick)
@@ -334,7 +335,7 @@ func TestFoldAcrossRenaming(t *testing.T) {
 		rec := r.receiver("a", receiver.Config{GiveUps: true, Fail: func(int, *http.Request) receiver.Fault {
 			return receiver.Fault{Status: int(status.Load())}
 		}})
-		cfg := EndpointConfig{Name: "a", URL: "http://a/", BacklogWindow: 2 * time.Minute, ExternalLabels: []Label{{"site", "old"}}}
+		cfg := EndpointConfig{Name: "a", URL: "http://a/", BacklogWindow: 2 * time.Minute, ExternalLabels: []wire.Label{{Name: "site", Value: "old"}}}
 		gone := EndpointConfig{Name: "gone", URL: "http://nobody/", BacklogWindow: 2 * time.Minute}
 		r.apply(cfg, gone)
 		samples := 0
@@ -342,7 +343,7 @@ func TestFoldAcrossRenaming(t *testing.T) {
 			time.Sleep(pushInterval)
 			now := time.Now().UnixMilli()
 			tick := r.log.Begin(now)
-			tick.Labels([]Label{{"a", "1"}})
+			tick.Labels([]wire.Label{{Name: "a", Value: "1"}})
 			fill(tick, now-pushInterval.Milliseconds())
 			r.append(tick)
 			samples = int(r.metric(prefix + "samples_in_total"))
@@ -359,7 +360,7 @@ func TestFoldAcrossRenaming(t *testing.T) {
 			tick(func(*Tick, int64) {})
 		}
 		life(7)
-		cfg.ExternalLabels = []Label{{"site", "new"}}
+		cfg.ExternalLabels = []wire.Label{{Name: "site", Value: "new"}}
 		r.apply(cfg, gone)
 		life(8)
 		for range 10 {

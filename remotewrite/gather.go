@@ -8,6 +8,8 @@ import (
 	"encoding/binary"
 	"hash/maphash"
 	"math"
+
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // gatherer makes the blocks of a fold out of the ends of its ticks, named as the
@@ -26,8 +28,7 @@ type gatherer struct {
 	skipped map[int]bool
 	dropped map[string]int // how many they are, by reason
 
-	version      uint64 // of the last label set made
-	known, began groupBuilder
+	known, began wire.Builder
 }
 
 // ending is how a series ended in a fold.
@@ -76,10 +77,10 @@ func (e *endpoint) gather(ctx context.Context, f *fold) (out gathered, err error
 			return out, err
 		}
 	}
-	out.known, out.began = inLog(g.known.take()), inLog(g.began.take())
+	out.known, out.began = inLog(g.known.Take()), inLog(g.began.Take())
 	for _, group := range [][]storedBlock{out.known, out.began} {
 		for i := range group {
-			out.series += group[i].samples
+			out.series += group[i].Samples
 		}
 	}
 	metrics := e.settings.Load().metrics
@@ -92,11 +93,11 @@ func (e *endpoint) gather(ctx context.Context, f *fold) (out gathered, err error
 // readable loads the tick's ends into memory, if that can be done.
 func (e *endpoint) readable(ctx context.Context, t *loggedTick) bool {
 	loaded := make([]storedBlock, len(t.ends))
-	var r blockReader
+	var r wire.Reader
 	for i := range t.ends {
 		err := e.cursor.retryRead(ctx, damagedBlock, func() (err error) {
 			if loaded[i], err = t.ends[i].inMemory(); err == nil {
-				err = r.check(loaded[i].data)
+				err = r.Check(loaded[i].Data)
 			}
 			return err
 		})
@@ -108,27 +109,10 @@ func (e *endpoint) readable(ctx context.Context, t *loggedTick) bool {
 	return true
 }
 
-// check reads a block to its end.
-func (r *blockReader) check(data []byte) error {
-	if err := r.reset(data); err != nil {
-		return err
-	}
-	for {
-		ok, err := r.next()
-		if err == nil && ok {
-			_, err = r.readMetadata()
-		}
-		if err != nil || !ok {
-			return err
-		}
-	}
-}
-
 // eachEnd calls f with the ends of ticks in order, numbered, in their names of
 // that time.
 func (e *endpoint) eachEnd(ctx context.Context, ticks []*loggedTick, f func(n int, it logged)) error {
 	n := 0
-	var plain asIs
 	for _, t := range ticks {
 		w := e.naming(t.seq)
 		for i := range t.ends {
@@ -136,24 +120,18 @@ func (e *endpoint) eachEnd(ctx context.Context, ticks []*loggedTick, f func(n in
 				return err
 			}
 			e.pace.waits(0)
-			if err := w.reader.reset(t.ends[i].data); err != nil {
+			if err := w.reader.Reset(t.ends[i].Data); err != nil {
 				return err // it was checked
 			}
-			plain.reset(&w.reader)
 			for {
-				ok, err := w.reader.next()
+				ok, err := w.reader.Next()
 				if err != nil {
 					return err
 				}
 				if !ok {
 					break
 				}
-				var s *renamed
-				if w.renames() {
-					s, err = w.lookUp()
-				} else {
-					s, err = plain.series(&w.reader)
-				}
+				s, err := w.lookUp()
 				if err != nil {
 					return err
 				}
@@ -208,9 +186,9 @@ func (g *gatherer) count(n int, it logged) {
 		g.series[key] = known
 	}
 	switch {
-	case r.start >= g.fold.begun:
+	case r.Start >= g.fold.begun:
 		known.left++
-		known.sum += math.Float64frombits(r.value)
+		known.sum += math.Float64frombits(r.Value)
 	case known.known:
 		g.skip(n, reasonCollision) // two series under one name
 	default:
@@ -232,17 +210,15 @@ func (g *gatherer) write(n int, it logged) {
 	if it.rewrite.renames() {
 		delete(it.rewrite.claims.held, s.out) // what comes is later than the fold
 	}
-	value, group := r.value, &g.known
-	if r.start >= g.fold.begun {
+	value, group := r.Value, &g.known
+	if r.Start >= g.fold.begun {
 		known := g.series[g.keyOf(s)]
 		if known.left--; known.left > 0 {
 			return
 		}
 		value, group = math.Float64bits(known.sum), &g.began
 	}
-	g.version++
-	set := labelSet{labels: s.set.labels, nameAt: s.set.nameAt, version: g.version}
-	group.add(&set, s.metric, value, it.at, r.start)
+	group.Add(&s.set, s.metric, wire.Sample{Value: value, At: it.at, Start: r.Start})
 }
 
 // keyOf is the key of a series by its name, whichever rewriter gave it.
@@ -253,7 +229,7 @@ func (g *gatherer) keyOf(s *renamed) seriesKey {
 	}
 	g.key = g.key[:0]
 	add(s.metric.Name)
-	for _, l := range s.set.labels {
+	for _, l := range s.set.Labels() {
 		add(l.Name)
 		add(l.Value)
 	}

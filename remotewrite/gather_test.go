@@ -17,6 +17,7 @@ import (
 
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // TestFoldHoldsEnds proves that an endpoint which folds ticks in memory keeps only
@@ -68,16 +69,16 @@ func TestFoldForgets(t *testing.T) {
 			at := time.Now().UnixMilli()
 			before := at - pushInterval.Milliseconds()
 			tick := r.log.Begin(at)
-			tick.Labels([]Label{{"a", "lives"}})
+			tick.Labels([]wire.Label{{Name: "a", Value: "lives"}})
 			tick.Value(bytesMetric, before-1, 5)
 			switch {
 			case i == 1:
 				up.Store(false)
 			case i == 3:
-				tick.Labels([]Label{{"a", "lives too"}})
+				tick.Labels([]wire.Label{{Name: "a", Value: "lives too"}})
 				tick.End(bytesMetric, before, 1000)
 			case i > 3 && i < ticks/2:
-				tick.Labels([]Label{{"a", fmt.Sprint(i)}})
+				tick.Labels([]wire.Label{{Name: "a", Value: fmt.Sprint(i)}})
 				tick.End(bytesMetric, before, 1)
 			}
 			r.append(tick)

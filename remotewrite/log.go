@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 
 	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/logging"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // LogConfig bounds a log and says what all of its samples have in common.
@@ -34,7 +34,7 @@ type LogConfig struct {
 	// that rate() sees both; 0: as far as the previous tick.
 	PushInterval time.Duration
 	// ExternalLabels are added to every series that does not have them.
-	ExternalLabels []Label
+	ExternalLabels []wire.Label
 
 	// The rest is for OpenLog.
 
@@ -83,7 +83,7 @@ type Log struct {
 
 	mu           sync.Mutex
 	pushInterval int64         // ms
-	external     []Label       // sorted, replaced as a whole
+	external     []wire.Label  // sorted, replaced as a whole
 	marks        marks         // how series are called, by tick
 	ticks        []*loggedTick // those that some cursor needs, oldest first
 	next         uint64        // number of the tick that will be appended, 1 at first
@@ -119,19 +119,13 @@ func newLog(cfg LogConfig, logger *slog.Logger) *Log {
 		parked:       make(map[Hash]*cursor),
 		changed:      make(chan struct{}),
 		foldEnds:     foldTarget,
-		external:     sortedLabels(cfg.ExternalLabels),
+		external:     wire.SortedLabels(cfg.ExternalLabels),
 	}
 	if l.checkNames = cfg.CheckNames; l.checkNames == nil {
 		l.checkNames = func(text string) (string, error) { return text, nil }
 	}
 	l.builders.New = func() any { return &Tick{log: l} }
 	return l
-}
-
-func sortedLabels(labels []Label) []Label {
-	out := slices.Clone(labels)
-	slices.SortFunc(out, func(a, b Label) int { return strings.Compare(a.Name, b.Name) })
-	return out
 }
 
 // SetPushInterval changes the usual distance of two ticks; see LogConfig.

@@ -4,7 +4,6 @@
 package remotewrite
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -159,40 +158,6 @@ func TestAppendRejects(t *testing.T) {
 			r.value(3000, 0, false, 1) // the builder is fit again
 			if want := map[bool]int{true: 3, false: 2}[c.at > 1000]; cur.position().Ticks != want {
 				t.Errorf("%d ticks, want %d", cur.position().Ticks, want)
-			}
-		})
-	}
-}
-
-// TestExternalLabels proves how external labels join a series' own.
-func TestExternalLabels(t *testing.T) {
-	for _, c := range []struct {
-		labels, external, want string
-		nameAt                 int
-	}{
-		{"", "", "", 0},
-		{"a=1 b=2", "", "a=1 b=2", 0},
-		{"b=2", "a=1 c=3", "a=1 b=2 c=3", 0},
-		{"b=2", "A=1", "A=1 b=2", 1},
-		{"a=own", "a=external", "a=own", 0},
-		{"a= b=2", "a=external", "a=external b=2", 0},
-		{"b=", "", "", 0},
-	} {
-		t.Run(fmt.Sprintf("%s and %s", c.labels, c.external), func(t *testing.T) {
-			parse := func(s string) (out []Label) {
-				for pair := range strings.FieldsSeq(s) {
-					name, value, _ := strings.Cut(pair, "=")
-					out = append(out, Label{name, value})
-				}
-				return out
-			}
-			var set labelSet
-			set.merge(parse(c.labels), parse(c.external))
-			if diff := cmp.Diff(parse(c.want), append([]Label(nil), set.labels...)); diff != "" {
-				t.Error(diff)
-			}
-			if set.nameAt != c.nameAt {
-				t.Errorf("name at %d, want %d", set.nameAt, c.nameAt)
 			}
 		})
 	}

@@ -10,6 +10,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // maxMarks bounds how many changes of names a log remembers, with [maxMarkFile]. A
@@ -23,7 +25,7 @@ type mark struct {
 	from uint64 // number of the first tick
 	// external are the log's external labels. They lie in the ticks themselves; here
 	// they tell a later process whether its own are others.
-	external []Label
+	external []wire.Label
 	names    map[Hash]string // of the endpoints that there were, as texts of theirs
 }
 
@@ -178,8 +180,8 @@ func (l *Log) mark(names map[Hash]string) {
 // SetExternalLabels changes the external labels of ticks that begin after it.
 // To the receivers this makes every series another one, so the caller ends all
 // series first.
-func (l *Log) SetExternalLabels(labels []Label) {
-	sorted := sortedLabels(labels)
+func (l *Log) SetExternalLabels(labels []wire.Label) {
+	sorted := wire.SortedLabels(labels)
 	l.appending.Lock()
 	defer l.appending.Unlock()
 	l.mu.Lock()
@@ -193,7 +195,7 @@ func (l *Log) SetExternalLabels(labels []Label) {
 // ExternalLabels returns the external labels in force, sorted by name: those of
 // ticks that begin now. After [Sender.Resume] they are those of the former
 // process.
-func (l *Log) ExternalLabels() []Label {
+func (l *Log) ExternalLabels() []wire.Label {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.external)

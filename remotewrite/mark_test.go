@@ -15,11 +15,12 @@ import (
 	"github.com/prometheus/prometheus/model/relabel"
 
 	"github.com/skydive-project/skybridge/internal/disktest"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // site is the configuration of an endpoint that calls its site so.
 func site(name string) *EndpointConfig {
-	return &EndpointConfig{ExternalLabels: []Label{{"site", name}}}
+	return &EndpointConfig{ExternalLabels: []wire.Label{{Name: "site", Value: name}}}
 }
 
 // namesFor returns the names of endpoints, given as pairs of identity and site.
@@ -120,11 +121,11 @@ func TestMarksBound(t *testing.T) {
 func TestMarkFile(t *testing.T) {
 	var m marks
 	endpoint := &EndpointConfig{Name: "", URL: "http://user:hunter2@a/?token=hunter3", Headers: map[string]string{"X-Key": "hunter4"},
-		ExternalLabels:      []Label{{"site", "one"}, {"Site", "two"}},
+		ExternalLabels:      []wire.Label{{Name: "site", Value: "one"}, {Name: "Site", Value: "two"}},
 		WriteRelabelConfigs: []*relabel.Config{act(relabel.LabelDrop, "", "port"), replace("a", "(.)", "b", "x$1")}}
 	for i := range 10 {
 		endpoint.ExternalLabels[0].Value = fmt.Sprint(i / 9)
-		m.add(&mark{from: uint64(i + 1), external: []Label{{"zone", fmt.Sprint(i)}}, names: map[Hash]string{
+		m.add(&mark{from: uint64(i + 1), external: []wire.Label{{Name: "zone", Value: fmt.Sprint(i)}}, names: map[Hash]string{
 			HashOf([]byte(endpoint.identity())): endpoint.naming(), HashOf([]byte("b")): "", HashOf([]byte("c")): endpoint.naming()}})
 	}
 	b := appendMarks(nil, m.list)
@@ -157,7 +158,7 @@ func TestNamingText(t *testing.T) {
 	equal.Regex, equal.TargetLabel = relabel.DefaultRelabelConfig.Regex, "b"
 	for _, c := range []EndpointConfig{
 		{},
-		{ExternalLabels: []Label{{"z", "1"}, {"a", "<&>\u2028\"\\"}}},
+		{ExternalLabels: []wire.Label{{Name: "z", Value: "1"}, {Name: "a", Value: "<&>\u2028\"\\"}}},
 		{WriteRelabelConfigs: []*relabel.Config{act(relabel.Keep, "a", "1|2"), act(relabel.LabelDrop, "", "x.*"), equal}},
 		{WriteRelabelConfigs: []*relabel.Config{replace("a", "(.*)", "b", ""), replace("__tmp", "(?i)x", "t_${1}", "$1;")}},
 		{WriteRelabelConfigs: []*relabel.Config{rule(func(c *relabel.Config) {
@@ -180,7 +181,7 @@ func TestNamingText(t *testing.T) {
 	}
 	// What an older version wrote, without a field or with spaces, is the same.
 	n, err := CheckNames(`{ "external_labels": [{"Value": "1", "Name": "z"}] }`)
-	if want := (&EndpointConfig{ExternalLabels: []Label{{"z", "1"}}}).naming(); err != nil || n != want {
+	if want := (&EndpointConfig{ExternalLabels: []wire.Label{{Name: "z", Value: "1"}}}).naming(); err != nil || n != want {
 		t.Errorf("%+v, %v, want %s", n, err, want)
 	}
 	for name, text := range map[string]string{
@@ -239,7 +240,7 @@ func TestMarksNotUnderstood(t *testing.T) {
 // was read is written and read again as the same.
 func FuzzMarks(f *testing.F) {
 	var m marks
-	m.add(&mark{from: 1, external: []Label{{"a", "1"}, {"b", "2"}}, names: namesFor("a", "one", "b", "two")})
+	m.add(&mark{from: 1, external: []wire.Label{{Name: "a", Value: "1"}, {Name: "b", Value: "2"}}, names: namesFor("a", "one", "b", "two")})
 	m.add(&mark{from: 9, names: map[Hash]string{HashOf([]byte("a")): (&EndpointConfig{
 		WriteRelabelConfigs: []*relabel.Config{act(relabel.LabelDrop, "", "port"), replace("a", "(.)", "b", "x$1")}}).naming()}})
 	f.Add(appendMarks(nil, m.list))

@@ -15,6 +15,7 @@ import (
 
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // markWorld plays changes of names on a disk that fails, and knows under which
@@ -46,7 +47,7 @@ func (w *markWorld) tick() {
 	}
 	w.given[key][w.at] = w.force
 	tick := w.r.log.Begin(w.at)
-	tick.Labels([]Label{{"a", "1"}})
+	tick.Labels([]wire.Label{{Name: "a", Value: "1"}})
 	tick.Value(rttMetric, 0, float64(w.at))
 	w.r.append(tick)
 	w.waiting, w.might = append(w.waiting, w.at), append(w.might, w.force)

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/skydive-project/skybridge/disk"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // The mark file says how series are called from which tick on: texts, then marks
@@ -94,7 +95,7 @@ func parseMarks(b []byte, check func(text string) (string, error)) (found foundM
 			d.Bad = true
 		}
 		for n := d.Count(); n > 0 && !d.Bad; n-- {
-			l := Label{d.String(), d.String()}
+			l := wire.Label{Name: d.String(), Value: d.String()}
 			if k := len(m.external); l.Name == "" || (k > 0 && m.external[k-1].Name >= l.Name) || !utf8.ValidString(l.Name+l.Value) {
 				d.Bad = true // a tick relies on the order
 			}

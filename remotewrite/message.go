@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // Message is the protobuf message that an endpoint is sent, named as in
@@ -21,36 +23,13 @@ const (
 	Message2    Message = "io.prometheus.write.v2.Request"
 )
 
-// version is a version of the remote-write protocol; 0 is not known.
-type version int
-
-const (
-	unknownVersion version = iota
-	version1
-	version2
-)
-
 // knownVersion is the version with that number.
-func knownVersion(n uint64) version {
-	if n > uint64(version2) {
-		return unknownVersion
+func knownVersion(n uint64) wire.Version {
+	if n > uint64(wire.V2) {
+		return wire.Unknown
 	}
-	return version(n)
+	return wire.Version(n)
 }
-
-// String is the number that the specification goes by.
-func (v version) String() string {
-	switch v {
-	case version1:
-		return "1.0"
-	case version2:
-		return "2.0"
-	}
-	return ""
-}
-
-// other is the other version.
-func (v version) other() version { return version1 + version2 - v }
 
 // reprobeAfter is when a receiver that did not speak 2.0 is asked again: it may
 // have been upgraded behind the same URL.
@@ -62,7 +41,7 @@ type spoken struct {
 	mu sync.Mutex
 	// known is the version in which the receiver took something, and nothing says yet
 	// that it does not any more.
-	known version
+	known wire.Version
 	// asked is when it last turned out not to speak 2.0.
 	asked time.Time
 	// settled are the refusals that were found not to be about the version, because the
@@ -74,7 +53,7 @@ type spoken struct {
 
 // rejection is a final answer, by the version that was refused and the status.
 type rejection struct {
-	version version
+	version wire.Version
 	status  int
 }
 
@@ -87,23 +66,23 @@ type settled struct {
 
 // use returns the version to send: the configured one, or the one that is known,
 // or else 1.0, which nearly every receiver takes.
-func (s *spoken) use(m Message) version {
+func (s *spoken) use(m Message) wire.Version {
 	switch m {
 	case Message1:
-		return version1
+		return wire.V1
 	case Message2:
-		return version2
+		return wire.V2
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return max(s.known, version1)
+	return max(s.known, wire.V1)
 }
 
 // proven says whether the receiver took anything.
 func (s *spoken) proven() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.known != unknownVersion
+	return s.known != wire.Unknown
 }
 
 // due says whether the receiver should be asked whether it speaks 2.0.
@@ -113,17 +92,17 @@ func (s *spoken) due(m Message) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.known != version2 && time.Since(s.asked) >= reprobeAfter
+	return s.known != wire.V2 && time.Since(s.asked) >= reprobeAfter
 }
 
 // accepts records that the receiver took a version, and says whether that is another
 // than is known. sought: the version was sent to find out. not2: so it was found out
 // that the receiver does not speak 2.0.
-func (s *spoken) accepts(v version, sought, not2 bool) (changed bool) {
+func (s *spoken) accepts(v wire.Version, sought, not2 bool) (changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.accepted++
-	changed = s.known == unknownVersion || s.known != v && sought
+	changed = s.known == wire.Unknown || s.known != v && sought
 	switch {
 	case not2:
 		s.asked = time.Now()
@@ -143,7 +122,7 @@ func (s *spoken) accepts(v version, sought, not2 bool) (changed bool) {
 func (s *spoken) mayBeVersion(r rejection, tick uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.known != unknownVersion && s.known != r.version {
+	if s.known != wire.Unknown && s.known != r.version {
 		return true
 	}
 	was, ok := s.settled[r]
@@ -165,7 +144,7 @@ func (s *spoken) rejects(tick uint64, both ...rejection) {
 }
 
 // reset begins with what is known of the receiver: nothing, if it is another one.
-func (s *spoken) reset(known version) {
+func (s *spoken) reset(known wire.Version) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.known = known

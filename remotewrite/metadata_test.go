@@ -4,57 +4,39 @@
 package remotewrite
 
 import (
-	"math"
 	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/golang/snappy"
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/prometheus/prompb"
-	"pgregory.net/rapid"
 
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
-// TestMetadata1 proves that a metadata request is, byte for byte, what prompb
-// makes of the metadata of the blocks' metrics, each there once.
-func TestMetadata1(t *testing.T) {
-	var b blockBuilder
-	var w workspace
-	rapid.Check(t, func(t *rapid.T) {
-		var want prompb.WriteRequest
-		seen := map[*Metric]bool{}
-		var blocks []block
-		for range rapid.IntRange(1, 3).Draw(t, "blocks") {
-			blk, samples := build(&b, drawSamples(t))
-			blocks = append(blocks, blk)
-			for _, s := range samples {
-				if !seen[s.metric] {
-					seen[s.metric] = true
-					want.Metadata = append(want.Metadata, prompb.MetricMetadata{
-						Type: prompb.MetricMetadata_MetricType(s.metric.Type), MetricFamilyName: s.metric.Name, Help: s.metric.Help, Unit: s.metric.Unit,
-					})
-				}
-			}
+// TestFamilies proves that each metric of a tick has its metadata once, in whatever
+// blocks it is.
+func TestFamilies(t *testing.T) {
+	var b wire.Builder
+	var set wire.LabelSet
+	var blocks []storedBlock
+	for _, metrics := range [][]*wire.Metric{{bytesMetric, rttMetric, bytesMetric}, {rttMetric, packetsMetric}} {
+		for _, m := range metrics {
+			b.Add(&set, m, wire.Sample{At: 1})
 		}
-		wantBytes, err := want.Marshal()
-		if err != nil {
-			t.Fatal(err)
-		}
-		families, err := w.buildMetadata(inLog(blocks), 0, math.MaxInt)
-		if err != nil || families != len(seen) {
-			t.Fatalf("%d families of %d, %v", families, len(seen), err)
-		}
-		got, err := snappy.Decode(nil, w.body.data)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(wantBytes, got); diff != "" {
-			t.Fatal(diff)
-		}
-	})
+		blocks = append(blocks, inLog(b.Take())...)
+	}
+	got, err := families(blocks)
+	want := []prompb.MetricMetadata{
+		{Type: prompb.MetricMetadata_COUNTER, MetricFamilyName: "test_bytes", Help: "Bytes.", Unit: "bytes"},
+		{Type: prompb.MetricMetadata_GAUGE, MetricFamilyName: "test_rtt", Help: "Time.", Unit: "nanoseconds"},
+		{Type: prompb.MetricMetadata_COUNTER, MetricFamilyName: "test_packets", Help: "Packets."},
+	}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Error(diff, err)
+	}
 }
 
 // TestMetadataInterval proves when metadata is sent: to receivers that are sent
@@ -90,7 +72,7 @@ func TestMetadataInterval(t *testing.T) {
 				const ticks = 10
 				for i := range int64(ticks) {
 					tick := r.log.Begin((i + 1) * 15000)
-					tick.Labels([]Label{{"a", "a rather long value, in no way compressible: 0123456789"}})
+					tick.Labels([]wire.Label{{Name: "a", Value: "a rather long value, in no way compressible: 0123456789"}})
 					tick.Value(bytesMetric, 0, float64(i))
 					r.append(tick)
 					synctest.Wait()

@@ -12,13 +12,14 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/relabel"
 
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 	"github.com/skydive-project/skybridge/secrets"
 )
 
 // naming is how an endpoint calls the series of the log, as text. It holds labels and
 // rules, which are no secrets, and nothing else of an endpoint's configuration.
 type naming struct {
-	ExternalLabels      []Label           `json:"external_labels,omitempty"`
+	ExternalLabels      []wire.Label      `json:"external_labels,omitempty"`
 	WriteRelabelConfigs []*relabel.Config `json:"write_relabel_configs,omitempty"`
 }
 
@@ -28,7 +29,7 @@ func (c *EndpointConfig) naming() string {
 	if len(c.ExternalLabels) == 0 && len(c.WriteRelabelConfigs) == 0 {
 		return ""
 	}
-	text, err := json.Marshal(naming{sortedLabels(c.ExternalLabels), c.WriteRelabelConfigs})
+	text, err := json.Marshal(naming{wire.SortedLabels(c.ExternalLabels), c.WriteRelabelConfigs})
 	if err != nil { // they are strings and numbers
 		return err.Error()
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // traffic is counters that run, and what they have counted.
@@ -35,7 +36,7 @@ func (f *traffic) tick() {
 		f.start = now - pushInterval.Milliseconds()
 	}
 	for i := range f.series {
-		tick.Labels([]Label{{"tuple", fmt.Sprint(i)}})
+		tick.Labels([]wire.Label{{Name: "tuple", Value: fmt.Sprint(i)}})
 		if f.ticks == 1 {
 			tick.Zero(bytesMetric, f.start)
 		}

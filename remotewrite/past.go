@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"github.com/prometheus/prometheus/model/relabel"
+
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // past is what an endpoint's first rewriter has to know of the ticks before its
@@ -58,10 +60,10 @@ func (r *rewriter) learn(t *loggedTick) error {
 			data, raw, err := blocks[i].load(r.raw)
 			r.raw = raw
 			if err == nil {
-				err = r.reader.reset(data)
+				err = r.reader.Reset(data)
 			}
 			for ok := err == nil; ok; {
-				if ok, err = r.reader.next(); ok && err == nil {
+				if ok, err = r.reader.Next(); ok && err == nil {
 					err = r.learnSample()
 				}
 			}
@@ -77,8 +79,8 @@ func (r *rewriter) learn(t *loggedTick) error {
 // learnSample does so from the reader's sample. A stale marker does not say when its
 // series began, nor does a gauge; an ended counter is among the ends as well.
 func (r *rewriter) learnSample() error {
-	start := r.reader.start
-	if start >= r.past.begun || r.reader.value == staleMarker {
+	start := r.reader.Start
+	if start >= r.past.begun || r.reader.Value == wire.StaleMarker {
 		return nil
 	}
 	in := r.seriesKey()
@@ -86,7 +88,7 @@ func (r *rewriter) learnSample() error {
 		return nil
 	}
 	s, err := r.lookUp()
-	if err != nil || s.reason != "" || s.metric.Type == Gauge {
+	if err != nil || s.reason != "" || s.metric.Type == wire.Gauge {
 		return err
 	}
 	if since, ok := r.past.since[s.out]; !ok || start < since {
@@ -137,9 +139,8 @@ func (r *rewriter) merges() bool {
 			return true
 		}
 	}
-	for i := 0; i < len(r.reader.refs); i += 2 {
-		name := string(r.reader.symbol(r.reader.refs[i]))
-		if slices.ContainsFunc(r.external, func(l Label) bool { return l.Name == name }) {
+	for _, have := range r.reader.Labels() {
+		if slices.ContainsFunc(r.external, func(l wire.Label) bool { return l.Name == have.Name }) {
 			return true
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 	"github.com/skydive-project/skybridge/secrets"
 )
 
@@ -25,7 +26,7 @@ const (
 type negotiation struct {
 	under *settings // that it is for
 	// ask is the version to send in, whatever is known; unknownVersion: what is known.
-	ask version
+	ask wire.Version
 	// failures in that version, in a row.
 	failures int
 	// refusal is the final answer in the other version, without a status if there is none.
@@ -48,7 +49,7 @@ func (e *endpoint) probe(ctx context.Context, t *loggedTick, group []request, do
 	small.to = min(small.to, small.from+probeSamples)
 	w := e.workspaces.Get().(*workspace)
 	defer e.putAway(w)
-	if _, err := e.deliver(ctx, t, small, w, done, &negotiation{ask: version2, fresh: true}); err != nil {
+	if _, err := e.deliver(ctx, t, small, w, done, &negotiation{ask: wire.V2, fresh: true}); err != nil {
 		return group, err
 	}
 	if group[0].from = small.to; group[0].from == group[0].to {
@@ -61,35 +62,35 @@ func (e *endpoint) probe(ctx context.Context, t *loggedTick, group []request, do
 func (e *endpoint) newest() bool { return e.cursor.position().Ticks <= 1 }
 
 // choose returns the version for the next attempt.
-func (e *endpoint) choose(s *settings, n *negotiation) version {
+func (e *endpoint) choose(s *settings, n *negotiation) wire.Version {
 	if n.under != s {
 		if n.under != nil || s.cfg.ProtobufMessage != MessageAuto {
 			*n = negotiation{} // another receiver, perhaps
 		}
 		n.under = s
 	}
-	if n.ask == version2 && n.refusal.status == 0 && (n.failures >= askAttempts || !e.newest()) {
-		n.ask, n.unanswered = unknownVersion, n.failures >= askAttempts
+	if n.ask == wire.V2 && n.refusal.status == 0 && (n.failures >= askAttempts || !e.newest()) {
+		n.ask, n.unanswered = wire.Unknown, n.failures >= askAttempts
 	}
-	if n.ask != unknownVersion {
+	if n.ask != wire.Unknown {
 		return n.ask
 	}
 	return e.spoken.use(s.cfg.ProtobufMessage)
 }
 
 // triesOther says whether what was refused in version v is to be sent in the other one.
-func (e *endpoint) triesOther(s *settings, t *loggedTick, n *negotiation, v version, a answer) bool {
+func (e *endpoint) triesOther(s *settings, t *loggedTick, n *negotiation, v wire.Version, a answer) bool {
 	switch {
 	case s.cfg.ProtobufMessage != MessageAuto, a.status == http.StatusTooManyRequests:
 		return false
 	case a.verdict == refused && a.speaks2:
 		// Only one that speaks 2.0 counts what it has stored.
-		if v == version2 {
+		if v == wire.V2 {
 			e.settle(s, n, v)
 		}
 		return false
 	case n.refusal.status != 0 && n.failures == 0:
-		e.spoken.rejects(t.seq, rejection{v.other(), n.refusal.status}, rejection{v, a.status})
+		e.spoken.rejects(t.seq, rejection{v.Other(), n.refusal.status}, rejection{v, a.status})
 		return false
 	case n.refusal.status != 0:
 		// Between both refusals it was in trouble: it may be another by now.
@@ -97,7 +98,7 @@ func (e *endpoint) triesOther(s *settings, t *loggedTick, n *negotiation, v vers
 		return false
 	}
 	n.fresh = n.fresh || e.newest()
-	n.refusal, n.ask, n.failures = a, v.other(), 0
+	n.refusal, n.ask, n.failures = a, v.Other(), 0
 	return true
 }
 
@@ -107,14 +108,14 @@ func (e *endpoint) triesOther(s *settings, t *loggedTick, n *negotiation, v vers
 // would hold up everything.
 func (e *endpoint) gaveUpOther(n *negotiation, t *loggedTick) bool {
 	n.failures++
-	if n.ask == unknownVersion {
+	if n.ask == wire.Unknown {
 		n.unanswered = false
 	}
 	switch n.refusal.status {
 	case http.StatusBadRequest, http.StatusConflict, http.StatusUnprocessableEntity:
-		if n.ask == version2 && n.failures >= askAttempts {
+		if n.ask == wire.V2 && n.failures >= askAttempts {
 			if e.spoken.proven() { // else it may speak 2.0 alone, and be in trouble
-				e.spoken.rejects(t.seq, rejection{version1, n.refusal.status})
+				e.spoken.rejects(t.seq, rejection{wire.V1, n.refusal.status})
 			}
 			return true
 		}
@@ -124,7 +125,7 @@ func (e *endpoint) gaveUpOther(n *negotiation, t *loggedTick) bool {
 
 // tell returns which of the refusals of both versions is worth to be told, where the
 // last is a, of version v: that of the version in use, if it says more than that.
-func (n *negotiation) tell(a answer, v, inUse version) answer {
+func (n *negotiation) tell(a answer, v, inUse wire.Version) answer {
 	if n.refusal.status == 0 {
 		return a
 	}
@@ -139,15 +140,15 @@ func (n *negotiation) tell(a answer, v, inUse version) answer {
 }
 
 // settle records that the receiver speaks a version.
-func (e *endpoint) settle(s *settings, n *negotiation, v version) {
-	not2 := v == version1 && n.fresh && (n.refusal.status != 0 || n.unanswered)
+func (e *endpoint) settle(s *settings, n *negotiation, v wire.Version) {
+	not2 := v == wire.V1 && n.fresh && (n.refusal.status != 0 || n.unanswered)
 	if s.cfg.ProtobufMessage != MessageAuto || !e.spoken.accepts(v, n.ask == v, not2) {
 		return
 	}
 	e.cursor.keepNumber(uint64(v))
 	attrs := []any{"remote_name", s.cfg.label(), "url", secrets.URL(s.cfg.URL), "version", v.String()}
 	if n.refusal.status != 0 {
-		attrs = append(attrs, "answer_to_"+v.other().String(), n.refusal.words)
+		attrs = append(attrs, "answer_to_"+v.Other().String(), n.refusal.words)
 	}
 	if not2 {
 		attrs = append(attrs, "asked_again_in", reprobeAfter)

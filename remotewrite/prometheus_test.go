@@ -23,6 +23,7 @@ import (
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // TestPrometheus proves with Prometheus' own write handler and storage that what
@@ -70,7 +71,7 @@ func testPrometheus(t *testing.T, accepts remoteapi.MessageTypes, send Message, 
 	}))
 	t.Cleanup(server.Close)
 
-	r := newRig(t, LogConfig{ExternalLabels: []Label{{"Cluster", "c"}, {"zone", "z"}}})
+	r := newRig(t, LogConfig{ExternalLabels: []wire.Label{{Name: "Cluster", Value: "c"}, {Name: "zone", Value: "z"}}})
 	sender := NewSender(r.log, prometheus.NewRegistry(), logger, WithVersion("test"))
 	t.Cleanup(sender.Close)
 	prepared, err := sender.Prepare([]EndpointConfig{{URL: server.URL, ProtobufMessage: send, MinBackoff: time.Millisecond, MaxBackoff: time.Millisecond, MinShards: 4, MaxSamplesPerSend: 50}})
@@ -84,7 +85,7 @@ func testPrometheus(t *testing.T, accepts remoteapi.MessageTypes, send Message, 
 		at := begin + (k+1)*pushInterval.Milliseconds()
 		tick := r.log.Begin(at)
 		for i := range connections {
-			tick.Labels([]Label{{"initiator_ip", fmt.Sprintf("10.0.0.%d", i)}, {"target_ip", "é"}})
+			tick.Labels([]wire.Label{{Name: "initiator_ip", Value: fmt.Sprintf("10.0.0.%d", i)}, {Name: "target_ip", Value: "é"}})
 			key := labels.FromStrings("__name__", "test_bytes", "Cluster", "c", "zone", "z", "initiator_ip", fmt.Sprintf("10.0.0.%d", i), "target_ip", "é").String()
 			switch {
 			case k == 0:
@@ -97,7 +98,7 @@ func testPrometheus(t *testing.T, accepts remoteapi.MessageTypes, send Message, 
 				want[key] = append(want[key], sample(at, v))
 			default:
 				tick.Stale(bytesMetric)
-				want[key] = append(want[key], receiver.Sample{At: at, Bits: staleMarker})
+				want[key] = append(want[key], receiver.Sample{At: at, Bits: wire.StaleMarker})
 			}
 		}
 		r.append(tick)

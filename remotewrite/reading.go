@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/disk"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // A disk that does not answer is asked again for a while before what lies there
@@ -25,7 +26,7 @@ const (
 // storedBlock is a block in the log. Where segment is not nil, data is nil and on
 // disk instead: size bytes from offset, with a checksum.
 type storedBlock struct {
-	block
+	wire.Block
 	segment *segment
 	offset  int64
 	size    int
@@ -36,7 +37,7 @@ type storedBlock struct {
 // which is returned to be used again.
 func (b *storedBlock) load(buf []byte) (data, kept []byte, err error) {
 	if b.segment == nil {
-		return b.data, buf, nil
+		return b.Data, buf, nil
 	}
 	buf = slices.Grow(buf[:0], b.size)[:b.size]
 	if err := b.readFrom(b.segment, buf); err != nil {
@@ -48,16 +49,16 @@ func (b *storedBlock) load(buf []byte) (data, kept []byte, err error) {
 // inMemory returns a copy of the block whose data is in memory.
 func (b *storedBlock) inMemory() (storedBlock, error) {
 	data, _, err := b.load(nil)
-	c := storedBlock{block: b.block}
-	c.data = data
+	c := storedBlock{Block: b.Block}
+	c.Data = data
 	return c, err
 }
 
 // inLog makes blocks that were just built part of a tick.
-func inLog(blocks []block) []storedBlock {
+func inLog(blocks []wire.Block) []storedBlock {
 	out := make([]storedBlock, len(blocks))
 	for i := range blocks {
-		out[i].block = blocks[i]
+		out[i].Block = blocks[i]
 	}
 	return out
 }
@@ -76,7 +77,7 @@ func (b *storedBlock) readFrom(r io.ReaderAt, into []byte) error {
 // lasting says that reading again will not help: the bytes are not those that
 // were written, or are gone.
 func lasting(err error) bool {
-	return errors.Is(err, disk.ErrDamaged) || errors.Is(err, errBlock) || errors.Is(err, fs.ErrNotExist)
+	return errors.Is(err, disk.ErrDamaged) || errors.Is(err, wire.ErrBlock) || errors.Is(err, fs.ErrNotExist)
 }
 
 // retryRead calls read until it succeeds, fails for good, or has failed for a

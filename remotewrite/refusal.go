@@ -7,6 +7,8 @@ import (
 	"errors"
 	"math"
 	"sync/atomic"
+
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // What becomes of samples that a receiver refuses. They are not sent again, but a
@@ -49,9 +51,9 @@ func (o *outcome) refuse(a *answer) {
 func (o *outcome) refusedWhole() bool { return o.refused.Load() && !o.stored.Load() }
 
 // loseFinals counts the final values in a request that was refused.
-func (e *endpoint) loseFinals(req request, count encoded) {
+func (e *endpoint) loseFinals(req request, count wire.Count) {
 	if req.repair != nil && req.repair.as == asValue {
-		e.loseEnds(count.samples, bytesCounted(req), reasonRefused)
+		e.loseEnds(count.Samples, bytesCounted(req), reasonRefused)
 	}
 }
 
@@ -64,18 +66,37 @@ func (e *endpoint) loseEnds(series int, bytes uint64, reason string) {
 // bytesCounted sums the byte counters of a request.
 func bytesCounted(req request) (sum uint64) {
 	data, _, err := req.block.load(nil)
-	var r blockReader
-	if err != nil || r.reset(data) != nil {
+	var r wire.Reader
+	if err != nil || r.Reset(data) != nil {
 		return 0 // it was readable when it was sent
 	}
 	for i := range req.to {
-		if ok, err := r.next(); !ok || err != nil {
+		if ok, err := r.Next(); !ok || err != nil {
 			break
 		}
-		m, err := r.readMetadata()
-		if i >= req.from && err == nil && string(r.symbol(m.unit)) == unitBytes && r.start != 0 { // as Tick.End counts
-			sum += uint64(max(0, math.Float64frombits(r.value)))
+		m, err := r.Metric()
+		if i >= req.from && err == nil && m.Unit == unitBytes && r.Start != 0 { // as Tick.End counts
+			sum += uint64(max(0, math.Float64frombits(r.Value)))
 		}
 	}
 	return sum
+}
+
+// firstSeries names the first series that a request carries, for people:
+// name{label="value"}. It is empty where there is none.
+func firstSeries(req request) string {
+	var r wire.Reader
+	data, _, err := req.block.load(nil)
+	if err != nil || r.Reset(data) != nil {
+		return ""
+	}
+	for i := 0; i < req.to; i++ {
+		if ok, err := r.Next(); !ok || err != nil {
+			return ""
+		}
+		if i >= req.from && (req.repair == nil || req.repair.covers(r.Start)) {
+			return wire.SeriesName(r.Labels())
+		}
+	}
+	return ""
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // counterStep is what one series does at a tick: it has a value, and a zero where it
@@ -29,8 +30,8 @@ func (r *rig) steps(at int64, start map[string]int64, steps ...counterStep) {
 	r.t.Helper()
 	tick := r.log.Begin(at)
 	for _, s := range steps {
-		tick.Labels([]Label{{"a", s.name}})
-		for _, m := range []*Metric{bytesMetric, packetsMetric} {
+		tick.Labels([]wire.Label{{Name: "a", Value: s.name}})
+		for _, m := range []*wire.Metric{bytesMetric, packetsMetric} {
 			switch {
 			case s.end:
 				tick.End(m, start[s.name], s.value)
@@ -55,14 +56,14 @@ func increase(rec *receiver.Receiver) (sum float64) {
 		for _, s := range samples {
 			v := math.Float64frombits(s.Bits)
 			switch {
-			case s.Bits == staleMarker, math.IsNaN(before):
+			case s.Bits == wire.StaleMarker, math.IsNaN(before):
 			case v < before:
 				sum += v
 			default:
 				sum += v - before
 			}
 			before = v
-			if s.Bits == staleMarker {
+			if s.Bits == wire.StaleMarker {
 				before = math.NaN()
 			}
 		}

@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/relabel"
+
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 const (
@@ -26,26 +28,26 @@ const (
 // own labels, relabelled. The result consists of blocks like any other's, so
 // nothing behind it need know. One goroutine uses it.
 type rewriter struct {
-	external []Label
+	external []wire.Label
 	rules    []*relabel.Config
 	// lost is told of a series of which nothing will be sent, by its labels in the
 	// log and what they became. It is called once for each.
 	lost func(reason, series, renamed string)
 
 	tick    uint32 // counts the ticks that were rewritten
-	version uint64 // of the last label set made
 	known   map[seriesKey]*renamed
 	claims  claims
 	past    *past // nil: a tick was rewritten
-	metrics map[Metric]*Metric
+	metrics map[wire.Metric]*wire.Metric
 
-	reader  blockReader
-	group   groupBuilder
+	reader  wire.Reader
+	group   wire.Builder
 	scratch labels.ScratchBuilder
 	builder *labels.Builder
 	seeds   [2]maphash.Seed
 	key     []byte // of the series whose seriesKey was asked for last
 	name    []byte
+	set     []wire.Label
 	raw     []byte // of a block that lies on disk
 }
 
@@ -58,8 +60,8 @@ type renamed struct {
 	reason string // why nothing of it is sent, "": it is
 	seen   uint32 // the last tick that had it
 	out    seriesKey
-	set    labelSet
-	metric *Metric
+	set    wire.LabelSet
+	metric *wire.Metric
 }
 
 // newRewriter returns nil where an endpoint takes the series as they are in the
@@ -77,7 +79,7 @@ func (r *rewriter) renames() bool { return len(r.external) > 0 || len(r.rules) >
 func makeRewriter(cfg *EndpointConfig, lost func(reason, series, renamed string)) *rewriter {
 	return &rewriter{
 		external: cfg.ExternalLabels, rules: cfg.WriteRelabelConfigs, lost: lost,
-		known: make(map[seriesKey]*renamed), metrics: make(map[Metric]*Metric), claims: newClaims(),
+		known: make(map[seriesKey]*renamed), metrics: make(map[wire.Metric]*wire.Metric), claims: newClaims(),
 		builder: labels.NewBuilder(labels.EmptyLabels()),
 		seeds:   [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
 	}
@@ -120,8 +122,8 @@ func (r *rewriter) rewrite(t *loggedTick) (out rewritten, err error) {
 	}
 	for _, group := range [][]storedBlock{out.tick.zeros, out.tick.values} {
 		for i := range group {
-			out.tick.samples += group[i].samples
-			out.tick.stale += group[i].stale
+			out.tick.samples += group[i].Samples
+			out.tick.stale += group[i].Stale
 		}
 	}
 	r.past = nil
@@ -136,19 +138,19 @@ func (r *rewriter) rewriteGroup(blocks []storedBlock, dropped map[string]int) ([
 		data, raw, err := blocks[i].load(r.raw)
 		r.raw = raw
 		if err == nil {
-			err = r.reader.reset(data)
+			err = r.reader.Reset(data)
 		}
 		if err != nil {
-			r.group.discard()
+			r.group.Discard()
 			return nil, err
 		}
 		for {
-			ok, err := r.reader.next()
+			ok, err := r.reader.Next()
 			if err == nil && ok {
 				err = r.sample(dropped)
 			}
 			if err != nil {
-				r.group.discard()
+				r.group.Discard()
 				return nil, err
 			}
 			if !ok {
@@ -156,7 +158,7 @@ func (r *rewriter) rewriteGroup(blocks []storedBlock, dropped map[string]int) ([
 			}
 		}
 	}
-	return inLog(r.group.take()), nil
+	return inLog(r.group.Take()), nil
 }
 
 // sample relabels the reader's sample and adds it to the group.
@@ -174,10 +176,10 @@ func (r *rewriter) sample(dropped map[string]int) error {
 	}
 	s.seen = r.tick
 	reason, first := s.reason, !known
-	at, start := r.reader.at, r.reader.start
+	at, start := r.reader.At, r.reader.Start
 	if reason == "" {
 		zero := start != 0 && start == at
-		answer, moved := r.claims.take(s.out, in, r.key, at, zero, r.reader.value == staleMarker, r.tick)
+		answer, moved := r.claims.take(s.out, in, r.key, at, zero, r.reader.Value == wire.StaleMarker, r.tick)
 		if answer == granted && zero && moved == 0 && r.mayHaveEnded(at) {
 			moved = r.claims.move(s.out)
 		}
@@ -197,20 +199,17 @@ func (r *rewriter) sample(dropped map[string]int) error {
 	if reason != "" {
 		dropped[reason]++
 		if first && reason != reasonDroppedSeries {
-			r.lost(reason, r.reader.series(), s.name())
+			r.lost(reason, wire.SeriesName(r.reader.Labels()), s.name())
 		}
 		return nil
 	}
-	r.group.add(&s.set, s.metric, r.reader.value, at, start)
+	r.group.Add(&s.set, s.metric, wire.Sample{Value: r.reader.Value, At: at, Start: start})
 	return nil
 }
 
 // seriesKey is the key of the reader's series.
 func (r *rewriter) seriesKey() seriesKey {
-	r.key = r.key[:0]
-	for _, ref := range r.reader.refs {
-		r.key = append(r.key, r.reader.symbols[ref]...) // with its length, so nothing runs together
-	}
+	r.key = r.reader.AppendKey(r.key[:0])
 	return r.hash(r.key)
 }
 
@@ -221,13 +220,13 @@ func (r *rewriter) hash(b []byte) seriesKey {
 // evaluate relabels the reader's series: the endpoint's external labels replace
 // what has their names, then come the rules, as in Prometheus.
 func (r *rewriter) evaluate() (*renamed, error) {
-	meta, err := r.reader.readMetadata()
+	metric, err := r.reader.Metric()
 	if err != nil {
 		return nil, err
 	}
 	r.scratch.Reset()
-	for i := 0; i < len(r.reader.refs); i += 2 {
-		r.scratch.Add(string(r.reader.symbol(r.reader.refs[i])), string(r.reader.symbol(r.reader.refs[i+1])))
+	for _, l := range r.reader.Labels() {
+		r.scratch.Add(l.Name, l.Value)
 	}
 	r.builder.Reset(r.scratch.Labels())
 	for _, l := range r.external {
@@ -236,39 +235,37 @@ func (r *rewriter) evaluate() (*renamed, error) {
 	if !relabel.ProcessBuilder(r.builder, r.rules...) {
 		return &renamed{reason: reasonDroppedSeries}, nil
 	}
-	r.version++
-	out := &renamed{set: labelSet{version: r.version}}
-	var name string
-	valid := true
+	out := &renamed{}
+	metric.Name = ""
+	set, valid := r.set[:0], true
 	r.builder.Labels().Range(func(l labels.Label) {
 		switch {
-		case l.Name == nameLabel:
-			name = l.Value
-			out.set.nameAt = len(out.set.labels)
+		case l.Name == wire.NameLabel:
+			metric.Name = l.Value
 		case strings.HasPrefix(l.Name, "__"):
 			// Reserved: rules use such labels among themselves, a receiver never sees
 			// them (remote-write 1.0, "Labels").
 		default:
 			valid = valid && model.LegacyValidation.IsValidLabelName(l.Name) && utf8.ValidString(l.Value)
-			out.set.labels = append(out.set.labels, Label{l.Name, l.Value})
+			set = append(set, wire.Label{Name: l.Name, Value: l.Value})
 		}
 	})
+	r.set = set
+	out.set.Set(set, nil)
 	r.name = r.name[:0]
-	for _, l := range append([]Label{{nameLabel, name}}, out.set.labels...) {
+	for _, l := range append([]wire.Label{{Name: wire.NameLabel, Value: metric.Name}}, set...) {
 		r.name = append(append(append(append(r.name, l.Name...), 0xFF), l.Value...), 0xFF) // no byte of UTF-8
 	}
 	out.out = r.hash(r.name)
-	out.metric = r.metric(Metric{
-		Name: name, Help: string(r.reader.symbol(meta.help)), Unit: string(r.reader.symbol(meta.unit)), Type: MetricType(meta.kind),
-	})
-	if !valid || !model.LegacyValidation.IsValidMetricName(name) {
+	out.metric = r.metric(metric)
+	if !valid || !model.LegacyValidation.IsValidMetricName(metric.Name) {
 		out.reason = reasonInvalid
 	}
 	return out, nil
 }
 
 // metric returns the one Metric that is m: blocks know metrics by address.
-func (r *rewriter) metric(m Metric) *Metric {
+func (r *rewriter) metric(m wire.Metric) *wire.Metric {
 	if known, ok := r.metrics[m]; ok {
 		return known
 	}
@@ -284,7 +281,7 @@ func (s *renamed) name() string {
 	if s.metric == nil {
 		return ""
 	}
-	return seriesName(append([]Label{{nameLabel, s.metric.Name}}, s.set.labels...))
+	return wire.SeriesName(append([]wire.Label{{Name: wire.NameLabel, Value: s.metric.Name}}, s.set.Labels()...))
 }
 
 // forget drops what has not been seen in this tick, when that is a good part of
@@ -304,10 +301,4 @@ func (r *rewriter) forget() {
 		}
 	}
 	r.claims.forget(r.tick)
-}
-
-// discard empties a builder whose blocks are not wanted.
-func (g *groupBuilder) discard() {
-	g.open.reset()
-	g.blocks = nil
 }

@@ -23,6 +23,7 @@ import (
 
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // rule is a relabelling rule with Prometheus' defaults.
@@ -63,18 +64,18 @@ func TestRelabel(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name     string
-		external []Label
+		external []wire.Label
 		rules    []*relabel.Config
 		want     string // "": nothing is sent
 		reason   string
 		says     string
 	}{
-		{name: "labels of its own", external: []Label{{"site", "b"}, {"Site", "B"}}, want: with("site", "b", "Site", "B")},
-		{name: "in place of a global one", external: []Label{{"zone", "us"}}, want: with("zone", "us")},
+		{name: "labels of its own", external: []wire.Label{{Name: "site", Value: "b"}, {Name: "Site", Value: "B"}}, want: with("site", "b", "Site", "B")},
+		{name: "in place of a global one", external: []wire.Label{{Name: "zone", Value: "us"}}, want: with("zone", "us")},
 		{name: "keep", rules: []*relabel.Config{act(relabel.Keep, "a", "1|2")}, want: with()},
 		{name: "keep none", rules: []*relabel.Config{act(relabel.Keep, "a", "2")}, reason: reasonDroppedSeries},
 		{name: "drop by the metric's name", rules: []*relabel.Config{act(relabel.Drop, "__name__", "test_.*")}, reason: reasonDroppedSeries},
-		{name: "rules see labels of its own", external: []Label{{"site", "b"}}, rules: []*relabel.Config{act(relabel.Drop, "site", "b")}, reason: reasonDroppedSeries},
+		{name: "rules see labels of its own", external: []wire.Label{{Name: "site", Value: "b"}}, rules: []*relabel.Config{act(relabel.Drop, "site", "b")}, reason: reasonDroppedSeries},
 		{name: "replace", rules: []*relabel.Config{replace("a", "(.)", "b", "x$1")}, want: with("b", "x1")},
 		{name: "replace by nothing", rules: []*relabel.Config{replace("a", ".*", "a", "")}, want: with("a", "")},
 		{name: "rename the metric", rules: []*relabel.Config{replace("__name__", "test_(.*)", "__name__", "new_$1")}, want: receiver.Key("new_bytes", map[string]string{"a": "1", "zone": "eu"})},
@@ -91,7 +92,7 @@ func TestRelabel(t *testing.T) {
 		for _, message := range []Message{Message1, Message2} {
 			t.Run(c.name+" "+string(message), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					r := newRig(t, LogConfig{ExternalLabels: []Label{{"zone", "eu"}}})
+					r := newRig(t, LogConfig{ExternalLabels: []wire.Label{{Name: "zone", Value: "eu"}}})
 					rec := r.receiver("a", receiver.Config{})
 					r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: message, ExternalLabels: c.external, WriteRelabelConfigs: c.rules})
 					r.value(20000, 5000, true, 7)
@@ -131,7 +132,7 @@ func TestCollision(t *testing.T) {
 			at += 15000
 			tick := r.log.Begin(at)
 			for part := range strings.FieldsSeq(script) {
-				tick.Labels([]Label{{"ip", "x"}, {"port", part[:1]}})
+				tick.Labels([]wire.Label{{Name: "ip", Value: "x"}, {Name: "port", Value: part[:1]}})
 				value := float64(part[0])*1000 + float64(at/15000)
 				switch part[1:] {
 				case "+":
@@ -157,8 +158,8 @@ func TestCollision(t *testing.T) {
 		tick("2+")      // 2 is back once more, and the name is free
 		tick("2 5+")    // one more, refused
 		want := map[string][]receiver.Sample{receiver.Key("test_bytes", map[string]string{"ip": "x"}): {
-			sample(0, 0), sample(15000, 49001), sample(30000, 49002), {At: 45000, Bits: staleMarker},
-			sample(45001, 0), sample(60000, 51004), sample(75000, 51005), sample(90000, 51006), {At: 105000, Bits: staleMarker},
+			sample(0, 0), sample(15000, 49001), sample(30000, 49002), {At: 45000, Bits: wire.StaleMarker},
+			sample(45001, 0), sample(60000, 51004), sample(75000, 51005), sample(90000, 51006), {At: 105000, Bits: wire.StaleMarker},
 			sample(120000, 0), sample(135000, 50009), sample(150000, 50010),
 		}}
 		if diff := cmp.Diff(want, rec.Series()); diff != "" {
@@ -186,12 +187,12 @@ func TestRename(t *testing.T) {
 			}
 		}})
 		cfg := func(site string) EndpointConfig {
-			return EndpointConfig{Name: "a", URL: "http://a/", ProtobufMessage: Message1, ExternalLabels: []Label{{"site", site}}}
+			return EndpointConfig{Name: "a", URL: "http://a/", ProtobufMessage: Message1, ExternalLabels: []wire.Label{{Name: "site", Value: site}}}
 		}
 		r.apply(cfg("one"))
 		end := func(at int64) {
 			tick := r.log.Begin(at)
-			tick.Labels([]Label{{"a", "1"}})
+			tick.Labels([]wire.Label{{Name: "a", Value: "1"}})
 			tick.Stale(bytesMetric)
 			r.append(tick)
 		}
@@ -206,7 +207,7 @@ func TestRename(t *testing.T) {
 			end(at + 1000)
 			synctest.Wait()
 			want[receiver.Key("test_bytes", map[string]string{"a": "1", "site": site})] = []receiver.Sample{
-				sample(at-15000, 0), sample(at, 7), {At: at + 1000, Bits: staleMarker}}
+				sample(at-15000, 0), sample(at, 7), {At: at + 1000, Bits: wire.StaleMarker}}
 			at += 30000
 		}
 		close(up)
@@ -214,7 +215,7 @@ func TestRename(t *testing.T) {
 		if diff := cmp.Diff(want, rec.Series()); diff != "" {
 			t.Error(diff)
 		}
-		if _, err := r.sender.Prepare([]EndpointConfig{{URL: "ftp://x/"}, {URL: "http://y/", ExternalLabels: []Label{{"1", "x"}}},
+		if _, err := r.sender.Prepare([]EndpointConfig{{URL: "ftp://x/"}, {URL: "http://y/", ExternalLabels: []wire.Label{{Name: "1", Value: "x"}}},
 			{URL: "http://z/", WriteRelabelConfigs: []*relabel.Config{{Action: relabel.HashMod}}}}); err == nil || strings.Count(err.Error(), "endpoint ") != 3 {
 			t.Errorf("check: %v", err)
 		}
@@ -251,7 +252,7 @@ func checkRelabelKeepsSums(t *testing.T, restarts bool) {
 			}),
 		}
 		rules := rapid.SliceOfN(rapid.SampledFrom(all), 0, 3).Draw(rt, "rules")
-		external := []Label{{"c", "own"}, {"x", "y"}}[:rapid.IntRange(0, 2).Draw(rt, "external")]
+		external := []wire.Label{{Name: "c", Value: "own"}, {Name: "x", Value: "y"}}[:rapid.IntRange(0, 2).Draw(rt, "external")]
 		slices.Reverse(external)
 		message := rapid.SampledFrom([]Message{Message1, Message2, MessageAuto}).Draw(rt, "message")
 		faults := rapid.SliceOfN(rapid.SampledFrom([]string{"", "", "500", "500 stored", "dropped", "hang, stored"}), 0, 30).Draw(rt, "faults")
@@ -315,10 +316,10 @@ func checkRelabelKeepsSums(t *testing.T, restarts bool) {
 
 // relabelled plays ticks, each after a call of before, and the rest after one of
 // atEnd, and returns what is wrong with what the receiver has.
-func relabelled(r *rig, rec *receiver.Receiver, ticks [][]bool, external []Label, rules []*relabel.Config, before func(i int), atEnd func()) (problems []string) {
+func relabelled(r *rig, rec *receiver.Receiver, ticks [][]bool, external []wire.Label, rules []*relabel.Config, before func(i int), atEnd func()) (problems []string) {
 	bad := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
-	own := func(i int) []Label {
-		return []Label{{"a", fmt.Sprint(i % 2)}, {"b", fmt.Sprint(i % 3)}, {"c", fmt.Sprint(i / 4)}}
+	own := func(i int) []wire.Label {
+		return []wire.Label{{Name: "a", Value: fmt.Sprint(i % 2)}, {Name: "b", Value: fmt.Sprint(i % 3)}, {Name: "c", Value: fmt.Sprint(i / 4)}}
 	}
 	lives := []life{{}} // a value is the number of its life, times a thousand, and a count
 	live := map[int]int{}
@@ -364,16 +365,16 @@ func relabelled(r *rig, rec *receiver.Receiver, ticks [][]bool, external []Label
 
 	// What Prometheus' own relabelling makes of each series.
 	name := func(metric string, i int) string {
-		b := labels.NewBuilder(labels.FromStrings(nameLabel, metric))
+		b := labels.NewBuilder(labels.FromStrings(wire.NameLabel, metric))
 		for _, l := range append(own(i), external...) {
 			b.Set(l.Name, l.Value)
 		}
-		if !relabel.ProcessBuilder(b, rules...) || b.Get(nameLabel) == "" {
+		if !relabel.ProcessBuilder(b, rules...) || b.Get(wire.NameLabel) == "" {
 			return ""
 		}
 		m := b.Labels().Map()
-		metric = m[nameLabel]
-		delete(m, nameLabel)
+		metric = m[wire.NameLabel]
+		delete(m, wire.NameLabel)
 		return receiver.Key(metric, m)
 	}
 	names := map[string]int{}
@@ -436,12 +437,12 @@ func checkLives(key string, samples []receiver.Sample, bad func(string, ...any),
 func TestRenamedIsBounded(t *testing.T) {
 	r := newRig(t, LogConfig{})
 	r.log.newCursor()
-	w := newRewriter(&EndpointConfig{ExternalLabels: []Label{{"x", "y"}}}, func(string, string, string) {})
+	w := newRewriter(&EndpointConfig{ExternalLabels: []wire.Label{{Name: "x", Value: "y"}}}, func(string, string, string) {})
 	const each = 3000
 	for k := range int64(20) {
 		tick := r.log.Begin(1000 * (k + 1))
 		for i := range int64(each) {
-			tick.Labels([]Label{{"i", fmt.Sprint(k*each + i)}})
+			tick.Labels([]wire.Label{{Name: "i", Value: fmt.Sprint(k*each + i)}})
 			tick.Value(bytesMetric, 1, math.Pi)
 		}
 		out, err := w.rewrite(tick.seal())

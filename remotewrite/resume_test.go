@@ -17,13 +17,14 @@ import (
 
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // called is a configuration that gives names: the log's external label zone, and
 // the endpoint's own label site.
 type called struct{ zone, site string }
 
-func (c called) external() []Label { return []Label{{"zone", c.zone}} }
+func (c called) external() []wire.Label { return []wire.Label{{Name: "zone", Value: c.zone}} }
 
 func (c called) endpoint(name string) EndpointConfig {
 	return EndpointConfig{Name: name, URL: "http://" + name + "/", ProtobufMessage: Message1,
@@ -94,10 +95,10 @@ func TestResume(t *testing.T) {
 						at += 1000
 						r.value(at, at-2000, false, 9)
 						tick := r.log.Begin(at + 500)
-						tick.Labels([]Label{{"a", "1"}})
+						tick.Labels([]wire.Label{{Name: "a", Value: "1"}})
 						tick.Stale(bytesMetric)
 						r.append(tick)
-						give(former, sample(at, 9), receiver.Sample{At: at + 500, Bits: staleMarker})
+						give(former, sample(at, 9), receiver.Sample{At: at + 500, Bits: wire.StaleMarker})
 					}
 					r.apply(now...)
 					r.log.SetExternalLabels(c.external())
@@ -210,7 +211,7 @@ func TestNoSecretsOnDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := disktest.New(1)
 		r := newRig(t, LogConfig{FS: d, Dir: "log"})
-		r.apply(EndpointConfig{URL: "http://user:hunter2@a/?token=hunter2", Headers: map[string]string{"X-Key": "hunter2"}, ExternalLabels: []Label{{"site", "visible"}}})
+		r.apply(EndpointConfig{URL: "http://user:hunter2@a/?token=hunter2", Headers: map[string]string{"X-Key": "hunter2"}, ExternalLabels: []wire.Label{{Name: "site", Value: "visible"}}})
 		r.value(20000, 5000, true, math.Pi)
 		r.halt(nil)
 		visible := false

@@ -19,6 +19,7 @@ import (
 
 	"github.com/skydive-project/skybridge/internal/leaks"
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 func TestMain(m *testing.M) { leaks.Main(m, nil) }
@@ -27,9 +28,9 @@ const pushInterval = 15 * time.Second
 
 // Two metrics of each kind that tests use.
 var (
-	bytesMetric   = &Metric{Name: "test_bytes", Help: "Bytes.", Unit: "bytes", Type: Counter}
-	packetsMetric = &Metric{Name: "test_packets", Help: "Packets.", Type: Counter}
-	rttMetric     = &Metric{Name: "test_rtt", Help: "Time.", Unit: "nanoseconds", Type: Gauge}
+	bytesMetric   = &wire.Metric{Name: "test_bytes", Help: "Bytes.", Unit: "bytes", Type: wire.Counter}
+	packetsMetric = &wire.Metric{Name: "test_packets", Help: "Packets.", Type: wire.Counter}
+	rttMetric     = &wire.Metric{Name: "test_rtt", Help: "Time.", Unit: "nanoseconds", Type: wire.Gauge}
 )
 
 // rig is a log and its sender, whose endpoints are receivers in memory.
@@ -174,7 +175,7 @@ func appendTo(l *Log, tick *Tick) error {
 func (r *rig) value(at, start int64, zero bool, v float64) {
 	r.t.Helper()
 	tick := r.log.Begin(at)
-	tick.Labels([]Label{{"a", "1"}})
+	tick.Labels([]wire.Label{{Name: "a", Value: "1"}})
 	if zero {
 		tick.Zero(bytesMetric, start)
 	}

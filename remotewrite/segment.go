@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/skydive-project/skybridge/disk"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // segmentFormat is that of the log's segments: a frame is a tick, its head an index
@@ -55,11 +56,11 @@ func appendIndex(dst []byte, t *loggedTick) []byte {
 	for _, group := range t.groups() {
 		for i := range group {
 			b := &group[i]
-			dst = binary.AppendUvarint(dst, uint64(len(b.data)))
-			dst = binary.AppendUvarint(dst, uint64(b.samples))
-			dst = binary.AppendUvarint(dst, uint64(b.stale))
-			dst = binary.AppendVarint(dst, b.maxStart)
-			dst = binary.LittleEndian.AppendUint32(dst, disk.Checksum(b.data))
+			dst = binary.AppendUvarint(dst, uint64(len(b.Data)))
+			dst = binary.AppendUvarint(dst, uint64(b.Samples))
+			dst = binary.AppendUvarint(dst, uint64(b.Stale))
+			dst = binary.AppendVarint(dst, b.MaxStart)
+			dst = binary.LittleEndian.AppendUint32(dst, disk.Checksum(b.Data))
 		}
 	}
 	return dst
@@ -70,7 +71,7 @@ func (t *loggedTick) bodies() iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		for _, group := range t.groups() {
 			for i := range group {
-				if !yield(group[i].data) {
+				if !yield(group[i].Data) {
 					return
 				}
 			}
@@ -113,14 +114,14 @@ func parseIndex(index []byte, offset, size int64) (*loggedTick, int64, error) {
 	for i := range blocks {
 		b := &blocks[i]
 		b.offset, b.size = offset, d.Int()
-		b.samples, b.stale, b.maxStart, b.sum = d.Int(), d.Int(), d.Varint(), d.Uint32()
+		b.Samples, b.Stale, b.MaxStart, b.sum = d.Int(), d.Int(), d.Varint(), d.Uint32()
 		offset += int64(b.size)
 		if int64(i) < zeros+values {
-			sum += b.samples
+			sum += b.Samples
 		} else {
-			ended += b.samples
+			ended += b.Samples
 		}
-		if b.size > maxPlainBlock || b.samples > MaxBlockSamples {
+		if b.size > wire.MaxPlainBlock || b.Samples > wire.MaxBlockSamples {
 			d.Bad = true
 		}
 	}

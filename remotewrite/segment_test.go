@@ -20,6 +20,7 @@ import (
 
 	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/internal/disktest"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // diskOf is a disk with a log of that many ticks, one a second, of which the
@@ -36,7 +37,7 @@ func diskOf(t testing.TB, ticks int) *disktest.Disk {
 	l.setNames(namesFor("a", "one"), false)
 	for i := range int64(ticks) {
 		tick := l.Begin(1000 * (i + 1))
-		tick.Labels([]Label{{"a", "1"}})
+		tick.Labels([]wire.Label{{Name: "a", Value: "1"}})
 		if i == 0 {
 			tick.Zero(bytesMetric, 1)
 		}
@@ -81,12 +82,11 @@ func reopen(t testing.TB, d *disktest.Disk) (found, error) {
 	l.settle()
 	// The next tick tells what is missing before it.
 	tick := l.Begin(lastWritten)
-	tick.Labels([]Label{{"a", "1"}})
+	tick.Labels([]wire.Label{{Name: "a", Value: "1"}})
 	tick.Value(bytesMetric, 1, lastWritten/1000-1)
 	if err := l.Append(tick); err != nil {
 		t.Fatal(err)
 	}
-	var w workspace
 	for c.position().Ticks > 0 {
 		tick, _, err := c.take(t.Context())
 		if err != nil {
@@ -102,15 +102,15 @@ func reopen(t testing.TB, d *disktest.Disk) (found, error) {
 				c.giveUp(tick.samples, tick.stale, reasonUnreadable)
 				continue
 			}
-			r := &w.encoder1.reader
-			if err := r.reset(data); err != nil {
+			var r wire.Reader
+			if err := r.Reset(data); err != nil {
 				t.Fatalf("a block with a good checksum: %v", err)
 			}
-			for ok, err := r.next(); ok; ok, err = r.next() {
+			for ok, err := r.Next(); ok; ok, err = r.Next() {
 				if err != nil {
 					t.Fatal(err)
 				}
-				f.at, f.values = append(f.at, r.at), append(f.values, r.value)
+				f.at, f.values = append(f.at, r.At), append(f.values, r.Value)
 			}
 		}
 		c.done(nil, false)

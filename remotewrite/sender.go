@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/common/config"
 
 	"github.com/skydive-project/skybridge/logging"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 	"github.com/skydive-project/skybridge/secrets"
 )
 
@@ -215,8 +216,8 @@ func (s *Sender) change(e *endpoint, next *settings) {
 	close(old.replaced)
 	s.ends.Go(old.client.close) // which may wait for an attempt under way
 	if old.cfg.URL != next.cfg.URL {
-		e.spoken.reset(unknownVersion) // another receiver
-		e.cursor.keepNumber(uint64(unknownVersion))
+		e.spoken.reset(wire.Unknown) // another receiver
+		e.cursor.keepNumber(uint64(wire.Unknown))
 	}
 	if !reflect.DeepEqual(before, after) {
 		s.metrics.forget(before)

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // manyDoublings of min_shards are more than any max_shards.
@@ -51,9 +53,9 @@ func (w *waits) add(d time.Duration) {
 // makes is not the tick's own and is not counted.
 type tally struct{ samples, stale atomic.Int64 }
 
-func (t *tally) add(count encoded) {
-	t.samples.Add(int64(count.samples))
-	t.stale.Add(int64(count.stale))
+func (t *tally) add(count wire.Count) {
+	t.samples.Add(int64(count.Samples))
+	t.stale.Add(int64(count.Stale))
 }
 
 // sendGroup sends requests, none of which shares a series with another, and returns
@@ -132,18 +134,14 @@ func (e *endpoint) staff(g *group, send func()) {
 	e.desired.Store(int64(max(desired, g.senders)))
 }
 
-// workspace is what a sender needs to make a request. The plain form of
-// 2.0 is only needed until it is compressed, the body until its answer.
+// workspace is what a sender needs to make a request.
 type workspace struct {
-	encoder1 encoder1
-	encoder2 encoder2
-	plain    []byte
-	body     *body
-	built    version
-	loaded   storedBlock // of the request at hand
+	encoder wire.Encoder
+	body    *body
+	built   wire.Version
 }
 
-// putAway keeps a workspace for later, but not the block that it sent as it lay.
+// putAway keeps a workspace for later, but not the block whose data it sent.
 func (e *endpoint) putAway(w *workspace) {
 	switch {
 	case w.body == nil:
@@ -152,68 +150,43 @@ func (e *endpoint) putAway(w *workspace) {
 	default:
 		w.body = nil // an attempt that was left to itself still has it
 	}
-	w.loaded = storedBlock{}
 	e.workspaces.Put(w)
 }
 
 // forget and holds are about the version of the body that was built last for the
 // request at hand, unknownVersion: none.
-func (w *workspace) forget() { w.built = unknownVersion }
+func (w *workspace) forget() { w.built = wire.Unknown }
 
-func (w *workspace) holds() version { return w.built }
+func (w *workspace) holds() wire.Version { return w.built }
 
 // ready makes a body that nobody reads.
-func (w *workspace) ready(v version) {
+func (w *workspace) ready(v wire.Version) {
 	if w.body == nil || !w.body.idle() {
 		w.body = &body{} // a transport still reads the old one
 	}
 	w.body.version = v
 }
 
-// lay makes the body of req of what is there already.
-func (w *workspace) lay(data []byte, req request, v version) encoded {
-	w.ready(v)
-	w.body.data, w.built = data, v
-	return encoded{req.block.samples, req.block.stale}
-}
-
 // build makes the body of req in a version of the protocol. A whole block in 2.0
-// is sent as it lies.
-func (w *workspace) build(req request, v version) (encoded, error) {
+// is sent as it is.
+func (w *workspace) build(req request, v wire.Version) (count wire.Count, err error) {
 	w.ready(v)
-	var err error
-	var count encoded
-	// The bytes of a block on disk are the body's own: they may be sent as they lie.
-	w.loaded = storedBlock{block: req.block.block}
-	if w.loaded.data, w.body.raw, err = req.block.load(w.body.raw); err != nil {
+	// The bytes of a block on disk are the body's own, so they may be sent.
+	data, raw, err := req.block.load(w.body.raw)
+	if w.body.raw = raw; err != nil {
 		return count, err
 	}
-	req.block = &w.loaded
 	w.built = v
-	if v == version2 && req.lies() {
-		return w.lay(req.block.data, req, v), nil
+	if v == wire.V2 && req.isWholeBlock() {
+		w.body.data = data
+		return req.block.Count, nil
 	}
-	if v == version1 {
-		return w.encoder1.fill(w.body, req)
+	var change func(*wire.Sample) bool
+	if req.repair != nil {
+		change = req.repair.change
 	}
-	if w.plain, count, err = w.encoder2.appendRequest(w.plain[:0], req); err != nil {
-		return count, err
+	if w.body.data, count, err = w.encoder.Encode(w.body.buffer, v, data, req.from, req.to, change); err == nil {
+		w.body.buffer = w.body.data
 	}
-	w.body.compress(w.plain)
-	return count, nil
-}
-
-// appendRequests appends the requests that carry blocks, each with at most limit
-// samples.
-func appendRequests(dst []request, blocks []storedBlock, limit int, missing *repair) []request {
-	for i := range blocks {
-		b := &blocks[i]
-		if missing != nil && !missing.all && b.maxStart < missing.from {
-			continue // holds only gauges, stale markers or older counters
-		}
-		for from := 0; from < b.samples; from += limit {
-			dst = append(dst, request{block: b, from: from, to: min(from+limit, b.samples), repair: missing})
-		}
-	}
-	return dst
+	return count, err
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // TestShards proves that a group goes out in parallel, no wider than allowed,
@@ -29,7 +30,7 @@ func TestShards(t *testing.T) {
 		tick := func(at, start int64, zero bool) {
 			tick := r.log.Begin(at)
 			for i := range 30 {
-				tick.Labels([]Label{{"a", fmt.Sprint(i)}})
+				tick.Labels([]wire.Label{{Name: "a", Value: fmt.Sprint(i)}})
 				if zero {
 					tick.Zero(bytesMetric, start)
 				}
@@ -84,7 +85,7 @@ func TestFarReceiver(t *testing.T) {
 					at := time.Now().UnixMilli()
 					tick := r.log.Begin(at)
 					for i := range series {
-						tick.Labels([]Label{{"a", fmt.Sprint(i)}})
+						tick.Labels([]wire.Label{{Name: "a", Value: fmt.Sprint(i)}})
 						tick.Value(rttMetric, 0, float64(at))
 					}
 					r.append(tick)
@@ -128,7 +129,7 @@ func TestGroupBarrier(t *testing.T) {
 		for _, at := range []int64{1000, 2000} {
 			tick := r.log.Begin(at)
 			for _, a := range []string{"1", "2"} {
-				tick.Labels([]Label{{"a", a}})
+				tick.Labels([]wire.Label{{Name: "a", Value: a}})
 				if at == 1000 {
 					tick.Zero(bytesMetric, 1)
 				}

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // TestTooLarge proves that what is too large for a receiver arrives in smaller requests,
@@ -80,7 +81,7 @@ func TestSampleTooLarge(t *testing.T) {
 				if n == 333 {
 					label += strings.Join(noise, "")
 				}
-				tick.Labels([]Label{{"tuple", label}})
+				tick.Labels([]wire.Label{{Name: "tuple", Value: label}})
 				tick.Value(bytesMetric, 1, float64(i))
 			}
 			r.append(tick)
@@ -174,12 +175,12 @@ func TestRepairsTooLarge(t *testing.T) {
 			tick := r.log.Begin(now)
 			for n := range 20 {
 				if i < 18 {
-					tick.Labels([]Label{{"tuple", fmt.Sprint(i, n)}})
+					tick.Labels([]wire.Label{{Name: "tuple", Value: fmt.Sprint(i, n)}})
 					tick.Zero(bytesMetric, now-pushInterval.Milliseconds())
 					tick.Value(bytesMetric, now-pushInterval.Milliseconds(), 1000)
 				}
 				if i > 0 && i < 19 {
-					tick.Labels([]Label{{"tuple", fmt.Sprint(i-1, n)}})
+					tick.Labels([]wire.Label{{Name: "tuple", Value: fmt.Sprint(i-1, n)}})
 					tick.End(bytesMetric, now-2*pushInterval.Milliseconds(), 1000)
 				}
 			}
@@ -209,9 +210,9 @@ func TestMetadataTooLarge(t *testing.T) {
 		r.receiver("a", receiver.Config{MaxBytes: 120})
 		r.apply(EndpointConfig{URL: "http://a/", MetadataInterval: time.Minute})
 		tick := r.log.Begin(15_000)
-		tick.Labels([]Label{{"a", "1"}})
+		tick.Labels([]wire.Label{{Name: "a", Value: "1"}})
 		for i := range 7 {
-			tick.Value(&Metric{Name: fmt.Sprintf("test_%d_bytes", i), Help: fmt.Sprintf("%d of some things that are counted.", i*i*i*77), Type: Counter}, 1, 1)
+			tick.Value(&wire.Metric{Name: fmt.Sprintf("test_%d_bytes", i), Help: fmt.Sprintf("%d of some things that are counted.", i*i*i*77), Type: wire.Counter}, 1, 1)
 		}
 		r.append(tick)
 		r.flush()

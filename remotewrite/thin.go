@@ -27,7 +27,7 @@ func (t *loggedTick) thinned() *loggedTick {
 	c := *t
 	c.zeros, c.values, c.thin, c.bytes = nil, nil, true, tickOverhead
 	for i := range c.ends {
-		c.bytes += int64(len(c.ends[i].data)) + tickOverhead
+		c.bytes += int64(len(c.ends[i].Data)) + tickOverhead
 	}
 	return &c
 }
@@ -226,7 +226,7 @@ func (l *Log) thinSegment(g *segment) (err error) {
 		c.segment, c.offset = thin, int64(len(content))
 		content = segmentFormat.AppendFrame(content, thin.Salt, c.offset, appendIndex(nil, c))
 		for i := range c.ends {
-			content = append(content, c.ends[i].data...)
+			content = append(content, c.ends[i].Data...)
 		}
 		c.bytes = int64(len(content)) - c.offset
 		left = append(left, c.bare())

@@ -17,6 +17,7 @@ import (
 	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // TestThinCrashPoints proves that a process that dies at any operation while it
@@ -102,10 +103,10 @@ func TestThinCrashPoints(t *testing.T) {
 func endingTick(l *Log, i int) *Tick {
 	at := int64(15000 * (i + 1))
 	tick := l.Begin(at)
-	tick.Labels([]Label{{"tick", fmt.Sprint(i)}})
+	tick.Labels([]wire.Label{{Name: "tick", Value: fmt.Sprint(i)}})
 	tick.End(bytesMetric, at-1, float64(i))
 	for g := range 12 {
-		tick.Labels([]Label{{"gauge", fmt.Sprintf("%d of %d", g, i)}})
+		tick.Labels([]wire.Label{{Name: "gauge", Value: fmt.Sprintf("%d of %d", g, i)}})
 		tick.Value(rttMetric, 0, float64(i*g))
 	}
 	return tick
@@ -271,7 +272,7 @@ func TestMemoryKeepsEnds(t *testing.T) {
 		if i > 1 {
 			tick = l.Begin(int64(15000 * (i + 1)))
 			for g := range 50 {
-				tick.Labels([]Label{{"gauge", fmt.Sprintf("%d of %d", g, i)}})
+				tick.Labels([]wire.Label{{Name: "gauge", Value: fmt.Sprintf("%d of %d", g, i)}})
 				tick.Value(rttMetric, 0, float64(i*g))
 			}
 		}
@@ -308,7 +309,7 @@ func TestCursorsLost(t *testing.T) {
 		value := func(a string, zero bool, v float64) {
 			time.Sleep(pushInterval)
 			tick := r.log.Begin(time.Now().UnixMilli())
-			tick.Labels([]Label{{"a", a}})
+			tick.Labels([]wire.Label{{Name: "a", Value: a}})
 			if zero {
 				tick.Zero(bytesMetric, time.Now().UnixMilli()-1)
 			}
@@ -365,10 +366,10 @@ func FuzzIndex(f *testing.F) {
 	l := NewLog(LogConfig{}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 	l.newCursor()
 	tick := l.Begin(1000)
-	tick.Labels([]Label{{"a", "1"}})
+	tick.Labels([]wire.Label{{Name: "a", Value: "1"}})
 	tick.Zero(bytesMetric, 1)
 	tick.Value(bytesMetric, 1, 5)
-	tick.Labels([]Label{{"a", "2"}})
+	tick.Labels([]wire.Label{{Name: "a", Value: "2"}})
 	tick.End(bytesMetric, 1, 7)
 	whole := tick.seal()
 	whole.seq = 3
@@ -389,9 +390,9 @@ func FuzzIndex(f *testing.F) {
 						t.Errorf("a block at %d of %d bytes, the frame ends at %d", block.offset, block.size, end)
 					}
 					if i < 2 {
-						samples += block.samples
+						samples += block.Samples
 					} else {
-						ended += block.samples
+						ended += block.Samples
 					}
 				}
 			}

@@ -6,6 +6,8 @@ package remotewrite
 import (
 	"fmt"
 	"math"
+
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // Tick collects what is sampled at one moment. It comes from [Log.Begin] and
@@ -19,11 +21,11 @@ type Tick struct {
 	at  int64
 	// after is the time of the tick before, or math.MinInt64.
 	after    int64
-	external []Label
-	set      labelSet
-	zeros    groupBuilder
-	values   groupBuilder
-	ends     groupBuilder
+	external []wire.Label
+	set      wire.LabelSet
+	zeros    wire.Builder
+	values   wire.Builder
+	ends     wire.Builder
 	// endedBytes sums what byte counters that end have counted.
 	endedBytes uint64
 	// unread: nobody is there to read the tick, so nothing is encoded.
@@ -35,30 +37,22 @@ type Tick struct {
 // twice, without __name__, names and values valid UTF-8. Labels with an empty
 // value are left out. External labels are added where labels does not have them.
 // The slice is not retained, its strings are until their block is full.
-func (t *Tick) Labels(labels []Label) {
+func (t *Tick) Labels(labels []wire.Label) {
 	if !t.unread {
-		t.set.merge(labels, t.external)
+		t.set.Set(labels, t.external)
 	}
 }
 
-// LabelValues is Labels for many sets that have their names in common: values[i] is
-// that of names[i]. The names are prepared once, as long as the same slice is given
-// again (it is known by its address and must not change), so that a set costs only
-// the values in it that differ from those of the set before. values is not retained,
-// its strings are until their block is full.
+// LabelValues is Labels for labels that are given as names and values.
 func (t *Tick) LabelValues(names, values []string) {
-	if t.unread {
-		return
+	if !t.unread {
+		t.set.SetValues(names, values, t.external)
 	}
-	if !t.set.arrangedFor(names) {
-		t.set.arrange(names, t.external)
-	}
-	t.set.fill(values)
 }
 
 // Zero gives the value 0 at time at (ms), with which a counter begins. It must
 // not lie before the previous tick and must lie before this one.
-func (t *Tick) Zero(m *Metric, at int64) {
+func (t *Tick) Zero(m *wire.Metric, at int64) {
 	if at < t.after || at >= t.at {
 		t.fail("zero of %s at %d ms, outside of [%d, %d)", m.Name, at, t.after, t.at)
 	}
@@ -68,7 +62,7 @@ func (t *Tick) Zero(m *Metric, at int64) {
 // Value gives a series' value at the tick's time. start is the time of the zero
 // that the counter began with, in ms and before the tick; 0 for gauges, and for
 // counters whose beginning nobody knows.
-func (t *Tick) Value(m *Metric, start int64, v float64) {
+func (t *Tick) Value(m *wire.Metric, start int64, v float64) {
 	if start >= t.at {
 		t.fail("value of %s started at %d ms, not before its tick at %d", m.Name, start, t.at)
 	}
@@ -77,13 +71,16 @@ func (t *Tick) Value(m *Metric, start int64, v float64) {
 
 // Stale gives a stale marker at the tick's time: the series ended after its
 // last value, in an earlier tick. It is for gauges; counters have End.
-func (t *Tick) Stale(m *Metric) {
-	t.add(&t.values, m, staleMarker, t.at, 0)
+func (t *Tick) Stale(m *wire.Metric) {
+	t.add(&t.values, m, wire.StaleMarker, t.at, 0)
 }
+
+// unitBytes is the unit of counters that count traffic.
+const unitBytes = "bytes"
 
 // End gives a counter's stale marker. start and final are those of its last
 // value: an endpoint that was not sent that one gets it from here (fold.go).
-func (t *Tick) End(m *Metric, start int64, final float64) {
+func (t *Tick) End(m *wire.Metric, start int64, final float64) {
 	if start >= t.at {
 		t.fail("end of %s started at %d ms, not before its tick at %d", m.Name, start, t.at)
 	}
@@ -95,9 +92,9 @@ func (t *Tick) End(m *Metric, start int64, final float64) {
 	}
 }
 
-func (t *Tick) add(g *groupBuilder, m *Metric, value uint64, at, start int64) {
+func (t *Tick) add(g *wire.Builder, m *wire.Metric, value uint64, at, start int64) {
 	if !t.unread {
-		g.add(&t.set, m, value, at, start)
+		g.Add(&t.set, m, wire.Sample{Value: value, At: at, Start: start})
 	}
 }
 
@@ -106,33 +103,6 @@ func (t *Tick) fail(format string, args ...any) {
 	if t.err == nil {
 		t.err = fmt.Errorf(format, args...)
 	}
-}
-
-// groupBuilder makes the blocks of one group.
-type groupBuilder struct {
-	open   blockBuilder
-	blocks []block
-}
-
-func (g *groupBuilder) add(set *labelSet, m *Metric, value uint64, at, start int64) {
-	g.open.add(set, m, value, at, start)
-	if g.open.full() {
-		g.seal()
-	}
-}
-
-func (g *groupBuilder) seal() {
-	g.blocks = append(g.blocks, g.open.seal())
-}
-
-// take returns the group's blocks and empties the builder.
-func (g *groupBuilder) take() []block {
-	if g.open.samples > 0 {
-		g.seal()
-	}
-	blocks := g.blocks
-	g.blocks = nil
-	return blocks
 }
 
 // never is the time in ms of what has not been.
@@ -203,7 +173,7 @@ func (t *loggedTick) groups() [3][]storedBlock { return [3][]storedBlock{t.zeros
 func (t *loggedTick) valuesOnly() *loggedTick {
 	c := *t
 	for i := range c.zeros {
-		c.samples -= c.zeros[i].samples
+		c.samples -= c.zeros[i].Samples
 	}
 	c.zeros = nil
 	return &c
@@ -214,17 +184,17 @@ const tickOverhead = 128
 
 // seal ends the building of the tick.
 func (t *Tick) seal() *loggedTick {
-	lt := &loggedTick{at: t.at, zeros: inLog(t.zeros.take()), values: inLog(t.values.take()), ends: inLog(t.ends.take()), endedBytes: t.endedBytes, bytes: tickOverhead}
+	lt := &loggedTick{at: t.at, zeros: inLog(t.zeros.Take()), values: inLog(t.values.Take()), ends: inLog(t.ends.Take()), endedBytes: t.endedBytes, bytes: tickOverhead}
 	for _, group := range [][]storedBlock{lt.zeros, lt.values} {
 		for i := range group {
-			lt.samples += group[i].samples
-			lt.stale += group[i].stale
-			lt.bytes += int64(len(group[i].data)) + tickOverhead
+			lt.samples += group[i].Samples
+			lt.stale += group[i].Stale
+			lt.bytes += int64(len(group[i].Data)) + tickOverhead
 		}
 	}
 	for i := range lt.ends {
-		lt.ended += lt.ends[i].samples
-		lt.bytes += int64(len(lt.ends[i].data)) + tickOverhead
+		lt.ended += lt.ends[i].Samples
+		lt.bytes += int64(len(lt.ends[i].Data)) + tickOverhead
 	}
 	if t.err != nil {
 		lt.zeros, lt.values, lt.ends, lt.bytes, lt.broken = nil, nil, nil, tickOverhead, true

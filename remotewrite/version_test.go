@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // some is the header of a receiver that speaks 2.0.
@@ -167,7 +168,7 @@ func TestUnlearned(t *testing.T) {
 		series := func(at int64) {
 			tick := r.log.Begin(at)
 			for a := range strings.SplitSeq("a b c d e f g h i j", " ") {
-				tick.Labels([]Label{{"a", a}})
+				tick.Labels([]wire.Label{{Name: "a", Value: a}})
 				tick.Value(bytesMetric, 1, float64(at))
 			}
 			r.append(tick)

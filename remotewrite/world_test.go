@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 const tuples = 4
@@ -87,7 +88,7 @@ func (w *world) tick(p plannedTick) {
 	t := w.rig.log.Begin(at)
 	for i := range w.tuples {
 		m := &w.tuples[i]
-		t.Labels([]Label{{"tuple", fmt.Sprint(i)}})
+		t.Labels([]wire.Label{{Name: "tuple", Value: fmt.Sprint(i)}})
 		act := p.tuples[i]
 		switch {
 		case !m.live && (act == rest || act == end):
@@ -116,12 +117,12 @@ func (w *world) tick(p plannedTick) {
 				t.End(bytesMetric, m.start, m.value)
 			}
 			t.Stale(rttMetric)
-			w.give(w.key(i), at, staleMarker, m.generation)
+			w.give(w.key(i), at, wire.StaleMarker, m.generation)
 			if w.finals == nil {
 				w.finals = make(map[string][]finished)
 			}
 			w.finals[w.key(i)] = append(w.finals[w.key(i)], finished{at, m.value, m.generation})
-			w.give(w.gaugeKey(i), at, staleMarker, m.generation)
+			w.give(w.gaugeKey(i), at, wire.StaleMarker, m.generation)
 			m.live, m.ended = false, at
 		}
 	}

@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package remotewrite
+package wire
 
 import (
 	"encoding/binary"
@@ -15,14 +15,24 @@ import (
 	"github.com/prometheus/prometheus/prompb"
 	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
 	"pgregory.net/rapid"
+
+	"github.com/skydive-project/skybridge/internal/leaks"
+)
+
+func TestMain(m *testing.M) { leaks.Main(m, nil) }
+
+// Two metrics of each kind that tests use.
+var (
+	bytesMetric   = &Metric{Name: "test_bytes", Help: "Bytes.", Unit: "bytes", Type: Counter}
+	packetsMetric = &Metric{Name: "test_packets", Help: "Packets.", Type: Counter}
+	rttMetric     = &Metric{Name: "test_rtt", Help: "Time.", Unit: "nanoseconds", Type: Gauge}
 )
 
 // plainSample is a sample of a block, as tests draw and compare it.
 type plainSample struct {
-	labels    []Label // sorted, with the metric's name
-	metric    *Metric
-	value     uint64
-	at, start int64
+	labels []Label // sorted, with the metric's name
+	metric *Metric
+	Sample
 }
 
 // drawn is what goes into a block: sets of labels, each for a run of samples.
@@ -34,7 +44,7 @@ type drawn struct {
 
 // drawSamples draws samples, runs of which share their labels.
 func drawSamples(t *rapid.T) (d drawn) {
-	name := rapid.StringMatching(`[A-Z_a-z]{1,3}`).Filter(func(s string) bool { return s != nameLabel })
+	name := rapid.StringMatching(`[A-Z_a-z]{1,3}`).Filter(func(s string) bool { return s != NameLabel })
 	value := rapid.OneOf(rapid.SampledFrom([]string{"", "10.0.0.1", "10.0.0.2", "TCP"}), rapid.StringN(0, 4, 300))
 	draw := func(what string, most int) []Label {
 		byName := rapid.MapOfN(name, value, 0, most).Draw(t, what)
@@ -42,10 +52,10 @@ func drawSamples(t *rapid.T) (d drawn) {
 		for n, v := range byName {
 			labels = append(labels, Label{n, v})
 		}
-		return sortedLabels(labels)
+		return SortedLabels(labels)
 	}
 	d.external = draw("external", 2)
-	number := rapid.OneOf(rapid.SampledFrom([]uint64{0, 1 << 63, staleMarker, math.Float64bits(1)}), rapid.Uint64())
+	number := rapid.OneOf(rapid.SampledFrom([]uint64{0, 1 << 63, StaleMarker, math.Float64bits(1)}), rapid.Uint64())
 	ms := rapid.OneOf(rapid.SampledFrom([]int64{0, -1, math.MinInt64, 1_700_000_000_000}), rapid.Int64())
 	for range rapid.IntRange(1, 6).Draw(t, "sets") {
 		set := draw("labels", 12)
@@ -58,12 +68,12 @@ func drawSamples(t *rapid.T) (d drawn) {
 		}
 		for range rapid.IntRange(1, 4).Draw(t, "samples") {
 			m := rapid.SampledFrom([]*Metric{bytesMetric, packetsMetric, rttMetric}).Draw(t, "metric")
-			s := plainSample{metric: m, value: number.Draw(t, "value"), at: ms.Draw(t, "at"), start: ms.Draw(t, "start")}
-			s.labels = []Label{{nameLabel, m.Name}}
+			s := plainSample{metric: m, Sample: Sample{Value: number.Draw(t, "value"), At: ms.Draw(t, "at"), Start: ms.Draw(t, "start")}}
+			s.labels = []Label{{NameLabel, m.Name}}
 			for n, v := range merged {
 				s.labels = append(s.labels, Label{n, v})
 			}
-			s.labels = sortedLabels(s.labels)
+			s.labels = SortedLabels(s.labels)
 			d.samples = append(d.samples, s)
 		}
 		d.samples = append(d.samples, plainSample{})
@@ -71,9 +81,9 @@ func drawSamples(t *rapid.T) (d drawn) {
 	return d
 }
 
-// build gives samples to a blockBuilder and returns them as one list.
-func build(b *blockBuilder, d drawn) (block, []plainSample) {
-	var set labelSet
+// build makes a block of samples and returns them as one list.
+func build(b *Builder, d drawn) (Block, []plainSample) {
+	var set LabelSet
 	var samples []plainSample
 	i := -1
 	fresh := true
@@ -84,13 +94,13 @@ func build(b *blockBuilder, d drawn) (block, []plainSample) {
 		}
 		if fresh {
 			i++
-			set.merge(d.sets[i], d.external)
+			set.Set(d.sets[i], d.external)
 			fresh = false
 		}
-		b.add(&set, s.metric, s.value, s.at, s.start)
+		b.Add(&set, s.metric, s.Sample)
 		samples = append(samples, s)
 	}
-	return b.seal(), samples
+	return b.Take()[0], samples
 }
 
 // request2 is the remote-write 2.0 request of samples, made from Prometheus' own
@@ -107,13 +117,13 @@ func request2(samples []plainSample) *writev2.Request {
 	}
 	for _, s := range samples {
 		for _, l := range s.labels { // a block meets the labels of a set first
-			if l.Name != nameLabel {
+			if l.Name != NameLabel {
 				symbol(l.Name)
 				symbol(l.Value)
 			}
 		}
-		ts := writev2.TimeSeries{Samples: []writev2.Sample{{Value: math.Float64frombits(s.value), Timestamp: s.at, StartTimestamp: s.start}}}
-		symbol(nameLabel)
+		ts := writev2.TimeSeries{Samples: []writev2.Sample{{Value: math.Float64frombits(s.Value), Timestamp: s.At, StartTimestamp: s.Start}}}
+		symbol(NameLabel)
 		symbol(s.metric.Name)
 		for _, l := range s.labels {
 			ts.LabelsRefs = append(ts.LabelsRefs, symbol(l.Name), symbol(l.Value))
@@ -128,7 +138,7 @@ func request2(samples []plainSample) *writev2.Request {
 func request1(samples []plainSample) *prompb.WriteRequest {
 	req := &prompb.WriteRequest{}
 	for _, s := range samples {
-		ts := prompb.TimeSeries{Samples: []prompb.Sample{{Value: math.Float64frombits(s.value), Timestamp: s.at}}}
+		ts := prompb.TimeSeries{Samples: []prompb.Sample{{Value: math.Float64frombits(s.Value), Timestamp: s.At}}}
 		for _, l := range s.labels {
 			ts.Labels = append(ts.Labels, prompb.Label{Name: l.Name, Value: l.Value})
 		}
@@ -140,42 +150,44 @@ func request1(samples []plainSample) *prompb.WriteRequest {
 // TestBlockIsRequest2 proves that a block is, byte for byte, what Prometheus'
 // own encoder makes of the same 2.0 request, whatever was built before it.
 func TestBlockIsRequest2(t *testing.T) {
-	var b blockBuilder
+	var b Builder
 	rapid.Check(t, func(t *rapid.T) {
 		blk, samples := build(&b, drawSamples(t))
 		want, err := request2(samples).Marshal()
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := snappy.Decode(nil, blk.data)
+		got, err := snappy.Decode(nil, blk.Data)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatal(diff)
 		}
-		if blk.samples != len(samples) {
-			t.Fatalf("block counts %d samples of %d", blk.samples, len(samples))
+		if blk.Samples != len(samples) {
+			t.Fatalf("block counts %d samples of %d", blk.Samples, len(samples))
 		}
 	})
 }
 
-// drawRequest draws a request for a part of a block, or for the zeros in place of
-// dropped ones that it misses, and returns the samples that it carries.
-func drawRequest(t *rapid.T, blk *block, samples []plainSample) (req request, want []plainSample) {
-	from := rapid.IntRange(0, len(samples)).Draw(t, "from")
-	to := rapid.IntRange(from, len(samples)).Draw(t, "to")
-	req = request{block: &storedBlock{block: *blk}, from: from, to: to}
+// drawPart draws a part of a block, changed or not, and returns the samples in it.
+func drawPart(t *rapid.T, samples []plainSample) (from, to int, change func(*Sample) bool, want []plainSample) {
+	from = rapid.IntRange(0, len(samples)).Draw(t, "from")
+	to = rapid.IntRange(from, len(samples)).Draw(t, "to")
 	want = slices.Clone(samples[from:to])
-	if rapid.Bool().Draw(t, "repair") {
-		p := &repair{from: rapid.Int64().Draw(t, "begun"), before: rapid.Int64().Draw(t, "lost"), at: rapid.Int64().Draw(t, "at")}
-		req.repair = p
-		want = slices.DeleteFunc(want, func(s plainSample) bool { return s.start == 0 || s.start < p.from || s.start >= p.before })
+	if rapid.Bool().Draw(t, "change") {
+		begun, at := rapid.Int64().Draw(t, "begun"), rapid.Int64().Draw(t, "at")
+		change = func(s *Sample) bool {
+			covered := s.Start >= begun
+			s.Value, s.At = 0, at
+			return covered
+		}
+		want = slices.DeleteFunc(want, func(s plainSample) bool { return s.Start < begun })
 		for i := range want {
-			want[i].value, want[i].at = 0, p.at
+			want[i].Value, want[i].At = 0, at
 		}
 	}
-	return req, want
+	return from, to, change, want
 }
 
 // TestBlockSplits proves when a block is closed: at its number of samples, and
@@ -194,17 +206,16 @@ func TestBlockSplits(t *testing.T) {
 		{"long common labels", 100, -maxExpanded / 50, []int{50, 50}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			l := newRig(t, LogConfig{}).log
-			l.newCursor()
-			tick := l.Begin(1000)
+			var b Builder
+			var set LabelSet
 			for i := range c.samples {
 				own, common := max(4, c.length)-4, max(0, -c.length)
-				tick.Labels([]Label{{"a", strings.Repeat("x", own) + string(binary.BigEndian.AppendUint32(nil, uint32(i)))}, {"b", strings.Repeat("y", common)}})
-				tick.Zero(bytesMetric, 1)
+				set.Set([]Label{{"a", strings.Repeat("x", own) + string(binary.BigEndian.AppendUint32(nil, uint32(i)))}, {"b", strings.Repeat("y", common)}}, nil)
+				b.Add(&set, bytesMetric, Sample{})
 			}
 			var got []int
-			for _, b := range tick.zeros.take() {
-				got = append(got, b.samples)
+			for _, b := range b.Take() {
+				got = append(got, b.Samples)
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Error(diff)
@@ -215,23 +226,18 @@ func TestBlockSplits(t *testing.T) {
 
 // TestStaleMarkerBits proves that the marker leaves as the one NaN it must be.
 func TestStaleMarkerBits(t *testing.T) {
-	var b blockBuilder
-	var set labelSet
-	set.merge(nil, nil)
-	b.add(&set, bytesMetric, staleMarker, 1, 0)
-	blk := b.seal()
-	plain, _, err := plain1(t, new(encoder1), request{block: &storedBlock{block: blk}, to: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
+	var b Builder
+	var set LabelSet
+	b.Add(&set, bytesMetric, Sample{Value: StaleMarker, At: 1})
+	blk := b.Take()[0]
 	var req prompb.WriteRequest
-	if err := req.Unmarshal(plain); err != nil {
+	if err := req.Unmarshal(encode(t, new(Encoder), V1, blk.Data, 0, 1, nil)); err != nil {
 		t.Fatal(err)
 	}
 	if got := math.Float64bits(req.Timeseries[0].Samples[0].Value); got != 0x7ff0000000000002 {
 		t.Errorf("stale marker has bits %#x", got)
 	}
-	if blk.stale != 1 {
-		t.Errorf("block counts %d stale markers", blk.stale)
+	if blk.Stale != 1 {
+		t.Errorf("block counts %d stale markers", blk.Stale)
 	}
 }

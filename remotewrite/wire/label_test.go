@@ -1,11 +1,12 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package remotewrite
+package wire
 
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/golang/snappy"
@@ -13,15 +14,11 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestLabelValues proves that sets given as values of prepared names, whichever of
-// them are empty and whatever sets lie between them, make the very block that
-// Prometheus' own encoder makes of the labels they stand for.
-func TestLabelValues(t *testing.T) {
-	l := newRig(t, LogConfig{}).log
-	l.newCursor()
-	at := int64(1_700_000_000_000)
+// TestLabelSet proves that sets given as labels or as names and values, whichever of
+// them are empty and in whatever order, make the very block that Prometheus' own encoder
+// makes of the labels they stand for.
+func TestLabelSet(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		at += 15_000
 		label := rapid.StringMatching(`[A-C_a-c]{1,2}`)
 		names := func(what string, least, most int) []string {
 			return slices.Sorted(slices.Values(rapid.SliceOfNDistinct(label, least, most, rapid.ID).Draw(t, what)))
@@ -38,8 +35,8 @@ func TestLabelValues(t *testing.T) {
 			}
 			few = rapid.StringN(0, 2, 4)
 		}
-		l.SetExternalLabels(external)
-		tick := l.Begin(at)
+		var b Builder
+		var set LabelSet
 		var want []plainSample
 		for range rapid.IntRange(1, 12).Draw(t, "sets") {
 			names := rapid.SampledFrom(layouts).Draw(t, "layout")
@@ -49,9 +46,9 @@ func TestLabelValues(t *testing.T) {
 				own[i] = Label{name, values[i]}
 			}
 			if rapid.IntRange(0, 3).Draw(t, "way") == 0 {
-				tick.Labels(own)
+				set.Set(own, external)
 			} else {
-				tick.LabelValues(names, values)
+				set.SetValues(names, values, external)
 			}
 			merged := map[string]string{}
 			for _, l := range append(slices.Clone(external), own...) {
@@ -60,23 +57,20 @@ func TestLabelValues(t *testing.T) {
 				}
 			}
 			for _, m := range []*Metric{bytesMetric, rttMetric} {
-				tick.Value(m, 0, 1)
-				s := plainSample{labels: []Label{{nameLabel, m.Name}}, metric: m, value: 0x3ff0000000000000, at: at}
+				s := plainSample{labels: []Label{{NameLabel, m.Name}}, metric: m, Sample: Sample{Value: 1, At: 2}}
+				b.Add(&set, m, s.Sample)
 				for n, v := range merged {
 					s.labels = append(s.labels, Label{n, v})
 				}
-				s.labels = sortedLabels(s.labels)
+				s.labels = SortedLabels(s.labels)
 				want = append(want, s)
 			}
 		}
-		blocks := tick.values.take()
-		if err := appendTo(l, tick); err != nil {
-			t.Fatal(err)
-		}
+		blocks := b.Take()
 		if len(blocks) != 1 {
 			t.Fatalf("%d blocks", len(blocks))
 		}
-		got, err := snappy.Decode(nil, blocks[0].data)
+		got, err := snappy.Decode(nil, blocks[0].Data)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,4 +82,38 @@ func TestLabelValues(t *testing.T) {
 			t.Fatal(diff)
 		}
 	})
+}
+
+// TestExternalLabels proves how external labels join a series' own.
+func TestExternalLabels(t *testing.T) {
+	for _, c := range []struct {
+		labels, external, want string
+		nameAt                 int
+	}{
+		{"", "", "", 0},
+		{"a=1 b=2", "", "a=1 b=2", 0},
+		{"b=2", "a=1 c=3", "a=1 b=2 c=3", 0},
+		{"b=2", "A=1", "A=1 b=2", 1},
+		{"a=own", "a=external", "a=own", 0},
+		{"a= b=2", "a=external", "a=external b=2", 0},
+		{"b=", "", "", 0},
+	} {
+		t.Run(fmt.Sprintf("%s and %s", c.labels, c.external), func(t *testing.T) {
+			parse := func(s string) (out []Label) {
+				for pair := range strings.FieldsSeq(s) {
+					name, value, _ := strings.Cut(pair, "=")
+					out = append(out, Label{Name: name, Value: value})
+				}
+				return out
+			}
+			var set LabelSet
+			set.Set(parse(c.labels), parse(c.external))
+			if diff := cmp.Diff(parse(c.want), append([]Label(nil), set.Labels()...)); diff != "" {
+				t.Error(diff)
+			}
+			if set.nameAt != c.nameAt {
+				t.Errorf("name at %d, want %d", set.nameAt, c.nameAt)
+			}
+		})
+	}
 }
