@@ -104,7 +104,7 @@ func TestAttemptsThatDoNotEnd(t *testing.T) {
 				if diff := cmp.Diff(got, bad.Series()); diff != "" {
 					t.Error(diff)
 				}
-				if ticks, _ := r.log.size(); ticks != 0 {
+				if ticks := r.log.Usage().Ticks; ticks != 0 {
 					t.Errorf("%d ticks are kept", ticks)
 				}
 			})

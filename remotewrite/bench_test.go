@@ -55,7 +55,7 @@ func fill(t *Tick, conns []connection) {
 // appendTicks is the loop of a benchmark that appends ticks of 2,000 connections
 // to a log. It returns how many samples each has.
 func appendTicks(b *testing.B, l *Log) (samples int) {
-	l.newCursor()
+	l.resumeCursor("a")
 	conns := connections(2000)
 	at := int64(1_700_000_015_000)
 	b.ReportAllocs()
@@ -76,8 +76,22 @@ func appendTicks(b *testing.B, l *Log) (samples int) {
 func BenchmarkAppend(b *testing.B) {
 	l := NewLog(LogConfig{ExternalLabels: benchExternal, MaxBytes: 1}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 	samples := appendTicks(b, l)
-	_, size := l.size()
+	size := l.Usage().Bytes
 	b.ReportMetric(float64(size)/float64(samples), "B-log/sample")
+}
+
+// appended returns a tick as a cursor takes it.
+func appended(t testing.TB, l *Log, c *cursor, tick *Tick) *loggedTick {
+	t.Helper()
+	if err := l.Append(tick); err != nil {
+		t.Fatal(err)
+	}
+	taken, _, err := c.take(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.done(nil, false)
+	return taken
 }
 
 func perSample(b *testing.B, samples int) {
@@ -88,10 +102,10 @@ func perSample(b *testing.B, samples int) {
 // known, as at every tick but their first, from block to block.
 func BenchmarkRewrite(b *testing.B) {
 	l := NewLog(LogConfig{ExternalLabels: benchExternal}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	l.newCursor()
+	c := l.resumeCursor("a")
 	t := l.Begin(1_700_000_015_000)
 	fill(t, connections(wire.MaxBlockSamples/5))
-	tick := t.seal()
+	tick := appended(b, l, c, t)
 	cfg := EndpointConfig{
 		URL: "http://a/", ExternalLabels: []wire.Label{{Name: "site", Value: "b"}},
 		WriteRelabelConfigs: []*relabel.Config{act(relabel.LabelDrop, "", "replica"), replace("node_tid", "(.{8}).*", "node", "$1")},
@@ -117,9 +131,8 @@ func BenchmarkAppendDurable(b *testing.B) {
 		b.Fatal(err)
 	}
 	samples := appendTicks(b, l)
-	l.mu.Lock()
-	b.ReportMetric(float64(l.ticks[0].bytes)/float64(samples), "B-disk/sample")
-	l.mu.Unlock()
+	u := l.Usage()
+	b.ReportMetric(float64(u.Bytes)/float64(u.Ticks*samples), "B-disk/sample")
 	if err := l.Close(); err != nil {
 		b.Fatal(err)
 	}
@@ -133,10 +146,8 @@ func BenchmarkCommit(b *testing.B) {
 		b.Fatal(err)
 	}
 	c := l.resumeCursor("a")
-	for b.Loop() {
-		l.mu.Lock()
-		c.passed.samples++
-		l.mu.Unlock()
+	for n := uint64(0); b.Loop(); n++ {
+		c.keepNumber(n)
 		c.commit()
 	}
 	if err := l.Close(); err != nil {
@@ -148,8 +159,8 @@ func BenchmarkCommit(b *testing.B) {
 // the bodies of a fold's requests.
 func BenchmarkFold(b *testing.B) {
 	l := NewLog(LogConfig{ExternalLabels: benchExternal}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	c := l.newCursor()
-	e := &endpoint{cursor: c}
+	c := l.resumeCursor("a")
+	e := &endpoint{log: l, cursor: c, pace: newPace()}
 	e.settings.Store(&settings{})
 	conns := connections(5000)
 	f := &fold{begun: never}
@@ -163,7 +174,7 @@ func BenchmarkFold(b *testing.B) {
 				t.End(packetsMetric, 1_700_000_000_000, float64(j))
 			}
 		}
-		f.ticks = append(f.ticks, t.seal())
+		f.ticks = append(f.ticks, appended(b, l, c, t))
 	}
 	const ends = 5 * 1000 * 4
 	var w workspace

@@ -242,17 +242,17 @@ func TestHoldersUnknown(t *testing.T) {
 	for name, lose := range map[string]func(w *sharing){
 		"file is missing": func(w *sharing) {
 			w.r.halt(nil)
-			if err := w.d.Remove("log/" + cursorName); err != nil {
+			if err := w.d.Remove("log/" + "cursors"); err != nil {
 				w.r.t.Error(err)
 			}
 			w.reopen()
-			w.r.wantMetric(1, "skybridge_log_corruptions_total", "what", damagedCursors)
+			w.r.wantMetric(1, "skybridge_log_corruptions_total", "what", "cursors")
 		},
 		"file is damaged": func(w *sharing) {
 			w.r.halt(nil)
-			w.d.SetBytes("log/"+cursorName, []byte("damaged"))
+			w.d.SetBytes("log/"+"cursors", []byte("damaged"))
 			w.reopen()
-			w.r.wantMetric(1, "skybridge_log_corruptions_total", "what", damagedCursors)
+			w.r.wantMetric(1, "skybridge_log_corruptions_total", "what", "cursors")
 		},
 		"removed": func(w *sharing) {
 			w.r.apply()
@@ -302,7 +302,7 @@ func TestHoldersOfLostTicks(t *testing.T) {
 				w.tick(script)
 			}
 			w.r.halt(nil)
-			lost := slices.DeleteFunc(w.d.Files(), func(name string) bool { return !strings.HasSuffix(name, segmentFormat.Suffix) })
+			lost := slices.DeleteFunc(w.d.Files(), func(name string) bool { return !strings.HasSuffix(name, ".seg") })
 			for _, name := range lost {
 				if err := w.d.Remove(name); err != nil {
 					t.Error(err)
@@ -349,8 +349,8 @@ func TestHoldersOfFold(t *testing.T) {
 					if how != "" {
 						w.restart(how)
 					}
-					if thin := slices.ContainsFunc(w.r.log.ticks, func(t *loggedTick) bool { return t.thin }); thin != (maxBytes > 0) {
-						t.Errorf("only ends are left of some tick: %v", thin)
+					if compacted := w.r.logged.count("kept only what ended") > 0; compacted != (maxBytes > 0) {
+						t.Errorf("only ends are left of some tick: %v", compacted)
 					}
 					w.up.Store(true)
 					w.tick("1=10")
@@ -478,7 +478,7 @@ func TestRememberedIsBounded(t *testing.T) {
 			w.r.flush()
 		}
 		remembered := func() int {
-			if refused := w.r.sender.live.all()[0].cursor.hashes; refused != nil {
+			if _, refused, _ := w.r.sender.live.all()[0].cursor.past(); refused != nil {
 				return len(refused.List)
 			}
 			return 0
@@ -495,7 +495,7 @@ func TestRememberedIsBounded(t *testing.T) {
 			if n := remembered(); n != maxRemembered {
 				t.Errorf("%d are remembered, want %d", n, maxRemembered)
 			}
-			if n := len(w.d.Bytes("log/" + cursorName)); n > 2*2*(maxRemembered*len(Hash{})+1000) {
+			if n := len(w.d.Bytes("log/" + "cursors")); n > 2*2*(maxRemembered*len(Hash{})+1000) {
 				t.Errorf("the file has %d bytes", n)
 			}
 			w.restart("stop")

@@ -57,7 +57,7 @@ type cursor struct {
 	pending int64
 	// passed is what all ticks held that were dealt with, up to here; what a cursor
 	// misses on disk is counted by it.
-	passed tallied
+	passed totals
 	// begun is the time of the last tick whose zeros all have their answer:
 	// what started before it began at the receiver.
 	begun int64
@@ -86,7 +86,7 @@ type cursor struct {
 	// number is another thing that the endpoint keeps here.
 	number uint64
 	// partial is what of the tick next was answered before it had to be folded.
-	partial tallied
+	partial int64
 	// The state when held was taken, but for begun; and the one on disk.
 	taken, saved cursorState
 	// unclaimed is what outcome has not returned yet.
@@ -162,7 +162,7 @@ func (c *cursor) await(ctx context.Context) error {
 
 // take waits for the next tick, or for ticks to be folded, and holds them. Missing
 // describes the zeros that the tick's counters need beside their own, nil: none.
-func (c *cursor) take(ctx context.Context) (t *loggedTick, missing *repair, err error) {
+func (c *cursor) take(ctx context.Context) (t *loggedTick, missing *Gap, err error) {
 	l := c.log
 	var zerosDone bool
 	var finalsAt int64
@@ -179,10 +179,8 @@ func (c *cursor) take(ctx context.Context) (t *loggedTick, missing *repair, err 
 	if err != nil || t.fold != nil {
 		return t, nil, err
 	}
-	if t.segment != nil {
-		if t, err = c.load(ctx, t); err != nil {
-			return nil, nil, err
-		}
+	if t, err = c.load(ctx, t); err != nil {
+		return nil, nil, err
 	}
 	if zerosDone { // by the process before
 		t = t.valuesOnly()
@@ -248,13 +246,13 @@ func (c *cursor) goTo(next uint64) {
 	c.next = next
 	switch {
 	case c.folding < next:
-		c.folding, c.step, c.partial = 0, 0, tallied{}
+		c.folding, c.step, c.partial = 0, 0, 0
 	case c.step == foldSums:
 		c.skipSums()
 	}
 }
 
-func (c *cursor) pass(end tallied) {
+func (c *cursor) pass(end totals) {
 	c.passed.samples, c.passed.stale = max(c.passed.samples, end.samples), max(c.passed.stale, end.stale)
 }
 

@@ -29,7 +29,7 @@ func TestCursorAddedBesideOpenTick(t *testing.T) {
 func TestGap(t *testing.T) {
 	const interval = 10
 	step := func(r *rig, at int64) { r.value(at, 0, false, 1) }
-	take := func(t *testing.T, c *cursor) (*loggedTick, *repair) {
+	take := func(t *testing.T, c *cursor) (*loggedTick, *Gap) {
 		t.Helper()
 		tick, missing, err := c.take(t.Context())
 		if err != nil {
@@ -47,7 +47,7 @@ func TestGap(t *testing.T) {
 		name string
 		walk func(t *testing.T, r *rig, c *cursor)
 		at   int64
-		want *repair
+		want *Gap
 	}{
 		{"nothing lost", func(t *testing.T, r *rig, c *cursor) {
 			step(r, 10)
@@ -59,14 +59,14 @@ func TestGap(t *testing.T) {
 			finish(t, c)
 			step(r, 20)
 			step(r, 30) // drops 20
-		}, 30, &repair{from: 10, before: 20, at: 20}},
+		}, 30, &Gap{From: 10, Before: 20, At: 20}},
 		{"several dropped, then a pause", func(t *testing.T, r *rig, c *cursor) {
 			step(r, 10)
 			finish(t, c)
 			step(r, 20)
 			step(r, 30)
 			step(r, 100)
-		}, 100, &repair{from: 10, before: 30, at: 90}},
+		}, 100, &Gap{From: 10, Before: 30, At: 90}},
 		{"repaired once", func(t *testing.T, r *rig, c *cursor) {
 			step(r, 10)
 			finish(t, c)
@@ -82,7 +82,7 @@ func TestGap(t *testing.T) {
 			step(r, 30)
 			c.answered(stepZeros)
 			c.done(nil, false)
-		}, 30, &repair{from: 10, before: 20, at: 20}},
+		}, 30, &Gap{From: 10, Before: 20, At: 20}},
 		{"given up among zeros", func(t *testing.T, r *rig, c *cursor) {
 			step(r, 10)
 			finish(t, c)
@@ -91,7 +91,7 @@ func TestGap(t *testing.T) {
 			step(r, 30)
 			c.giveUp(1, 0, reasonTooOld)
 			c.done(nil, false)
-		}, 30, &repair{from: 10, before: 20, at: 20}},
+		}, 30, &Gap{From: 10, Before: 20, At: 20}},
 		{"given up among values", func(t *testing.T, r *rig, c *cursor) {
 			step(r, 10)
 			finish(t, c)
@@ -112,7 +112,7 @@ func TestGap(t *testing.T) {
 			step(r, 40)
 			c.giveUp(1, 0, reasonTooOld)
 			c.done(nil, false)
-		}, 40, &repair{from: 20, before: 30, at: 30}},
+		}, 40, &Gap{From: 20, Before: 30, At: 30}},
 		{"repair given up, repaired at the next", func(t *testing.T, r *rig, c *cursor) {
 			step(r, 10)
 			finish(t, c)
@@ -122,7 +122,7 @@ func TestGap(t *testing.T) {
 			c.giveUp(1, 0, reasonTooOld)
 			c.done(nil, false)
 			step(r, 40)
-		}, 40, &repair{from: 10, before: 30, at: 30}},
+		}, 40, &Gap{From: 10, Before: 30, At: 30}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t, LogConfig{MaxBytes: 1, PushInterval: interval * time.Millisecond})
@@ -132,7 +132,7 @@ func TestGap(t *testing.T) {
 			if tick.at != c.at {
 				t.Fatalf("next tick is at %d, want %d", tick.at, c.at)
 			}
-			if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(repair{})); diff != "" {
+			if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(Gap{})); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -149,7 +149,7 @@ func TestPushIntervalChanges(t *testing.T) {
 	}
 	r.log.SetPushInterval(30 * time.Millisecond)
 	_, missing, err := cur.take(t.Context())
-	if err != nil || missing == nil || missing.at != 70 {
+	if err != nil || missing == nil || missing.At != 70 {
 		t.Errorf("missing %+v, error %v, want a zero at 70", missing, err)
 	}
 }

@@ -36,7 +36,7 @@ type Hashes struct{ List []Hash }
 type cursorState struct {
 	next        uint64
 	begun, lost int64
-	passed      tallied
+	passed      totals
 
 	sent    int64 // never: not known
 	step    int
@@ -54,7 +54,7 @@ type cursors struct {
 	// tick that comes may have an earlier one, even if the last are lost.
 	next   uint64
 	lastAt int64
-	total  tallied
+	total  totals
 	states map[Hash]cursorState
 }
 
@@ -86,11 +86,11 @@ func appendCursors(dst []byte, c *cursors) []byte {
 func parseCursors(b []byte, version uint32) (*cursors, error) {
 	d := disk.Decoder{Rest: b}
 	c := &cursors{next: d.Uvarint(), lastAt: d.Varint(), states: make(map[Hash]cursorState)}
-	c.total = tallied{samples: d.Count(), stale: d.Count()}
+	c.total = totals{samples: d.Count(), stale: d.Count()}
 	for n := d.Count(); n > 0 && !d.Bad; n-- {
 		id := identity(&d)
 		s := cursorState{next: d.Uvarint(), begun: d.Varint(), lost: d.Varint()}
-		s.passed = tallied{samples: d.Count(), stale: d.Count()}
+		s.passed = totals{samples: d.Count(), stale: d.Count()}
 		s.sent, s.stamp = never, never
 		if version > 1 {
 			s.sent, s.step, s.folding, s.stamp, s.doubt = d.Varint(), d.Int(), d.Uvarint(), d.Varint(), d.Uvarint()

@@ -26,6 +26,7 @@ type endpoint struct {
 	logger     *slog.Logger
 	seldom     *slog.Logger     // for what can repeat without end
 	now        func() time.Time // of day
+	log        *Log
 	cursor     *cursor
 	pace       *pace
 	workspaces *sync.Pool // of *workspace
@@ -88,7 +89,7 @@ func (e *endpoint) run(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		t, missing, err := e.cursor.take(ctx)
+		t, gap, err := e.cursor.take(ctx)
 		if err != nil {
 			return
 		}
@@ -96,13 +97,13 @@ func (e *endpoint) run(ctx context.Context) {
 		if t.fold != nil {
 			err = e.sendFold(ctx, t, &done)
 		} else if t, err = e.rewrite(ctx, t); err == nil {
-			err = e.sendTick(ctx, t, missing, &done)
+			err = e.sendTick(ctx, t, gap, &done)
 		}
 		switch {
 		case ctx.Err() != nil:
 			return // the tick stays held: it is not finished
 		case errors.Is(err, errOutOfWindow):
-			e.cursor.toFold(tallied{done.samples.Load(), done.stale.Load()})
+			e.cursor.toFold(done.samples.Load())
 			continue
 		case err != nil:
 			e.giveUp(t, err, &done)
@@ -118,13 +119,14 @@ func (e *endpoint) run(ctx context.Context) {
 
 // sendTick sends both groups of a tick. Every sample of it has its final answer
 // when the error is nil.
-func (e *endpoint) sendTick(ctx context.Context, t *loggedTick, missing *repair, done *tally) error {
+func (e *endpoint) sendTick(ctx context.Context, t *loggedTick, gap *Gap, done *tally) error {
 	if t.broken {
 		return wire.ErrBlock
 	}
 	limit := e.samplesPerSend()
 	zeros := appendRequests(e.requests[:0], t.zeros, limit, nil)
-	if missing != nil {
+	if gap != nil {
+		missing := &repair{from: gap.From, before: gap.Before, at: gap.At}
 		// In the same group: no counter has a zero of its own and a missing one.
 		zeros = appendRequests(zeros, t.values, limit, missing)
 		if t.finalsAt != 0 {

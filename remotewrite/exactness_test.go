@@ -278,8 +278,8 @@ func (w *world) checkPending(bad func(string, ...any)) {
 	if got := w.rig.metric(prefix + "samples_pending"); got != 0 {
 		bad("%v samples are pending at the end", got)
 	}
-	if ticks, bytes := w.rig.log.size(); ticks != 0 || bytes != 0 {
-		bad("%d ticks with %d bytes are left in the log", ticks, bytes)
+	if u := w.rig.log.Usage(); u.Ticks != 0 || u.Bytes != 0 {
+		bad("%d ticks with %d bytes are left in the log", u.Ticks, u.Bytes)
 	}
 }
 

@@ -142,7 +142,7 @@ func TestDeadBesideHealthy(t *testing.T) {
 				t.Errorf("%s: of %v samples, %v dropped and %v pending", name, in, dropped, pending)
 			}
 		}
-		if ticks, _ := r.log.size(); ticks > 7 {
+		if ticks := r.log.Usage().Ticks; ticks > 7 {
 			t.Errorf("log has %d ticks", ticks)
 		}
 		// One warning in ten seconds and endpoint at most, whatever the backoff.

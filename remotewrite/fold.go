@@ -58,7 +58,7 @@ const (
 type fold struct {
 	ticks    []*loggedTick // with ends; those in memory without the rest
 	segments []*segment    // of ticks; the cursor has a reference
-	end      tallied       // of the last tick
+	end      totals        // of the last tick
 	lastAt   int64         // its time
 	begun    int64         // the cursor's
 	gaveUp   bool
@@ -187,7 +187,7 @@ func (c *cursor) restamp(ctx context.Context) error {
 
 // toFold has the held tick folded, with those after it. What of it was answered
 // must not be counted again.
-func (c *cursor) toFold(answered tallied) {
+func (c *cursor) toFold(answered int64) {
 	l := c.log
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -209,7 +209,7 @@ func (c *cursor) foldedAway(t *loggedTick) {
 	c.lost = max(c.lost, t.fold.lastAt)
 	c.pass(t.fold.end)
 	if !t.fold.gaveUp {
-		c.unclaimed.Folded += max(0, int64(t.samples)-c.partial.samples)
+		c.unclaimed.Folded += max(0, int64(t.samples)-c.partial)
 	}
 }
 

@@ -4,9 +4,7 @@
 package remotewrite
 
 import (
-	"encoding/binary"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"sync/atomic"
 	"testing"
@@ -14,10 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/model/relabel"
 
-	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/receiver"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
@@ -209,7 +205,7 @@ func TestThinRetention(t *testing.T) {
 					if n := r.metric("skybridge_log_disk_bytes"); durable && n > float64(c.max) {
 						t.Errorf("%v bytes on disk", n)
 					}
-					if _, n := r.log.size(); n > c.max {
+					if n := r.log.Usage().Bytes; n > c.max {
 						t.Errorf("%d bytes in the log", n)
 					}
 					up.Store(true)
@@ -225,8 +221,8 @@ func TestThinRetention(t *testing.T) {
 					if want := 100*(ticks-2) - lostBytes; got < want || got > want+100 || (c.lost == 0 && got != want) || lostSeries != lostBytes/100 || lostSeries < c.lost || (c.lost == 0 && lostSeries > 0) {
 						t.Errorf("increase %v, want %v or one more: %v series with %v bytes lost", got, want, lostSeries, lostBytes)
 					}
-					if ticks, bytes := r.log.size(); ticks != 0 || bytes != 0 {
-						t.Errorf("%d ticks with %d bytes are left", ticks, bytes)
+					if u := r.log.Usage(); u.Ticks != 0 || u.Bytes != 0 {
+						t.Errorf("%d ticks with %d bytes are left", u.Ticks, u.Bytes)
 					}
 				})
 			})
@@ -258,71 +254,6 @@ func thinTicks(t *testing.T, r *rig, n int) {
 		r.append(tick)
 		synctest.Wait()
 	}
-}
-
-// TestOlderFormats proves that older files are read: segments without ends, and cursors
-// that know no folds, no refused series, or no version of remote-write.
-func TestOlderFormats(t *testing.T) {
-	all := func(state cursorState) *cursors {
-		return &cursors{next: 8, lastAt: 7000, total: tallied{samples: 8}, states: map[Hash]cursorState{HashOf([]byte("a")): state}}
-	}
-	want := cursorState{next: 2, begun: 1000, lost: never, passed: tallied{samples: 2}, sent: 2000, stamp: never}
-	now := appendCursors(nil, all(want))
-	for version, old := range [][]byte{1: appendCursorsV1(all(want)), 2: now[:len(now)-2], 3: now[:len(now)-1]} {
-		if version > 0 {
-			testOlderFormat(t, uint32(version), old, want)
-		}
-	}
-}
-
-func testOlderFormat(t *testing.T, version uint32, old []byte, want cursorState) {
-	d := diskOf(t, 7)
-	names := segments(d)
-	for _, name := range names { // no tick of it ends anything, so its frames are those of version 1
-		b := d.Bytes(name)
-		binary.LittleEndian.PutUint32(b[8:], 1)
-		binary.LittleEndian.PutUint32(b[12:], disk.Checksum(b[:12]))
-		d.SetBytes(name, b)
-	}
-	if err := disk.NewSlots(d, "log/cursors", cursorMagic, version).Write(old); err != nil {
-		t.Fatal(err)
-	}
-
-	l, err := OpenLog(LogConfig{FS: d, Dir: "log"}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := l.resumeCursor("a")
-	if got := c.state(); got != want {
-		t.Errorf("state %+v, want %+v", got, want)
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	got, err := reopen(t, d)
-	if err != nil || got.corruptions != 0 || got.lost != 0 {
-		t.Fatalf("%+v, %v", got, err)
-	}
-	if diff := cmp.Diff([]int64{2000, 3000, 4000, 5000, 6000, 7000, 8000}, got.at); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func appendCursorsV1(c *cursors) []byte {
-	dst := binary.AppendUvarint(nil, c.next)
-	dst = binary.AppendVarint(dst, c.lastAt)
-	dst = binary.AppendUvarint(dst, uint64(c.total.samples))
-	dst = binary.AppendUvarint(dst, uint64(c.total.stale))
-	dst = binary.AppendUvarint(dst, uint64(len(c.states)))
-	for id, s := range c.states {
-		dst = append(dst, id[:]...)
-		dst = binary.AppendUvarint(dst, s.next)
-		dst = binary.AppendVarint(dst, s.begun)
-		dst = binary.AppendVarint(dst, s.lost)
-		dst = binary.AppendUvarint(dst, uint64(s.passed.samples))
-		dst = binary.AppendUvarint(dst, uint64(s.passed.stale))
-	}
-	return dst
 }
 
 // TestFoldAcrossRenaming proves that each end in a fold keeps the name of its time,

@@ -27,7 +27,7 @@ const (
 func (e *endpoint) awaitItsTime(ctx context.Context, t *loggedTick) error {
 	for said := false; ; said = true {
 		ahead := time.UnixMilli(t.at).Sub(e.now()) - aheadTolerance
-		if ahead <= 0 || (e.hurry.Load() && e.cursor.log.store == nil) {
+		if ahead <= 0 || (e.hurry.Load() && !e.log.durable()) {
 			return ctx.Err()
 		}
 		s := e.settings.Load()

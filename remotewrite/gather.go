@@ -54,11 +54,9 @@ func (e *endpoint) gather(ctx context.Context, f *fold) (out gathered, err error
 	}
 	var ticks []*loggedTick
 	for _, t := range f.ticks {
-		if t.segment != nil {
-			var err error
-			if t, err = e.cursor.load(ctx, t); err != nil {
-				return out, err
-			}
+		t, err := e.cursor.load(ctx, t)
+		if err != nil {
+			return out, err
 		}
 		if t.broken || !e.readable(ctx, t) {
 			if ctx.Err() != nil {

@@ -53,6 +53,9 @@ type LogConfig struct {
 	// may have written, or an error where it does not understand them; nil: any text is
 	// understood. See [Sender.Apply].
 	CheckNames func(text string) (string, error)
+	// CondenseEnds is how many ends are condensed at once at least, where there are as
+	// many; 0 is ten requests full.
+	CondenseEnds int
 	// SegmentBytes is how large a segment may grow; 0 is a sixteenth of MaxBytes,
 	// 64 MiB at most.
 	SegmentBytes int64
@@ -88,7 +91,7 @@ type Log struct {
 	ticks        []*loggedTick // those that some cursor needs, oldest first
 	next         uint64        // number of the tick that will be appended, 1 at first
 	lastAt       int64         // time of the last tick, never before any
-	total        tallied       // what all ticks held
+	total        totals        // what all ticks held
 	bytes        int64
 	cursors      map[*cursor]struct{}
 	// parked are those of cursors that a former process left and whose endpoint has
@@ -118,7 +121,7 @@ func newLog(cfg LogConfig, logger *slog.Logger) *Log {
 		cursors:      make(map[*cursor]struct{}),
 		parked:       make(map[Hash]*cursor),
 		changed:      make(chan struct{}),
-		foldEnds:     foldTarget,
+		foldEnds:     cmp.Or(cfg.CondenseEnds, foldTarget),
 		external:     wire.SortedLabels(cfg.ExternalLabels),
 	}
 	if l.checkNames = cfg.CheckNames; l.checkNames == nil {
@@ -345,6 +348,11 @@ func (l *Log) wait(ctx context.Context, done func() bool) error {
 
 // Usage is the room that a log takes, in bytes. A limit of 0 is none.
 type Usage struct {
+	// Ticks are those that wait for some endpoint, and Bytes what they take.
+	Ticks int
+	Bytes int64
+	// MemorySamples are those that wait in memory for a disk: a crash would lose them.
+	MemorySamples int64
 	// Disk is what its files take, those with ticks that no endpoint needs any more
 	// included. Both are 0 where the log is in memory only.
 	Disk, DiskLimit int64
@@ -357,15 +365,17 @@ type Usage struct {
 func (l *Log) Usage() Usage {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	u := Usage{Ticks: len(l.ticks), Bytes: l.bytes, Memory: l.bytes, MemoryLimit: l.maxBytes}
 	if s := l.store; s != nil {
-		return Usage{Disk: s.bytes, DiskLimit: s.maxBytes, Memory: s.memory, MemoryLimit: s.memoryMax}
+		u.Disk, u.DiskLimit, u.Memory, u.MemoryLimit = s.bytes, s.maxBytes, s.memory, s.memoryMax
+		for _, t := range l.ticks {
+			if t.segment == nil {
+				u.MemorySamples += int64(t.samples)
+			}
+		}
 	}
-	return Usage{Memory: l.bytes, MemoryLimit: l.maxBytes}
+	return u
 }
 
-// size returns what waits in the log.
-func (l *Log) size() (ticks int, bytes int64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.ticks), l.bytes
-}
+// durable says whether the log survives the process.
+func (l *Log) durable() bool { return l.store != nil }

@@ -33,7 +33,7 @@ func TestLogReleases(t *testing.T) {
 	r := newRig(t, LogConfig{})
 	want := func(ticks int) {
 		t.Helper()
-		if got, bytes := r.log.size(); got != ticks || (bytes > 0) != (ticks > 0) {
+		if got, bytes := r.log.Usage().Ticks, r.log.Usage().Bytes; got != ticks || (bytes > 0) != (ticks > 0) {
 			t.Errorf("%d ticks with %d bytes in the log, want %d", got, bytes, ticks)
 		}
 	}
@@ -71,7 +71,7 @@ func TestLogBounds(t *testing.T) {
 	r := newRig(t, LogConfig{})
 	probe := r.log.newCursor()
 	r.value(1, 0, false, 1)
-	_, tickBytes := r.log.size()
+	tickBytes := r.log.Usage().Bytes
 	probe.close()
 
 	for _, c := range []struct {

@@ -45,7 +45,7 @@ func (c *cursor) count(reason string, loss Loss) {
 
 // miss counts ticks that the log does not have any more, up to one that ended at
 // end and after.
-func (c *cursor) miss(end tallied, after int64) {
+func (c *cursor) miss(end totals, after int64) {
 	c.lost = max(c.lost, after)
 	samples, stale := max(0, end.samples-c.passed.samples), max(0, end.stale-c.passed.stale)
 	c.pass(end)
@@ -92,6 +92,10 @@ func (c *cursor) loseEnds(series int, bytes uint64, reason string) {
 	}
 }
 
+// Gap says which counters of a tick need a zero beside their own: those that began
+// from From on and before Before. At is the zero's time. All are in ms.
+type Gap struct{ From, Before, At int64 }
+
 // gap says which counters of t, the next tick, began in ticks that were lost:
 // those whose start is at or after begun (a counter's zero is never earlier than
 // the tick before its first value) and before lost (a start at lost or later has
@@ -102,11 +106,11 @@ func (c *cursor) loseEnds(series int, bytes uint64, reason string) {
 // there or later: the last lost tick was not sent, or only zeros of it were, and
 // zeros lie before their tick. And it is as near to their first value as any
 // counter's zero is, so rate() over any range that usually works sees it.
-func (c *cursor) gap(t *loggedTick) *repair {
+func (c *cursor) gap(t *loggedTick) *Gap {
 	if c.lost <= c.begun {
 		return nil
 	}
-	return &repair{from: c.begun, before: c.lost, at: c.zeroAt(t)}
+	return &Gap{From: c.begun, Before: c.lost, At: c.zeroAt(t)}
 }
 
 // zeroAt is that time.

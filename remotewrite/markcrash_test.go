@@ -95,7 +95,7 @@ func (w *markWorld) restart(c called, end func()) {
 	if err != nil {
 		w.bad("%v", err)
 	}
-	for _, what := range []string{damagedMarks, damagedTick, damagedBlock, damagedSegment} {
+	for _, what := range []string{"marks", "tick", "block", "segment"} {
 		if n := w.r.metric("skybridge_log_corruptions_total", "what", what); n > 0 {
 			w.bad("%v corruptions of %s", n, what)
 		}
@@ -166,7 +166,7 @@ func runMarks(t *testing.T, n int, power, sickens bool) (lived bool, problems []
 			switch {
 			case i >= n:
 				return disktest.ErrDead
-			case sick.Load() && strings.Contains(name, markName):
+			case sick.Load() && strings.Contains(name, "marks"):
 				return syscall.EIO
 			}
 			return nil

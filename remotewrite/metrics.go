@@ -4,19 +4,15 @@
 package remotewrite
 
 import (
-	"math"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Reasons of samples_dropped_total. too_old is Prometheus' own word.
+// Reasons of samples_dropped_total, beside those of the log.
 const (
-	reasonTooOld     = "too_old"    // past LogConfig.MaxAge or SampleAgeLimit
-	reasonLogFull    = "log_full"   // past LogConfig.MaxBytes
-	reasonUnreadable = "unreadable" // a tick that contradicts itself, or a damaged block
-	reasonRefused    = "refused"    // without their zeros, which the receiver refused all (refusal.go)
+	reasonRefused = "refused" // without their zeros, which the receiver refused all (refusal.go)
 
 	reasonDroppedSeries = "dropped_series"    // by write_relabel_configs; Prometheus' own word
 	reasonCollision     = "relabel_collision" // relabelled to the name of another series
@@ -24,109 +20,6 @@ const (
 )
 
 const prefix = "prometheus_remote_storage_"
-
-// logMetrics is what concerns the log as a whole. The two Prometheus names are
-// without endpoint labels there too.
-type logMetrics struct {
-	samplesIn    prometheus.Counter
-	highest      prometheus.Gauge
-	marksDropped prometheus.Counter
-}
-
-func newLogMetrics(reg prometheus.Registerer, l *Log) *logMetrics {
-	m := &logMetrics{
-		samplesIn: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: prefix + "samples_in_total",
-			Help: "Samples appended to the log, compare to the samples that endpoints sent.",
-		}),
-		highest: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: prefix + "highest_timestamp_in_seconds",
-			Help: "Time of the newest tick in the log, in seconds since the epoch.",
-		}),
-		marksDropped: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "skybridge_log_marks_dropped_total",
-			Help: "Changes of names that were forgotten while ticks from before them still waited: those are sent under later names.",
-		}),
-	}
-	reg.MustRegister(m.samplesIn, m.highest, m.marksDropped,
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "skybridge_log_bytes",
-			Help: "Bytes of the ticks that wait in the log for some endpoint.",
-		}, func() float64 { _, bytes := l.size(); return float64(bytes) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "skybridge_log_ticks",
-			Help: "Ticks that wait in the log for some endpoint.",
-		}, func() float64 { ticks, _ := l.size(); return float64(ticks) }),
-	)
-	return m
-}
-
-// registerLimit registers the bound on what waits: what the log takes is near it
-// before anything is dropped.
-func registerLimit(reg prometheus.Registerer, bytes int64) {
-	g := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "skybridge_log_limit_bytes",
-		Help: "Bound on skybridge_log_disk_bytes, storage.max_bytes; without --storage.path on skybridge_log_bytes, storage.memory_max_bytes.",
-	})
-	g.Set(float64(bytes))
-	reg.MustRegister(g)
-}
-
-// Values of corruptions_total's label what.
-const (
-	damagedTail    = "tail"    // the last tick was cut off, as by a loss of power
-	damagedTick    = "tick"    // a tick, or some in a row, or the end of a segment
-	damagedBlock   = "block"   // some samples of a tick
-	damagedSegment = "segment" // a whole segment
-	damagedCursors = "cursors" // one copy of the endpoints' places, or all
-	damagedMarks   = "marks"   // the names of older ticks, all or some
-)
-
-// storeMetrics is what concerns the disk under a log.
-type storeMetrics struct {
-	corruptions *prometheus.CounterVec
-	fsync       prometheus.Histogram
-}
-
-func newStoreMetrics() *storeMetrics {
-	m := &storeMetrics{
-		corruptions: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "skybridge_log_corruptions_total",
-			Help: "What could not be read of the log on disk and was skipped, by what it was.",
-		}, []string{"what"}),
-		fsync: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name:    "skybridge_log_fsync_duration_seconds",
-			Help:    "How long the disk took to make a tick or the endpoints' places durable.",
-			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
-		}),
-	}
-	for _, what := range []string{damagedTail, damagedTick, damagedBlock, damagedSegment, damagedCursors, damagedMarks} {
-		m.corruptions.WithLabelValues(what)
-	}
-	return m
-}
-
-func (m *storeMetrics) register(reg prometheus.Registerer, l *Log) {
-	gauge := func(name, help string, value func(s *store) float64) {
-		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			return value(l.store)
-		}))
-	}
-	reg.MustRegister(m.corruptions, m.fsync)
-	gauge("skybridge_log_segments", "Files that the log is in.",
-		func(s *store) float64 { return float64(len(s.segments) + len(s.doomed)) })
-	gauge("skybridge_log_disk_bytes", "Bytes of the log's segments, with ticks that no endpoint needs any more.",
-		func(s *store) float64 { return float64(s.bytes) })
-	gauge("skybridge_log_memory_bytes", "Bytes of ticks that wait in memory for a disk in trouble.",
-		func(s *store) float64 { return float64(s.memory) })
-}
-
-func (m *logMetrics) appended(t *loggedTick) {
-	m.samplesIn.Add(float64(t.samples))
-	m.highest.Set(math.Floor(float64(t.at) / 1000))
-}
 
 // senderMetrics is what an endpoint counts, named and labelled as in Prometheus'
 // storage/remote/queue_manager.go, so that its alerts and dashboards work.

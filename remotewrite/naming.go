@@ -110,7 +110,7 @@ func (e *endpoint) rewriterFor(number uint64) *rewriter {
 	}
 	r := newRewriter(&cfg, e.lost)
 	if r != nil {
-		r.claims.durable = e.cursor.log.store != nil
+		r.claims.durable = e.log.durable()
 	}
 	if !e.pastRead {
 		// Only now, as the cursor can have moved. What later names are for begins again
@@ -124,7 +124,7 @@ func (e *endpoint) rewriterFor(number uint64) *rewriter {
 
 // namesOfTick is how the endpoint calls the series of a tick.
 func (e *endpoint) namesOfTick(number uint64) string {
-	if text, known := e.cursor.log.namesAt(e.hash, number); known {
+	if text, known := e.log.namesAt(e.hash, number); known {
 		return text
 	}
 	return e.settings.Load().cfg.naming()

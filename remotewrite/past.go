@@ -108,11 +108,9 @@ func (e *endpoint) learn(ctx context.Context) error {
 		if r == nil || r.past == nil || r.past.learned {
 			return nil
 		}
-		if t.segment != nil {
-			var err error
-			if t, err = e.cursor.load(ctx, t); err != nil {
-				return err
-			}
+		t, err := e.cursor.load(ctx, t)
+		if err != nil {
+			return err
 		}
 		if t.broken {
 			continue

@@ -100,8 +100,10 @@ func (c *cursor) retryRead(ctx context.Context, what string, read func() error) 
 		}
 		l.seldom.Warn("log cannot be read, will be tried again", "err", err)
 		c.waits(readPause)
-		if err := pause(ctx, readPause, nil); err != nil {
-			return err
+		select {
+		case <-time.After(readPause):
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 }
@@ -109,6 +111,9 @@ func (c *cursor) retryRead(ctx context.Context, what string, read func() error) 
 // load reads the index of a tick that lies on disk. What cannot be read is
 // returned as broken; the error is the context's.
 func (c *cursor) load(ctx context.Context, t *loggedTick) (loaded *loggedTick, err error) {
+	if t.segment == nil {
+		return t, nil
+	}
 	err = c.retryRead(ctx, damagedTick, func() (err error) {
 		loaded, err = t.segment.load(t)
 		return err

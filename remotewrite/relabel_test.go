@@ -436,7 +436,7 @@ func checkLives(key string, samples []receiver.Sample, bad func(string, ...any),
 // TestRenamedIsBounded proves that what is remembered of series goes with them.
 func TestRenamedIsBounded(t *testing.T) {
 	r := newRig(t, LogConfig{})
-	r.log.newCursor()
+	c := r.log.resumeCursor("a")
 	w := newRewriter(&EndpointConfig{ExternalLabels: []wire.Label{{Name: "x", Value: "y"}}}, func(string, string, string) {})
 	const each = 3000
 	for k := range int64(20) {
@@ -445,7 +445,7 @@ func TestRenamedIsBounded(t *testing.T) {
 			tick.Labels([]wire.Label{{Name: "i", Value: fmt.Sprint(k*each + i)}})
 			tick.Value(bytesMetric, 1, math.Pi)
 		}
-		out, err := w.rewrite(tick.seal())
+		out, err := w.rewrite(appended(t, r.log, c, tick))
 		if err != nil || out.tick.samples != each || len(out.dropped) != 0 {
 			t.Fatalf("%d samples, %v dropped, %v", out.tick.samples, out.dropped, err)
 		}

@@ -45,8 +45,6 @@ type rig struct {
 	// judged: the test looks at the receivers' violations itself. A test in a
 	// bubble that fails takes the whole test with it, so rapid could not shrink.
 	judged bool
-	// foldEnds, where not 0, makes folds smaller than they are.
-	foldEnds int
 
 	mu    sync.Mutex
 	dials map[string]func(context.Context, string, string) (net.Conn, error)
@@ -74,9 +72,6 @@ func (r *rig) open() (err error) {
 		r.log = NewLog(r.cfg, r.reg, logger)
 	} else if r.log, err = OpenLog(r.cfg, r.reg, logger); err != nil {
 		return err
-	}
-	if r.foldEnds > 0 {
-		r.log.foldEnds = r.foldEnds
 	}
 	r.sender = NewSender(r.log, r.reg, logger, WithVersion("test"), WithHTTPClientOption(config.WithDialContextFunc(r.dial)))
 	return nil

@@ -98,7 +98,7 @@ func parseIndex(index []byte, offset, size int64) (*loggedTick, int64, error) {
 	d := disk.Decoder{Rest: index}
 	t := &loggedTick{seq: d.Uvarint(), at: d.Varint(), after: d.Varint()}
 	kind := d.Uvarint()
-	t.before = tallied{samples: d.Count(), stale: d.Count()}
+	t.before = totals{samples: d.Count(), stale: d.Count()}
 	t.samples, t.stale = d.Int(), d.Int()
 	zeros, values, ends := d.Count(), d.Count(), int64(0)
 	t.broken, t.thin = kind != kindSamples && kind != kindEnding && kind != kindThin, kind == kindThin

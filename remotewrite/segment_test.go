@@ -13,7 +13,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -237,26 +236,6 @@ func TestFilesOfAnotherUser(t *testing.T) {
 	if f, err := reopen(t, d); err != nil || f.lost != 0 || f.corruptions != 0 {
 		t.Errorf("%+v, %v", f, err)
 	}
-}
-
-// TestRemovedEndpoint proves that an endpoint which is not configured any more
-// holds nothing back, also after a restart.
-func TestRemovedEndpoint(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d := diskOf(t, 7)
-		r := newRig(t, LogConfig{FS: d, Dir: "log"})
-		r.apply(EndpointConfig{Name: "b", URL: "http://nobody/"})
-		if n := len(segments(d)); n != 0 {
-			t.Errorf("%d segments are left", n)
-		}
-		if n, at := r.log.LastTick(); n != 7 || at != 7000 {
-			t.Errorf("last tick %d at %d", n, at)
-		}
-		r.halt(nil)
-		if got, err := reopen(t, d); err != nil || len(got.at) != 1 || got.lost > 0 {
-			t.Errorf("%+v, %v", got, err)
-		}
-	})
 }
 
 // TestTrouble proves what is said of a disk in trouble and when, that memory is

@@ -112,7 +112,7 @@ func TestApplyDiff(t *testing.T) {
 		// Nobody left: nothing is kept.
 		r.apply()
 		r.value(45000, 1, false, 3)
-		if ticks, _ := r.log.size(); ticks != 0 {
+		if ticks := r.log.Usage().Ticks; ticks != 0 {
 			t.Errorf("%d ticks kept for nobody", ticks)
 		}
 	})

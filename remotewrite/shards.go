@@ -126,7 +126,7 @@ func (e *endpoint) staff(g *group, send func()) {
 		waiting = manyDoublings
 	}
 	cfg := &e.settings.Load().cfg
-	n, desired := senderCount(cfg.MinShards, cfg.MaxShards, waiting, len(g.requests), time.Duration(e.waits.mean.Load()), e.cursor.log.interval())
+	n, desired := senderCount(cfg.MinShards, cfg.MaxShards, waiting, len(g.requests), time.Duration(e.waits.mean.Load()), e.log.interval())
 	for ; g.senders < n; g.senders++ {
 		g.running.Go(send)
 	}

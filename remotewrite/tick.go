@@ -117,7 +117,7 @@ type loggedTick struct {
 	// that finds a later tick than it expects, and before what that tick and all
 	// before it held.
 	after  int64
-	before tallied
+	before totals
 	// The two groups; see the package comment.
 	zeros, values []storedBlock
 	// ends are the final values of the counters whose stale markers are among
@@ -151,12 +151,12 @@ type loggedTick struct {
 	broken bool
 }
 
-// tallied counts samples, and the stale markers among them.
-type tallied struct{ samples, stale int64 }
+// totals counts samples, and the stale markers among them.
+type totals struct{ samples, stale int64 }
 
 // end is what the tick and all before it held.
-func (t *loggedTick) end() tallied {
-	return tallied{t.before.samples + int64(t.samples), t.before.stale + int64(t.stale)}
+func (t *loggedTick) end() totals {
+	return totals{t.before.samples + int64(t.samples), t.before.stale + int64(t.stale)}
 }
 
 // bare returns a copy without the groups.
