@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/skydive-project/skybridge/aggregator"
-	"github.com/skydive-project/skybridge/remotewrite"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
@@ -15,7 +15,7 @@ import (
 // one place that knows both. It is an [aggregator.Emitter] for one tick at a
 // time, and not safe for concurrent use.
 type sampler struct {
-	tick        *remotewrite.Tick
+	tick        *queue.TickBuilder
 	connections []wire.Metric
 	captures    [aggregator.CaptureMetrics]wire.Metric
 	interfaces  [aggregator.InterfaceMetrics]wire.Metric

@@ -12,6 +12,7 @@ import (
 	"github.com/skydive-project/skybridge/bridge/config"
 	"github.com/skydive-project/skybridge/bridge/skydive"
 	"github.com/skydive-project/skybridge/remotewrite"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 	"github.com/skydive-project/skybridge/secrets"
 )
@@ -106,8 +107,8 @@ func topologyConfig(cfg *config.Config, feed skydive.Config) skydive.TopologyCon
 }
 
 // logConfig translates the configuration for the log.
-func logConfig(cfg *config.Config) remotewrite.LogConfig {
-	return remotewrite.LogConfig{
+func logConfig(cfg *config.Config) queue.Config {
+	return queue.Config{
 		MaxBytes:       cfg.Storage.MemoryMaxBytes,
 		MaxAge:         cfg.Storage.MaxAge,
 		PushInterval:   cfg.Global.PushInterval,

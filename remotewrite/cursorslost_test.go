@@ -11,6 +11,7 @@ import (
 
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
@@ -19,7 +20,7 @@ import (
 func TestCursorsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := disktest.New(1)
-		r := newRig(t, LogConfig{FS: d, Dir: "log", PushInterval: pushInterval})
+		r := newRig(t, queue.Config{FS: d, Dir: "log", PushInterval: pushInterval})
 		r.judged = true // it may send what the receiver has
 		rec := r.receiver("a", receiver.Config{})
 		endpoint := EndpointConfig{Name: "a", URL: "http://a/", BacklogWindow: 5 * time.Minute}
@@ -44,7 +45,7 @@ func TestCursorsLost(t *testing.T) {
 		value("ends", false, -10)
 		value("lives", true, 100)
 		r.halt(nil)
-		if err := d.Remove("log/" + cursorName); err != nil {
+		if err := d.Remove("log/" + "cursors"); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(20 * time.Minute)

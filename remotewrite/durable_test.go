@@ -222,5 +222,5 @@ func checkDurable(t *testing.T, crashes, sick bool) {
 func TestCrashes(t *testing.T) { checkDurable(t, true, false) }
 
 // TestSickDisk proves that with a disk that fails in any way nothing is lost as
-// long as the process lives, and that it goes on being durable afterwards.
+// long as the process lives, and that it continues being durable afterwards.
 func TestSickDisk(t *testing.T) { checkDurable(t, false, true) }

@@ -16,11 +16,12 @@ import (
 
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 )
 
 // plan is a random course of events for one endpoint.
 type plan struct {
-	log      LogConfig
+	log      queue.Config
 	endpoint EndpointConfig
 	ticks    []plannedTick
 	faults   []string // of the first requests, by kind
@@ -50,7 +51,7 @@ const (
 
 func drawPlan(t *rapid.T) plan {
 	p := plan{
-		log: LogConfig{
+		log: queue.Config{
 			MaxBytes:     rapid.SampledFrom([]int64{0, 1, 1500, 4000}).Draw(t, "max bytes"),
 			MaxAge:       rapid.SampledFrom([]time.Duration{0, 0, 2 * pushInterval, 20 * pushInterval}).Draw(t, "max age"),
 			PushInterval: rapid.SampledFrom([]time.Duration{0, pushInterval}).Draw(t, "push interval"),

@@ -14,15 +14,16 @@ import (
 	"github.com/prometheus/prometheus/model/relabel"
 
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
-// TestFoldForgets proves that an endpoint which renames series does not remember
-// what has ended in folds, of which there can be millions; and that what has the name
-// of a series that lives is not folded.
-func TestFoldForgets(t *testing.T) {
+// TestCondenseForgets proves that an endpoint which renames series does not remember
+// what has ended in condenses, of which there can be millions; and that what has the name
+// of a series that lives is not condensed.
+func TestCondenseForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, LogConfig{PushInterval: pushInterval, CondenseEnds: 1})
+		r := newRig(t, queue.Config{PushInterval: pushInterval, CondenseEnds: 1})
 		var up atomic.Bool
 		up.Store(true)
 		rec := r.receiver("a", receiver.Config{GiveUps: true, Fail: func(int, *http.Request) receiver.Fault {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 )
 
 // Reasons of samples_dropped_total, beside those of the log.
@@ -131,7 +133,7 @@ func (m *senderMetrics) endpoint(labels prometheus.Labels, highestSent *atomic.I
 		unremembered: m.unremembered.With(labels),
 		lostSeries:   m.lostSeries.MustCurryWith(labels), lostBytes: m.lostBytes.MustCurryWith(labels),
 	}
-	for _, reason := range []string{reasonTooOld, reasonLogFull, reasonUnreadable, reasonRefused} {
+	for _, reason := range []string{queue.ReasonTooOld, queue.ReasonLogFull, queue.ReasonUnreadable, reasonRefused} {
 		// So that the first loss is seen as an increase.
 		e.samplesDropped.WithLabelValues(reason)
 		e.lostSeries.WithLabelValues(reason)

@@ -4,6 +4,7 @@
 package remotewrite
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/prometheus/prometheus/model/relabel"
@@ -56,4 +57,33 @@ func TestNamingText(t *testing.T) {
 			t.Errorf("%s is taken for %s", name, n)
 		}
 	}
+}
+
+// TestNamesHaveNoSecrets proves that of an endpoint's configuration nothing is in the
+// text of its names but what gives series their names.
+func TestNamesHaveNoSecrets(t *testing.T) {
+	endpoint := &EndpointConfig{URL: "http://user:hunter2@a/?token=hunter3", Headers: map[string]string{"X-Key": "hunter4"},
+		ExternalLabels:      []wire.Label{{Name: "site", Value: "one"}},
+		WriteRelabelConfigs: []*relabel.Config{act(relabel.LabelDrop, "", "port")}}
+	for _, secret := range []string{"hunter", "http", "X-Key"} {
+		if strings.Contains(endpoint.naming(), secret) {
+			t.Errorf("%s is in the names", secret)
+		}
+	}
+}
+
+// FuzzNames proves that no text of names makes its reading panic, and that what was
+// read is written as the same.
+func FuzzNames(f *testing.F) {
+	f.Add((&EndpointConfig{ExternalLabels: []wire.Label{{Name: "a", Value: "1"}},
+		WriteRelabelConfigs: []*relabel.Config{act(relabel.LabelDrop, "", "port"), replace("a", "(.)", "b", "x$1")}}).naming())
+	f.Fuzz(func(t *testing.T, text string) {
+		names, err := CheckNames(text)
+		if err != nil {
+			return
+		}
+		if again, err := CheckNames(names); err != nil || again != names {
+			t.Errorf("%s became %s, %v", names, again, err)
+		}
+	})
 }

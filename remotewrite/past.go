@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/prometheus/model/relabel"
 
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
@@ -20,10 +21,10 @@ import (
 // For an endpoint that is new, and where what was refused is not known, several can
 // have begun before under one name: then the one that began first holds it.
 type past struct {
-	begun   int64   // see cursor
-	refused *Hashes // after the tick before resumed
-	resumed uint64  // see cursor
-	last    int64   // time of the tick before the first that is rewritten
+	begun   int64         // see cursor
+	refused *queue.Hashes // after the tick before resumed
+	resumed uint64        // see cursor
+	last    int64         // time of the tick before the first that is rewritten
 	// since is when the holder of a name began; learned: all holders are known.
 	since   map[seriesKey]int64
 	learned bool
@@ -32,7 +33,7 @@ type past struct {
 // past returns that of the endpoint's cursor.
 func (e *endpoint) past() *past {
 	p := &past{since: make(map[seriesKey]int64)}
-	p.begun, p.refused, p.resumed = e.cursor.past()
+	p.begun, p.refused, p.resumed = e.cursor.Past()
 	return p
 }
 
@@ -47,17 +48,17 @@ func (p *past) apply(r *rewriter, sameNames func(tick uint64) bool) {
 		return
 	}
 	r.claims.snapshot, r.claims.patient = p.refused, true
-	r.claims.former = make(map[Hash]bool, len(p.refused.List))
+	r.claims.former = make(map[queue.Hash]bool, len(p.refused.List))
 	for _, hash := range p.refused.List {
 		r.claims.former[hash] = true
 	}
 }
 
 // learn finds out from a tick who holds names.
-func (r *rewriter) learn(t *loggedTick) error {
-	for _, blocks := range [][]storedBlock{t.values, t.ends} {
+func (r *rewriter) learn(t *queue.Tick) error {
+	for _, blocks := range [][]queue.Block{t.Values, t.Ends} {
 		for i := range blocks {
-			data, raw, err := blocks[i].load(r.raw)
+			data, raw, err := blocks[i].Load(r.raw)
 			r.raw = raw
 			if err == nil {
 				err = r.reader.Reset(data)
@@ -72,7 +73,7 @@ func (r *rewriter) learn(t *loggedTick) error {
 			}
 		}
 	}
-	r.past.learned = !t.thin
+	r.past.learned = !t.Compacted
 	return nil
 }
 
@@ -84,7 +85,7 @@ func (r *rewriter) learnSample() error {
 		return nil
 	}
 	in := r.seriesKey()
-	if _, refused := r.claims.refused[in]; refused || len(r.claims.former) > 0 && r.claims.former[HashOf(r.key)] {
+	if _, refused := r.claims.refused[in]; refused || len(r.claims.former) > 0 && r.claims.former[queue.HashOf(r.key)] {
 		return nil
 	}
 	s, err := r.lookUp()
@@ -93,30 +94,30 @@ func (r *rewriter) learnSample() error {
 	}
 	if since, ok := r.past.since[s.out]; !ok || start < since {
 		r.past.since[s.out] = start
-		r.claims.held[s.out] = claim{holder: in, last: never, seen: r.tick}
+		r.claims.held[s.out] = claim{holder: in, last: queue.Never, seen: r.tick}
 	}
 	return nil
 }
 
-// learn finds out which series held names before the fold that is next, whose ticks are
+// learn finds out which series held names before the batch that is next, whose ticks are
 // read for their ends only. Those of them that are still live are in the first whole tick.
 func (e *endpoint) learn(ctx context.Context) error {
-	ticks, release := e.cursor.ahead()
+	ticks, release := e.cursor.Ahead()
 	defer release()
 	for _, t := range ticks {
-		r := e.rewriterFor(t.seq)
+		r := e.rewriterFor(t.Number)
 		if r == nil || r.past == nil || r.past.learned {
 			return nil
 		}
-		t, err := e.cursor.load(ctx, t)
+		t, err := e.cursor.Load(ctx, t)
 		if err != nil {
 			return err
 		}
-		if t.broken {
+		if t.Broken {
 			continue
 		}
 		// What cannot be read says nothing.
-		_ = e.cursor.retryRead(ctx, damagedBlock, func() error { return r.learn(t) })
+		_ = e.cursor.Retry(ctx, queue.DamagedBlock, func() error { return r.learn(t) })
 	}
 	return ctx.Err()
 }
@@ -146,8 +147,8 @@ func (r *rewriter) merges() bool {
 }
 
 // refusedAfter returns what is refused after the held tick.
-func (e *endpoint) refusedAfter(t *loggedTick) *Hashes {
-	r := e.rewriterFor(t.seq)
+func (e *endpoint) refusedAfter(t *queue.Tick) *queue.Hashes {
+	r := e.rewriterFor(t.Number)
 	if r == nil {
 		return nil
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/common/config"
 
 	"github.com/skydive-project/skybridge/logging"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 	"github.com/skydive-project/skybridge/secrets"
 )
@@ -23,7 +24,7 @@ import (
 // Sender carries a log to its endpoints. It owns their goroutines. All methods
 // are safe for concurrent use.
 type Sender struct {
-	log     *Log
+	log     *queue.Log
 	logger  *slog.Logger
 	metrics *senderMetrics
 	agent   string
@@ -70,7 +71,7 @@ func WithClock(now func() time.Time) Option {
 
 // NewSender returns a sender without endpoints, with its metrics registered on
 // reg. Close ends it.
-func NewSender(log *Log, reg prometheus.Registerer, logger *slog.Logger, opts ...Option) *Sender {
+func NewSender(log *queue.Log, reg prometheus.Registerer, logger *slog.Logger, opts ...Option) *Sender {
 	s := &Sender{log: log, logger: logger, agent: "skybridge/unknown", secrets: secrets.New(), now: time.Now}
 	s.workspaces.New = func() any { return new(workspace) }
 	s.metrics = newSenderMetrics(reg, &s.live)
@@ -138,7 +139,7 @@ func (s *Sender) apply(p *Endpoints, keep bool) (renames bool, err error) {
 		return false, errors.New("remote write: sender is closed")
 	}
 	// Before an endpoint that is new can be at a tick.
-	renames = s.log.setNames(namesOf(p.list), keep)
+	renames = s.log.SetNames(namesOf(p.list), keep)
 	running := make(map[string]*endpoint)
 	for _, e := range s.live.all() {
 		running[e.id] = e
@@ -163,7 +164,7 @@ func (s *Sender) apply(p *Endpoints, keep bool) (renames bool, err error) {
 	for _, e := range running {
 		s.remove(e)
 	}
-	s.metrics.abandoned.Add(float64(s.log.settle()))
+	s.metrics.abandoned.Add(float64(s.log.ReleaseParked()))
 	return renames, nil
 }
 
@@ -174,16 +175,16 @@ func metricLabels(cfg *EndpointConfig) prometheus.Labels {
 // start runs a new endpoint.
 func (s *Sender) start(id string, first *settings) *endpoint {
 	ctx, cancel := context.WithCancel(context.Background())
-	e := &endpoint{id: id, log: s.log, hash: HashOf([]byte(id)), logger: s.logger, seldom: logging.Seldom(s.logger), now: s.now, pace: newPace(), workspaces: &s.workspaces, cancel: cancel, stopped: make(chan struct{})}
+	e := &endpoint{id: id, log: s.log, hash: queue.HashOf([]byte(id)), logger: s.logger, seldom: logging.Seldom(s.logger), now: s.now, pace: newPace(), workspaces: &s.workspaces, cancel: cancel, stopped: make(chan struct{})}
 	first.metrics = s.metrics.endpoint(metricLabels(&first.cfg), &e.highestSent)
 	e.settings.Store(first)
-	e.cursor = s.log.resumeCursor(id)
-	e.cursor.waits = e.pace.waits
-	e.spoken.reset(knownVersion(e.cursor.number))
-	e.cursor.setWindow(first.cfg.BacklogWindow.Milliseconds())
+	e.cursor = s.log.Cursor(id)
+	e.cursor.OnWait = e.pace.waits
+	e.spoken.reset(knownVersion(e.cursor.Number))
+	e.cursor.SetWindow(first.cfg.BacklogWindow.Milliseconds())
 	s.ends.Go(func() {
 		e.run(ctx)
-		e.cursor.close()
+		e.cursor.Close()
 		close(e.stopped)
 		e.settings.Load().client.close()
 	})
@@ -193,7 +194,7 @@ func (s *Sender) start(id string, first *settings) *endpoint {
 // remove ends an endpoint, and does not wait for that: from here on it has no part
 // in the log, and its requests in flight are cut off.
 func (s *Sender) remove(e *endpoint) {
-	if left := e.cursor.detach(); left.Ticks > 0 {
+	if left := e.cursor.Detach(); left.Ticks > 0 {
 		e.logger.Warn("the endpoint was removed before it had sent everything; the rest is lost", "ticks", left.Ticks, "samples", left.Samples)
 		s.metrics.abandoned.Add(float64(left.Samples))
 	}
@@ -209,7 +210,7 @@ func (s *Sender) change(e *endpoint, next *settings) {
 	next.metrics = s.metrics.endpoint(after, &e.highestSent)
 	e.account()
 	e.settings.Store(next)
-	e.cursor.setWindow(next.cfg.BacklogWindow.Milliseconds())
+	e.cursor.SetWindow(next.cfg.BacklogWindow.Milliseconds())
 	e.quiet.clear()
 	e.recent.clear() // what was wrong may be right now
 	e.size.clear()
@@ -217,7 +218,7 @@ func (s *Sender) change(e *endpoint, next *settings) {
 	s.ends.Go(old.client.close) // which may wait for an attempt under way
 	if old.cfg.URL != next.cfg.URL {
 		e.spoken.reset(wire.Unknown) // another receiver
-		e.cursor.keepNumber(uint64(wire.Unknown))
+		e.cursor.KeepNumber(uint64(wire.Unknown))
 	}
 	if !reflect.DeepEqual(before, after) {
 		s.metrics.forget(before)
@@ -239,7 +240,7 @@ func (s *Sender) Flush(ctx context.Context) error {
 	}()
 	var err error
 	for _, e := range endpoints {
-		if err = e.cursor.awaitEnd(ctx, e.stopped); err != nil {
+		if err = e.cursor.AwaitEnd(ctx, e.stopped); err != nil {
 			break
 		}
 	}
@@ -248,7 +249,7 @@ func (s *Sender) Flush(ctx context.Context) error {
 	}
 	errs := []error{err}
 	for _, e := range endpoints {
-		if p := e.cursor.position(); p.Ticks > 0 {
+		if p := e.cursor.Position(); p.Ticks > 0 {
 			cfg := &e.settings.Load().cfg
 			errs = append(errs, fmt.Errorf("%s (%s): %d ticks with %d samples are not acknowledged", cfg.label(), secrets.URL(cfg.URL), p.Ticks, p.Samples))
 		}
@@ -350,7 +351,7 @@ func (s *Sender) Status() []EndpointStatus {
 	out := make([]EndpointStatus, 0, len(endpoints))
 	for _, e := range endpoints {
 		e.account()
-		cfg, p := &e.settings.Load().cfg, e.cursor.position()
+		cfg, p := &e.settings.Load().cfg, e.cursor.Position()
 		var waits time.Time
 		if p.Ticks > 0 {
 			waits = time.UnixMilli(p.Oldest)

@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package remotewrite
+package queue
 
 import (
 	"math"
@@ -11,9 +11,9 @@ import (
 
 // Reasons for which samples are dropped. too_old is Prometheus' own word.
 const (
-	reasonTooOld     = "too_old"    // past LogConfig.MaxAge or the endpoint's limit
-	reasonLogFull    = "log_full"   // past LogConfig.MaxBytes
-	reasonUnreadable = "unreadable" // a tick that contradicts itself, or a damaged block
+	ReasonTooOld     = "too_old"    // past LogConfig.MaxAge or the endpoint's limit
+	ReasonLogFull    = "log_full"   // past LogConfig.MaxBytes
+	ReasonUnreadable = "unreadable" // a tick that contradicts itself, or a damaged block
 )
 
 // logMetrics is what concerns the log as a whole. The two Prometheus names are
@@ -67,7 +67,7 @@ func registerLimit(reg prometheus.Registerer, bytes int64) {
 const (
 	damagedTail    = "tail"    // the last tick was cut off, as by a loss of power
 	damagedTick    = "tick"    // a tick, or some in a row, or the end of a segment
-	damagedBlock   = "block"   // some samples of a tick
+	DamagedBlock   = "block"   // some samples of a tick
 	damagedSegment = "segment" // a whole segment
 	damagedCursors = "cursors" // one copy of the endpoints' places, or all
 	damagedMarks   = "marks"   // the names of older ticks, all or some
@@ -91,7 +91,7 @@ func newStoreMetrics() *storeMetrics {
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
 		}),
 	}
-	for _, what := range []string{damagedTail, damagedTick, damagedBlock, damagedSegment, damagedCursors, damagedMarks} {
+	for _, what := range []string{damagedTail, damagedTick, DamagedBlock, damagedSegment, damagedCursors, damagedMarks} {
 		m.corruptions.WithLabelValues(what)
 	}
 	return m
@@ -107,14 +107,14 @@ func (m *storeMetrics) register(reg prometheus.Registerer, l *Log) {
 	}
 	reg.MustRegister(m.corruptions, m.fsync)
 	gauge("skybridge_log_segments", "Files that the log is in.",
-		func(s *store) float64 { return float64(len(s.segments) + len(s.doomed)) })
+		func(s *store) float64 { return float64(len(s.segments) + len(s.toDelete)) })
 	gauge("skybridge_log_disk_bytes", "Bytes of the log's segments, with ticks that no endpoint needs any more.",
 		func(s *store) float64 { return float64(s.bytes) })
 	gauge("skybridge_log_memory_bytes", "Bytes of ticks that wait in memory for a disk in trouble.",
 		func(s *store) float64 { return float64(s.memory) })
 }
 
-func (m *logMetrics) appended(t *loggedTick) {
-	m.samplesIn.Add(float64(t.samples))
-	m.highest.Set(math.Floor(float64(t.at) / 1000))
+func (m *logMetrics) appended(t *Tick) {
+	m.samplesIn.Add(float64(t.Samples))
+	m.highest.Set(math.Floor(float64(t.At) / 1000))
 }

@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package remotewrite
+package queue
 
 import (
 	"encoding/binary"
@@ -15,12 +15,12 @@ import (
 )
 
 // TestOlderFormats proves that older files are read: segments without ends, and cursors
-// that know no folds, no refused series, or no version of remote-write.
+// that know no condenses, no refused series, or no version of remote-write.
 func TestOlderFormats(t *testing.T) {
 	all := func(state cursorState) *cursors {
 		return &cursors{next: 8, lastAt: 7000, total: totals{samples: 8}, states: map[Hash]cursorState{HashOf([]byte("a")): state}}
 	}
-	want := cursorState{next: 2, begun: 1000, lost: never, passed: totals{samples: 2}, sent: 2000, stamp: never}
+	want := cursorState{next: 2, begun: 1000, lost: Never, passed: totals{samples: 2}, sent: 2000, stamp: Never}
 	now := appendCursors(nil, all(want))
 	for version, old := range [][]byte{1: appendCursorsV1(all(want)), 2: now[:len(now)-2], 3: now[:len(now)-1]} {
 		if version > 0 {
@@ -42,11 +42,11 @@ func testOlderFormat(t *testing.T, version uint32, old []byte, want cursorState)
 		t.Fatal(err)
 	}
 
-	l, err := OpenLog(LogConfig{FS: d, Dir: "log"}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	l, err := Open(Config{FS: d, Dir: "log"}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := l.resumeCursor("a")
+	c := l.Cursor("a")
 	if got := c.state(); got != want {
 		t.Errorf("state %+v, want %+v", got, want)
 	}

@@ -6,41 +6,43 @@ package remotewrite
 import (
 	"context"
 	"errors"
+
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 )
 
-// sendFold sends what is left of a fold: the groups that have no answer yet, at
+// sendCondensed sends what is left of the batch: the groups that have no answer yet, at
 // the time that was planned for them or, where that has become too old, later.
-func (e *endpoint) sendFold(ctx context.Context, t *loggedTick, done *tally) error {
-	g, err := e.gather(ctx, t.fold)
+func (e *endpoint) sendCondensed(ctx context.Context, t *queue.Tick, done *tally) error {
+	g, err := e.gather(ctx, t.Condensed)
 	if err != nil {
 		return err
 	}
-	for step := t.fold.step; step < foldSteps; {
-		err := e.sendBarrier(ctx, t, g.group(e.requests[:0], step, t.at, e.samplesPerSend()), done)
+	for step := t.Condensed.Step; step < queue.CondenseSteps; {
+		err := e.sendBarrier(ctx, t, g.group(e.requests[:0], step, t.At, e.samplesPerSend()), done)
 		switch {
 		case errors.Is(err, errOutOfWindow):
-			if err := e.cursor.restamp(ctx); err != nil {
+			if err := e.cursor.Restamp(ctx); err != nil {
 				return err
 			}
 		case err != nil:
 			return err
 		default:
 			step++
-			e.cursor.answered(step)
+			e.cursor.Answered(step)
 		}
 	}
 	e.settings.Load().metrics.condensedSeries.Add(float64(g.series))
 	return nil
 }
 
-// gathered is what the groups of a fold are made of, and how many series end by it.
+// gathered is what the groups of the batch are made of, and how many series end by it.
 type gathered struct {
-	known, began []storedBlock
+	known, began []queue.Block
 	series       int
 }
 
-// group appends the requests of one group of a fold whose first is at time at. The
-// order of the cases is what folding rests on (fold.go).
+// group appends the requests of one group of the batch whose first is at time at. The
+// order of the cases is what condensing rests on (condense.go).
 func (f *gathered) group(dst []request, step int, at int64, limit int) []request {
 	made := &repair{all: true, at: at + int64(step)}
 	blocks := f.began
@@ -51,7 +53,7 @@ func (f *gathered) group(dst []request, step int, at int64, limit int) []request
 		blocks, made.as = f.known, asStale
 	case 2:
 		made.as = asZero
-	case foldSums:
+	case queue.CondenseSums:
 		made.as = asValue
 	case 4:
 		made.as = asStale

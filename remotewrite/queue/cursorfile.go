@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package remotewrite
+package queue
 
 import (
 	"crypto/sha256"
@@ -15,7 +15,7 @@ import (
 // [disk.Slots]).
 const (
 	cursorMagic   = "skybcur\x00"
-	cursorVersion = 4 // 1 knew no folds, 2 no refused series, 3 no remote-write version
+	cursorVersion = 4 // 1 knew no condenses, 2 no refused series, 3 no remote-write version
 	cursorName    = "cursors"
 )
 
@@ -38,11 +38,11 @@ type cursorState struct {
 	begun, lost int64
 	passed      totals
 
-	sent    int64 // never: not known
-	step    int
-	folding uint64
-	stamp   int64
-	doubt   uint64
+	sent       int64 // never: not known
+	step       int
+	condensing uint64
+	stamp      int64
+	doubt      uint64
 
 	hashes *Hashes
 	number uint64
@@ -74,7 +74,7 @@ func appendCursors(dst []byte, c *cursors) []byte {
 		dst = binary.AppendUvarint(dst, uint64(s.passed.stale))
 		dst = binary.AppendVarint(dst, s.sent)
 		dst = binary.AppendUvarint(dst, uint64(s.step))
-		dst = binary.AppendUvarint(dst, s.folding)
+		dst = binary.AppendUvarint(dst, s.condensing)
 		dst = binary.AppendVarint(dst, s.stamp)
 		dst = binary.AppendUvarint(dst, s.doubt)
 		dst = appendHashes(dst, s.hashes)
@@ -91,9 +91,9 @@ func parseCursors(b []byte, version uint32) (*cursors, error) {
 		id := identity(&d)
 		s := cursorState{next: d.Uvarint(), begun: d.Varint(), lost: d.Varint()}
 		s.passed = totals{samples: d.Count(), stale: d.Count()}
-		s.sent, s.stamp = never, never
+		s.sent, s.stamp = Never, Never
 		if version > 1 {
-			s.sent, s.step, s.folding, s.stamp, s.doubt = d.Varint(), d.Int(), d.Uvarint(), d.Varint(), d.Uvarint()
+			s.sent, s.step, s.condensing, s.stamp, s.doubt = d.Varint(), d.Int(), d.Uvarint(), d.Varint(), d.Uvarint()
 		}
 		if version > 2 {
 			s.hashes = parseHashes(&d)
@@ -101,7 +101,7 @@ func parseCursors(b []byte, version uint32) (*cursors, error) {
 		if version > 3 {
 			s.number = d.Uvarint()
 		}
-		if s.step > foldSteps || s.sent > c.lastAt || s.stamp > c.lastAt || s.folding >= max(c.next, 1) {
+		if s.step > CondenseSteps || s.sent > c.lastAt || s.stamp > c.lastAt || s.condensing >= max(c.next, 1) {
 			d.Bad = true
 		}
 		if s.next > c.next || s.begun > c.lastAt || s.lost > c.lastAt {
