@@ -31,7 +31,7 @@ test: ## Run the tests that need Go alone.
 	GOARCH=386 $(GO) vet ./...
 	GOARCH=386 $(GO) build -o /dev/null ./cmd/skybridge
 	GOARCH=arm $(GO) build -o /dev/null ./cmd/skybridge
-	GOARCH=arm $(GO) vet ./aggregator ./bridge/config ./bridge/notify ./bridge/skydive ./bridge/web/... ./disk ./logging ./secrets
+	GOARCH=arm $(GO) vet ./aggregator ./bridge/config ./bridge/notify ./bridge/skydive/... ./bridge/web/... ./disk ./logging ./secrets
 	$(GO) test ./...
 	$(GO) vet -C benchmarks ./...
 	$(GO) test -C benchmarks ./...
@@ -48,6 +48,7 @@ chaos: ## Break bridge, analyzers and receivers in random order for CHAOS_DURATI
 test-real: ## Run the tests that need Debian's parts.
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
 	$(GO) test -tags real -timeout 10m ./internal/real/... ./deploy/...
+	$(GO) test -C benchmarks -tags real -run EveryRow/push ./cmd/report
 	mkdir -p bin/pictures
 	$(GO) test -tags real -timeout 10m -run Browser -artifacts -outputdir=$(CURDIR)/bin/pictures ./bridge/web
 	$(GO) test -tags real -timeout 30m -run 'TestOutages?(AtScale|OnALittleDisk|WithOneChange)' ./bridge
@@ -63,15 +64,21 @@ vuln: ## Look for known vulnerabilities in what the commands really call.
 	$(TOOL) govulncheck ./cmd/...
 
 bench: ## Run the benchmarks, ready for benchstat.
-	$(GO) test -run '^$$' -bench . -benchmem -count $${COUNT:-6} ./aggregator ./remotewrite ./bridge/skydive ./bridge/web/...
+	$(GO) test -run '^$$' -bench . -benchmem -count $${COUNT:-6} ./aggregator ./remotewrite ./bridge/skydive/... ./bridge/web/...
 
 # docs/reference/sizing.md says what is measured, and how long it takes.
 REPORT  := bin/skybridge-report -skybridge=bin/skybridge
-bench-report: report-binary ## Print the table of bars. FLAGS="-quick", "-rows=decode,push", "--help"; OUT=docs/reference/sizing.md keeps it.
+bench-report: report-binary ## Print the table of bars. FLAGS="-quick", "-rows=ingest,push", "--help"; OUT=docs/reference/sizing.md keeps it.
 	@$(REPORT) $(if $(OUT),-out=$(OUT)) $(FLAGS)
 
-profile: report-binary ## Write CPU and heap profiles of ingest and push to bin/profiles and print the top of them.
-	@$(REPORT) -profile=bin/profiles $(FLAGS)
+PROFILED ?= aggregator remotewrite bridge/skydive bridge/web
+profile: ## Write CPU and heap profiles of the benchmarks of PROFILED to bin/profiles and print the top of them. BENCH=Tick: these alone.
+	@mkdir -p bin/profiles
+	@for package in $(PROFILED); do \
+	  name=bin/profiles/$$(basename $$package); \
+	  $(GO) test -run '^$$' -bench "$${BENCH:-.}" -o $$name.test -cpuprofile $$name.cpu.pprof -memprofile $$name.heap.pprof ./$$package || exit 1; \
+	  $(GO) tool pprof -top -cum -nodecount=50 $$name.cpu.pprof || exit 1; \
+	done
 
 # The comparison programs have a module of their own: nothing of them is in the product.
 report-binary: build

@@ -6,6 +6,7 @@ package aggregator
 import (
 	"fmt"
 	"runtime"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -151,6 +152,23 @@ func BenchmarkEndedFlows(b *testing.B) {
 				runtime.KeepAlive(w)
 			}
 		})
+	}
+}
+
+// BenchmarkRememberedFlows reports what the heap takes for a flow that is only
+// remembered: one whose connection has its series for another flow.
+func BenchmarkRememberedFlows(b *testing.B) {
+	const flows = 1_000_000
+	for b.Loop() {
+		w := newWorld(b, Config{MaxFlows: 2 * flows})
+		w.known()
+		one, before := []Flow{w.flow("1", 1000, 500)}, heap()
+		for i := range uint64(flows) {
+			one[0].UUID = strconv.AppendUint(one[0].UUID[:0], (i+1)*0x9e3779b97f4a7c15, 16)
+			w.Update(one)
+		}
+		b.ReportMetric(float64(heap()-before)/flows, "B/flow")
+		runtime.KeepAlive(w)
 	}
 }
 

@@ -7,6 +7,9 @@ package aggregator
 type Family struct {
 	Name, Help, Unit string
 	Counter          bool // false: gauge
+	// Foreign: a counter that another process keeps, which counted before the bridge looked, and
+	// so begins without a zero.
+	Foreign bool
 }
 
 // Gauges are the latest values that Skydive reported of a connection, in the order of
@@ -83,3 +86,45 @@ func (r *Row) Value(family int) (values [2]uint64, series int) {
 	}
 	return values, 0
 }
+
+// captureFamily is a metric of captures.
+type captureFamily struct {
+	Family
+	// of reads its value; not ok: this capture has none.
+	of func(r *CaptureRow) (value uint64, ok bool)
+}
+
+// captureTable has a row for each metric of captures.
+func captureTable() []captureFamily {
+	return []captureFamily{
+		{Family{Name: "skydive_capture_flows", Help: "Flows in the capture's tables, as each reported last."},
+			func(r *CaptureRow) (uint64, bool) { return r.FlowCount, true }},
+		{Family{Name: "skydive_capture_flows_dropped_total", Counter: true,
+			Help: "Flows that the capture dropped because a table was full: those without packets for longest."},
+			func(r *CaptureRow) (uint64, bool) { return r.FlowDropped, true }},
+		{Family{Name: "skydive_capture_kernel_flows_dropped_total", Counter: true,
+			Help: "Flows for which the capture's table in the kernel had no room."},
+			func(r *CaptureRow) (uint64, bool) { return r.KernelFlowDropped, true }},
+		{Family{Name: "skydive_capture_packets_dropped_total", Counter: true, Foreign: true,
+			Help: "Packets that the capture lost, according to Skydive's topology; absent where that is off or does not update them."},
+			func(r *CaptureRow) (uint64, bool) { return r.PacketsDropped, r.HasPackets }},
+		{Family{Name: "skydive_capture_packets_received_total", Counter: true, Foreign: true,
+			Help: "Packets that the capture received, according to Skydive's topology; absent where that is off or does not update them."},
+			func(r *CaptureRow) (uint64, bool) { return r.PacketsReceived, r.HasPackets }},
+		{Family{Name: "skydive_capture_flows_known",
+			Help: "Flows of the capture that the bridge has records of, compared with skydive_capture_flows. Absent until the feed has been whole for flow_retention."},
+			func(r *CaptureRow) (uint64, bool) { return r.FlowsKnown, r.FlowsKnown > 0 }},
+	}
+}
+
+// CaptureFamilies returns the metrics of captures; see [CaptureRow.Value].
+func CaptureFamilies() []Family {
+	var families []Family
+	for _, row := range captureTable() {
+		families = append(families, row.Family)
+	}
+	return families
+}
+
+// Value returns a capture's number in one of [CaptureFamilies]; not ok: it has none.
+func (r *CaptureRow) Value(family int) (value uint64, ok bool) { return captureTable()[family].of(r) }

@@ -38,7 +38,7 @@ type InterfaceRow struct {
 // connector's, which do not end in _total.
 func InterfaceFamilies() [InterfaceMetrics]Family {
 	family := func(name, unit, help string) Family {
-		return Family{Name: "skydive_network_interface_" + name, Unit: unit, Help: help, Counter: true}
+		return Family{Name: "skydive_network_interface_" + name, Unit: unit, Help: help, Counter: true, Foreign: true}
 	}
 	return [InterfaceMetrics]Family{
 		family("rx_bytes", "bytes", "Bytes that the interface received, as its host's kernel counts them."),

@@ -4,135 +4,132 @@
 package aggregator
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// The labels that a connection can have, by name.
+// label is a label that a connection can have.
+type label struct {
+	name string
+	of   trait
+	// append appends its value for a flow; nil: direction, whose values are fixed.
+	append func(l *labels, dst []byte, f *Flow, d *derived) []byte
+}
+
+// trait says what a label is made of, for rules that concern several.
+type trait uint8
+
 const (
-	labelApplication      = "application"
-	labelCaptureID        = "capture_id"
-	labelDirection        = "direction"
-	labelFlowClass        = "flow_class"
-	labelHost             = "host"
-	labelInitiatorIP      = "initiator_ip"
-	labelInitiatorName    = "initiator_name"
-	labelInitiatorNetwork = "initiator_network"
-	labelInitiatorPort    = "initiator_port"
-	labelNodeName         = "node_name"
-	labelNodeTID          = "node_tid"
-	labelNodeType         = "node_type"
-	labelProtocol         = "protocol"
-	labelTargetIP         = "target_ip"
-	labelTargetName       = "target_name"
-	labelTargetNetwork    = "target_network"
-	labelTargetPort       = "target_port"
-	labelVLAN             = "vlan"
-	labelVNI              = "vni"
+	ofPort     trait = 1 << iota // what aggregation.ports says
+	ofNetwork                    // aggregation.networks
+	ofClass                      // aggregation.cluster_networks
+	ofNode                       // the topology's names of the node
+	ofObserver                   // differs between the observers of a connection
 )
 
-// DefaultLabels returns the labels of a connection where the operator chose
-// none: those of the connector that skybridge replaces.
-func DefaultLabels() []string {
-	return []string{
-		labelInitiatorIP, labelTargetIP, labelInitiatorPort, labelTargetPort,
-		labelDirection, labelNodeTID, labelProtocol,
+// labelTable has a row for each label, the default ones, which are those of the
+// connector that skybridge replaces, first.
+func labelTable() []label {
+	return []label{
+		{"initiator_ip", 0, func(l *labels, dst []byte, f *Flow, _ *derived) []byte { return appendTo(l, dst, f.NetworkA) }},
+		{"target_ip", 0, func(l *labels, dst []byte, f *Flow, _ *derived) []byte { return appendTo(l, dst, f.NetworkB) }},
+		{"initiator_port", ofPort, func(l *labels, dst []byte, f *Flow, d *derived) []byte {
+			return l.port(dst, f, f.TransportA, d.server == endA)
+		}},
+		{"target_port", ofPort, func(l *labels, dst []byte, f *Flow, d *derived) []byte {
+			return l.port(dst, f, f.TransportB, d.server == endB)
+		}},
+		{labelDirection, 0, nil},
+		{"node_tid", ofObserver, func(l *labels, dst []byte, f *Flow, _ *derived) []byte { return appendTo(l, dst, f.NodeTID) }},
+		{labelProtocol, 0, func(l *labels, dst []byte, f *Flow, _ *derived) []byte { return appendTo(l, dst, f.TransportProtocol) }},
+
+		{"application", 0, func(l *labels, dst []byte, f *Flow, _ *derived) []byte { return appendTo(l, dst, f.Application) }},
+		{"capture_id", ofObserver, func(l *labels, dst []byte, f *Flow, _ *derived) []byte { return appendTo(l, dst, f.CaptureID) }},
+		{"initiator_network", ofNetwork, func(l *labels, dst []byte, _ *Flow, d *derived) []byte { return appendTo(l, dst, d.networkA) }},
+		{"target_network", ofNetwork, func(l *labels, dst []byte, _ *Flow, d *derived) []byte { return appendTo(l, dst, d.networkB) }},
+		{"flow_class", ofClass, func(l *labels, dst []byte, _ *Flow, d *derived) []byte { return appendTo(l, dst, string(d.class)) }},
+		{"node_name", ofNode | ofObserver, func(l *labels, dst []byte, _ *Flow, d *derived) []byte { return appendTo(l, dst, d.node.Name) }},
+		{"host", ofNode | ofObserver, func(l *labels, dst []byte, _ *Flow, d *derived) []byte { return appendTo(l, dst, d.node.Host) }},
+		{"node_type", ofNode | ofObserver, func(l *labels, dst []byte, _ *Flow, d *derived) []byte { return appendTo(l, dst, d.node.Type) }},
+		{"initiator_name", 0, func(l *labels, dst []byte, f *Flow, _ *derived) []byte { return l.addressName(dst, f.NetworkA) }},
+		{"target_name", 0, func(l *labels, dst []byte, f *Flow, _ *derived) []byte { return l.addressName(dst, f.NetworkB) }},
+		{"vlan", 0, func(_ *labels, dst []byte, f *Flow, _ *derived) []byte { return appendID(dst, f.VLAN) }},
+		{"vni", 0, func(_ *labels, dst []byte, f *Flow, _ *derived) []byte { return appendID(dst, f.VNI) }},
 	}
 }
 
+// Labels that rules beside labelTable know.
+const (
+	labelDirection = "direction"
+	labelProtocol  = "protocol"
+)
+
+// defaultLabels is how many rows of labelTable are the default.
+const defaultLabels = 7
+
 // AllLabels returns the labels that a connection can have, the default ones first.
 func AllLabels() []string {
-	return append(DefaultLabels(),
-		labelApplication, labelCaptureID, labelInitiatorNetwork, labelTargetNetwork, labelFlowClass,
-		labelNodeName, labelHost, labelNodeType, labelInitiatorName, labelTargetName, labelVLAN, labelVNI)
+	var names []string
+	for _, row := range labelTable() {
+		names = append(names, row.name)
+	}
+	return names
 }
+
+// ObserverLabels returns the labels that differ between the observers of a connection.
+func ObserverLabels() []string { return labelsOf(ofObserver) }
+
+func labelsOf(t trait) []string {
+	var names []string
+	for _, row := range labelTable() {
+		if row.of&t != 0 {
+			names = append(names, row.name)
+		}
+	}
+	return names
+}
+
+// anyOf says whether one of some labels has a trait.
+func anyOf(t trait, names []string) bool {
+	return slices.ContainsFunc(labelsOf(t), func(name string) bool { return slices.Contains(names, name) })
+}
+
+// DefaultLabels returns the labels of a connection where the operator chose none.
+func DefaultLabels() []string { return AllLabels()[:defaultLabels] }
 
 // labels makes the label values of flows: a layout with all that its values are
 // made by. What is known when a record comes decides. Where more is known later, a
 // name say, what comes then goes to another series and the former one idles out.
 type labels struct {
-	fields     []field // of the layout's names without direction
+	chosen     []label // of the layout's names without direction
+	of         trait   // of all of them
 	networks   networks[string]
 	classifier classifier
 	names      Names     // nil: none
-	services   *services // nil: every port is told
-	// What a layout needs, so that others need not pay.
-	needAddresses, needNode bool
+	services   *services // nil: every port is a label value
 
 	changed prometheus.Counter // values that did not fit as they were
-}
-
-// field is what a label's value is made of.
-type field uint8
-
-const (
-	fieldInitiatorIP field = iota
-	fieldTargetIP
-	fieldInitiatorPort
-	fieldTargetPort
-	fieldNodeTID
-	fieldProtocol
-	fieldApplication
-	fieldCaptureID
-	fieldInitiatorNetwork
-	fieldTargetNetwork
-	fieldFlowClass
-	fieldNodeName
-	fieldHost
-	fieldNodeType
-	fieldInitiatorName
-	fieldTargetName
-	fieldVLAN
-	fieldVNI
-)
-
-// fieldOf returns the field of a label other than direction.
-func fieldOf(name string) field {
-	return map[string]field{
-		labelInitiatorIP:      fieldInitiatorIP,
-		labelTargetIP:         fieldTargetIP,
-		labelInitiatorPort:    fieldInitiatorPort,
-		labelTargetPort:       fieldTargetPort,
-		labelNodeTID:          fieldNodeTID,
-		labelProtocol:         fieldProtocol,
-		labelApplication:      fieldApplication,
-		labelCaptureID:        fieldCaptureID,
-		labelInitiatorNetwork: fieldInitiatorNetwork,
-		labelTargetNetwork:    fieldTargetNetwork,
-		labelFlowClass:        fieldFlowClass,
-		labelNodeName:         fieldNodeName,
-		labelHost:             fieldHost,
-		labelNodeType:         fieldNodeType,
-		labelInitiatorName:    fieldInitiatorName,
-		labelTargetName:       fieldTargetName,
-		labelVLAN:             fieldVLAN,
-		labelVNI:              fieldVNI,
-	}[name]
+	derived derived            // scratch: of the latest record
 }
 
 func newLabels(layout *Layout, cfg Config, known *listeners, changed prometheus.Counter) *labels {
 	l := &labels{names: cfg.Names, classifier: newClassifier(cfg.ClusterNetworks), changed: changed}
-	ports := false
-	for i, name := range layout.Names {
-		if i == layout.Direction {
-			continue
+	table := labelTable()
+	for _, name := range layout.Names {
+		row := table[slices.IndexFunc(table, func(row label) bool { return row.name == name })]
+		if row.append != nil {
+			l.chosen, l.of = append(l.chosen, row), l.of|row.of
 		}
-		f := fieldOf(name)
-		l.fields = append(l.fields, f)
-		switch f {
-		case fieldInitiatorPort, fieldTargetPort:
-			ports = true
-		case fieldInitiatorNetwork, fieldTargetNetwork, fieldFlowClass:
-			l.needAddresses = true
-		case fieldNodeName, fieldHost, fieldNodeType:
-			l.needNode = cfg.Names != nil
-		}
+	}
+	if l.names == nil {
+		l.of &^= ofNode
 	}
 	for _, n := range cfg.Networks {
 		l.networks.add(n.Prefix, n.Name)
 	}
-	if ports && cfg.Ports == ServicePorts {
+	if l.of&ofPort != 0 && cfg.Ports == ServicePorts {
 		l.services = newServices(cfg.ServicePorts, known)
 	}
 	return l
@@ -141,40 +138,10 @@ func newLabels(layout *Layout, cfg Config, known *listeners, changed prometheus.
 // appendValues appends the label values of a flow's connection to dst, in the
 // form of [Row.Values]. They are the connection's identity as well as its text.
 func (l *labels) appendValues(dst []byte, f *Flow) []byte {
-	var d derived
-	if l.services != nil || l.needAddresses || l.needNode {
-		l.derive(&d, f)
-	}
-	for _, what := range l.fields {
-		switch what {
-		case fieldInitiatorIP:
-			dst = appendTo(l, dst, f.NetworkA)
-		case fieldTargetIP:
-			dst = appendTo(l, dst, f.NetworkB)
-		case fieldInitiatorPort:
-			if f.HasTransport {
-				dst = l.port(dst, f.TransportA, d.server == endA)
-			}
-		case fieldTargetPort:
-			if f.HasTransport {
-				dst = l.port(dst, f.TransportB, d.server == endB)
-			}
-		case fieldNodeTID:
-			dst = appendTo(l, dst, f.NodeTID)
-		case fieldProtocol:
-			dst = appendTo(l, dst, f.TransportProtocol)
-		case fieldApplication:
-			dst = appendTo(l, dst, f.Application)
-		case fieldVLAN:
-			dst = appendID(dst, f.VLAN)
-		case fieldVNI:
-			dst = appendID(dst, f.VNI)
-		case fieldCaptureID:
-			dst = appendTo(l, dst, f.CaptureID)
-		default:
-			dst = appendTo(l, dst, l.lookup(what, f, &d))
-		}
-		dst = append(dst, Separator)
+	d := &l.derived
+	l.derive(d, f)
+	for i := range l.chosen {
+		dst = append(l.chosen[i].append(l, dst, f, d), Separator)
 	}
 	return dst
 }
@@ -188,16 +155,17 @@ type derived struct {
 }
 
 func (l *labels) derive(d *derived, f *Flow) {
+	*d = derived{}
 	if l.services != nil && f.HasTransport {
 		d.server = l.services.server(f)
 	}
-	if l.needAddresses {
+	if l.of&(ofNetwork|ofClass) != 0 {
 		a, b := address(f.NetworkA), address(f.NetworkB)
 		d.networkA, _ = l.networks.find(a)
 		d.networkB, _ = l.networks.find(b)
 		d.class = l.classifier.class(a, b)
 	}
-	if l.needNode {
+	if l.of&ofNode != 0 {
 		d.node = l.names.Node(f.NodeTID)
 	}
 }
@@ -210,29 +178,12 @@ func (l *labels) heed(f *Flow) {
 	}
 }
 
-// lookup returns the value of a label that no field of the record has.
-func (l *labels) lookup(what field, f *Flow, d *derived) string {
-	switch what {
-	case fieldInitiatorNetwork:
-		return d.networkA
-	case fieldTargetNetwork:
-		return d.networkB
-	case fieldFlowClass:
-		return string(d.class)
-	case fieldNodeName:
-		return d.node.Name
-	case fieldHost:
-		return d.node.Host
-	case fieldNodeType:
-		return d.node.Type
-	}
+// addressName appends what the topology calls an address.
+func (l *labels) addressName(dst, addr []byte) []byte {
 	if l.names == nil {
-		return ""
+		return dst
 	}
-	if what == fieldInitiatorName {
-		return l.names.Address(f.NetworkA)
-	}
-	return l.names.Address(f.NetworkB)
+	return appendTo(l, dst, l.names.Address(addr))
 }
 
 // appendTo appends a value that fits, and counts where it had to be changed.
@@ -252,8 +203,12 @@ func appendID(dst []byte, id int64) []byte {
 	return strconv.AppendInt(dst, id, 10)
 }
 
-func (l *labels) port(dst []byte, port int64, server bool) []byte {
-	if l.services != nil && !server {
+// port appends a port, unless only services' ports are kept and this end is none.
+func (l *labels) port(dst []byte, f *Flow, port int64, server bool) []byte {
+	switch {
+	case !f.HasTransport:
+		return dst
+	case l.services != nil && !server:
 		return append(dst, ephemeralPort...)
 	}
 	return strconv.AppendInt(dst, port, 10)

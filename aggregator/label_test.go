@@ -52,7 +52,7 @@ func TestEveryLabel(t *testing.T) {
 // own, the former one ends, and the total stays.
 func TestANameThatBecomesKnown(t *testing.T) {
 	names := &directory{addresses: map[string]string{}}
-	w := newWorld(t, Config{Labels: []string{labelTargetIP, labelTargetName}, Names: names})
+	w := newWorld(t, Config{Labels: []string{"target_ip", "target_name"}, Names: names})
 	w.known()
 	w.Update([]Flow{w.flow("1", 1000, 0)})
 	w.tick()
@@ -76,7 +76,7 @@ func TestANameThatBecomesKnown(t *testing.T) {
 
 // TestWithoutNames proves that labels of names are left out where nobody knows any.
 func TestWithoutNames(t *testing.T) {
-	w := newWorld(t, Config{Labels: []string{labelProtocol, labelHost, labelTargetName, labelTargetNetwork}})
+	w := newWorld(t, Config{Labels: []string{labelProtocol, "host", "target_name", "target_network"}})
 	w.known()
 	w.Update([]Flow{w.flow("1", 1000, 0)})
 	w.tick()
@@ -157,7 +157,7 @@ func (w *world) filtered(filter, value string) (n float64, ok bool) {
 func TestRenames(t *testing.T) {
 	with := func(change func(*Config)) Config {
 		cfg := Config{
-			Labels: append(DefaultLabels(), labelTargetNetwork, labelFlowClass), Ports: ServicePorts, ServicePorts: []PortRange{{"", 9042, 9042}, {"TCP", 9043, 9043}},
+			Labels: append(DefaultLabels(), "target_network", "flow_class"), Ports: ServicePorts, ServicePorts: []PortRange{{"", 9042, 9042}, {"TCP", 9043, 9043}},
 			Networks: []Network{{"lab", netip.MustParsePrefix("10.0.0.0/8")}}, ClusterNetworks: prefixes("10.0.0.0/8"),
 			ConnectionTimeout: time.Minute, FlowRetention: 30 * time.Minute,
 		}

@@ -21,8 +21,8 @@ func BenchmarkLabels(b *testing.B) {
 	}{
 		{"default", Config{}},
 		{"service", Config{Ports: ServicePorts}},
-		{"networks", Config{Labels: []string{labelInitiatorNetwork, labelTargetNetwork, labelFlowClass}, Networks: many, ClusterNetworks: prefixes("10.0.0.0/8")}},
-		{"names", Config{Labels: []string{labelNodeName, labelHost, labelInitiatorName, labelTargetName}, Names: names}},
+		{"networks", Config{Labels: []string{"initiator_network", "target_network", "flow_class"}, Networks: many, ClusterNetworks: prefixes("10.0.0.0/8")}},
+		{"names", Config{Labels: []string{"node_name", "host", "initiator_name", "target_name"}, Names: names}},
 		{"all", Config{Labels: AllLabels(), Ports: ServicePorts, Networks: many, Names: names}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
@@ -34,5 +34,19 @@ func BenchmarkLabels(b *testing.B) {
 				values = w.labels.appendValues(values[:0], &f)
 			}
 		})
+	}
+}
+
+// TestUpdatesAllocateNothing: the record of a connection that lives costs no memory.
+func TestUpdatesAllocateNothing(t *testing.T) {
+	w := newWorld(t, Config{Labels: append(DefaultLabels(), "application", "vlan")})
+	w.known()
+	flows := []Flow{w.flow("1", 1000, 500)}
+	w.Update(flows)
+	if n := testing.AllocsPerRun(100, func() {
+		flows[0].Metric.ABBytes++
+		w.Update(flows)
+	}); n != 0 {
+		t.Errorf("%v allocations a record", n)
 	}
 }

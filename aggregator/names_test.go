@@ -26,7 +26,7 @@ type fickle struct {
 func drawNames(r *rapid.T, cfg *Config) *fickle {
 	n := &fickle{rng: rand.New(rand.NewPCG(rapid.Uint64().Draw(r, "names"), 0))}
 	n.forget()
-	of := []string{labelNodeName, labelHost, labelNodeType, labelInitiatorName, labelTargetName}
+	of := []string{"node_name", "host", "node_type", "initiator_name", "target_name"}
 	if chosen := rapid.SliceOfNDistinct(rapid.SampledFrom(of), 0, -1, rapid.ID[string]).Draw(r, "labels of names"); len(chosen) > 0 {
 		cfg.Labels = append(cfg.Labels, chosen...)
 		cfg.Names = n

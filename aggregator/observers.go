@@ -4,7 +4,6 @@
 package aggregator
 
 import (
-	"slices"
 	"time"
 )
 
@@ -23,13 +22,8 @@ const (
 
 // scope says by what flows are one conversation.
 func (c *Config) scope() int {
-	if c.Observers != ObserversOne {
+	if c.Observers != ObserversOne || anyOf(ofObserver, c.Labels) {
 		return byNode
-	}
-	for _, label := range []string{labelNodeTID, labelCaptureID, labelNodeName, labelHost, labelNodeType} {
-		if slices.Contains(c.Labels, label) {
-			return byNode
-		}
 	}
 	return byTuple
 }

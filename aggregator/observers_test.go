@@ -19,7 +19,7 @@ import (
 // withoutNode are the default labels but node_tid.
 func withoutNode() (labels []string) {
 	for _, l := range DefaultLabels() {
-		if l != labelNodeTID {
+		if l != "node_tid" {
 			labels = append(labels, l)
 		}
 	}

@@ -17,10 +17,9 @@ func chosenLabels(cfg Config) []string {
 	if cfg.Ports != DropPorts {
 		return cfg.Labels
 	}
-	return slices.DeleteFunc(slices.Clone(cfg.Labels), isPortLabel)
+	ports := labelsOf(ofPort)
+	return slices.DeleteFunc(slices.Clone(cfg.Labels), func(name string) bool { return slices.Contains(ports, name) })
 }
-
-func isPortLabel(name string) bool { return name == labelInitiatorPort || name == labelTargetPort }
 
 // layoutOf returns the layout of connections with a configuration.
 func layoutOf(cfg Config) (*Layout, error) {
@@ -43,18 +42,18 @@ func layoutOf(cfg Config) (*Layout, error) {
 // and go with the topology.
 func policyOf(cfg Config, names []string) string {
 	var parts []string
-	if cfg.Ports == ServicePorts && slices.ContainsFunc(names, isPortLabel) {
+	if cfg.Ports == ServicePorts && anyOf(ofPort, names) {
 		for _, r := range cfg.ServicePorts {
 			parts = append(parts, fmt.Sprintf("service %s %d-%d", r.Protocol, r.First, r.Last))
 		}
 		parts = append(parts, "ports service")
 	}
-	if slices.Contains(names, labelInitiatorNetwork) || slices.Contains(names, labelTargetNetwork) {
+	if anyOf(ofNetwork, names) {
 		for _, n := range cfg.Networks {
 			parts = append(parts, fmt.Sprintf("network %q %s", n.Name, n.Prefix))
 		}
 	}
-	if slices.Contains(names, labelFlowClass) {
+	if anyOf(ofClass, names) {
 		for _, p := range cfg.ClusterNetworks {
 			parts = append(parts, "cluster "+p.String())
 		}

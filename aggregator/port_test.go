@@ -49,7 +49,7 @@ func TestServerSide(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			w := newWorld(t, Config{Labels: []string{labelInitiatorPort, labelTargetPort}, Ports: ServicePorts,
+			w := newWorld(t, Config{Labels: []string{"initiator_port", "target_port"}, Ports: ServicePorts,
 				ServicePorts: []PortRange{{"", 9042, 9042}, {"TCP", 9043, 9049}}})
 			f := w.flow("1", 1000, 1000)
 			f.TransportA, f.TransportB = test.a, test.b
@@ -73,7 +73,7 @@ func TestPortsDropped(t *testing.T) {
 	if got := w.ledger.increase(name); got != 1000 {
 		t.Errorf("%d bytes, want 1000\n%s", got, w.ledger)
 	}
-	if _, err := New(Config{Labels: []string{labelTargetPort}, Ports: DropPorts}, nil, nil, nil, nil); err == nil {
+	if _, err := New(Config{Labels: []string{"target_port"}, Ports: DropPorts}, nil, nil, nil, nil); err == nil {
 		t.Error("no label is left, and that is no error")
 	}
 	if _, err := New(Config{Labels: DefaultLabels(), Ports: "most"}, nil, nil, nil, nil); err == nil || !strings.Contains(err.Error(), "keep, drop or service") {
@@ -89,7 +89,7 @@ func TestListenersAreRemembered(t *testing.T) {
 		if snapshot {
 			least = 1
 		}
-		m := newMortal(t, Config{Labels: []string{labelInitiatorPort, labelTargetPort}, Ports: ServicePorts}, disktest.New(1), least)
+		m := newMortal(t, Config{Labels: []string{"initiator_port", "target_port"}, Ports: ServicePorts}, disktest.New(1), least)
 		m.known()
 		unseen := func(uuid string, bytes int64) Flow {
 			f := m.flow(uuid, bytes, bytes)

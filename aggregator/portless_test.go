@@ -108,7 +108,7 @@ func TestPortless(t *testing.T) {
 	for _, ports := range []PortPolicy{KeepPorts, DropPorts, ServicePorts} {
 		for _, policy := range []Portless{PortlessSkip, PortlessCount} {
 			for _, excluded := range []bool{false, true} {
-				cfg := Config{Labels: []string{labelProtocol, labelTargetPort}, Ports: ports, Portless: policy}
+				cfg := Config{Labels: []string{labelProtocol, "target_port"}, Ports: ports, Portless: policy}
 				if excluded {
 					cfg.ExcludeProtocols = []string{"ICMPv4"}
 				}

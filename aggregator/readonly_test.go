@@ -76,7 +76,7 @@ func TestSickDiskWithOtherLabels(t *testing.T) {
 	m.tick()
 	m.die(false)
 	sick.Fail(func(int, disktest.Op, string) error { return errors.New("no") })
-	m.cfg.Labels = []string{labelTargetIP}
+	m.cfg.Labels = []string{"target_ip"}
 	m.begin()
 	if m.recover.Anew == "" {
 		t.Fatal("it goes on from what no process can remove")

@@ -66,7 +66,7 @@ func TestEveryCrashPointOfARename(t *testing.T) {
 				m.idle()
 				switch i {
 				case 2:
-					m.cfg.Labels = []string{labelDirection, labelTargetIP}
+					m.cfg.Labels = []string{labelDirection, "target_ip"}
 				case 5:
 					m.cfg.Labels = DefaultLabels()
 				}

@@ -37,52 +37,10 @@ type Row struct {
 	Gauges Gauges
 }
 
-// CaptureMetrics is how many metrics a capture has.
-const CaptureMetrics = 6
-
 // CaptureRow is one capture's statistics as last sampled.
 type CaptureRow struct {
 	CaptureID                                                                  string
 	FlowCount, FlowDropped, KernelFlowDropped, PacketsDropped, PacketsReceived uint64
 	FlowsKnown                                                                 uint64 // 0: says nothing
 	HasPackets                                                                 bool   // the topology has its packets, and they are current
-}
-
-// Value returns a capture's number for one of [CaptureFamilies]; false where it has
-// none.
-func (r *CaptureRow) Value(family int) (value uint64, ok bool) {
-	value = [...]uint64{r.FlowCount, r.FlowDropped, r.KernelFlowDropped, r.PacketsDropped, r.PacketsReceived, r.FlowsKnown}[family]
-	switch family {
-	case PacketsDropped, PacketsReceived:
-		return value, r.HasPackets
-	case FlowsKnown:
-		return value, value > 0
-	}
-	return value, true
-}
-
-// Indices into [CaptureFamilies] of what not every capture has.
-const (
-	PacketsDropped  = 3
-	PacketsReceived = 4
-	FlowsKnown      = 5
-)
-
-// CaptureFamilies returns the metrics of captures, in the order of the fields
-// of [CaptureRow].
-func CaptureFamilies() [CaptureMetrics]Family {
-	return [CaptureMetrics]Family{
-		{Name: "skydive_capture_flows",
-			Help: "Flows in the capture's tables, as each reported last."},
-		{Name: "skydive_capture_flows_dropped_total", Counter: true,
-			Help: "Flows that the capture dropped because a table was full: those without packets for longest."},
-		{Name: "skydive_capture_kernel_flows_dropped_total", Counter: true,
-			Help: "Flows for which the capture's table in the kernel had no room."},
-		{Name: "skydive_capture_packets_dropped_total", Counter: true,
-			Help: "Packets that the capture lost, according to Skydive's topology; absent where that is off or does not update them."},
-		{Name: "skydive_capture_packets_received_total", Counter: true,
-			Help: "Packets that the capture received, according to Skydive's topology; absent where that is off or does not update them."},
-		{Name: "skydive_capture_flows_known",
-			Help: "Flows of the capture that the bridge has records of, compared with skydive_capture_flows. Absent until the feed has been whole for flow_retention."},
-	}
 }

@@ -61,7 +61,7 @@ func TestVLANs(t *testing.T) {
 
 // TestVLANLabels proves that the labels have the ids, and no value without.
 func TestVLANLabels(t *testing.T) {
-	w := newWorld(t, Config{Labels: []string{labelVLAN, labelVNI}})
+	w := newWorld(t, Config{Labels: []string{"vlan", "vni"}})
 	w.known()
 	for _, c := range []struct {
 		vlan, vni int64

@@ -49,7 +49,7 @@ func TestAnyValueFits(t *testing.T) {
 }
 
 func TestCutValuesCount(t *testing.T) {
-	w := newWorld(t, Config{Labels: []string{labelApplication}})
+	w := newWorld(t, Config{Labels: []string{"application"}})
 	w.known()
 	one, two, fine := w.flow("1", 1000, 0), w.flow("2", 500, 0), w.flow("3", 20, 0)
 	one.Application = []byte(strings.Repeat("x", 1000) + "1")

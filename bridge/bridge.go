@@ -26,9 +26,11 @@ import (
 	"github.com/skydive-project/skybridge/bridge/config"
 	"github.com/skydive-project/skybridge/bridge/notify"
 	"github.com/skydive-project/skybridge/bridge/skydive"
+	"github.com/skydive-project/skybridge/bridge/skydive/topology"
 	"github.com/skydive-project/skybridge/bridge/web"
 	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/logging"
+	"github.com/skydive-project/skybridge/progress"
 	"github.com/skydive-project/skybridge/remotewrite"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/secrets"
@@ -87,7 +89,7 @@ type Bridge struct {
 	log        *queue.Log
 	sender     *remotewrite.Sender
 	feed       *skydive.Feed
-	topology   *skydive.Topology
+	topology   *topology.Topology
 	web        *web.Server
 
 	started     time.Time
@@ -103,7 +105,7 @@ type Bridge struct {
 	cfg     *config.Config
 	changed chan struct{} // the push interval may have changed
 
-	tickPulse *notify.Pulse
+	ticksDue  *progress.Deadline
 	unhealthy atomic.Bool // as said last
 
 	timing   timing
@@ -167,9 +169,9 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 		changed:  make(chan struct{}, 1),
 		started:  time.Now(),
 
-		tickPulse: notify.NewPulse(),
-		stopping:  make(chan struct{}),
-		timing:    cmp.Or(options.timing, defaultTiming()),
+		ticksDue: progress.NewDeadline(),
+		stopping: make(chan struct{}),
+		timing:   cmp.Or(options.timing, defaultTiming()),
 	}
 	b.published = b.lookAtTick
 	b.showConfig(cfg)
@@ -184,7 +186,7 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 	if err != nil {
 		return nil, err
 	}
-	b.topology, err = skydive.NewTopology(topologyConfig(cfg, feed), registry, component(b.logger, "topology"))
+	b.topology, err = topology.New(topologyConfig(cfg, feed), registry, component(b.logger, "topology"))
 	if err != nil {
 		return nil, fmt.Errorf("bridge: %w", err)
 	}

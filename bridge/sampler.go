@@ -16,33 +16,37 @@ import (
 // time, and not safe for concurrent use.
 type sampler struct {
 	tick        *queue.TickBuilder
-	connections []wire.Metric
-	captures    [aggregator.CaptureMetrics]wire.Metric
-	interfaces  [aggregator.InterfaceMetrics]wire.Metric
+	connections []metric
+	captures    []metric
+	interfaces  []metric
 	labels      []wire.Label // scratch
 	values      []string     // scratch
 }
 
-func newSampler() *sampler {
-	s := &sampler{}
-	for _, f := range aggregator.ConnectionFamilies() {
-		s.connections = append(s.connections, metric(f))
-	}
-	for i, f := range aggregator.CaptureFamilies() {
-		s.captures[i] = metric(f)
-	}
-	for i, f := range aggregator.InterfaceFamilies() {
-		s.interfaces[i] = metric(f)
-	}
-	return s
+// metric is a metric as the log has it.
+type metric struct {
+	wire.Metric
+	foreign bool // see [aggregator.Family]
 }
 
-func metric(f aggregator.Family) wire.Metric {
-	m := wire.Metric{Name: f.Name, Help: f.Help, Unit: f.Unit, Type: wire.Gauge}
-	if f.Counter {
-		m.Type = wire.Counter
+func newSampler() *sampler {
+	interfaces := aggregator.InterfaceFamilies()
+	return &sampler{
+		connections: families(aggregator.ConnectionFamilies()),
+		captures:    families(aggregator.CaptureFamilies()),
+		interfaces:  families(interfaces[:]),
 	}
-	return m
+}
+
+func families(all []aggregator.Family) []metric {
+	out := make([]metric, len(all))
+	for i, f := range all {
+		out[i] = metric{wire.Metric{Name: f.Name, Help: f.Help, Unit: f.Unit, Type: wire.Gauge}, f.Foreign}
+		if f.Counter {
+			out[i].Type = wire.Counter
+		}
+	}
+	return out
 }
 
 // Connections writes the samples of connections.
@@ -61,13 +65,8 @@ func (s *sampler) Connections(points []aggregator.Point) {
 			s.tick.LabelValues(p.Layout.Names, s.values)
 			for j := range s.connections {
 				m := &s.connections[j]
-				values, series := p.Value(j)
-				switch {
-				case d >= series:
-				case m.Type == wire.Gauge:
-					s.gauge(m, values[d], p.End)
-				default:
-					s.counter(m, values[d], p.Begin, p.Start, p.End)
+				if values, series := p.Value(j); d < series {
+					s.sample(m, values[d], p.Begin, p.Start, p.End)
 				}
 			}
 		}
@@ -89,20 +88,12 @@ func (s *sampler) Captures(points []aggregator.CapturePoint) {
 					continue
 				}
 			}
-			switch {
-			case m.Type == wire.Gauge:
-				s.gauge(m, value, end)
-			case j == aggregator.PacketsDropped || j == aggregator.PacketsReceived:
-				s.counter(m, value, 0, 0, end) // as with interfaces
-			default:
-				s.counter(m, value, p.Begin, p.Start, end)
-			}
+			s.sample(m, value, p.Begin, p.Start, end)
 		}
 	}
 }
 
-// Interfaces writes the samples of network interfaces: counters without a zero,
-// and without a start, for they began before anybody looked.
+// Interfaces writes the samples of network interfaces.
 func (s *sampler) Interfaces(points []aggregator.InterfacePoint) {
 	for i := range points {
 		p := &points[i]
@@ -112,28 +103,29 @@ func (s *sampler) Interfaces(points []aggregator.InterfacePoint) {
 		}
 		s.tick.Labels(s.labels)
 		for j, total := range p.Values {
-			s.counter(&s.interfaces[j], total, 0, 0, p.End)
+			s.sample(&s.interfaces[j], total, 0, 0, p.End)
 		}
 	}
 }
 
-func (s *sampler) counter(m *wire.Metric, value uint64, begin, start int64, end bool) {
-	if end {
-		s.tick.End(m, start, float64(value))
+// sample writes one series' samples of a tick.
+func (s *sampler) sample(m *metric, value uint64, begin, start int64, end bool) {
+	if m.foreign {
+		begin, start = 0, 0
+	}
+	switch {
+	case m.Type == wire.Gauge && end:
+		s.tick.Stale(&m.Metric)
 		return
-	}
-	if begin != 0 {
-		s.tick.Zero(m, begin)
-	}
-	s.tick.Value(m, start, float64(value))
-}
-
-func (s *sampler) gauge(m *wire.Metric, value uint64, end bool) {
-	if end {
-		s.tick.Stale(m)
+	case m.Type == wire.Gauge:
+		start = 0
+	case end:
+		s.tick.End(&m.Metric, start, float64(value))
 		return
+	case begin != 0:
+		s.tick.Zero(&m.Metric, begin)
 	}
-	s.tick.Value(m, 0, float64(value))
+	s.tick.Value(&m.Metric, start, float64(value))
 }
 
 // split makes values a row's values, in the order of its names and without that of

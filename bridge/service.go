@@ -71,15 +71,15 @@ func (b *Bridge) hangs(patience time.Duration) string {
 	var hung []string
 	for _, part := range []struct {
 		name    string
-		lasting time.Duration
+		overdue time.Duration
 	}{
-		{"ingest (a message is being counted)", b.feed.Busy()},
-		{"ticks (one is being sampled and written)", b.tickPulse.Lasting()},
+		{"ingest (a message is being counted)", b.feed.Overdue()},
+		{"ticks (one is being sampled and written)", b.ticksDue.Overdue()},
 		{"push (a request is being made)", b.sender.Overdue()},
-		{"web (a request of our own is not answered)", b.web.Silence()},
+		{"web (a request of our own is not answered)", b.web.Overdue()},
 	} {
-		if part.lasting > patience {
-			hung = append(hung, fmt.Sprintf("%s for %s", part.name, part.lasting.Round(time.Second)))
+		if part.overdue > patience {
+			hung = append(hung, fmt.Sprintf("%s for %s", part.name, part.overdue.Round(time.Second)))
 		}
 	}
 	return strings.Join(hung, "; ")

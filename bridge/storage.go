@@ -129,8 +129,8 @@ func (b *Bridge) durableLogConfig(cfg *config.Config) queue.Config {
 	c := logConfig(cfg)
 	c.FS = b.disk
 	c.Dir = filepath.Join(b.options.StoragePath, logDir)
-	c.MaxBytes = cfg.Storage.MaxBytes
-	c.MemoryMaxBytes = cfg.Storage.MemoryMaxBytes
+	c.MaxBytes = int64(cfg.Storage.MaxBytes)
+	c.MemoryMaxBytes = int64(cfg.Storage.MemoryMaxBytes)
 	c.Opened = b.clock.now()
 	c.CheckNames = remotewrite.CheckNames
 	return c

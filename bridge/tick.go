@@ -18,11 +18,11 @@ func (b *Bridge) tickLoop(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		b.tickPulse.Begin() // the lock may be held by a reload that does not end
+		b.ticksDue.Busy() // the lock may be held by a reload that does not end
 		b.ticking.Lock()
 		interval := b.cfg.Global.PushInterval
 		b.ticking.Unlock()
-		b.tickPulse.End()
+		b.ticksDue.Idle()
 		// Ticks are aligned to the time of day. Where that is set meanwhile, it is
 		// looked at again on waking.
 		now := b.clock.now()
@@ -33,14 +33,14 @@ func (b *Bridge) tickLoop(ctx context.Context) {
 		case <-b.changed: // the interval, perhaps
 		case <-timer.C:
 		}
-		b.tickPulse.Begin()
+		b.ticksDue.Busy()
 		b.ticking.Lock()
 		b.lookAtClock()
 		if at := onGrid(b.clock.now(), b.cfg.Global.PushInterval).UnixMilli(); at >= b.aggregator.LastTick()+aggregator.MinTickGap {
 			b.tick(at)
 		}
 		b.ticking.Unlock()
-		b.tickPulse.End()
+		b.ticksDue.Idle()
 	}
 }
 

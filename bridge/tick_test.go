@@ -14,7 +14,7 @@ import (
 
 	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/bridge/config"
-	"github.com/skydive-project/skybridge/bridge/notify"
+	"github.com/skydive-project/skybridge/progress"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 )
 
@@ -34,7 +34,7 @@ func TestTicksAreAligned(t *testing.T) {
 		b := &Bridge{
 			logger: logger, metrics: newMetrics(registry), clock: newClock(nil), aggregator: a, sampler: newSampler(),
 			log: queue.New(logConfig(&cfg), registry, logger), cfg: &cfg, changed: make(chan struct{}, 1),
-			published: func() {}, tickPulse: notify.NewPulse(),
+			published: func() {}, ticksDue: progress.NewDeadline(),
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})

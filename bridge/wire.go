@@ -11,6 +11,8 @@ import (
 	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/bridge/config"
 	"github.com/skydive-project/skybridge/bridge/skydive"
+	"github.com/skydive-project/skybridge/bridge/skydive/access"
+	"github.com/skydive-project/skybridge/bridge/skydive/topology"
 	"github.com/skydive-project/skybridge/remotewrite"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
@@ -76,31 +78,26 @@ func feedConfig(cfg *config.Config, listenAddress string, set *secrets.Set) (sky
 		Analyzers:      s.Analyzers,
 		CaptureIDs:     s.CaptureIDs,
 		HostID:         hostID,
-		Username:       s.BasicAuth.Username,
-		TLS:            tls,
-		Secrets:        set,
+		Account:        access.Account{Username: s.BasicAuth.Username, TLS: tls, Secrets: set},
 		SilenceTimeout: s.SilenceTimeout,
 	}
 	if file := s.BasicAuth.PasswordFile; file != "" {
-		out.Password = func() (string, error) {
+		out.Account.Password = func() (string, error) {
 			return set.ReadFile(file)
 		}
 	} else if s.BasicAuth.Username != "" {
-		out.Password = func() (string, error) { return string(s.BasicAuth.Password), nil }
+		out.Account.Password = func() (string, error) { return string(s.BasicAuth.Password), nil }
 	}
 	return out, nil
 }
 
 // topologyConfig translates the configuration for the topology, which has the
 // feed's credentials and TLS.
-func topologyConfig(cfg *config.Config, feed skydive.Config) skydive.TopologyConfig {
-	return skydive.TopologyConfig{
+func topologyConfig(cfg *config.Config, feed skydive.Config) topology.Config {
+	return topology.Config{
 		Enabled:         cfg.Topology.Enabled,
 		Analyzers:       cfg.TopologyAnalyzers(),
-		Username:        feed.Username,
-		Password:        feed.Password,
-		TLS:             feed.TLS,
-		Secrets:         feed.Secrets,
+		Account:         feed.Account,
 		RefreshInterval: cfg.Topology.RefreshInterval,
 		CacheSize:       cfg.Topology.CacheSize,
 	}
@@ -109,7 +106,7 @@ func topologyConfig(cfg *config.Config, feed skydive.Config) skydive.TopologyCon
 // logConfig translates the configuration for the log.
 func logConfig(cfg *config.Config) queue.Config {
 	return queue.Config{
-		MaxBytes:       cfg.Storage.MemoryMaxBytes,
+		MaxBytes:       int64(cfg.Storage.MemoryMaxBytes),
 		MaxAge:         cfg.Storage.MaxAge,
 		PushInterval:   cfg.Global.PushInterval,
 		ExternalLabels: wireLabels(cfg.Global.ExternalLabels),

@@ -28,7 +28,7 @@ func (e *endpoint) post(ctx context.Context, s *settings, b *body, attempt int) 
 	if a, ok := e.enter(ctx, s); !ok {
 		return a
 	}
-	e.pace.waits(s.cfg.Timeout + attemptGrace)
+	e.deadline.Set(s.cfg.Timeout + attemptGrace)
 	ended := make(chan answer, 1)
 	b.readers.Add(1)
 	go func() {
@@ -64,7 +64,7 @@ func (e *endpoint) enter(ctx context.Context, s *settings) (a answer, ok bool) {
 		return a, true
 	default:
 	}
-	e.pace.waits(s.cfg.Timeout)
+	e.deadline.Set(s.cfg.Timeout)
 	over := time.NewTimer(s.cfg.Timeout)
 	defer over.Stop()
 	select {

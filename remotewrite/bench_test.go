@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/model/relabel"
 
+	"github.com/skydive-project/skybridge/progress"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
@@ -161,7 +162,7 @@ func BenchmarkCommit(b *testing.B) {
 func BenchmarkCondense(b *testing.B) {
 	l := queue.New(queue.Config{ExternalLabels: benchExternal}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 	c := l.Cursor("a")
-	e := &endpoint{log: l, cursor: c, pace: newPace()}
+	e := &endpoint{log: l, cursor: c, deadline: progress.NewDeadline()}
 	e.settings.Store(&settings{})
 	conns := connections(5000)
 	f := &queue.Condensed{Begun: queue.Never}

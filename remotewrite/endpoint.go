@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/logging"
+	"github.com/skydive-project/skybridge/progress"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 	"github.com/skydive-project/skybridge/secrets"
@@ -29,8 +30,8 @@ type endpoint struct {
 	now        func() time.Time // of day
 	log        *queue.Log
 	cursor     *queue.Cursor
-	pace       *pace
-	workspaces *sync.Pool // of *workspace
+	deadline   *progress.Deadline // of the next step
+	workspaces *sync.Pool         // of *workspace
 	settings   atomic.Pointer[settings]
 
 	// spoken is which version the receiver speaks.
@@ -84,9 +85,9 @@ type settings struct {
 // run sends until ctx ends.
 func (e *endpoint) run(ctx context.Context) {
 	for {
-		e.pace.rests()
+		e.deadline.Idle()
 		err := e.cursor.Await(ctx)
-		e.pace.works()
+		e.deadline.Busy()
 		if err != nil {
 			return
 		}
@@ -290,7 +291,7 @@ func (e *endpoint) build(ctx context.Context, w *workspace, req request, v wire.
 // pause waits, or until other settings are in force.
 func (e *endpoint) pause(ctx context.Context, d time.Duration, s *settings) error {
 	e.account()
-	e.pace.waits(d)
+	e.deadline.Set(d)
 	return pause(ctx, d, s.replaced)
 }
 

@@ -118,7 +118,7 @@ func (e *endpoint) eachEnd(ctx context.Context, ticks []*queue.Tick, f func(n in
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			e.pace.waits(0)
+			e.deadline.Set(0)
 			if err := w.reader.Reset(t.Ends[i].Data); err != nil {
 				return err // it was checked
 			}

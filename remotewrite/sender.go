@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/common/config"
 
 	"github.com/skydive-project/skybridge/logging"
+	"github.com/skydive-project/skybridge/progress"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 	"github.com/skydive-project/skybridge/secrets"
@@ -175,11 +176,11 @@ func metricLabels(cfg *EndpointConfig) prometheus.Labels {
 // start runs a new endpoint.
 func (s *Sender) start(id string, first *settings) *endpoint {
 	ctx, cancel := context.WithCancel(context.Background())
-	e := &endpoint{id: id, log: s.log, hash: queue.HashOf([]byte(id)), logger: s.logger, seldom: logging.Seldom(s.logger), now: s.now, pace: newPace(), workspaces: &s.workspaces, cancel: cancel, stopped: make(chan struct{})}
+	e := &endpoint{id: id, log: s.log, hash: queue.HashOf([]byte(id)), logger: s.logger, seldom: logging.Seldom(s.logger), now: s.now, deadline: progress.NewDeadline(), workspaces: &s.workspaces, cancel: cancel, stopped: make(chan struct{})}
 	first.metrics = s.metrics.endpoint(metricLabels(&first.cfg), &e.highestSent)
 	e.settings.Store(first)
 	e.cursor = s.log.Cursor(id)
-	e.cursor.OnWait = e.pace.waits
+	e.cursor.OnWait = e.deadline.Set
 	e.spoken.reset(knownVersion(e.cursor.Number))
 	e.cursor.SetWindow(first.cfg.BacklogWindow.Milliseconds())
 	s.ends.Go(func() {

@@ -11,6 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -21,33 +22,33 @@ const (
 	// maxSecret bounds the size in bytes of a file with a password or token: no
 	// server takes longer headers.
 	maxSecret = 16 << 10
-	// maxPEM bounds that of a file with certificates or a key.
-	maxPEM = 1 << 20
+	// MaxPEM bounds that of a file with certificates or a key.
+	MaxPEM = 1 << 20
 	// credentials is where systemd puts a unit's credentials while it runs
 	// (systemd.exec(5), LoadCredential=).
 	credentials = "/run/credentials/"
 )
 
-// Open opens a regular file for reading. It never waits, as opening a pipe does,
+// open opens a regular file for reading. It never waits, as opening a pipe does,
 // and touches no device. The error says what the file is instead, not its name.
-func Open(name string) (*os.File, error) {
+func open(name string) (*os.File, error) {
 	info, err := os.Stat(name)
 	if err == nil {
 		err = regular(info)
 	}
 	if err != nil {
-		return nil, bare(err)
+		return nil, WithoutName(err)
 	}
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, bare(err)
+		return nil, WithoutName(err)
 	}
 	if info, err = f.Stat(); err == nil { // another file may have taken its name
 		err = regular(info)
 	}
 	if err != nil {
 		_ = f.Close() // nothing was written
-		return nil, bare(err)
+		return nil, WithoutName(err)
 	}
 	return f, nil
 }
@@ -62,8 +63,8 @@ func regular(info fs.FileInfo) error {
 	return nil
 }
 
-// bare removes the file's name from an error.
-func bare(err error) error {
+// WithoutName removes the file's name from an error.
+func WithoutName(err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		return e.Err
 	}
@@ -83,36 +84,46 @@ func (s *Set) ReadFile(name string) (string, error) {
 
 // Fetch returns the content of a file with certificates or a key. It implements
 // [config.SecretManager].
-func (s *Set) Fetch(_ context.Context, name string) (string, error) { return read(name, maxPEM) }
+func (s *Set) Fetch(_ context.Context, name string) (string, error) { return read(name, MaxPEM) }
 
 func read(name string, limit int64) (string, error) {
-	f, err := Open(name)
+	b, err := Read(name, limit)
 	if err != nil {
-		return "", unreadable(name, err)
-	}
-	defer f.Close() // opened for reading: nothing to lose
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return "", unreadable(name, bare(err))
-	}
-	if int64(len(b)) > limit {
-		return "", unreadable(name, fmt.Errorf("is larger than %d KiB", limit>>10))
+		remedy, _ := Remedy(name, err)
+		return "", fmt.Errorf("file %s: %w: %s", name, err, remedy)
 	}
 	return strings.TrimSpace(string(b)), nil
 }
 
-// unreadable says what to do about a file that cannot be used.
-func unreadable(name string, err error) error {
-	remedy := "name a regular file that holds the value"
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(name, credentials):
-		remedy = "the unit needs LoadCredential= for it, and systemd makes it when the unit starts"
-	case errors.Is(err, fs.ErrNotExist):
-		remedy = "create the file or correct the path"
-	case errors.Is(err, fs.ErrPermission):
-		remedy = "let the account that skybridge runs as read it"
+// Read returns the content of a regular file of at most limit bytes. It never waits. The
+// error says what is wrong with the file, not its name.
+func Read(name string, limit int64) ([]byte, error) {
+	f, err := open(name)
+	if err != nil {
+		return nil, err
 	}
-	return fmt.Errorf("file %s: %w: %s", name, err, remedy)
+	defer f.Close() // opened for reading: nothing to lose
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(b)) > limit {
+		err = fmt.Errorf("is larger than %d KiB", limit>>10)
+	}
+	return b, WithoutName(err)
+}
+
+// Remedy says what to do about a file that cannot be used because of err, and whether
+// it is a credential of systemd's that is not there or not to be seen.
+func Remedy(name string, err error) (remedy string, credential bool) {
+	missing, forbidden := errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission)
+	switch {
+	case strings.HasPrefix(name, credentials) && (missing || forbidden): // a process gets no other ones until it is started again
+		return "let systemd pass it: LoadCredential=" + filepath.Base(name) +
+			":/path/of/the/secret in the unit (systemctl edit), then a restart, for a reload passes none", true
+	case missing:
+		return "create the file or correct the path, which is relative to the configuration file", false
+	case forbidden:
+		return "let the account that skybridge runs as read it", false
+	}
+	return "name a regular file that holds the value", false
 }
 
 // TLS returns cfg with its files read by [Set.Fetch] where a set is the secret

@@ -45,8 +45,9 @@ func TestReadFile(t *testing.T) {
 		"/dev/zero":          special,
 		"/dev/tty":           special,
 		dir:                  "is a directory: name a regular file that holds the value",
-		path("absent"):       "no such file or directory: create the file or correct the path",
-		"/run/credentials/skybridge.service/absent": "no such file or directory: the unit needs LoadCredential= for it, and systemd makes it when the unit starts",
+		path("absent"):       "no such file or directory: create the file or correct the path, which is relative to the configuration file",
+		"/run/credentials/skybridge.service/absent": "no such file or directory: let systemd pass it: LoadCredential=absent:/path/of/the/secret in the unit (systemctl edit), " +
+			"then a restart, for a reload passes none",
 	} {
 		s := New()
 		text, err := s.ReadFile(name)

@@ -4,6 +4,7 @@
 package oldway
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -14,9 +15,13 @@ import (
 
 // TestConnectorShowsWhatItStored looks for the latest values of a connection.
 func TestConnectorShowsWhatItStored(t *testing.T) {
-	w, c := world.World{Begin: 1_700_000_000_000}, New()
+	c := New()
 	for round := range 3 {
-		if n, err := c.Store(w.AppendMessage(nil, 0, 10, round)); n != 10 || err != nil {
+		message, err := json.Marshal(map[string]any{"Type": "store", "Obj": world.Flows(1_700_000_000_000, 0, 10, round)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := c.Store(message); n != 10 || err != nil {
 			t.Fatal(n, err)
 		}
 	}

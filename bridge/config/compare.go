@@ -4,7 +4,7 @@
 package config
 
 import (
-	"bytes"
+	"cmp"
 	"log/slog"
 	"slices"
 	"strings"
@@ -21,96 +21,75 @@ func Compare(former, now *Config) []any {
 	var attrs []any
 	note := func(key string, names []string) {
 		if len(names) > 0 {
+			slices.Sort(names)
 			attrs = append(attrs, slog.String(key, strings.Join(names, ", ")))
 		}
 	}
-	note("analyzers_added", missing(now.Skydive.Analyzers, former.Skydive.Analyzers))
-	note("analyzers_removed", missing(former.Skydive.Analyzers, now.Skydive.Analyzers))
-
-	before, after := endpointTexts(former), endpointTexts(now)
-	note("endpoints_added", endpointNames(now, func(id string) bool { return before[id] == nil }))
-	note("endpoints_removed", endpointNames(former, func(id string) bool { return after[id] == nil }))
-	note("endpoints_changed", endpointNames(now, func(id string) bool { return before[id] != nil && !bytes.Equal(before[id], after[id]) }))
-	note("changed", changedKeys("", former.document(writer{}), now.document(writer{})))
+	names := map[string]string{} // as they may be shown, by identity
+	added, removed, _ := compareTexts(analyzerTexts(former, names), analyzerTexts(now, names), names)
+	note("analyzers_added", added)
+	note("analyzers_removed", removed)
+	added, removed, changed := compareTexts(endpointTexts(former, names), endpointTexts(now, names), names)
+	note("endpoints_added", added)
+	note("endpoints_removed", removed)
+	note("endpoints_changed", changed)
+	was, is := map[string]string{}, map[string]string{}
+	keyTexts("", writer{}.document(former), was, names)
+	keyTexts("", writer{}.document(now), is, names)
+	added, removed, changed = compareTexts(was, is, names)
+	note("changed", slices.Concat(added, removed, changed))
 	if len(attrs) == 0 {
 		note("changed", []string{"nothing"})
 	}
 	return attrs
 }
 
-// missing lists the URLs in all that are not in of, as they may be shown.
-func missing(all, of []string) []string {
-	var urls []string
-	for _, u := range all {
-		if !slices.Contains(of, u) {
-			urls = append(urls, secrets.URL(u))
+// compareTexts returns the names of what is only in after, only in before, and other in
+// the one than in the other.
+func compareTexts(before, after, names map[string]string) (added, removed, changed []string) {
+	for id, text := range after {
+		if was, ok := before[id]; !ok {
+			added = append(added, names[id])
+		} else if was != text {
+			changed = append(changed, names[id])
 		}
 	}
-	return urls
-}
-
-// identity is what makes an endpoint the same one after a reload.
-func (rw *RemoteWrite) identity() string {
-	if rw.Name != "" {
-		return rw.Name
+	for id := range before {
+		if _, ok := after[id]; !ok {
+			removed = append(removed, names[id])
+		}
 	}
-	return rw.URL
+	return added, removed, changed
 }
 
-// endpointTexts are the endpoints with all their secrets, by identity.
-func endpointTexts(c *Config) map[string][]byte {
-	texts := make(map[string][]byte, len(c.RemoteWrite))
-	for i := range c.RemoteWrite {
-		rw := &c.RemoteWrite[i]
-		texts[rw.identity()] = encode(rw.node(writer{}))
+func analyzerTexts(c *Config, names map[string]string) map[string]string {
+	texts := map[string]string{}
+	for _, u := range c.Skydive.Analyzers {
+		texts[u], names[u] = u, secrets.URL(u)
 	}
 	return texts
 }
 
-// endpointNames are the names or URLs of those endpoints, as they may be shown, whose
-// identity is wanted.
-func endpointNames(c *Config, wanted func(identity string) bool) []string {
-	var names []string
+// endpointTexts returns the endpoints with all their secrets, by identity.
+func endpointTexts(c *Config, names map[string]string) map[string]string {
+	texts := map[string]string{}
 	for i := range c.RemoteWrite {
-		switch rw := &c.RemoteWrite[i]; {
-		case !wanted(rw.identity()):
-		case rw.Name != "":
-			names = append(names, rw.Name)
-		default:
-			names = append(names, secrets.URL(rw.URL))
-		}
+		rw := &c.RemoteWrite[i]
+		texts[rw.identity()], names[rw.identity()] = string(encode(writer{}.document(rw))), cmp.Or(rw.Name, secrets.URL(rw.URL))
 	}
-	return names
+	return texts
 }
 
-// changedKeys lists the keys below path whose values differ, but for the lists of
-// analyzers and endpoints.
-func changedKeys(path string, former, now *yaml.Node) []string {
-	if former == nil || now == nil || former.Kind != yaml.MappingNode || now.Kind != yaml.MappingNode {
-		if path == "skydive.analyzers" || path == "remote_write" || former != nil && now != nil && bytes.Equal(encode(former), encode(now)) {
-			return nil
+// keyTexts adds the values below path to texts, but for the lists of analyzers and
+// endpoints.
+func keyTexts(path string, n *yaml.Node, texts, names map[string]string) {
+	switch {
+	case path == "skydive.analyzers" || path == "remote_write":
+	case n.Kind == yaml.MappingNode:
+		for i := 0; i < len(n.Content); i += 2 {
+			keyTexts(join(path, n.Content[i].Value), n.Content[i+1], texts, names)
 		}
-		return []string{path}
+	default:
+		texts[path], names[path] = string(encode(n)), path
 	}
-	was, is := children(former), children(now)
-	var keys []string
-	for _, m := range []*yaml.Node{now, former} {
-		for i := 0; i < len(m.Content); i += 2 {
-			key := m.Content[i].Value
-			if m == former && is[key] != nil {
-				continue // compared already
-			}
-			keys = append(keys, changedKeys(strings.TrimPrefix(path+"."+key, "."), was[key], is[key])...)
-		}
-	}
-	return keys
-}
-
-// children are the values of a mapping by key.
-func children(m *yaml.Node) map[string]*yaml.Node {
-	values := make(map[string]*yaml.Node, len(m.Content)/2)
-	for i := 0; i < len(m.Content); i += 2 {
-		values[m.Content[i].Value] = m.Content[i+1]
-	}
-	return values
 }

@@ -32,7 +32,7 @@ remote_write:
 		{"an endpoint with another secret", "three, basic_auth: {username: u, password: pa55word", "three, basic_auth: {username: u, password: newpa55word", "endpoints_changed=three"},
 		{"an endpoint with another URL is the same", "http://two/w", "http://2/w", "endpoints_changed=two"},
 		{"an endpoint more", "remote_write:\n", "remote_write:\n- {url: http://four/w}\n", "endpoints_added=http://four/w"},
-		{"keys", "{external_labels: {site: a}}", "{external_labels: {site: b, x: y}, push_interval: 30s}", `changed="global.push_interval, global.external_labels.site, global.external_labels.x"`},
+		{"keys", "{external_labels: {site: a}}", "{external_labels: {site: b, x: y}, push_interval: 30s}", `changed="global.external_labels.site, global.external_labels.x, global.push_interval"`},
 		{"a key that is back at its default", "aggregation: {max_series: 10}\n", "", "changed=aggregation.max_series"},
 		{"a secret", "basic_auth: {username: u, password: pa55word}\naggregation", "basic_auth: {username: u, password: newpa55word}\naggregation", "changed=skydive.basic_auth.password"},
 		{"a stanza", "aggregation:", "topology: {enabled: false}\naggregation:", "changed=topology.enabled"},

@@ -4,6 +4,8 @@
 package config
 
 import (
+	"cmp"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -11,179 +13,203 @@ import (
 	"github.com/prometheus/prometheus/model/relabel"
 )
 
+// This file is the tree of keys. All that concerns one key stands in the tags of its
+// field, and everything else is derived from them:
+//
+//	key      its name; ",inline" for a struct whose keys stand one level higher
+//	default  as it would be written in the file; absent: the zero value
+//	min, max bounds of a number, duration or size
+//	zero     0 is allowed beside them, and means this
+//	auto     "auto" is allowed, reads as 0, and means this
+//	values   the words that are allowed; anycase: whatever their case
+//	is       what a text must look like, see checkText
+//	most     how many items a list may have
+//	required what to do where it is missing
+//	brief    "keep": convert-config writes it even where it has its default
+//	help     one line for the documentation
+//
+// Keys of Prometheus that mean nothing here are fields of the types ignored and
+// unsupported, whose help says why and what to use instead.
+
+type (
+	ignored     struct{}
+	unsupported struct{}
+)
+
 // Config is a validated configuration with every default filled in. It holds
 // secrets in the clear where the file does; fmt, slog and encoding/json show
 // them masked.
 type Config struct {
-	Global      Global
-	Skydive     Skydive
-	Aggregation Aggregation
-	Topology    Topology
-	Storage     Storage
-	RemoteWrite []RemoteWrite
-	Web         Web
+	Global      Global        `key:"global"`
+	Skydive     Skydive       `key:"skydive"`
+	Aggregation Aggregation   `key:"aggregation"`
+	Topology    Topology      `key:"topology"`
+	Storage     Storage       `key:"storage"`
+	RemoteWrite []RemoteWrite `key:"remote_write" help:"the endpoints; may be absent"`
+	Web         Web           `key:"web"`
 }
 
 // Global holds what concerns every sample.
 type Global struct {
-	// PushInterval is the distance of ticks, at least 1 s.
-	PushInterval time.Duration
-	// ExternalLabels are added to every pushed series, sorted by name.
-	ExternalLabels []Label
+	// Prometheus' lookback is 5 m: series that are pushed less often have gaps in every graph.
+	PushInterval   time.Duration `key:"push_interval" default:"15s" min:"1s" max:"4m" help:"how often all series are sampled and pushed; /metrics serves the latest sample"`
+	ExternalLabels Labels        `key:"external_labels" help:"added to every pushed series, not to /metrics; they distinguish this bridge's series in the receiver"`
 }
 
-// Label is one external label.
-type Label struct{ Name, Value string }
-
-// Skydive says where flows come from.
+// Skydive says where flows come from. Analyzers are WebSocket URLs, path filled in,
+// without credentials, no two the same.
 type Skydive struct {
-	// Analyzers are WebSocket URLs, path filled in, without credentials, no two
-	// the same.
-	Analyzers []string
-	// CaptureIDs restricts the feed to these captures; empty means all.
-	CaptureIDs []string
-	// HostID is the X-Host-ID to send; empty means host name and listen address.
-	HostID    string
-	BasicAuth BasicAuth
-	TLS       commoncfg.TLSConfig
-	// SilenceTimeout is how long a feed may be quiet before it is reconnected;
-	// 0 means that it is learned from the updates seen.
-	SilenceTimeout time.Duration
+	Analyzers  []string            `key:"analyzers" is:"analyzer" required:"list at least one analyzer, such as [ws://127.0.0.1:8082]" help:"WebSocket URLs, ws:// or wss://, or host:port; without a path, /ws/subscriber/flow; flows are merged"`
+	CaptureIDs []string            `key:"capture_ids" is:"capture" help:"subscribe only to these captures; empty: all"`
+	HostID     string              `key:"host_id" is:"name" help:"the bridge's name at the analyzers; empty: skybridge-HOSTNAME-LISTENADDRESS"`
+	BasicAuth  BasicAuth           `key:"basic_auth"`
+	TLS        commoncfg.TLSConfig `key:"tls_config" help:"for wss://, as in Prometheus"`
+	// Every live capture sends statistics every 10 s (skydive-feed.md).
+	SilenceTimeout time.Duration `key:"silence_timeout" auto:"learned from the updates and statistics received" min:"10s" max:"1d" help:"reconnect after this long without data, even if the connection is alive"`
 }
 
 // BasicAuth are the credentials for the analyzers; no Username means none. At
 // most one of Password and PasswordFile is set.
 type BasicAuth struct {
-	Username     string
-	Password     commoncfg.Secret
-	PasswordFile string
+	Username     string           `key:"username" is:"username" help:"user of Skydive's API (analyzer.auth.api)"`
+	Password     commoncfg.Secret `key:"password" help:"the password; better in a file"`
+	PasswordFile string           `key:"password_file" help:"a file that holds the password"`
 }
 
-// Aggregation says what is counted and in how many series.
+// Aggregation says what is counted and in how many series. The upper bounds only
+// catch slips.
 type Aggregation struct {
-	// Labels are the labels of a connection, in the order of the file.
-	Labels []string
-	// ConnectionTimeout is how long a connection without traffic keeps its
-	// series; FlowRetention, never shorter, how long a flow's baseline is kept.
-	ConnectionTimeout, FlowRetention time.Duration
-	// FlowExpire is Skydive's flow.expire; 0: as seen.
-	FlowExpire time.Duration
-	// MaxSeries bounds series (a connection has up to 5), MaxFlows baselines.
-	MaxSeries, MaxFlows int
-	// MaxSeriesPerNode bounds the series of each capture point, 0: none.
-	MaxSeriesPerNode int
-	// Ports is "keep", "drop" or "service"; ServicePorts are the operator's beside
-	// the well-known ones.
-	Ports        string
-	ServicePorts []ServicePorts
-	// Networks are the networks that have names, no prefix in two of them.
-	Networks []Network
-	// ClusterNetworks say which addresses are inside, for the label flow_class and
-	// ExcludeClasses: "ingress", "egress", "internal" or "other".
-	ClusterNetworks []netip.Prefix
-	// What is not exported; ExcludeProtocols are among TCP, UDP and SCTP.
-	ExcludeClasses      []string
-	ExcludeNetworks     []netip.Prefix
-	ExcludeProtocols    []string
-	ExcludeApplications []string
-	// Observers is "all" or "one": whether a connection counts for each node that
-	// sees it. Tunnels is "both", "inner" or "outer".
-	Observers, Tunnels string
-	// Portless is "skip" or "count": what becomes of flows without ports.
-	Portless string
-	// TopK is how many connections have series of their own, 0: all; the busiest in
-	// windows of TopKWindow.
-	TopK       int
-	TopKWindow time.Duration
+	Labels              []string       `key:"labels" is:"label" required:"list at least one label, or remove the key for the default" help:"the labels of a connection; counters sum over the others, exactly"`
+	ConnectionTimeout   time.Duration  `key:"connection_timeout" default:"1m" min:"1s" max:"1y" brief:"keep" help:"a connection ends when no traffic was reported for this long after its next update was due"`
+	FlowRetention       time.Duration  `key:"flow_retention" default:"30m" min:"1s" max:"1y" help:"how long a flow without reports is kept; more than twice Skydive's flow.expire"`
+	MaxSeries           int            `key:"max_series" default:"1000000" min:"5" max:"1000000000" help:"series, not connections: a connection has up to 5; beyond it, new connections are counted in one overflow connection per protocol"`
+	MaxFlows            int            `key:"max_flows" default:"4000000" min:"1" max:"1000000000" help:"beyond it, the least recently reported flow is evicted"`
+	MaxSeriesPerNode    int            `key:"max_series_per_node" min:"5" max:"1000000000" zero:"no bound" help:"beyond it, new connections that a node reports are counted in the overflow"`
+	Ports               string         `key:"ports" default:"keep" values:"keep drop service" help:"the values of initiator_port and target_port: every port, none, or the service's"`
+	ServicePorts        []ServicePorts `key:"service_ports" help:"server ports beside the well-known ones: 9042, 8000-8010/tcp"`
+	Networks            Networks       `key:"networks" help:"names for CIDRs, for initiator_network and target_network; the longest matching prefix wins"`
+	ClusterNetworks     []netip.Prefix `key:"cluster_networks" help:"CIDRs of your own networks, for flow_class"`
+	ExcludeClasses      []string       `key:"exclude_classes" values:"ingress egress internal other" help:"classes that are not exported"`
+	ExcludeNetworks     []netip.Prefix `key:"exclude_networks" most:"1000" help:"CIDRs; traffic with either end in one of them is not exported"`
+	ExcludeProtocols    []string       `key:"exclude_protocols" values:"TCP UDP SCTP" anycase:"true" help:"protocols that are not exported"`
+	ExcludeApplications []string       `key:"exclude_applications" is:"application" most:"1000" help:"applications that are not exported, such as DNS or VXLAN, spelled as Skydive does"`
+	Observers           string         `key:"observers" default:"all" values:"all one" help:"whether a connection counts for each node that sees it, or once"`
+	Tunnels             string         `key:"tunnels" default:"both" values:"both inner outer" help:"what counts of a tunnel: payload and carrying flow, or one of them"`
+	Portless            string         `key:"portless" default:"skip" values:"skip count" help:"flows with addresses but no ports: ICMP, ESP, GRE"`
+	FlowExpire          time.Duration  `key:"flow_expire" auto:"as observed" min:"1s" max:"1y" help:"Skydive's flow.expire"`
+	TopK                int            `key:"top_k" min:"1" max:"1000000000" zero:"no limit" help:"this many connections have their own series: the busiest, by bytes"`
+	// Live flows are reported every flow.update, which may be a second; a shorter window ranks by chance.
+	TopKWindow time.Duration `key:"top_k_window" default:"5m" min:"10s" max:"1d" help:"the time over which they are ranked; a multiple of Skydive's flow.update"`
 }
 
-// Network is a name for some prefixes.
-type Network struct {
-	Name     string
-	Prefixes []netip.Prefix
-}
-
-// Topology says whom to ask for names and network interfaces.
+// Topology says whom to ask for names and network interfaces. Analyzers are URLs as
+// those of Skydive, whose credentials and TLS they share.
 type Topology struct {
-	Enabled bool
-	// Analyzers are URLs as those of Skydive, whose credentials and TLS they share;
-	// empty means the same ones.
-	Analyzers []string
-	// RefreshInterval is the time between two questions.
-	RefreshInterval time.Duration
-	// CacheSize bounds the names of nodes, those of addresses, and the interfaces.
-	CacheSize int
+	Enabled         bool          `key:"enabled" default:"true" help:"false: no queries; name labels stay empty, and there are no interface metrics"`
+	Analyzers       []string      `key:"analyzers" is:"analyzer" most:"64" help:"the addresses to query, if different from skydive.analyzers"`
+	RefreshInterval time.Duration `key:"refresh_interval" default:"20s" min:"1s" max:"1h" help:"how often to query"`
+	CacheSize       int           `key:"cache_size" default:"100000" min:"100" max:"10000000" help:"the number of node names, of address names, and of interfaces to keep: each"`
 }
 
-// Storage bounds what is kept until every endpoint has it.
+// Storage bounds what is kept until every endpoint has it. The least MaxBytes is
+// room for some ticks of many series, so that there are always several segments.
 type Storage struct {
-	// MaxBytes and MaxAge bound the ticks on disk, where there is a storage path.
-	MaxBytes int64
-	MaxAge   time.Duration
-	// MemoryMaxBytes bounds the ticks held in memory: all of them without a storage
-	// path, else those that wait for a disk in trouble.
-	MemoryMaxBytes int64
+	MaxBytes       Size          `key:"max_bytes" default:"10GB" min:"16MB" max:"1024TB" help:"disk space for samples that receivers have not acknowledged, with --storage.path"`
+	MaxAge         time.Duration `key:"max_age" default:"1d" min:"1m" max:"1y" help:"maximum age of samples, on disk or in memory"`
+	MemoryMaxBytes Size          `key:"memory_max_bytes" default:"512MB" min:"1MB" max:"1TB" help:"memory for samples that receivers have not acknowledged; with --storage.path, for those that a failing disk cannot store"`
 }
 
-// Web says where the HTTP surface listens.
+// Web says where the HTTP surface listens; an empty host means every address.
 type Web struct {
-	// ListenAddress is host:port; an empty host means every address.
-	ListenAddress string
+	ListenAddress string `key:"listen_address" default:":9100" is:"listener" brief:"keep" help:"--web.listen-address wins"`
 }
 
 // RemoteWrite is one endpoint. Its identity is Name, else URL; no two
 // endpoints share one.
 type RemoteWrite struct {
-	Name          string
-	URL           string
-	RemoteTimeout time.Duration
-	// BacklogWindow is how old a sample may be that is pushed as it is, 0: any;
-	// older ones are condensed.
-	BacklogWindow time.Duration
-	// ProtobufMessage is "auto" or the name of the message in Prometheus' stanza.
-	ProtobufMessage string
-	// ExternalLabels are set on each series, in place of one of Global's with the
-	// same name; sorted by name. WriteRelabelConfigs are applied after that; each
-	// is valid.
-	ExternalLabels      []Label
-	WriteRelabelConfigs []*relabel.Config
-	// Headers are sent with each request; none is reserved to the protocol.
-	Headers map[string]string
-	// HTTPClient has passed its own Validate.
-	HTTPClient commoncfg.HTTPClientConfig
-	Queue      Queue
-	Metadata   Metadata
+	URL           string        `key:"url" is:"receiver" required:"write the endpoint's URL, such as http://127.0.0.1:9090/api/v1/write" help:"the receiver's URL, with its path"`
+	Name          string        `key:"name" is:"name" help:"identifies the endpoint in metrics, and in a reload that changes its URL"`
+	RemoteTimeout time.Duration `key:"remote_timeout" default:"30s" min:"10ms" max:"10m" help:"timeout of one request"`
+	// Receivers accepted what was 59 minutes old and refused 61 (measured).
+	BacklogWindow       time.Duration              `key:"backlog_window" default:"50m" min:"1m" max:"1y" zero:"a receiver that accepts samples of any age" help:"samples up to this age are pushed as they are; older ones are condensed"`
+	Headers             map[string]string          `key:"headers" help:"added to each request, for example a tenant"`
+	ProtobufMessage     string                     `key:"protobuf_message" default:"auto" values:"auto prometheus.WriteRequest io.prometheus.write.v2.Request" help:"remote-write 1.0 or 2.0; auto detects which one the receiver supports"`
+	ExternalLabels      Labels                     `key:"external_labels" help:"labels of this endpoint's series; they override global ones with the same names"`
+	WriteRelabelConfigs []*relabel.Config          `key:"write_relabel_configs" help:"rules as in Prometheus, applied to each series after external labels"`
+	HTTPClient          commoncfg.HTTPClientConfig `key:",inline"`
+	Queue               Queue                      `key:"queue_config"`
+	Metadata            Metadata                   `key:"metadata_config"`
+
+	_ ignored     `key:"send_exemplars" help:"skybridge has counters and gauges only"`
+	_ ignored     `key:"send_native_histograms" help:"skybridge has counters and gauges only"`
+	_ ignored     `key:"round_robin_dns" help:"connections are kept, and a new one goes where the resolver says"`
+	_ ignored     `key:"failed_request_logging" help:"the receiver's own words are always logged"`
+	_ unsupported `key:"sigv4" help:"use basic_auth, authorization, oauth2 or tls_config, or a proxy that signs requests"`
+	_ unsupported `key:"azuread" help:"use basic_auth, authorization, oauth2 or tls_config, or a proxy that signs requests"`
+	_ unsupported `key:"google_iam" help:"use basic_auth, authorization, oauth2 or tls_config, or a proxy that signs requests"`
 }
 
-// Metadata says whether and how often a receiver of remote-write 1.0 is told the
+// Queue tunes the requests to one endpoint. The values are Prometheus' but for
+// RetryOnHTTP429: a rate limit must not lose bytes.
+type Queue struct {
+	MinShards         int           `key:"min_shards" default:"1" min:"1" max:"1000" help:"the least number of concurrent requests"`
+	MaxShards         int           `key:"max_shards" default:"50" min:"1" max:"1000" help:"the greatest number of concurrent requests"`
+	MaxSamplesPerSend int           `key:"max_samples_per_send" default:"2000" min:"1" max:"100000" help:"samples of one request; at most 2000 are sent"`
+	MinBackoff        time.Duration `key:"min_backoff" default:"30ms" min:"1ms" max:"1h" help:"the least wait before a retry"`
+	MaxBackoff        time.Duration `key:"max_backoff" default:"5s" min:"1ms" max:"1h" help:"the longest wait before a retry; Retry-After wins, up to 5 minutes"`
+	RetryOnHTTP429    bool          `key:"retry_on_http_429" default:"true" help:"true, unlike in Prometheus: a rate limit must not lose bytes"`
+	SampleAgeLimit    time.Duration `key:"sample_age_limit" min:"0s" max:"1y" zero:"no limit" help:"samples older than this by the clock are dropped and counted"`
+
+	_ ignored `key:"capacity" help:"samples leave at each tick, they are not collected in shards"`
+	_ ignored `key:"batch_send_deadline" help:"samples leave at each tick, they are not collected in shards"`
+}
+
+// Metadata says whether and how often a receiver of remote-write 1.0 is sent the
 // type, help and unit of the metrics.
 type Metadata struct {
-	Send         bool
-	SendInterval time.Duration
+	Send         bool          `key:"send" default:"true" help:"whether to send type, help and unit of the metrics to a receiver of remote-write 1.0"`
+	SendInterval time.Duration `key:"send_interval" default:"1m" min:"1s" max:"1d" help:"how often to send them"`
+
+	_ ignored `key:"max_samples_per_send" help:"there are few metrics, their metadata fits one request"`
 }
 
-// Queue tunes the requests to one endpoint.
-type Queue struct {
-	// MinShards and MaxShards bound the requests in flight at a time.
-	MinShards, MaxShards int
-	MaxSamplesPerSend    int
-	// MinBackoff and MaxBackoff bound the wait before a request is repeated.
-	MinBackoff, MaxBackoff time.Duration
-	// RetryOnHTTP429 repeats what a receiver's rate limit refused.
-	RetryOnHTTP429 bool
-	// SampleAgeLimit drops what is older, 0: nothing.
-	SampleAgeLimit time.Duration
-}
+// Default returns the configuration of a file that sets nothing. It is not
+// complete: Skydive.Analyzers, the one required key, is empty.
+func Default() Config { return withDefaults[Config]() }
 
-// setDirectory makes the names of files relative to dir.
-func (c *Config) setDirectory(dir string) {
-	c.Skydive.BasicAuth.PasswordFile = commoncfg.JoinDir(dir, c.Skydive.BasicAuth.PasswordFile)
-	c.Skydive.TLS.SetDirectory(dir)
-	for i := range c.RemoteWrite {
-		client := &c.RemoteWrite[i].HTTPClient
-		client.SetDirectory(dir)
-		if client.OAuth2 != nil { // which SetDirectory leaves out
-			client.OAuth2.ClientCertificateKeyFile = commoncfg.JoinDir(dir, client.OAuth2.ClientCertificateKeyFile)
-		}
+// TopologyAnalyzers returns the URLs of the analyzers to ask for the topology.
+func (c *Config) TopologyAnalyzers() []string {
+	if len(c.Topology.Analyzers) > 0 {
+		return c.Topology.Analyzers
 	}
+	return c.Skydive.Analyzers
 }
+
+// identity is what makes an endpoint the same one after a reload.
+func (rw *RemoteWrite) identity() string { return cmp.Or(rw.Name, rw.URL) }
+
+// The types that hold secrets show none, whatever the verb, in slog and in JSON.
+
+// Format shows c as [Config.Redacted] does.
+func (c Config) Format(f fmt.State, _ rune) { _, _ = f.Write(redacted(&c)) }
+
+// MarshalText is [Config.Redacted]. The error is always nil.
+func (c Config) MarshalText() ([]byte, error) { return redacted(&c), nil }
+
+// Format shows s without its password.
+func (s Skydive) Format(f fmt.State, _ rune) { _, _ = f.Write(redacted(&s)) }
+
+// MarshalText shows s without its password. The error is always nil.
+func (s Skydive) MarshalText() ([]byte, error) { return redacted(&s), nil }
+
+// Format shows b without its password.
+func (b BasicAuth) Format(f fmt.State, _ rune) { _, _ = f.Write(redacted(&b)) }
+
+// MarshalText shows b without its password. The error is always nil.
+func (b BasicAuth) MarshalText() ([]byte, error) { return redacted(&b), nil }
+
+// Format shows rw without secrets.
+func (rw RemoteWrite) Format(f fmt.State, _ rune) { _, _ = f.Write(redacted(&rw)) }
+
+// MarshalText shows rw without secrets. The error is always nil.
+func (rw RemoteWrite) MarshalText() ([]byte, error) { return redacted(&rw), nil }

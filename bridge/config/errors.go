@@ -19,14 +19,8 @@ type Error struct {
 	What, Remedy string
 }
 
-// Error returns "file:line: what: remedy", without what is empty.
-func (e *Error) Error() string {
-	s := place(e.File, e.Line) + e.What
-	if e.Remedy != "" {
-		s += ": " + e.Remedy
-	}
-	return s
-}
+// Error returns "file:line: what: remedy".
+func (e *Error) Error() string { return place(e.File, e.Line) + e.What + ": " + e.Remedy }
 
 // Errors are all that is wrong with a file, ordered by line.
 type Errors struct{ List []*Error }
@@ -37,27 +31,15 @@ const maxErrorsShown = 50
 
 // Error returns one line for each error.
 func (e *Errors) Error() string {
-	var b strings.Builder
+	var lines []string
 	for i, err := range e.List {
-		if i > 0 {
-			b.WriteByte('\n')
-		}
 		if i == maxErrorsShown {
-			fmt.Fprintf(&b, "… and %d more errors", len(e.List)-i)
+			lines = append(lines, fmt.Sprintf("… and %d more errors", len(e.List)-i))
 			break
 		}
-		b.WriteString(err.Error())
+		lines = append(lines, err.Error())
 	}
-	return b.String()
-}
-
-// Unwrap returns the single errors, for [errors.As].
-func (e *Errors) Unwrap() []error {
-	list := make([]error, len(e.List))
-	for i, err := range e.List {
-		list[i] = err
-	}
-	return list
+	return strings.Join(lines, "\n")
 }
 
 // Warning is something that was accepted though it may not be what was meant.
@@ -72,47 +54,59 @@ type Warning struct {
 func (w Warning) String() string { return place(w.File, w.Line) + w.Text }
 
 func place(file string, line int) string {
-	switch {
-	case file == "":
-		return ""
-	case line == 0:
+	if line == 0 {
 		return file + ": "
-	default:
-		return fmt.Sprintf("%s:%d: ", file, line)
 	}
+	return fmt.Sprintf("%s:%d: ", file, line)
 }
 
-// A reader collects what is found in one file.
-type reader struct {
-	name     string
-	errs     []*Error
-	warnings []Warning
-	// listen wins over web.listen_address, where given.
-	listen string
-	// outside says that the file is of a unit of systemd's that this process is not.
-	outside bool
-	// taken are the labels that connections have, which others must not be called.
-	taken []string
-	// files are the files that the configuration names, as written.
-	files []fileRef
-}
-
-// fail notes an error. A line of 0 means the file as a whole.
-func (r *reader) fail(line int, what, remedy string) {
+// failLine notes an error. A line of 0 means the file as a whole.
+func (r *reader) failLine(line int, what, remedy string) {
 	r.errs = append(r.errs, &Error{File: r.name, Line: line, What: what, Remedy: remedy})
 }
 
-// warn notes a warning.
-func (r *reader) warn(line int, text string) {
-	r.warnings = append(r.warnings, Warning{File: r.name, Line: line, Text: text})
+// fail notes an error of the value at path, with which its text begins.
+func (r *reader) fail(path, what, remedy string) {
+	r.failLine(r.line(path), path+" "+what, remedy)
+	r.faulty[path] = true
+	for path = parent(path); path != ""; path = parent(path) {
+		r.faulty[path] = r.faulty[path]
+	}
 }
 
-// result returns what was found, in the order of the file.
-func (r *reader) result() ([]Warning, error) {
+// warn notes a warning of the value at path, with which its text begins.
+func (r *reader) warn(path, what string) {
+	r.warnings = append(r.warnings, Warning{File: r.name, Line: r.line(path), Text: path + " " + what})
+}
+
+// line returns the line of the key or item at path, or that of what it would stand in.
+func (r *reader) line(path string) int {
+	for ; path != ""; path = parent(path) {
+		if line := r.lines[path]; line != 0 {
+			return line
+		}
+	}
+	return r.lines[""]
+}
+
+// parent returns the path of what a key or an item stands in.
+func parent(path string) string { return path[:max(strings.LastIndexAny(path, ".["), 0)] }
+
+// has reports whether the key at path stands in the file.
+func (r *reader) has(path string) bool { return r.lines[path] != 0 }
+
+// sound reports whether there are no errors at path and below.
+func (r *reader) sound(path string) bool {
+	_, bad := r.faulty[path]
+	return !bad
+}
+
+// result returns c unless there are errors, and what was found, in the order of the file.
+func (r *reader) result(c *Config) (*Config, []Warning, error) {
 	slices.SortStableFunc(r.warnings, func(a, b Warning) int { return a.Line - b.Line })
 	if len(r.errs) == 0 {
-		return r.warnings, nil
+		return c, r.warnings, nil
 	}
 	slices.SortStableFunc(r.errs, func(a, b *Error) int { return a.Line - b.Line })
-	return r.warnings, &Errors{List: r.errs}
+	return nil, r.warnings, &Errors{List: r.errs}
 }

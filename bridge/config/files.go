@@ -19,190 +19,137 @@ import (
 	"github.com/skydive-project/skybridge/secrets"
 )
 
-// A fileRef is a file that the configuration names at path, as written.
-type fileRef struct {
-	name, path string
-	line       int
+// A namedFile is a file that the configuration names at a path of keys.
+type namedFile struct{ name, path string }
+
+// fileName returns the name of a file as it can be opened, and notes it for
+// [reader.checkFiles].
+func (r *reader) fileName(name, path string) string {
+	switch {
+	case name == "":
+		return ""
+	case strings.Contains(name, "${"):
+		r.fail(path, "contains ${, and environment variables are not expanded", "write the path; a systemd credential is /run/credentials/<unit>/<name>")
+		return ""
+	case strings.ContainsRune(name, 0):
+		r.fail(path, "has a NUL character", "write the path of a file")
+		return ""
+	case r.dir != "":
+		name = commoncfg.JoinDir(r.dir, name)
+	}
+	r.files = append(r.files, namedFile{name, path})
+	return name
 }
 
-// credentials is where systemd puts a unit's credentials while it runs
-// (systemd.exec(5), LoadCredential=).
-const credentials = "/run/credentials/"
-
-// file reads the name of a file.
-func (r *reader) file(o *object, key string, dst *string) {
-	n := o.take(key)
-	if n == nil {
-		return
-	}
-	path := o.join(key)
-	s, ok := r.scalar(n, path)
-	if ok && s != "" && r.noteFile(s, path, n.Line) {
-		*dst = s
-	}
-}
-
-// noteFile remembers a file for [reader.checkFiles].
-func (r *reader) noteFile(name, path string, line int) bool {
-	if strings.Contains(name, "${") {
-		r.fail(line, path+" contains ${, and environment variables are not expanded",
-			"write the path; a systemd credential is "+credentials+"<unit>/<name>")
-		return false
-	}
-	if strings.ContainsRune(name, 0) {
-		r.fail(line, path+" has a NUL character", "write the path of a file")
-		return false
-	}
-	r.files = append(r.files, fileRef{name, path, line})
-	return true
-}
-
-// checkFiles notes which of the files, relative to dir, cannot be read. It
-// reports whether all can be, at once and as often as one likes.
-func (r *reader) checkFiles(dir string) bool {
+// checkFiles notes which of the files cannot be read. It reports whether all can be, at
+// once and as often as one likes.
+func (r *reader) checkFiles() bool {
 	all := true
 	for _, f := range r.files {
-		name := commoncfg.JoinDir(dir, f.name)
-		err := readable(name)
+		data, err := secrets.Read(f.name, secrets.MaxPEM)
+		if err == nil && len(data) == 0 {
+			err = errors.New("is empty")
+		}
 		all = all && err == nil
-		switch {
+		switch remedy, credential := secrets.Remedy(f.name, err); {
 		case err == nil:
-		case strings.HasPrefix(name, credentials) && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)):
-			r.noCredential(f, name)
-		case errors.Is(err, fs.ErrNotExist):
-			r.fail(f.line, fmt.Sprintf("%s: %s does not exist", f.path, name), "create the file or correct the path, which is relative to the configuration file")
-		case errors.Is(err, fs.ErrPermission):
-			r.fail(f.line, fmt.Sprintf("%s: no permission to read %s", f.path, name), "let the account that skybridge runs as read it")
+		case credential && r.process.Outside:
+			r.warn(f.path, fmt.Sprintf("is %s, which is not to be seen here; the unit sees it, if it has LoadCredential=%s:…", f.name, filepath.Base(f.name)))
 		default:
-			r.fail(f.line, fmt.Sprintf("%s: %s %s", f.path, name, err), "name a regular file that holds the value")
+			r.fail(f.path, fmt.Sprintf("is %s: %s", f.name, err), remedy)
 		}
 	}
 	return all
 }
 
-// noCredential notes that one of systemd's credentials is not to be had: an error in
-// the unit's own process, for it gets no other ones until it is started again.
-func (r *reader) noCredential(f fileRef, name string) {
-	if r.outside {
-		r.warn(f.line, fmt.Sprintf("%s: %s is not to be seen here; the unit sees it, if it has LoadCredential=%s:…", f.path, name, filepath.Base(name)))
-		return
-	}
-	r.fail(f.line, fmt.Sprintf("%s: there is no %s", f.path, name),
-		"let systemd pass it: LoadCredential="+filepath.Base(name)+":/path/of/the/secret in the unit (systemctl edit), then a restart, for a reload passes none")
+// Process is what a file cannot say of the process that reads it.
+type Process struct {
+	// Listen is the address to listen on, which wins over web.listen_address where it is
+	// not empty: no endpoint may be that.
+	Listen string
+	// Outside says that the file is of a systemd unit that this process is not: where the
+	// unit's credentials cannot be seen, that is a warning.
+	Outside bool
 }
 
-// readable says why a file cannot be used, or returns nil.
-func readable(name string) error {
-	f, err := secrets.Open(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close() // opened for reading: nothing to lose
-	if _, err := f.Read(make([]byte, 1)); errors.Is(err, io.EOF) {
-		return errors.New("is empty")
-	} else if err != nil {
-		return bare(err)
-	}
-	return nil
-}
-
-// bare removes the file's name from an error, for the message has it already.
-func bare(err error) error {
-	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		return e.Err
-	}
-	return err
-}
-
-// Load reads the file at path, in either format, and checks that the files
-// that it names can be read and hold usable certificates. The error is an
-// [*Errors].
-func Load(path string) (*Config, []Warning, error) { return LoadFor(path, "") }
-
-// LoadFor is Load for a process that listens on the address listen, which wins over
-// web.listen_address where it is not empty: no endpoint may be that.
-func LoadFor(path, listen string) (*Config, []Warning, error) {
-	return load(&reader{name: path, listen: listen})
-}
-
-// Check is LoadFor outside the unit whose configuration it is: where its credentials
-// cannot be seen, that is a warning.
-func Check(path, listen string) (*Config, []Warning, error) {
-	return load(&reader{name: path, listen: listen, outside: true})
-}
-
-func load(r *reader) (*Config, []Warning, error) {
-	path := r.name
-	data, ok := r.readFile(path)
-	if !ok {
-		_, err := r.result()
-		return nil, nil, err
-	}
-	p := r.read(data)
-	dir := filepath.Dir(path)
-	present := r.checkFiles(dir)
-	if len(r.errs) == 0 {
-		p.config.setDirectory(dir)
-		if present {
-			r.checkTLS(p)
+// Load reads the file at path or [Stdin], in either format, and checks that the files
+// that it names can be read and hold usable certificates. The error is an [*Errors].
+func Load(path string, process Process) (*Config, []Warning, error) {
+	r := newReader(path, directory(path), process)
+	var c *Config
+	data, err := ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		r.failLine(0, err.Error(), "read it as root, or as a user of the file's group")
+	case err != nil:
+		r.failLine(0, err.Error(), "check the name of the configuration file")
+	default:
+		c, _ = r.read(data)
+		if r.checkFiles() && len(r.errs) == 0 {
+			c.checkTLS(r)
 		}
 	}
-	warnings, err := r.result()
-	if err != nil {
-		return nil, warnings, err
+	return r.result(c)
+}
+
+// directory returns what the names of files in a file are relative to.
+func directory(path string) string {
+	if path == Stdin {
+		return "."
 	}
-	return p.config, warnings, nil
+	return filepath.Dir(path)
 }
 
 // readTimeout is how long a pipe may take to deliver a configuration.
 const readTimeout = 10 * time.Second
 
-// ReadFile returns the content of the configuration file at path, one byte more
-// than [MaxFileSize] of it at most: readers of that refuse it as too large. A
-// pipe is empty where no process has it open for writing, and has a few seconds
-// to deliver, so that it cannot hold up a reload.
-func ReadFile(path string) ([]byte, error) { return readFile(path, readTimeout) }
+// Stdin is the name of standard input. The files that are named there are relative to
+// the working directory.
+const Stdin = "/dev/stdin"
+
+// ReadFile returns the content of the configuration file at path or of [Stdin], one
+// byte more than [MaxFileSize] of it at most: readers of that refuse it as too large. A
+// pipe is empty where no process has it open for writing, and has a few
+// seconds to deliver, so that it cannot hold up a reload; standard input has no limit
+// of time.
+func ReadFile(path string) ([]byte, error) {
+	if path == Stdin {
+		return readAll(os.Stdin)
+	}
+	return readFile(path, readTimeout)
+}
 
 func readFile(path string, timeout time.Duration) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, fmt.Errorf("cannot open the file (%w)", bare(err))
+		return nil, fmt.Errorf("cannot open the file (%w)", secrets.WithoutName(err))
 	}
 	defer f.Close()                                // opened for reading: nothing to lose
 	_ = f.SetReadDeadline(time.Now().Add(timeout)) // files on disks have none
+	return readAll(f)
+}
+
+func readAll(f io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(f, MaxFileSize+1))
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the file (%w)", bare(err))
+		return nil, fmt.Errorf("cannot read the file (%w)", secrets.WithoutName(err))
 	}
 	return data, nil
 }
 
-// readFile does so for [Load].
-func (r *reader) readFile(path string) ([]byte, bool) {
-	data, err := ReadFile(path)
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		r.fail(0, err.Error(), "read it as root, or as a user of the file's group")
-	case err != nil:
-		r.fail(0, err.Error(), "check the name of the configuration file")
-	}
-	return data, err == nil
-}
-
 // checkTLS notes certificates and keys that cannot be used.
-func (r *reader) checkTLS(p parsed) {
-	const remedy = "check the files and texts of this stanza: PEM blocks, a key that fits its certificate"
-	check := func(c *commoncfg.TLSConfig, line int, path string) {
+func (c *Config) checkTLS(r *reader) {
+	check := func(c *commoncfg.TLSConfig, path string) {
 		if _, err := secrets.New().NewTLSConfig(*c); err != nil {
-			r.fail(line, path+": "+err.Error(), remedy)
+			r.failLine(r.line(path), path+": "+err.Error(), "check the files and texts of this stanza: PEM blocks, a key that fits its certificate")
 		}
 	}
-	check(&p.config.Skydive.TLS, p.skydiveLine, "skydive.tls_config")
-	for i := range p.config.RemoteWrite {
-		c := &p.config.RemoteWrite[i].HTTPClient
-		check(&c.TLSConfig, p.remoteWriteLine(i), "remote_write.tls_config")
-		if c.OAuth2 != nil {
-			check(&c.OAuth2.TLSConfig, p.remoteWriteLine(i), "remote_write.oauth2.tls_config")
+	check(&c.Skydive.TLS, "skydive.tls_config")
+	for i := range c.RemoteWrite {
+		client, path := &c.RemoteWrite[i].HTTPClient, fmt.Sprintf("remote_write[%d]", i)
+		check(&client.TLSConfig, path+".tls_config")
+		if client.OAuth2 != nil {
+			check(&client.OAuth2.TLSConfig, path+".oauth2.tls_config")
 		}
 	}
 }

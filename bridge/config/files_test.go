@@ -33,7 +33,7 @@ func TestLoad(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "secrets/p", "pa55word\n")
 	path := write(t, dir, "skybridge.yml", under("skydive", "basic_auth: {username: u, password_file: secrets/p}"))
-	got, warnings, err := Load(path)
+	got, warnings, err := Load(path, Process{})
 	if err != nil || len(warnings) != 0 {
 		t.Fatal(err, warnings)
 	}
@@ -68,32 +68,32 @@ remote_write:
 web: {listen_addres: x}
 `
 	path := write(t, dir, "f.yml", yaml)
-	_, warnings, err := Check(path, "")
+	_, warnings, err := Load(path, Process{Outside: true})
 	if err == nil {
 		t.Fatal("no error")
 	}
 	missing := func(line, key, name string) string {
-		return "f.yml:" + line + ": " + key + ": " + name + " does not exist: create the file or correct the path, which is relative to the configuration file"
+		return "f.yml:" + line + ": " + key + " is " + name + ": no such file or directory: create the file or correct the path, which is relative to the configuration file"
 	}
 	want := []string{
 		missing("4", "skydive.basic_auth.password_file", "p"),
-		"f.yml:5: skydive.tls_config.ca_file: . is a directory: name a regular file that holds the value",
-		"f.yml:8: remote_write.basic_auth.username_file: empty is empty: name a regular file that holds the value",
-		missing("9", "remote_write.http_headers.X-A.files", "h"),
-		missing("10", "remote_write.tls_config.ca_file", "ca"),
-		missing("10", "remote_write.tls_config.cert_file", "cert"),
-		missing("10", "remote_write.tls_config.key_file", "key"),
-		missing("12", "remote_write.authorization.credentials_file", "c"),
-		missing("14", "remote_write.oauth2.client_secret_file", "s"),
-		missing("14", "remote_write.oauth2.tls_config.ca_file", "oca"),
-		missing("16", "remote_write.bearer_token_file", "b"),
+		"f.yml:5: skydive.tls_config.ca_file is .: is a directory: name a regular file that holds the value",
+		"f.yml:8: remote_write[0].basic_auth.username_file is empty: is empty: name a regular file that holds the value",
+		missing("9", "remote_write[0].http_headers.X-A.files[0]", "h"),
+		missing("10", "remote_write[0].tls_config.ca_file", "ca"),
+		missing("10", "remote_write[0].tls_config.cert_file", "cert"),
+		missing("10", "remote_write[0].tls_config.key_file", "key"),
+		missing("12", "remote_write[1].authorization.credentials_file", "c"),
+		missing("14", "remote_write[2].oauth2.client_secret_file", "s"),
+		missing("14", "remote_write[2].oauth2.tls_config.ca_file", "oca"),
+		missing("16", "remote_write[3].bearer_token_file", "b"),
 		"f.yml:17: unknown key web.listen_addres: did you mean listen_address?",
 	}
 	got := strings.Split(strings.ReplaceAll(strings.ReplaceAll(err.Error(), dir+"/", ""), dir, "."), "\n")
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("(-want +got)\n%s", d)
 	}
-	if d := cmp.Diff([]string{path + ":8: remote_write.basic_auth.password_file: /run/credentials/skybridge.service/p is not to be seen here; the unit sees it, if it has LoadCredential=p:…"},
+	if d := cmp.Diff([]string{path + ":8: remote_write[0].basic_auth.password_file is /run/credentials/skybridge.service/p, which is not to be seen here; the unit sees it, if it has LoadCredential=p:…"},
 		texts(warnings)); d != "" {
 		t.Errorf("warnings (-want +got)\n%s", d)
 	}
@@ -105,15 +105,15 @@ func TestLoadBadCertificates(t *testing.T) {
 	write(t, dir, "ca", "pa55word")
 	path := write(t, dir, "f", "skydive:\n  analyzers: [ws://a:1]\n  tls_config: {cert: x, key: pa55word}\nremote_write:\n- url: http://r/1/api/v1/write\n  tls_config: {ca_file: ca}\n"+
 		"- url: http://r/2/api/v1/write\n  oauth2: {client_id: i, client_secret: s, token_url: http://t, tls_config: {ca: pa55word}}\n")
-	_, _, err := Load(path)
+	_, _, err := Load(path, Process{})
 	if err == nil {
 		t.Fatal("no error")
 	}
 	const remedy = ": check the files and texts of this stanza: PEM blocks, a key that fits its certificate"
 	want := []string{
 		"f:3: skydive.tls_config: unable to use specified client cert (inline) & key (inline): tls: failed to find any PEM data in certificate input" + remedy,
-		"f:5: remote_write.tls_config: unable to use specified CA cert file ca" + remedy,
-		"f:7: remote_write.oauth2.tls_config: unable to use specified CA cert inline" + remedy,
+		"f:6: remote_write[0].tls_config: unable to use specified CA cert file ca" + remedy,
+		"f:8: remote_write[1].oauth2.tls_config: unable to use specified CA cert inline" + remedy,
 	}
 	if d := cmp.Diff(want, strings.Split(strings.ReplaceAll(err.Error(), dir+"/", ""), "\n")); d != "" {
 		t.Errorf("(-want +got)\n%s", d)
@@ -125,15 +125,15 @@ func TestLoadBadCertificates(t *testing.T) {
 func TestLoadCredentials(t *testing.T) {
 	path := write(t, t.TempDir(), "f", "skydive:\n  analyzers: [ws://a:1]\n"+
 		"  tls_config: {cert_file: /run/credentials/skybridge.service/cert, key_file: /run/credentials/skybridge.service/key}\n")
-	_, warnings, err := Check(path, "")
+	_, warnings, err := Load(path, Process{Outside: true})
 	if err != nil || len(warnings) != 2 {
 		t.Errorf("error %v, warnings: %v", err, warnings)
 	}
 	// In the unit they are errors, which say how systemd is made to pass them.
-	_, _, err = Load(path)
+	_, _, err = Load(path, Process{})
 	for _, want := range []string{
-		"f:3: skydive.tls_config.cert_file: there is no /run/credentials/skybridge.service/cert: let systemd pass it: LoadCredential=cert:/path/of/the/secret in the unit",
-		"f:3: skydive.tls_config.key_file: there is no /run/credentials/skybridge.service/key: let systemd pass it: LoadCredential=key:/path/of/the/secret in the unit",
+		"f:3: skydive.tls_config.cert_file is /run/credentials/skybridge.service/cert: no such file or directory: let systemd pass it: LoadCredential=cert:/path/of/the/secret in the unit",
+		"f:3: skydive.tls_config.key_file is /run/credentials/skybridge.service/key: no such file or directory: let systemd pass it: LoadCredential=key:/path/of/the/secret in the unit",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
@@ -163,7 +163,7 @@ remote_write:
 - {url: http://r/4, http_headers: {X-A: {files: [pipe]}}}
 - {url: http://r/5, tls_config: {cert_file: pipe, key_file: pipe}}
 `)
-	_, _, err := Load(path)
+	_, _, err := Load(path, Process{})
 	if err == nil || strings.Count(err.Error(), "is not a regular file but a pipe, socket or device: name a regular file that holds the value") != 8 {
 		t.Errorf("error %v", err)
 	}
@@ -175,7 +175,7 @@ func TestKeyOfAnAssertion(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "key", "x")
 	c, _, err := Load(write(t, dir, "f", "skydive: {analyzers: [ws://a:1]}\nremote_write:\n- url: http://r/\n"+
-		"  oauth2: {client_id: i, client_certificate_key_file: key, grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', token_url: http://t}\n"))
+		"  oauth2: {client_id: i, client_certificate_key_file: key, grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', token_url: http://t}\n"), Process{})
 	if err != nil || c.RemoteWrite[0].HTTPClient.OAuth2.ClientCertificateKeyFile != filepath.Join(dir, "key") {
 		t.Errorf("%v, error %v", c, err)
 	}
@@ -190,7 +190,7 @@ func TestLoadUnreadable(t *testing.T) {
 		dir:                          ": cannot read the file (is a directory): check the name of the configuration file",
 		large:                        ": the file is larger than 1024 KiB: check that it is a configuration file",
 	} {
-		c, _, err := Load(path)
+		c, _, err := Load(path, Process{})
 		if err == nil || c != nil || err.Error() != path+want {
 			t.Errorf("%s: %v", path, err)
 		}

@@ -94,7 +94,7 @@ func checkRead(t *testing.T, data []byte) {
 		text.WriteString(w.String() + "\n")
 	}
 	if c != nil {
-		text.WriteString(Summary(c))
+		text.WriteString(string(c.Summary()))
 		text.Write(c.Redacted())
 		checkWritten(t, c)
 	}
@@ -130,7 +130,7 @@ func lines(data []byte) int {
 // checkWritten writes c as a file and reads it again.
 func checkWritten(t *testing.T, c *Config) {
 	t.Helper()
-	text := encode(c.document(writer{}))
+	text := encode(writer{}.document(c))
 	again, _, err := Parse("f", text)
 	if err != nil {
 		t.Fatalf("the written file is refused: %v\n%s", err, text)
@@ -143,7 +143,7 @@ func checkWritten(t *testing.T, c *Config) {
 // FuzzParse proves of any input in skybridge's format: no panic, whole errors,
 // no secret shown, and what is written of a Config is read as the same.
 func FuzzParse(f *testing.F) {
-	for _, name := range []string{"example.yml", "full.yml", "errors.yml"} {
+	for _, name := range []string{"full.yml", "errors.yml"} {
 		f.Add(bytes.ReplaceAll(bytes.ReplaceAll(sample(f, name), []byte("pa55word"), []byte(planted)), []byte("t0ps3cret"), []byte(planted)))
 	}
 	f.Add([]byte(strings.ReplaceAll(everySecret, "pa55word", planted)))

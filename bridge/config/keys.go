@@ -4,141 +4,138 @@
 package config
 
 import (
-	"fmt"
+	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/prometheus/prometheus/util/strutil"
 )
 
-// This file is the list of keys of skybridge's own file.
-
-// liveKeys returns the keys that have a meaning, those of Prometheus' HTTP
-// client aside.
-func liveKeys() []string {
-	return []string{
-		"global.push_interval", "global.external_labels",
-		"skydive.analyzers", "skydive.capture_ids", "skydive.host_id", "skydive.basic_auth.username",
-		"skydive.basic_auth.password", "skydive.basic_auth.password_file", "skydive.tls_config",
-		"skydive.silence_timeout",
-		"aggregation.labels", "aggregation.connection_timeout", "aggregation.flow_retention",
-		"aggregation.max_series", "aggregation.max_flows", "aggregation.max_series_per_node",
-		"aggregation.ports", "aggregation.service_ports", "aggregation.networks", "aggregation.cluster_networks",
-		"aggregation.exclude_classes", "aggregation.exclude_networks", "aggregation.exclude_protocols",
-		"aggregation.exclude_applications", "aggregation.observers", "aggregation.tunnels", "aggregation.portless", "aggregation.flow_expire",
-		"aggregation.top_k", "aggregation.top_k_window",
-		"topology.enabled", "topology.analyzers", "topology.refresh_interval", "topology.cache_size",
-		"storage.max_bytes", "storage.max_age", "storage.memory_max_bytes",
-		"remote_write.url", "remote_write.name", "remote_write.remote_timeout", "remote_write.headers",
-		"remote_write.backlog_window", "remote_write.protobuf_message", "remote_write.external_labels", "remote_write.write_relabel_configs",
-		"remote_write.metadata_config.send", "remote_write.metadata_config.send_interval",
-		"remote_write.queue_config.min_shards", "remote_write.queue_config.max_shards",
-		"remote_write.queue_config.max_samples_per_send", "remote_write.queue_config.min_backoff",
-		"remote_write.queue_config.max_backoff", "remote_write.queue_config.retry_on_http_429",
-		"remote_write.queue_config.sample_age_limit",
-		"web.listen_address",
-	}
+// A key is what the tags of a struct's field say of it.
+type key struct {
+	name  string
+	tag   reflect.StructTag
+	typ   reflect.Type
+	index []int // of the field
+	own   bool  // a field of the tree of this package, not of a library's struct
 }
 
-// ignoredKey says why a key of Prometheus' stanza means nothing here, or
-// returns "".
-func ignoredKey(path string) string {
-	switch path {
-	case "remote_write.queue_config.capacity", "remote_write.queue_config.batch_send_deadline":
-		return "samples leave at each tick, they are not collected in shards"
-	case "remote_write.send_exemplars", "remote_write.send_native_histograms":
-		return "skybridge has counters and gauges only"
-	case "remote_write.round_robin_dns":
-		return "connections are kept, and a new one goes where the resolver says"
-	case "remote_write.metadata_config.max_samples_per_send":
-		return "there are few metrics, their metadata fits one request"
-	case "remote_write.failed_request_logging":
-		return "the receiver's own words are always logged"
-	}
-	return ""
+// text returns a tag's value, such as "15s" of default.
+func (k key) text(tag string) string { return k.tag.Get(tag) }
+
+// values returns the words that are allowed; empty: any.
+func (k key) values() []string { return strings.Fields(k.text("values")) }
+
+// isFile reports whether the value is the name of a file, or a list of such.
+func (k key) isFile() bool { return strings.HasSuffix(k.name, "_file") || !k.own && k.name == "files" }
+
+// isURL reports whether the value is a URL, which can hold secrets.
+func (k key) isURL() bool {
+	return slices.Contains([]string{"analyzer", "receiver", "old analyzer", "token_url"}, k.text("is"))
 }
 
-// unsupportedKey says what to use in place of a key that Prometheus has and
-// skybridge has not, or returns "".
-func unsupportedKey(path string) string {
-	switch path {
-	case "remote_write.sigv4", "remote_write.azuread", "remote_write.google_iam":
-		return "use basic_auth, authorization, oauth2 or tls_config, or a proxy that signs requests"
-	}
-	if strings.HasSuffix(path, "_ref") {
-		return "there is no secret manager here; use the key that ends in _file"
-	}
-	return ""
+// foreignTags returns the tags of keys whose structs are of prometheus/common/config and
+// model/relabel.
+func foreignTags(name string) reflect.StructTag {
+	return map[string]reflect.StructTag{
+		"username":      `is:"username"`,
+		"token_url":     `is:"token_url"`,
+		"source_labels": `is:"label name"`,
+		"action":        `values:"replace keep drop keepequal dropequal hashmod labelmap labeldrop labelkeep lowercase uppercase" anycase:"true"`,
+		"modulus":       `min:"1" max:"2147483647"`,
+	}[name]
 }
 
-// done notes every key that was not taken. What one was meant to be is looked for
-// no longer than errors are shown: that takes long.
-func (o *object) done() {
-	unknown := 0
-	for _, p := range o.pairs {
-		if p.taken {
-			continue
+// keysOf returns the keys of a struct, those of its inlined structs among them. The
+// structs of prometheus/common/config and model/relabel have the tag yaml instead; their
+// references to a secret manager are left out, for there is none here.
+func keysOf(t reflect.Type) []key {
+	var keys []key
+	for i := range t.NumField() {
+		f := t.Field(i)
+		tags := f.Tag
+		tag, own := tags.Lookup("key")
+		if !own {
+			tag = tags.Get("yaml")
 		}
-		path, line := o.join(p.name), p.key.Line
+		name, options, _ := strings.Cut(tag, ",")
+		if !own {
+			tags = foreignTags(name)
+		}
 		switch {
-		case o.lenient:
-			o.r.warn(line, legacyUnknown(path, o.label(p.name)))
-		case ignoredKey(path) != "":
-			o.r.warn(line, path+" has no effect: "+ignoredKey(path))
-		case unsupportedKey(path) != "":
-			o.r.fail(line, path+" is not supported", unsupportedKey(path))
-		case !wordy(p.name):
-			o.r.fail(line, o.label(p.name)+" is not known", "check its spelling, and that a space follows the colon")
-		case unknown >= maxErrorsShown:
-			o.r.fail(line, fmt.Sprintf("unknown key %s", path), "remove it")
-		default:
-			unknown++
-			o.r.fail(line, fmt.Sprintf("unknown key %s", path), o.suggest(p.name))
+		case strings.Contains(options, "inline") && f.Type.Kind() == reflect.Struct:
+			for _, k := range keysOf(f.Type) {
+				k.index = append([]int{i}, k.index...)
+				keys = append(keys, k)
+			}
+		case name != "" && name != "-" && !strings.HasSuffix(name, "_ref"):
+			keys = append(keys, key{name, tags, f.Type, []int{i}, own})
 		}
 	}
+	return keys
 }
 
-// suggest says what an unknown key was probably meant to be.
-func (o *object) suggest(name string) string {
-	best, least := "", 3
-	for _, key := range o.asked {
-		if d := distance(strings.ToLower(name), key); d < least && d <= len(key)/3 {
-			best, least = key, d
+// keysOf is the function of that name, which takes long, once for each type.
+func (r *reader) keysOf(t reflect.Type) []key {
+	if r.keys[t] == nil {
+		r.keys[t] = keysOf(t)
+	}
+	return r.keys[t]
+}
+
+// dead reports whether the key is one of Prometheus' that has no value here.
+func (k key) dead() bool {
+	return k.typ == reflect.TypeFor[ignored]() || k.typ == reflect.TypeFor[unsupported]()
+}
+
+// liveKeys returns the paths of the keys of this package's tree below t that have a
+// value, those of a list's items with [] after the list.
+func liveKeys(t reflect.Type, path string) []string {
+	var paths []string
+	for _, k := range keysOf(t) {
+		child := join(path, k.name)
+		switch {
+		case !k.own || k.dead():
+		case k.typ.Kind() == reflect.Struct && keysOf(k.typ)[0].own:
+			paths = append(paths, liveKeys(k.typ, child)...)
+		case k.typ == reflect.TypeFor[[]RemoteWrite]():
+			paths = append(paths, liveKeys(k.typ.Elem(), child+"[]")...)
+		default:
+			paths = append(paths, child)
 		}
 	}
-	if best != "" {
+	return paths
+}
+
+// join returns the path of a key in the object at path.
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+// suggest says what an unknown key was probably meant to be. known are those of its
+// place.
+func suggest(name string, known []string) string {
+	matcher := strutil.NewJaroWinklerMatcher(strings.ToLower(name))
+	best, score := "", 0.82 // url for uri
+	for _, key := range known {
+		if s := matcher.Score(key); s > score {
+			best, score = key, s
+		}
+	}
+	score = max(score, 0.93) // of a key of another place more is asked
+	for _, path := range liveKeys(reflect.TypeFor[Config](), "") {
+		if s := matcher.Score(path[strings.LastIndex(path, ".")+1:]); best == "" && s > score {
+			best, score = path, s
+		}
+	}
+	switch {
+	case best != "":
 		return "did you mean " + best + "?"
-	}
-	for _, path := range liveKeys() {
-		if key := path[strings.LastIndex(path, ".")+1:]; distance(name, key) <= min(2, len(key)/3) {
-			return "did you mean " + path + "?"
-		}
-	}
-	if len(o.asked) == 0 {
+	case len(known) == 0:
 		return "remove it"
 	}
-	asked := slices.Compact(slices.Sorted(slices.Values(o.asked)))
-	return "known here: " + strings.Join(asked, ", ")
-}
-
-// distance is the number of letters to insert, remove, replace or swap with
-// their neighbour to make b of a.
-func distance(a, b string) int {
-	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		before, last, row = last, row, before
-	}
-	return last[len(b)]
+	return "known here: " + strings.Join(slices.Sorted(slices.Values(known)), ", ")
 }

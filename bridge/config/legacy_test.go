@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	commoncfg "github.com/prometheus/common/config"
 )
 
 // oldFile is a small prom_sky_con.yml; each of its parts can be replaced.
@@ -45,7 +46,7 @@ func TestLegacy(t *testing.T) {
 	port := func(s string) func(*Config) { return func(c *Config) { c.Web.ListenAddress = s } }
 	feed := func(urls ...string) func(*Config) { return func(c *Config) { c.Skydive.Analyzers = urls } }
 	auth := func(user, password string) func(*Config) {
-		return func(c *Config) { c.Skydive.BasicAuth = BasicAuth{Username: user, Password: secret(password)} }
+		return func(c *Config) { c.Skydive.BasicAuth = BasicAuth{Username: user, Password: commoncfg.Secret(password)} }
 	}
 	same := func(*Config) {}
 	for _, c := range []struct {
@@ -88,7 +89,8 @@ func TestLegacy(t *testing.T) {
 		{"networks as one text", oldFile(parts{"stages": "  classify: {cluster_net_masks: 10.0.0.0/8 1.1.1.0/24}\n"}), networks("10.0.0.0/8", "1.1.1.0/24"), nil},
 		{"tags", oldFile(parts{"stages": "  classify: {cluster_net_masks: [10.0.0.0/8]}\n  filter: {excluded_tags: [internal, Other, internal]}\n"}),
 			func(c *Config) { networks("10.0.0.0/8")(c); c.Aggregation.ExcludeClasses = []string{"internal"} },
-			[]string{`f:4: pipeline.filter.excluded_tags has "Other", which excludes nothing: the classes are ingress, egress, internal, other`}},
+			[]string{`f:4: pipeline.filter.excluded_tags[1] is "Other", which means nothing here: it can be one of ingress, egress, internal, other`,
+				"f:4: pipeline.filter.excluded_tags[2] is the same as one before it"}},
 		{"key twice", oldFile(parts{"end": "host_id: a\nhost_id: b\n"}), func(c *Config) { c.Skydive.HostID = "b" },
 			[]string{"f:8: host_id stands here and in line 7; the last one counts"}},
 		{"what is not read", oldFile(parts{
@@ -104,7 +106,7 @@ func TestLegacy(t *testing.T) {
 			}},
 		{"remote_write", oldFile(parts{"end": "remote_write:\n- url: http://r/api/v1/write\n  name: n\n"}),
 			func(c *Config) {
-				rw := DefaultRemoteWrite("http://r/api/v1/write")
+				rw := defaultRemoteWrite("http://r/api/v1/write")
 				rw.Name = "n"
 				c.RemoteWrite = []RemoteWrite{rw}
 			}, nil},
@@ -148,15 +150,15 @@ func TestLegacyErrors(t *testing.T) {
 		{"timeout, no number", oldFile(parts{"settings": "{port: 1, connection_timeout: NaN}"}),
 			`f:6: pipeline.store.prom_sky_con.connection_timeout is "NaN": write whole seconds, such as 60, up to 31536000`},
 		{"network", oldFile(parts{"stages": "  classify: {cluster_net_masks: [10.0.0.1]}\n"}),
-			`f:3: pipeline.classify.cluster_net_masks has "10.0.0.1", which is no network: for this one address write 10.0.0.1/32`},
+			`f:3: pipeline.classify.cluster_net_masks[0] is "10.0.0.1", which is no network: for this one address write 10.0.0.1/32`},
 		{"pipeline of another kind", "pipeline: x\n",
 			"f:1: pipeline must be a mapping (key: value), it is a string: write its keys on lines of their own, indented, with a space after each colon\n" +
 				"f:1: pipeline.subscriber.url is missing, and so are analyzers: write the URL of an analyzer, such as ws://127.0.0.1:8082/ws/subscriber/flow\n" +
 				"f:1: pipeline.store.type is missing: write type: prom_sky_con"},
 		{"remote_write", oldFile(parts{"end": "remote_write:\n- url: x\n  uri: y\n  uri: z\n"}),
-			"f:8: remote_write.url has no scheme or no host: write http://host:port/path or https://…\n" +
-				"f:9: unknown key remote_write.uri: did you mean url?\n" +
-				"f:10: remote_write.uri stands here and in line 9: remove one of them"},
+			"f:8: remote_write[0].url has no scheme or no host: write http://host:port/path or https://…\n" +
+				"f:9: unknown key remote_write[0].uri: did you mean url?\n" +
+				"f:10: remote_write[0].uri stands here and in line 9: remove one of them"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, _, err := Parse("f", []byte(c.yaml))

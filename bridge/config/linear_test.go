@@ -5,6 +5,7 @@ package config
 
 import (
 	"fmt"
+	"reflect"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
@@ -30,33 +31,43 @@ func TestLongListsAreReadOnce(t *testing.T) {
 	analyzer := func(i int) string { return fmt.Sprintf("ws://a%d:8082", i) }
 	ports := func(i int) string { return fmt.Sprintf("%d-%d", 1+i/1000, 1001+i%1000) }
 	number := func(i int) string { return fmt.Sprint(i) }
-	names := mapping()
+	names := newMapping()
 	for i := range many {
 		add(names, number(i), &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{textNode(prefix(i))}})
 	}
-	aggregation := func(r *reader, o *object) {
-		c := Default().Aggregation
-		r.aggregation(o, &c)
-	}
-	skydive := func(r *reader, o *object) { r.skydive(o, &Skydive{}) }
 	for _, c := range []struct {
-		key              string
+		section, key     string
 		value            *yaml.Node
-		read             func(*reader, *object)
 		errors, warnings int
 	}{
-		{"cluster_networks", list(prefix), aggregation, 0, 1},
-		{"exclude_networks", list(prefix), aggregation, 1, 1}, // too many
-		{"exclude_applications", list(analyzer), aggregation, 2, 0},
-		{"service_ports", list(ports), aggregation, 0, 2}, // of no effect as well
-		{"networks", names, aggregation, 1, 1},            // too many, and of no effect
-		{"analyzers", list(analyzer), skydive, 1, 0},
-		{"capture_ids", list(number), skydive, 2, 0}, // no analyzer as well
-		{"cluster_net_masks", list(prefix), func(r *reader, o *object) { r.prefixes(o, "cluster_net_masks") }, 0, 1},
+		{"aggregation", "cluster_networks", list(prefix), 0, 1},
+		{"aggregation", "exclude_networks", list(prefix), 1, 1}, // too many
+		{"aggregation", "exclude_applications", list(analyzer), 2, 0},
+		{"aggregation", "service_ports", list(ports), 0, 2}, // of no effect as well
+		{"aggregation", "networks", names, 1, 1},            // too many, and of no effect
+		{"skydive", "analyzers", list(analyzer), 1, 0},
+		{"skydive", "capture_ids", list(number), 1, 0},
+		{"global", "external_labels", names, many, 0}, // none of them is the name of a label
+		{"", "remote_write", list(number), many + 1, 0},
 	} {
-		r, top := &reader{}, mapping()
-		add(top, c.key, c.value)
-		c.read(r, r.object(top, "", false))
+		top, section := newMapping(), newMapping()
+		add(section, c.key, c.value)
+		if c.section == "" {
+			top = section
+		} else {
+			add(top, c.section, section)
+		}
+		if c.key != "analyzers" {
+			add(top, "skydive", &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{textNode("analyzers"), {Kind: yaml.SequenceNode, Content: []*yaml.Node{textNode("a:1")}}}})
+		}
+		if c.key == "capture_ids" {
+			top.Content[1].Content = append(top.Content[1].Content, top.Content[3].Content...)
+			top.Content = top.Content[:2]
+		}
+		r, config := newReader("f", "", Process{}), Default()
+		v := reflect.ValueOf(&config).Elem()
+		r.object(top, v, "")
+		r.validate(v, "")
 		if len(r.errs) != c.errors || len(r.warnings) != c.warnings {
 			t.Errorf("%s: %d errors and %d warnings, want %d and %d", c.key, len(r.errs), len(r.warnings), c.errors, c.warnings)
 		}
@@ -66,12 +77,11 @@ func TestLongListsAreReadOnce(t *testing.T) {
 // TestUnknownKeysAreNotGuessedWithoutEnd proves that only keys whose error is shown are
 // compared with all that are known.
 func TestUnknownKeysAreNotGuessedWithoutEnd(t *testing.T) {
-	r, m := &reader{}, mapping()
+	r, m := newReader("f", "", Process{}), newMapping()
 	for i := range many {
 		add(m, fmt.Sprintf("cluster_network_of_our_own_%d", i), textNode(""))
 	}
-	c := Default().Aggregation
-	r.aggregation(r.object(m, "aggregation", false), &c)
+	r.object(m, reflect.ValueOf(new(Aggregation)).Elem(), "aggregation")
 	if len(r.errs) != many {
 		t.Fatalf("%d errors, want %d", len(r.errs), many)
 	}

@@ -33,6 +33,13 @@ func diff(want, got *Config) string {
 		cmp.Comparer(func(a, b *url.URL) bool { return (a == nil) == (b == nil) && (a == nil || a.String() == b.String()) }))
 }
 
+// defaultRemoteWrite returns an endpoint that sets nothing but its URL.
+func defaultRemoteWrite(url string) RemoteWrite {
+	rw := withDefaults[RemoteWrite]()
+	rw.URL = url
+	return rw
+}
+
 // golden compares got with a file of testdata.
 func golden(t *testing.T, name, got string) {
 	t.Helper()

@@ -6,8 +6,8 @@ package config
 import (
 	"net/netip"
 	"net/url"
+	"reflect"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -37,7 +37,7 @@ type keyCase struct {
 
 func endpoint(set func(*RemoteWrite)) func(*Config) {
 	return func(c *Config) {
-		rw := DefaultRemoteWrite("http://r/api/v1/write")
+		rw := defaultRemoteWrite("http://r/api/v1/write")
 		set(&rw)
 		c.RemoteWrite = []RemoteWrite{rw}
 	}
@@ -83,7 +83,7 @@ func keyCases() []keyCase {
 	return []keyCase{
 		{"interval", "global.push_interval", under("global", "push_interval: 1m30s"), func(c *Config) { c.Global.PushInterval = 90 * time.Second }},
 		{"labels are sorted, numbers are texts", "global.external_labels", under("global", "external_labels: {z: 010, a: 'x y', m: yes}"),
-			func(c *Config) { c.Global.ExternalLabels = []Label{{"a", "x y"}, {"m", "yes"}, {"z", "010"}} }},
+			func(c *Config) { c.Global.ExternalLabels = Labels{{"a", "x y"}, {"m", "yes"}, {"z", "010"}} }},
 		{"analyzers in all spellings", "skydive.analyzers",
 			"skydive:\n  analyzers:\n  - a:1\n  - WSS://B.example:2/\n  - ws://[::1]:8082\n  - '[fd00::1]:8082'\n  - ws://proxy/skydive/feed?x=1\n",
 			func(c *Config) {
@@ -130,7 +130,7 @@ func keyCases() []keyCase {
 		{"networks", "aggregation.networks", under("aggregation", "labels: [target_network]\n  networks:\n    office east: [10.1.0.0/16, 'fd00:1::/32']\n    dc: ['::ffff:10.0.0.0/104']"),
 			func(c *Config) {
 				c.Aggregation.Labels = []string{"target_network"}
-				c.Aggregation.Networks = []Network{
+				c.Aggregation.Networks = Networks{
 					{"office east", []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00:1::/32")}},
 					{"dc", []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}},
 				}
@@ -173,26 +173,26 @@ func keyCases() []keyCase {
 		{"memory in bytes", "storage.memory_max_bytes", under("storage", "memory_max_bytes: 2000001"), func(c *Config) { c.Storage.MemoryMaxBytes = 2_000_001 }},
 		{"address", "web.listen_address", under("web", "listen_address: '[::1]:0'"), func(c *Config) { c.Web.ListenAddress = "[::1]:0" }},
 
-		{"endpoint", "remote_write.url", stanza(""), endpoint(func(*RemoteWrite) {})},
-		{"name", "remote_write.name", stanza("name: 7"), endpoint(func(rw *RemoteWrite) { rw.Name = "7" })},
-		{"window", "remote_write.backlog_window", stanza("backlog_window: 20m"), endpoint(func(rw *RemoteWrite) { rw.BacklogWindow = 20 * time.Minute })},
-		{"no window", "remote_write.backlog_window", stanza("backlog_window: 0s"), endpoint(func(rw *RemoteWrite) { rw.BacklogWindow = 0 })},
-		{"timeout", "remote_write.remote_timeout", stanza("remote_timeout: 1s500ms"), endpoint(func(rw *RemoteWrite) { rw.RemoteTimeout = 1500 * time.Millisecond })},
-		{"headers", "remote_write.headers", stanza("headers: {X-Scope-OrgID: 12, THANOS-TENANT: a b}"),
+		{"endpoint", "remote_write[].url", stanza(""), endpoint(func(*RemoteWrite) {})},
+		{"name", "remote_write[].name", stanza("name: 7"), endpoint(func(rw *RemoteWrite) { rw.Name = "7" })},
+		{"window", "remote_write[].backlog_window", stanza("backlog_window: 20m"), endpoint(func(rw *RemoteWrite) { rw.BacklogWindow = 20 * time.Minute })},
+		{"no window", "remote_write[].backlog_window", stanza("backlog_window: 0s"), endpoint(func(rw *RemoteWrite) { rw.BacklogWindow = 0 })},
+		{"timeout", "remote_write[].remote_timeout", stanza("remote_timeout: 1s500ms"), endpoint(func(rw *RemoteWrite) { rw.RemoteTimeout = 1500 * time.Millisecond })},
+		{"headers", "remote_write[].headers", stanza("headers: {X-Scope-OrgID: 12, THANOS-TENANT: a b}"),
 			endpoint(func(rw *RemoteWrite) { rw.Headers = map[string]string{"X-Scope-OrgID": "12", "THANOS-TENANT": "a b"} })},
-		{"min shards", "remote_write.queue_config.min_shards", stanza("queue_config: {min_shards: 4}"), queue(func(q *Queue) { q.MinShards = 4 })},
-		{"max shards", "remote_write.queue_config.max_shards", stanza("queue_config: {max_shards: 4}"), queue(func(q *Queue) { q.MaxShards = 4 })},
-		{"samples", "remote_write.queue_config.max_samples_per_send", stanza("queue_config: {max_samples_per_send: 500}"), queue(func(q *Queue) { q.MaxSamplesPerSend = 500 })},
-		{"min backoff", "remote_write.queue_config.min_backoff", stanza("queue_config: {min_backoff: 1s}"), queue(func(q *Queue) { q.MinBackoff = time.Second })},
-		{"max backoff", "remote_write.queue_config.max_backoff", stanza("queue_config: {max_backoff: 30ms}"), queue(func(q *Queue) { q.MaxBackoff = 30 * time.Millisecond })},
-		{"429", "remote_write.queue_config.retry_on_http_429", stanza("queue_config: {retry_on_http_429: False}"), queue(func(q *Queue) { q.RetryOnHTTP429 = false })},
+		{"min shards", "remote_write[].queue_config.min_shards", stanza("queue_config: {min_shards: 4}"), queue(func(q *Queue) { q.MinShards = 4 })},
+		{"max shards", "remote_write[].queue_config.max_shards", stanza("queue_config: {max_shards: 4}"), queue(func(q *Queue) { q.MaxShards = 4 })},
+		{"samples", "remote_write[].queue_config.max_samples_per_send", stanza("queue_config: {max_samples_per_send: 500}"), queue(func(q *Queue) { q.MaxSamplesPerSend = 500 })},
+		{"min backoff", "remote_write[].queue_config.min_backoff", stanza("queue_config: {min_backoff: 1s}"), queue(func(q *Queue) { q.MinBackoff = time.Second })},
+		{"max backoff", "remote_write[].queue_config.max_backoff", stanza("queue_config: {max_backoff: 30ms}"), queue(func(q *Queue) { q.MaxBackoff = 30 * time.Millisecond })},
+		{"429", "remote_write[].queue_config.retry_on_http_429", stanza("queue_config: {retry_on_http_429: False}"), queue(func(q *Queue) { q.RetryOnHTTP429 = false })},
 
-		{"age limit", "remote_write.queue_config.sample_age_limit", stanza("queue_config: {sample_age_limit: 30m}"), queue(func(q *Queue) { q.SampleAgeLimit = 30 * time.Minute })},
-		{"message", "remote_write.protobuf_message", stanza("protobuf_message: prometheus.WriteRequest"), endpoint(func(rw *RemoteWrite) { rw.ProtobufMessage = "prometheus.WriteRequest" })},
-		{"labels of an endpoint", "remote_write.external_labels", stanza("external_labels: {z: 1, a: 2}"), endpoint(func(rw *RemoteWrite) { rw.ExternalLabels = []Label{{"a", "2"}, {"z", "1"}} })},
-		{"no metadata", "remote_write.metadata_config.send", stanza("metadata_config: {send: false}"), endpoint(func(rw *RemoteWrite) { rw.Metadata.Send = false })},
-		{"metadata interval", "remote_write.metadata_config.send_interval", stanza("metadata_config: {send_interval: 5m}"), endpoint(func(rw *RemoteWrite) { rw.Metadata.SendInterval = 5 * time.Minute })},
-		{"relabelling", "remote_write.write_relabel_configs",
+		{"age limit", "remote_write[].queue_config.sample_age_limit", stanza("queue_config: {sample_age_limit: 30m}"), queue(func(q *Queue) { q.SampleAgeLimit = 30 * time.Minute })},
+		{"message", "remote_write[].protobuf_message", stanza("protobuf_message: prometheus.WriteRequest"), endpoint(func(rw *RemoteWrite) { rw.ProtobufMessage = "prometheus.WriteRequest" })},
+		{"labels of an endpoint", "remote_write[].external_labels", stanza("external_labels: {z: 1, a: 2}"), endpoint(func(rw *RemoteWrite) { rw.ExternalLabels = Labels{{"a", "2"}, {"z", "1"}} })},
+		{"no metadata", "remote_write[].metadata_config.send", stanza("metadata_config: {send: false}"), endpoint(func(rw *RemoteWrite) { rw.Metadata.Send = false })},
+		{"metadata interval", "remote_write[].metadata_config.send_interval", stanza("metadata_config: {send_interval: 5m}"), endpoint(func(rw *RemoteWrite) { rw.Metadata.SendInterval = 5 * time.Minute })},
+		{"relabelling", "remote_write[].write_relabel_configs",
 			stanza("write_relabel_configs:\n  - {source_labels: [a, b], separator: '', regex: '(x|10)', target_label: c, replacement: $1}\n  - {action: HashMod, source_labels: [a], modulus: 8, target_label: m}\n  - {regex: '', action: labeldrop}\n  - {action: keepequal, source_labels: [a], target_label: b}"),
 			rules(func(c *relabel.Config) {
 				c.SourceLabels, c.Separator, c.Regex, c.TargetLabel = model.LabelNames{"a", "b"}, "", relabel.MustNewRegexp("(x|10)"), "c"
@@ -252,14 +252,14 @@ func keyCases() []keyCase {
 		{"anchors and merge keys", "",
 			minimal + "remote_write:\n- &first\n  url: http://r/api/v1/write\n  name: one\n  queue_config: &q {max_shards: 4}\n- <<: *first\n  name: two\n  queue_config: {<<: *q, min_shards: 2}\n",
 			func(c *Config) {
-				one, two := DefaultRemoteWrite("http://r/api/v1/write"), DefaultRemoteWrite("http://r/api/v1/write")
+				one, two := defaultRemoteWrite("http://r/api/v1/write"), defaultRemoteWrite("http://r/api/v1/write")
 				one.Name, one.Queue.MaxShards = "one", 4
 				two.Name, two.Queue.MaxShards, two.Queue.MinShards = "two", 4, 2
 				c.RemoteWrite = []RemoteWrite{one, two}
 			}},
 		{"two endpoints at one URL", "", minimal + "remote_write:\n- url: http://r/api/v1/write\n  name: a\n- url: http://r/api/v1/write\n",
 			func(c *Config) {
-				a, b := DefaultRemoteWrite("http://r/api/v1/write"), DefaultRemoteWrite("http://r/api/v1/write")
+				a, b := defaultRemoteWrite("http://r/api/v1/write"), defaultRemoteWrite("http://r/api/v1/write")
 				a.Name = "a"
 				c.RemoteWrite = []RemoteWrite{a, b}
 			}},
@@ -287,7 +287,7 @@ func TestKeys(t *testing.T) {
 		})
 		for name, w := range map[string]writer{"all": {}, "brief": {brief: true}} {
 			t.Run(c.name+" as struct, "+name, func(t *testing.T) {
-				text := encode(want.document(w))
+				text := encode(w.document(&want))
 				// In a folder of the same name as that of the wanted files.
 				got, _, err := Parse("skybridge.yml", text)
 				if err != nil {
@@ -307,102 +307,15 @@ func TestKeyCasesAreComplete(t *testing.T) {
 	for _, c := range keyCases() {
 		tested[c.key] = true
 	}
-	for _, key := range liveKeys() {
+	for _, key := range liveKeys(reflect.TypeFor[Config](), "") {
 		if !tested[key] {
 			t.Errorf("no case for %s", key)
 		}
 	}
 	for key := range tested {
-		if key != "" && !slices.Contains(liveKeys(), key) {
+		if key != "" && !slices.Contains(liveKeys(reflect.TypeFor[Config](), ""), key) {
 			t.Errorf("%s is not in liveKeys", key)
 		}
-	}
-}
-
-// TestExample proves that the example of the documentation shows every key with
-// its default.
-func TestExample(t *testing.T) {
-	text := string(sample(t, "example.yml"))
-	got, warnings, err := Parse("example.yml", []byte(text))
-	if err != nil || len(warnings) > 0 {
-		t.Fatal(err, warnings)
-	}
-	want := base()
-	want.RemoteWrite = []RemoteWrite{DefaultRemoteWrite("http://127.0.0.1:9090/api/v1/write")}
-	if d := diff(&want, got); d != "" {
-		t.Errorf("(-want +got)\n%s", d)
-	}
-	for _, key := range liveKeys() {
-		last := key[strings.LastIndex(key, ".")+1:]
-		switch key {
-		case "skydive.basic_auth.password", "remote_write.name", "remote_write.remote_timeout", "remote_write.headers":
-			continue // not in the design's block: better as a file, or without a default
-		}
-		if !strings.Contains(text, last+":") {
-			t.Errorf("the example lacks %s", key)
-		}
-	}
-}
-
-// TestFull proves that a site's file, every part of it other than the default,
-// is read as it was meant.
-func TestFull(t *testing.T) {
-	got, warnings, err := Parse("testdata/full.yml", sample(t, "full.yml"))
-	if err != nil || len(warnings) > 0 {
-		t.Fatal(err, warnings)
-	}
-	mimir := DefaultRemoteWrite("https://mimir.example.net/api/v1/push")
-	mimir.Name, mimir.RemoteTimeout, mimir.BacklogWindow = "mimir", 10*time.Second, 90*time.Minute
-	mimir.Headers = map[string]string{"X-Scope-OrgID": "network-7f3a"}
-	mimir.HTTPClient.Authorization = &commoncfg.Authorization{Type: "Bearer", CredentialsFile: "testdata/secrets/mimir"}
-	mimir.Queue = Queue{MinShards: 2, MaxShards: 10, MaxSamplesPerSend: 1000, MinBackoff: time.Second, MaxBackoff: time.Minute, SampleAgeLimit: 2 * time.Hour}
-	mimir.ProtobufMessage, mimir.ExternalLabels, mimir.Metadata.Send = "io.prometheus.write.v2.Request", []Label{{"tier", "1"}}, false
-	mimir.WriteRelabelConfigs = []*relabel.Config{
-		rule(func(c *relabel.Config) {
-			c.SourceLabels, c.Separator, c.Regex, c.Action = model.LabelNames{"protocol", "direction"}, "/", relabel.MustNewRegexp("UDP/.*"), relabel.Drop
-		}),
-		rule(func(c *relabel.Config) { c.Regex, c.Action = relabel.MustNewRegexp("replica"), relabel.LabelDrop }),
-	}
-	prom := DefaultRemoteWrite("http://prometheus.example.net:9090/api/v1/write?token=t0ps3cret")
-	prom.HTTPClient.BasicAuth = &commoncfg.BasicAuth{Username: "skybridge", Password: "t0ps3cret"}
-	prom.HTTPClient.TLSConfig.InsecureSkipVerify = true
-	prom.HTTPClient.ProxyURL = commoncfg.URL{URL: &url.URL{Scheme: "http", Host: "10.1.1.1:3128", User: url.UserPassword("proxy", "t0ps3cret")}}
-	prom.HTTPClient.FollowRedirects, prom.HTTPClient.EnableHTTP2 = false, false
-	want := &Config{
-		Global: Global{PushInterval: 30 * time.Second, ExternalLabels: []Label{{"cluster", "east"}, {"replica", "1"}}},
-		Skydive: Skydive{
-			Analyzers:      []string{"wss://analyzer-1.example.net:8082/ws/subscriber/flow", "ws://analyzer-2.example.net:8082/ws/subscriber/flow"},
-			CaptureIDs:     []string{"4b1a9d1c-2f52-4d1f-7a9b-0e4a2c1d5f60"},
-			HostID:         "skybridge-east",
-			BasicAuth:      BasicAuth{Username: "bridge", PasswordFile: "testdata/secrets/skydive"},
-			TLS:            commoncfg.TLSConfig{CAFile: "testdata/tls/ca.pem", ServerName: "analyzer.example.net", MinVersion: commoncfg.TLSVersions["TLS12"]},
-			SilenceTimeout: 5 * time.Minute,
-		},
-		Aggregation: Aggregation{
-			Labels:            []string{"initiator_ip", "target_ip", "target_port", "direction", "protocol", "target_network"},
-			ConnectionTimeout: 2 * time.Minute, FlowRetention: time.Hour, MaxSeries: 250_000, MaxFlows: 1_000_000, MaxSeriesPerNode: 20_000,
-			Ports:        "service",
-			ServicePorts: []ServicePorts{{9042, 9042, ""}, {8000, 8010, "TCP"}},
-			Networks: []Network{
-				{"office", []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("10.2.0.0/16")}},
-				{"internet", []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}},
-			},
-			ClusterNetworks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"),
-				netip.MustParsePrefix("192.168.0.0/16"), netip.MustParsePrefix("fd00::/8")},
-			ExcludeClasses:      []string{"internal"},
-			ExcludeNetworks:     []netip.Prefix{netip.MustParsePrefix("169.254.0.0/16")},
-			ExcludeProtocols:    []string{"SCTP"},
-			ExcludeApplications: []string{"VXLAN"},
-			Observers:           "one", Tunnels: "inner", Portless: "count", FlowExpire: 5 * time.Minute,
-			TopK: 10_000, TopKWindow: 10 * time.Minute,
-		},
-		Topology:    Topology{Enabled: true, Analyzers: []string{"wss://topology.example.net:8082/ws/subscriber/flow"}, RefreshInterval: time.Minute, CacheSize: 50_000},
-		Storage:     Storage{MaxBytes: 20 << 30, MaxAge: 48 * time.Hour, MemoryMaxBytes: 1 << 30},
-		RemoteWrite: []RemoteWrite{mimir, prom},
-		Web:         Web{ListenAddress: "127.0.0.1:9200"},
-	}
-	if d := diff(want, got); d != "" {
-		t.Errorf("(-want +got)\n%s", d)
 	}
 }
 

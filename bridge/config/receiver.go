@@ -4,6 +4,7 @@
 package config
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
@@ -31,29 +32,29 @@ func writePaths() []string {
 
 // writePath warns of a path that no known receiver has. Any path is possible: what
 // answers there decides.
-func (r *reader) writePath(raw string, line int) {
+func (r *reader) writePath(raw, path string) {
 	u, err := url.Parse(raw)
 	if err != nil || slices.ContainsFunc(writePaths(), func(end string) bool { return strings.HasSuffix(u.Path, end) }) {
 		return
 	}
-	what := "remote_write.url has a path that is no known receiver's"
+	what := "has a path that is no known receiver's"
 	if strings.Trim(u.Path, "/") == "" {
-		what = "remote_write.url has no path"
+		what = "has no path"
 	}
-	r.warn(line, what+": it is /api/v1/write of Prometheus and VictoriaMetrics (/insert/0/prometheus/api/v1/write of a VictoriaMetrics cluster), "+
+	r.warn(path, what+": it is /api/v1/write of Prometheus and VictoriaMetrics (/insert/0/prometheus/api/v1/write of a VictoriaMetrics cluster), "+
 		"/api/v1/receive of Thanos, /api/v1/push of Cortex and Mimir, /api/prom/push of Grafana Cloud; keep yours if the receiver's documentation has it")
 }
 
 // ownListener notes the endpoints that are the bridge itself. listen is where it
 // listens, host:port.
-func (r *reader) ownListener(p parsed, listen string) {
-	for i := range p.config.RemoteWrite {
-		rw := &p.config.RemoteWrite[i]
+func (c *Config) ownListener(r *reader, listen string) {
+	for i := range c.RemoteWrite {
+		rw := &c.RemoteWrite[i]
 		u, err := url.Parse(rw.URL)
 		if err != nil || rw.HTTPClient.ProxyURL.URL != nil || !reaches(u, listen) {
 			continue
 		}
-		r.fail(p.remoteWriteLine(i), "remote_write.url is the address that skybridge itself listens on, "+quoted(listen)+", which takes no samples",
+		r.fail(fmt.Sprintf("remote_write[%d].url", i), "is the address that skybridge itself listens on, "+quoted(listen)+", which takes no samples",
 			"write the receiver's URL, such as http://127.0.0.1:9090/api/v1/write, or let skybridge listen on another port")
 	}
 }

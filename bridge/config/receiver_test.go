@@ -16,14 +16,14 @@ import (
 // receiver's is not.
 func TestWritePath(t *testing.T) {
 	for url, want := range map[string]string{
-		"http://host:9090":                                                "remote_write.url has no path: it is /api/v1/write of Prometheus",
-		"http://host:9090/":                                               "remote_write.url has no path: ",
-		"https://host/?token=pa55word":                                    "remote_write.url has no path: ",
-		"http://host:9090/api/v1/write/":                                  "remote_write.url has a path that is no known receiver's: ",
-		"http://host:9090/api/v1/wirte":                                   "remote_write.url has a path that is no known receiver's: ",
-		"http://host:9090/metrics":                                        "remote_write.url has a path that is no known receiver's: ",
-		"http://host:9090/API/v1/write":                                   "remote_write.url has a path that is no known receiver's: ",
-		"http://host:9090/pa55word":                                       "remote_write.url has a path that is no known receiver's: ",
+		"http://host:9090":                                                "remote_write[0].url has no path: it is /api/v1/write of Prometheus",
+		"http://host:9090/":                                               "remote_write[0].url has no path: ",
+		"https://host/?token=pa55word":                                    "remote_write[0].url has no path: ",
+		"http://host:9090/api/v1/write/":                                  "remote_write[0].url has a path that is no known receiver's: ",
+		"http://host:9090/api/v1/wirte":                                   "remote_write[0].url has a path that is no known receiver's: ",
+		"http://host:9090/metrics":                                        "remote_write[0].url has a path that is no known receiver's: ",
+		"http://host:9090/API/v1/write":                                   "remote_write[0].url has a path that is no known receiver's: ",
+		"http://host:9090/pa55word":                                       "remote_write[0].url has a path that is no known receiver's: ",
 		"http://host:9090/api/v1/write":                                   "",
 		"http://host:9090/api/v1/write?token=pa55word":                    "",
 		"http://vminsert:8480/insert/42:7/prometheus/api/v1/write":        "",
@@ -106,8 +106,8 @@ func TestOwnListener(t *testing.T) {
 			web = fmt.Sprintf("web: {listen_address: '%s'}\n", c.listen)
 		}
 		path := write(t, t.TempDir(), "f", minimal+web+"remote_write:\n- url: "+c.url+"\n")
-		_, _, err := LoadFor(path, c.flag)
-		if own := err != nil && strings.Contains(err.Error(), "remote_write.url is the address that skybridge itself listens on"); own != c.own || err != nil && !own {
+		_, _, err := Load(path, Process{Listen: c.flag})
+		if own := err != nil && strings.Contains(err.Error(), "remote_write[0].url is the address that skybridge itself listens on"); own != c.own || err != nil && !own {
 			t.Errorf("%s with %q in the file and the flag %q: %v", c.url, c.listen, c.flag, err)
 		}
 	}
@@ -117,22 +117,22 @@ func TestOwnListener(t *testing.T) {
 // URL it is an error, elsewhere a warning, and what only has a dollar is neither.
 func TestVariables(t *testing.T) {
 	const inURL = " contains a variable, and environment variables are not expanded: write the value itself; a $ that is meant is written %24"
-	const elsewhere = " contains a variable: environment variables are not expanded, it is taken as it is"
+	const elsewhere = " contains a variable, and environment variables are not expanded: it is taken as it is"
 	receiver := func(url string) string { return minimal + "remote_write:\n- url: " + url + "\n" }
 	for yaml, want := range map[string]string{
-		receiver("http://$PROMETHEUS:9090/api/v1/write"):   "f:3: remote_write.url" + inURL,
-		receiver("http://${PROMETHEUS}:9090/api/v1/write"): "f:3: remote_write.url" + inURL,
-		receiver("http://h:$PORT/api/v1/write"):            "f:3: remote_write.url" + inURL,
-		receiver("http://h:9090/$tenant/api/v1/write"):     "f:3: remote_write.url" + inURL,
-		receiver("$URL"): "f:3: remote_write.url" + inURL,
+		receiver("http://$PROMETHEUS:9090/api/v1/write"):   "f:3: remote_write[0].url" + inURL,
+		receiver("http://${PROMETHEUS}:9090/api/v1/write"): "f:3: remote_write[0].url" + inURL,
+		receiver("http://h:$PORT/api/v1/write"):            "f:3: remote_write[0].url" + inURL,
+		receiver("http://h:9090/$tenant/api/v1/write"):     "f:3: remote_write[0].url" + inURL,
+		receiver("$URL"): "f:3: remote_write[0].url" + inURL,
 		receiver("http://h:9090/%24x/api/v1/write"):                                             "",
 		"skydive: {analyzers: ['ws://${ANALYZER}:8082']}\n":                                     "f:1: skydive.analyzers[0]" + inURL,
 		"skydive: {analyzers: ['$ANALYZER:8082']}\n":                                            "f:1: skydive.analyzers[0]" + inURL,
-		stanza("oauth2: {client_id: i, client_secret: s, token_url: 'http://$IDP/t'}"):          "f:4: remote_write.oauth2.token_url" + inURL,
-		stanza("basic_auth: {username: u, password: '${PASSWORD}'}"):                            "f:4: remote_write.basic_auth.password" + elsewhere,
-		stanza("authorization: {credentials: $TOKEN}"):                                          "f:4: remote_write.authorization.credentials" + elsewhere,
-		stanza("headers: {X-Scope-OrgID: $TENANT}"):                                             "f:4: remote_write.headers.X-Scope-OrgID" + elsewhere,
-		stanza("proxy_url: http://$PROXY:3128"):                                                 "f:4: remote_write.proxy_url is not a valid URL: write http://host:port, https:// or socks5://",
+		stanza("oauth2: {client_id: i, client_secret: s, token_url: 'http://$IDP/t'}"):          "f:4: remote_write[0].oauth2.token_url" + inURL,
+		stanza("basic_auth: {username: u, password: '${PASSWORD}'}"):                            "f:4: remote_write[0].basic_auth.password" + elsewhere,
+		stanza("authorization: {credentials: $TOKEN}"):                                          "f:4: remote_write[0].authorization.credentials" + elsewhere,
+		stanza("headers: {X-Scope-OrgID: $TENANT}"):                                             "f:4: remote_write[0].headers.X-Scope-OrgID" + elsewhere,
+		stanza("proxy_url: http://$PROXY:3128"):                                                 "f:4: remote_write[0].proxy_url is not a valid URL: write http://host:port, https:// or socks5://",
 		under("skydive", "basic_auth: {username: u, password: $PASSWORD}"):                      "f:3: skydive.basic_auth.password" + elsewhere,
 		under("skydive", "basic_auth: {username: u, password: pa$SWORD$}"):                      "",
 		under("global", "external_labels: {site: $SITE}"):                                       "f:3: global.external_labels.site" + elsewhere,

@@ -46,7 +46,7 @@ remote_write:
 // shown returns all ways in which a configuration can get into a log.
 func shown(t testing.TB, c *Config) map[string]string {
 	t.Helper()
-	out := map[string]string{"Summary": Summary(c), "Redacted": string(c.Redacted())}
+	out := map[string]string{"Summary": string(c.Summary()), "Redacted": string(c.Redacted())}
 	values := map[string]any{"*Config": c, "Config": *c, "Skydive": c.Skydive, "*Skydive": &c.Skydive,
 		"BasicAuth": c.Skydive.BasicAuth, "*BasicAuth": &c.Skydive.BasicAuth, "[]RemoteWrite": c.RemoteWrite}
 	for i := range c.RemoteWrite {
@@ -118,4 +118,15 @@ func TestRedactedGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "full.redacted.golden", string(c.Redacted()))
+}
+
+// TestSummaryGolden proves what check-config shows.
+func TestSummaryGolden(t *testing.T) {
+	for _, name := range []string{"full", "prom_sky_con", "prom_sky_con_site"} {
+		c, _, err := Parse(name+".yml", sample(t, name+".yml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name+".summary.golden", string(c.Summary()))
+	}
 }

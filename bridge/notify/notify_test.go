@@ -252,23 +252,3 @@ func TestNil(t *testing.T) {
 	s.Stopping("x")
 	s.Run(t.Context(), Watched{}) // returns at once
 }
-
-func TestPulse(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := NewPulse()
-		for range 2 { // also where it begins at 0
-			if p.Lasting() != 0 {
-				t.Error("lasts before it began")
-			}
-			p.Begin()
-			time.Sleep(time.Minute)
-			if got := p.Lasting().Round(time.Second); got != time.Minute {
-				t.Errorf("lasts %s, want 1m", got)
-			}
-			p.End()
-		}
-		if p.Lasting() != 0 {
-			t.Error("lasts after its end")
-		}
-	})
-}

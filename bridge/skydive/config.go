@@ -4,20 +4,15 @@
 package skydive
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/skydive-project/skybridge/aggregator"
-	"github.com/skydive-project/skybridge/secrets"
+	"github.com/skydive-project/skybridge/bridge/skydive/access"
 )
-
-// flowPath is where an analyzer serves its flows.
-const flowPath = "/ws/subscriber/flow"
 
 // defaultQueueBytes holds about 80,000 flows, some seconds of a busy feed.
 const defaultQueueBytes = 64 << 20
@@ -50,15 +45,8 @@ type Config struct {
 	// id once.
 	HostID string
 
-	Username string
-	// Password is asked at each connect, so that a changed file needs no
-	// reload. Nil means none.
-	Password func() (string, error)
-	// TLS is for wss; nil means the system's certificates.
-	TLS *tls.Config
-	// Secrets hides what analyzers repeat of our secrets, and gets to know them; nil
-	// means a set of its own.
-	Secrets *secrets.Set
+	// Account is how the bridge authenticates. Without Secrets it gets a set of its own.
+	Account access.Account
 
 	// SilenceTimeout is how long a feed may be quiet before it is reconnected;
 	// 0 means a time learned from the feed.
@@ -67,14 +55,8 @@ type Config struct {
 	QueueBytes int
 }
 
-// target is an analyzer's address in the two forms that are needed.
-type target struct {
-	name string // for labels, logs and the sink: without query, which can hold a token
-	url  string // for dialing
-}
-
 // targets checks the configuration and returns its analyzers.
-func (c *Config) targets() ([]target, error) {
+func (c *Config) targets() ([]access.Target, error) {
 	if len(c.Analyzers) == 0 {
 		return nil, errors.New("skydive: no analyzer is configured")
 	}
@@ -92,42 +74,20 @@ func (c *Config) targets() ([]target, error) {
 	if c.SilenceTimeout < 0 || c.QueueBytes < 0 {
 		return nil, errors.New("skydive: silence timeout and queue size cannot be negative")
 	}
-	var out []target
+	var out []access.Target
 	seen := make(map[string]bool, len(c.Analyzers))
 	for i, raw := range c.Analyzers {
-		t, err := parseTarget(raw)
+		t, err := access.ParseTarget(raw)
 		if err != nil {
 			return nil, fmt.Errorf("skydive: analyzer %d: %w", i+1, err)
 		}
-		if seen[t.name] {
-			return nil, fmt.Errorf("skydive: analyzer %s is there twice", t.name)
+		if seen[t.Name] {
+			return nil, fmt.Errorf("skydive: analyzer %s is there twice", t.Name)
 		}
-		seen[t.name] = true
+		seen[t.Name] = true
 		out = append(out, t)
 	}
 	return out, nil
-}
-
-// parseTarget keeps the URL out of its errors: it may hold a password.
-func parseTarget(raw string) (target, error) {
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil:
-		return target{}, errors.New("not a URL")
-	case u.Scheme != "ws" && u.Scheme != "wss":
-		return target{}, errors.New("the URL must begin with ws:// or wss://")
-	case u.Host == "" || u.Hostname() == "":
-		return target{}, errors.New("the URL has no host")
-	case u.User != nil:
-		return target{}, errors.New("the URL has user information; use the basic_auth keys")
-	case u.Fragment != "":
-		return target{}, errors.New("the URL has a fragment")
-	}
-	if u.Path == "" || u.Path == "/" {
-		u.Path = flowPath
-	}
-	name, _, _ := strings.Cut(secrets.URL(u.String()), "?")
-	return target{name: name, url: u.String()}, nil
 }
 
 func hasControl(s string) bool {
@@ -148,24 +108,8 @@ func (c *Config) namespaces() []string {
 }
 
 // sameConnection reports whether a connection made under c is the one that o
-// would make. Passwords and what is behind TLS callbacks are not compared: they
-// are read at each connect, and what is connected has no need of them.
+// would make.
 func (c *Config) sameConnection(o *Config) bool {
-	return c.HostID == o.HostID && c.Username == o.Username &&
-		slices.Equal(slices.Sorted(slices.Values(c.CaptureIDs)), slices.Sorted(slices.Values(o.CaptureIDs))) &&
-		sameTLS(c.TLS, o.TLS)
-}
-
-func sameTLS(a, b *tls.Config) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	if (a.RootCAs == nil) != (b.RootCAs == nil) || a.RootCAs != nil && !a.RootCAs.Equal(b.RootCAs) {
-		return false
-	}
-	return a.ServerName == b.ServerName && a.InsecureSkipVerify == b.InsecureSkipVerify &&
-		a.MinVersion == b.MinVersion && a.MaxVersion == b.MaxVersion &&
-		slices.EqualFunc(a.Certificates, b.Certificates, func(x, y tls.Certificate) bool {
-			return slices.EqualFunc(x.Certificate, y.Certificate, slices.Equal)
-		})
+	return c.HostID == o.HostID && c.Account.Same(&o.Account) &&
+		slices.Equal(slices.Sorted(slices.Values(c.CaptureIDs)), slices.Sorted(slices.Values(o.CaptureIDs)))
 }

@@ -12,20 +12,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-func TestTargets(t *testing.T) {
-	for _, c := range []struct{ url, name, dial string }{
-		{"ws://h:8082", "ws://h:8082/ws/subscriber/flow", "ws://h:8082/ws/subscriber/flow"},
-		{"wss://h/", "wss://h/ws/subscriber/flow", "wss://h/ws/subscriber/flow"},
-		{"ws://[::1]:1/x", "ws://[::1]:1/x", "ws://[::1]:1/x"},
-		{"ws://h?x-auth-token=s3cret", "ws://h/ws/subscriber/flow", "ws://h/ws/subscriber/flow?x-auth-token=s3cret"},
-	} {
-		got, err := parseTarget(c.url)
-		if err != nil || got.name != c.name || got.url != c.dial {
-			t.Errorf("%s: %+v, %v", c.url, got, err)
-		}
-	}
-}
-
 func TestBadConfigs(t *testing.T) {
 	sound := Config{Analyzers: []string{"ws://h:1"}, HostID: "b"}
 	for _, c := range []struct {

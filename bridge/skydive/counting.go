@@ -15,10 +15,10 @@ import (
 func (f *Feed) decodeQueued() {
 	var m decode.Message
 	for r := range f.queue.messages {
-		f.counting.Begin()
+		f.counting.Busy()
 		err := decode.Decode(r.buf.b, &m)
 		f.count(r, &m, err)
-		f.counting.End()
+		f.counting.Idle()
 		f.queue.taken(r)
 		if !r.buf.pooled() {
 			// Memory that is not reused must not stay alive through the slices of the
@@ -63,9 +63,9 @@ func (f *Feed) count(r raw, m *decode.Message, err error) {
 	}
 }
 
-// Busy returns for how long the message that is being decoded and counted has been so;
+// Overdue returns for how long the message that is being decoded and counted has been so;
 // 0: the feed waits for one. Microseconds are usual.
-func (f *Feed) Busy() time.Duration { return f.counting.Lasting() }
+func (f *Feed) Overdue() time.Duration { return f.counting.Overdue() }
 
 // longestWindow is the longest update window among the flows.
 func longestWindow(flows []aggregator.Flow) time.Duration {

@@ -9,22 +9,13 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
-	"time"
 
 	"github.com/gorilla/websocket"
 
-	"github.com/skydive-project/skybridge/secrets"
+	"github.com/skydive-project/skybridge/bridge/skydive/access"
 )
 
-const (
-	// handshakeTimeout bounds the way from the first packet to the 101.
-	handshakeTimeout = 10 * time.Second
-	readBuffer       = 32 << 10
-	// clientType is what the bridge is to the analyzer, which asks for some
-	// word here and closes the connection without one (measured).
-	clientType = "skybridge"
-)
+const readBuffer = 32 << 10
 
 // subscription is a connection whose handshake succeeded.
 type subscription struct {
@@ -32,27 +23,9 @@ type subscription struct {
 	alive *liveness // under conn
 }
 
-// proxyFunc says through which proxy a request goes, nil for none.
-type proxyFunc func(*http.Request) (*url.URL, error)
-
-// hidden returns a proxyFunc that does not quote the proxy's URL in errors, for it
-// can have a password, which set gets to know.
-func (p proxyFunc) hidden(set *secrets.Set) proxyFunc {
-	return func(req *http.Request) (*url.URL, error) {
-		u, err := p(req)
-		if err != nil {
-			return nil, errors.New("the proxy's URL (HTTP_PROXY, HTTPS_PROXY) is invalid")
-		}
-		if u != nil {
-			set.Add(secrets.OfURL(u.String())...)
-		}
-		return u, nil
-	}
-}
-
 // dial subscribes to the analyzer. A failure's text names the configuration key
 // to look at where there is one, and never a secret.
-func dial(ctx context.Context, cfg *Config, to target, proxy proxyFunc) (*subscription, *failure) {
+func dial(ctx context.Context, cfg *Config, to access.Target, proxy access.Proxy) (*subscription, *failure) {
 	header, fail := requestHeader(cfg, to)
 	if fail != nil {
 		return nil, fail
@@ -60,11 +33,11 @@ func dial(ctx context.Context, cfg *Config, to target, proxy proxyFunc) (*subscr
 	var alive *liveness
 	stop := func() bool { return true }
 	dialer := websocket.Dialer{
-		Proxy:            proxy.hidden(cfg.Secrets),
-		HandshakeTimeout: handshakeTimeout,
+		Proxy:            proxy.Hidden(cfg.Account.Secrets),
+		HandshakeTimeout: access.HandshakeTimeout,
 		ReadBufferSize:   readBuffer,
 		WriteBufferSize:  1 << 10, // pongs
-		TLSClientConfig:  cfg.TLS,
+		TLSClientConfig:  cfg.Account.TLS,
 		NetDialContext: func(dialing context.Context, network, addr string) (net.Conn, error) {
 			var d net.Dialer
 			conn, err := d.DialContext(dialing, network, addr)
@@ -78,10 +51,10 @@ func dial(ctx context.Context, cfg *Config, to target, proxy proxyFunc) (*subscr
 			return alive, nil
 		},
 	}
-	conn, resp, err := shake(ctx, &dialer, to.url, header)
+	conn, resp, err := shake(ctx, &dialer, to.URL, header)
 	if !stop() && err == nil {
 		_ = conn.Close()
-		return nil, unreached(ctx.Err(), cfg.Secrets)
+		return nil, unreached(ctx.Err(), &cfg.Account)
 	}
 	switch {
 	case resp != nil && resp.StatusCode == http.StatusSwitchingProtocols:
@@ -99,7 +72,7 @@ func dial(ctx context.Context, cfg *Config, to target, proxy proxyFunc) (*subscr
 				err = errEndlessHandshake // which http may take for the end of a header
 			}
 		}
-		return nil, unreached(err, cfg.Secrets)
+		return nil, unreached(err, &cfg.Account)
 	}
 	return &subscription{conn, alive}, nil
 }
@@ -115,27 +88,16 @@ func shake(ctx context.Context, d *websocket.Dialer, url string, h http.Header) 
 	return d.DialContext(ctx, url, h)
 }
 
-// requestHeader returns what the request says.
-func requestHeader(cfg *Config, to target) (http.Header, *failure) {
-	cfg.Secrets.Add(secrets.OfURL(to.url)...)
+// requestHeader returns the header of the request to subscribe.
+func requestHeader(cfg *Config, to access.Target) (http.Header, *failure) {
 	h := http.Header{}
 	h.Set("X-Host-ID", cfg.HostID)
-	h.Set("X-Client-Type", clientType)
+	h.Set("X-Client-Type", access.ClientType)
 	h.Set("X-Client-Protocol", "json")
 	h["X-Websocket-Namespace"] = cfg.namespaces()
-	h.Set("User-Agent", clientType)
-	if cfg.Username == "" {
-		return h, nil
+	h.Set("User-Agent", access.ClientType)
+	if err := cfg.Account.Authorize(h, to); err != nil {
+		return nil, &failure{reasonCredentials, err}
 	}
-	password := ""
-	if cfg.Password != nil {
-		var err error
-		if password, err = cfg.Password(); err != nil {
-			return nil, &failure{reasonCredentials, fmt.Errorf("read the password (skydive.basic_auth.password_file): %w", err)}
-		}
-	}
-	r := http.Request{Header: h}
-	r.SetBasicAuth(cfg.Username, password)
-	cfg.Secrets.Add(secrets.Basic(cfg.Username, password)...)
 	return h, nil
 }

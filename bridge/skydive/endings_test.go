@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/skydive-project/skybridge/internal/await"
 )
 
 // Each way in which a connection can end has its reason.
@@ -18,7 +20,7 @@ func TestEndings(t *testing.T) {
 	}{
 		{reasonClosed, func(c *websocket.Conn) error {
 			text := websocket.FormatCloseMessage(websocket.CloseGoingAway, "maintenance")
-			return c.WriteControl(websocket.CloseMessage, text, time.Now().Add(patience))
+			return c.WriteControl(websocket.CloseMessage, text, time.Now().Add(await.Patience))
 		}},
 		{reasonLost, func(c *websocket.Conn) error { return c.NetConn().Close() }},
 		{reasonLost, func(c *websocket.Conn) error {

@@ -24,7 +24,9 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"github.com/skydive-project/skybridge/bridge/skydive/access"
 	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/internal/await"
 )
 
 // Fault 1: another subscriber leaves, the analyzer forgets everybody, pings go
@@ -36,7 +38,7 @@ func TestFault1SilentFeed(t *testing.T) {
 	// On a slow machine the feed is reconnected for silence at any time, and what is
 	// sent meanwhile is lost.
 	sendUntilSeen := func(uuid string) {
-		r.sink.wait(t, uuid, func() bool {
+		r.sink.Wait(t, uuid, func() bool {
 			a.SendFlows([]analyzer.Flow{flow(uuid)})
 			return r.sink.seen(uuid)
 		})
@@ -49,7 +51,7 @@ func TestFault1SilentFeed(t *testing.T) {
 	if got := r.reconnects(t, a, reasonSilent); got < 1 {
 		t.Errorf("%v reconnects for silence", got)
 	}
-	r.logs.waitFor(t, "reason=silent")
+	r.logs.WaitFor(t, "reason=silent")
 }
 
 // TestClosesBeforeItConnects has the next request come when the analyzer has seen
@@ -69,7 +71,7 @@ func TestClosesBeforeItConnects(t *testing.T) {
 		readOn(conn)
 	})
 	r := newRig(t, Config{Analyzers: []string{url}, SilenceTimeout: 20 * time.Millisecond}, func(f *Feed) {
-		f.timing.goodbye = patience
+		f.timing.closing = await.Patience
 	}).run(t)
 	r.waitUps(t, 10)
 	r.stop()
@@ -85,7 +87,7 @@ func TestFault2Conflict(t *testing.T) {
 	old := otherClient(t, a, "bridge", "flow")
 	waitSubscribed(t, a, 1)
 	r := newRig(t, Config{Analyzers: []string{a.URL()}}, unhurried).run(t)
-	r.logs.waitFor(t, "still connected (HTTP 409")
+	r.logs.WaitFor(t, "still connected (HTTP 409")
 	if r.feed.Subscribed() {
 		t.Error("subscribed beside its own old connection")
 	}
@@ -116,9 +118,9 @@ func TestFault4And5ConnectionLossAndRestart(t *testing.T) {
 		t.Errorf("%v lost connections", got)
 	}
 	a.Stop()
-	r.sink.wait(t, "down", func() bool { return r.sink.count("down") == 3 })
+	r.sink.Wait(t, "down", func() bool { return r.sink.count("down") == 3 })
 	a.SendFlows([]analyzer.Flow{flow("lost in the outage")})
-	r.logs.waitFor(t, "reason=dial")
+	r.logs.WaitFor(t, "reason=dial")
 	if err := a.Restart(); err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +128,7 @@ func TestFault4And5ConnectionLossAndRestart(t *testing.T) {
 	later := flow("u")
 	later.Metric.ABBytes = 1000
 	a.SendFlows([]analyzer.Flow{later})
-	r.sink.wait(t, "the update", func() bool { return r.sink.received() == 2 })
+	r.sink.Wait(t, "the update", func() bool { return r.sink.received() == 2 })
 	if r.sink.flows[1].Metric.ABBytes != 1000 {
 		t.Errorf("got %+v", r.sink.flows[1])
 	}
@@ -149,14 +151,14 @@ func TestPongs(t *testing.T) {
 	url := serveFeed(t, func(conn *websocket.Conn) {
 		conn.SetPongHandler(func(text string) error { ponged <- text; return nil })
 		for i := range pings {
-			if conn.WriteControl(websocket.PingMessage, []byte{'a' + byte(i)}, time.Now().Add(patience)) != nil {
+			if conn.WriteControl(websocket.PingMessage, []byte{'a' + byte(i)}, time.Now().Add(await.Patience)) != nil {
 				return
 			}
 		}
 		readOn(conn)
 	})
 	newRig(t, Config{Analyzers: []string{url}}).run(t)
-	limit := time.NewTimer(patience)
+	limit := time.NewTimer(await.Patience)
 	defer limit.Stop()
 	for i := range pings {
 		select {
@@ -217,7 +219,7 @@ func TestTooLargeMessage(t *testing.T) {
 	if got := r.metric(t, "skybridge_records_skipped_total", "reason", "message_too_large"); got != 1 {
 		t.Errorf("counted %v", got)
 	}
-	r.logs.waitFor(t, "more than 16777216 bytes")
+	r.logs.WaitFor(t, "more than 16777216 bytes")
 	waitSubscribed(t, a, 1)
 	a.SendFlows([]analyzer.Flow{flow("next")})
 	r.waitFlow(t, "next")
@@ -226,7 +228,7 @@ func TestTooLargeMessage(t *testing.T) {
 func TestCredentials(t *testing.T) {
 	a := startAnalyzer(t, analyzer.Config{Users: map[string]string{"bridge": "s3cret"}})
 	cfg := func(user string, password func() (string, error)) Config {
-		return Config{Analyzers: []string{a.URL()}, Username: user, Password: password}
+		return Config{Analyzers: []string{a.URL()}, Account: access.Account{Username: user, Password: password}}
 	}
 	given := func(p string) func() (string, error) { return func() (string, error) { return p, nil } }
 
@@ -235,7 +237,7 @@ func TestCredentials(t *testing.T) {
 	})
 	t.Run("wrong", func(t *testing.T) {
 		r := newRig(t, cfg("bridge", given("wr0ng"))).run(t)
-		r.logs.waitFor(t, `check skydive.basic_auth.username and skydive.basic_auth.password_file`)
+		r.logs.WaitFor(t, `check skydive.basic_auth.username and skydive.basic_auth.password_file`)
 		if text := r.logs.String() + r.feed.Status()[0].LastError; strings.Contains(text, "wr0ng") || !strings.Contains(text, "Wrong credentials") {
 			t.Errorf("the log: %s", text)
 		}
@@ -244,11 +246,11 @@ func TestCredentials(t *testing.T) {
 		}
 	})
 	t.Run("none", func(t *testing.T) {
-		newRig(t, cfg("", nil)).run(t).logs.waitFor(t, "it wants credentials: set skydive.basic_auth.username")
+		newRig(t, cfg("", nil)).run(t).logs.WaitFor(t, "it wants credentials: set skydive.basic_auth.username")
 	})
 	t.Run("unreadable", func(t *testing.T) {
 		r := newRig(t, cfg("bridge", func() (string, error) { return "", errors.New("no such file") })).run(t)
-		r.logs.waitFor(t, "reason=credentials")
+		r.logs.WaitFor(t, "reason=credentials")
 	})
 	t.Run("corrected", func(t *testing.T) {
 		// The password is read at each connect: a corrected file is enough.
@@ -292,7 +294,7 @@ func TestTLS(t *testing.T) {
 	cert, pool := certificate(t)
 	a := startAnalyzer(t, analyzer.Config{Addr: "127.0.0.1:0", TLS: &tls.Config{Certificates: []tls.Certificate{cert}}})
 	t.Run("trusted", func(t *testing.T) {
-		r := newRig(t, Config{Analyzers: []string{a.URL()}, TLS: &tls.Config{RootCAs: pool}}).run(t)
+		r := newRig(t, Config{Analyzers: []string{a.URL()}, Account: access.Account{TLS: &tls.Config{RootCAs: pool}}}).run(t)
 		waitSubscribed(t, a, 1)
 		a.SendFlows([]analyzer.Flow{flow("u")})
 		r.waitFlow(t, "u")
@@ -304,30 +306,30 @@ func TestTLS(t *testing.T) {
 	})
 	t.Run("unknown authority", func(t *testing.T) {
 		r := newRig(t, Config{Analyzers: []string{a.URL()}}).run(t)
-		r.logs.waitFor(t, "check skydive.tls_config")
+		r.logs.WaitFor(t, "check skydive.tls_config")
 	})
 	t.Run("not TLS", func(t *testing.T) {
 		r := newRig(t, Config{Analyzers: []string{strings.Replace(a.URL(), "wss", "ws", 1)}}).run(t)
-		r.logs.waitFor(t, "HTTP request to an HTTPS server")
+		r.logs.WaitFor(t, "HTTP request to an HTTPS server")
 	})
 	t.Run("TLS to a plain one", func(t *testing.T) {
 		plainOne := startAnalyzer(t, analyzer.Config{})
 		r := newRig(t, Config{Analyzers: []string{strings.Replace(plainOne.URL(), "ws", "wss", 1)}}).run(t)
-		r.logs.waitFor(t, "reason=tls")
+		r.logs.WaitFor(t, "reason=tls")
 	})
 }
 
 func TestOtherAnswers(t *testing.T) {
 	a := startAnalyzer(t, analyzer.Config{})
 	r := newRig(t, Config{Analyzers: []string{a.URL() + "/nowhere"}}).run(t)
-	r.logs.waitFor(t, "reason=http_status")
-	r.logs.waitFor(t, "HTTP 404 Not Found")
+	r.logs.WaitFor(t, "reason=http_status")
+	r.logs.WaitFor(t, "HTTP 404 Not Found")
 
 	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "come back later", http.StatusServiceUnavailable)
 	})
 	r = newRig(t, Config{Analyzers: []string{url}}).run(t)
-	r.logs.waitFor(t, `HTTP 503 Service Unavailable, \"come back later\"`)
+	r.logs.WaitFor(t, `HTTP 503 Service Unavailable, \"come back later\"`)
 }
 
 func listen(t *testing.T) net.Listener {
@@ -358,7 +360,7 @@ func TestEndsInTheMiddleOfAHandshake(t *testing.T) {
 	}
 	ended := make(chan struct{})
 	go func() { r.stop(); close(ended) }()
-	ctx, cancel := context.WithTimeout(t.Context(), handshakeTimeout/2)
+	ctx, cancel := context.WithTimeout(t.Context(), access.HandshakeTimeout/2)
 	defer cancel()
 	select {
 	case <-ended:

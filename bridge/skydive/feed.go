@@ -16,7 +16,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/skydive-project/skybridge/bridge/notify"
+	"github.com/skydive-project/skybridge/bridge/skydive/access"
+	"github.com/skydive-project/skybridge/progress"
 	"github.com/skydive-project/skybridge/secrets"
 )
 
@@ -30,7 +31,7 @@ type Feed struct {
 	buffers buffers
 	timing  timing
 
-	counting *notify.Pulse // of the message that is decoded and counted
+	counting *progress.Deadline // of the message that is decoded and counted
 
 	reloading sync.Mutex // one Reload at a time
 
@@ -47,9 +48,9 @@ type Feed struct {
 type timing struct {
 	minDelay, maxDelay time.Duration
 	peer, pong         time.Duration
-	goodbye            time.Duration
+	closing            time.Duration // for the close frame of the analyzer
 	random             func() float64
-	proxy              proxyFunc
+	proxy              access.Proxy
 }
 
 // NewFeed checks the configuration and registers the metrics. Skipped records
@@ -58,8 +59,8 @@ func NewFeed(cfg Config, sink Sink, skipped *prometheus.CounterVec, reg promethe
 	if _, err := cfg.targets(); err != nil {
 		return nil, err
 	}
-	if cfg.Secrets == nil {
-		cfg.Secrets = secrets.New()
+	if cfg.Account.Secrets == nil {
+		cfg.Account.Secrets = secrets.New()
 	}
 	q := newQueue(queueBytes(&cfg))
 	m, err := newMetrics(reg, skipped, q)
@@ -67,10 +68,10 @@ func NewFeed(cfg Config, sink Sink, skipped *prometheus.CounterVec, reg promethe
 		return nil, err
 	}
 	return &Feed{
-		sink: sink, log: logger, metrics: m, queue: q, cfg: &cfg, counting: notify.NewPulse(),
+		sink: sink, log: logger, metrics: m, queue: q, cfg: &cfg, counting: progress.NewDeadline(),
 		links: map[string]*link{},
 		timing: timing{
-			minDelay: minDelay, maxDelay: maxDelay, peer: peerTimeout, pong: pongTimeout, goodbye: closeTimeout,
+			minDelay: minDelay, maxDelay: maxDelay, peer: peerTimeout, pong: pongTimeout, closing: closeTimeout,
 			random: rand.Float64, proxy: http.ProxyFromEnvironment,
 		},
 	}, nil
@@ -122,7 +123,7 @@ func (f *Feed) start(ctx context.Context) error {
 	}
 	// The sink knows of every analyzer before the first is up.
 	for _, t := range targets {
-		f.sink.AnalyzerDown(t.name)
+		f.sink.AnalyzerDown(t.Name)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -132,9 +133,9 @@ func (f *Feed) start(ctx context.Context) error {
 	return nil
 }
 
-func (f *Feed) startLocked(t target, cfg *Config) {
+func (f *Feed) startLocked(t access.Target, cfg *Config) {
 	l := f.newLink(t, cfg)
-	f.links[t.name] = l
+	f.links[t.Name] = l
 	ctx, cancel := context.WithCancel(f.ctx)
 	l.cancel = cancel
 	f.wg.Go(func() {
@@ -161,8 +162,8 @@ func (f *Feed) Reload(cfg Config) error {
 		return errors.New("skydive: the feed has ended")
 	}
 	old := f.cfg
-	if cfg.Secrets == nil {
-		cfg.Secrets = old.Secrets
+	if cfg.Account.Secrets == nil {
+		cfg.Account.Secrets = old.Account.Secrets
 	}
 	f.cfg = &cfg
 	f.queue.maxBytes.Store(int64(queueBytes(&cfg)))
@@ -174,7 +175,7 @@ func (f *Feed) Reload(cfg Config) error {
 	known := maps.Clone(f.links)
 	var leaving []*link
 	for name, l := range f.links {
-		i := slices.IndexFunc(targets, func(t target) bool { return t.name == name })
+		i := slices.IndexFunc(targets, func(t access.Target) bool { return t.Name == name })
 		if i >= 0 && same && targets[i] == l.to {
 			l.cfg.Store(&cfg)
 			l.watchdog.configure(cfg.SilenceTimeout)
@@ -189,8 +190,8 @@ func (f *Feed) Reload(cfg Config) error {
 		<-l.done
 	}
 	for _, t := range targets {
-		if known[t.name] == nil {
-			f.sink.AnalyzerDown(t.name)
+		if known[t.Name] == nil {
+			f.sink.AnalyzerDown(t.Name)
 		}
 	}
 	f.mu.Lock()
@@ -199,13 +200,13 @@ func (f *Feed) Reload(cfg Config) error {
 		return errors.New("skydive: the feed has ended")
 	}
 	for _, l := range leaving {
-		if !slices.ContainsFunc(targets, func(t target) bool { return t.name == l.to.name }) {
-			f.metrics.forget(l.to.name)
-			f.sink.AnalyzerGone(l.to.name)
+		if !slices.ContainsFunc(targets, func(t access.Target) bool { return t.Name == l.to.Name }) {
+			f.metrics.forget(l.to.Name)
+			f.sink.AnalyzerGone(l.to.Name)
 		}
 	}
 	for _, t := range targets {
-		if f.links[t.name] == nil {
+		if f.links[t.Name] == nil {
 			f.startLocked(t, &cfg)
 		}
 	}

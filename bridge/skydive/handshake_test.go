@@ -145,7 +145,7 @@ func TestBrokenHandshakes(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t, Config{Analyzers: []string{"ws://" + answer(t, c.with)}}).run(t)
-			r.logs.waitFor(t, c.logged)
+			r.logs.WaitFor(t, c.logged)
 			r.stop()
 			if got := r.metric(t, "skybridge_reconnects_total", "reason", string(c.reason)); got < 1 {
 				t.Errorf("counted %v; the log:\n%s", got, r.logs)
@@ -161,7 +161,7 @@ func TestBrokenHandshakes(t *testing.T) {
 }
 
 // curt does not wait for the goodbye of a peer that has none.
-func curt(f *Feed) { f.timing.goodbye = 10 * time.Millisecond }
+func curt(f *Feed) { f.timing.closing = 10 * time.Millisecond }
 
 // What comes with the 101 in the same packet is not lost, and a large first
 // message is no endless handshake.
@@ -205,7 +205,7 @@ func TestProxies(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t, Config{Analyzers: []string{"ws://analyzer.invalid"}}, through(answer(t, c.with))).run(t)
-			r.logs.waitFor(t, c.logged)
+			r.logs.WaitFor(t, c.logged)
 			r.stop()
 			if got := r.metric(t, "skybridge_reconnects_total", "reason", string(c.reason)); got < 1 {
 				t.Errorf("counted %v; the log:\n%s", got, r.logs)
@@ -219,7 +219,7 @@ func TestProxies(t *testing.T) {
 		r := newRig(t, Config{Analyzers: []string{"ws://analyzer.invalid"}}, func(f *Feed) {
 			f.timing.proxy = func(*http.Request) (*url.URL, error) { return nil, errors.New("bad http://user:pr0xy@x") }
 		}).run(t)
-		r.logs.waitFor(t, "HTTP_PROXY")
+		r.logs.WaitFor(t, "HTTP_PROXY")
 		if strings.Contains(r.logs.String(), "pr0xy") {
 			t.Errorf("the log: %s", r.logs)
 		}
@@ -248,8 +248,8 @@ func TestPingFloodOfAPeerThatDoesNotRead(t *testing.T) {
 		}
 	})
 	r := newRig(t, Config{Analyzers: []string{url}}, func(f *Feed) { f.timing.pong = 50 * time.Millisecond }).run(t)
-	r.logs.waitFor(t, "reason=write_timeout")
-	r.logs.waitFor(t, "write timeout: the analyzer sends pings and does not read our answers")
+	r.logs.WaitFor(t, "reason=write_timeout")
+	r.logs.WaitFor(t, "write timeout: the analyzer sends pings and does not read our answers")
 	if strings.Contains(r.logs.String(), "not even pings") {
 		t.Errorf("the log: %s", r.logs)
 	}
@@ -263,7 +263,7 @@ func TestLogLines(t *testing.T) {
 	}{{nil, "captures=all"}, {[]string{"c1", "c2"}, "captures=c1,c2"}} {
 		url := serveFeed(t, func(*websocket.Conn) {})
 		r := newRig(t, Config{Analyzers: []string{url}, CaptureIDs: c.captures}).run(t)
-		r.logs.waitFor(t, " retry_in=")
+		r.logs.WaitFor(t, " retry_in=")
 		r.stop()
 		for line := range strings.Lines(r.logs.String()) {
 			if strings.Contains(line, "subscribed to the analyzer\"") && !strings.Contains(line, c.want) ||

@@ -11,13 +11,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/skydive-project/skybridge/bridge/skydive/access"
 	"github.com/skydive-project/skybridge/logging"
 )
 
 // link keeps one analyzer connected.
 type link struct {
 	feed     *Feed
-	to       target
+	to       access.Target
 	log      *slog.Logger
 	cfg      atomic.Pointer[Config] // read at each connect
 	watchdog *watchdog
@@ -54,16 +55,16 @@ type AnalyzerStatus struct {
 	LastErrorAt time.Time
 }
 
-func (f *Feed) newLink(to target, cfg *Config) *link {
+func (f *Feed) newLink(to access.Target, cfg *Config) *link {
 	l := &link{
 		feed:     f,
 		to:       to,
-		log:      f.log.With("analyzer", to.name),
+		log:      f.log.With("analyzer", to.Name),
 		watchdog: newWatchdog(cfg.SilenceTimeout, f.timing.random),
 		backoff:  backoff{random: f.timing.random, min: f.timing.minDelay, max: f.timing.maxDelay},
-		metrics:  f.metrics.link(to.name),
+		metrics:  f.metrics.link(to.Name),
 		done:     make(chan struct{}),
-		status:   AnalyzerStatus{Analyzer: to.name, Since: time.Now()},
+		status:   AnalyzerStatus{Analyzer: to.Name, Since: time.Now()},
 	}
 	l.seldom = logging.Seldom(l.log)
 	l.cfg.Store(cfg)
@@ -107,13 +108,13 @@ func (l *link) connect(ctx context.Context) (*failure, time.Duration) {
 	}
 	l.log.Info("subscribed to the analyzer", "captures", captures)
 	l.log.Debug("what the analyzer was asked for", "namespaces", cfg.namespaces())
-	l.feed.sink.AnalyzerUp(l.to.name)
+	l.feed.sink.AnalyzerUp(l.to.Name)
 
 	fail = l.session(ctx, sub)
 
 	end := time.Now()
 	l.setConnected(false, end)
-	l.feed.sink.AnalyzerDown(l.to.name)
+	l.feed.sink.AnalyzerDown(l.to.Name)
 	return fail, end.Sub(begin)
 }
 

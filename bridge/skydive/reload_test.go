@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/skydive-project/skybridge/bridge/skydive/access"
 	"github.com/skydive-project/skybridge/internal/analyzer"
 )
 
@@ -37,7 +38,7 @@ func TestReload(t *testing.T) {
 	// Another analyzer, password, TLS and patience leave the connection alone.
 	both := cfg
 	both.Analyzers = []string{b.URL(), a.URL()}
-	both.Password = func() (string, error) { return "new", nil }
+	both.Account.Password = func() (string, error) { return "new", nil }
 	both.SilenceTimeout = time.Hour
 	both.QueueBytes = 1 << 20
 	reload(both)
@@ -109,7 +110,7 @@ func TestSameTLS(t *testing.T) {
 		{"other name", &tls.Config{ServerName: "x"}, &tls.Config{ServerName: "y"}, false},
 		{"other certificate", full(), &tls.Config{RootCAs: pool, ServerName: "x"}, false},
 	} {
-		if got := sameTLS(c.a, c.b); got != c.want {
+		if got := (&access.Account{TLS: c.a}).Same(&access.Account{TLS: c.b}); got != c.want {
 			t.Errorf("%s: %v", c.name, got)
 		}
 	}

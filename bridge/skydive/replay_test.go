@@ -41,7 +41,7 @@ func TestReplaysRawRecording(t *testing.T) {
 		served := make(chan error, 1)
 		go func() { served <- replay(l, head, frames, size) }()
 		r := newRig(t, Config{Analyzers: []string{"ws://" + l.Addr().String()}}, func(f *Feed) {
-			f.timing.goodbye = 50 * time.Millisecond // a recording does not answer
+			f.timing.closing = 50 * time.Millisecond // a recording does not answer
 		}).run(t)
 
 		var want []aggregator.Flow
@@ -53,7 +53,7 @@ func TestReplaysRawRecording(t *testing.T) {
 			}
 			want = append(want, m.Flows...)
 		}
-		r.sink.wait(t, "all flows", func() bool { return r.sink.received() >= len(want) })
+		r.sink.Wait(t, "all flows", func() bool { return r.sink.received() >= len(want) })
 		r.stop()
 		if err := <-served; err != nil {
 			t.Error(err)

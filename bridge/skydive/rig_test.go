@@ -20,58 +20,15 @@ import (
 
 	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/leaks"
 )
 
 func TestMain(m *testing.M) { leaks.Main(m, nil) }
 
-// patience is how long a test waits for what must happen.
-const patience = 30 * time.Second
-
-// changes tells waiters that something may be different now.
-type changes struct {
-	mu sync.Mutex
-	ch chan struct{}
-}
-
-func (c *changes) announce() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.ch != nil {
-		close(c.ch)
-		c.ch = nil
-	}
-}
-
-func (c *changes) next() <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.ch == nil {
-		c.ch = make(chan struct{})
-	}
-	return c.ch
-}
-
-func (c *changes) wait(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	limit := time.NewTimer(patience)
-	defer limit.Stop()
-	for {
-		changed := c.next()
-		if ok() {
-			return
-		}
-		select {
-		case <-changed:
-		case <-limit.C:
-			t.Fatalf("waited in vain: %s", what)
-		}
-	}
-}
-
 // sink records what the feed delivers.
 type sink struct {
-	changes
+	await.Changes
 	mu     sync.Mutex
 	flows  []aggregator.Flow
 	calls  int
@@ -85,7 +42,7 @@ func (s *sink) Update(flows []aggregator.Flow) {
 	s.calls++
 	hold := s.hold
 	s.mu.Unlock()
-	s.announce()
+	s.Announce()
 	if hold != nil {
 		<-hold
 	}
@@ -94,7 +51,7 @@ func (s *sink) Update(flows []aggregator.Flow) {
 		s.flows = append(s.flows, cloneFlow(&flows[i]))
 	}
 	s.mu.Unlock()
-	s.announce()
+	s.Announce()
 }
 
 // cloneFlow returns a copy that shares no memory with the feed's.
@@ -113,7 +70,7 @@ func (s *sink) Stats(c aggregator.CaptureStats) {
 	c.CaptureID = bytes.Clone(c.CaptureID)
 	s.stats = append(s.stats, c)
 	s.mu.Unlock()
-	s.announce()
+	s.Announce()
 }
 
 func (s *sink) AnalyzerUp(name string)   { s.state("up " + name) }
@@ -124,7 +81,7 @@ func (s *sink) state(what string) {
 	s.mu.Lock()
 	s.states = append(s.states, what)
 	s.mu.Unlock()
-	s.announce()
+	s.Announce()
 }
 
 func (s *sink) count(state string) int {
@@ -151,36 +108,11 @@ func (s *sink) received() int {
 	return len(s.flows)
 }
 
-// logs keeps what is logged, and tells when there is more.
-type logs struct {
-	changes
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	defer l.announce()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-func (l *logs) waitFor(t *testing.T, text string) {
-	t.Helper()
-	l.wait(t, "log with "+text, func() bool { return strings.Contains(l.String(), text) })
-}
-
 // rig is a running feed with what it talks to.
 type rig struct {
 	feed *Feed
 	sink *sink
-	logs *logs
+	logs *await.Logs
 	reg  *prometheus.Registry
 	stop func() // ends the feed and waits
 }
@@ -198,7 +130,7 @@ func unhurried(f *Feed) {
 
 func newRig(t *testing.T, cfg Config, tweaks ...func(*Feed)) *rig {
 	t.Helper()
-	r := &rig{sink: &sink{}, logs: &logs{}, reg: prometheus.NewRegistry()}
+	r := &rig{sink: &sink{}, logs: &await.Logs{}, reg: prometheus.NewRegistry()}
 	if cfg.HostID == "" {
 		cfg.HostID = "bridge"
 	}
@@ -234,32 +166,7 @@ func (r *rig) run(t *testing.T) *rig {
 // metric returns a metric's value; labels are name, value, ….
 func (r *rig) metric(t *testing.T, name string, labels ...string) float64 {
 	t.Helper()
-	families, err := r.reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		if f.GetName() != name {
-			continue
-		}
-	metrics:
-		for _, m := range f.GetMetric() {
-			for i := 0; i < len(labels); i += 2 {
-				same := false
-				for _, l := range m.GetLabel() {
-					same = same || l.GetName() == labels[i] && l.GetValue() == labels[i+1]
-				}
-				if !same {
-					continue metrics
-				}
-			}
-			if m.GetGauge() != nil {
-				return m.GetGauge().GetValue()
-			}
-			return m.GetCounter().GetValue()
-		}
-	}
-	return -1
+	return await.Metric(t, r.reg, name, labels...)
 }
 
 func (r *rig) reconnects(t *testing.T, a *analyzer.Analyzer, why reason) float64 {
@@ -267,31 +174,21 @@ func (r *rig) reconnects(t *testing.T, a *analyzer.Analyzer, why reason) float64
 	return r.metric(t, "skybridge_reconnects_total", "analyzer", a.URL(), "reason", string(why))
 }
 
-// waitMetric waits until a metric has a value; it asks again and again.
+// waitMetric waits until a metric has a value.
 func (r *rig) waitMetric(t *testing.T, want float64, name string, labels ...string) {
 	t.Helper()
-	limit := time.NewTimer(patience)
-	defer limit.Stop()
-	again := time.NewTicker(5 * time.Millisecond)
-	defer again.Stop()
-	for got := r.metric(t, name, labels...); got != want; got = r.metric(t, name, labels...) {
-		select {
-		case <-again.C:
-		case <-limit.C:
-			t.Fatalf("%s is %v, not %v", name, got, want)
-		}
-	}
+	await.MetricIs(t, want, r.reg, name, labels...)
 }
 
 // waitUps waits until the feed has subscribed n times.
 func (r *rig) waitUps(t *testing.T, n int) {
 	t.Helper()
-	r.sink.wait(t, fmt.Sprintf("%d subscriptions", n), func() bool { return r.sink.count("up") >= n })
+	r.sink.Wait(t, fmt.Sprintf("%d subscriptions", n), func() bool { return r.sink.count("up") >= n })
 }
 
 func (r *rig) waitFlow(t *testing.T, uuid string) {
 	t.Helper()
-	r.sink.wait(t, "flow "+uuid, func() bool { return r.sink.seen(uuid) })
+	r.sink.Wait(t, "flow "+uuid, func() bool { return r.sink.seen(uuid) })
 }
 
 func startAnalyzer(t *testing.T, cfg analyzer.Config) *analyzer.Analyzer {
@@ -307,7 +204,7 @@ func startAnalyzer(t *testing.T, cfg analyzer.Config) *analyzer.Analyzer {
 // waitSubscribed waits until the analyzer would reach n subscribers.
 func waitSubscribed(t *testing.T, a *analyzer.Analyzer, n int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), await.Patience)
 	defer cancel()
 	if err := a.WaitSubscribers(ctx, n); err != nil {
 		t.Fatal(err)

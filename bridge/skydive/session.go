@@ -46,7 +46,7 @@ func (l *link) session(ctx context.Context, sub *subscription) *failure {
 	go func() {
 		silent := l.watchdog.watch(watching)
 		if silent || ctx.Err() != nil {
-			leave(conn, readDone, l.feed.timing.goodbye)
+			leave(conn, readDone, l.feed.timing.closing)
 		}
 		guard <- silent
 	}()
@@ -59,7 +59,7 @@ func (l *link) session(ctx context.Context, sub *subscription) *failure {
 		l.watchdog.gaveUp()
 		return &failure{reasonSilent, errors.New("no data came for longer than updates and stats explain: either nothing is captured, or the analyzer has forgotten the subscription")}
 	}
-	return ended(err, l.cfg.Load().Secrets)
+	return ended(err, l.cfg.Load().Account.Secrets)
 }
 
 // leave says goodbye, and cuts the connection if the analyzer does not answer

@@ -5,10 +5,10 @@ package web
 
 import (
 	"fmt"
-	"io"
 	"path/filepath"
 
 	commoncfg "github.com/prometheus/common/config"
+	toolkit "github.com/prometheus/exporter-toolkit/web"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/skydive-project/skybridge/secrets"
@@ -17,6 +17,19 @@ import (
 // maxConfigFile bounds the size in bytes of exporter-toolkit's web configuration.
 const maxConfigFile = 1 << 20
 
+// CheckConfigFile reports what is wrong with the web configuration file of that name,
+// which --web.config.file gives; without a name there is none.
+func CheckConfigFile(name string) error {
+	err := checkRegular(name)
+	if err == nil {
+		err = toolkit.Validate(name)
+	}
+	if err != nil {
+		return fmt.Errorf("web: read --web.config.file %s: %w", name, err)
+	}
+	return nil
+}
+
 // checkRegular reports a file of the web configuration, itself included, that is
 // not a regular one: exporter-toolkit would wait for a pipe. The rest of what can
 // be wrong with them is the toolkit's to say.
@@ -24,17 +37,9 @@ func checkRegular(configFile string) error {
 	if configFile == "" {
 		return nil
 	}
-	f, err := secrets.Open(configFile)
+	data, err := secrets.Read(configFile, maxConfigFile)
 	if err != nil {
 		return fmt.Errorf("%w: name a regular file", err)
-	}
-	defer f.Close() // opened for reading: nothing to lose
-	data, err := io.ReadAll(io.LimitReader(f, maxConfigFile+1))
-	if err == nil && len(data) > maxConfigFile {
-		err = fmt.Errorf("is larger than %d KiB", maxConfigFile>>10)
-	}
-	if err != nil {
-		return err
 	}
 	var config struct {
 		TLS struct {
@@ -51,11 +56,9 @@ func checkRegular(configFile string) error {
 			continue
 		}
 		name = commoncfg.JoinDir(filepath.Dir(configFile), name)
-		named, err := secrets.Open(name)
-		if err != nil {
+		if _, err := secrets.Read(name, secrets.MaxPEM); err != nil {
 			return fmt.Errorf("tls_server_config: %s: %w: name a regular file", name, err)
 		}
-		_ = named.Close() // opened for reading: nothing to lose
 	}
 	return nil
 }

@@ -10,19 +10,14 @@ import (
 	"syscall"
 
 	"github.com/coreos/go-systemd/v22/activation"
-	toolkit "github.com/prometheus/exporter-toolkit/web"
 )
 
 // Listen checks the web configuration file and opens the port, or takes the
 // sockets that systemd passed. From then on clients can connect; they are
 // answered when [Server.Run] runs. It is called once, before Run.
 func (s *Server) Listen() error {
-	err := checkRegular(s.opts.ConfigFile)
-	if err == nil {
-		err = toolkit.Validate(s.opts.ConfigFile)
-	}
-	if err != nil {
-		return fmt.Errorf("web: read --web.config.file %s: %w", s.opts.ConfigFile, err)
+	if err := CheckConfigFile(s.opts.ConfigFile); err != nil {
+		return err
 	}
 	if s.opts.SystemdSocket {
 		return s.takeSystemdSockets()

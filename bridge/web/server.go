@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
@@ -20,6 +21,7 @@ import (
 	"github.com/skydive-project/skybridge/bridge/web/expose"
 	"github.com/skydive-project/skybridge/bridge/web/status"
 	"github.com/skydive-project/skybridge/logging"
+	"github.com/skydive-project/skybridge/progress"
 )
 
 // limits are the server's bounds on time and concurrency. They are fixed;
@@ -95,7 +97,9 @@ type Server struct {
 	life    context.Context
 	endLife context.CancelFunc
 
-	alive signOfLife
+	// asking is that a request of our own is not answered, answerDue by when it should be.
+	asking    atomic.Bool
+	answerDue *progress.Deadline
 
 	exposer *expose.Exposer
 	scrapes *places    // pages of series being written
@@ -123,7 +127,7 @@ func New(opts Options) (*Server, error) {
 	}
 	s := &Server{
 		opts: opts, limits: defaultLimits(), metrics: m, seldom: logging.Seldom(opts.Logger),
-		exposer: expose.New(opts.Source, opts.Gatherer), gzip: expose.NewCompressor(),
+		exposer: expose.New(opts.Source, opts.Gatherer), gzip: expose.NewCompressor(), answerDue: progress.NewDeadline(),
 		connections: connections.New(opts.Source, opts.Names, time.Now), ticked: make(chan struct{}, 1),
 	}
 	s.scrapes = newPlaces(s.limits.scrapes)

@@ -7,26 +7,41 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/skydive-project/skybridge/bridge/config"
+	"github.com/skydive-project/skybridge/bridge/web"
 )
 
 // checkConfig prints a summary of every file that is valid, and every error of
-// those that are not. listen is --web.listen-address.
-func checkConfig(files []string, listen string, stdout, stderr io.Writer) error {
+// those that are not, of the listener's settings too. listen is
+// --web.listen-address, webConfig --web.config.file.
+func checkConfig(files []string, listen, webConfig string, stdout, stderr io.Writer) error {
 	bad := 0
+	if err := web.CheckConfigFile(webConfig); err != nil {
+		fmt.Fprintln(stderr, err)
+		bad++
+	}
 	for _, file := range files {
-		cfg, warnings, err := config.Check(file, listen)
+		cfg, warnings, err := config.Load(file, config.Process{Listen: listen, Outside: true})
 		printWarnings(stderr, warnings)
 		if err != nil {
 			fmt.Fprintln(stderr, err)
 			bad++
 			continue
 		}
-		fmt.Fprintf(stdout, "%s is valid\n%s", file, config.Summary(cfg))
+		fmt.Fprintf(stdout, "%s is valid. Every key but these has its default:\n%s", file, cfg.Summary())
 	}
 	if bad > 0 {
 		return errors.New("check-config: " + plural(bad, "file is", "files are") + " not valid")
+	}
+	return nil
+}
+
+// oneStdin refuses standard input twice: it is read to its end.
+func oneStdin(files []string) error {
+	if i := slices.Index(files, config.Stdin); i >= 0 && slices.Contains(files[i+1:], config.Stdin) {
+		return errors.New("standard input (-) stands there twice")
 	}
 	return nil
 }

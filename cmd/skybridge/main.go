@@ -12,6 +12,7 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/prometheus/common/promslog/flag"
 
 	"github.com/skydive-project/skybridge/bridge"
+	"github.com/skydive-project/skybridge/bridge/config"
 	"github.com/skydive-project/skybridge/bridge/notify"
 	"github.com/skydive-project/skybridge/logging"
 )
@@ -29,6 +31,10 @@ import (
 const flushLog = 2 * time.Second
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// usageError is the exit code where the command line is not understood; other errors
+// have 1.
+const usageError = 2
 
 // run parses the command line, does what it says, and returns the exit code.
 func run(args []string, stdout, stderr io.Writer) int {
@@ -50,17 +56,25 @@ func run(args []string, stdout, stderr io.Writer) int {
 	logs := &promslog.Config{}
 	flag.AddFlags(app, logs)
 
-	check := app.Command("check-config", "Check configuration files: a summary, or every error with its line.")
-	checkFiles := check.Arg("file", "Configuration files.").Required().Strings()
+	check := app.Command("check-config", "Check configuration files, and that of --web.config.file: a summary, or every error with its line.")
+	checkFiles := check.Arg("file", "Configuration files; - is standard input.").Required().Strings()
+	check.Validate(func(*kingpin.CmdClause) error { return oneStdin(*checkFiles) })
 	convert := app.Command("convert-config", "Write prom_sky_con.yml as skybridge.yml.")
-	convertFile := convert.Arg("file", "The old connector's configuration file.").Required().String()
+	convertFile := convert.Arg("file", "The old connector's configuration file; - is standard input.").Required().String()
 
+	args = slices.Clone(args)
+	for i, arg := range args {
+		if arg == "-" { // of which kingpin makes an empty text
+			args[i] = config.Stdin
+		}
+	}
 	command, err := app.Parse(args)
 	switch {
 	case err != nil:
-		err = fmt.Errorf("%w (see --help)", err)
+		fmt.Fprintf(stderr, "skybridge: %v (see --help)\n", err)
+		return usageError
 	case command == check.FullCommand():
-		err = checkConfig(*checkFiles, options.ListenAddress, stdout, stderr)
+		err = checkConfig(*checkFiles, options.ListenAddress, options.WebConfigFile, stdout, stderr)
 	case command == convert.FullCommand():
 		err = convertConfig(*convertFile, stdout, stderr)
 	default:

@@ -78,6 +78,7 @@ pipeline:
 func TestCommands(t *testing.T) {
 	good := write(t, "skybridge.yml", "skydive: {analyzers: [ws://127.0.0.1:8082]}\n")
 	bad := write(t, "bad.yml", "skydive:\n  analyzers: [ws://127.0.0.1:8082]\n  color: red\nwob: 1\n")
+	listener := write(t, "web.yml", "http_server_config: {http2: false}\n")
 	old := write(t, "prom_sky_con.yml", oldFile)
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
@@ -102,13 +103,21 @@ func TestCommands(t *testing.T) {
 		{"a listener's settings from a pipe", []string{"--config.file=" + good, "--web.listen-address=127.0.0.1:0", "--web.config.file=" + pipe}, 1, nil, []string{"is not a regular file"}},
 		{"version", []string{"--version"}, 0, []string{"skybridge, version", "commit:", "go version: go1."}, nil},
 		{"help", []string{"--help"}, 0, []string{"--config.file", "check-config"}, nil},
-		{"an unknown flag", []string{"--colour"}, 1, nil, []string{"colour"}},
+		{"an unknown flag", []string{"--colour"}, 2, nil, []string{"colour", "see --help"}},
+		{"an unknown command", []string{"chek-config", good}, 2, nil, []string{"see --help"}},
+		{"no file", []string{"check-config"}, 2, nil, []string{"required argument 'file' not provided"}},
+		{"standard input", []string{"check-config", "-", good}, 1, []string{good + " is valid"}, []string{"/dev/stdin:5: unknown key colour", "1 file is not valid"}},
+		{"standard input twice", []string{"check-config", "-", good, "-"}, 2, nil, []string{"standard input (-) stands there twice"}},
+		{"convert standard input", []string{"convert-config", "-"}, 1, nil, []string{"/dev/stdin: this is not a prom_sky_con.yml"}},
+		{"settings of the listener", []string{"check-config", "--web.config.file=" + good, good}, 1, []string{good + " is valid"}, []string{"read --web.config.file " + good, "1 file is not valid"}},
+		{"sound settings of the listener", []string{"check-config", "--web.config.file=" + listener, good}, 0, nil, nil},
 		{"a bad configuration", []string{"--config.file=" + bad}, 1, nil, []string{"bad.yml:3: "}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			var stdout, stderr bytes.Buffer
 			cmd := command(t, test.args...)
+			cmd.Stdin = strings.NewReader("skydive:\n  analyzers: [ws://127.0.0.1:8082]\n\n\ncolour: red\n")
 			cmd.Stdout, cmd.Stderr = &stdout, &stderr
 			code := 0
 			if err := cmd.Run(); err != nil {

@@ -95,7 +95,7 @@ func TestCompose(t *testing.T) {
 		t.Error(err)
 	}
 
-	cfg, warnings, err := config.Load("skybridge.yml")
+	cfg, warnings, err := config.Load("skybridge.yml", config.Process{})
 	if err != nil || len(warnings) > 0 {
 		t.Fatalf("%v %v", err, warnings)
 	}

@@ -171,7 +171,7 @@ func TestRunbooks(t *testing.T) {
 			t.Errorf("%s: %v", a.Alert, err)
 			continue
 		}
-		for _, want := range []string{"# " + a.Alert + "\n", "## What it means\n", "## What to do\n"} {
+		for _, want := range []string{"# " + a.Alert + "\n", "## Meaning\n", "## Impact\n", "## What to do\n"} {
 			if !strings.Contains(string(text), want) {
 				t.Errorf("%s has no %q", page, want)
 			}

@@ -4,35 +4,77 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
-	"sync"
-	"sync/atomic"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// child is a worker from the report's side. Its methods are safe for concurrent use.
+// child is a process that is measured.
 type child struct {
-	command  *exec.Cmd
-	in       io.WriteCloser
-	usages   chan values
-	progress atomic.Int64
-	moved    chan struct{} // after progress
-
-	done   chan struct{} // closed when the worker has ended
-	result values
-	err    error
-
-	asking sync.Mutex
+	command *exec.Cmd
+	out     bytes.Buffer
+	ended   chan struct{} // closed when it has, and err is set
+	err     error
 }
 
-// start starts a worker.
-func (r *report) start(ctx context.Context, s spec) (*child, error) {
+// start starts a program. It is asked to end (SIGTERM) when ctx is done.
+func (r *report) start(ctx context.Context, environment []string, program string, args ...string) (*child, error) {
+	c := &child{command: exec.CommandContext(ctx, program, args...), ended: make(chan struct{})}
+	c.command.Env = append(os.Environ(), environment...)
+	c.command.Stdout, c.command.Stderr = &c.out, r.progress
+	c.command.Cancel = func() error { return c.command.Process.Signal(syscall.SIGTERM) }
+	c.command.WaitDelay = time.Minute
+	if err := c.command.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", program, err)
+	}
+	go func() {
+		defer close(c.ended)
+		if c.err = c.command.Wait(); c.err != nil {
+			c.err = fmt.Errorf("%s: %w", program, c.err)
+		}
+	}()
+	return c, nil
+}
+
+// stop ends the process in order.
+func (c *child) stop() error {
+	_ = c.command.Process.Signal(syscall.SIGTERM) // it may have ended
+	<-c.ended
+	return c.err
+}
+
+func (c *child) pid() int { return c.command.Process.Pid }
+
+// workerVariable in the environment makes a process a worker: it holds the spec of
+// what to do.
+const workerVariable = "SKYBRIDGE_REPORT_WORKER"
+
+// spec says what a worker does.
+type spec struct {
+	Work           string // ours, old or prometheus
+	Dir            string // on the disk to measure with
+	Feed, Receiver string // URLs
+	Connections    int
+	Rounds         int // reports of each connection that are measured, after a first
+	Version2       bool
+	Interval       time.Duration // between ticks
+}
+
+// values are what was measured, by name.
+type values map[string]float64
+
+// worker starts this program again, as a worker.
+func (r *report) worker(ctx context.Context, s spec) (*child, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program for a worker: %w", err)
@@ -41,97 +83,76 @@ func (r *report) start(ctx context.Context, s spec) (*child, error) {
 	if err != nil {
 		return nil, fmt.Errorf("describe the work: %w", err)
 	}
-	c := &child{command: exec.CommandContext(ctx, self), usages: make(chan values, 1), moved: make(chan struct{}, 1), done: make(chan struct{})}
-	c.command.Env = append(os.Environ(), workerVariable+"="+string(text))
-	c.command.Stderr = r.progress
-	if c.in, err = c.command.StdinPipe(); err != nil {
-		return nil, fmt.Errorf("worker %s: %w", s.Work, err)
-	}
-	out, err := c.command.StdoutPipe()
-	if err != nil {
-		return nil, fmt.Errorf("worker %s: %w", s.Work, err)
-	}
-	if err := c.command.Start(); err != nil {
-		return nil, fmt.Errorf("worker %s: %w", s.Work, err)
-	}
-	go func() {
-		defer close(c.done)
-		c.listen(out)
-		if err := c.command.Wait(); c.err == nil && err != nil {
-			c.err = err
-		}
-		if c.err == nil && c.result == nil {
-			c.err = errors.New("it ended without a result")
-		}
-		if c.err != nil {
-			c.err = fmt.Errorf("worker %s: %w", s.Work, c.err)
-		}
-	}()
-	return c, nil
+	return r.start(ctx, []string{workerVariable + "=" + string(text)}, self)
 }
 
-func (c *child) listen(out io.Reader) {
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		var n note
-		if json.Unmarshal(lines.Bytes(), &n) != nil {
-			continue // a testing package's word at its end
-		}
-		switch {
-		case n.Error != "":
-			c.err = errors.New(n.Error)
-		case n.Usage != nil:
-			c.usages <- n.Usage
-		case n.Result != nil:
-			c.result = n.Result
+// result waits for a worker's end and returns what it measured.
+func (c *child) result() (v values, err error) {
+	<-c.ended
+	if c.err == nil {
+		c.err = json.Unmarshal(c.out.Bytes(), &v)
+	}
+	return v, c.err
+}
+
+// workerMain does what the environment says and returns the process' exit code.
+func workerMain() int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	var s spec
+	err := json.Unmarshal([]byte(os.Getenv(workerVariable)), &s)
+	var v values
+	if err == nil {
+		switch s.Work {
+		case "ours":
+			v, err = s.ingestOurs(ctx)
+		case "old":
+			v, err = s.ingestOld(ctx)
+		case "prometheus":
+			err = s.pushPrometheus(ctx)
 		default:
-			c.progress.Store(n.Progress)
-			select {
-			case c.moved <- struct{}{}:
-			default:
-			}
+			err = errors.New("no such work: " + s.Work)
 		}
 	}
-}
-
-// usage asks for what the worker has used so far.
-func (c *child) usage() (values, error) {
-	c.asking.Lock()
-	defer c.asking.Unlock()
-	if _, err := fmt.Fprintln(c.in, commandUsage); err != nil {
-		return nil, errors.Join(fmt.Errorf("ask a worker: %w", err), c.err)
+	if err == nil {
+		err = json.NewEncoder(os.Stdout).Encode(v)
 	}
-	select {
-	case v := <-c.usages:
-		return v, nil
-	case <-c.done:
-		return nil, errors.Join(errors.New("a worker ended early"), c.err)
-	}
-}
-
-// stop ends the worker in order, and returns its result.
-func (c *child) stop() (values, error) {
-	_ = c.in.Close() // it may have ended
-	return c.wait()
-}
-
-// wait waits for its end.
-func (c *child) wait() (values, error) {
-	<-c.done
-	return c.result, c.err
-}
-
-// work runs a worker that needs nobody.
-func (r *report) work(ctx context.Context, s spec) (values, error) {
-	dir, remove, err := r.disk()
 	if err != nil {
-		return nil, err
+		fmt.Fprintln(os.Stderr, "worker:", err)
+		return 1
 	}
-	defer remove()
-	s.Dir = dir
-	c, err := r.start(ctx, s)
-	if err != nil {
-		return nil, err
+	return 0
+}
+
+// cpu is what a process has used of all cores, system calls included. A clock id is made
+// of a process id as the C library's clock_getcpuclockid does.
+func cpu(pid int) (time.Duration, error) {
+	var used unix.Timespec
+	if err := unix.ClockGettime(int32(^pid<<3|2), &used); err != nil {
+		return 0, fmt.Errorf("ask for the CPU time of process %d: %w", pid, err)
 	}
-	return c.wait()
+	return time.Duration(used.Nano()), nil
+}
+
+// resident is what a process has in memory in bytes, now and at most.
+func resident(pid int) (now, most float64, err error) {
+	for name, value := range map[string]*float64{"VmRSS": &now, "VmHWM": &most} {
+		var kilobytes float64
+		if _, err := fmt.Sscanf(field(fmt.Sprintf("/proc/%d/status", pid), name), "%f kB", &kilobytes); err != nil {
+			return 0, 0, fmt.Errorf("read %s of process %d: %w", name, pid, err)
+		}
+		*value = kilobytes * 1024
+	}
+	return now, most, nil
+}
+
+// field returns the value of a line "name: value" of a file under /proc.
+func field(file, name string) string {
+	text, _ := os.ReadFile(file) // absent: no value
+	for line := range strings.Lines(string(text)) {
+		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == name {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
 }

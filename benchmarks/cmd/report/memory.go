@@ -4,49 +4,36 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
-	"strings"
 	"sync"
-	"syscall"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/benchmarks/world"
+	"github.com/skydive-project/skybridge/internal/analyzer"
 	"github.com/skydive-project/skybridge/internal/loopback"
 )
 
-// memoryInterval is the push interval as shipped.
-const memoryInterval = 15 * time.Second
-
 // memory is the row of what a live connection takes: the bridge as shipped, updated,
-// pushed and scraped; and what a flow takes that is only remembered.
+// pushed and scraped.
 func (r *report) memory(ctx context.Context) ([]line, error) {
 	ours, err := r.memoryOurs(ctx)
 	if err != nil {
 		return nil, err
 	}
-	n := r.sizes.oldConnections
-	theirs, err := r.fed(ctx, spec{Work: "ingest theirs", Connections: n, Warm: n, Updates: 2 * n, Begin: worldBegin})
+	old, err := r.fed(ctx, spec{Work: "old", Connections: r.sizes.oldConnections, Rounds: 1})
 	if err != nil {
 		return nil, err
 	}
-	retained, err := r.work(ctx, spec{Work: "retained", Connections: r.sizes.retained, Begin: worldBegin})
-	if err != nil {
-		return nil, err
-	}
-	a, b := ours["per connection"], theirs["per connection"]
+	a, b := ours["per connection"], old["per connection"]
 	million := 1e6 / float64(r.sizes.memoryConnections)
 	// Below the full size what a process needs for itself is the larger part.
 	fits := ours["most"] <= 1.2e9 || r.sizes.memoryConnections < 1_000_000
@@ -54,146 +41,141 @@ func (r *report) memory(ctx context.Context) ([]line, error) {
 		path: fmt.Sprintf("memory of %s live connections (5 series), one 2.0 endpoint, journal on, GOMEMLIMIT=%s", count(float64(r.sizes.memoryConnections)), memoryLimit(r.sizes.memoryConnections)),
 		ours: fmt.Sprintf("%s B a connection: RSS %.0f MB at most, %.0f MB before any; %s samples pushed, %.0f scrapes, the longest %.1f s; %.2f of a core",
 			count(a), ours["most"]/1e6, ours["base"]/1e6, count(ours["samples"]), ours["scrapes"], ours["longest scrape"], ours["cores"]),
-		against: fmt.Sprintf("%s B, the old connector with %s", count(b), count(float64(n))),
+		against: fmt.Sprintf("%s B, the old connector with %s", count(b), count(float64(r.sizes.oldConnections))),
 		ratio:   times(b / a), bar: "1,000 B; 1.2 GB in all", reached: new(a <= 1000 && fits),
 	}, {
 		path: "the same: disk for a million connections",
-		ours: fmt.Sprintf("%.2f MB/s written, %.0f MB there at the end", million*ours["written"]/1e6, million*ours["on disk"]/1e6),
+		ours: fmt.Sprintf("%.2f MB/s written, %.0f MB on disk at the end", million*ours["written"]/1e6, million*ours["on disk"]/1e6),
 	}, {
 		path: "the same: network for a million connections",
-		ours: fmt.Sprintf("%.1f MB/s from the analyzer, %.1f MB/s to the receiver in 2.0", million*ours["feed"]/1e6, million*ours["pushed"]/1e6),
-	}, {
-		path: fmt.Sprintf("memory of a flow that is only remembered (%s of them)", count(float64(r.sizes.retained))),
-		ours: fmt.Sprintf("%.0f B", retained["per flow"]), bar: "120 B", reached: new(retained["per flow"] <= 120),
+		ours: fmt.Sprintf("%.1f MB/s from the analyzer, %.1f MB/s to the receiver in 2.0", ours["feed"]/1e6, million*ours["pushed"]/1e6),
 	}}, nil
 }
 
 // memoryLimit is the GOMEMLIMIT for n connections: 0.94 GB for a million.
 func memoryLimit(n int) string { return fmt.Sprintf("%dMiB", max(128, n*900/1_000_000)) }
 
-// memoryOurs runs the bridge's own binary.
+// arrivals is how many connections a second begin: no bridge drops any of it.
+const arrivals = 60_000
+
 func (r *report) memoryOurs(ctx context.Context) (_ values, err error) {
-	if r.bridge == "" {
-		return nil, errors.New("the bridge's binary is needed: name it with -skybridge (make build makes it)")
-	}
 	dir, remove, err := r.disk()
 	if err != nil {
 		return nil, err
 	}
 	defer remove()
-	to, err := startReceiver()
+	feed, err := analyzer.Start(analyzer.Config{})
 	if err != nil {
 		return nil, err
 	}
-	defer to.stop()
-	feed, err := startFeed()
-	if err != nil {
-		return nil, err
-	}
-	defer feed.stop()
-	s := spec{Dir: dir, Connections: r.sizes.memoryConnections, Interval: min(memoryInterval, r.sizes.memoryFor/4), Feed: feed.url(), Receiver: writeURL(to.address()), Version2: true}
-	b, err := r.startBridge(ctx, &s)
+	defer feed.Stop()
+	to := startReceiver()
+	defer to.server.Close()
+	n := r.sizes.memoryConnections
+	// The push interval is as shipped.
+	s := spec{Dir: dir, Connections: n, Interval: min(15*time.Second, r.sizes.memoryFor/4), Feed: feed.URL(), Receiver: to.url(), Version2: true}
+	b, url, err := r.startBridge(ctx, s, "GOMEMLIMIT="+memoryLimit(n))
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, b.stop()) }()
-	subscriber, err := feed.next(ctx, nil)
-	if err != nil {
+	if err := feed.WaitSubscribers(ctx, 1); err != nil {
 		return nil, err
 	}
-	base, _, err := resident(b.command.Process.Pid)
-	if err != nil {
+	v := values{}
+	if v["base"], _, err = resident(b.pid()); err != nil {
 		return nil, err
 	}
-	out := values{"base": base}
-	if err := r.live(ctx, &s, b, subscriber, to, out); err != nil {
+	begin := time.Now().Add(-time.Minute).UnixMilli()
+	if err := send(ctx, feed, begin, n, 0, arrivals); err != nil {
 		return nil, err
 	}
-	_, most, err := resident(b.command.Process.Pid)
-	if err != nil {
-		return nil, err
-	}
-	got, err := to.seen()
-	if err != nil {
-		return nil, err
-	}
-	if want := int64(5 * s.Connections); got.samples < 2*want {
-		return nil, fmt.Errorf("only %d samples were pushed: that is not two ticks of %d series", got.samples, want)
-	}
-	out["samples"], out["most"] = float64(got.samples), most
-	out["per connection"] = (most - base) / float64(s.Connections)
-	return out, nil
-}
-
-// live lets all connections begin and then report once a minute, while the bridge is
-// scraped.
-func (r *report) live(ctx context.Context, s *spec, b *process, subscriber *subscriber, to *receiver, out values) error {
-	w := world.World{Begin: time.Now().Add(-time.Minute).UnixMilli()}
-	round, err := sendPaced(ctx, &w, subscriber, s.Connections, 0, arrivals, 0)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancel(ctx)
+	// From now on each connection reports once a minute.
+	scraping, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var scraping sync.WaitGroup
+	var beside sync.WaitGroup
 	var scraped error
-	scraping.Go(func() { scraped = b.scrapeEvery(ctx, s.Interval, out) })
-	began, sentBefore, was := time.Now(), subscriber.sent, b.usage(to)
-	_, err = sendPaced(ctx, &w, subscriber, s.Connections, round, max(1, s.Connections/60), r.sizes.memoryFor)
-	seconds, now := time.Since(began).Seconds(), b.usage(to)
-	for name, v := range now {
-		out[name] = (v - was[name]) / seconds
+	beside.Go(func() { scraped = scrapeEvery(scraping, url, s.Interval, v) })
+	was, began := usage(b, to), time.Now()
+	for round := 1; err == nil && time.Since(began) < r.sizes.memoryFor; round++ {
+		live, stop := context.WithDeadline(ctx, began.Add(r.sizes.memoryFor))
+		if err = send(live, feed, begin, n, round, max(1, n/60)); live.Err() != nil && ctx.Err() == nil {
+			err = nil // the time is over
+		}
+		stop()
 	}
-	out["feed"] = float64(subscriber.sent-sentBefore) / seconds
-	out["on disk"] = diskUsed(s.Dir)
+	seconds := time.Since(began).Seconds()
+	now := usage(b, to)
 	cancel()
-	scraping.Wait()
+	beside.Wait()
 	if err := errors.Join(err, scraped); err != nil {
-		return err
+		return nil, err
 	}
-	return b.check(s.Connections)
-}
-
-// process is a bridge of its own binary.
-type process struct {
-	command *exec.Cmd
-	address string
-}
-
-func (r *report) startBridge(ctx context.Context, s *spec) (*process, error) {
-	file, err := bridgeConfig(s)
+	for name := range now {
+		v[name] = (now[name] - was[name]) / seconds
+	}
+	v["on disk"], v["samples"] = diskUsed(dir), float64(to.seen().samples)
+	text, err := json.Marshal(world.Flows(begin, 0, world.MessageFlows, 0))
 	if err != nil {
 		return nil, err
 	}
-	b := &process{address: loopback.Address()}
-	b.command = exec.CommandContext(ctx, r.bridge, "--config.file="+file, "--storage.path="+filepath.Join(s.Dir, "storage"),
-		"--web.listen-address="+b.address, "--log.level=warn")
-	b.command.Env = append(os.Environ(), "GOMEMLIMIT="+memoryLimit(s.Connections))
-	b.command.Stderr = r.progress
-	if err := b.command.Start(); err != nil {
-		return nil, fmt.Errorf("start the bridge: %w", err)
+	v["feed"] = float64(len(text)) / world.MessageFlows * 1e6 / 60
+	page, err := get(ctx, url+"/metrics?collect[]=self")
+	if err != nil {
+		return nil, err
 	}
-	return b, nil
+	for _, want := range []string{fmt.Sprintf("\nskybridge_series %d\n", 5*n), "\nskybridge_messages_shed_total 0\n"} {
+		if !bytes.Contains(page, []byte(want)) {
+			return nil, fmt.Errorf("the run is worthless: the bridge's metrics have no line %q", want)
+		}
+	}
+	if v["samples"] < float64(2*5*n) {
+		return nil, fmt.Errorf("only %.0f samples were pushed, less than two ticks", v["samples"])
+	}
+	_, v["most"], err = resident(b.pid())
+	v["per connection"] = (v["most"] - v["base"]) / float64(n)
+	return v, err
 }
 
-// stop ends the bridge as a service manager does.
-func (b *process) stop() error {
-	_ = b.command.Process.Signal(syscall.SIGTERM) // it may have ended
-	if err := b.command.Wait(); err != nil {
-		return fmt.Errorf("the bridge: %w", err)
+// startBridge runs the bridge's own binary as shipped, with room for the connections,
+// one feed, one receiver and, as many sites have, three external labels.
+func (r *report) startBridge(ctx context.Context, s spec, environment ...string) (c *child, url string, err error) {
+	if r.bridge == "" {
+		return nil, "", errors.New("the bridge's binary is needed: name it with -skybridge (make build makes it)")
 	}
-	return nil
+	version := "prometheus.WriteRequest"
+	if s.Version2 {
+		version = "io.prometheus.write.v2.Request"
+	}
+	text := fmt.Sprintf(`global:
+  push_interval: %s
+  external_labels: {cluster: eu-west-1, env: production, replica: skybridge-0}
+skydive:
+  analyzers: [%q]
+  silence_timeout: 1h
+aggregation: {max_series: %d, max_flows: %d}
+remote_write: [{url: %q, protobuf_message: %s, queue_config: {max_backoff: 200ms}}]
+`, s.Interval, s.Feed, 6*s.Connections, 4*s.Connections, s.Receiver, version)
+	file := filepath.Join(s.Dir, "skybridge.yml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		return nil, "", fmt.Errorf("write the bridge's configuration: %w", err)
+	}
+	address := loopback.Address()
+	c, err = r.start(ctx, environment, r.bridge, "--config.file="+file, "--storage.path="+filepath.Join(s.Dir, "storage"),
+		"--web.listen-address="+address, "--log.level=error")
+	return c, "http://" + address, err
 }
 
-// usage is what it has used so far: cores' time, bytes written to disk, bytes pushed.
-func (b *process) usage(to *receiver) values {
-	got, _ := to.seen() // an error of the receiver's is found by who waits for it
+// usage is what a bridge has used so far: cores' time, bytes written to disk, bytes
+// pushed. What cannot be read is 0.
+func usage(b *child, to *receiver) values {
+	used, _ := cpu(b.pid())
 	var written float64
-	_, _ = fmt.Sscan(field(fmt.Sprintf("/proc/%d/io", b.command.Process.Pid), "write_bytes"), &written)
-	return values{"cores": b.cpu().Seconds(), "written": written, "pushed": float64(got.bytes)}
+	_, _ = fmt.Sscan(field(fmt.Sprintf("/proc/%d/io", b.pid()), "write_bytes"), &written)
+	return values{"cores": used.Seconds(), "written": written, "pushed": float64(to.seen().bytes)}
 }
 
-// diskUsed is how many bytes lie in the files of a directory.
+// diskUsed is how many bytes the files of a directory have.
 func diskUsed(dir string) (size float64) {
 	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -207,116 +189,39 @@ func diskUsed(dir string) (size float64) {
 	return size
 }
 
-// cpu is what it has used so far, 0 where that cannot be known: a process that is not
-// waited for yet has no rusage.
-func (b *process) cpu() time.Duration {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", b.command.Process.Pid))
-	if err != nil {
-		return 0
-	}
-	_, rest, _ := strings.Cut(string(text), ") ")
-	fields := strings.Fields(rest)
-	if len(fields) < 13 {
-		return 0
-	}
-	var user, system int64
-	if _, err := fmt.Sscan(fields[11]+" "+fields[12], &user, &system); err != nil {
-		return 0
-	}
-	return time.Duration(user+system) * (time.Second / 100) // USER_HZ
-}
-
-// scrapeEvery gets the page of connections, in turns plain and compressed.
-func (b *process) scrapeEvery(ctx context.Context, interval time.Duration, out values) error {
+// scrapeEvery gets the page of connections until ctx is done.
+func scrapeEvery(ctx context.Context, url string, interval time.Duration, v values) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
-	for n := 0; ; n++ {
+	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
 		began := time.Now()
-		if _, err := b.page(ctx, "collect[]=connections", encodings()[n%2], io.Discard); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
+		if _, err := get(ctx, url+"/metrics?collect[]=connections"); err != nil && ctx.Err() == nil {
 			return err
 		}
-		out["scrapes"]++
-		out["longest scrape"] = max(out["longest scrape"], time.Since(began).Seconds())
+		v["scrapes"]++
+		v["longest scrape"] = max(v["longest scrape"], time.Since(began).Seconds())
 	}
 }
 
-func (b *process) page(ctx context.Context, query, encoding string, to io.Writer) (int64, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+b.address+"/metrics?"+query, nil)
-	if err != nil {
-		return 0, err
-	}
-	req.Header.Set("Accept-Encoding", encoding)
-	answer, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0, fmt.Errorf("scrape: %w", err)
-	}
-	defer answer.Body.Close()
-	n, err := io.Copy(to, answer.Body)
-	if err != nil || answer.StatusCode != http.StatusOK {
-		return n, fmt.Errorf("scrape: status %s after %d bytes: %w", answer.Status, n, err)
-	}
-	return n, nil
-}
-
-// check asks the bridge whether it has everything that it was sent.
-func (b *process) check(connections int) error {
-	var text strings.Builder
-	if _, err := b.page(context.Background(), "collect[]=self", "identity", &text); err != nil {
-		return err
-	}
-	for metric, want := range map[string]float64{"skybridge_series": float64(5 * connections), "skybridge_messages_shed_total": 0} {
-		var got float64
-		found := false
-		for l := range strings.Lines(text.String()) {
-			if strings.HasPrefix(l, metric+" ") {
-				_, err := fmt.Sscan(l[len(metric):], &got)
-				found = err == nil
-			}
-		}
-		if !found || got != want {
-			return fmt.Errorf("the bridge has %s %v, want %v: the run is worthless", metric, got, want)
-		}
-	}
-	return nil
-}
-
-// retained measures what flows take whose tuple is not theirs alone: many flows of one
-// tuple.
-func (w *worker) retained(context.Context) (values, error) {
-	skipped := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "skipped", Help: "Records that do not count."}, []string{"reason"})
-	a, err := aggregator.New(aggregation(w.Connections), time.Now, prometheus.NewRegistry(), skipped, slog.New(slog.DiscardHandler))
+// get reads a page.
+func get(ctx context.Context, url string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err
 	}
-	a.AnalyzerUp("a")
-	var flows world.Flows
-	crowd := world.World{Begin: w.Begin, Nodes: 1}
-	heap := func() float64 {
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return float64(m.HeapAlloc)
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
 	}
-	flows.Fill(&crowd, 0, world.MessageFlows, 0)
-	before := heap()
-	for id := 0; id < w.Connections; id += world.MessageFlows {
-		part := flows.Fill(&crowd, id, min(world.MessageFlows, w.Connections-id), 0)
-		for i := range part {
-			part[i].NetworkA, part[i].NetworkB, part[i].TransportA = []byte("10.0.0.1"), []byte("10.0.0.2"), 1
-		}
-		a.Update(part)
+	defer answer.Body.Close()
+	page, err := io.ReadAll(answer.Body)
+	if err == nil && answer.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", url, answer.Status)
 	}
-	after := heap()
-	if status := a.Status(); status.Flows != w.Connections || status.Series != 5 {
-		return nil, fmt.Errorf("%d flows and %d series, want %d and 5", status.Flows, status.Series, w.Connections)
-	}
-	return values{"per flow": (after - before) / float64(w.Connections)}, nil
+	return page, err
 }

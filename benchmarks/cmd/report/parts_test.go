@@ -4,13 +4,10 @@
 package main
 
 import (
-	"io"
-	"net"
+	"bytes"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/golang/snappy"
@@ -20,89 +17,44 @@ import (
 )
 
 func TestReceiverCountsSamples(t *testing.T) {
-	var v1 prompb.WriteRequest
-	var v2 writev2.Request
-	for i := range 3 {
-		v1.Timeseries = append(v1.Timeseries, prompb.TimeSeries{
-			Labels:  []prompb.Label{{Name: "__name__", Value: "a"}, {Name: "b", Value: strings.Repeat("c", 300)}},
-			Samples: make([]prompb.Sample, i+1),
-		})
-		v2.Symbols = []string{"", "__name__", "a"}
-		v2.Timeseries = append(v2.Timeseries, writev2.TimeSeries{LabelsRefs: []uint32{1, 2}, Samples: []writev2.Sample{{Value: 1, Timestamp: 5, StartTimestamp: 3}}})
-	}
-	first, err := v1.Marshal()
+	first, err := (&prompb.WriteRequest{Timeseries: []prompb.TimeSeries{{Samples: make([]prompb.Sample, 2)}, {Samples: make([]prompb.Sample, 1)}}}).Marshal()
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := v2.Marshal()
+	second, err := (&writev2.Request{Symbols: []string{""}, Timeseries: []writev2.TimeSeries{{Samples: make([]writev2.Sample, 4)}}}).Marshal()
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := startReceiver()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.stop()
+	r := startReceiver()
+	defer r.server.Close()
 	for _, test := range []struct {
 		name, kind string
 		plain      []byte
 		want       int64
 		status     int
 	}{
-		{"1.0", "application/x-protobuf", first, 6, http.StatusNoContent},
-		{"2.0", "application/x-protobuf;proto=io.prometheus.write.v2.Request", second, 3, http.StatusNoContent},
+		{"1.0", "application/x-protobuf", first, 3, http.StatusNoContent},
+		{"2.0", "application/x-protobuf;proto=io.prometheus.write.v2.Request", second, 4, http.StatusNoContent},
 		{"cut", "application/x-protobuf", first[:len(first)-1], 0, http.StatusBadRequest},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			was, _ := r.seen()
-			req := httptest.NewRequest(http.MethodPost, "/api/v1/write", strings.NewReader(string(snappy.Encode(nil, test.plain))))
-			req.Header.Set("Content-Type", test.kind)
-			answer := httptest.NewRecorder()
-			r.ServeHTTP(answer, req)
-			now, err := r.seen()
-			if got := now.samples - was.samples; answer.Code != test.status || got != test.want || (err != nil) != (test.status == http.StatusBadRequest) {
-				t.Errorf("status %d, %d samples, %v; want %d and %d", answer.Code, got, err, test.status, test.want)
+			was, body := r.seen(), snappy.Encode(nil, test.plain)
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.url(), bytes.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.Header.Set("Content-Encoding", "snappy")
+			request.Header.Set("Content-Type", test.kind)
+			answer, err := r.server.Client().Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer answer.Body.Close()
+			now := r.seen()
+			if got := now.samples - was.samples; answer.StatusCode != test.status || got != test.want || now.bytes-was.bytes != int64(len(body)) {
+				t.Errorf("status %d, %d samples, %d bytes; want %d, %d and %d", answer.StatusCode, got, now.bytes-was.bytes, test.status, test.want, len(body))
 			}
 		})
-	}
-}
-
-// TestProxyCarries sends a megabyte through an open proxy and back, and nothing through
-// a closed one.
-func TestProxyCarries(t *testing.T) {
-	echo, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer echo.Close()
-	go func() {
-		for {
-			conn, err := echo.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = io.Copy(conn, io.LimitReader(conn, 1<<20))
-			conn.Close()
-		}
-	}()
-	p, err := startProxy(echo.Addr().String(), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.stop()
-	sent := strings.Repeat("0123456789abcdef", 1<<16)
-	for _, open := range []bool{false, true} {
-		p.open.Store(open)
-		conn, err := net.Dial("tcp", p.address())
-		if err != nil {
-			t.Fatal(err)
-		}
-		go func() { _, _ = io.WriteString(conn, sent) }()
-		got, _ := io.ReadAll(conn) // a closed proxy resets
-		conn.Close()
-		if want := map[bool]string{true: sent}[open]; string(got) != want {
-			t.Errorf("open %t: %d bytes came back, want %d", open, len(got), len(want))
-		}
 	}
 }
 
@@ -135,8 +87,7 @@ func TestNumbersAndCommands(t *testing.T) {
 			t.Errorf("count(%v) is %q, want %q", v, got, want)
 		}
 	}
-	args := []string{"-skybridge", "bin/x", "-out=docs/a.md", "-quick", "-rows=push"}
-	if got := shownArgs(args); got != "-quick -rows=push" {
+	if got := command([]string{"-skybridge=bin/x", "-out=docs/a.md", "-quick", "-rows=push"}); got != `make bench-report FLAGS="-quick -rows=push"` {
 		t.Errorf("shown: %q", got)
 	}
 	if got := median([]values{{"a": 3}, {"a": 1}, {"a": 2}, {"a": 10}}, "a"); got != 2.5 {

@@ -4,248 +4,254 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
+	"net/http"
+	"os"
+	"path/filepath"
 	"time"
 
-	"github.com/prometheus/common/model"
+	"github.com/golang/snappy"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/prompb"
 
 	"github.com/skydive-project/skybridge/benchmarks/promsender"
 	"github.com/skydive-project/skybridge/benchmarks/world"
-)
-
-// The sides of the row push.
-const (
-	ours2, theirs2 = "ours 2.0", "theirs 2.0"
-	ours1, theirs1 = "ours 1.0", "theirs 1.0"
+	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/internal/loopback"
 )
 
 // push is the row from live series to a receiver's answers: ours is a whole bridge, from
-// the tick on; the other is Prometheus' agent, from the appender on.
-func (r *report) push(ctx context.Context) ([]line, error) {
-	if err := r.measurePush(ctx); err != nil {
-		return nil, err
-	}
-	var lines []line
-	for _, v := range []struct {
-		name, ours, theirs string
-		bar                float64
-	}{{"2.0", ours2, theirs2, 4}, {"1.0", ours1, theirs1, 3}} {
-		a, b := 1/median(r.pushed[v.ours], "per sample"), 1/median(r.pushed[v.theirs], "per sample")
-		lines = append(lines, line{
-			path: fmt.Sprintf("push in %s of %s series, log on disk and synced: samples/s/core", v.name, count(float64(5*r.sizes.pushConnections))),
-			ours: fmt.Sprintf("%s (%.0f ns)", count(a), 1e9/a), against: fmt.Sprintf("%s (%.0f ns), Prometheus", count(b), 1e9/b),
-			ratio: times(a / b), bar: fmt.Sprintf("%.0f ×", v.bar), reached: new(a/b >= v.bar),
-		})
+// the tick on; Prometheus is its agent, from the appender on; vmagent is the program as
+// Debian packages it, from the requests in 1.0 by which it is given the series. What it
+// takes to read those is measured by letting it drop every series after it.
+func (r *report) push(ctx context.Context) (lines []line, err error) {
+	for i, n := range r.sizes.pushConnections {
+		s := spec{Connections: n, Interval: r.sizes.pushInterval[i]}
+		side := func(work string, version2 bool) func() (values, error) {
+			s := s
+			s.Work, s.Version2 = work, version2
+			return func() (values, error) { return r.pushSide(ctx, s, r.sizes.pushTicks[i]) }
+		}
+		sides := []func() (values, error){side("bridge", true), side("prometheus", true), side("bridge", false), side("prometheus", false)}
+		if r.vmagent != "" {
+			sides = append(sides, side("vmagent", false), side("vmagent reading", false))
+		}
+		all, err := r.turns(sides...)
+		if err != nil {
+			return nil, err
+		}
+		cost := func(side int) float64 { return 1e9 * median(all[side], "per sample") }
+		show := func(ns float64) string { return fmt.Sprintf("%s (%.0f ns)", count(1e9/ns), ns) }
+		path := func(version string) string {
+			return fmt.Sprintf("push in %s of %s series, log on disk and synced: samples/s/core", version, count(float64(5*n)))
+		}
+		two, one := cost(1)/cost(0), cost(3)/cost(2)
+		in2 := line{path: path("2.0"), ours: show(cost(0)), against: show(cost(1)) + ", Prometheus", ratio: times(two)}
+		if 5*n >= 500_000 {
+			in2.bar, in2.reached = "4 ×", new(two >= 4)
+		}
+		lines = append(lines, in2,
+			line{path: path("1.0"), ours: show(cost(2)), against: show(cost(3)) + ", Prometheus", ratio: times(one), bar: "2.5 ×", reached: new(one >= 2.5)})
+		if r.vmagent != "" {
+			all, reading := cost(4), cost(5)
+			lines = append(lines, line{
+				path: path("1.0"), ours: show(cost(2)), against: fmt.Sprintf("%s, vmagent, without the %.0f ns to read what it is given", show(all-reading), reading),
+				ratio: times((all - reading) / cost(2)), bar: "1 ×", reached: new(all-reading >= cost(2)),
+			})
+		}
+		if i < len(r.sizes.pushConnections)-1 {
+			continue
+		}
+		for _, v := range []struct {
+			name string
+			ours int
+			bar  float64
+		}{{"2.0 with start timestamps", 0, 21}, {"1.0", 2, 29}} {
+			show := func(side int) string {
+				return fmt.Sprintf("%.1f (%.0f samples a request)", median(all[side], "bytes"), median(all[side], "batch"))
+			}
+			a, b := median(all[v.ours], "bytes"), median(all[v.ours+1], "bytes")
+			lines = append(lines, line{
+				path: "wire, " + v.name + ": bytes a sample", ours: show(v.ours), against: show(v.ours+1) + ", Prometheus",
+				ratio: times(b / a), bar: fmt.Sprintf("%.0f B", v.bar), reached: new(a <= v.bar),
+			})
+		}
 	}
 	return lines, nil
 }
 
-// wire is the row of what a sample takes on the wire.
-func (r *report) wire(ctx context.Context) ([]line, error) {
-	if err := r.measurePush(ctx); err != nil {
-		return nil, err
-	}
-	var lines []line
-	for _, v := range []struct {
-		name, ours, theirs string
-		bar                float64
-	}{{"2.0 with start timestamps", ours2, theirs2, 21}, {"1.0", ours1, theirs1, 29}} {
-		a, b := median(r.pushed[v.ours], "bytes"), median(r.pushed[v.theirs], "bytes")
-		lines = append(lines, line{
-			path: "wire, " + v.name + ": bytes a sample",
-			ours: fmt.Sprintf("%.1f (%.0f samples a request)", a, median(r.pushed[v.ours], "batch")),
-			against: fmt.Sprintf("%.1f (%.0f samples a request), Prometheus",
-				b, median(r.pushed[v.theirs], "batch")),
-			ratio: times(b / a), bar: fmt.Sprintf("%.0f B", v.bar), reached: new(a <= v.bar),
-		})
-	}
-	return lines, nil
-}
+// warmTicks come first: they bring the zeros, which only ours has, and let buffers and
+// shards find their size.
+const warmTicks = 4
 
-// measurePush measures all four sides, once for both rows.
-func (r *report) measurePush(ctx context.Context) error {
-	if r.pushed != nil {
-		return nil
-	}
-	sides := []string{ours2, theirs2, ours1, theirs1}
-	var measures []func() (values, error)
-	for _, side := range sides {
-		measures = append(measures, func() (values, error) { return r.pushSide(ctx, side) })
-	}
-	all, err := r.turns(measures...)
-	if err != nil {
-		return err
-	}
-	r.pushed = map[string][]values{}
-	for i, side := range sides {
-		r.pushed[side] = all[i]
-	}
-	return nil
-}
-
-// pushSide measures one side: CPU a sample and bytes a sample, of ticks that are whole.
-func (r *report) pushSide(ctx context.Context, side string) (_ values, err error) {
-	to, err := startReceiver()
-	if err != nil {
-		return nil, err
-	}
-	defer to.stop()
-	s := spec{
-		Work: "push theirs", Connections: r.sizes.pushConnections, Interval: r.sizes.pushInterval,
-		Receiver: writeURL(to.address()), Version2: side == ours2 || side == theirs2,
-	}
-	if r.profiled != "" {
-		s.Profile, s.ProfileAfter = r.profiled, r.sizes.profileAfter()
-	}
-	if side == ours1 || side == ours2 {
-		s.Work = "push ours"
-	}
-	c, remove, err := r.startPush(ctx, s)
+// pushSide measures CPU a sample and bytes a sample, of ticks that are whole.
+func (r *report) pushSide(ctx context.Context, s spec, ticks int) (_ values, err error) {
+	dir, remove, err := r.disk()
 	if err != nil {
 		return nil, err
 	}
 	defer remove()
-	defer func() {
-		_, ended := c.stop()
-		err = errors.Join(err, ended)
-	}()
-	// What comes first brings the zeros, which Prometheus does not have, and lets buffers
-	// and shards find their size.
-	tick, quiet := int64(5*s.Connections), betweenTicks(s.Interval)
-	before, used, err := mark(ctx, to, c, int64(r.sizes.pushWarm)*tick, quiet)
-	if err != nil {
-		return nil, err
-	}
-	after, later, err := mark(ctx, to, c, before.samples+int64(r.sizes.pushTicks)*tick, quiet)
-	if err != nil {
-		return nil, err
-	}
-	samples := float64(after.samples - before.samples)
-	return values{
-		"per sample": (later["cpu"] - used["cpu"]) / samples,
-		"bytes":      float64(after.bytes-before.bytes) / samples,
-		"batch":      samples / float64(after.requests-before.requests),
-	}, nil
-}
-
-// mark waits for a moment at which so many samples have come and no more are on the
-// way, and returns what has come and what the sender has used by then.
-func mark(ctx context.Context, to *receiver, c *child, samples int64, quiet time.Duration) (received, values, error) {
-	if _, err := to.await(ctx, c, samples, quiet); err != nil {
-		return received{}, nil, err
-	}
-	used, err := c.usage()
-	if err != nil {
-		return received{}, nil, err
-	}
-	got, err := to.seen()
-	return got, used, err
-}
-
-// betweenTicks is a silence of a sender by which a tick is known to be over: more than
-// Prometheus waits to fill a batch.
-func betweenTicks(interval time.Duration) time.Duration { return interval / 3 }
-
-// batchDeadline is how long Prometheus waits to fill a batch: less than by default, 5 s,
-// so that a tick is out before the next.
-func batchDeadline(interval time.Duration) time.Duration { return interval / 8 }
-
-// startPush starts a worker that pushes; ours gets its connections from a feed that is
-// silent after that.
-func (r *report) startPush(ctx context.Context, s spec) (_ *child, remove func(), err error) {
-	dir, removeDir, err := r.disk()
-	if err != nil {
-		return nil, nil, err
-	}
-	feed, err := startFeed()
-	if err != nil {
-		removeDir()
-		return nil, nil, err
-	}
-	remove = func() { feed.stop(); removeDir() }
-	s.Dir, s.Feed = dir, feed.url()
-	c, err := r.start(ctx, s)
-	if err != nil {
-		remove()
-		return nil, nil, err
-	}
-	if s.Work == "push ours" {
-		if err := connect(ctx, feed, c, s.Connections); err != nil {
-			_, ended := c.stop()
-			remove()
-			return nil, nil, errors.Join(err, ended)
+	to := startReceiver()
+	defer to.server.Close()
+	s.Dir, s.Receiver = dir, to.url()
+	var c *child
+	sent := to // where samples are counted
+	switch s.Work {
+	case "bridge":
+		feed, err := analyzer.Start(analyzer.Config{})
+		if err != nil {
+			return nil, err
+		}
+		defer feed.Stop()
+		s.Feed = feed.URL()
+		if c, _, err = r.startBridge(ctx, s); err != nil {
+			return nil, err
+		}
+		err = send(ctx, feed, time.Now().Add(-time.Minute).UnixMilli(), s.Connections, 0, arrivals)
+		if err != nil {
+			return nil, errors.Join(err, c.stop())
+		}
+	case "prometheus":
+		if c, err = r.worker(ctx, s); err != nil {
+			return nil, err
+		}
+	default:
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		if c, sent, err = r.startVmagent(ctx, s, to); err != nil {
+			return nil, err
 		}
 	}
-	return c, remove, nil
+	defer func() { err = errors.Join(err, c.stop()) }()
+	tick := int64(5 * s.Connections)
+	mark := func(samples int64) (got received, used time.Duration) {
+		if err == nil {
+			// More than Prometheus waits to fill a batch: the tick is over.
+			err = sent.await(ctx, c, samples, s.Interval/3)
+		}
+		if err == nil {
+			used, err = cpu(c.pid())
+		}
+		return sent.seen(), used
+	}
+	before, used := mark(warmTicks * tick)
+	after, later := mark(before.samples + int64(ticks)*tick)
+	samples := float64(after.samples - before.samples)
+	return values{
+		"per sample": (later - used).Seconds() / samples,
+		"bytes":      float64(after.bytes-before.bytes) / samples,
+		"batch":      samples / float64(after.requests-before.requests),
+	}, err
 }
 
-// connect waits for a bridge and makes n connections known to it.
-func connect(ctx context.Context, f *feed, c *child, n int) error {
-	subscriber, err := f.next(ctx, c)
+// pushPrometheus is Prometheus' agent, which is given a sample of each series at each
+// tick. It waits for less than by default, 5 s, to fill a batch, so that a tick is out
+// before the next.
+func (s spec) pushPrometheus(ctx context.Context) error {
+	sender, err := promsender.Open(promsender.Options{
+		Dir: s.Dir, URL: s.Receiver, Version2: s.Version2, BatchDeadline: s.Interval / 8,
+		ExternalLabels: labels.FromStrings("cluster", "eu-west-1", "env", "production", "replica", "skybridge-0"),
+		Logger:         slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
+	})
 	if err != nil {
 		return err
 	}
-	w := world.World{Begin: time.Now().Add(-time.Minute).UnixMilli()}
-	_, err = sendPaced(ctx, &w, subscriber, n, 0, arrivals, 0)
-	return err
+	world.Series(s.Connections, sender.Add)
+	began := time.Now().UnixMilli() - 1000
+	return errors.Join(everyTick(ctx, s.Interval, func(n int) error {
+		return sender.Tick(began, time.Now().UnixMilli(), float64(n)*1000)
+	}), sender.Close())
 }
 
-// arrivals is how many connections a second begin where a bridge cannot say how far it
-// is: no bridge sheds any of it.
-const arrivals = 60_000
-
-// pushTheirs is Prometheus' agent, which is given a sample of each series at each tick.
-func (w *worker) pushTheirs(ctx context.Context) (values, error) {
-	s, err := promsender.Open(promsender.Options{
-		Dir: w.Dir, URL: w.Receiver, Version2: w.Version2, BatchDeadline: batchDeadline(w.Interval),
-		ExternalLabels: labels.FromStrings("cluster", "eu-west-1", "env", "production", "replica", "skybridge-0"),
-		Logger:         slog.New(slog.NewTextHandler(w.err, &slog.HandlerOptions{Level: slog.LevelError})),
-	})
-	if err != nil {
-		return nil, err
-	}
-	addSeries(s, w.Connections)
-	began := time.Now().UnixMilli() - 1000
-	tick := time.NewTicker(w.Interval)
+// everyTick calls do until ctx is done.
+func everyTick(ctx context.Context, interval time.Duration, do func(n int) error) error {
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for n := 0; ; n++ {
 		select {
 		case <-ctx.Done():
-			return nil, s.Close()
+			return nil
 		case <-tick.C:
 		}
-		if err := s.Tick(began, time.Now().UnixMilli(), float64(n)*1000); err != nil {
-			return nil, errors.Join(err, s.Close())
+		if err := do(n); err != nil {
+			return err
 		}
 	}
 }
 
-// addSeries adds the five series of each connection of the world, as the bridge names
-// them.
-func addSeries(s *promsender.Sender, connections int) {
-	var flows world.Flows
-	var w world.World
-	for id := range connections {
-		f := flows.Fill(&w, id, 1, 0)[0]
-		for _, direction := range []string{"initiator_to_target", "target_to_initiator"} {
-			for _, metric := range []string{"total_bytes", "total_packets", "rtt_nanoseconds"} {
-				gauge := metric == "rtt_nanoseconds"
-				if gauge && direction == "target_to_initiator" {
-					continue
-				}
-				s.Add(labels.FromStrings(
-					model.MetricNameLabel, "skydive_network_connection_"+metric,
-					"direction", direction,
-					"initiator_ip", string(f.NetworkA), "initiator_port", strconv.FormatInt(f.TransportA, 10),
-					"node_tid", string(f.NodeTID), "protocol", string(f.TransportProtocol),
-					"target_ip", string(f.NetworkB), "target_port", strconv.FormatInt(f.TransportB, 10),
-				), !gauge)
-			}
-		}
+// startVmagent runs vmagent as Debian's package victoria-metrics has it and gives it a
+// sample of each series at each tick until ctx is done, by remote-write 1.0, in requests
+// of 2,000. Where it only reads them, what it was given counts as received.
+func (r *report) startVmagent(ctx context.Context, s spec, to *receiver) (*child, *receiver, error) {
+	address := loopback.Address()
+	args := []string{
+		"-httpListenAddr=" + address, "-remoteWrite.url=" + s.Receiver, "-remoteWrite.tmpDataPath=" + s.Dir, "-loggerLevel=ERROR",
+		"-remoteWrite.label=cluster=eu-west-1", "-remoteWrite.label=env=production", "-remoteWrite.label=replica=skybridge-0",
 	}
+	given := to
+	if s.Work == "vmagent reading" {
+		file := filepath.Join(s.Dir, "relabel.yml")
+		if err := os.WriteFile(file, []byte("- {action: drop, source_labels: [__name__]}\n"), 0o600); err != nil {
+			return nil, nil, fmt.Errorf("write vmagent's relabelling: %w", err)
+		}
+		args, given = append(args, "-remoteWrite.relabelConfig="+file), &receiver{}
+	}
+	c, err := r.start(ctx, nil, r.vmagent, args...)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w (Debian's package victoria-metrics has it)", err)
+	}
+	var series []prompb.TimeSeries
+	world.Series(s.Connections, func(l labels.Labels, _ bool) {
+		series = append(series, prompb.TimeSeries{Labels: prompb.FromLabels(l, nil), Samples: make([]prompb.Sample, 1)})
+	})
+	go func() {
+		err := everyTick(ctx, s.Interval, func(n int) error {
+			for first := 0; first < len(series); first += 2000 {
+				part := series[first:min(first+2000, len(series))]
+				for i := range part {
+					part[i].Samples[0] = prompb.Sample{Timestamp: time.Now().UnixMilli(), Value: float64(1000*n + first + i)}
+				}
+				if err := post(ctx, "http://"+address+"/api/v1/write", part); err != nil {
+					return err
+				}
+				if given != to {
+					given.mu.Lock()
+					given.received.samples, given.received.last = given.received.samples+int64(len(part)), time.Now()
+					given.mu.Unlock()
+				}
+			}
+			return nil
+		})
+		if err != nil && ctx.Err() == nil {
+			r.say("vmagent: %v", err)
+			_ = c.stop() // who waits for samples learns it so
+		}
+	}()
+	return c, given, nil
+}
+
+// post sends a request in 1.0.
+func post(ctx context.Context, url string, series []prompb.TimeSeries) error {
+	body, err := (&prompb.WriteRequest{Timeseries: series}).Marshal()
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(snappy.Encode(nil, body)))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Encoding", "snappy")
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	_ = answer.Body.Close()
+	if answer.StatusCode/100 != 2 {
+		return fmt.Errorf("%s: %s", url, answer.Status)
+	}
+	return nil
 }

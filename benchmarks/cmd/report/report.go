@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -15,20 +16,47 @@ import (
 
 // report is one run.
 type report struct {
-	sizes  sizes
-	rows   []string // empty: all
-	quick  bool
-	bridge string // binary
-	dir    string
-	// recordings is where those of a real analyzer lie.
-	recordings string
-	progress   io.Writer
-	args       []string
+	sizes    sizes
+	rows     []string // empty: all
+	quick    bool
+	bridge   string // binary
+	vmagent  string // binary; empty: leave it out
+	dir      string
+	progress io.Writer
+	args     []string
+}
 
-	// profiled, where not empty, is what the profiles of a push are called.
-	profiled string
+// sizes are how much of everything a run measures with.
+type sizes struct {
+	repeats int
+	// ingestConnections report ingestRounds times, after a first report that makes them
+	// known.
+	ingestConnections, ingestRounds int
+	// memoryConnections are live for memoryFor with everything on; oldConnections in
+	// the old connector, which would not fit otherwise.
+	memoryConnections, oldConnections int
+	memoryFor                         time.Duration
+	// pushTicks of pushConnections are measured, a tick each pushInterval.
+	pushConnections, pushTicks []int
+	pushInterval               []time.Duration
+}
 
-	pushed map[string][]values // what the rows push and wire share, by side
+// fullSizes are those of the bars.
+func fullSizes() sizes {
+	return sizes{
+		ingestConnections: 100_000, ingestRounds: 10,
+		memoryConnections: 1_000_000, oldConnections: 100_000, memoryFor: 150 * time.Second,
+		pushConnections: []int{20_000, 100_000}, pushTicks: []int{20, 6}, pushInterval: []time.Duration{time.Second, 4 * time.Second},
+	}
+}
+
+// quickSizes are for a look while something is changed.
+func quickSizes() sizes {
+	return sizes{
+		ingestConnections: 20_000, ingestRounds: 10,
+		memoryConnections: 100_000, oldConnections: 20_000, memoryFor: 40 * time.Second,
+		pushConnections: []int{20_000}, pushTicks: []int{8}, pushInterval: []time.Duration{time.Second},
+	}
 }
 
 // measurement is a row of the plan.
@@ -38,17 +66,7 @@ type measurement struct {
 }
 
 func measurements() []measurement {
-	return []measurement{
-		{"decode", (*report).decode},
-		{"ingest", (*report).ingest},
-		{"memory", (*report).memory},
-		{"scrape", (*report).scrape},
-		{"push", (*report).push},
-		{"wire", (*report).wire},
-		{"far", (*report).far},
-		{"churn", (*report).churn},
-		{"growth", (*report).growth},
-	}
+	return []measurement{{"ingest", (*report).ingest}, {"memory", (*report).memory}, {"push", (*report).push}}
 }
 
 func rowNames() (names []string) {
@@ -67,29 +85,51 @@ func (r *report) run(ctx context.Context) (string, error) {
 	text.WriteString(tableHead)
 	var failed error
 	for _, m := range measurements() {
-		if len(r.rows) > 0 && !slices.Contains(r.rows, m.name) {
+		if failed != nil || len(r.rows) > 0 && !slices.Contains(r.rows, m.name) {
 			continue
 		}
-		at := time.Now()
 		lines, err := m.measure(r, ctx)
 		if err != nil {
 			failed = fmt.Errorf("row %s: %w", m.name, err)
-			break
 		}
 		for _, l := range lines {
 			text.WriteString(l.String())
 			r.say("%s", strings.TrimSpace(l.String()))
 		}
-		r.say("row %s took %s", m.name, time.Since(at).Round(time.Second))
 	}
 	fmt.Fprintf(&text, "\nThe run took %s.\n", time.Since(began).Round(time.Second))
 	return text.String(), failed
 }
 
-// say tells whoever waits how far the run is.
-func (r *report) say(format string, args ...any) {
-	fmt.Fprintf(r.progress, format+"\n", args...)
+// heading says when, where and by what command the report was made. It names no host.
+func (r *report) heading(now time.Time) string {
+	load, _ := os.ReadFile("/proc/loadavg")
+	loads := append(strings.Fields(string(load)), "?", "?", "?")
+	heading := fmt.Sprintf(`Measured on %s: %s, %d cores, %s on Linux, %s.
+Command: %s. The sides of a row took turns, %d each; the median is shown.
+Load of the machine before the run (1, 5, 15 minutes): %s.
+`, now.UTC().Format("2 January 2006"), field("/proc/cpuinfo", "model name"), runtime.NumCPU(), runtime.Version(), runtime.GOARCH,
+		"`"+command(r.args)+"`", r.sizes.repeats, strings.Join(loads[:3], ", "))
+	if r.quick {
+		heading += "**This is a quick run with small sizes: do not publish its numbers.**\n"
+	}
+	return heading + "\n"
 }
+
+// command is how make was called: arguments without the places that it fills in.
+func command(args []string) string {
+	shown := slices.DeleteFunc(slices.Clone(args), func(arg string) bool {
+		name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		return slices.Contains([]string{"skybridge", "vmagent", "dir", "out"}, name)
+	})
+	if len(shown) == 0 {
+		return "make bench-report"
+	}
+	return fmt.Sprintf("make bench-report FLAGS=%q", strings.Join(shown, " "))
+}
+
+// say tells whoever waits how far the run is.
+func (r *report) say(format string, args ...any) { fmt.Fprintf(r.progress, format+"\n", args...) }
 
 // disk returns a new directory on the disk to measure with, and what removes it.
 func (r *report) disk() (dir string, remove func(), err error) {
@@ -115,9 +155,6 @@ func (r *report) turns(sides ...func() (values, error)) ([][]values, error) {
 	return out, nil
 }
 
-// values are what a side measured, by name.
-type values map[string]float64
-
 // median is that of one of several measurements' values.
 func median(all []values, name string) float64 {
 	numbers := make([]float64, 0, len(all))
@@ -127,13 +164,4 @@ func median(all []values, name string) float64 {
 	slices.Sort(numbers)
 	n := len(numbers)
 	return (numbers[(n-1)/2] + numbers[n/2]) / 2
-}
-
-// largest is the largest of them.
-func largest(all []values, name string) float64 {
-	out := all[0][name]
-	for _, v := range all {
-		out = max(out, v[name])
-	}
-	return out
 }

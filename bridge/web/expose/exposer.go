@@ -15,23 +15,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/expfmt"
-
-	"github.com/skydive-project/skybridge/aggregator"
 )
-
-// Source is what a page is made of: every series as last sampled. Its methods
-// are called from many requests at once and beside updates.
-// *aggregator.Aggregator implements it.
-type Source interface {
-	// Scrape fills rows with connections not yet seen through the cursor and
-	// returns how many; 0 is the end. The zero cursor is the beginning. What it
-	// filled stays valid and unchanged, strings included.
-	Scrape(c *aggregator.ScrapeCursor, rows []aggregator.Row) int
-	// ScrapeCaptures appends every capture to dst, sorted by id.
-	ScrapeCaptures(dst []aggregator.CaptureRow) []aggregator.CaptureRow
-	// ScrapeInterfaces appends every network interface to dst, sorted.
-	ScrapeInterfaces(dst []aggregator.InterfaceRow) []aggregator.InterfaceRow
-}
 
 // maxSpare is how many pages, with their compressors, are kept for the next scrapes: a
 // pair of Prometheus servers find theirs, the others of a burst go back to the heap.
@@ -58,16 +42,33 @@ func (e *Exposer) Write(ctx context.Context, w io.Writer, parts Parts, format ex
 	p := e.get()
 	defer e.put(p)
 	if !compressed {
-		return p.write(ctx, w, e, parts, format)
+		return e.write(ctx, w, p, parts, format)
 	}
 	if p.gzip == nil {
 		p.gzip = NewCompressor()
 	}
 	p.gzip.Reset(w)
-	if missing, err = p.write(ctx, p.gzip, e, parts, format); err != nil {
+	if missing, err = e.write(ctx, p.gzip, p, parts, format); err != nil {
 		return missing, err
 	}
 	return missing, p.gzip.Close()
+}
+
+func (e *Exposer) write(ctx context.Context, w io.Writer, p *page, parts Parts, format expfmt.Format) (missing, err error) {
+	p.reset(ctx, w, format.FormatType() == expfmt.TypeOpenMetrics)
+	if parts&Connections != 0 {
+		p.connections(e.source)
+	}
+	if parts&Interfaces != 0 {
+		p.interfaceFamilies(e.source)
+	}
+	if parts&Captures != 0 {
+		p.captureFamilies(e.source)
+	}
+	if parts&Self != 0 {
+		missing = p.own(e.gatherer, format)
+	}
+	return missing, p.finish()
 }
 
 // NewCompressor returns a gzip.Writer of level BestSpeed: on a page of 250,000 series the

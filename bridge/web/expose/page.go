@@ -11,10 +11,23 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
-	"github.com/prometheus/common/expfmt"
 
 	"github.com/skydive-project/skybridge/aggregator"
 )
+
+// Source is what a page is made of: every series as last sampled. Its methods
+// are called from many requests at once and beside updates.
+// *aggregator.Aggregator implements it.
+type Source interface {
+	// Scrape fills rows with connections not yet seen through the cursor and
+	// returns how many; 0 is the end. The zero cursor is the beginning. What it
+	// filled stays valid and unchanged, strings included.
+	Scrape(c *aggregator.ScrapeCursor, rows []aggregator.Row) int
+	// ScrapeCaptures appends every capture to dst, sorted by id.
+	ScrapeCaptures(dst []aggregator.CaptureRow) []aggregator.CaptureRow
+	// ScrapeInterfaces appends every network interface to dst, sorted.
+	ScrapeInterfaces(dst []aggregator.InterfaceRow) []aggregator.InterfaceRow
+}
 
 // What a page needs in memory, whatever its length: the buffer, the rows
 // (64 B each), and net/http's own 6 kB. Larger ones were not faster.
@@ -61,24 +74,6 @@ func newPage() *page {
 func (p *page) reset(ctx context.Context, w io.Writer, openMetrics bool) {
 	p.ctx, p.w, p.err, p.openMetrics = ctx, w, nil, openMetrics
 	p.buf = p.buf[:0]
-}
-
-// write writes the parts asked for to w; see [Exposer.Write].
-func (p *page) write(ctx context.Context, w io.Writer, e *Exposer, parts Parts, format expfmt.Format) (missing, err error) {
-	p.reset(ctx, w, format.FormatType() == expfmt.TypeOpenMetrics)
-	if parts&Connections != 0 {
-		p.connections(e.source)
-	}
-	if parts&Interfaces != 0 {
-		p.interfaceFamilies(e.source)
-	}
-	if parts&Captures != 0 {
-		p.captureFamilies(e.source)
-	}
-	if parts&Self != 0 {
-		missing = p.own(e.gatherer, format)
-	}
-	return missing, p.finish()
 }
 
 // release clears all that the page borrowed, for the next scrape.

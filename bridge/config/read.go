@@ -1,0 +1,354 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+
+	commoncfg "github.com/prometheus/common/config"
+	"github.com/prometheus/prometheus/model/relabel"
+	"go.yaml.in/yaml/v3"
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/skydive-project/skybridge/aggregator"
+)
+
+// A reader reads one file and collects what is wrong with it. Values are known by
+// their path, such as remote_write[1].url.
+type reader struct {
+	name string
+	// dir is what names of files are relative to; "" leaves them as they are written.
+	dir     string
+	process Process
+	// lenient reads as the old connector did: keys in any case, the last of equal ones
+	// wins, a list also as one text, and what is unknown is a warning.
+	lenient bool
+
+	lines map[string]int // of keys and items, by path
+	// faulty has the paths with an error, true, and those above them.
+	faulty  map[string]bool
+	unknown int // keys
+	keys    map[reflect.Type][]key
+	files   []namedFile
+
+	errs     []*Error
+	warnings []Warning
+}
+
+func newReader(name, dir string, process Process) *reader {
+	return &reader{name: name, dir: dir, process: process, lines: map[string]int{}, faulty: map[string]bool{}, keys: map[reflect.Type][]key{}}
+}
+
+// Parse reads a file of either format from data. name is the file's name, for
+// messages and because the names of files in it are relative to its folder. The
+// error is an [*Errors], which holds every error of the file; warnings are
+// returned with it. Parse does not touch the file system; [Load] does.
+func Parse(name string, data []byte) (*Config, []Warning, error) {
+	r := newReader(name, filepath.Dir(name), Process{})
+	c, _ := r.read(data)
+	return r.result(c)
+}
+
+// read reads a file of either format. Of prom_sky_con.yml it also returns the stanza
+// remote_write, nil where there is none. The configuration is of use only while there
+// are no errors.
+func (r *reader) read(data []byte) (*Config, *legacyFile) {
+	root := r.document(data)
+	if root == nil {
+		return nil, nil
+	}
+	r.lines[""] = root.Line
+	c, old := Default(), (*legacyFile)(nil)
+	if hasKey(root, "pipeline") {
+		old = r.legacy(root, &c)
+	} else {
+		r.object(root, reflect.ValueOf(&c).Elem(), "")
+		r.validate(reflect.ValueOf(&c).Elem(), "")
+	}
+	if len(r.errs) == 0 {
+		c.ownListener(r, cmp.Or(r.process.Listen, c.Web.ListenAddress))
+	}
+	return &c, old
+}
+
+// hasKey reports whether a mapping has a key, in any case.
+func hasKey(n *yaml.Node, key string) bool {
+	for i := 0; i < len(n.Content); i += 2 {
+		if strings.EqualFold(n.Content[i].Value, key) {
+			return true
+		}
+	}
+	return false
+}
+
+// withDefaults returns a T with its defaults.
+func withDefaults[T any]() (c T) {
+	setDefaults(reflect.ValueOf(&c).Elem())
+	return c
+}
+
+func setDefaults(v reflect.Value) {
+	if v.Kind() != reflect.Struct {
+		return
+	}
+	r := newReader("", "", Process{})
+	for _, k := range keysOf(v.Type()) {
+		if field := v.FieldByIndex(k.index); k.text("default") != "" {
+			r.value(scalarNode(k.text("default"), field.Kind()), field, k.name, k)
+		} else if k.own && !k.dead() {
+			setDefaults(field)
+		}
+	}
+	switch c := v.Addr().Interface().(type) { // what has its defaults elsewhere
+	case *Aggregation:
+		c.Labels = aggregator.DefaultLabels()
+	case *RemoteWrite:
+		c.HTTPClient = commoncfg.DefaultHTTPClientConfig
+	case *relabel.Config:
+		*c = relabel.DefaultRelabelConfig
+	}
+}
+
+// parser is a type of value that reads its own node.
+type parser interface {
+	parse(r *reader, n *yaml.Node, path string)
+}
+
+// value reads n, which is not empty, into v.
+func (r *reader) value(n *yaml.Node, v reflect.Value, path string, k key) {
+	if p, ok := v.Addr().Interface().(parser); ok {
+		p.parse(r, n, path)
+		return
+	}
+	if r.special(n, v.Addr().Interface(), path, k) {
+		return
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		r.object(n, v, path)
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		setDefaults(v.Elem())
+		r.value(n, v.Elem(), path, k)
+	case reflect.Slice:
+		r.list(n, v, path, k)
+	case reflect.Map:
+		r.mapping(n, v, path, k)
+	case reflect.Bool:
+		r.boolean(n, v, path)
+	case reflect.Int, reflect.Uint64:
+		r.integer(n, v, path, k)
+	default:
+		r.text(n, v, path, k)
+	}
+}
+
+// object reads a mapping into a struct. What is absent stays as it is.
+func (r *reader) object(n *yaml.Node, v reflect.Value, path string) {
+	pairs := r.pairs(n, path)
+	keys := r.keysOf(v.Type())
+	values := make(map[string]*pair, len(pairs))
+	for i := range pairs {
+		values[pairs[i].name] = &pairs[i]
+	}
+	for _, k := range keys {
+		p := values[k.name]
+		if p == nil {
+			continue
+		}
+		p.known = true
+		switch {
+		case k.typ == reflect.TypeFor[ignored]():
+			r.warn(p.path, "has no effect: "+k.text("help"))
+		case k.typ == reflect.TypeFor[unsupported]():
+			r.fail(p.path, "is not supported", k.text("help"))
+		case !isNull(p.value) && (!r.lenient || p.value.Kind != yaml.ScalarNode || p.value.Value != ""):
+			r.value(p.value, v.FieldByIndex(k.index), p.path, k)
+		}
+	}
+	for i := range pairs {
+		if !pairs[i].known {
+			r.unknownKey(&pairs[i], keys)
+		}
+	}
+}
+
+// A pair is a key of the file with its value.
+type pair struct {
+	name, path string
+	value      *yaml.Node
+	known      bool
+}
+
+// pairs returns the keys and values of a mapping, in the order of the file.
+func (r *reader) pairs(n *yaml.Node, path string) []pair {
+	if n.Kind != yaml.MappingNode {
+		r.fail(path, "must be a mapping (key: value), it is a "+kindName(n), "write its keys on lines of their own, indented, with a space after each colon")
+		return nil
+	}
+	pairs, at := make([]pair, 0, len(n.Content)/2), make(map[string]int, len(n.Content)/2)
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		p := pair{name: n.Content[i].Value, value: n.Content[i+1]}
+		if r.lenient {
+			p.name = strings.ToLower(p.name)
+		}
+		p.path = label(path, p.name)
+		first, again := at[p.name]
+		former := r.lines[p.path]
+		r.lines[p.path] = n.Content[i].Line
+		switch {
+		case !again:
+			at[p.name] = len(pairs)
+			pairs = append(pairs, p)
+		case r.lenient:
+			r.warn(p.path, fmt.Sprintf("stands here and in line %d; the last one counts", former))
+			pairs[first] = p
+		default:
+			r.fail(p.path, fmt.Sprintf("stands here and in line %d", former), "remove one of them")
+			r.lines[p.path] = former
+		}
+	}
+	return pairs
+}
+
+// label returns the path of a key that the file's writer chose. What does not look
+// like a key is not shown: a missing space makes one of "password:pa55word".
+func label(path, key string) string {
+	switch {
+	case wordy(key):
+		return join(path, key)
+	case path == "":
+		return "a key"
+	}
+	return "a key of " + path
+}
+
+// wordy reports whether s looks like a key or the name of a header.
+func wordy(s string) bool {
+	return len(s) <= 40 && word.MatchString(s)
+}
+
+var word = regexp.MustCompile(`^[\w.-]+$`)
+
+// unknownKey notes a key that no field has. What it was meant to be is looked for no
+// longer than errors are shown: that takes long.
+func (r *reader) unknownKey(p *pair, keys []key) {
+	switch {
+	case r.lenient:
+		r.warn(p.path, "is not read: "+legacyUnknown(p.path))
+	case strings.HasSuffix(p.name, "_ref"):
+		r.fail(p.path, "is not supported", "there is no secret manager here; use the key that ends in _file")
+	case !wordy(p.name):
+		r.fail(p.path, "is not known", "check its spelling, and that a space follows the colon")
+	case r.unknown >= maxErrorsShown:
+		r.failLine(r.line(p.path), "unknown key "+p.path, "remove it")
+	default:
+		r.unknown++
+		var known []string
+		for _, k := range keys {
+			if !k.dead() {
+				known = append(known, k.name)
+			}
+		}
+		r.failLine(r.line(p.path), "unknown key "+p.path, suggest(p.name, known))
+	}
+}
+
+// list reads a list. Items that are not sound are left out, but for stanzas, so that
+// the index of each is that of the file.
+func (r *reader) list(n *yaml.Node, v reflect.Value, path string, k key) {
+	items, elem := n.Content, v.Type().Elem()
+	switch {
+	case r.lenient && n.Kind == yaml.ScalarNode:
+		items = nil
+		for word := range strings.FieldsSeq(n.Value) {
+			items = append(items, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: word, Line: n.Line})
+		}
+	case n.Kind == yaml.MappingNode && isStanza(elem):
+		r.fail(path, "must be a list, it is a mapping", `write "- " before the first key of each item`)
+		return
+	case n.Kind != yaml.SequenceNode:
+		r.fail(path, "must be a list, it is a "+kindName(n), notVariable(n, `write each item on a line of its own after "- ", or all in [ ]`))
+		return
+	}
+	byDefault, seen := reflect.New(elem).Elem(), map[string]bool{}
+	setDefaults(byDefault)
+	out := reflect.MakeSlice(v.Type(), 0, len(items))
+	for i, item := range items {
+		child, before := fmt.Sprintf("%s[%d]", path, i), len(r.errs)
+		r.lines[child] = item.Line
+		value := reflect.New(elem).Elem()
+		value.Set(byDefault)
+		if !isNull(item) {
+			r.value(item, value, child, k)
+		} else if !r.lenient {
+			r.fail(child, "is empty", "write a value after the dash, or remove it")
+		}
+		switch {
+		case isStanza(elem):
+			out = reflect.Append(out, value)
+		case len(r.errs) > before || r.lenient && value.IsZero():
+		case k.own && r.again(child, value, seen):
+		default:
+			out = reflect.Append(out, value)
+		}
+	}
+	if most := k.text("most"); most != "" && int64(out.Len()) > bound(most) {
+		r.fail(path, fmt.Sprintf("has %d items", out.Len()), "list at most "+most)
+	}
+	if out.Len() > 0 {
+		v.Set(out)
+	} else {
+		v.SetZero()
+	}
+}
+
+// again notes an item that stood in its list before, and reports whether it did.
+func (r *reader) again(path string, value reflect.Value, seen map[string]bool) bool {
+	text := fmt.Sprint(value)
+	switch {
+	case !seen[text]:
+		seen[text] = true
+		return false
+	case value.Kind() == reflect.String && !r.lenient:
+		r.fail(path, "is the same as one before it", "remove one of them")
+	default:
+		r.warn(path, "is the same as one before it")
+	}
+	return true
+}
+
+// mapping reads a mapping of headers, or of the parameters of a request. The values may
+// be secret.
+func (r *reader) mapping(n *yaml.Node, v reflect.Value, path string, k key) {
+	seen := map[string]bool{}
+	for _, p := range r.pairs(n, path) {
+		item, canonical := reflect.New(v.Type().Elem()).Elem(), http.CanonicalHeaderKey(p.name)
+		if !isNull(p.value) {
+			r.value(p.value, item, p.path, k)
+		}
+		parameter := k.name == "endpoint_params"
+		switch {
+		case !parameter && !r.headerName(p.name, p.path):
+		case !parameter && seen[canonical]:
+			r.fail(p.path, "stands there twice; case does not matter", "remove one of them")
+		case !parameter && isNull(p.value):
+			r.fail(p.path, "has no value", "write one, or remove the header")
+		case !parameter && !httpguts.ValidHeaderFieldValue(item.String()):
+			r.fail(p.path, "has a line break or a control character", "remove it")
+		default:
+			if v.IsNil() {
+				v.Set(reflect.MakeMap(v.Type()))
+			}
+			v.SetMapIndex(reflect.ValueOf(p.name), item)
+		}
+		seen[canonical] = true
+	}
+}

@@ -1,0 +1,164 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/prometheus/common/model"
+
+	"github.com/skydive-project/skybridge/aggregator"
+)
+
+// checkText returns a text as it is used, or what is wrong with it and a remedy. is is
+// the tag of that name.
+func checkText(is, s string) (text, what, remedy string) {
+	refuse := func(bad bool, what, remedy string) (string, string, string) {
+		if bad {
+			return "", what, remedy
+		}
+		return s, "", ""
+	}
+	switch is {
+	case "analyzer":
+		return analyzerURL(s, "skydive.basic_auth")
+	case "old analyzer": // Skydive takes a port alone as one of this machine
+		if validPort(s, 1) {
+			s = ":" + s
+		}
+		if strings.HasPrefix(s, ":") {
+			s = "localhost" + s
+		}
+		return analyzerURL(s, "analyzer.auth.cluster")
+	case "receiver":
+		_, what, remedy = parseURL(s, httpExample, "basic_auth in this stanza", "http", "https")
+		return s, what, remedy
+	case "token_url":
+		_, what, remedy = parseURL(s, httpExample, "client_id and client_secret", "http", "https")
+		return s, what, remedy
+	case "listener":
+		return listenAddress(s)
+	case "old port":
+		port, err := strconv.ParseUint(s, 10, 16)
+		what = "is " + quoted(s)
+		s = ":" + strconv.FormatUint(port, 10)
+		return refuse(err != nil || port == 0, what, "write a port from 1 to 65535; for an address use the flag --web.listen-address")
+	case "name":
+		return refuse(len(s) > 255 || !printable(s), "is too long or has characters that cannot be printed", "choose a short name")
+	case "username": // RFC 7617, section 2
+		return refuse(strings.Contains(s, ":") || !printable(s), "has a colon or a control character", "basic authentication cannot carry it; use another account")
+	case "capture": // becomes a part of a namespace in a header
+		return refuse(s == "" || len(s) > 255 || !printable(s) || strings.ContainsAny(s, " ,/*"), "is no id of a capture", "copy the UUID that `skydive client capture list` shows")
+	case "application":
+		return refuse(!labelValue(s), "is empty, longer than 256 bytes or cannot be printed", "write Skydive's word, such as DNS or VXLAN")
+	case "label":
+		return refuse(!slices.Contains(aggregator.AllLabels(), s), "is an unknown label: "+quoted(s), "use any of "+strings.Join(aggregator.AllLabels(), ", "))
+	case "external label":
+		if strings.HasPrefix(s, "__") {
+			return "", "begins with __, which is reserved", "choose another name"
+		}
+		return refuse(!model.LegacyValidation.IsValidLabelName(s), "is no valid label name", "use letters, digits and _, and begin with a letter or _")
+	case "label value": // Cortex and Mimir take up to 2048 bytes (remote-write.md)
+		if s == "" {
+			return "", "is empty, which means no label", "write a value, or remove the label"
+		}
+		return refuse(len(s) > 2048, fmt.Sprintf("has %d bytes", len(s)), "write at most 2048; receivers refuse more")
+	case "label name":
+		return refuse(!model.LegacyValidation.IsValidLabelName(s), "is "+quoted(s)+", which is no label name", "use letters, digits and _, and begin with a letter or _")
+	}
+	return s, "", ""
+}
+
+const httpExample = "write http://host:port/path or https://…"
+
+// printable reports whether s can stand in a header or a label without harm.
+func printable(s string) bool {
+	return !strings.ContainsFunc(s, func(c rune) bool { return !unicode.IsPrint(c) })
+}
+
+// labelValue reports whether s can be the value of a label as it is.
+func labelValue(s string) bool {
+	return s != "" && len(s) <= 256 && printable(s) && model.LabelValue(s).IsValid()
+}
+
+// subscriberPath is where an analyzer serves flows (skydive-feed.md).
+const subscriberPath = "/ws/subscriber/flow"
+
+// analyzerURL returns the WebSocket URL of an analyzer that was written as URL or
+// as host:port, path filled in; instead says where credentials belong.
+func analyzerURL(raw, instead string) (text, what, remedy string) {
+	remedy = "write ws://host:8082, or wss:// where the analyzer has TLS"
+	raw = strings.TrimSpace(raw)
+	if !strings.Contains(raw, "://") {
+		if strings.ContainsAny(raw, "@/?#") {
+			return "", "is neither a URL nor host:port", remedy
+		}
+		if host, _, err := net.SplitHostPort(raw); err != nil || host == "" {
+			return "", "needs host and port", remedy + "; an IPv6 address stands in [ ]"
+		}
+		raw = "ws://" + raw
+	}
+	u, what, remedy := parseURL(raw, remedy, instead, "ws", "wss")
+	if what != "" {
+		return "", what, remedy
+	}
+	if strings.Contains(strings.ToLower(u.RawQuery), "auth-token") { // Skydive's
+		return "", "contains credentials", "remove them from the URL and use " + instead
+	}
+	u.Host = strings.ToLower(u.Host)
+	if u.Path == "" || u.Path == "/" {
+		u.Path, u.RawPath = subscriberPath, ""
+	}
+	return u.String(), "", ""
+}
+
+// parseURL parses an absolute URL of one of two schemes, or says what is wrong with it.
+// It never quotes one: what did not parse may still contain a password.
+func parseURL(raw, byDefault, instead, scheme, secure string) (u *url.URL, what, remedy string) {
+	if variableInURL.MatchString(raw) {
+		return nil, isVariable, "write the value itself; a $ that is meant is written %24"
+	}
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil:
+		return nil, "is not a valid URL", byDefault
+	case u.Scheme == "" || u.Hostname() == "":
+		return nil, "has no scheme or no host", byDefault
+	case u.Port() != "" && !validPort(u.Port(), 1) || strings.HasSuffix(u.Host, ":"):
+		return nil, "has a bad port", "write a port from 1 to 65535 after the host"
+	case u.Fragment != "" || strings.Contains(raw, "#"):
+		return nil, "has a fragment", "remove # and what follows"
+	case u.Scheme != scheme && u.Scheme != secure:
+		return nil, "must begin with " + scheme + ":// or " + secure + "://", byDefault
+	case u.User != nil:
+		return nil, "contains credentials", "remove them from the URL and use " + instead
+	}
+	return u, "", ""
+}
+
+// validPort reports whether s is a port number of at least low.
+func validPort(s string, low uint64) bool {
+	port, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && port >= low
+}
+
+// listenAddress checks host:port. Port 0 lets the system choose.
+func listenAddress(s string) (text, what, remedy string) {
+	host, port, err := net.SplitHostPort(s)
+	switch {
+	case err == nil && validPort(port, 0) && !strings.ContainsAny(host, " /@?#"):
+		return s, "", ""
+	case validPort(s, 0):
+		remedy = `write ":` + s + `"`
+	default:
+		remedy = `write host:port, or ":9100" for every address of this machine`
+	}
+	return "", "must be host:port, it is " + quoted(s), remedy
+}

@@ -1,0 +1,237 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"fmt"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+
+	commoncfg "github.com/prometheus/common/config"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/relabel"
+
+	"github.com/skydive-project/skybridge/aggregator"
+)
+
+// This file has the rules that tie keys together; those of one key stand in its tags.
+
+// checker is a stanza with such rules. path is where it stands.
+type checker interface {
+	check(r *reader, path string)
+}
+
+// validate notes what is missing in the stanza v and in those below it, and applies
+// their rules.
+func (r *reader) validate(v reflect.Value, path string) {
+	for _, k := range r.keysOf(v.Type()) {
+		if k.dead() {
+			continue
+		}
+		field, child := v.FieldByIndex(k.index), join(path, k.name)
+		if remedy := k.text("required"); remedy != "" && field.Len() == 0 && r.sound(child) && !r.faulty[path] {
+			what := "is missing"
+			if r.has(child) {
+				what = "is empty"
+			}
+			r.fail(child, what, remedy)
+		}
+		switch {
+		case field.Kind() == reflect.Struct:
+			r.validate(field, child)
+		case field.Kind() == reflect.Pointer && !field.IsNil() && field.Elem().Kind() == reflect.Struct:
+			r.validate(field.Elem(), child)
+		case field.Kind() == reflect.Slice && isStanza(k.typ.Elem()):
+			for i := range field.Len() {
+				if item := reflect.Indirect(field.Index(i)); item.IsValid() { // not a rule that is empty
+					r.validate(item, fmt.Sprintf("%s[%d]", child, i))
+				}
+			}
+		}
+	}
+	if c, ok := v.Addr().Interface().(checker); ok {
+		c.check(r, path)
+	} else if r.sound(path) || v.Type() == reflect.TypeFor[commoncfg.TLSConfig]() && !r.faulty[path] {
+		r.checkForeign(v.Addr().Interface(), path)
+	}
+}
+
+// isStanza reports whether the items of a list are mappings with keys.
+func isStanza(t reflect.Type) bool {
+	return t == reflect.TypeFor[RemoteWrite]() || t == reflect.TypeFor[*relabel.Config]()
+}
+
+// checkForeign applies the rules of a library's struct, and what it leaves to the
+// first request.
+func (r *reader) checkForeign(c any, path string) {
+	switch c := c.(type) {
+	case *commoncfg.TLSConfig:
+		r.libraryError(c.Validate(), path)
+		if c.MinVersion != 0 && c.MaxVersion != 0 && c.MaxVersion < c.MinVersion {
+			r.fail(path+".max_version", "is below min_version", "raise max_version or remove it")
+		}
+	case *commoncfg.BasicAuth:
+		if c.Username == "" && c.UsernameFile == "" {
+			r.fail(path, "has no username", "add username or username_file")
+		}
+	case *commoncfg.Authorization:
+		if c.Credentials == "" && c.CredentialsFile == "" {
+			r.fail(path, "has no credentials", "add credentials_file or credentials")
+		}
+	case *commoncfg.OAuth2:
+		switch signed := c.GrantType != "" && c.GrantType != "client_credentials"; {
+		case !signed && c.ClientSecret == "" && c.ClientSecretFile == "":
+			r.fail(path, "has no secret", "add client_secret_file or client_secret")
+		case signed && c.ClientCertificateKey == "" && c.ClientCertificateKeyFile == "":
+			r.fail(path, "has no key for its grant_type", "add client_certificate_key_file or client_certificate_key, or remove grant_type")
+		}
+	case *relabel.Config:
+		if err := c.Validate(model.LegacyValidation); err != nil {
+			r.failLine(r.line(path), path+": "+err.Error(), "see Prometheus' documentation of relabel_config")
+		}
+	}
+}
+
+// libraryError notes an error of common/config's Validate, which quotes no secret.
+func (r *reader) libraryError(err error, path string) {
+	if err == nil {
+		return
+	}
+	has, remedy := func(part string) bool { return strings.Contains(err.Error(), part) }, "correct this stanza"
+	switch {
+	case has("at most one") || has("must not be") || has("not compatible"):
+		remedy = "keep one and remove the others"
+	case has("must be configured") || has("must also be configured"):
+		remedy = "add what is missing"
+	}
+	r.failLine(r.line(path), path+": "+err.Error(), remedy)
+	r.faulty[path] = true
+}
+
+func (b *BasicAuth) check(r *reader, path string) {
+	switch {
+	case b.Password != "" && b.PasswordFile != "":
+		r.fail(path, "has both password and password_file", "keep one of them")
+	case b.Username == "" && (b.Password != "" || b.PasswordFile != "") && r.sound(path):
+		r.fail(path, "has a password without a username", "add username")
+	}
+}
+
+func (a *Aggregation) check(r *reader, path string) {
+	if a.FlowRetention < a.ConnectionTimeout {
+		key := path + ".flow_retention"
+		if !r.has(key) {
+			r.lines[key] = r.line(path + ".connection_timeout")
+		}
+		r.fail(key, fmt.Sprintf("(%s) is shorter than connection_timeout (%s)", showDuration(a.FlowRetention), showDuration(a.ConnectionTimeout)),
+			"a flow must be remembered for as long as its connection is shown; raise flow_retention")
+	}
+	a.checkClasses(r, path+".exclude_classes")
+	among := func(labels ...string) int {
+		return slices.IndexFunc(a.Labels, func(l string) bool { return slices.Contains(labels, l) })
+	}
+	ports, told := []string{"initiator_port", "target_port"}, ""
+	if i := among("node_tid", "capture_id", "node_name", "host", "node_type"); i >= 0 {
+		told = a.Labels[i]
+	}
+	if others := func(l string) bool { return !slices.Contains(ports, l) }; a.Ports == "drop" && !slices.ContainsFunc(a.Labels, others) && r.sound(path+".labels") {
+		r.fail(path+".ports", "is drop, and labels has nothing but ports", "add another label, or remove ports")
+	}
+	for _, w := range []struct {
+		key  string
+		when bool
+		what string
+	}{
+		{"top_k", a.TopK > a.MaxSeries/5, fmt.Sprintf("is %d connections of up to 5 series, more than max_series (%d) has room for: max_series decides", a.TopK, a.MaxSeries)},
+		{"exclude_protocols", len(a.ExcludeProtocols) == 3, "names every protocol: no connection is left"},
+		{"ports", a.Ports != "keep" && among(ports...) < 0, "has no effect: no port is among the labels"},
+		{"service_ports", len(a.ServicePorts) > 0 && a.Ports != "service", "has no effect unless ports is service"},
+		{"networks", len(a.Networks) > 0 && among("initiator_network", "target_network") < 0, "has no effect: neither initiator_network nor target_network is among the labels"},
+		{"observers", a.Observers == "one" && told != "", "is one, which counts as all, because the label " + told + " tells one observer from another"},
+	} {
+		if w.when {
+			r.warn(path+"."+w.key, w.what)
+		}
+	}
+}
+
+// checkClasses warns where the excluded classes leave no connection.
+func (a *Aggregation) checkClasses(r *reader, path string) {
+	switch {
+	case len(a.ExcludeClasses) == 4:
+		r.warn(path, "names every class: no connection is left")
+	case len(a.ClusterNetworks) == 0 && slices.Contains(a.ExcludeClasses, "other"):
+		r.warn(path, "names other, and without cluster networks every connection is of that class: none is left")
+	}
+}
+
+func (q *Queue) check(r *reader, path string) {
+	if q.MinShards > q.MaxShards {
+		r.fail(path+".min_shards", fmt.Sprintf("(%d) is greater than max_shards (%d)", q.MinShards, q.MaxShards), "lower min_shards or raise max_shards")
+	}
+	if q.MinBackoff > q.MaxBackoff {
+		r.fail(path+".min_backoff", fmt.Sprintf("(%s) is greater than max_backoff (%s)", showDuration(q.MinBackoff), showDuration(q.MaxBackoff)),
+			"lower min_backoff or raise max_backoff")
+	}
+}
+
+func (rw *RemoteWrite) check(r *reader, path string) {
+	if rw.URL != "" {
+		r.writePath(rw.URL, path+".url")
+	}
+	if h := rw.HTTPClient.HTTPHeaders; h != nil {
+		taken := map[string]bool{}
+		for name := range rw.Headers {
+			taken[http.CanonicalHeaderKey(name)] = true
+		}
+		for name := range h.Headers {
+			if taken[http.CanonicalHeaderKey(name)] {
+				r.fail(path+".http_headers", "sets a header that headers sets as well", "keep one of them")
+			}
+		}
+	}
+	for _, k := range r.keysOf(reflect.TypeFor[commoncfg.HTTPClientConfig]()) {
+		if !r.sound(join(path, k.name)) {
+			return
+		}
+	}
+	r.libraryError(rw.HTTPClient.Validate(), path)
+}
+
+// check applies the rules between stanzas.
+func (c *Config) check(r *reader, _ string) {
+	taken := slices.Concat(aggregator.DefaultLabels(), c.Aggregation.Labels, []string{"capture_id"}, interfaceLabels())
+	r.checkLabels(c.Global.ExternalLabels, "global.external_labels", taken)
+	first := map[string]string{}
+	for i := range c.RemoteWrite {
+		rw, path := &c.RemoteWrite[i], fmt.Sprintf("remote_write[%d]", i)
+		r.checkLabels(rw.ExternalLabels, path+".external_labels", taken)
+		other, again := first[rw.identity()]
+		switch {
+		case rw.identity() == "":
+		case again && rw.Name != "":
+			r.fail(path+".name", "is the same as that of "+other, "give each endpoint a name of its own")
+		case again:
+			r.fail(path+".url", "is the same as that of "+other, "give each of them a name, or remove one")
+		default:
+			first[rw.identity()] = fmt.Sprintf("%s in line %d", path, r.line(path))
+		}
+	}
+}
+
+// interfaceLabels returns the labels that network interfaces have.
+func interfaceLabels() []string {
+	return []string{"interface_name", "host", "interface_type", "ipv4", "ipv6", "node_tid"}
+}
+
+// checkLabels notes external labels that are labels of what is pushed.
+func (r *reader) checkLabels(labels Labels, path string, taken []string) {
+	for _, label := range labels {
+		if slices.Contains(taken, label.Name) {
+			r.fail(path+"."+label.Name, "is already a label of what is pushed", "choose another name")
+		}
+	}
+}

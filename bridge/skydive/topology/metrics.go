@@ -1,0 +1,95 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package topology
+
+import (
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Why a node of the topology does not count.
+const (
+	nodeMalformed = "malformed"  // fields of a wrong type, or no ID
+	nodeLimit     = "cache_size" // there are too many
+)
+
+// What a name is of.
+const (
+	nameNode    = "node"
+	nameAddress = "address"
+)
+
+type metrics struct {
+	requests *prometheus.CounterVec // analyzer, result
+	last     *prometheus.GaugeVec   // analyzer
+	skipped  *prometheus.CounterVec // reason
+	evicted  *prometheus.CounterVec // what
+	unknown  *prometheus.CounterVec // what
+	ifaces   prometheus.Gauge
+	cut      prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer, t *Topology) (*metrics, error) {
+	vec := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	m := &metrics{
+		requests: vec("skybridge_topology_requests_total", "Times that the analyzer was asked for its topology, by result.", "analyzer", "result"),
+		skipped:  vec("skybridge_topology_nodes_skipped_total", "Nodes of the topology that do not count, at each refresh: malformed, or more than topology.cache_size has room for.", "reason"),
+		evicted:  vec("skybridge_topology_names_evicted_total", "Names that were dropped or not taken because topology.cache_size was reached, by what they are of.", "what"),
+		unknown:  vec("skybridge_topology_names_unknown_total", "Nodes and addresses without a name, each counted once until many others have come.", "what"),
+		last: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "skybridge_topology_last_success_timestamp_seconds",
+			Help: "When the analyzer last told its topology.",
+		}, []string{"analyzer"}),
+		ifaces: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "skybridge_topology_interfaces",
+			Help: "Network interfaces in the topology, each with eleven series.",
+		}),
+	}
+	m.cut = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "skybridge_topology_addresses_cut_total",
+		Help: "Addresses that had no room, at each refresh: in their interface's label of 1,024 bytes, among the 256 of each kind that a node can have, or among all of topology.cache_size.",
+	})
+	names := prometheus.NewDesc("skybridge_topology_names", "Names known, by what they are of.", []string{"what"}, nil)
+	for _, c := range []prometheus.Collector{m.requests, m.last, m.skipped, m.evicted, m.unknown, m.ifaces, m.cut, namesCollector{names, t}} {
+		if err := reg.Register(c); err != nil {
+			return nil, fmt.Errorf("topology: register metrics: %w", err)
+		}
+	}
+	for _, reason := range []string{nodeMalformed, nodeLimit} {
+		m.skipped.WithLabelValues(reason)
+	}
+	return m, nil
+}
+
+// begin shows an analyzer's results from the start.
+func (m *metrics) begin(analyzer string) {
+	for _, r := range results() {
+		m.requests.WithLabelValues(analyzer, string(r))
+	}
+}
+
+// forget drops the metrics of an analyzer that is not asked any more.
+func (m *metrics) forget(analyzer string) {
+	of := prometheus.Labels{"analyzer": analyzer}
+	m.requests.DeletePartialMatch(of)
+	m.last.DeletePartialMatch(of)
+}
+
+// namesCollector counts names at the moment of the scrape.
+type namesCollector struct {
+	desc *prometheus.Desc
+	t    *Topology
+}
+
+// Describe implements [prometheus.Collector].
+func (c namesCollector) Describe(ch chan<- *prometheus.Desc) { ch <- c.desc }
+
+// Collect implements [prometheus.Collector].
+func (c namesCollector) Collect(ch chan<- prometheus.Metric) {
+	ch <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, float64(c.t.nodes.count()), nameNode)
+	ch <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, float64(c.t.addresses.count()), nameAddress)
+}

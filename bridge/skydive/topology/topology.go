@@ -1,0 +1,281 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package topology
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/bridge/skydive/access"
+	"github.com/skydive-project/skybridge/logging"
+	"github.com/skydive-project/skybridge/secrets"
+)
+
+// maxAnalyzers is how many analyzers are asked.
+const maxAnalyzers = 64
+
+// Sink takes what the topology says of network interfaces and captures:
+// all of them, each time. It is called from one goroutine.
+type Sink interface {
+	SetInterfaces([]aggregator.InterfaceRow)
+	SetCaptures([]aggregator.CapturePackets)
+}
+
+// Config says whom to ask for the topology, and how often.
+type Config struct {
+	Enabled bool
+	// Analyzers are the URLs of their feeds; the first 64 are asked.
+	Analyzers []string
+	Account   access.Account
+	// RefreshInterval is the time between two questions to one analyzer. The sight of
+	// an unknown name can bring the next one forward, once in that time.
+	RefreshInterval time.Duration
+	// CacheSize bounds the names of nodes, those of addresses, and the interfaces.
+	CacheSize int
+}
+
+func (c *Config) targets() ([]access.Target, error) {
+	if c.Enabled && (c.RefreshInterval <= 0 || c.CacheSize <= 0) {
+		return nil, errors.New("topology: the topology's refresh interval and cache size must be positive")
+	}
+	var out []access.Target
+	for i, raw := range c.Analyzers {
+		t, err := access.ParseTarget(raw)
+		if err != nil {
+			return nil, fmt.Errorf("topology: address of analyzer %d: %w", i+1, err)
+		}
+		if len(out) < maxAnalyzers && !slices.ContainsFunc(out, func(o access.Target) bool { return o.Name == t.Name }) {
+			out = append(out, t)
+		}
+	}
+	return out, nil
+}
+
+// Topology keeps what Skydive's topology says of nodes, addresses and network
+// interfaces. It asks every analyzer; one that does not answer is asked less
+// often, and what it told stays. It implements [aggregator.Names] from memory,
+// so nobody ever waits for an analyzer. Its methods may be called concurrently.
+type Topology struct {
+	log       *slog.Logger
+	metrics   *metrics
+	proxy     access.Proxy
+	timeout   time.Duration // of a question, but for tests
+	settle    time.Duration // how long the first unknown name waits for others to come
+	nodes     *names[aggregator.NodeNames]
+	addresses *names[string]
+	wanted    chan struct{} // an unknown name was seen
+	changed   chan struct{} // there is a new configuration
+
+	mu      sync.Mutex
+	cfg     *Config
+	sources map[string]*source // by name
+
+	// Of the goroutine that runs.
+	graph  graph
+	client *http.Client
+	inUse  *Config
+	early  time.Time    // when an unknown name last brought a round forward
+	seldom *slog.Logger // for what can repeat without end
+}
+
+// source is one analyzer.
+type source struct {
+	to       access.Target
+	answer   *answer // the latest; nil: none yet
+	plain    bool    // it does not know ValueMap
+	failures uint
+	due      time.Time
+	seldom   *slog.Logger
+	status   Status // under Topology.mu
+}
+
+// Status is how asking one analyzer for its topology goes.
+type Status struct {
+	Analyzer  string    // its URL without query
+	Answered  time.Time // the latest whole answer; zero: none yet
+	Nodes     int       // in it
+	LastError string    // of the latest question, "" where it was answered; no secrets
+}
+
+// New checks the configuration and registers the metrics.
+func New(cfg Config, reg prometheus.Registerer, logger *slog.Logger) (*Topology, error) {
+	if _, err := cfg.targets(); err != nil {
+		return nil, err
+	}
+	if cfg.Account.Secrets == nil {
+		cfg.Account.Secrets = secrets.New()
+	}
+	t := &Topology{
+		log: logger, proxy: http.ProxyFromEnvironment, timeout: queryTimeout, settle: 500 * time.Millisecond, cfg: &cfg,
+		wanted: make(chan struct{}, 1), changed: make(chan struct{}, 1),
+		sources: map[string]*source{},
+		graph:   graph{nodes: map[string]*heldNode{}},
+		seldom:  logging.Seldom(logger),
+	}
+	m, err := newMetrics(reg, t)
+	if err != nil {
+		return nil, err
+	}
+	t.metrics = m
+	ask := func() {
+		select {
+		case t.wanted <- struct{}{}:
+		default:
+		}
+	}
+	t.nodes = newNames[aggregator.NodeNames](cfg.CacheSize, m.evicted.WithLabelValues(nameNode), m.unknown.WithLabelValues(nameNode), ask)
+	t.addresses = newNames[string](cfg.CacheSize, m.evicted.WithLabelValues(nameAddress), m.unknown.WithLabelValues(nameAddress), ask)
+	return t, nil
+}
+
+// Node implements [aggregator.Names].
+func (t *Topology) Node(tid []byte) aggregator.NodeNames { return t.nodes.get(tid) }
+
+// Address implements [aggregator.Names].
+func (t *Topology) Address(addr []byte) string { return t.addresses.get(addr) }
+
+// KnownNode is [Topology.Node] for a person's eye: it changes nothing, neither what
+// is asked of analyzers nor which names are kept.
+func (t *Topology) KnownNode(tid string) aggregator.NodeNames { return t.nodes.peek(tid) }
+
+// KnownAddress is [Topology.Address] as [Topology.KnownNode] is Node.
+func (t *Topology) KnownAddress(addr string) string { return t.addresses.peek(addr) }
+
+// Reload changes the configuration: from the next question on, which comes now.
+// What is known stays, but for what only analyzers told that are not asked any
+// more. An invalid configuration changes nothing.
+func (t *Topology) Reload(cfg Config) error {
+	if _, err := cfg.targets(); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	if cfg.Account.Secrets == nil {
+		cfg.Account.Secrets = t.cfg.Account.Secrets
+	}
+	t.cfg = &cfg
+	t.mu.Unlock()
+	select {
+	case t.changed <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// Status returns how asking goes, by analyzer; nothing where that is disabled.
+func (t *Topology) Status() []Status {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := make([]Status, 0, len(t.sources))
+	for _, name := range slices.Sorted(maps.Keys(t.sources)) {
+		out = append(out, t.sources[name].status)
+	}
+	return out
+}
+
+// Run asks until the context ends. It can be called once.
+func (t *Topology) Run(ctx context.Context, sink Sink) {
+	defer t.disconnect()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	due := time.Now()
+	for {
+		timer.Reset(time.Until(due))
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.changed:
+			due = time.Now()
+			continue
+		case <-t.wanted:
+			early := time.Now().Add(t.settle)
+			if early.Before(t.early) {
+				early = t.early
+			}
+			if early.Before(due) {
+				due, t.early = early, early.Add(t.interval())
+			}
+			continue
+		case <-timer.C:
+		}
+		started := time.Now()
+		t.adopt(sink)
+		due = started.Add(t.interval())
+		if t.inUse.Enabled {
+			t.round(ctx, sink)
+		}
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// interval is the time between rounds; without any, long.
+func (t *Topology) interval() time.Duration {
+	if t.inUse == nil || !t.inUse.Enabled {
+		return time.Hour
+	}
+	return t.inUse.RefreshInterval
+}
+
+// adopt puts a new configuration into force.
+func (t *Topology) adopt(sink Sink) {
+	t.mu.Lock()
+	cfg := t.cfg
+	t.mu.Unlock()
+	if cfg == t.inUse {
+		return
+	}
+	was := t.inUse
+	t.inUse = cfg
+	t.disconnect()
+	t.client = newClient(cfg.Account.TLS, t.proxy.Hidden(cfg.Account.Secrets), t.timeout)
+	var targets []access.Target
+	if cfg.Enabled {
+		targets, _ = cfg.targets() // checked before
+		t.graph.limit = 2 * cfg.CacheSize
+		t.nodes.resize(cfg.CacheSize)
+		t.addresses.resize(cfg.CacheSize)
+	}
+	t.mu.Lock()
+	for name, s := range t.sources {
+		i := slices.IndexFunc(targets, func(o access.Target) bool { return o.Name == name })
+		if i < 0 {
+			delete(t.sources, name)
+			t.metrics.forget(name)
+			continue
+		}
+		s.to, s.failures, s.due, s.plain = targets[i], 0, time.Time{}, false
+	}
+	for _, to := range targets {
+		if t.sources[to.Name] == nil {
+			t.sources[to.Name] = &source{to: to, seldom: logging.Seldom(t.log.With("analyzer", to.Name)), status: Status{Analyzer: to.Name}}
+			t.metrics.begin(to.Name)
+		}
+	}
+	t.mu.Unlock()
+	if !cfg.Enabled && was != nil && was.Enabled {
+		t.graph.nodes = map[string]*heldNode{}
+		t.nodes.clear()
+		t.addresses.clear()
+		t.metrics.ifaces.Set(0)
+		sink.SetCaptures(nil)
+		sink.SetInterfaces(nil)
+	}
+}
+
+func (t *Topology) disconnect() {
+	if t.client != nil {
+		t.client.CloseIdleConnections()
+	}
+}
