@@ -48,7 +48,6 @@ type rewriter struct {
 	seeds   [2]maphash.Seed
 	key     []byte // of the series whose seriesKey was asked for last
 	name    []byte
-	set     []wire.Label
 	raw     []byte // of a block that is on disk
 }
 
@@ -218,28 +217,22 @@ func (r *rewriter) hash(b []byte) seriesKey {
 	return seriesKey{maphash.Bytes(r.seeds[0], b), maphash.Bytes(r.seeds[1], b)}
 }
 
-// evaluate relabels the reader's series: the endpoint's external labels replace
-// what has their names, then come the rules, as in Prometheus.
+// evaluate returns what becomes of the reader's series.
 func (r *rewriter) evaluate() (*renamed, error) {
 	metric, err := r.reader.Metric()
 	if err != nil {
 		return nil, err
 	}
-	r.scratch.Reset()
-	for _, l := range r.reader.Labels() {
-		r.scratch.Add(l.Name, l.Value)
-	}
-	r.builder.Reset(r.scratch.Labels())
-	for _, l := range r.external {
-		r.builder.Set(l.Name, l.Value)
-	}
-	if !relabel.ProcessBuilder(r.builder, r.rules...) {
-		return &renamed{reason: reasonDroppedSeries}, nil
+	all := r.reader.Labels()
+	if r.renames() {
+		if all = r.relabel(all); all == nil {
+			return &renamed{reason: reasonDroppedSeries}, nil
+		}
 	}
 	out := &renamed{}
 	metric.Name = ""
-	set, valid := r.set[:0], true
-	r.builder.Labels().Range(func(l labels.Label) {
+	set, valid := all[:0], true
+	for _, l := range all {
 		switch {
 		case l.Name == wire.NameLabel:
 			metric.Name = l.Value
@@ -248,14 +241,13 @@ func (r *rewriter) evaluate() (*renamed, error) {
 			// them (remote-write 1.0, "Labels").
 		default:
 			valid = valid && model.LegacyValidation.IsValidLabelName(l.Name) && utf8.ValidString(l.Value)
-			set = append(set, wire.Label{Name: l.Name, Value: l.Value})
+			set = append(set, l)
 		}
-	})
-	r.set = set
+	}
 	out.set.Set(set, nil)
-	r.name = r.name[:0]
-	for _, l := range append([]wire.Label{{Name: wire.NameLabel, Value: metric.Name}}, set...) {
-		r.name = append(append(append(append(r.name, l.Name...), 0xFF), l.Value...), 0xFF) // no byte of UTF-8
+	r.name = append(append(r.name[:0], metric.Name...), 0xFF) // no byte of UTF-8
+	for _, l := range set {
+		r.name = append(append(append(append(r.name, l.Name...), 0xFF), l.Value...), 0xFF)
 	}
 	out.out = r.hash(r.name)
 	out.metric = r.metric(metric)
@@ -263,6 +255,25 @@ func (r *rewriter) evaluate() (*renamed, error) {
 		out.reason = reasonInvalid
 	}
 	return out, nil
+}
+
+// relabel returns labels as the endpoint names them, nil where it drops the series: its
+// external labels replace what has their names, then come the rules, as in Prometheus.
+func (r *rewriter) relabel(in []wire.Label) (out []wire.Label) {
+	r.scratch.Reset()
+	for _, l := range in {
+		r.scratch.Add(l.Name, l.Value)
+	}
+	r.builder.Reset(r.scratch.Labels())
+	for _, l := range r.external {
+		r.builder.Set(l.Name, l.Value)
+	}
+	if !relabel.ProcessBuilder(r.builder, r.rules...) {
+		return nil
+	}
+	out = in[:0]
+	r.builder.Labels().Range(func(l labels.Label) { out = append(out, wire.Label(l)) })
+	return out
 }
 
 // metric returns the one Metric that is m: blocks know metrics by address.
