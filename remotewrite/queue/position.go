@@ -3,9 +3,7 @@
 
 package queue
 
-import (
-	"context"
-)
+import "context"
 
 // Position is a cursor's distance from the log's end.
 type Position struct {
@@ -15,6 +13,7 @@ type Position struct {
 	Newest  int64 // time of the log's last tick, ms; math.MinInt64 before any
 }
 
+// Position returns where the cursor is.
 func (c *Cursor) Position() Position {
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()

@@ -75,7 +75,7 @@ func (t *TickBuilder) Stale(m *wire.Metric) {
 	t.add(&t.values, m, wire.StaleMarker, t.at, 0)
 }
 
-// unitBytes is the unit of counters that count traffic.
+// UnitBytes is the unit of counters that count traffic.
 const UnitBytes = "bytes"
 
 // End gives a counter's stale marker. start and final are those of its last
@@ -105,7 +105,7 @@ func (t *TickBuilder) fail(format string, args ...any) {
 	}
 }
 
-// never is the time in ms of what has not been.
+// Never is the time in ms of what has not been.
 const Never = math.MinInt64
 
 // Tick is a tick in the log. It is immutable, so a cursor may hold it
