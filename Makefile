@@ -71,7 +71,7 @@ REPORT  := bin/skybridge-report -skybridge=bin/skybridge
 bench-report: report-binary ## Print the table of bars. FLAGS="-quick", "-rows=ingest,push", "--help"; OUT=docs/reference/sizing.md keeps it.
 	@$(REPORT) $(if $(OUT),-out=$(OUT)) $(FLAGS)
 
-PROFILED ?= aggregator remotewrite bridge/skydive bridge/web
+PROFILED ?= aggregator remotewrite bridge/skydive/decode bridge/web
 profile: ## Write CPU and heap profiles of the benchmarks of PROFILED to bin/profiles and print the top of them. BENCH=Tick: these alone.
 	@mkdir -p bin/profiles
 	@for package in $(PROFILED); do \

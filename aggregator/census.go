@@ -21,8 +21,6 @@ const (
 	censusEvery = time.Minute
 	// topNodes is how many nodes a census names.
 	topNodes = 10
-	// separatorText is [Separator] as text.
-	separatorText = "\xff"
 )
 
 // LabelValues says what a label costs. Both numbers are estimates, good to 2 % as a
@@ -97,12 +95,10 @@ func (a *Aggregator) labelValues() []LabelValues {
 		connections += len(texts)
 		for _, text := range texts {
 			all := uint64(0)
-			for i := range names {
+			for i, value := range cs.layout.Values(text) {
 				if i == direction {
 					continue
 				}
-				var value string
-				value, text, _ = strings.Cut(text, separatorText)
 				hashes[i] = maphash.String(seed, value)
 				values[i].add(hashes[i])
 				hashes[i] = spread(hashes[i] + uint64(i)) // a value counts otherwise under another label

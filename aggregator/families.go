@@ -38,7 +38,7 @@ func gaugeTable() [gaugeCount]gaugeFamily {
 	return [...]gaugeFamily{
 		RTT: {
 			Family: Family{Name: "skydive_network_connection_rtt_nanoseconds", Unit: "nanoseconds",
-				Help: "Latest round-trip time that Skydive reported for the connection."},
+				Help: "Latest round-trip time of the connection."},
 			of:          func(f *Flow) uint64 { return uint64(max(f.Metric.RTT, 0)) },
 			dropped:     "skybridge_overflow_rtts_total",
 			droppedHelp: "Round-trip times not exported because max_series or max_series_per_node was reached.",
@@ -97,22 +97,22 @@ type captureFamily struct {
 // captureTable has a row for each metric of captures.
 func captureTable() []captureFamily {
 	return []captureFamily{
-		{Family{Name: "skydive_capture_flows", Help: "Flows in the capture's tables, as each reported last."},
+		{Family{Name: "skydive_capture_flows", Help: "Flows in the capture's tables, by their latest reports."},
 			func(r *CaptureRow) (uint64, bool) { return r.FlowCount, true }},
 		{Family{Name: "skydive_capture_flows_dropped_total", Counter: true,
-			Help: "Flows that the capture dropped because a table was full: those without packets for longest."},
+			Help: "Flows that the capture evicted because a table was full, those with the oldest packets first."},
 			func(r *CaptureRow) (uint64, bool) { return r.FlowDropped, true }},
 		{Family{Name: "skydive_capture_kernel_flows_dropped_total", Counter: true,
-			Help: "Flows for which the capture's table in the kernel had no room."},
+			Help: "Flows that the capture dropped because its kernel table was full."},
 			func(r *CaptureRow) (uint64, bool) { return r.KernelFlowDropped, true }},
 		{Family{Name: "skydive_capture_packets_dropped_total", Counter: true, Foreign: true,
-			Help: "Packets that the capture lost, according to Skydive's topology; absent where that is off or does not update them."},
+			Help: "Packets that the capture lost, from Skydive's topology. Absent if topology is off or does not update them."},
 			func(r *CaptureRow) (uint64, bool) { return r.PacketsDropped, r.HasPackets }},
 		{Family{Name: "skydive_capture_packets_received_total", Counter: true, Foreign: true,
-			Help: "Packets that the capture received, according to Skydive's topology; absent where that is off or does not update them."},
+			Help: "Packets that the capture received, from Skydive's topology. Absent if topology is off or does not update them."},
 			func(r *CaptureRow) (uint64, bool) { return r.PacketsReceived, r.HasPackets }},
 		{Family{Name: "skydive_capture_flows_known",
-			Help: "Flows of the capture that the bridge has records of, compared with skydive_capture_flows. Absent until the feed has been whole for flow_retention."},
+			Help: "Flows of the capture that the bridge has records of. Compare with skydive_capture_flows. Absent until the feed was uninterrupted for flow_retention."},
 			func(r *CaptureRow) (uint64, bool) { return r.FlowsKnown, r.FlowsKnown > 0 }},
 	}
 }

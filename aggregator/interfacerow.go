@@ -41,16 +41,16 @@ func InterfaceFamilies() [InterfaceMetrics]Family {
 		return Family{Name: "skydive_network_interface_" + name, Unit: unit, Help: help, Counter: true, Foreign: true}
 	}
 	return [InterfaceMetrics]Family{
-		family("rx_bytes", "bytes", "Bytes that the interface received, as its host's kernel counts them."),
-		family("tx_bytes", "bytes", "Bytes that the interface sent."),
-		family("rx_packets", "packets", "Packets that the interface received."),
-		family("tx_packets", "packets", "Packets that the interface sent."),
+		family("rx_bytes", "bytes", "Bytes received, from the host's kernel."),
+		family("tx_bytes", "bytes", "Bytes sent."),
+		family("rx_packets", "packets", "Packets received."),
+		family("tx_packets", "packets", "Packets sent."),
 		family("rx_dropped", "", "Received packets that were dropped."),
-		family("tx_dropped", "", "Packets that were dropped instead of sent."),
+		family("tx_dropped", "", "Packets to send that were dropped."),
 		family("rx_errors", "", "Bad packets received."),
 		family("tx_errors", "", "Packets that could not be sent."),
-		family("rx_missed_errors", "", "Packets that the interface had no room for."),
-		family("tx_missed_errors", "", "Always 0: Skydive reports no such number, and the old connector had the metric."),
+		family("rx_missed_errors", "", "Received packets that the interface missed because its buffer was full."),
+		family("tx_missed_errors", "", "Always 0, because Skydive does not report it. Kept from the old connector."),
 		family("collisions", "", "Collisions while sending."),
 	}
 }

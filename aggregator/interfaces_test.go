@@ -77,7 +77,7 @@ func TestInterfaceNamesFit(t *testing.T) {
 	w.tick()
 	hosts := map[string]bool{}
 	for _, row := range w.ScrapeInterfaces(nil) {
-		if hosts[row.Host] = true; len(row.Host) > maxValue {
+		if hosts[row.Host] = true; len(row.Host) > MaxLabelValue {
 			t.Errorf("host has %d bytes", len(row.Host))
 		}
 	}

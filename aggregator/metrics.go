@@ -48,15 +48,15 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 		skipped: map[string]prometheus.Counter{},
 		staleUpdates: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "skybridge_stale_updates_total",
-			Help: "Updates that a newer one of the same flow had overtaken; they add nothing.",
+			Help: "Out-of-order updates: a newer one of the same flow was already counted. They add nothing.",
 		}),
 		evicted: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "skybridge_flows_evicted_total",
-			Help: "Flows forgotten: unseen for flow_retention, ended, or because max_flows was reached.",
+			Help: "Flows evicted, by reason: not reported for flow_retention, ended, or max_flows reached.",
 		}, []string{"reason"}),
 		filteredBytes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "skybridge_filtered_bytes_total",
-			Help: "Bytes of flows that are kept out, by filter (classes for aggregation.exclude_classes and so on, tunnels for aggregation.tunnels) and the value that does; of a tunnel, whether the flow carried others (outer) or was carried (inner).",
+			Help: "Bytes of excluded flows, by filter (classes for aggregation.exclude_classes and so on, tunnels for aggregation.tunnels) and matching value. For tunnels, the value is outer for carrying flows and inner for carried ones.",
 		}, []string{"filter", "value"}),
 	}
 	counter := func(name, help string) prometheus.Counter {
@@ -69,24 +69,24 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 	}
 	history := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "skybridge_history_bytes_total",
-		Help: "Bytes that flows had carried when they were first seen and that do not count: the flow began before the epoch (before_epoch), or may have counted before it was evicted, an upper bound of what is missing (after_eviction), or there were too many records while it was unclear whether an agent's clock was set back (undecided).",
+		Help: "Bytes from before a flow's first sight, which do not count, by reason: the flow began before the epoch (before_epoch); it may have been counted before an eviction, so this is an upper bound of the loss (after_eviction); or too many records were held because an agent's clock may have been set back (undecided).",
 	}, []string{"reason"})
 	reg.MustRegister(history)
 	for reason := range historyEnd {
 		m.history[reason] = history.WithLabelValues(reason.String())
 	}
-	m.agentSteps = counter("skybridge_agent_clock_steps_total", "Times that the clock of a node's agent was seen to be set back.")
-	m.changedValues = counter("skybridge_label_values_cut_total", "Label values of records and interfaces that did not fit as they were: cut to 256 bytes with a hash of the whole at the end, or with what is no UTF-8 replaced.")
-	m.forgottenListeners = counter("skybridge_listeners_forgotten_total", "Addresses with a port that were seen to answer and were forgotten because there are too many.")
-	m.duplicateBytes = counter("skybridge_duplicate_bytes_total", "Bytes that do not count because another capture of the same connection had reported them: on the same node, or with observers: one anywhere.")
-	m.observersRefused = counter("skybridge_observers_refused_total", "Records of a connection that has more captures or flows than are told apart; of those captures nothing counts, such flows count on their own.")
-	m.stateTroubles = counter("skybridge_state_troubles_total", "Times that the state could not be written and counting went on in memory.")
-	m.stateDoubts = counter("skybridge_state_doubts_total", "Starts at which every counter began anew because the state was missing, damaged, or older than what was sent.")
-	m.stateSnapshots = counter("skybridge_state_snapshots_total", "Snapshots of the state, each of which replaces the journal before it.")
-	m.stateCutBytes = counter("skybridge_state_cut_bytes_total", "Bytes at the end of the journal that a crash had left torn; no sample held what was in them.")
+	m.agentSteps = counter("skybridge_agent_clock_steps_total", "Times that the clock of a node's agent was set back.")
+	m.changedValues = counter("skybridge_label_values_cut_total", "Label values of records and interfaces that were truncated to 256 bytes, with a hash at the end, or had invalid UTF-8 replaced.")
+	m.forgottenListeners = counter("skybridge_listeners_forgotten_total", "Addresses and ports of servers that were evicted because there are too many.")
+	m.duplicateBytes = counter("skybridge_duplicate_bytes_total", "Bytes not counted because another capture of the same connection had reported them: on the same node, or with observers: one on any node.")
+	m.observersRefused = counter("skybridge_observers_refused_total", "Records of connections with too many captures or flows. Further captures do not count; further flows count separately.")
+	m.stateTroubles = counter("skybridge_state_troubles_total", "Times that the state could not be written and counting continued in memory.")
+	m.stateDoubts = counter("skybridge_state_doubts_total", "Starts that reset every counter to 0 because the state was missing, damaged, or older than what was sent.")
+	m.stateSnapshots = counter("skybridge_state_snapshots_total", "Snapshots of the state. Each replaces the previous journal.")
+	m.stateCutBytes = counter("skybridge_state_cut_bytes_total", "Bytes of a torn record at the end of the journal after a crash. No sample contained them.")
 	skippedBytes := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "skybridge_skipped_bytes_total",
-		Help: "Bytes of flows without ports that do not count, by the reason in skybridge_records_skipped_total: what their updates say came since the one before.",
+		Help: "Bytes of skipped flows without ports, as the sum of their last updates, by the reason in skybridge_records_skipped_total.",
 	}, []string{"reason"})
 	reg.MustRegister(skippedBytes)
 	m.skippedBytes = skippedBytes.WithLabelValues(skipNoTransport)
@@ -112,15 +112,15 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 		})
 	}
 	reg.MustRegister(m.staleUpdates, m.evicted, m.filteredBytes,
-		gauge("skybridge_series", "Series of connections that live now.", func() int { return a.connections.series }),
-		gauge("skybridge_series_limit", "Bound on skybridge_series: aggregation.max_series.", func() int { return a.cfg.MaxSeries }),
-		gauge("skybridge_listeners", "Addresses with a port that were seen to answer, for aggregation.ports: service.", func() int { return len(a.listeners.list) }),
-		gauge("skybridge_flows", "Flows remembered.", func() int { return a.baselines.records.used }),
-		gauge("skybridge_records_held", "Records held until it is clear whether their agent's clock was set back.", func() int { return a.held }),
-		gauge("skybridge_records_held_limit", "Bound on skybridge_records_held.", func() int { return maxHeld }),
-		gauge("skybridge_shared_connections", "Connections that several captures see and that count once.", func() int { return a.groups.records.used }),
-		gauge("skybridge_state_bytes", "Bytes of the state on disk: the snapshot and the journal since.", a.stateBytes),
-		gauge("skybridge_flows_limit", "Bound on skybridge_flows: aggregation.max_flows.", func() int { return a.cfg.MaxFlows }),
+		gauge("skybridge_series", "Live series of connections.", func() int { return a.connections.series }),
+		gauge("skybridge_series_limit", "Limit of skybridge_series: aggregation.max_series.", func() int { return a.cfg.MaxSeries }),
+		gauge("skybridge_listeners", "Addresses and ports that answered as servers, for aggregation.ports: service.", func() int { return len(a.listeners.list) }),
+		gauge("skybridge_flows", "Flows with a baseline.", func() int { return a.baselines.records.used }),
+		gauge("skybridge_records_held", "Records held until it is known whether their agent's clock was set back.", func() int { return a.held }),
+		gauge("skybridge_records_held_limit", "Limit of skybridge_records_held.", func() int { return maxHeld }),
+		gauge("skybridge_shared_connections", "Connections that several captures see, counted once.", func() int { return a.groups.records.used }),
+		gauge("skybridge_state_bytes", "Bytes of the state on disk: snapshot and journal.", a.stateBytes),
+		gauge("skybridge_flows_limit", "Limit of skybridge_flows: aggregation.max_flows.", func() int { return a.cfg.MaxFlows }),
 	)
 	registerBounds(reg, a)
 	return m
@@ -143,18 +143,18 @@ func registerBounds(reg prometheus.Registerer, a *Aggregator) {
 	}
 	for reason := foldMaxSeries; reason < foldEnd; reason++ {
 		labels := prometheus.Labels{"reason": reason.String()}
-		counter("skybridge_overflow_bytes_total", "Bytes counted in the overflow tuples, by the bound that was reached.", labels,
+		counter("skybridge_overflow_bytes_total", "Bytes counted in the overflow series, by the limit that was reached.", labels,
 			func() int { return int(a.folds.reasons[reason].bytes) })
-		gauge("skybridge_overflow_connections", "About how many connections were counted in the overflow tuples in the last 5 to 10 minutes, by the bound that was reached.", labels,
+		gauge("skybridge_overflow_connections", "Estimated number of connections counted in the overflow series in the last 5 to 10 minutes, by the limit that was reached.", labels,
 			func() int { return a.folds.connections(reason) })
 	}
-	gauge("skybridge_connections", "Connections that have series of their own.", nil, func() int { return a.connections.own })
-	gauge("skybridge_connections_limit", "Bound on skybridge_connections: aggregation.top_k. 0 is none.", nil, func() int { return a.cfg.TopK })
-	gauge("skybridge_node_series_limit", "Bound on the series of each node: aggregation.max_series_per_node. 0 is none.", nil, func() int { return a.cfg.MaxSeriesPerNode })
+	gauge("skybridge_connections", "Connections with their own series.", nil, func() int { return a.connections.own })
+	gauge("skybridge_connections_limit", "Limit of skybridge_connections: aggregation.top_k. 0 is none.", nil, func() int { return a.cfg.TopK })
+	gauge("skybridge_node_series_limit", "Limit of series per node: aggregation.max_series_per_node. 0 is none.", nil, func() int { return a.cfg.MaxSeriesPerNode })
 	counter("skybridge_top_k_changes_total", "Connections that lost their series to busier ones.", nil, func() int { return int(a.demotions) })
 	reg.MustRegister(&labelCollector{
 		census: a.Census,
-		values: prometheus.NewDesc("skybridge_label_values", "About how many values a label has among the connections with series of their own; up to a minute old.", []string{"label"}, nil),
-		series: prometheus.NewDesc("skybridge_series_without_label", "About how many series there would be if the label was not among aggregation.labels; up to a minute old.", []string{"label"}, nil),
+		values: prometheus.NewDesc("skybridge_label_values", "Estimated number of values of a label among the connections with their own series, up to a minute old.", []string{"label"}, nil),
+		series: prometheus.NewDesc("skybridge_series_without_label", "Estimated number of series without the label in aggregation.labels, up to a minute old.", []string{"label"}, nil),
 	})
 }

@@ -3,6 +3,11 @@
 
 package aggregator
 
+import (
+	"iter"
+	"strings"
+)
+
 // The two directions of a connection, as values of the label direction.
 const (
 	DirectionInitiatorToTarget = "initiator_to_target"
@@ -13,6 +18,8 @@ const (
 // UTF-8, so it cannot occur in a value.
 const Separator = 0xFF
 
+const separatorText = "\xff"
+
 // Layout says which labels connections have. It is immutable and shared.
 type Layout struct {
 	// Names are the label names, sorted, direction included where chosen.
@@ -21,6 +28,23 @@ type Layout struct {
 	Direction int
 	// policy tells layouts apart whose values are made in different ways.
 	policy string
+}
+
+// Values iterates over the values of a [Row] of this layout: their indices in Names,
+// and "" for direction and for what the connection lacks.
+func (l *Layout) Values(values string) iter.Seq2[int, string] {
+	return func(yield func(int, string) bool) {
+		rest := values
+		for i := range l.Names {
+			value := ""
+			if i != l.Direction {
+				value, rest, _ = strings.Cut(rest, separatorText)
+			}
+			if !yield(i, value) {
+				return
+			}
+		}
+	}
 }
 
 // Row is one connection as it was last sampled.

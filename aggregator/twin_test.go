@@ -76,7 +76,7 @@ func TestTwins(t *testing.T) {
 			if i < len(steps) {
 				for _, m := range steps[i] {
 					seen = append(seen, m.Flows...)
-					for _, f := range script.Twin(m.Flows, rng) {
+					for _, f := range script.OtherCaptures(m.Flows, rng) {
 						at := i
 						if f.FinishType == finishTimeout {
 							at += rng.IntN(apart + 1)

@@ -8,21 +8,21 @@ import (
 	"unicode/utf8"
 )
 
-// maxValue bounds a label value in bytes. Cortex and Mimir refuse more than 2,048,
+// MaxLabelValue bounds a label value in bytes. Cortex and Mimir refuse more than 2,048,
 // VictoriaMetrics drops more than 4,096 (docs/how-to/receivers.md); what a person
 // can read is shorter still. Addresses, ports and Skydive's identifiers never
 // reach it.
-const maxValue = 256
+const MaxLabelValue = 256
 
 // hashDigits is how much of a cut value is a hash of the whole, with the sign
 // before it.
 const hashDigits = 1 + 16
 
 // appendValue appends a label value that receivers take, and says whether it had
-// to be changed: what is not UTF-8 is replaced, and of what is longer than maxValue
+// to be changed: what is not UTF-8 is replaced, and of what is longer than MaxLabelValue
 // the end is a hash of the whole. The same text always becomes the same value.
 func appendValue[T []byte | string](dst []byte, s T) (_ []byte, changed bool) {
-	if len(s) <= maxValue && validText(s) {
+	if len(s) <= MaxLabelValue && validText(s) {
 		return append(dst, s...), false
 	}
 	return fit(dst, []byte(s)), true
@@ -30,7 +30,7 @@ func appendValue[T []byte | string](dst []byte, s T) (_ []byte, changed bool) {
 
 // fitted is appendValue for what is kept as a string.
 func fitted(s string) (_ string, changed bool) {
-	if len(s) <= maxValue && validText(s) {
+	if len(s) <= MaxLabelValue && validText(s) {
 		return s, false
 	}
 	return string(fit(nil, []byte(s))), true
@@ -50,10 +50,10 @@ func validText[T []byte | string](s T) bool {
 func fit(dst, s []byte) []byte {
 	start := len(dst)
 	dst = appendText(dst, s)
-	if len(dst)-start <= maxValue {
+	if len(dst)-start <= MaxLabelValue {
 		return dst
 	}
-	end := start + maxValue - hashDigits
+	end := start + MaxLabelValue - hashDigits
 	for !utf8.RuneStart(dst[end]) {
 		end--
 	}

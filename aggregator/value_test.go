@@ -42,7 +42,7 @@ func TestAnyValueFits(t *testing.T) {
 		value := rapid.SliceOfN(rapid.Byte(), 0, 600).Draw(r, "value")
 		got, changed := appendValue(nil, value)
 		again, _ := appendValue(nil, string(value))
-		if len(got) > maxValue || !utf8.Valid(got) || string(got) != string(again) || changed == (string(got) == string(value)) {
+		if len(got) > MaxLabelValue || !utf8.Valid(got) || string(got) != string(again) || changed == (string(got) == string(value)) {
 			r.Fatalf("%q became %q and %q, changed %v", value, got, again, changed)
 		}
 	})

@@ -45,7 +45,7 @@ func newSkipped(registry prometheus.Registerer) *prometheus.CounterVec {
 func registerSuspended(registry prometheus.Registerer, suspended func() bool) {
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "skybridge_exactness_suspended",
-		Help: "1 while the disk under --storage.path is in trouble: what is counted now does not survive a crash. 0 without --storage.path.",
+		Help: "1 while the disk under --storage.path is failing: what is counted now does not survive a crash. 0 without --storage.path.",
 	}, func() float64 {
 		if suspended() {
 			return 1
@@ -58,11 +58,11 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	m := &metrics{
 		ticks: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "skybridge_ticks_total",
-			Help: "Ticks, at each of which all series were sampled.",
+			Help: "Ticks. All series are sampled at each.",
 		}),
 		tickSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "skybridge_tick_duration_seconds",
-			Help:    "How long it took to sample all series and queue the samples.",
+			Help:    "Duration of sampling all series and queuing the samples.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 4, 8),
 		}),
 		reloadSuccess: prometheus.NewGauge(prometheus.GaugeOpts{
@@ -71,12 +71,12 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		}),
 		reloadTime: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "skybridge_config_last_reload_success_timestamp_seconds",
-			Help: "When the configuration file was last read with success.",
+			Help: "Time of the last successful configuration reload, in seconds since the epoch.",
 		}),
 	}
 	steps := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "skybridge_clock_steps_total",
-		Help: "How often the clock was set by 2 s or more, by direction: forward (or the machine was asleep), backward.",
+		Help: "Clock steps of 2 s or more, by direction: forward (or the machine was suspended), backward.",
 	}, []string{"direction"})
 	m.clockSteps = map[bool]prometheus.Counter{true: steps.WithLabelValues("forward"), false: steps.WithLabelValues("backward")}
 	registry.MustRegister(steps, m.ticks, m.tickSeconds, m.reloadSuccess, m.reloadTime)
@@ -91,7 +91,7 @@ func (m *metrics) clockSet(by time.Duration) { m.clockSteps[by > 0].Inc() }
 func registerWait(registry prometheus.Registerer, wait func() time.Duration) {
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "skybridge_clock_wait_seconds",
-		Help: "How long no samples are taken because the clock was set back, until it has passed the last ones; counting goes on. 0 is usual.",
+		Help: "Seconds until samples are taken again after the clock was set back. Counting continues. Normally 0.",
 	}, func() float64 { return wait().Seconds() }))
 }
 
@@ -99,7 +99,7 @@ func registerWait(registry prometheus.Registerer, wait func() time.Duration) {
 func registerDroppedLines(registry prometheus.Registerer, dropped func() uint64) {
 	registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "skybridge_log_lines_dropped_total",
-		Help: "Log lines that are missing because standard error could not be written: its reader has gone, does not read, or the disk under it is full.",
+		Help: "Log lines dropped because standard error could not be written.",
 	}, func() float64 { return float64(dropped()) }))
 }
 

@@ -45,7 +45,7 @@ func TestObserversCountOnce(t *testing.T) {
 	send := func(m script.Message) {
 		want.Report(m.Flows...)
 		r.Send(m)
-		if flows := script.Twin(m.Flows, rng); len(flows) > 0 {
+		if flows := script.OtherCaptures(m.Flows, rng); len(flows) > 0 {
 			r.Send(script.Message{Analyzer: rng.IntN(2), Flows: flows})
 		}
 	}
@@ -63,7 +63,7 @@ func TestObserversCountOnce(t *testing.T) {
 		m.Analyzer = 0
 		want.Report(m.Flows...)
 		r.Send(m)
-		r.Send(script.Message{Flows: script.Twin(m.Flows, rng)})
+		r.Send(script.Message{Flows: script.OtherCaptures(m.Flows, rng)})
 	}
 	r.awaitReceived()
 	for i, messages := range feed.Steps {

@@ -21,7 +21,7 @@ import (
 	"github.com/skydive-project/skybridge/internal/prom"
 )
 
-var update = flag.Bool("update", false, "write docs/reference/metrics.md anew")
+var update = flag.Bool("update", false, "rewrite docs/reference/metrics.md")
 
 const metricsReference = "../docs/reference/metrics.md"
 
@@ -52,7 +52,7 @@ func TestMetricsReference(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s differs from what the bridge serves (-file +bridge); go test ./bridge -run Reference -update writes it anew:\n%s", metricsReference, diff)
+		t.Errorf("%s differs from what the bridge serves (-file +bridge); go test ./bridge -run Reference -update rewrites it:\n%s", metricsReference, diff)
 	}
 }
 
@@ -94,13 +94,13 @@ func metricsPage(page string) string {
 		}
 	}
 	var b strings.Builder
-	b.WriteString("# Metrics\n\nEvery metric on `/metrics`. `collect[]=connections`, `interfaces`, `captures` or `self`\nasks for a part of them; all but `self` are what is pushed.\n")
+	b.WriteString("# Metrics\n\nEvery metric on `/metrics`. `collect[]=connections`, `interfaces`, `captures` or `self`\nselects a part of them; all but `self` are pushed.\n")
 	for _, section := range []struct{ title, prefix string }{
 		{"Connections", "skydive_network_connection_"},
 		{"Network interfaces", "skydive_network_interface_"},
 		{"Captures", "skydive_capture_"},
 		{"The bridge", "skybridge_"},
-		{"Pushing, by the names that Prometheus gives them", "prometheus_remote_storage_"},
+		{"Pushing, with the names used by Prometheus", "prometheus_remote_storage_"},
 	} {
 		fmt.Fprintf(&b, "\n## %s\n\n| metric | type | labels | |\n|---|---|---|---|\n", section.title)
 		for _, name := range slices.Sorted(maps.Keys(families)) {
@@ -110,6 +110,6 @@ func metricsPage(page string) string {
 			}
 		}
 	}
-	b.WriteString("\nBeside them stand the usual `go_*` and `process_*`.\n")
+	b.WriteString("\nThe standard `go_*` and `process_*` metrics are there as well.\n")
 	return b.String()
 }

@@ -4,8 +4,6 @@
 package bridge
 
 import (
-	"strings"
-
 	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
@@ -132,12 +130,7 @@ func (s *sampler) sample(m *metric, value uint64, begin, start int64, end bool) 
 // direction.
 func (s *sampler) split(row *aggregator.Row) {
 	s.values = s.values[:0]
-	for rest := row.Values; len(s.values) < len(row.Layout.Names); {
-		var value string
-		if len(s.values) != row.Layout.Direction {
-			end := strings.IndexByte(rest, aggregator.Separator)
-			value, rest = rest[:end], rest[end+1:]
-		}
+	for _, value := range row.Layout.Values(row.Values) {
 		s.values = append(s.values, value)
 	}
 }

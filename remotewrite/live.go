@@ -38,25 +38,25 @@ func gauges() []gauge {
 	}
 	cfg := func(e *endpoint) *EndpointConfig { return &e.settings.Load().cfg }
 	return []gauge{
-		of("samples_pending", "Samples of ticks that are not finished or not begun.",
+		of("samples_pending", "Samples of ticks that are queued or partly sent.",
 			func(_ *endpoint, p queue.Position) float64 { return float64(p.Samples) }),
 		of("queue_highest_timestamp_seconds", "Time of the newest tick, in seconds since the epoch. 0 before any.",
 			func(_ *endpoint, p queue.Position) float64 { return seconds(p.Newest) }),
-		of("queue_highest_sent_timestamp_seconds", "Time of the newest tick of which a request was answered, in seconds since the epoch. 0 before any.",
+		of("queue_highest_sent_timestamp_seconds", "Time of the newest tick with an answered request, in seconds since the epoch. 0 before any.",
 			func(e *endpoint, _ queue.Position) float64 { return seconds(e.highestSent.Load()) }),
-		of("shards", "Requests in flight at once in the group that is sent now or was last.",
+		of("shards", "Concurrent requests of the current or latest group.",
 			func(e *endpoint, _ queue.Position) float64 { return float64(e.senders.Load()) }),
-		of("shards_desired", "Requests that would be in flight at once without max_shards.",
+		of("shards_desired", "Concurrent requests that there would be without max_shards.",
 			func(e *endpoint, _ queue.Position) float64 { return float64(e.desired.Load()) }),
 		of("shards_min", "The configured min_shards.",
 			func(e *endpoint, _ queue.Position) float64 { return float64(cfg(e).MinShards) }),
 		of("shards_max", "The configured max_shards.",
 			func(e *endpoint, _ queue.Position) float64 { return float64(cfg(e).MaxShards) }),
-		of("shard_capacity", "Samples that a sender holds at once: one request.",
+		of("shard_capacity", "Samples that a shard holds at once: one request.",
 			func(e *endpoint, _ queue.Position) float64 { return float64(cfg(e).MaxSamplesPerSend) }),
-		{prometheus.NewDesc("skybridge_remote_write_version", "Version of the protocol that requests are in: 1 or 2.", endpointLabels(), nil),
+		{prometheus.NewDesc("skybridge_remote_write_version", "Version of remote-write in use: 1 or 2.", endpointLabels(), nil),
 			func(e *endpoint, _ queue.Position) float64 { return float64(e.spoken.use(cfg(e).ProtobufMessage)) }},
-		of("max_samples_per_send", "Samples that a request carries at most.",
+		of("max_samples_per_send", "Maximum number of samples per request.",
 			func(e *endpoint, _ queue.Position) float64 { return float64(cfg(e).MaxSamplesPerSend) }),
 	}
 }

@@ -74,21 +74,21 @@ func newSenderMetrics(reg prometheus.Registerer, live *liveEndpoints) *senderMet
 	m := &senderMetrics{
 		live:             live,
 		samples:          counter(prefix+"samples_total", "Samples that the receiver acknowledged."),
-		samplesFailed:    counter(prefix+"samples_failed_total", "Samples that the receiver refused; they are not sent again."),
-		samplesRetried:   counter(prefix+"samples_retried_total", "Samples of failed attempts that were sent again."),
+		samplesFailed:    counter(prefix+"samples_failed_total", "Samples that the receiver refused. They are not retried."),
+		samplesRetried:   counter(prefix+"samples_retried_total", "Samples of failed attempts that were retried."),
 		enqueueRetries:   counter(prefix+"enqueue_retries_total", "Always 0: appending to the log never waits."),
-		bytes:            counter(prefix+"bytes_total", "Bytes of answered requests, compressed."),
-		metadata:         counter(prefix+"metadata_total", "Metadata entries that the receiver acknowledged, in 1.0; 2.0 has them in the series."),
-		metadataFailed:   counter(prefix+"metadata_failed_total", "Metadata entries that the receiver did not take; they come again with the next."),
-		metadataBytes:    counter(prefix+"metadata_bytes_total", "Bytes of acknowledged metadata requests, compressed."),
-		samplesDropped:   counter(prefix+"samples_dropped_total", "Samples that were dropped before the receiver gave its final answer.", "reason"),
-		staleDropped:     counter("skybridge_stale_markers_dropped_total", "Stale markers among the dropped samples: where the series did not return, only the receiver's lookback ends it."),
-		condensedSeries:  counter("skybridge_condensed_series_total", "Series ended by condensing: their last value and their end were in ticks too old for the receiver, or deleted, and were sent at a later time."),
-		condensedSamples: counter("skybridge_condensed_samples_total", "Samples that condensing made unnecessary: they were in ticks too old for the receiver, or deleted, and what they counted was sent at a later time."),
-		lostSeries:       counter("skybridge_lost_series_total", "Counters whose last value was in ticks that were dropped or that the receiver refused, so that it may never have arrived.", "reason"),
-		lostBytes:        counter("skybridge_lost_bytes_total", "Traffic bytes that could not be delivered: the last values of byte counters that ended, in ticks that were dropped or that the receiver refused. More than is missing where the receiver had an earlier value of such a counter.", "reason"),
-		refusedBytes:     counter("skybridge_refused_bytes_total", "Bytes of the requests that the receiver refused, compressed, as they were sent."),
-		unremembered:     counter("skybridge_refused_series_forgotten_total", "Series refused because relabelling gave them the name of another, beyond the 65,536 of a receiver that are remembered across a restart: after one they may be sent if that other has ended."),
+		bytes:            counter(prefix+"bytes_total", "Compressed bytes of answered requests."),
+		metadata:         counter(prefix+"metadata_total", "Metadata entries that the receiver acknowledged. Only in 1.0; 2.0 has metadata in the series."),
+		metadataFailed:   counter(prefix+"metadata_failed_total", "Metadata entries that the receiver did not accept. They are sent again with the next."),
+		metadataBytes:    counter(prefix+"metadata_bytes_total", "Compressed bytes of acknowledged metadata requests."),
+		samplesDropped:   counter(prefix+"samples_dropped_total", "Samples dropped before the receiver gave its final answer, by reason.", "reason"),
+		staleDropped:     counter("skybridge_stale_markers_dropped_total", "Stale markers among the dropped samples. Unless such a series returned, only the receiver's lookback ends it."),
+		condensedSeries:  counter("skybridge_condensed_series_total", "Series whose final value was sent condensed, with a later timestamp, because its tick was too old for the receiver or compacted."),
+		condensedSamples: counter("skybridge_condensed_samples_total", "Samples not sent because they were condensed: their ticks were too old for the receiver or compacted. What they counted was sent with a later timestamp."),
+		lostSeries:       counter("skybridge_lost_series_total", "Counters whose final value was dropped or refused, and may never have arrived, by reason.", "reason"),
+		lostBytes:        counter("skybridge_lost_bytes_total", "Traffic bytes that the receiver will never get: the final values of byte counters, dropped or refused, by reason. An upper bound, because the receiver may have an earlier value.", "reason"),
+		refusedBytes:     counter("skybridge_refused_bytes_total", "Compressed bytes of requests that the receiver refused."),
+		unremembered:     counter("skybridge_refused_series_forgotten_total", "Series refused because relabelling gave them the labels of another, beyond the 65,536 per receiver recorded across restarts. After a restart they may be sent if the other has ended."),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    prefix + "sent_batch_duration_seconds",
 			Help:    "Duration of send calls to the remote storage.",
@@ -101,7 +101,7 @@ func newSenderMetrics(reg prometheus.Registerer, live *liveEndpoints) *senderMet
 	}
 	m.abandoned = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "skybridge_abandoned_samples_total",
-		Help: "Samples that waited for receivers when these were removed from the configuration.",
+		Help: "Samples queued for receivers that were removed from the configuration.",
 	})
 	m.all = all
 	reg.MustRegister(m, m.duration, m.abandoned, live)

@@ -5,7 +5,6 @@ package config
 
 import (
 	"cmp"
-	"fmt"
 	"net/netip"
 	"time"
 
@@ -173,10 +172,6 @@ type Metadata struct {
 	_ ignored `key:"max_samples_per_send" help:"there are few metrics, their metadata fits one request"`
 }
 
-// Default returns the configuration of a file that sets nothing. It is not
-// complete: Skydive.Analyzers, the one required key, is empty.
-func Default() Config { return withDefaults[Config]() }
-
 // TopologyAnalyzers returns the URLs of the analyzers to ask for the topology.
 func (c *Config) TopologyAnalyzers() []string {
 	if len(c.Topology.Analyzers) > 0 {
@@ -188,28 +183,29 @@ func (c *Config) TopologyAnalyzers() []string {
 // identity is what makes an endpoint the same one after a reload.
 func (rw *RemoteWrite) identity() string { return cmp.Or(rw.Name, rw.URL) }
 
-// The types that hold secrets show none, whatever the verb, in slog and in JSON.
+// Labels are external labels, sorted by name.
+type Labels []Label
 
-// Format shows c as [Config.Redacted] does.
-func (c Config) Format(f fmt.State, _ rune) { _, _ = f.Write(redacted(&c)) }
+// Label is one external label.
+type Label struct{ Name, Value string }
 
-// MarshalText is [Config.Redacted]. The error is always nil.
-func (c Config) MarshalText() ([]byte, error) { return redacted(&c), nil }
+// Networks are the networks that have names, in the order of the file, no prefix in
+// two of them.
+type Networks []Network
 
-// Format shows s without its password.
-func (s Skydive) Format(f fmt.State, _ rune) { _, _ = f.Write(redacted(&s)) }
+// Network is a name for some prefixes.
+type Network struct {
+	Name     string
+	Prefixes []netip.Prefix
+}
 
-// MarshalText shows s without its password. The error is always nil.
-func (s Skydive) MarshalText() ([]byte, error) { return redacted(&s), nil }
+// ServicePorts names ports on which servers listen, of one protocol (TCP, UDP or
+// SCTP) or of all ("").
+type ServicePorts struct {
+	First, Last uint16
+	Protocol    string
+}
 
-// Format shows b without its password.
-func (b BasicAuth) Format(f fmt.State, _ rune) { _, _ = f.Write(redacted(&b)) }
-
-// MarshalText shows b without its password. The error is always nil.
-func (b BasicAuth) MarshalText() ([]byte, error) { return redacted(&b), nil }
-
-// Format shows rw without secrets.
-func (rw RemoteWrite) Format(f fmt.State, _ rune) { _, _ = f.Write(redacted(&rw)) }
-
-// MarshalText shows rw without secrets. The error is always nil.
-func (rw RemoteWrite) MarshalText() ([]byte, error) { return redacted(&rw), nil }
+// Size is a number of bytes. In the file it has one of the units B, KB, MB, GB or TB; as
+// in Prometheus all are powers of 1024, with and without the i.
+type Size int64

@@ -4,72 +4,64 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 	"time"
 
 	commoncfg "github.com/prometheus/common/config"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/skydive-project/skybridge/secrets"
 )
 
-// A namedFile is a file that the configuration names at a path of keys.
-type namedFile struct{ name, path string }
-
-// fileName returns the name of a file as it can be opened, and notes it for
-// [reader.checkFiles].
-func (r *reader) fileName(name, path string) string {
-	switch {
-	case name == "":
-		return ""
-	case strings.Contains(name, "${"):
-		r.fail(path, "contains ${, and environment variables are not expanded", "write the path; a systemd credential is /run/credentials/<unit>/<name>")
-		return ""
-	case strings.ContainsRune(name, 0):
-		r.fail(path, "has a NUL character", "write the path of a file")
-		return ""
-	case r.dir != "":
-		name = commoncfg.JoinDir(r.dir, name)
-	}
-	r.files = append(r.files, namedFile{name, path})
-	return name
+// Parse reads a file of either format from data. name is the file's name, for
+// messages and because the names of files in it are relative to its folder. The
+// error is an [*Errors], which holds every error of the file; warnings are
+// returned with it. Parse does not touch the file system; [Load] does.
+func Parse(name string, data []byte) (*Config, []Warning, error) {
+	r := newReader(name, filepath.Dir(name), Process{})
+	c, _ := r.read(data)
+	return r.result(c)
 }
 
-// checkFiles notes which of the files cannot be read. It reports whether all can be, at
-// once and as often as one likes.
-func (r *reader) checkFiles() bool {
-	all := true
-	for _, f := range r.files {
-		data, err := secrets.Read(f.name, secrets.MaxPEM)
-		if err == nil && len(data) == 0 {
-			err = errors.New("is empty")
-		}
-		all = all && err == nil
-		switch remedy, credential := secrets.Remedy(f.name, err); {
-		case err == nil:
-		case credential && r.process.Outside:
-			r.warn(f.path, fmt.Sprintf("is %s, which is not to be seen here; the unit sees it, if it has LoadCredential=%s:…", f.name, filepath.Base(f.name)))
-		default:
-			r.fail(f.path, fmt.Sprintf("is %s: %s", f.name, err), remedy)
-		}
+// read reads a file of either format. Of prom_sky_con.yml it also returns the stanza
+// remote_write, nil where there is none. The configuration is of use only while there
+// are no errors.
+func (r *reader) read(data []byte) (*Config, *legacyFile) {
+	root := r.document(data)
+	if root == nil {
+		return nil, nil
 	}
-	return all
+	r.lines[""] = root.Line
+	c, old := Default(), (*legacyFile)(nil)
+	if hasKey(root, "pipeline") {
+		old = r.legacy(root, &c)
+	} else {
+		r.object(root, reflect.ValueOf(&c).Elem(), "")
+		r.validate(reflect.ValueOf(&c).Elem(), "")
+	}
+	if len(r.errs) == 0 {
+		c.ownListener(r, cmp.Or(r.process.Listen, c.Web.ListenAddress))
+	}
+	return &c, old
 }
 
-// Process is what a file cannot say of the process that reads it.
-type Process struct {
-	// Listen is the address to listen on, which wins over web.listen_address where it is
-	// not empty: no endpoint may be that.
-	Listen string
-	// Outside says that the file is of a systemd unit that this process is not: where the
-	// unit's credentials cannot be seen, that is a warning.
-	Outside bool
+// hasKey reports whether a mapping has a key, in any case.
+func hasKey(n *yaml.Node, key string) bool {
+	for i := 0; i < len(n.Content); i += 2 {
+		if strings.EqualFold(n.Content[i].Value, key) {
+			return true
+		}
+	}
+	return false
 }
 
 // Load reads the file at path or [Stdin], in either format, and checks that the files
@@ -100,8 +92,45 @@ func directory(path string) string {
 	return filepath.Dir(path)
 }
 
-// readTimeout is how long a pipe may take to deliver a configuration.
-const readTimeout = 10 * time.Second
+// Convert returns prom_sky_con.yml in skybridge's own format, secrets and all;
+// [Parse] makes the same [Config] of both. Only what the old file sets is
+// written, and a remote_write stanza stays as it was written, comments
+// included. name is the old file's name. The error is an [*Errors]; warnings
+// name what the old file says and the new one cannot.
+func Convert(name string, data []byte) (native []byte, warnings []Warning, err error) {
+	r := newReader(name, "", Process{})
+	c, old := r.read(data)
+	if c != nil && old == nil {
+		r.errs = nil
+		r.failLine(0, "this is not a prom_sky_con.yml: it has no key pipeline", "it needs no conversion; check it with skybridge check-config")
+	}
+	if c, warnings, err = r.result(c); err != nil {
+		return nil, warnings, err
+	}
+	base := strings.Map(func(c rune) rune {
+		if !printable(string(c)) {
+			return '?'
+		}
+		return c
+	}, filepath.Base(name))
+	head := "# Made of " + base + " by skybridge convert-config. Every other key has its default.\n"
+
+	doc := writer{brief: true}.document(c)
+	plain := []byte(head + string(encode(doc)))
+	for i := 0; i < len(doc.Content); i += 2 {
+		if doc.Content[i].Value == "remote_write" {
+			doc.Content[i+1] = old.RemoteWrite.Node
+		}
+	}
+	// The stanza's comments and style are worth keeping, but not at the price of
+	// its meaning, which the YAML library's writer does not guarantee.
+	styled := []byte(head + string(encode(doc)))
+	r = newReader("", "", Process{})
+	if same, _ := r.read(styled); len(r.errs) == 0 && reflect.DeepEqual(same, c) {
+		return styled, warnings, nil
+	}
+	return plain, warnings, nil
+}
 
 // Stdin is the name of standard input. The files that are named there are relative to
 // the working directory.
@@ -118,6 +147,9 @@ func ReadFile(path string) ([]byte, error) {
 	}
 	return readFile(path, readTimeout)
 }
+
+// readTimeout is how long a pipe may take to deliver a configuration.
+const readTimeout = 10 * time.Second
 
 func readFile(path string, timeout time.Duration) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
@@ -137,11 +169,32 @@ func readAll(f io.Reader) ([]byte, error) {
 	return data, nil
 }
 
+// checkFiles notes which of the files cannot be read. It reports whether all can be, at
+// once and as often as one likes.
+func (r *reader) checkFiles() bool {
+	all := true
+	for _, f := range r.files {
+		data, err := secrets.Read(f.name, secrets.MaxPEM)
+		if err == nil && len(data) == 0 {
+			err = errors.New("is empty")
+		}
+		all = all && err == nil
+		switch remedy, credential := secrets.Remedy(f.name, err); {
+		case err == nil:
+		case credential && r.process.Outside:
+			r.warn(f.path, fmt.Sprintf("is %s, which is not to be seen here; the unit sees it, if it has LoadCredential=%s:…", f.name, filepath.Base(f.name)))
+		default:
+			r.fail(f.path, fmt.Sprintf("is %s: %s", f.name, err), remedy)
+		}
+	}
+	return all
+}
+
 // checkTLS notes certificates and keys that cannot be used.
 func (c *Config) checkTLS(r *reader) {
 	check := func(c *commoncfg.TLSConfig, path string) {
 		if _, err := secrets.New().NewTLSConfig(*c); err != nil {
-			r.failLine(r.line(path), path+": "+err.Error(), "check the files and texts of this stanza: PEM blocks, a key that fits its certificate")
+			r.failAt(path, ": "+err.Error(), "check the files and texts of this stanza: PEM blocks, a key that fits its certificate")
 		}
 	}
 	check(&c.Skydive.TLS, "skydive.tls_config")

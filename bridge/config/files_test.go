@@ -169,18 +169,6 @@ remote_write:
 	}
 }
 
-// TestKeyOfAnAssertion proves that its file, too, is looked for beside the
-// configuration.
-func TestKeyOfAnAssertion(t *testing.T) {
-	dir := t.TempDir()
-	write(t, dir, "key", "x")
-	c, _, err := Load(write(t, dir, "f", "skydive: {analyzers: [ws://a:1]}\nremote_write:\n- url: http://r/\n"+
-		"  oauth2: {client_id: i, client_certificate_key_file: key, grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', token_url: http://t}\n"), Process{})
-	if err != nil || c.RemoteWrite[0].HTTPClient.OAuth2.ClientCertificateKeyFile != filepath.Join(dir, "key") {
-		t.Errorf("%v, error %v", c, err)
-	}
-}
-
 // TestLoadUnreadable proves the errors of the file itself.
 func TestLoadUnreadable(t *testing.T) {
 	dir := t.TempDir()

@@ -30,6 +30,7 @@ func bombs() map[string]string {
 		"braces":       strings.Repeat("{a: ", 5000),
 		"deep":         "a: " + strings.Repeat("[", 200) + strings.Repeat("]", 200),
 		"items":        "skydive: {analyzers: [" + strings.Repeat("x,", MaxFileSize/2-50) + "]}",
+		"endpoints":    "remote_write: [" + strings.Repeat("{},", 30_000) + "]",
 		"keys":         strings.Repeat("k: \n", MaxFileSize/4-10),
 		"comments":     strings.Repeat("# c\n", MaxFileSize/4-10) + "a: 1",
 		"quote":        "a: \"" + strings.Repeat("\\n", MaxFileSize/2-10),

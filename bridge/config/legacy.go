@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	commoncfg "github.com/prometheus/common/config"
@@ -94,20 +92,6 @@ func (r *reader) legacy(root *yaml.Node, c *Config) *legacyFile {
 	return &old
 }
 
-// legacyUnknown says what to do instead of a key that is not read.
-func legacyUnknown(path string) string {
-	top, _, _ := strings.Cut(path, ".")
-	switch top {
-	case "tls":
-		return "make a skybridge.yml with skybridge convert-config and set skydive.tls_config there"
-	case "logging":
-		return "use the flags --log.level and --log.format"
-	case "global", "skydive", "aggregation", "topology", "storage", "web":
-		return "of skybridge's own keys only remote_write may stand beside pipeline; make a skybridge.yml with skybridge convert-config"
-	}
-	return "skybridge has no use for it"
-}
-
 // legacyType notes a stage that is not the one of the Prometheus connector.
 func (r *reader) legacyType(path, is, must string) {
 	switch {
@@ -172,44 +156,4 @@ func (r *reader) legacyTimeout(text string, c *Aggregation) {
 	}
 	c.ConnectionTimeout = timeout
 	c.FlowRetention = max(c.FlowRetention, min(2*timeout, most)) // a flow must be remembered for as long as it is shown
-}
-
-// Convert returns prom_sky_con.yml in skybridge's own format, secrets and all;
-// [Parse] makes the same [Config] of both. Only what the old file sets is
-// written, and a remote_write stanza stays as it was written, comments
-// included. name is the old file's name. The error is an [*Errors]; warnings
-// name what the old file says and the new one cannot.
-func Convert(name string, data []byte) (native []byte, warnings []Warning, err error) {
-	r := newReader(name, "", Process{})
-	c, old := r.read(data)
-	if c != nil && old == nil {
-		r.errs = nil
-		r.failLine(0, "this is not a prom_sky_con.yml: it has no key pipeline", "it needs no conversion; check it with skybridge check-config")
-	}
-	if c, warnings, err = r.result(c); err != nil {
-		return nil, warnings, err
-	}
-	base := strings.Map(func(c rune) rune {
-		if !printable(string(c)) {
-			return '?'
-		}
-		return c
-	}, filepath.Base(name))
-	head := []byte("# Made of " + base + " by skybridge convert-config. Every other key has its default.\n")
-
-	doc := writer{brief: true}.document(c)
-	plain := append(head, encode(doc)...)
-	for i := 0; i < len(doc.Content); i += 2 {
-		if doc.Content[i].Value == "remote_write" {
-			doc.Content[i+1] = old.RemoteWrite.Node
-		}
-	}
-	// The stanza's comments and style are worth keeping, but not at the price of
-	// its meaning, which the YAML library's writer does not guarantee.
-	styled := append(head[:len(head):len(head)], encode(doc)...)
-	r = newReader("", "", Process{})
-	if same, _ := r.read(styled); len(r.errs) == 0 && reflect.DeepEqual(same, c) {
-		return styled, warnings, nil
-	}
-	return plain, warnings, nil
 }

@@ -40,30 +40,18 @@ func TestLongListsAreReadOnce(t *testing.T) {
 		value            *yaml.Node
 		errors, warnings int
 	}{
-		{"aggregation", "cluster_networks", list(prefix), 0, 1},
-		{"aggregation", "exclude_networks", list(prefix), 1, 1}, // too many
-		{"aggregation", "exclude_applications", list(analyzer), 2, 0},
-		{"aggregation", "service_ports", list(ports), 0, 2}, // of no effect as well
-		{"aggregation", "networks", names, 1, 1},            // too many, and of no effect
+		{"aggregation", "cluster_networks", list(prefix), 1, 1}, // an error each: no analyzer
+		{"aggregation", "exclude_networks", list(prefix), 2, 1}, // too many
+		{"aggregation", "exclude_applications", list(analyzer), 3, 0},
+		{"aggregation", "service_ports", list(ports), 1, 2}, // of no effect as well
+		{"aggregation", "networks", names, 2, 1},            // too many, and of no effect
 		{"skydive", "analyzers", list(analyzer), 1, 0},
-		{"skydive", "capture_ids", list(number), 1, 0},
-		{"global", "external_labels", names, many, 0}, // none of them is the name of a label
-		{"", "remote_write", list(number), many + 1, 0},
+		{"skydive", "capture_ids", list(number), 2, 0},
+		{"global", "external_labels", names, many + 1, 0}, // none of them is the name of a label
 	} {
 		top, section := newMapping(), newMapping()
 		add(section, c.key, c.value)
-		if c.section == "" {
-			top = section
-		} else {
-			add(top, c.section, section)
-		}
-		if c.key != "analyzers" {
-			add(top, "skydive", &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{textNode("analyzers"), {Kind: yaml.SequenceNode, Content: []*yaml.Node{textNode("a:1")}}}})
-		}
-		if c.key == "capture_ids" {
-			top.Content[1].Content = append(top.Content[1].Content, top.Content[3].Content...)
-			top.Content = top.Content[:2]
-		}
+		add(top, c.section, section)
 		r, config := newReader("f", "", Process{}), Default()
 		v := reflect.ValueOf(&config).Elem()
 		r.object(top, v, "")

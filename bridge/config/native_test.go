@@ -222,9 +222,9 @@ func keyCases() []keyCase {
 					EndpointParams: map[string]string{"p": "q"}, TLSConfig: commoncfg.TLSConfig{CAFile: "etc/c"}}
 			})},
 		{"oauth2 with a signed token", "",
-			stanza("oauth2: {client_id: i, client_certificate_key: k, token_url: 'https://t/x', grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', claims: {n: 1, l: [a], b: true}}"),
+			stanza("oauth2: {client_id: i, client_certificate_key_file: k, token_url: 'https://t/x', grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', claims: {n: 1, l: [a], b: true}}"),
 			client(func(c *commoncfg.HTTPClientConfig) {
-				c.OAuth2 = &commoncfg.OAuth2{ClientID: "i", ClientCertificateKey: "k", TokenURL: "https://t/x",
+				c.OAuth2 = &commoncfg.OAuth2{ClientID: "i", ClientCertificateKeyFile: "etc/k", TokenURL: "https://t/x",
 					GrantType: "urn:ietf:params:oauth:grant-type:jwt-bearer", Claims: map[string]any{"n": 1, "l": []any{"a"}, "b": true}}
 			})},
 		{"TLS to a receiver", "", stanza("tls_config: {ca_file: c, cert_file: d, key_file: e}"),

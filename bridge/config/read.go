@@ -4,10 +4,8 @@
 package config
 
 import (
-	"cmp"
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
@@ -20,73 +18,9 @@ import (
 	"github.com/skydive-project/skybridge/aggregator"
 )
 
-// A reader reads one file and collects what is wrong with it. Values are known by
-// their path, such as remote_write[1].url.
-type reader struct {
-	name string
-	// dir is what names of files are relative to; "" leaves them as they are written.
-	dir     string
-	process Process
-	// lenient reads as the old connector did: keys in any case, the last of equal ones
-	// wins, a list also as one text, and what is unknown is a warning.
-	lenient bool
-
-	lines map[string]int // of keys and items, by path
-	// faulty has the paths with an error, true, and those above them.
-	faulty  map[string]bool
-	unknown int // keys
-	keys    map[reflect.Type][]key
-	files   []namedFile
-
-	errs     []*Error
-	warnings []Warning
-}
-
-func newReader(name, dir string, process Process) *reader {
-	return &reader{name: name, dir: dir, process: process, lines: map[string]int{}, faulty: map[string]bool{}, keys: map[reflect.Type][]key{}}
-}
-
-// Parse reads a file of either format from data. name is the file's name, for
-// messages and because the names of files in it are relative to its folder. The
-// error is an [*Errors], which holds every error of the file; warnings are
-// returned with it. Parse does not touch the file system; [Load] does.
-func Parse(name string, data []byte) (*Config, []Warning, error) {
-	r := newReader(name, filepath.Dir(name), Process{})
-	c, _ := r.read(data)
-	return r.result(c)
-}
-
-// read reads a file of either format. Of prom_sky_con.yml it also returns the stanza
-// remote_write, nil where there is none. The configuration is of use only while there
-// are no errors.
-func (r *reader) read(data []byte) (*Config, *legacyFile) {
-	root := r.document(data)
-	if root == nil {
-		return nil, nil
-	}
-	r.lines[""] = root.Line
-	c, old := Default(), (*legacyFile)(nil)
-	if hasKey(root, "pipeline") {
-		old = r.legacy(root, &c)
-	} else {
-		r.object(root, reflect.ValueOf(&c).Elem(), "")
-		r.validate(reflect.ValueOf(&c).Elem(), "")
-	}
-	if len(r.errs) == 0 {
-		c.ownListener(r, cmp.Or(r.process.Listen, c.Web.ListenAddress))
-	}
-	return &c, old
-}
-
-// hasKey reports whether a mapping has a key, in any case.
-func hasKey(n *yaml.Node, key string) bool {
-	for i := 0; i < len(n.Content); i += 2 {
-		if strings.EqualFold(n.Content[i].Value, key) {
-			return true
-		}
-	}
-	return false
-}
+// Default returns the configuration of a file that sets nothing. It is not
+// complete: Skydive.Analyzers, the one required key, is empty.
+func Default() Config { return withDefaults[Config]() }
 
 // withDefaults returns a T with its defaults.
 func withDefaults[T any]() (c T) {
@@ -123,7 +57,7 @@ type parser interface {
 
 // value reads n, which is not empty, into v.
 func (r *reader) value(n *yaml.Node, v reflect.Value, path string, k key) {
-	if p, ok := v.Addr().Interface().(parser); ok {
+	if p, ok := reflect.TypeAssert[parser](v.Addr()); ok {
 		p.parse(r, n, path)
 		return
 	}
@@ -259,6 +193,20 @@ func (r *reader) unknownKey(p *pair, keys []key) {
 		}
 		r.failLine(r.line(p.path), "unknown key "+p.path, suggest(p.name, known))
 	}
+}
+
+// legacyUnknown says what to do instead of a key that is not read.
+func legacyUnknown(path string) string {
+	top, _, _ := strings.Cut(path, ".")
+	switch top {
+	case "tls":
+		return "make a skybridge.yml with skybridge convert-config and set skydive.tls_config there"
+	case "logging":
+		return "use the flags --log.level and --log.format"
+	case "global", "skydive", "aggregation", "topology", "storage", "web":
+		return "of skybridge's own keys only remote_write may stand beside pipeline; make a skybridge.yml with skybridge convert-config"
+	}
+	return "skybridge has no use for it"
 }
 
 // list reads a list. Items that are not sound are left out, but for stanzas, so that

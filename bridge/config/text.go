@@ -7,26 +7,28 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 
+	commoncfg "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 
 	"github.com/skydive-project/skybridge/aggregator"
 )
 
-// checkText returns a text as it is used, or what is wrong with it and a remedy. is is
-// the tag of that name.
-func checkText(is, s string) (text, what, remedy string) {
+// checkText returns a text as it is used, or what is wrong with it and a remedy. The
+// kind of text is the value of the tag is.
+func checkText(kind, s string) (text, what, remedy string) {
 	refuse := func(bad bool, what, remedy string) (string, string, string) {
 		if bad {
 			return "", what, remedy
 		}
 		return s, "", ""
 	}
-	switch is {
+	switch kind {
 	case "analyzer":
 		return analyzerURL(s, "skydive.basic_auth")
 	case "old analyzer": // Skydive takes a port alone as one of this machine
@@ -161,4 +163,47 @@ func listenAddress(s string) (text, what, remedy string) {
 		remedy = `write host:port, or ":9100" for every address of this machine`
 	}
 	return "", "must be host:port, it is " + quoted(s), remedy
+}
+
+// fileName returns the name of a file as it can be opened, and notes it for
+// [reader.checkFiles].
+func (r *reader) fileName(name, path string) string {
+	switch {
+	case name == "":
+		return ""
+	case strings.Contains(name, "${"):
+		r.fail(path, "contains ${, and environment variables are not expanded", "write the path; a systemd credential is /run/credentials/<unit>/<name>")
+		return ""
+	case strings.ContainsRune(name, 0):
+		r.fail(path, "has a NUL character", "write the path of a file")
+		return ""
+	case r.dir != "":
+		name = commoncfg.JoinDir(r.dir, name)
+	}
+	r.files = append(r.files, namedFile{name, path})
+	return name
+}
+
+// Other programs replace $NAME and ${NAME} by environment variables, so files have
+// them. In a URL nothing else can be meant. Elsewhere a $ can be a part of a secret,
+// which is not to be guessed about: there ${NAME} counts, and $NAME where it is all.
+var (
+	variableInURL = regexp.MustCompile(`\$[A-Za-z_{]`)
+	variable      = regexp.MustCompile(`\$\{[A-Za-z_]\w*\}|^\$[A-Z_][A-Z0-9_]*$`)
+)
+
+const isVariable = "contains a variable, and environment variables are not expanded"
+
+// quoted returns a value of the file for a message, shortened. It must only be
+// used where the key cannot hold a secret; what may be a URL with a user part,
+// put in the wrong place, is not shown even so.
+func quoted(s string) string {
+	const most = 60
+	if strings.Contains(s, "@") {
+		return "something with an @"
+	}
+	if runes := []rune(s); len(runes) > most {
+		s = string(runes[:most]) + "…"
+	}
+	return fmt.Sprintf("%q", s)
 }

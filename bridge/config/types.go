@@ -17,12 +17,6 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// Labels are external labels, sorted by name.
-type Labels []Label
-
-// Label is one external label.
-type Label struct{ Name, Value string }
-
 func (l *Labels) parse(r *reader, n *yaml.Node, path string) {
 	for _, p := range r.pairs(n, path) {
 		label := Label{Name: p.name}
@@ -64,16 +58,6 @@ func (r *reader) headerName(name, path string) bool {
 	return false
 }
 
-// Networks are the networks that have names, in the order of the file, no prefix in
-// two of them.
-type Networks []Network
-
-// Network is a name for some prefixes.
-type Network struct {
-	Name     string
-	Prefixes []netip.Prefix
-}
-
 // maxNetworks bounds the prefixes that have names.
 const maxNetworks = 100_000
 
@@ -107,13 +91,6 @@ func (c Networks) node(w writer) *yaml.Node {
 		add(m, network.Name, w.list(reflect.ValueOf(network.Prefixes), key{}))
 	}
 	return m
-}
-
-// ServicePorts names ports on which servers listen, of one protocol (TCP, UDP or
-// SCTP) or of all ("").
-type ServicePorts struct {
-	First, Last uint16
-	Protocol    string
 }
 
 // String returns the form that the file has: 8000, 8000-8010, 8000/tcp.

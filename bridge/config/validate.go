@@ -52,7 +52,7 @@ func (r *reader) validate(v reflect.Value, path string) {
 			}
 		}
 	}
-	if c, ok := v.Addr().Interface().(checker); ok {
+	if c, ok := reflect.TypeAssert[checker](v.Addr()); ok {
 		c.check(r, path)
 	} else if r.sound(path) || v.Type() == reflect.TypeFor[commoncfg.TLSConfig]() && !r.faulty[path] {
 		r.checkForeign(v.Addr().Interface(), path)
@@ -90,7 +90,7 @@ func (r *reader) checkForeign(c any, path string) {
 		}
 	case *relabel.Config:
 		if err := c.Validate(model.LegacyValidation); err != nil {
-			r.failLine(r.line(path), path+": "+err.Error(), "see Prometheus' documentation of relabel_config")
+			r.failAt(path, ": "+err.Error(), "see Prometheus' documentation of relabel_config")
 		}
 	}
 }
@@ -107,8 +107,7 @@ func (r *reader) libraryError(err error, path string) {
 	case has("must be configured") || has("must also be configured"):
 		remedy = "add what is missing"
 	}
-	r.failLine(r.line(path), path+": "+err.Error(), remedy)
-	r.faulty[path] = true
+	r.failAt(path, ": "+err.Error(), remedy)
 }
 
 func (b *BasicAuth) check(r *reader, path string) {

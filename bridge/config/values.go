@@ -67,16 +67,6 @@ func (r *reader) scalar(n *yaml.Node, path string) (string, bool) {
 	return "", false
 }
 
-// Other programs replace $NAME and ${NAME} by environment variables, so files have
-// them. In a URL nothing else can be meant. Elsewhere a $ can be a part of a secret,
-// which is not to be guessed about: there ${NAME} counts, and $NAME where it is all.
-var (
-	variableInURL = regexp.MustCompile(`\$[A-Za-z_{]`)
-	variable      = regexp.MustCompile(`\$\{[A-Za-z_]\w*\}|^\$[A-Z_][A-Z0-9_]*$`)
-)
-
-const isVariable = "contains a variable, and environment variables are not expanded"
-
 // noVariable warns of a text that looks like an environment variable.
 func (r *reader) noVariable(s, path string) {
 	if variable.MatchString(s) {
@@ -220,10 +210,6 @@ func (r *reader) duration(n *yaml.Node, dst *time.Duration, path string, k key) 
 // millisecond are cut.
 func showDuration(d time.Duration) string { return model.Duration(d).String() }
 
-// Size is a number of bytes. In the file it has one of the units B, KB, MB, GB or TB; as
-// in Prometheus all are powers of 1024, with and without the i.
-type Size int64
-
 const sizeUnits = "BKMGT"
 
 // String returns s as it is read.
@@ -300,18 +286,4 @@ func (r *reader) proxyURL(n *yaml.Node, dst *commoncfg.URL, path string) {
 	default:
 		dst.URL = u
 	}
-}
-
-// quoted returns a value of the file for a message, shortened. It must only be
-// used where the key cannot hold a secret; what may be a URL with a user part,
-// put in the wrong place, is not shown even so.
-func quoted(s string) string {
-	const most = 60
-	if strings.Contains(s, "@") {
-		return "something with an @"
-	}
-	if runes := []rune(s); len(runes) > most {
-		s = string(runes[:most]) + "…"
-	}
-	return fmt.Sprintf("%q", s)
 }

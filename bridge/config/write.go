@@ -48,6 +48,32 @@ func (c *Config) Secrets() []secrets.Secret {
 	return list
 }
 
+// The types that hold secrets show none, whatever the verb, in slog and in JSON.
+
+// Format shows c as [Config.Redacted] does.
+func (c Config) Format(f fmt.State, _ rune) { _, _ = f.Write(redacted(&c)) }
+
+// MarshalText is [Config.Redacted]. The error is always nil.
+func (c Config) MarshalText() ([]byte, error) { return redacted(&c), nil }
+
+// Format shows s without its password.
+func (s Skydive) Format(f fmt.State, _ rune) { _, _ = f.Write(redacted(&s)) }
+
+// MarshalText shows s without its password. The error is always nil.
+func (s Skydive) MarshalText() ([]byte, error) { return redacted(&s), nil }
+
+// Format shows b without its password.
+func (b BasicAuth) Format(f fmt.State, _ rune) { _, _ = f.Write(redacted(&b)) }
+
+// MarshalText shows b without its password. The error is always nil.
+func (b BasicAuth) MarshalText() ([]byte, error) { return redacted(&b), nil }
+
+// Format shows rw without secrets.
+func (rw RemoteWrite) Format(f fmt.State, _ rune) { _, _ = f.Write(redacted(&rw)) }
+
+// MarshalText shows rw without secrets. The error is always nil.
+func (rw RemoteWrite) MarshalText() ([]byte, error) { return redacted(&rw), nil }
+
 // redacted returns what is at c, a pointer to a struct of the tree, without secrets.
 func redacted(c any) []byte { return encode(writer{mask: true}.document(c)) }
 

@@ -36,36 +36,36 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, q *qu
 		skipped: skipped,
 		updates: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "skybridge_updates_received_total",
-			Help: "Flow records that were decoded."}),
+			Help: "Flow records decoded."}),
 		shed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "skybridge_messages_shed_total",
-			Help: "Messages that were dropped because the queue of undecoded messages was full."}),
+			Help: "Messages dropped because the queue of undecoded messages was full."}),
 		messages: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "skybridge_messages_received_total",
-			Help: "Data messages from the analyzer, shed ones included."}, analyzer),
+			Help: "Data messages from the analyzer, including dropped ones."}, analyzer),
 		bytes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "skybridge_message_bytes_received_total",
-			Help: "Bytes of data messages from the analyzer, shed ones included."}, analyzer),
+			Help: "Bytes of data messages from the analyzer, including dropped ones."}, analyzer),
 		reconnects: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "skybridge_reconnects_total",
-			Help: "Connections that ended and attempts that failed, after each of which the bridge connects again."},
+			Help: "Reconnects to the analyzer, by the reason why the connection ended or the attempt failed."},
 			[]string{"analyzer", "reason"}),
 		connected: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "skybridge_feed_connected",
 			Help: "Whether the bridge is subscribed to the analyzer."}, analyzer),
 		last: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "skybridge_feed_last_message_timestamp_seconds",
-			Help: "When the last data message came from the analyzer."}, analyzer),
+			Help: "Time of the last data message from the analyzer, in seconds since the epoch."}, analyzer),
 	}
 	for _, c := range []prometheus.Collector{
 		m.updates, m.shed, m.messages, m.bytes, m.reconnects, m.connected, m.last,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "skybridge_feed_queue_bytes",
-			Help: "Memory of the messages that wait to be decoded."},
+			Help: "Bytes of messages in the queue of undecoded messages."},
 			func() float64 { return float64(q.bytes.Load()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "skybridge_feed_queue_messages",
-			Help: "Messages that wait to be decoded."},
+			Help: "Messages in the queue of undecoded messages."},
 			func() float64 { return float64(len(q.messages)) }),
 	} {
 		if err := reg.Register(c); err != nil {

@@ -32,32 +32,32 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "skybridge_http_requests_in_flight",
-			Help: "HTTP requests being served now.",
+			Help: "HTTP requests in flight.",
 		}),
 		scrapes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "skybridge_http_scrapes_total",
-			Help: "Scrapes of /metrics by result: ok, aborted (the client left or was too slow), rejected (too many at once).",
+			Help: "Scrapes of /metrics by result: ok, aborted (the client disconnected or was too slow), rejected (too many concurrent scrapes).",
 		}, []string{"result"}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "skybridge_http_scrape_duration_seconds",
-			Help:    "Time that a complete page of /metrics took, the client's reading included.",
+			Help:    "Duration of complete scrapes of /metrics, including the client's reading.",
 			Buckets: []float64{0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 10},
 		}),
 		gatherErrors: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "skybridge_http_gather_errors_total",
-			Help: "Scrapes in which some of the bridge's own metrics could not be gathered or written; the rest was served.",
+			Help: "Scrapes without some of the bridge's own metrics because these could not be gathered or written.",
 		}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "skybridge_http_panics_total",
-			Help: "HTTP requests that ended in a programming error.",
+			Help: "HTTP requests whose handler panicked.",
 		}),
 		answersRejected: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "skybridge_http_answers_rejected_total",
-			Help: "Requests for the status page or the API that were refused because too many were being answered.",
+			Help: "Requests for the status page or the API rejected because of too many concurrent ones.",
 		}),
 		refused: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "skybridge_http_connections_refused_total",
-			Help: "Connections that were closed at once because their address had as many as it may.",
+			Help: "Connections closed immediately because their address had too many.",
 		}),
 	}
 	for _, result := range []string{resultOK, resultAborted, resultRejected} {

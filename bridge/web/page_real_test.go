@@ -92,7 +92,7 @@ func TestBrowserLive(t *testing.T) {
 
 	// By keyboard: from the filter's field over its button to the first column, twice.
 	b.do(chromedp.Focus(chromedp.CSS("#filter-text")), chromedp.KeyEvent("target_port=53"))
-	b.await(`document.getElementById("pager").innerText.startsWith("1–50 of 33,333, of 100,000 in all")`)
+	b.await(`document.getElementById("pager").innerText.startsWith("1–50 of 33,333, of 100,000 in total")`)
 	b.do(chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Tab))
 	b.want(`document.activeElement.innerText`, "From")
 	b.do(chromedp.KeyEvent(kb.Enter))

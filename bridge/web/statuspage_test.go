@@ -38,12 +38,12 @@ func TestStatusPageWithoutJavaScript(t *testing.T) {
 	text := shown(w.Body.String())
 	for _, want := range []string{
 		"Samples refused", "as of 13:00:00 UTC", "Traffic 1.60 kB/s", "Series 50,012 5 % of 1,000,000", "Connections 10,000 100 % of 10,000",
-		"Flows remembered 41,234 1 % of 4,000,000", "Updates 343/s", "Disk 1.14 MiB 0 % of 9.31 GiB and 8.01 MiB of counters and flows",
-		"ws://analyzer-1:8082/ws/subscriber/flow subscribed for 60 min Updates 343/s Latest message 0 s ago Reconnects 0 Messages shed 0",
-		"ws://analyzer-2:8082/ws/subscriber/flow not subscribed for 60 min Updates 0/s Latest message none yet Reconnects 12 Messages shed 3 59 min ago: dial: <refused>",
-		"Names from http://analyzer-1:8082 known 421 nodes, told 10 s ago",
+		"Flows 41,234 1 % of 4,000,000", "Updates 343/s", "Disk 1.14 MiB 0 % of 9.31 GiB and 8.01 MiB of counters and flows",
+		"ws://analyzer-1:8082/ws/subscriber/flow subscribed for 60 min Updates 343/s Latest message 0 s ago Reconnects 0 Messages dropped 0",
+		"ws://analyzer-2:8082/ws/subscriber/flow not subscribed for 60 min Updates 0/s Latest message none yet Reconnects 12 Messages dropped 3 59 min ago: dial: <refused>",
+		"Names from http://analyzer-1:8082 known 421 nodes, answered 10 s ago",
 		"https://mimir.example.net/api/v1/push accepts remote_name mimir Latest success 0 s ago Lag 0 s Backlog 0 ticks, 0 samples Last 15 minutes 0 samples refused, 0 B lost Remote-write 2.0",
-		"A receiver refused samples. http://prometheus:9090 refused 12,345 in the last 15 minutes, its latest error was 5 s ago. They are not sent again: connections that go on make up for it, 6.78 MB of those that ended are lost.",
+		"A receiver refused samples. http://prometheus:9090 refused 12,345 in the last 15 minutes, its latest error was 5 s ago. They are not retried: live connections make up for it, 6.78 MB of ended ones are lost.",
 		"http://prometheus:9090 refused samples lately remote_name prometheus Latest success none yet Lag 0 s Backlog 0 ticks, 0 samples Last 15 minutes 12,345 samples refused, 6.78 MB lost Remote-write 1.0 5 s ago: HTTP status 404 Not Found: 404 page not found check the path of url",
 		"10.0.0.7:40122 database 10.0.1.20:5432 TCP br0 · site-1 300 B/s 1.20 kB/s 300 B 1.20 kB 456 µs",
 		"others others UDP 100 B/s 0 B/s 100 B 0 B", "1–2 of 2",
@@ -74,7 +74,7 @@ func TestStatusPageInTrouble(t *testing.T) {
 	text := shown(r.get("/").Body.String())
 	for _, want := range []string{
 		"Not ready not subscribed to any analyzer", "Exactness is suspended.", "no space left on device", "The clock was set back. No samples for 58 min",
-		"http://a not known HTTP status 401", "http://b not asked yet", "http://c does not accept Latest success none yet Lag 3 min Backlog 14 ticks",
+		"http://a not known HTTP status 401", "http://b not queried yet", "http://c does not accept Latest success none yet Lag 3 min Backlog 14 ticks",
 		"0 s ago: out of order sample", "http://d not contacted yet", "None yet: they appear after the first tick.", "no --storage.path",
 	} {
 		if !strings.Contains(text, want) {
@@ -92,7 +92,7 @@ func TestStatusPageInTrouble(t *testing.T) {
 		}
 	}
 	none := newRig(t, nil)
-	if text := shown(none.get("/").Body.String()); !strings.Contains(text, "None is configured: /metrics serves") {
+	if text := shown(none.get("/").Body.String()); !strings.Contains(text, "None configured: scrape /metrics") {
 		t.Errorf("without receivers:\n%s", text)
 	}
 }
@@ -121,7 +121,7 @@ func TestStatusPageIsPaged(t *testing.T) {
 	if page := r.get("/?offset=100").Body.String(); !strings.Contains(page, `rel="prev" href="?offset=50&amp;order=desc&amp;sort=rate"`) {
 		t.Errorf("no way back:\n%s", page)
 	}
-	if text := shown(r.get("/?filter=nowhere").Body.String()); !strings.Contains(text, "Nothing matches.") || !strings.Contains(text, "0, of 120 in all") {
+	if text := shown(r.get("/?filter=nowhere").Body.String()); !strings.Contains(text, "No matches.") || !strings.Contains(text, "0, of 120 in total") {
 		t.Errorf("nothing matches:\n%s", text)
 	}
 	// Each column that can be sorted is sorted by its link, and turned by it.

@@ -30,11 +30,6 @@ const (
 	feedFlag       = "feed.listen-address"
 )
 
-// past is how long the made-up network has been living when the bridge meets
-// it: some connections are in the middle of their lives then. It leaves 2 s
-// until its agents' next update.
-const past = 188 * time.Second
-
 // retention keeps a demo that nobody ends from filling the disk.
 const retention = 24 * time.Hour
 
@@ -85,10 +80,7 @@ func demonstrate(ctx context.Context, o options) (err error) {
 		}
 		defer feed.Stop()
 		where.Feed, where.MadeUp, where.Seed = feed.URL(), true, o.Traffic.Seed
-		w := newWorld(o.Traffic, time.Now().Add(-past))
-		w.Advance(time.Now())
-		feed.SetTopology(w.topology(), nil)
-		playing.Go(func() { playWhenHeard(ctx, w, feed) })
+		playing.Go(func() { play(ctx, o.Traffic, feed) })
 	}
 
 	dir, err := os.MkdirTemp("", "skybridge-demo-")
@@ -150,16 +142,6 @@ func scrapeConfig(address string, every time.Duration) string {
     static_configs:
       - targets: [%[2]q]
 `, every.Milliseconds(), address)
-}
-
-// playWhenHeard brings the made-up network to life once somebody listens.
-func playWhenHeard(ctx context.Context, w *world, feed *analyzer.Analyzer) {
-	heard := func(all []analyzer.Subscriber) bool { return len(all) > 0 }
-	if feed.Wait(ctx, heard) != nil {
-		return // the demo is over
-	}
-	w.Advance(time.Now()) // nobody heard of that
-	play(ctx, w, feed)
 }
 
 // guide prints where to look and, when there are answers, what to ask.

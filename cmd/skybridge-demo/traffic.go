@@ -4,30 +4,20 @@
 package main
 
 import (
-	"container/heap"
 	"context"
 	"encoding/json"
-	"math/rand/v2"
+	"fmt"
 	"time"
 
 	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/internal/script"
 )
 
-const (
-	// messageFlows and messagePeriod are the bounds of an analyzer's message
-	// (skydive-feed.md, 'Messages').
-	messageFlows  = 100
-	messagePeriod = 5 * time.Second
-	statsPeriod   = 10 * time.Second
+// sites is the number of places, each with one node that captures.
+const sites = 2
 
-	// messageDelay sets messages off against the agents' updates; 1.5 s is what
-	// the recordings show.
-	messageDelay = 1500 * time.Millisecond
-
-	// lostEnds is the share of end records that agents send and analyzers never
-	// get: their hop is UDP.
-	lostEnds = 0.35
-)
+// firstUpdate is when the agents report for the first time after the bridge came.
+const firstUpdate = 2 * time.Second
 
 // trafficOptions shape the made-up network.
 type trafficOptions struct {
@@ -36,184 +26,117 @@ type trafficOptions struct {
 	Expire time.Duration // flow.expire of its agents
 }
 
-// message is what an analyzer sends at one time: flows, or a capture's stats.
-type message struct {
-	At    time.Time
-	Flows []analyzer.Flow
-	Stats *analyzer.Stats
-}
-
-// world is a small made-up network with two nodes, each captured once, and the
-// analyzer's side of what their agents make of it. It lives on a clock of its
-// own: equal options, start and steps give equal messages. It is not safe for
-// concurrent use.
-type world struct {
-	options trafficOptions
-	rng     *rand.Rand
-	start   int64 // ms
-	now     int64 // ms
-	events  events
-	counter uint64 // events so far: breaks ties, so that runs repeat
-
-	tables [sites]*flowTable
-	ports  map[string]uint16 // last ephemeral port by host
-
-	pending []analyzer.Flow // at the analyzer, for its next message
-	out     []message
-}
-
-func newWorld(options trafficOptions, start time.Time) *world {
-	w := &world{
-		options: options,
-		rng:     rand.New(rand.NewPCG(options.Seed, 0x736b79)),
-		start:   start.UnixMilli(),
-		now:     start.UnixMilli(),
-		ports:   map[string]uint16{},
-	}
-	for site := range w.tables {
-		// The second agent's clock is a little ahead, as clocks are, and it does
-		// not report at the same moment as the first.
-		table := newFlowTable(w.uuid(), w.uuid(), w.start, int64(site)*137)
-		w.tables[site] = table
-		w.after(time.Duration(site)*3700*time.Millisecond, func() { w.capture(table) })
-	}
-	w.after(messageDelay, func() { w.every(messagePeriod, w.flush) })
-	w.populate()
-	return w
-}
-
-// capture has an agent report its table from now on.
-func (w *world) capture(table *flowTable) {
-	w.every(w.options.Update, func() {
-		if w.rng.IntN(20) == 0 { // a moment of too much at once
-			table.dropped += w.rng.Int64N(40)
-		}
-		w.arrive(table.update(w.now))
-	})
-	w.every(w.options.Expire, func() { w.arrive(table.expire(w.now)) })
-	w.every(time.Second, table.read)
-	w.every(statsPeriod, func() {
-		stats := table.stats()
-		w.out = append(w.out, message{At: time.UnixMilli(w.now), Stats: &stats})
+// traffic writes what is reported of the network from now on.
+func (o trafficOptions) traffic(now time.Time) *script.Writer {
+	return script.New(script.Options{
+		Seed: o.Seed, Network: network(), Points: sites, Now: now.UnixMilli(),
+		Step: o.Update.Milliseconds(), Expire: max(1, int64(o.Expire/o.Update)),
 	})
 }
 
-// Advance lets time pass and returns what the analyzer sent meanwhile, in order.
-func (w *world) Advance(to time.Time) []message {
-	end := to.UnixMilli()
-	for len(w.events) > 0 && w.events[0].at <= end {
-		next := heap.Pop(&w.events).(event)
-		w.now = max(w.now, next.at)
-		next.do()
-	}
-	w.now = max(w.now, end)
-	out := w.out
-	w.out = nil
-	return out
-}
+// host is an IPv4 host of a site, 0 or 1; host6 an IPv6 one.
+func host(site, n int) string  { return fmt.Sprintf("10.42.%d.%d", site, n) }
+func host6(site, n int) string { return fmt.Sprintf("fd42:0:0:%d::%x", site, n) }
 
-// arrive takes records from an agent to the analyzer, less what gets lost.
-func (w *world) arrive(flows []analyzer.Flow) {
-	for _, f := range flows {
-		if f.FinishType == finishTimeout && w.rng.Float64() < lostEnds {
-			continue
+// network is who talks to whom. Where only one site sees a connection, it is named.
+func network() []script.Connection {
+	first, second := []int{0}, []int{1}
+	all := []script.Connection{
+		// A long upload and a long replication, in waves that a graph shows.
+		{A: host(0, 11), PortA: 41873, B: host(1, 20), PortB: 873, Protocol: "TCP", Activity: 1, Rate: 5e6, Wave: 2 * time.Minute},
+		{A: host6(1, 31), PortA: 52100, B: host6(0, 32), PortB: 6379, Protocol: "TCP", Activity: 1, Rate: 75e4, Wave: 45 * time.Second},
+		{A: host(1, 40), PortA: 5004, B: host(1, 41), PortB: 5004, Protocol: "UDP", Activity: 1, Rate: 1e6, Points: second}, // a camera
+		{A: host(0, 2), PortA: 61000, B: host(1, 21), PortB: 8080, Protocol: "TCP", Activity: 1, Rate: 100},                 // a health check
+		{A: host(0, 15), PortA: 123, B: host(1, 1), PortB: 123, Protocol: "UDP", Application: "UDP", Activity: 0.3, Rate: 2},
+		{A: host6(0, 15), PortA: 123, B: host6(1, 1), PortB: 123, Protocol: "UDP", Application: "UDP", Activity: 0.3, Rate: 2},
+		{A: host(0, 15), B: host(1, 1), Protocol: "ICMPv4", Activity: 1, Rate: 98},
+		{A: host6(0, 15), B: host6(1, 1), Protocol: "ICMPv6", Application: "ICMPv6Echo", Activity: 1, Rate: 40},
+		{Protocol: "ARP", Application: "ARP", Activity: 0.5, Rate: 4, Points: first},
+		{Protocol: "ARP", Application: "ARP", Activity: 0.5, Rate: 4, Points: second},
+	}
+	for n := range 5 {
+		all = append(all, script.Connection{A: host(0, 15), PortA: int64(40000 + n), B: host(1, 30), PortB: 5432, Protocol: "TCP", Activity: 0.9, Rate: -20e3})
+		// Somebody who types, and often is idle for longer than flow.expire.
+		all = append(all, script.Connection{A: host(0, 50+n), PortA: int64(50000 + n), B: host(1, 21), PortB: 22, Protocol: "TCP", Activity: 0.15, Rate: -300})
+	}
+	for n := range 60 { // browsers, and the names that they ask for
+		from, to := host(0, 20+n%6), host(1, 80+n%4)
+		if n%3 == 0 {
+			from, to = host6(0, 20+n%6), host6(1, 80+n%4)
 		}
-		w.pending = append(w.pending, f)
-		if len(w.pending) == messageFlows {
-			w.flush()
-		}
+		all = append(all,
+			script.Connection{A: from, B: to, PortB: 443, Protocol: "TCP", Activity: 0.8, Rate: -30e3, Short: true},
+			script.Connection{A: host(0, 20+n%6), B: host(0, 53), PortB: 53, Protocol: "UDP", Application: "DNS", Activity: 0.2, Rate: -20, Short: true, Points: first})
 	}
-}
-
-func (w *world) flush() {
-	if len(w.pending) == 0 {
-		return
+	for port := range 24 { // a scanner, who is refused
+		all = append(all, script.Connection{A: host(1, 66), B: host(0, 15), PortB: int64(1 + port*37), Protocol: "TCP", Activity: 0.2, Rate: 1, Short: true})
 	}
-	w.out = append(w.out, message{At: time.UnixMilli(w.now), Flows: w.pending})
-	w.pending = nil
+	return all
 }
 
-// pass shows a burst to the captures of its two ends.
-func (w *world) pass(b burst) {
-	from := site(b.from.addr)
-	to := from
-	if !b.to.addr.IsMulticast() {
-		to = site(b.to.addr)
+// topology is what the analyzer knows of the places: the interface that each
+// captures on, and those of the servers, so that addresses have names.
+func topology(captures []script.Capture, now time.Time) (nodes []json.RawMessage) {
+	add := func(tid, host, name, more string) {
+		nodes = append(nodes, fmt.Appendf(nil, `{"ID":%q,"Host":%q,"CreatedAt":1,"Revision":%d,"Metadata":{"TID":%q,"Name":%q,"EncapType":"ether",%s}}`,
+			tid, host, now.UnixMilli(), tid, name, more))
 	}
-	w.tables[from].see(b, w.now)
-	if to != from {
-		w.tables[to].see(b, w.now)
+	for site, c := range captures {
+		// A switch hands on whatever it receives.
+		add(c.NodeTID, fmt.Sprintf("site-%d", site), "br0", fmt.Sprintf(
+			`"Type":"bridge","Captures":[{"PacketsReceived":%d,"PacketsDropped":%d,"PacketsIfDropped":0,"ID":%q,"State":"active","Type":"pcap"}],"Metric":{"RxBytes":%d,"TxBytes":%d,"RxPackets":%d,"TxPackets":%d,"RxDropped":%d}`,
+			c.Packets, dropped(c), c.CaptureID, c.Bytes, c.Bytes, c.Packets, c.Packets, dropped(c)))
 	}
-}
-
-// after calls do once, a while from now; every does so again and again.
-func (w *world) after(wait time.Duration, do func()) {
-	w.counter++
-	heap.Push(&w.events, event{at: w.now + max(wait.Milliseconds(), 1), order: w.counter, do: do})
-}
-
-func (w *world) every(period time.Duration, do func()) {
-	w.after(period, func() {
-		do()
-		w.every(period, do)
-	})
-}
-
-// uuid makes up an identifier in the form of Skydive's node and capture ids.
-func (w *world) uuid() string {
-	const digits = "0123456789abcdef"
-	id := []byte("xxxxxxxx-xxxx-5xxx-axxx-xxxxxxxxxxxx")
-	for i, c := range id {
-		if c == 'x' {
-			id[i] = digits[w.rng.IntN(16)]
-		}
+	for _, server := range []struct {
+		site, n int
+		name    string
+	}{{1, 20, "backup"}, {1, 21, "web"}, {1, 30, "database"}, {1, 40, "camera"}, {0, 53, "resolver"}} {
+		add(fmt.Sprintf("5f0a5b7e-0000-5000-8000-%012d", server.n), server.name, "eth0",
+			fmt.Sprintf(`"Type":"veth","IPV4":["%s/24"],"Metric":{}`, host(server.site, server.n)))
 	}
-	return string(id)
+	return nodes
 }
 
-type event struct {
-	at    int64 // ms
-	order uint64
-	do    func()
-}
+// dropped is how many packets a capture has missed.
+func dropped(c script.Capture) int64 { return c.Packets / 2000 }
 
-type events []event
-
-func (e events) Len() int { return len(e) }
-func (e events) Less(i, j int) bool {
-	return e[i].at < e[j].at || e[i].at == e[j].at && e[i].order < e[j].order
-}
-func (e events) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
-func (e *events) Push(x any)   { *e = append(*e, x.(event)) }
-func (e *events) Pop() any {
-	last := (*e)[len(*e)-1]
-	*e = (*e)[:len(*e)-1]
-	return last
-}
-
-// sender is the analyzer that a world's messages go out through.
+// sender is the analyzer that the traffic is reported through.
 type sender interface {
+	Wait(ctx context.Context, ok func([]analyzer.Subscriber) bool) error
 	SendFlows([]analyzer.Flow)
 	SendStats(analyzer.Stats)
 	SetTopology(nodes, edges []json.RawMessage)
 }
 
-// play lets the world live in real time until ctx is done.
-func play(ctx context.Context, w *world, to sender) {
-	ticker := time.NewTicker(100 * time.Millisecond)
-	defer ticker.Stop()
+// play lets the network live in real time, from when somebody is subscribed until ctx is
+// done. Each capture has statistics every 10 s.
+func play(ctx context.Context, o trafficOptions, to sender) {
+	now := time.Now()
+	w := o.traffic(now.Add(firstUpdate - o.Update))
+	messages := w.Hello()
+	to.SetTopology(topology(w.Captures(), now), nil)
+	if to.Wait(ctx, func(all []analyzer.Subscriber) bool { return len(all) > 0 }) != nil {
+		return // the demo is over
+	}
+	update, stats := time.NewTimer(firstUpdate), time.NewTicker(10*time.Second)
+	defer update.Stop()
+	defer stats.Stop()
 	for {
+		for _, m := range messages {
+			to.SendFlows(m.Flows)
+		}
+		messages = nil
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-ticker.C:
-			for _, m := range w.Advance(now) {
-				if m.Stats != nil {
-					to.SetTopology(w.topology(), nil)
-					to.SendStats(*m.Stats)
-				} else {
-					to.SendFlows(m.Flows)
-				}
+		case <-update.C:
+			update.Reset(o.Update)
+			messages = w.Step()
+			to.SetTopology(topology(w.Captures(), time.Now()), nil)
+		case <-stats.C:
+			for _, c := range w.Captures() {
+				// Skydive adds up ten readings of what is cumulative.
+				to.SendStats(analyzer.Stats{CaptureID: c.CaptureID, FlowCount: c.Flows, PacketsReceived: 10 * c.Packets, PacketsDropped: 10 * dropped(c)})
 			}
 		}
 	}

@@ -7,12 +7,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/skydive-project/skybridge/internal/analyzer"
 )
@@ -20,22 +20,17 @@ import (
 const (
 	update = 10 * time.Second
 	expire = time.Minute
+	// finishTimeout is the FinishType of an end record.
+	finishTimeout = 1
 )
 
-var begin = time.UnixMilli(1_795_402_882_390)
-
-// live lets a world of this seed live and returns all that was sent.
-func live(seed uint64, length time.Duration) []message {
-	w := newWorld(trafficOptions{Seed: seed, Update: update, Expire: expire}, begin)
-	var all []message
-	for elapsed := time.Duration(0); elapsed < length; elapsed += 700 * time.Millisecond {
-		all = append(all, w.Advance(begin.Add(elapsed))...)
+// live returns all records of a network of this seed.
+func live(seed uint64, length time.Duration) (all []analyzer.Flow) {
+	w := trafficOptions{Seed: seed, Update: update, Expire: expire}.traffic(time.UnixMilli(1_795_402_882_390))
+	messages := w.Hello()
+	for range length / update {
+		messages = append(messages, w.Step()...)
 	}
-	return all
-}
-
-func flowsOf(messages []message) []analyzer.Flow {
-	var all []analyzer.Flow
 	for _, m := range messages {
 		all = append(all, m.Flows...)
 	}
@@ -51,91 +46,127 @@ func countsOf(m *analyzer.Metric) counts {
 	return counts{m.ABPackets, m.ABBytes, m.BAPackets, m.BABytes}
 }
 
-// Everything that the README promises of the demo's traffic is there.
+// Traffic is of all kinds that there are labels and queries for.
 func TestTrafficIsVaried(t *testing.T) {
 	found := map[string]int{}
-	captures, l3 := map[string]bool{}, map[string]map[string]bool{}
-	for _, f := range flowsOf(live(1, 20*time.Minute)) {
+	captures, seenBy, lives := map[string]bool{}, map[string]map[string]bool{}, map[string]map[string]bool{}
+	put := func(all map[string]map[string]bool, key, value string) {
+		if all[key] == nil {
+			all[key] = map[string]bool{}
+		}
+		all[key][value] = true
+	}
+	for _, f := range live(1, 20*time.Minute) {
 		captures[f.NodeTID+" "+f.CaptureID] = true
-		if f.Transport != nil {
-			found[f.Transport.Protocol+" "+f.Network.Protocol]++
-			if f.FinishType == 0 {
-				if l3[f.L3TrackingID] == nil {
-					l3[f.L3TrackingID] = map[string]bool{}
-				}
-				l3[f.L3TrackingID][f.CaptureID] = true
-			}
-		} else {
-			found["without Transport"]++
-		}
-		if f.Network == nil {
-			found["without Network"]++
-		}
 		found[f.Application]++
 		found[fmt.Sprint("FinishType ", f.FinishType)]++
 		if f.Metric.RTT > 0 {
 			found["RTT"]++
 		}
-		if f.FinishType == finishTimeout && countsOf(f.LastUpdateMetric) != (counts{}) {
-			found["end that repeats its window"]++
+		if f.Transport == nil {
+			found["without Transport"]++
+			continue
 		}
-		if f.LastUpdateMetric.Last-f.Start > 2*update.Milliseconds() && f.FinishType == 0 {
-			found["long flow"]++
-		}
+		found[f.Transport.Protocol+" "+f.Network.Protocol]++
+		connection := fmt.Sprint(*f.Network, *f.Transport)
+		put(seenBy, connection, f.CaptureID)
+		put(lives, connection+f.CaptureID, f.UUID)
 	}
 	for _, want := range []string{
-		"TCP IPV4", "TCP IPV6", "UDP IPV4", "UDP IPV6", "DNS", "ARP", "ICMPv4", "ICMPv6Echo", "ICMPv6NeighborSolicitation",
-		"without Transport", "without Network", "FinishType 1", "FinishType 2", "FinishType 3",
-		"RTT", "end that repeats its window", "long flow",
+		"TCP IPV4", "TCP IPV6", "UDP IPV4", "UDP IPV6", "DNS", "ARP", "ICMPv4", "ICMPv6Echo", "without Transport", "FinishType 1", "RTT",
 	} {
 		if found[want] == 0 {
 			t.Errorf("no record: %s", want)
 		}
 	}
-	if len(captures) != 2 {
+	if len(captures) != sites {
 		t.Errorf("captures on nodes: %v", captures)
 	}
-	both := 0
-	for _, seenBy := range l3 {
-		if len(seenBy) == 2 {
+	both, again := 0, 0
+	for _, all := range seenBy {
+		if len(all) == sites {
 			both++
 		}
 	}
-	if both == 0 || both == len(l3) {
-		t.Errorf("%d of %d connections are seen by both captures", both, len(l3))
+	for _, all := range lives {
+		if len(all) > 1 {
+			again++
+		}
+	}
+	if both == 0 || both == len(seenBy) || again == 0 {
+		t.Errorf("%d of %d connections are seen by both captures, %d came back after they were idle", both, len(seenBy), again)
 	}
 }
 
-// Messages are as an analyzer makes them: in order of time, bounded, and each
-// capture speaks of itself every 10 s.
-func TestMessages(t *testing.T) {
-	const length = 3 * time.Minute
-	var at time.Time
-	stats := map[string][]analyzer.Stats{}
-	for _, m := range live(7, length) {
-		if m.At.Before(at) {
-			t.Fatalf("a message of %s after one of %s", m.At, at)
+// For any seed, records keep what skydive-feed.md says of real ones: Metric is
+// cumulative per UUID, LastUpdateMetric adds up to it, idle flows are silent until their
+// end record, and none comes after it; and both ends of a connection report the same.
+func TestRecordsKeepSkydivesRules(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		type state struct {
+			sum         counts
+			ended, live bool
 		}
-		at = m.At
-		if m.Stats != nil {
-			stats[m.Stats.CaptureID] = append(stats[m.Stats.CaptureID], *m.Stats)
-		} else if len(m.Flows) == 0 || len(m.Flows) > messageFlows {
-			t.Errorf("a message of %d flows", len(m.Flows))
-		}
-	}
-	if len(stats) != 2 {
-		t.Fatalf("%d captures have stats", len(stats))
-	}
-	for capture, all := range stats {
-		if n := int(length/statsPeriod) - 1; len(all) < n {
-			t.Errorf("capture %s: %d stats, want %d", capture, len(all), n)
-		}
-		for i := 1; i < len(all); i++ {
-			if all[i].PacketsReceived <= all[i-1].PacketsReceived || all[i].PacketsDropped < all[i-1].PacketsDropped || all[i].FlowCount == 0 {
-				t.Errorf("capture %s: %+v after %+v", capture, all[i], all[i-1])
+		flows, carried := map[flowID]*state{}, map[string]map[string]counts{}
+		for _, f := range live(rapid.Uint64().Draw(t, "seed"), 6*time.Minute) {
+			id := flowID{f.UUID, f.CaptureID}
+			metric, window := countsOf(f.Metric), countsOf(f.LastUpdateMetric)
+			s := flows[id]
+			if s == nil {
+				s = &state{}
+				if flows[id] = s; metric != window { // it lived before the first update
+					s.sum, s.live = metric, true
+					for i, n := range window {
+						s.sum[i] -= n
+					}
+				}
+			}
+			switch {
+			case s.ended:
+				t.Fatalf("%s: a record after its end", f.UUID)
+			case f.FinishType == finishTimeout:
+				s.ended = true
+			case window == counts{}:
+				t.Fatalf("%s: an update without traffic", f.UUID)
+			default:
+				for i, n := range window {
+					s.sum[i] += n
+				}
+			}
+			if s.sum != metric {
+				t.Fatalf("%s: updates add up to %v, metric is %v", f.UUID, s.sum, metric)
+			}
+			if f.Metric.Start != f.Start || f.Metric.Last != f.Last || f.Last < f.Start || f.Last > f.LastUpdateMetric.Last {
+				t.Fatalf("%s: times of %+v, %+v, %+v", f.UUID, f, f.Metric, f.LastUpdateMetric)
+			}
+			if f.Network != nil && f.FinishType != finishTimeout {
+				key := fmt.Sprint(*f.Network, f.Transport, f.Application)
+				if f.Transport != nil {
+					key = fmt.Sprint(*f.Network, *f.Transport)
+				}
+				if carried[key] == nil {
+					carried[key] = map[string]counts{}
+				}
+				sum := carried[key][f.CaptureID]
+				for i, n := range window {
+					sum[i] += n
+				}
+				carried[key][f.CaptureID] = sum
 			}
 		}
-	}
+		if len(flows) < 300 {
+			t.Fatalf("only %d flows in six minutes", len(flows))
+		}
+		for connection, by := range carried {
+			var one *counts
+			for _, sum := range by {
+				if one != nil && *one != sum {
+					t.Fatalf("%s: the captures disagree: %v", connection, by)
+				}
+				one = &sum
+			}
+		}
+	})
 }
 
 // The same seed gives the same traffic, another one other traffic.
@@ -150,46 +181,35 @@ func TestSeeds(t *testing.T) {
 }
 
 type recorder struct {
-	mu    sync.Mutex
-	flows []analyzer.Flow
-	stats int
-	late  time.Duration
+	flows, stats int
+	late         time.Duration
 }
 
+func (r *recorder) Wait(context.Context, func([]analyzer.Subscriber) bool) error { return nil }
+
+func (r *recorder) SetTopology([]json.RawMessage, []json.RawMessage) {}
+
+func (r *recorder) SendStats(analyzer.Stats) { r.stats++ }
+
 func (r *recorder) SendFlows(flows []analyzer.Flow) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.flows = append(r.flows, flows...)
+	r.flows += len(flows)
 	for _, f := range flows {
-		if f.FinishType != finishTimeout {
+		if f.FinishType != finishTimeout && r.stats > 0 { // the hello is of before
 			r.late = max(r.late, time.Since(time.UnixMilli(f.LastUpdateMetric.Last)))
 		}
 	}
 }
 
-func (r *recorder) SetTopology([]json.RawMessage, []json.RawMessage) {}
-
-func (r *recorder) SendStats(analyzer.Stats) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.stats++
-}
-
-// Played in real time, records go out within a message's period after their
-// window, and play returns when it is told to.
+// Played in real time, records go out soon after their update, each capture has its
+// statistics, and play returns when it is told to.
 func TestPlay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		var r recorder
-		play(ctx, newWorld(trafficOptions{Seed: 1, Update: update, Expire: expire}, time.Now()), &r)
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if len(r.flows) == 0 || r.stats == 0 {
-			t.Errorf("%d flows and %d stats in a minute", len(r.flows), r.stats)
-		}
-		if r.late > messagePeriod+time.Second {
-			t.Errorf("a record went out %s after its window", r.late)
+		play(ctx, trafficOptions{Seed: 1, Update: update, Expire: expire}, &r)
+		if r.flows < 100 || r.stats < 5*sites || r.late > time.Second {
+			t.Errorf("%d flows and %d statistics in a minute, %s after their update at most", r.flows, r.stats, r.late)
 		}
 	})
 }

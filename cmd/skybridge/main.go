@@ -47,19 +47,19 @@ func run(args []string, stdout, stderr io.Writer) int {
 	app.Command("run", "Run the bridge.").Default().Hidden()
 	options := bridge.Options{}
 	app.Flag("config.file", "Configuration file: skybridge.yml, or the old connector's prom_sky_con.yml.").Default("skybridge.yml").StringVar(&options.ConfigFile)
-	app.Flag("storage.path", "Directory for what has to survive the process: counters, and samples that receivers do not have yet. Without it they are kept in memory.").PlaceHolder("DIR").StringVar(&options.StoragePath)
-	app.Flag("web.listen-address", "Address to listen on; wins over web.listen_address of the file.").PlaceHolder("ADDR").StringVar(&options.ListenAddress)
+	app.Flag("storage.path", "Directory for counters and unsent samples, so that they survive restarts. Without it they are kept in memory.").PlaceHolder("DIR").StringVar(&options.StoragePath)
+	app.Flag("web.listen-address", "Address to listen on; overrides web.listen_address.").PlaceHolder("ADDR").StringVar(&options.ListenAddress)
 	app.Flag("web.config.file", "File with TLS and authentication settings of the listener.").PlaceHolder("FILE").StringVar(&options.WebConfigFile)
-	app.Flag("web.systemd-socket", "Listen on the socket that systemd passes.").BoolVar(&options.SystemdSocket)
+	app.Flag("web.systemd-socket", "Listen on the socket passed by systemd.").BoolVar(&options.SystemdSocket)
 	app.Flag("web.enable-lifecycle", "Enable POST /-/reload.").BoolVar(&options.EnableLifecycle)
 	app.Flag("web.enable-pprof", "Enable /debug/pprof/.").BoolVar(&options.EnablePprof)
 	logs := &promslog.Config{}
 	flag.AddFlags(app, logs)
 
-	check := app.Command("check-config", "Check configuration files, and that of --web.config.file: a summary, or every error with its line.")
+	check := app.Command("check-config", "Check configuration files, and that of --web.config.file: print a summary, or every error with its line.")
 	checkFiles := check.Arg("file", "Configuration files; - is standard input.").Required().Strings()
 	check.Validate(func(*kingpin.CmdClause) error { return oneStdin(*checkFiles) })
-	convert := app.Command("convert-config", "Write prom_sky_con.yml as skybridge.yml.")
+	convert := app.Command("convert-config", "Convert prom_sky_con.yml to a skybridge.yml on standard output.")
 	convertFile := convert.Arg("file", "The old connector's configuration file; - is standard input.").Required().String()
 
 	args = slices.Clone(args)

@@ -2,20 +2,19 @@
 # Copyright The skybridge Authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# build.sh DIR: builds the packages of the commit that is checked out, into DIR. The
-# same commit gives the same bytes, wherever and whenever it is built with the same
-# Go: no path, name of a machine, time or branch is in them.
+# build.sh DIR: builds the packages of the checked-out commit into DIR. The same commit and
+# Go version give the same bytes: they contain no path, host name, build time or branch.
 set -euo pipefail
 out=$(mkdir -p "$1" && cd "$1" && pwd)
 cd "$(dirname "$0")/../.."
 
 export LC_ALL=C TZ=UTC CGO_ENABLED=0 GOFLAGS=-buildvcs=false GOWORK=off
 umask 022
-# Whoever builds need not be the owner of the checkout.
+# The user that builds need not own the checkout.
 git() { command git -c safe.directory='*' "$@"; }
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 commit=${COMMIT:-$(git rev-parse HEAD)}
-# A release has its tag's number. Anything else sorts below every release, by time.
+# A release has its tag's version. Anything else sorts before every release, by time.
 VERSION=${VERSION:-$(git describe --tags --exact-match --match 'v[0-9]*' 2>/dev/null || true)}
 VERSION=${VERSION#v}
 VERSION=${VERSION:-0.0.0~git$(date -d "@$SOURCE_DATE_EPOCH" +%Y%m%d%H%M%S).${commit:0:12}}

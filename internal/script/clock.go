@@ -9,7 +9,7 @@ import "github.com/skydive-project/skybridge/internal/analyzer"
 var steps = []int64{-59 * 60_000, -30 * 60_000, -3 * 60_000, -15_000, 15_000, 3 * 60_000, 35 * 60_000, 90 * 60_000}
 
 // setClock sets the clock of a point's agent wrong or right, now and then.
-func (w *writer) setClock(p *point) {
+func (w *Writer) setClock(p *point) {
 	if !p.isSet || !w.chance(0.12) {
 		return
 	}
@@ -24,8 +24,8 @@ func (w *writer) setClock(p *point) {
 
 // deliver returns what reaches the analyzers of a point's records: while its agent is
 // cut off nothing, and then all of it.
-func (w *writer) deliver(p *point) (records []analyzer.Flow) {
-	last := len(w.script.Steps) == w.o.Steps
+func (w *Writer) deliver(p *point) (records []analyzer.Flow) {
+	last := w.steps == w.o.Steps
 	if p.cut--; p.cut < 0 && p.isCut && w.chance(0.06) {
 		p.cut = w.rng.IntN(5)
 	}

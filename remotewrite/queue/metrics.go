@@ -28,7 +28,7 @@ func newLogMetrics(reg prometheus.Registerer, l *Log) *logMetrics {
 	m := &logMetrics{
 		samplesIn: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "prometheus_remote_storage_samples_in_total",
-			Help: "Samples appended to the log, compare to the samples that endpoints sent.",
+			Help: "Samples appended to the log. Compare with the samples sent to endpoints.",
 		}),
 		highest: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "prometheus_remote_storage_highest_timestamp_in_seconds",
@@ -36,17 +36,17 @@ func newLogMetrics(reg prometheus.Registerer, l *Log) *logMetrics {
 		}),
 		marksDropped: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "skybridge_log_marks_dropped_total",
-			Help: "Changes of names that were forgotten while ticks from before them still waited: those are sent under later names.",
+			Help: "Changes of names dropped while ticks from before them were still queued. Those ticks are sent under later names.",
 		}),
 	}
 	reg.MustRegister(m.samplesIn, m.highest, m.marksDropped,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "skybridge_log_bytes",
-			Help: "Bytes of the ticks that wait in the log for some endpoint.",
+			Help: "Bytes of ticks in the log that some endpoint does not have yet.",
 		}, func() float64 { return float64(l.Usage().Bytes) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "skybridge_log_ticks",
-			Help: "Ticks that wait in the log for some endpoint.",
+			Help: "Ticks in the log that some endpoint does not have yet.",
 		}, func() float64 { return float64(l.Usage().Ticks) }),
 	)
 	return m
@@ -57,7 +57,7 @@ func newLogMetrics(reg prometheus.Registerer, l *Log) *logMetrics {
 func registerLimit(reg prometheus.Registerer, bytes int64) {
 	g := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "skybridge_log_limit_bytes",
-		Help: "Bound on skybridge_log_disk_bytes, storage.max_bytes; without --storage.path on skybridge_log_bytes, storage.memory_max_bytes.",
+		Help: "Limit of skybridge_log_disk_bytes (storage.max_bytes), or without --storage.path of skybridge_log_bytes (storage.memory_max_bytes).",
 	})
 	g.Set(float64(bytes))
 	reg.MustRegister(g)
@@ -83,11 +83,11 @@ func newStoreMetrics() *storeMetrics {
 	m := &storeMetrics{
 		corruptions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "skybridge_log_corruptions_total",
-			Help: "What could not be read of the log on disk and was skipped, by what it was.",
+			Help: "Damaged parts of the log on disk that were skipped, by what was damaged.",
 		}, []string{"what"}),
 		fsync: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "skybridge_log_fsync_duration_seconds",
-			Help:    "How long the disk took to make a tick or the endpoints' places durable.",
+			Help:    "Duration of syncing a tick or the endpoints' cursors to disk.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
 		}),
 	}
@@ -106,11 +106,11 @@ func (m *storeMetrics) register(reg prometheus.Registerer, l *Log) {
 		}))
 	}
 	reg.MustRegister(m.corruptions, m.fsync)
-	gauge("skybridge_log_segments", "Files that the log is in.",
+	gauge("skybridge_log_segments", "Segments of the log on disk.",
 		func(s *store) float64 { return float64(len(s.segments) + len(s.toDelete)) })
-	gauge("skybridge_log_disk_bytes", "Bytes of the log's segments, with ticks that no endpoint needs any more.",
+	gauge("skybridge_log_disk_bytes", "Bytes of the log's segments on disk, including ticks that every endpoint has.",
 		func(s *store) float64 { return float64(s.bytes) })
-	gauge("skybridge_log_memory_bytes", "Bytes of ticks that wait in memory for a disk in trouble.",
+	gauge("skybridge_log_memory_bytes", "Bytes of ticks in memory while the disk is failing.",
 		func(s *store) float64 { return float64(s.memory) })
 }
 

@@ -167,15 +167,14 @@ func (s spec) pushPrometheus(ctx context.Context) error {
 	}), sender.Close())
 }
 
-// everyTick calls do until ctx is done.
-func everyTick(ctx context.Context, interval time.Duration, do func(n int) error) error {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
+// everyTick calls do until ctx is done, and pauses after each call, in which what was
+// given is sent.
+func everyTick(ctx context.Context, pause time.Duration, do func(n int) error) error {
 	for n := 0; ; n++ {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
+		case <-time.After(pause):
 		}
 		if err := do(n); err != nil {
 			return err

@@ -36,24 +36,24 @@ func newMetrics(reg prometheus.Registerer, t *Topology) (*metrics, error) {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
 	m := &metrics{
-		requests: vec("skybridge_topology_requests_total", "Times that the analyzer was asked for its topology, by result.", "analyzer", "result"),
-		skipped:  vec("skybridge_topology_nodes_skipped_total", "Nodes of the topology that do not count, at each refresh: malformed, or more than topology.cache_size has room for.", "reason"),
-		evicted:  vec("skybridge_topology_names_evicted_total", "Names that were dropped or not taken because topology.cache_size was reached, by what they are of.", "what"),
-		unknown:  vec("skybridge_topology_names_unknown_total", "Nodes and addresses without a name, each counted once until many others have come.", "what"),
+		requests: vec("skybridge_topology_requests_total", "Topology queries to the analyzer, by result.", "analyzer", "result"),
+		skipped:  vec("skybridge_topology_nodes_skipped_total", "Nodes of the topology skipped at each refresh, by reason: malformed, or beyond topology.cache_size.", "reason"),
+		evicted:  vec("skybridge_topology_names_evicted_total", "Names evicted or not added because topology.cache_size was reached, by kind.", "what"),
+		unknown:  vec("skybridge_topology_names_unknown_total", "Nodes and addresses without a name. Each counts once, until many others follow.", "what"),
 		last: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "skybridge_topology_last_success_timestamp_seconds",
-			Help: "When the analyzer last told its topology.",
+			Help: "Time of the analyzer's last successful topology answer, in seconds since the epoch.",
 		}, []string{"analyzer"}),
 		ifaces: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "skybridge_topology_interfaces",
-			Help: "Network interfaces in the topology, each with eleven series.",
+			Help: "Network interfaces in the topology. Each has eleven series.",
 		}),
 	}
 	m.cut = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "skybridge_topology_addresses_cut_total",
-		Help: "Addresses that had no room, at each refresh: in their interface's label of 1,024 bytes, among the 256 of each kind that a node can have, or among all of topology.cache_size.",
+		Help: "Addresses left out at each refresh: beyond their interface's label of 1,024 bytes, the 256 of each kind per node, or topology.cache_size.",
 	})
-	names := prometheus.NewDesc("skybridge_topology_names", "Names known, by what they are of.", []string{"what"}, nil)
+	names := prometheus.NewDesc("skybridge_topology_names", "Known names, by kind.", []string{"what"}, nil)
 	for _, c := range []prometheus.Collector{m.requests, m.last, m.skipped, m.evicted, m.unknown, m.ifaces, m.cut, namesCollector{names, t}} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("topology: register metrics: %w", err)

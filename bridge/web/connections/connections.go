@@ -9,7 +9,6 @@ import (
 	"context"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/skydive-project/skybridge/aggregator"
@@ -112,14 +111,9 @@ func (v *View) connection(row *aggregator.TrafficRow) Connection {
 		Rate:  directions([2]float64{tenths(float64(row.Rate[0])), tenths(float64(row.Rate[1]))}, both),
 		Bytes: directions(row.Bytes, both), Packets: directions(row.Packets, both),
 	}
-	rest := row.Values
-	for i, name := range row.Layout.Names {
-		if i == row.Layout.Direction {
-			continue
-		}
-		var value string
-		if value, rest, _ = strings.Cut(rest, separator); value != "" {
-			c.Labels[name] = value
+	for i, value := range row.Layout.Values(row.Values) {
+		if value != "" {
+			c.Labels[row.Layout.Names[i]] = value
 		}
 	}
 	if v.names != nil && !row.Overflow {

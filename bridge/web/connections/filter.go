@@ -20,8 +20,6 @@ type filter struct {
 	lower []byte // a text in lower case
 }
 
-const separator = string("\xff") // aggregator.Separator
-
 type term struct {
 	text         []byte // lower case
 	label, value string // of label=value; "" it is none
@@ -72,14 +70,8 @@ func (f *filter) matchTerm(t *term, row *aggregator.TrafficRow) bool {
 
 // labelOf returns a row's value of a label, "" where it has none.
 func labelOf(row *aggregator.TrafficRow, label string) string {
-	rest := row.Values
-	for i, name := range row.Layout.Names {
-		if i == row.Layout.Direction {
-			continue
-		}
-		var value string
-		value, rest, _ = strings.Cut(rest, separator)
-		if name == label {
+	for i, value := range row.Layout.Values(row.Values) {
+		if row.Layout.Names[i] == label {
 			return value
 		}
 	}
@@ -96,14 +88,8 @@ type rowNames struct {
 }
 
 func namesOf(row *aggregator.TrafficRow, names Names) (n rowNames) {
-	rest := row.Values
-	for i, name := range row.Layout.Names {
-		if i == row.Layout.Direction {
-			continue
-		}
-		var value string
-		value, rest, _ = strings.Cut(rest, separator)
-		switch {
+	for i, value := range row.Layout.Values(row.Values) {
+		switch name := row.Layout.Names[i]; {
 		case value == "":
 		case name == "initiator_ip":
 			n.Initiator = names.KnownAddress(value)

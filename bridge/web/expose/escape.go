@@ -8,9 +8,9 @@ import (
 	"unicode/utf8"
 )
 
-// escapedMax is how many bytes one byte of a value can become: U+FFFD takes
-// three.
-const escapedMax = len("\uFFFD")
+// escapedMax is how many bytes one byte of a value can become: a backslash, and what
+// it escapes. Label values are valid UTF-8; of one that is not, a byte becomes three.
+const escapedMax = 2
 
 // appendEscaped appends a label value as both formats want it between the
 // quotes: backslash, quote and newline with a backslash (text 0.0.4, "Text
@@ -38,18 +38,15 @@ func appendEscaped(b []byte, value string) []byte {
 	return b
 }
 
-// cutRune returns how many bytes at the end of s begin a rune that does not end
-// there.
-func cutRune(s string) int {
-	for n := 1; n < utf8.UTFMax && n <= len(s); n++ {
-		if tail := s[len(s)-n:]; utf8.RuneStart(tail[0]) {
-			if utf8.FullRuneInString(tail) {
-				return 0
-			}
-			return n
+// plainPrefix returns how many bytes of s need no escaping: ASCII without
+// backslash, quote and newline.
+func plainPrefix(s string) int {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c >= utf8.RuneSelf || c == '"' || c == '\\' || c == '\n' {
+			return i
 		}
 	}
-	return 0
+	return len(s)
 }
 
 // escapeHelp escapes a HELP text: OpenMetrics wants quotes escaped too.

@@ -48,7 +48,7 @@ type page struct {
 	err         error
 	openMetrics bool
 
-	buf      []byte // its capacity never changes
+	buf      []byte // its capacity stays pageBytes: no row is larger (TestLargestRowFits)
 	rows     []aggregator.Row
 	captures []aggregator.CaptureRow
 	// interfaces are those of the page under way.
@@ -120,30 +120,24 @@ func (p *page) flush() {
 	p.buf = p.buf[:0]
 }
 
-// room makes sure that n bytes fit, n at most [pageBytes].
+// room makes sure that n bytes fit, where n is at most [pageBytes].
 func (p *page) room(n int) {
 	if cap(p.buf)-len(p.buf) < n {
 		p.flush()
 	}
 }
 
-// text adds s, of any length.
+// text adds s.
 func (p *page) text(s string) {
-	for len(s) > 0 && p.err == nil {
-		p.room(1)
-		n := min(len(s), cap(p.buf)-len(p.buf))
-		p.buf = append(p.buf, s[:n]...)
-		s = s[n:]
-	}
+	p.room(len(s))
+	p.buf = append(p.buf, s...)
 }
 
-// bytes adds b, of any length, which it does not keep.
+// bytes adds b, which it does not keep.
 func (p *page) bytes(b []byte) {
-	for len(b) > 0 && p.err == nil {
-		p.room(1)
-		n := min(len(b), cap(p.buf)-len(p.buf))
-		p.buf = append(p.buf, b[:n]...)
-		b = b[n:]
+	p.flush()
+	if p.err == nil {
+		_, p.err = p.w.Write(b)
 	}
 }
 
@@ -156,23 +150,14 @@ func (p *page) value(v uint64) {
 	p.buf = append(p.buf, '\n')
 }
 
-// label adds one label with a value of any length; separator is '{' before the
-// first.
+// label adds one label; separator is '{' before the first.
 func (p *page) label(separator byte, name, value string) {
-	p.room(1)
+	p.room(len(name) + escapedMax*len(value) + len(`,=""`))
 	p.buf = append(p.buf, separator)
-	p.text(name)
-	p.text(`="`)
-	for len(value) > 0 && p.err == nil {
-		n := min(len(value), pageBytes/4)
-		if n < len(value) {
-			n -= cutRune(value[:n])
-		}
-		p.room(escapedMax * n)
-		p.buf = appendEscaped(p.buf, value[:n])
-		value = value[n:]
-	}
-	p.text(`"`)
+	p.buf = append(p.buf, name...)
+	p.buf = append(p.buf, '=', '"')
+	p.buf = appendEscaped(p.buf, value)
+	p.buf = append(p.buf, '"')
 }
 
 // family begins a family; its header comes with its first sample.

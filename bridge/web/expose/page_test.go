@@ -5,6 +5,9 @@ package expose
 
 import (
 	"io"
+	"math"
+	"slices"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -19,6 +22,27 @@ func TestPageIsSmall(t *testing.T) {
 	rows := cap(p.rows) * int(unsafe.Sizeof(aggregator.Row{}))
 	if total := cap(p.buf) + rows; total > 48<<10 {
 		t.Errorf("%d bytes", total)
+	}
+}
+
+// TestLargestRowFits proves that the lines of a connection with every label, each as
+// long as it can be and of nothing but quotes, fit the buffer.
+func TestLargestRowFits(t *testing.T) {
+	names := slices.Sorted(slices.Values(aggregator.AllLabels()))
+	row := aggregator.Row{
+		Layout: &aggregator.Layout{Names: names, Direction: slices.Index(names, "direction")},
+		Values: strings.Repeat(strings.Repeat(`"`, aggregator.MaxLabelValue)+"\xff", len(names)-1),
+	}
+	for _, f := range aggregator.ConnectionFamilies() {
+		p := newPage()
+		p.reset(t.Context(), io.Discard, true)
+		p.family(f)
+		for range 10 {
+			p.connection(&row, &[2]uint64{math.MaxUint64, math.MaxUint64}, true)
+		}
+		if cap(p.buf) != pageBytes {
+			t.Errorf("%s: the buffer grew to %d bytes", f.Name, cap(p.buf))
+		}
 	}
 }
 

@@ -112,16 +112,16 @@ function showState(s) {
   const alerts = [];
   if (s.exactness_suspended) {
     alerts.push(el("p", { class: "alert" }, el("strong", {}, "Exactness is suspended."),
-      " The disk under --storage.path is in trouble: a crash now would lose what it could not take. ", text(s.storage.trouble || "")));
+      " The disk under --storage.path is failing: a crash now loses what is not on disk. ", text(s.storage.trouble || "")));
   }
   for (const e of s.endpoints.filter((e) => e.state === "refusing")) {
     alerts.push(el("p", { class: "alert" }, el("strong", {}, "A receiver refused samples."), " ", text(e.url),
       " refused " + count(e.refused_samples) + " in the last 15 minutes, its latest error was " + ago(e.last_error_at || "0001-01-01T00:00:00Z", s.now) +
-      ". They are not sent again: connections that go on make up for it, " + size(e.lost_bytes) + " of those that ended are lost."));
+      ". They are not retried: live connections make up for it, " + size(e.lost_bytes) + " of ended ones are lost."));
   }
   if (s.clock_wait_seconds > 0) {
     alerts.push(el("p", { class: "alert" }, el("strong", {}, "The clock was set back."),
-      " No samples for " + span(s.clock_wait_seconds) + ", until it has passed the last ones; counting goes on."));
+      " No samples for " + span(s.clock_wait_seconds) + ", until it has passed the last ones; counting continues."));
   }
   fill($("alerts"), alerts);
 }
@@ -136,7 +136,7 @@ function showTiles(s, list) {
     traffic,
     tile("Connections", count(s.bounds.connections.now), bar(s.bounds.connections, count)),
     tile("Series", count(s.bounds.series.now), bar(s.bounds.series, count)),
-    tile("Flows remembered", count(s.bounds.flows.now), bar(s.bounds.flows, count)),
+    tile("Flows", count(s.bounds.flows.now), bar(s.bounds.flows, count)),
     tile("Updates", digits(s.analyzers.reduce((n, a) => n + a.updates_per_second, 0)) + "/s", note("flow records from all analyzers")),
     store.durable
       ? tile("Disk", room(store.log.now), bar(store.log, room), note("and " + room(store.state) + " of counters and flows"))
@@ -154,12 +154,12 @@ function showPeers(s) {
     el("h3", {}, text(a.url)),
     el("p", {}, a.connected ? word("ok", "subscribed") : word("bad", "not subscribed"), a.since ? " for " + span(between(a.since, s.now)) : ""),
     facts(["Updates", digits(a.updates_per_second) + "/s"], ["Latest message", a.last_message ? ago(a.last_message, s.now) : "none yet"],
-      ["Reconnects", count(a.reconnects)], ["Messages shed", count(a.shed)]),
+      ["Reconnects", count(a.reconnects)], ["Messages dropped", count(a.shed)]),
     words(a.last_error, a.last_error_at ? ago(a.last_error_at, s.now) : ""))));
   fill($("topology"), s.topology.map((t) => el("article", {},
     el("h3", {}, "Names from ", text(t.url)),
-    el("p", {}, t.ok ? [word("ok", "known"), " " + count(t.nodes) + " nodes, told " + ago(t.answered, s.now)]
-      : t.last_error ? word("bad", "not known") : word("", "not asked yet")),
+    el("p", {}, t.ok ? [word("ok", "known"), " " + count(t.nodes) + " nodes, answered " + ago(t.answered, s.now)]
+      : t.last_error ? word("bad", "not known") : word("", "not queried yet")),
     words(t.last_error))));
   fill($("endpoints"), s.endpoints.length ? s.endpoints.map((e) => el("article", {},
     el("h3", {}, text(e.url)),
@@ -168,7 +168,7 @@ function showPeers(s) {
     facts(["Latest success", e.last_success ? ago(e.last_success, s.now) : "none yet"], ["Lag", span(e.lag_seconds)],
       ["Backlog", count(e.backlog_ticks) + " ticks, " + count(e.backlog_samples) + " samples"], ["Last 15 minutes", count(e.refused_samples) + " samples refused, " + size(e.lost_bytes) + " lost"], ["Remote-write", visible(e.version)]),
     words(e.last_error, e.last_error_at ? ago(e.last_error_at, s.now) : "", e.remedy)))
-    : [el("p", { class: "note" }, "None is configured: /metrics serves what is counted.")]);
+    : [el("p", { class: "note" }, "None configured: scrape /metrics.")]);
 }
 
 function showBounds(s) {
@@ -208,13 +208,13 @@ function showList(list) {
     el("td", { class: "number" }, both(c.rate, speed)), el("td", { class: "trend" }, spark(c.history, list.history_at.length)),
     el("td", { class: "number wide" }, both(c.bytes, size)), el("td", { class: "number wide" }, c.rtt_nanoseconds ? roundTrip(c.rtt_nanoseconds) : "")));
   if (!rows.length) {
-    rows.push(el("tr", {}, el("td", { class: "none", colspan: columns }, list.total ? "Nothing matches." : "None yet: they appear after the first tick.")));
+    rows.push(el("tr", {}, el("td", { class: "none", colspan: columns }, list.total ? "No matches." : "None yet: they appear after the first tick.")));
   }
   fill($("rows"), rows);
   const n = list.connections.length;
   const where = (n ? count(list.offset + 1) + "–" + count(list.offset + n) + " of " : "") + count(list.matched) +
-    (list.matched !== list.total ? ", of " + count(list.total) + " in all" : "") +
-    (list.left_out ? " (" + count(list.left_out) + " beyond what is listed)" : "");
+    (list.matched !== list.total ? ", of " + count(list.total) + " in total" : "") +
+    (list.left_out ? " (" + count(list.left_out) + " not listed)" : "");
   const link = (rel, title, offset) => el("a", { rel, href: linkTo({ offset: String(Math.max(0, offset)) }) }, title);
   fill($("pager"), [el("span", {}, where), " ",
     list.offset > 0 ? link("prev", "Previous", Math.min(list.offset, list.matched) - list.limit) : "", " ",

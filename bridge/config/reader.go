@@ -5,6 +5,7 @@ package config
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -60,6 +61,45 @@ func place(file string, line int) string {
 	return fmt.Sprintf("%s:%d: ", file, line)
 }
 
+// A reader reads one file and collects what is wrong with it. Values are known by
+// their path, such as remote_write[1].url.
+type reader struct {
+	name string
+	// dir is what names of files are relative to; "" leaves them as they are written.
+	dir     string
+	process Process
+	// lenient reads as the old connector did: keys in any case, the last of equal ones
+	// wins, a list also as one text, and what is unknown is a warning.
+	lenient bool
+
+	lines map[string]int // of keys and items, by path
+	// faulty has the paths with an error, true, and those above them.
+	faulty  map[string]bool
+	unknown int // keys
+	keys    map[reflect.Type][]key
+	files   []namedFile
+
+	errs     []*Error
+	warnings []Warning
+}
+
+func newReader(name, dir string, process Process) *reader {
+	return &reader{name: name, dir: dir, process: process, lines: map[string]int{}, faulty: map[string]bool{}, keys: map[reflect.Type][]key{}}
+}
+
+// A namedFile is a file that the configuration names at a path of keys.
+type namedFile struct{ name, path string }
+
+// Process is what a file cannot say of the process that reads it.
+type Process struct {
+	// Listen is the address to listen on, which wins over web.listen_address where it is
+	// not empty: no endpoint may be that.
+	Listen string
+	// Outside says that the file is of a systemd unit that this process is not: where the
+	// unit's credentials cannot be seen, that is a warning.
+	Outside bool
+}
+
 // failLine notes an error. A line of 0 means the file as a whole.
 func (r *reader) failLine(line int, what, remedy string) {
 	r.errs = append(r.errs, &Error{File: r.name, Line: line, What: what, Remedy: remedy})
@@ -67,10 +107,15 @@ func (r *reader) failLine(line int, what, remedy string) {
 
 // fail notes an error of the value at path, with which its text begins.
 func (r *reader) fail(path, what, remedy string) {
-	r.failLine(r.line(path), path+" "+what, remedy)
+	r.failAt(path, " "+what, remedy)
+}
+
+// failAt is fail for a text that follows the path as it is.
+func (r *reader) failAt(path, what, remedy string) {
+	r.failLine(r.line(path), path+what, remedy)
 	r.faulty[path] = true
-	for path = parent(path); path != ""; path = parent(path) {
-		r.faulty[path] = r.faulty[path]
+	for path = parent(path); path != "" && r.sound(path); path = parent(path) {
+		r.faulty[path] = false
 	}
 }
 
