@@ -32,6 +32,7 @@ import (
 	"github.com/skydive-project/skybridge/logging"
 	"github.com/skydive-project/skybridge/progress"
 	"github.com/skydive-project/skybridge/remotewrite"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/secrets"
 )
 
@@ -85,7 +86,7 @@ type Bridge struct {
 	aggregator *aggregator.Aggregator
 	disk       disk.FS   // of the storage path
 	storage    io.Closer // the lock on the storage path; nil: there is none
-	log        *remotewrite.Log
+	log        *queue.Log
 	sender     *remotewrite.Sender
 	feed       *skydive.Feed
 	topology   *topology.Topology

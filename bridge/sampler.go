@@ -5,7 +5,7 @@ package bridge
 
 import (
 	"github.com/skydive-project/skybridge/aggregator"
-	"github.com/skydive-project/skybridge/remotewrite"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
@@ -13,7 +13,7 @@ import (
 // one place that knows both. It is an [aggregator.Emitter] for one tick at a
 // time, and not safe for concurrent use.
 type sampler struct {
-	tick        *remotewrite.Tick
+	tick        *queue.TickBuilder
 	connections []metric
 	captures    []metric
 	interfaces  []metric

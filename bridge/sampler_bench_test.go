@@ -12,13 +12,14 @@ import (
 
 	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/remotewrite"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // BenchmarkSampler measures the points of 2,000 connections, neighbours of one node,
 // becoming the 10,000 samples of a tick.
 func BenchmarkSampler(b *testing.B) {
-	l := remotewrite.NewLog(remotewrite.LogConfig{
+	l := queue.New(queue.Config{
 		ExternalLabels: []wire.Label{{Name: "cluster", Value: "eu-west-1"}, {Name: "env", Value: "production"}, {Name: "replica", Value: "skybridge-0"}},
 		MaxBytes:       1,
 	}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))

@@ -14,6 +14,7 @@ import (
 	"github.com/skydive-project/skybridge/bridge/config"
 	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/remotewrite"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 )
 
 // What lies under the storage path: see docs/reference/files.md.
@@ -29,7 +30,7 @@ func (b *Bridge) openLog(cfg *config.Config, registry prometheus.Registerer) (er
 	logger, path := component(b.logger, "log"), b.options.StoragePath
 	registerSuspended(registry, func() bool { return b.trouble() != nil })
 	if path == "" {
-		b.log = remotewrite.NewLog(logConfig(cfg), registry, logger)
+		b.log = queue.New(logConfig(cfg), registry, logger)
 		return nil
 	}
 	if b.disk = b.options.StorageFS; b.disk == nil {
@@ -48,7 +49,7 @@ func (b *Bridge) openLog(cfg *config.Config, registry prometheus.Registerer) (er
 	case err != nil:
 		return fmt.Errorf("bridge: --storage.path: %w", err)
 	}
-	b.log, err = remotewrite.OpenLog(b.durableLogConfig(cfg), registry, logger)
+	b.log, err = queue.Open(b.durableLogConfig(cfg), registry, logger)
 	if err != nil {
 		return fmt.Errorf("bridge: --storage.path: %w", err)
 	}
@@ -124,7 +125,7 @@ func (b *Bridge) resume() error {
 }
 
 // durableLogConfig translates the configuration for a durable log.
-func (b *Bridge) durableLogConfig(cfg *config.Config) remotewrite.LogConfig {
+func (b *Bridge) durableLogConfig(cfg *config.Config) queue.Config {
 	c := logConfig(cfg)
 	c.FS = b.disk
 	c.Dir = filepath.Join(b.options.StoragePath, logDir)

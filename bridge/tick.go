@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/aggregator"
-	"github.com/skydive-project/skybridge/remotewrite"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 )
 
 // tickLoop samples all series at every multiple of the push interval, until ctx
@@ -97,7 +97,7 @@ func (b *Bridge) tick(at int64) {
 	// in between takes the tick back, and nothing of it was seen.
 	b.aggregator.Sync()
 	err := b.log.Append(b.sampler.tick)
-	if errors.Is(err, remotewrite.ErrUndurable) {
+	if errors.Is(err, queue.ErrUndurable) {
 		b.aggregator.MayBeOut()
 		b.log.Publish()
 	} else if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/bridge/config"
 	"github.com/skydive-project/skybridge/progress"
-	"github.com/skydive-project/skybridge/remotewrite"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 )
 
 // TestTicksAreAligned lets a bridge without a feed tick for a while, and changes
@@ -33,7 +33,7 @@ func TestTicksAreAligned(t *testing.T) {
 		}
 		b := &Bridge{
 			logger: logger, metrics: newMetrics(registry), clock: newClock(nil), aggregator: a, sampler: newSampler(),
-			log: remotewrite.NewLog(logConfig(&cfg), registry, logger), cfg: &cfg, changed: make(chan struct{}, 1),
+			log: queue.New(logConfig(&cfg), registry, logger), cfg: &cfg, changed: make(chan struct{}, 1),
 			published: func() {}, ticksDue: progress.NewDeadline(),
 		}
 		ctx, cancel := context.WithCancel(t.Context())

@@ -14,6 +14,7 @@ import (
 	"github.com/skydive-project/skybridge/bridge/skydive/access"
 	"github.com/skydive-project/skybridge/bridge/skydive/topology"
 	"github.com/skydive-project/skybridge/remotewrite"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 	"github.com/skydive-project/skybridge/secrets"
 )
@@ -103,8 +104,8 @@ func topologyConfig(cfg *config.Config, feed skydive.Config) topology.Config {
 }
 
 // logConfig translates the configuration for the log.
-func logConfig(cfg *config.Config) remotewrite.LogConfig {
-	return remotewrite.LogConfig{
+func logConfig(cfg *config.Config) queue.Config {
+	return queue.Config{
 		MaxBytes:       int64(cfg.Storage.MemoryMaxBytes),
 		MaxAge:         cfg.Storage.MaxAge,
 		PushInterval:   cfg.Global.PushInterval,

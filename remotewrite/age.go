@@ -6,13 +6,15 @@ package remotewrite
 import (
 	"errors"
 	"time"
+
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 )
 
 var (
 	// errTooOld ends the sending of what is not wanted any more.
 	errTooOld = errors.New("tick is too old")
 	// errOutOfWindow ends the sending of what the receiver would not accept any
-	// more: it is folded, or gets another time.
+	// more: it is condensed, or gets another time.
 	errOutOfWindow = errors.New("older than the backlog window")
 )
 
@@ -21,10 +23,10 @@ var (
 // clock, as sample_age_limit does in Prometheus. What is given up by limit or the
 // log's bound is counted, and counters that began in it get a zero later
 // (cursor.go).
-func (e *endpoint) tooOld(t *loggedTick, limit time.Duration) error {
-	toSend, toKeep := e.cursor.expired(t)
+func (e *endpoint) tooOld(t *queue.Tick, limit time.Duration) error {
+	toSend, toKeep := e.cursor.Expired(t)
 	switch {
-	case toKeep, limit > 0 && e.now().Sub(time.UnixMilli(t.at)) > limit:
+	case toKeep, limit > 0 && e.now().Sub(time.UnixMilli(t.At)) > limit:
 		return errTooOld
 	case toSend:
 		return errOutOfWindow

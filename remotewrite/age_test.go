@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 )
 
 // TestSampleAgeLimit proves that what is older than the limit is dropped and
@@ -22,7 +23,7 @@ func TestSampleAgeLimit(t *testing.T) {
 	for _, message := range []Message{Message1, Message2, MessageAuto} {
 		t.Run(string(message), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, LogConfig{PushInterval: pushInterval})
+				r := newRig(t, queue.Config{PushInterval: pushInterval})
 				var up atomic.Bool
 				fail := func(int, *http.Request) receiver.Fault {
 					if !up.Load() {
@@ -50,7 +51,7 @@ func TestSampleAgeLimit(t *testing.T) {
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Error(diff)
 				}
-				r.wantMetric(17, prefix+"samples_dropped_total", "remote_name", "a", "reason", reasonTooOld)
+				r.wantMetric(17, prefix+"samples_dropped_total", "remote_name", "a", "reason", queue.ReasonTooOld)
 				r.wantMetric(0, prefix+"samples_dropped_total", "remote_name", "b")
 				if patient.Stored() != 21 {
 					t.Errorf("%d samples stored by the endpoint without a limit", patient.Stored())

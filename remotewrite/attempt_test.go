@@ -16,6 +16,7 @@ import (
 
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 )
 
 // endlessTransport is a transport that ignores its context: what is asked of it does
@@ -72,7 +73,7 @@ func TestAttemptsThatDoNotEnd(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, LogConfig{})
+				r := newRig(t, queue.Config{})
 				good, bad := r.receiver("healthy", receiver.Config{}), r.receiver("hung", receiver.Config{})
 				r.apply(healthy, hung)
 				endless := r.hang(1)
@@ -104,7 +105,7 @@ func TestAttemptsThatDoNotEnd(t *testing.T) {
 				if diff := cmp.Diff(got, bad.Series()); diff != "" {
 					t.Error(diff)
 				}
-				if ticks, _ := r.log.size(); ticks != 0 {
+				if ticks := r.log.Usage().Ticks; ticks != 0 {
 					t.Errorf("%d ticks are kept", ticks)
 				}
 			})
@@ -117,7 +118,7 @@ func TestAttemptsThatDoNotEnd(t *testing.T) {
 // Flush and Close come to their end.
 func TestEndlessAttemptsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, LogConfig{})
+		r := newRig(t, queue.Config{})
 		r.receiver("hung", receiver.Config{})
 		r.apply(EndpointConfig{URL: "http://hung/", Timeout: 2 * time.Second, MaxShards: 3, MaxBackoff: time.Second})
 		endless := r.hang(0)
@@ -153,7 +154,7 @@ func TestEndlessAttemptsAreBounded(t *testing.T) {
 // tick that was under way is sent by that one.
 func TestCloseDuringAnEndlessAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, LogConfig{FS: disktest.New(1), Dir: "log"})
+		r := newRig(t, queue.Config{FS: disktest.New(1), Dir: "log"})
 		rec := r.receiver("a", receiver.Config{})
 		r.apply(EndpointConfig{URL: "http://a/", Timeout: time.Minute})
 		endless := r.hang(0)
@@ -186,7 +187,7 @@ func TestCloseDuringAnEndlessAttempt(t *testing.T) {
 func TestRemovedWhileItsDiskHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fs := &disktest.Hanging{FS: disktest.New(1)}
-		r := newRig(t, LogConfig{FS: fs, Dir: "log"})
+		r := newRig(t, queue.Config{FS: fs, Dir: "log"})
 		rec := r.receiver("a", receiver.Config{})
 		cfg := EndpointConfig{Name: "a", URL: "http://a/"}
 		r.apply(cfg)

@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/model/relabel"
 
+	"github.com/skydive-project/skybridge/progress"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
@@ -40,7 +42,7 @@ func connections(n int) []connection {
 var benchExternal = []wire.Label{{Name: "cluster", Value: "eu-west-1"}, {Name: "env", Value: "production"}, {Name: "replica", Value: "skybridge-0"}}
 
 // fill gives one value to each of the five series of each connection.
-func fill(t *Tick, conns []connection) {
+func fill(t *queue.TickBuilder, conns []connection) {
 	for i := range conns {
 		t.Labels(conns[i].ab)
 		t.Value(bytesMetric, 1_700_000_000_000, float64(i)*1500)
@@ -54,8 +56,8 @@ func fill(t *Tick, conns []connection) {
 
 // appendTicks is the loop of a benchmark that appends ticks of 2,000 connections
 // to a log. It returns how many samples each has.
-func appendTicks(b *testing.B, l *Log) (samples int) {
-	l.newCursor()
+func appendTicks(b *testing.B, l *queue.Log) (samples int) {
+	l.Cursor("a")
 	conns := connections(2000)
 	at := int64(1_700_000_015_000)
 	b.ReportAllocs()
@@ -74,10 +76,24 @@ func appendTicks(b *testing.B, l *Log) (samples int) {
 
 // BenchmarkAppend measures a tick of 10,000 samples from Begin to Append.
 func BenchmarkAppend(b *testing.B) {
-	l := NewLog(LogConfig{ExternalLabels: benchExternal, MaxBytes: 1}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	l := queue.New(queue.Config{ExternalLabels: benchExternal, MaxBytes: 1}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 	samples := appendTicks(b, l)
-	_, size := l.size()
+	size := l.Usage().Bytes
 	b.ReportMetric(float64(size)/float64(samples), "B-log/sample")
+}
+
+// appended returns a tick as a cursor takes it.
+func appended(t testing.TB, l *queue.Log, c *queue.Cursor, tick *queue.TickBuilder) *queue.Tick {
+	t.Helper()
+	if err := l.Append(tick); err != nil {
+		t.Fatal(err)
+	}
+	taken, _, err := c.Take(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Done(nil, false)
+	return taken
 }
 
 func perSample(b *testing.B, samples int) {
@@ -87,11 +103,11 @@ func perSample(b *testing.B, samples int) {
 // BenchmarkRewrite measures relabelling a block of 2,000 samples whose series are
 // known, as at every tick but their first, from block to block.
 func BenchmarkRewrite(b *testing.B) {
-	l := NewLog(LogConfig{ExternalLabels: benchExternal}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	l.newCursor()
+	l := queue.New(queue.Config{ExternalLabels: benchExternal}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	c := l.Cursor("a")
 	t := l.Begin(1_700_000_015_000)
 	fill(t, connections(wire.MaxBlockSamples/5))
-	tick := t.seal()
+	tick := appended(b, l, c, t)
 	cfg := EndpointConfig{
 		URL: "http://a/", ExternalLabels: []wire.Label{{Name: "site", Value: "b"}},
 		WriteRelabelConfigs: []*relabel.Config{act(relabel.LabelDrop, "", "replica"), replace("node_tid", "(.{8}).*", "node", "$1")},
@@ -102,7 +118,7 @@ func BenchmarkRewrite(b *testing.B) {
 	w := newRewriter(&cfg, func(string, string, string) {})
 	b.ReportAllocs()
 	for b.Loop() {
-		if out, err := w.rewrite(tick); err != nil || out.tick.samples != wire.MaxBlockSamples {
+		if out, err := w.rewrite(tick); err != nil || out.tick.Samples != wire.MaxBlockSamples {
 			b.Fatal(out, err)
 		}
 	}
@@ -112,14 +128,13 @@ func BenchmarkRewrite(b *testing.B) {
 // BenchmarkAppendDurable measures the same tick on the way to a real disk: to the
 // page cache and, but for the part that is the disk's own, its sync.
 func BenchmarkAppendDurable(b *testing.B) {
-	l, err := OpenLog(LogConfig{ExternalLabels: benchExternal, MaxBytes: 64 << 20, Dir: b.TempDir()}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	l, err := queue.Open(queue.Config{ExternalLabels: benchExternal, MaxBytes: 64 << 20, Dir: b.TempDir()}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.Fatal(err)
 	}
 	samples := appendTicks(b, l)
-	l.mu.Lock()
-	b.ReportMetric(float64(l.ticks[0].bytes)/float64(samples), "B-disk/sample")
-	l.mu.Unlock()
+	u := l.Usage()
+	b.ReportMetric(float64(u.Bytes)/float64(u.Ticks*samples), "B-disk/sample")
 	if err := l.Close(); err != nil {
 		b.Fatal(err)
 	}
@@ -128,31 +143,29 @@ func BenchmarkAppendDurable(b *testing.B) {
 // BenchmarkCommit measures an endpoint's place becoming durable, which comes before
 // each group that it sends.
 func BenchmarkCommit(b *testing.B) {
-	l, err := OpenLog(LogConfig{Dir: b.TempDir()}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	l, err := queue.Open(queue.Config{Dir: b.TempDir()}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.Fatal(err)
 	}
-	c := l.resumeCursor("a")
-	for b.Loop() {
-		l.mu.Lock()
-		c.passed.samples++
-		l.mu.Unlock()
-		c.commit()
+	c := l.Cursor("a")
+	for n := uint64(0); b.Loop(); n++ {
+		c.KeepNumber(n)
+		c.Commit()
 	}
 	if err := l.Close(); err != nil {
 		b.Fatal(err)
 	}
 }
 
-// BenchmarkFold measures five ticks, in each of which 1,000 connections end, becoming
-// the bodies of a fold's requests.
-func BenchmarkFold(b *testing.B) {
-	l := NewLog(LogConfig{ExternalLabels: benchExternal}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	c := l.newCursor()
-	e := &endpoint{cursor: c}
+// BenchmarkCondense measures five ticks, in each of which 1,000 connections end, becoming
+// the bodies of the batch's requests.
+func BenchmarkCondense(b *testing.B) {
+	l := queue.New(queue.Config{ExternalLabels: benchExternal}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	c := l.Cursor("a")
+	e := &endpoint{log: l, cursor: c, deadline: progress.NewDeadline()}
 	e.settings.Store(&settings{})
 	conns := connections(5000)
-	f := &fold{begun: never}
+	f := &queue.Condensed{Begun: queue.Never}
 	for i := range 5 {
 		t := l.Begin(1_700_000_015_000 + 15_000*int64(i))
 		for j := range 1000 {
@@ -163,18 +176,18 @@ func BenchmarkFold(b *testing.B) {
 				t.End(packetsMetric, 1_700_000_000_000, float64(j))
 			}
 		}
-		f.ticks = append(f.ticks, t.seal())
+		f.Ticks = append(f.Ticks, appended(b, l, c, t))
 	}
 	const ends = 5 * 1000 * 4
 	var w workspace
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := e.gather(b.Context(), f); err != nil || f.series != ends {
-			b.Fatal(f.series, err)
+		g, err := e.gather(b.Context(), f)
+		if err != nil || g.series != ends {
+			b.Fatal(g.series, err)
 		}
-		f.series = 0
-		for step := range foldSteps {
-			for _, req := range f.group(nil, step, 1_700_000_100_000, wire.MaxBlockSamples) {
+		for step := range queue.CondenseSteps {
+			for _, req := range g.group(nil, step, 1_700_000_100_000, wire.MaxBlockSamples) {
 				if _, err := w.build(req, wire.V2); err != nil {
 					b.Fatal(err)
 				}

@@ -14,14 +14,14 @@ import (
 )
 
 // body is the payload of one request, made once and sent as often as it takes.
-// An HTTP transport may go on reading a payload after it has returned an error,
+// An HTTP transport may continue reading a payload after it has returned an error,
 // until it closes it, and an attempt may not end at all, so a body knows how many
 // readers and attempts it has: only without any may its bytes serve another request.
 type body struct {
 	data    []byte
 	version wire.Version // of the protocol, that the data is a message of
 	readers atomic.Int32
-	// buffer is the body's own memory; data lies in it, or is a block's, which nobody
+	// buffer is the body's own memory; data is in it, or is a block's, which nobody
 	// may write to.
 	buffer []byte
 	// raw is memory for a block that is read from disk.

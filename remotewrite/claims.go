@@ -5,6 +5,8 @@ package remotewrite
 
 import (
 	"time"
+
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 )
 
 // claims says which series of the log holds a name, where relabelling gives one
@@ -28,14 +30,14 @@ type claims struct {
 	// former are those of the process before, of which no sample has come yet. Up to a
 	// tick at formerEnd (ms), 0 where it is not known yet, series may be missing: no
 	// refusal ends for that.
-	former     map[Hash]bool
+	former     map[queue.Hash]bool
 	formerEnd  int64
 	patient    bool
-	remembered int     // how many of refused
-	forgotten  int     // how many there was no room for, since it was last read
-	released   []Hash  // of refused, by the tick that is rewritten
-	changed    bool    // since snapshot was made
-	snapshot   *Hashes // see remember
+	remembered int           // how many of refused
+	forgotten  int           // how many there was no room for, since it was last read
+	released   []queue.Hash  // of refused, by the tick that is rewritten
+	changed    bool          // since snapshot was made
+	snapshot   *queue.Hashes // see remember
 }
 
 // maxRemembered bounds how many refused series an endpoint remembers across a
@@ -50,7 +52,7 @@ const formerRefusals = 10 * time.Minute
 // refusal is a series that is not sent.
 type refusal struct {
 	seen       uint32 // the last tick that had it
-	hash       Hash
+	hash       queue.Hash
 	remembered bool
 }
 
@@ -122,7 +124,7 @@ func (c *claims) refuse(in seriesKey, key []byte, tick uint32) {
 	case c.remembered+len(c.former) >= maxRemembered:
 		c.forgotten++
 	default:
-		was.hash, was.remembered, c.changed = HashOf(key), true, true
+		was.hash, was.remembered, c.changed = queue.HashOf(key), true, true
 		c.remembered++
 	}
 	c.refused[in] = was
@@ -141,7 +143,7 @@ func (c *claims) release(in seriesKey) {
 
 // resume refuses a series that the process before refused.
 func (c *claims) resume(in seriesKey, key []byte, tick uint32) {
-	if hash := HashOf(key); c.former[hash] {
+	if hash := queue.HashOf(key); c.former[hash] {
 		delete(c.former, hash)
 		c.refused[in] = refusal{seen: tick, hash: hash, remembered: true}
 		c.remembered++
@@ -165,7 +167,7 @@ func (c *claims) endFormer(at int64) {
 // rewritten, or after it. One that begins with the tick sends it again, which must give the
 // same: so it also gets those whose refusal the tick ends, and those that it begins, for a
 // gauge does not say when it began.
-func (c *claims) remember(after bool) *Hashes {
+func (c *claims) remember(after bool) *queue.Hashes {
 	if after {
 		c.released = c.released[:0]
 	}
@@ -174,7 +176,7 @@ func (c *claims) remember(after bool) *Hashes {
 	}
 	c.changed, c.snapshot = len(c.released) > 0, nil
 	if n := c.remembered + len(c.former) + len(c.released); n > 0 {
-		hashes := append(make([]Hash, 0, n), c.released...)
+		hashes := append(make([]queue.Hash, 0, n), c.released...)
 		for hash := range c.former {
 			hashes = append(hashes, hash)
 		}
@@ -183,7 +185,7 @@ func (c *claims) remember(after bool) *Hashes {
 				hashes = append(hashes, r.hash)
 			}
 		}
-		c.snapshot = &Hashes{hashes}
+		c.snapshot = &queue.Hashes{List: hashes}
 	}
 	return c.snapshot
 }

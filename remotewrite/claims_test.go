@@ -22,6 +22,7 @@ import (
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/prom"
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
@@ -41,7 +42,7 @@ type sharing struct {
 // portless is the name that all series have.
 var portless = receiver.Key("test_bytes", map[string]string{"ip": "x"})
 
-func newSharing(t *testing.T, log LogConfig) *sharing {
+func newSharing(t *testing.T, log queue.Config) *sharing {
 	w := &sharing{d: disktest.New(1), start: make(map[string]int64), final: make(map[string]float64)}
 	log.FS, log.Dir = w.d, "log"
 	w.r = newRig(t, log)
@@ -129,7 +130,7 @@ func TestHoldersSurvive(t *testing.T) {
 		for _, how := range []string{"", "stop", "kill", "power"} {
 			t.Run(c.name+"/"+how, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					w := newSharing(t, LogConfig{})
+					w := newSharing(t, queue.Config{})
 					for _, step := range c.script {
 						switch {
 						case step == "up" || step == "down":
@@ -175,7 +176,7 @@ func TestHoldersInPrometheus(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	r := newRig(t, LogConfig{Dir: t.TempDir()})
+	r := newRig(t, queue.Config{Dir: t.TempDir()})
 	r.dials[server.Addr()] = (&net.Dialer{}).DialContext
 	cfg := EndpointConfig{URL: server.WriteURL(), WriteRelabelConfigs: []*relabel.Config{act(relabel.LabelDrop, "", "port")}}
 	r.apply(cfg)
@@ -220,7 +221,7 @@ func TestHoldersWithoutState(t *testing.T) {
 		{"", "2+5", "2=7 1+300", "2=7 1=400"}, // the other has not come back by then
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			w := newSharing(t, LogConfig{})
+			w := newSharing(t, queue.Config{})
 			w.tick("1+10000")
 			w.tick("2+4000000 1=20000")
 			w.restart("kill")
@@ -242,17 +243,17 @@ func TestHoldersUnknown(t *testing.T) {
 	for name, lose := range map[string]func(w *sharing){
 		"file is missing": func(w *sharing) {
 			w.r.halt(nil)
-			if err := w.d.Remove("log/" + cursorName); err != nil {
+			if err := w.d.Remove("log/" + "cursors"); err != nil {
 				w.r.t.Error(err)
 			}
 			w.reopen()
-			w.r.wantMetric(1, "skybridge_log_corruptions_total", "what", damagedCursors)
+			w.r.wantMetric(1, "skybridge_log_corruptions_total", "what", "cursors")
 		},
 		"file is damaged": func(w *sharing) {
 			w.r.halt(nil)
-			w.d.SetBytes("log/"+cursorName, []byte("damaged"))
+			w.d.SetBytes("log/"+"cursors", []byte("damaged"))
 			w.reopen()
-			w.r.wantMetric(1, "skybridge_log_corruptions_total", "what", damagedCursors)
+			w.r.wantMetric(1, "skybridge_log_corruptions_total", "what", "cursors")
 		},
 		"removed": func(w *sharing) {
 			w.r.apply()
@@ -266,7 +267,7 @@ func TestHoldersUnknown(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newSharing(t, LogConfig{})
+				w := newSharing(t, queue.Config{})
 				w.r.judged = true // it may send what the receiver has
 				w.tick("1+10000")
 				w.tick("2+4000000 1=15000")
@@ -293,7 +294,7 @@ func TestHoldersOfLostTicks(t *testing.T) {
 		{[]string{"1+10000", "2+4000000 1=20000", "2=5000000 1=20000"}, []string{"2- 1-"}, []string{"2+5", "2=7"}, 20_007},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			w := newSharing(t, LogConfig{SegmentBytes: 1})
+			w := newSharing(t, queue.Config{SegmentBytes: 1})
 			for _, script := range c.before {
 				w.tick(script)
 			}
@@ -302,7 +303,7 @@ func TestHoldersOfLostTicks(t *testing.T) {
 				w.tick(script)
 			}
 			w.r.halt(nil)
-			lost := slices.DeleteFunc(w.d.Files(), func(name string) bool { return !strings.HasSuffix(name, segmentFormat.Suffix) })
+			lost := slices.DeleteFunc(w.d.Files(), func(name string) bool { return !strings.HasSuffix(name, ".seg") })
 			for _, name := range lost {
 				if err := w.d.Remove(name); err != nil {
 					t.Error(err)
@@ -321,15 +322,20 @@ func TestHoldersOfLostTicks(t *testing.T) {
 	}
 }
 
-// TestHoldersOfFold proves that what began and ended in ticks that are condensed does
+// TestHoldersOfCondensed proves that what began and ended in ticks that are condensed does
 // not get the name of a series that lives on, which is not in them, also where the
 // process that condenses them has not seen any of it, and where only the ends are left.
-func TestHoldersOfFold(t *testing.T) {
+func TestHoldersOfCondensed(t *testing.T) {
 	for _, maxBytes := range []int64{0, 8000} { // where only the ends of some ticks are left
 		for _, how := range []string{"", "stop", "kill"} {
 			t.Run(fmt.Sprint(maxBytes, how), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					w := newSharing(t, LogConfig{PushInterval: pushInterval, SegmentBytes: 1, MaxBytes: maxBytes})
+					w := newSharing(t, queue.Config{PushInterval: pushInterval, SegmentBytes: 1, MaxBytes: maxBytes})
+					compacted := false
+					w.d.Fail(func(_ int, op disktest.Op, name string) error {
+						compacted = compacted || op == disktest.Rename && strings.HasSuffix(name, ".seg")
+						return nil
+					})
 					w.at = time.Now().UnixMilli()
 					w.cfg.BacklogWindow = 5 * time.Minute
 					w.r.apply(w.cfg)
@@ -349,8 +355,8 @@ func TestHoldersOfFold(t *testing.T) {
 					if how != "" {
 						w.restart(how)
 					}
-					if thin := slices.ContainsFunc(w.r.log.ticks, func(t *loggedTick) bool { return t.thin }); thin != (maxBytes > 0) {
-						t.Errorf("only ends are left of some tick: %v", thin)
+					if compacted != (maxBytes > 0) {
+						t.Errorf("only ends are left of some tick: %v", compacted)
 					}
 					w.up.Store(true)
 					w.tick("1=10")
@@ -360,7 +366,7 @@ func TestHoldersOfFold(t *testing.T) {
 					if got := receiver.Increase(w.rec.Series()[portless]); got != 15_000+5_000_000+10 {
 						t.Errorf("increase %v, want 5015010: %v", got, w.rec.Series())
 					}
-					if n := w.r.metric("skybridge_folded_series_total"); n == 0 {
+					if n := w.r.metric("skybridge_condensed_series_total"); n == 0 {
 						t.Error("nothing was condensed")
 					}
 				})
@@ -373,7 +379,7 @@ func TestHoldersOfFold(t *testing.T) {
 // not so under those of a reload, across restarts.
 func TestHoldersOfOtherNames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newSharing(t, LogConfig{})
+		w := newSharing(t, queue.Config{})
 		gauge := func(value float64, ports ...string) {
 			w.at += pushInterval.Milliseconds()
 			tick := w.r.log.Begin(w.at)
@@ -411,7 +417,7 @@ func TestHoldersOfOtherNames(t *testing.T) {
 func TestZeroIsMovedOnlyForSharedNames(t *testing.T) {
 	for moved, rules := range map[int64][]*relabel.Config{0: {act(relabel.Drop, "ip", "y")}, 1: {act(relabel.LabelDrop, "", "port")}} {
 		synctest.Test(t, func(t *testing.T) {
-			w := newSharing(t, LogConfig{})
+			w := newSharing(t, queue.Config{})
 			w.cfg.WriteRelabelConfigs, w.cfg.ExternalLabels = rules, []wire.Label{{Name: "site", Value: "b"}}
 			w.r.apply(w.cfg)
 			w.tick("")
@@ -438,7 +444,7 @@ func TestHoldersOfTopology(t *testing.T) {
 	for _, how := range []string{"stop", "kill", "power"} {
 		t.Run(how, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newSharing(t, LogConfig{})
+				w := newSharing(t, queue.Config{})
 				for _, script := range []string{"1=10000", "2=4000000 1=15000", "restart", "", "", "2=5010000 1=20000", "2=5010000 1=20000"} {
 					if script == "restart" {
 						w.restart(how)
@@ -461,7 +467,7 @@ func TestHoldersOfTopology(t *testing.T) {
 // of them can be read.
 func TestRememberedIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newSharing(t, LogConfig{})
+		w := newSharing(t, queue.Config{})
 		begun := make(map[int]int64)
 		tick := func(ports int) { // the last one first
 			before := w.at
@@ -478,7 +484,7 @@ func TestRememberedIsBounded(t *testing.T) {
 			w.r.flush()
 		}
 		remembered := func() int {
-			if refused := w.r.sender.live.all()[0].cursor.hashes; refused != nil {
+			if _, refused, _ := w.r.sender.live.all()[0].cursor.Past(); refused != nil {
 				return len(refused.List)
 			}
 			return 0
@@ -495,7 +501,7 @@ func TestRememberedIsBounded(t *testing.T) {
 			if n := remembered(); n != maxRemembered {
 				t.Errorf("%d are remembered, want %d", n, maxRemembered)
 			}
-			if n := len(w.d.Bytes("log/" + cursorName)); n > 2*2*(maxRemembered*len(Hash{})+1000) {
+			if n := len(w.d.Bytes("log/" + "cursors")); n > 2*2*(maxRemembered*len(queue.Hash{})+1000) {
 				t.Errorf("the file has %d bytes", n)
 			}
 			w.restart("stop")
@@ -538,9 +544,9 @@ func TestHolderCrashes(t *testing.T) {
 }
 
 // runHolders plays a script in a process that dies at the n-th operation on the disk,
-// and goes on in the next.
+// and continues in the next.
 func runHolders(t *testing.T, script []string, n int, power bool) (got []receiver.Sample, lived bool) {
-	w := newSharing(t, LogConfig{SegmentBytes: 300})
+	w := newSharing(t, queue.Config{SegmentBytes: 300})
 	w.rec.Close()
 	w.rec = w.r.receiver("a", receiver.Config{Fail: func(int, *http.Request) receiver.Fault {
 		switch {

@@ -136,7 +136,7 @@ func newClient(cfg *EndpointConfig, agent string, set *secrets.Set, opts ...conf
 }
 
 // close ends what a client holds when no new request will use it. Requests in
-// flight go on, but for those that wait for a token.
+// flight continue, but for those that wait for a token.
 func (c *client) close() {
 	if c.tokens != nil {
 		c.tokens.close()

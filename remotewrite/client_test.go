@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/common/config"
 
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 	"github.com/skydive-project/skybridge/secrets"
 )
@@ -164,7 +165,7 @@ func TestBodyIdle(t *testing.T) {
 	w := &workspace{body: b}
 	b.open()
 	blk := wire.Block{Data: []byte{}}
-	_, _ = w.build(request{block: &storedBlock{Block: blk}}, wire.V1)
+	_, _ = w.build(request{block: &queue.Block{Block: blk}}, wire.V1)
 	if w.body == b {
 		t.Error("a body that is read was taken for the next request")
 	}

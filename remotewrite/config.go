@@ -39,7 +39,7 @@ type EndpointConfig struct {
 	// log has a bound of its own, LogConfig.MaxAge.
 	SampleAgeLimit time.Duration
 	// BacklogWindow is how old a tick may be to be sent as it is, measured against
-	// the newest one, as receivers do; older ones are folded (fold.go). 0 is no
+	// the newest one, as receivers do; older ones are condensed (condense.go). 0 is no
 	// bound. Prometheus and its kin refuse what is about an hour behind.
 	BacklogWindow time.Duration
 	// MetadataInterval is how often a receiver that is sent 1.0 gets the metadata

@@ -1,9 +1,8 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package remotewrite takes samples in and gets acknowledged requests out: a
-// [Log] of ticks, and a [Sender] that carries it to any number of remote-write
-// receivers, each at its own pace.
+// Package remotewrite gets samples to receivers: a [Sender] carries a [queue.Log] of
+// ticks to any number of them by remote-write, each at its own pace.
 //
 // A tick is everything that was sampled at one moment. It is two groups, the
 // zeros that counters begin with and then values and stale markers; a group is
@@ -16,7 +15,7 @@
 //
 // Blocks go to receivers of 2.0 as they are. For those of 1.0 each is encoded again.
 //
-//	Log.Begin → Tick → Log.Append → cursor → endpoint → group → sender → client
+//	Log.Begin → TickBuilder → Log.Append → Cursor → endpoint → group → sender → client
 //
 // The package knows neither what the samples mean nor where its settings come
 // from.

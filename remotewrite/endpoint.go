@@ -13,21 +13,23 @@ import (
 
 	"github.com/skydive-project/skybridge/logging"
 	"github.com/skydive-project/skybridge/progress"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 	"github.com/skydive-project/skybridge/secrets"
 )
 
 // endpoint carries the log to one receiver: tick after tick, in each the zeros
-// before the rest, and folds of ticks that are too old. It shares nothing with
+// before the rest, and condenses of ticks that are too old. It shares nothing with
 // other endpoints but the log and idle buffers, so however slow it is, it costs
 // them nothing.
 type endpoint struct {
 	id         string
-	hash       Hash // of id
+	hash       queue.Hash // of id
 	logger     *slog.Logger
 	seldom     *slog.Logger     // for what can repeat without end
 	now        func() time.Time // of day
-	cursor     *cursor
+	log        *queue.Log
+	cursor     *queue.Cursor
 	deadline   *progress.Deadline // of the next step
 	workspaces *sync.Pool         // of *workspace
 	settings   atomic.Pointer[settings]
@@ -84,34 +86,34 @@ type settings struct {
 func (e *endpoint) run(ctx context.Context) {
 	for {
 		e.deadline.Idle()
-		err := e.cursor.await(ctx)
+		err := e.cursor.Await(ctx)
 		e.deadline.Busy()
 		if err != nil {
 			return
 		}
-		t, missing, err := e.cursor.take(ctx)
+		t, gap, err := e.cursor.Take(ctx)
 		if err != nil {
 			return
 		}
 		var done tally
-		if t.fold != nil {
-			err = e.sendFold(ctx, t, &done)
+		if t.Condensed != nil {
+			err = e.sendCondensed(ctx, t, &done)
 		} else if t, err = e.rewrite(ctx, t); err == nil {
-			err = e.sendTick(ctx, t, missing, &done)
+			err = e.sendTick(ctx, t, gap, &done)
 		}
 		switch {
 		case ctx.Err() != nil:
 			return // the tick stays held: it is not finished
 		case errors.Is(err, errOutOfWindow):
-			e.cursor.toFold(tallied{done.samples.Load(), done.stale.Load()})
+			e.cursor.Condense(done.samples.Load())
 			continue
 		case err != nil:
 			e.giveUp(t, err, &done)
 		default:
-			e.settings.Load().metrics.reached(t.at)
+			e.settings.Load().metrics.reached(t.At)
 		}
-		e.refusedAfter(t)
-		e.cursor.finish()
+		valuesRefused := t.Condensed == nil && err == nil && e.group.refused.Load() // they were its last group
+		e.cursor.Done(e.refusedAfter(t), valuesRefused)
 		e.account()
 		e.sendMetadata(ctx, t)
 	}
@@ -119,17 +121,18 @@ func (e *endpoint) run(ctx context.Context) {
 
 // sendTick sends both groups of a tick. Every sample of it has its final answer
 // when the error is nil.
-func (e *endpoint) sendTick(ctx context.Context, t *loggedTick, missing *repair, done *tally) error {
-	if t.broken {
+func (e *endpoint) sendTick(ctx context.Context, t *queue.Tick, gap *queue.Gap, done *tally) error {
+	if t.Broken {
 		return wire.ErrBlock
 	}
 	limit := e.samplesPerSend()
-	zeros := appendRequests(e.requests[:0], t.zeros, limit, nil)
-	if missing != nil {
+	zeros := appendRequests(e.requests[:0], t.Zeros, limit, nil)
+	if gap != nil {
+		missing := &repair{from: gap.From, before: gap.Before, at: gap.At}
 		// In the same group: no counter has a zero of its own and a missing one.
-		zeros = appendRequests(zeros, t.values, limit, missing)
-		if t.finalsAt != 0 {
-			zeros = appendRequests(zeros, t.ends, limit, missing)
+		zeros = appendRequests(zeros, t.Values, limit, missing)
+		if t.FinalsAt != 0 {
+			zeros = appendRequests(zeros, t.Ends, limit, missing)
 		}
 	}
 	if err := e.sendBarrier(ctx, t, zeros, done); err != nil {
@@ -138,27 +141,21 @@ func (e *endpoint) sendTick(ctx context.Context, t *loggedTick, missing *repair,
 	if e.group.refusedWhole() {
 		return errRefused
 	}
-	e.cursor.zerosDone()
+	e.cursor.Answered(queue.StepZeros)
 
-	if t.finalsAt != 0 {
-		finals := appendRequests(e.requests[:0], t.ends, limit, &repair{all: true, as: asValue, at: t.finalsAt})
+	if t.FinalsAt != 0 {
+		finals := appendRequests(e.requests[:0], t.Ends, limit, &repair{all: true, as: asValue, at: t.FinalsAt})
 		if err := e.sendBarrier(ctx, t, finals, done); err != nil {
 			return err
 		}
-		e.cursor.stepDone(stepFinals)
+		e.cursor.Answered(queue.StepFinals)
 	}
-	values := appendRequests(e.requests[:0], t.values, limit, nil)
-	if err := e.sendBarrier(ctx, t, values, done); err != nil {
-		return err
-	}
-	if e.group.refused.Load() {
-		e.cursor.valuesRefused()
-	}
-	return nil
+	values := appendRequests(e.requests[:0], t.Values, limit, nil)
+	return e.sendBarrier(ctx, t, values, done)
 }
 
 // sendBarrier sends a group whole.
-func (e *endpoint) sendBarrier(ctx context.Context, t *loggedTick, group []request, done *tally) error {
+func (e *endpoint) sendBarrier(ctx context.Context, t *queue.Tick, group []request, done *tally) error {
 	e.requests = group
 	e.group.reset()
 	defer clear(group) // so that idle buffers do not keep blocks alive
@@ -167,7 +164,7 @@ func (e *endpoint) sendBarrier(ctx context.Context, t *loggedTick, group []reque
 	}
 	// Before anything of this group goes out, it must be on disk that the one before
 	// is done: a resend would come after newer samples of its series.
-	e.cursor.commit()
+	e.cursor.Commit()
 	if err := e.awaitItsTime(ctx, t); err != nil {
 		return err
 	}
@@ -180,7 +177,7 @@ func (e *endpoint) sendBarrier(ctx context.Context, t *loggedTick, group []reque
 
 // sendRequest sends a request, in pieces where the receiver has found smaller ones
 // too large before.
-func (e *endpoint) sendRequest(ctx context.Context, t *loggedTick, req request, w *workspace, done *tally) error {
+func (e *endpoint) sendRequest(ctx context.Context, t *queue.Tick, req request, w *workspace, done *tally) error {
 	for from := req.from; from < req.to; {
 		piece := req
 		piece.from, piece.to = from, min(req.to, from+e.samplesPerSend())
@@ -201,7 +198,7 @@ func (e *endpoint) samplesPerSend() int { return e.size.limit(e.settings.Load().
 // final answer. Only where that may be about the version of the protocol, or about the
 // request's size, are the same samples sent again in other requests. It returns the
 // size of the largest one that was taken.
-func (e *endpoint) deliver(ctx context.Context, t *loggedTick, req request, w *workspace, done *tally, n *negotiation) (taken int, err error) {
+func (e *endpoint) deliver(ctx context.Context, t *queue.Tick, req request, w *workspace, done *tally, n *negotiation) (taken int, err error) {
 	var count wire.Count
 	w.forget()
 	pauses := backoff{}
@@ -253,7 +250,7 @@ func (e *endpoint) deliver(ctx context.Context, t *loggedTick, req request, w *w
 			}
 			a = n.tell(a, v, e.spoken.use(s.cfg.ProtobufMessage))
 		}
-		s.metrics.answered(t.at, len(w.body.data))
+		s.metrics.answered(t.At, len(w.body.data))
 		if taken > 0 {
 			e.succeeded(s, count)
 		} else {
@@ -271,7 +268,7 @@ func (e *endpoint) deliver(ctx context.Context, t *loggedTick, req request, w *w
 
 // ready waits until the receiver may be sent what is of a tick, and returns the
 // settings that are in force then.
-func (e *endpoint) ready(ctx context.Context, t *loggedTick) (*settings, error) {
+func (e *endpoint) ready(ctx context.Context, t *queue.Tick) (*settings, error) {
 	s, err := e.awaitQuiet(ctx)
 	if err != nil {
 		return nil, err
@@ -284,7 +281,7 @@ func (e *endpoint) ready(ctx context.Context, t *loggedTick) (*settings, error) 
 
 // build makes the body of a request, whose block may lie on a disk in trouble.
 func (e *endpoint) build(ctx context.Context, w *workspace, req request, v wire.Version) (count wire.Count, err error) {
-	err = e.cursor.retryRead(ctx, damagedBlock, func() (err error) {
+	err = e.cursor.Retry(ctx, queue.DamagedBlock, func() (err error) {
 		count, err = w.build(req, v)
 		return err
 	})
@@ -328,7 +325,7 @@ func (e *endpoint) succeeded(s *settings, count wire.Count) {
 // refused records a request that will never be sent again.
 // Of none of its samples is known whether they were stored: a receiver of 2.0
 // may have taken some of them, but receivers count those in different ways.
-func (e *endpoint) refused(s *settings, t *loggedTick, req request, count wire.Count, bytes int, a answer) {
+func (e *endpoint) refused(s *settings, t *queue.Tick, req request, count wire.Count, bytes int, a answer) {
 	s.metrics.samplesFailed.Add(float64(count.Samples))
 	s.metrics.refusedBytes.Add(float64(bytes))
 	e.recent.add(uint64(count.Samples), 0)
@@ -336,7 +333,7 @@ func (e *endpoint) refused(s *settings, t *loggedTick, req request, count wire.C
 	e.loseFinals(req, count)
 	e.noteError(a)
 	e.seldom.Error("receiver refused samples, they are lost", "remote_name", s.cfg.label(), "url", secrets.URL(s.cfg.URL),
-		"samples", count.Samples, "first_series", firstSeries(req), "tick", time.UnixMilli(t.at).UTC(), "err", a.words, a.remedyAttr())
+		"samples", count.Samples, "first_series", firstSeries(req), "tick", time.UnixMilli(t.At).UTC(), "err", a.words, a.remedyAttr())
 }
 
 // failed records an attempt that will be repeated.
@@ -355,8 +352,8 @@ func (e *endpoint) failed(s *settings, count wire.Count, attempt int, a answer, 
 
 // account counts what has become of ticks in the log.
 func (e *endpoint) account() {
-	o, metrics := e.cursor.outcome(), e.settings.Load().metrics
-	metrics.foldedSamples.Add(float64(o.Folded))
+	o, metrics := e.cursor.Outcome(), e.settings.Load().metrics
+	metrics.condensedSamples.Add(float64(o.Condensed))
 	for reason, loss := range o.Lost {
 		metrics.dropped(int(loss.Samples), int(loss.Stale), reason)
 		if loss.Series > 0 {
@@ -366,21 +363,21 @@ func (e *endpoint) account() {
 }
 
 // giveUp counts what is left of a tick that cannot be sent.
-func (e *endpoint) giveUp(t *loggedTick, err error, done *tally) {
-	samples, stale := t.samples-int(done.samples.Load()), t.stale-int(done.stale.Load())
-	reason := reasonTooOld
+func (e *endpoint) giveUp(t *queue.Tick, err error, done *tally) {
+	samples, stale := t.Samples-int(done.samples.Load()), t.Stale-int(done.stale.Load())
+	reason := queue.ReasonTooOld
 	switch {
 	case errors.Is(err, errRefused):
 		reason = reasonRefused
 		e.failing.Store(true) // the log says when it is over
 		e.recent.add(uint64(max(0, samples)), 0)
 	case !errors.Is(err, errTooOld):
-		reason = reasonUnreadable
+		reason = queue.ReasonUnreadable
 	}
-	e.cursor.giveUp(samples, stale, reason)
+	e.cursor.GiveUp(samples, stale, reason)
 	s := e.settings.Load()
 	e.seldom.Error("gave up a tick", "remote_name", s.cfg.label(), "url", secrets.URL(s.cfg.URL),
-		"tick", time.UnixMilli(t.at).UTC(), "samples", samples, "err", err)
+		"tick", time.UnixMilli(t.At).UTC(), "samples", samples, "err", err)
 }
 
 // hasStopped says that nothing will be sent any more.

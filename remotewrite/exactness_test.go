@@ -16,11 +16,12 @@ import (
 
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 )
 
 // plan is a random course of events for one endpoint.
 type plan struct {
-	log      LogConfig
+	log      queue.Config
 	endpoint EndpointConfig
 	ticks    []plannedTick
 	faults   []string // of the first requests, by kind
@@ -50,7 +51,7 @@ const (
 
 func drawPlan(t *rapid.T) plan {
 	p := plan{
-		log: LogConfig{
+		log: queue.Config{
 			MaxBytes:     rapid.SampledFrom([]int64{0, 1, 1500, 4000}).Draw(t, "max bytes"),
 			MaxAge:       rapid.SampledFrom([]time.Duration{0, 0, 2 * pushInterval, 20 * pushInterval}).Draw(t, "max age"),
 			PushInterval: rapid.SampledFrom([]time.Duration{0, pushInterval}).Draw(t, "push interval"),
@@ -278,8 +279,8 @@ func (w *world) checkPending(bad func(string, ...any)) {
 	if got := w.rig.metric(prefix + "samples_pending"); got != 0 {
 		bad("%v samples are pending at the end", got)
 	}
-	if ticks, bytes := w.rig.log.size(); ticks != 0 || bytes != 0 {
-		bad("%d ticks with %d bytes are left in the log", ticks, bytes)
+	if u := w.rig.log.Usage(); u.Ticks != 0 || u.Bytes != 0 {
+		bad("%d ticks with %d bytes are left in the log", u.Ticks, u.Bytes)
 	}
 }
 

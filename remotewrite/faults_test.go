@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
@@ -80,7 +81,7 @@ func TestFaults(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, LogConfig{})
+				r := newRig(t, queue.Config{})
 				rec := r.receiver("a", receiver.Config{Fail: c.fail, Final429: c.final429, UserAgent: "skybridge/test"})
 				r.apply(EndpointConfig{URL: "http://a/", Timeout: 10 * time.Second, MinBackoff: minBackoff, MaxBackoff: maxBackoff, RetryOn429: !c.final429})
 				began := time.Now()
@@ -111,7 +112,7 @@ func TestFaults(t *testing.T) {
 // not even time, and that its own loss is counted where the log is full.
 func TestDeadBesideHealthy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, LogConfig{MaxAge: 5 * pushInterval})
+		r := newRig(t, queue.Config{MaxAge: 5 * pushInterval})
 		healthy := r.receiver("healthy", receiver.Config{})
 		hanging := r.receiver("hanging", receiver.Config{GiveUps: true, Fail: failing(math.MaxInt, receiver.Fault{HangForever: true})})
 		r.apply(EndpointConfig{Name: "healthy", URL: "http://healthy/"}, EndpointConfig{Name: "hanging", URL: "http://hanging/"}, EndpointConfig{Name: "absent", URL: "http://absent/"})
@@ -137,12 +138,12 @@ func TestDeadBesideHealthy(t *testing.T) {
 		}
 		for _, name := range []string{"hanging", "absent"} {
 			in := r.metric(prefix + "samples_in_total")
-			dropped, pending := r.metric(prefix+"samples_dropped_total", "remote_name", name, "reason", reasonTooOld), r.metric(prefix+"samples_pending", "remote_name", name)
+			dropped, pending := r.metric(prefix+"samples_dropped_total", "remote_name", name, "reason", queue.ReasonTooOld), r.metric(prefix+"samples_pending", "remote_name", name)
 			if in != dropped+pending || dropped == 0 {
 				t.Errorf("%s: of %v samples, %v dropped and %v pending", name, in, dropped, pending)
 			}
 		}
-		if ticks, _ := r.log.size(); ticks > 7 {
+		if ticks := r.log.Usage().Ticks; ticks > 7 {
 			t.Errorf("log has %d ticks", ticks)
 		}
 		// One warning in ten seconds and endpoint at most, whatever the backoff.
@@ -166,7 +167,7 @@ func canceled(t *testing.T) context.Context {
 // dropped gets its zero, near enough for rate(), and that others get none.
 func TestRepairArrives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, LogConfig{MaxBytes: 1, PushInterval: pushInterval})
+		r := newRig(t, queue.Config{MaxBytes: 1, PushInterval: pushInterval})
 		var up atomic.Bool
 		rec := r.receiver("a", receiver.Config{Fail: func(int, *http.Request) receiver.Fault {
 			if !up.Load() {
@@ -175,13 +176,13 @@ func TestRepairArrives(t *testing.T) {
 			return receiver.Fault{}
 		}})
 		r.apply(EndpointConfig{URL: "http://a/", MaxSamplesPerSend: 1})
-		tick := func(at int64, fill func(t *Tick, label func(string))) {
+		tick := func(at int64, fill func(t *queue.TickBuilder, label func(string))) {
 			tick := r.log.Begin(at)
 			fill(tick, func(a string) { tick.Labels([]wire.Label{{Name: "a", Value: a}}) })
 			r.append(tick)
 			synctest.Wait()
 		}
-		tick(15000, func(t *Tick, label func(string)) { // held while the receiver is down
+		tick(15000, func(t *queue.TickBuilder, label func(string)) { // held while the receiver is down
 			label("old")
 			t.Zero(bytesMetric, 1)
 			t.Value(bytesMetric, 1, 10)
@@ -190,7 +191,7 @@ func TestRepairArrives(t *testing.T) {
 			t.Value(bytesMetric, 1, 100)
 			t.Value(rttMetric, 0, 5)
 		})
-		tick(30000, func(t *Tick, label func(string)) { // dropped: an end and a beginning
+		tick(30000, func(t *queue.TickBuilder, label func(string)) { // dropped: an end and a beginning
 			label("old")
 			t.Value(bytesMetric, 1, 20)
 			label("again")
@@ -199,7 +200,7 @@ func TestRepairArrives(t *testing.T) {
 			t.Zero(bytesMetric, 15000)
 			t.Value(bytesMetric, 15000, 7)
 		})
-		tick(45000, func(t *Tick, label func(string)) { // dropped: it came back
+		tick(45000, func(t *queue.TickBuilder, label func(string)) { // dropped: it came back
 			label("old")
 			t.Value(bytesMetric, 1, 30)
 			label("again")
@@ -209,7 +210,7 @@ func TestRepairArrives(t *testing.T) {
 			t.Value(bytesMetric, 15000, 8)
 		})
 		up.Store(true)
-		tick(60000, func(t *Tick, label func(string)) {
+		tick(60000, func(t *queue.TickBuilder, label func(string)) {
 			label("old")
 			t.Value(bytesMetric, 1, 40)
 			label("again")
@@ -233,7 +234,7 @@ func TestRepairArrives(t *testing.T) {
 		if diff := cmp.Diff(want, rec.Series()); diff != "" {
 			t.Error(diff)
 		}
-		r.wantMetric(8, prefix+"samples_dropped_total", "reason", reasonLogFull)
+		r.wantMetric(8, prefix+"samples_dropped_total", "reason", queue.ReasonLogFull)
 		r.wantMetric(1, "skybridge_stale_markers_dropped_total")
 		if got := receiver.Increase(slices.Clone(rec.Series()[key("test_bytes", "again")])); got != 250 {
 			t.Errorf("increase %v, want 250", got)

@@ -6,6 +6,8 @@ package remotewrite
 import (
 	"context"
 	"time"
+
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 )
 
 const (
@@ -24,16 +26,16 @@ const (
 // Receivers would refuse it now, and what they refuse is lost; they take it when its
 // time has come. Only what would be lost with the process goes out at its end
 // whatever the clock says.
-func (e *endpoint) awaitItsTime(ctx context.Context, t *loggedTick) error {
+func (e *endpoint) awaitItsTime(ctx context.Context, t *queue.Tick) error {
 	for said := false; ; said = true {
-		ahead := time.UnixMilli(t.at).Sub(e.now()) - aheadTolerance
-		if ahead <= 0 || (e.hurry.Load() && e.cursor.log.store == nil) {
+		ahead := time.UnixMilli(t.At).Sub(e.now()) - aheadTolerance
+		if ahead <= 0 || (e.hurry.Load() && !e.log.Durable()) {
 			return ctx.Err()
 		}
 		s := e.settings.Load()
 		if !said && ahead > aheadSaid {
 			e.seldom.Warn("samples lie ahead of the clock, which was set back; they wait for their time", "remote_name", s.cfg.label(),
-				"tick", time.UnixMilli(t.at).UTC(), "wait", ahead.Round(time.Second))
+				"tick", time.UnixMilli(t.At).UTC(), "wait", ahead.Round(time.Second))
 		}
 		if err := e.pause(ctx, min(ahead, aheadLook), s); err != nil {
 			return err

@@ -16,13 +16,14 @@ import (
 
 	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 )
 
 // TestTicksAheadWait appends ticks that lie ahead of the clock: each goes out when
 // the clock is near it, and neither before nor later.
 func TestTicksAheadWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, LogConfig{})
+		r := newRig(t, queue.Config{})
 		rec := r.receiver("a", receiver.Config{Clock: time.Now})
 		r.apply(EndpointConfig{URL: "http://a/"})
 		ahead := func(d time.Duration) int64 { return time.Now().Add(d).UnixMilli() }
@@ -59,7 +60,7 @@ func TestTicksAheadAtTheEnd(t *testing.T) {
 	}{{"durable", true, 0}, {"memory", false, 2}} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				cfg := LogConfig{}
+				cfg := queue.Config{}
 				if test.durable {
 					cfg.FS, cfg.Dir = disk.OS{}, t.TempDir()
 				}
@@ -95,7 +96,7 @@ func TestClockOfTheSender(t *testing.T) {
 	}{{"right", 0, 2, 0}, {"an hour ahead", time.Hour, 0, 2}, {"an hour behind", -time.Hour, 0, 0}} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, LogConfig{})
+				r := newRig(t, queue.Config{})
 				rec := r.receiver("a", receiver.Config{})
 				reg := prometheus.NewRegistry()
 				sender := NewSender(r.log, reg, slog.New(slog.DiscardHandler), WithVersion("test"), WithHTTPClientOption(config.WithDialContextFunc(r.dial)),

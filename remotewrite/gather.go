@@ -9,18 +9,19 @@ import (
 	"hash/maphash"
 	"math"
 
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
-// gatherer makes the blocks of a fold out of the ends of its ticks, named as the
-// endpoint names its series. One goroutine uses it, for one fold.
+// gatherer makes the blocks of the batch out of the ends of its ticks, named as the
+// endpoint names its series. One goroutine uses it, for one condensed.
 //
 // It reads the ends twice: first to learn which series ended more than once, then
 // to write. So it holds some 50 bytes for a series, and not its labels.
 type gatherer struct {
-	fold  *fold
-	seeds [2]maphash.Seed
-	key   []byte
+	condensed *queue.Condensed
+	seeds     [2]maphash.Seed
+	key       []byte
 
 	// series is what ended, by the name that it is sent under.
 	series map[seriesKey]*ending
@@ -31,7 +32,7 @@ type gatherer struct {
 	known, began wire.Builder
 }
 
-// ending is how a series ended in a fold.
+// ending is how a series ended in the batch.
 type ending struct {
 	known bool // the receiver knew it from before
 	left  int  // how many lives that began in what was skipped are still to come
@@ -45,58 +46,56 @@ type logged struct {
 	at      int64     // time of the tick
 }
 
-// gather reads what the fold is made of. What cannot be read is counted as lost.
+// gather reads what the batch is made of. What cannot be read is counted as lost.
 // The error is the context's.
-func (e *endpoint) gather(ctx context.Context, f *fold) error {
+func (e *endpoint) gather(ctx context.Context, f *queue.Condensed) (out gathered, err error) {
 	g := gatherer{
-		fold: f, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
+		condensed: f, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
 		series: make(map[seriesKey]*ending), skipped: make(map[int]bool), dropped: make(map[string]int),
 	}
-	var ticks []*loggedTick
-	for _, t := range f.ticks {
-		if t.segment != nil {
-			var err error
-			if t, err = e.cursor.load(ctx, t); err != nil {
-				return err
-			}
+	var ticks []*queue.Tick
+	for _, t := range f.Ticks {
+		t, err := e.cursor.Load(ctx, t)
+		if err != nil {
+			return out, err
 		}
-		if t.broken || !e.readable(ctx, t) {
+		if t.Broken || !e.readable(ctx, t) {
 			if ctx.Err() != nil {
-				return ctx.Err()
+				return out, ctx.Err()
 			}
-			e.cursor.unreadableEnds(t)
+			e.loseEnds(t.Ended, t.EndedBytes, queue.ReasonUnreadable)
 			continue
 		}
 		ticks = append(ticks, t)
 	}
 	if err := e.learn(ctx); err != nil {
-		return err
+		return out, err
 	}
 	for _, pass := range []func(n int, it logged){g.count, g.write} {
 		if err := e.eachEnd(ctx, ticks, pass); err != nil {
-			return err
+			return out, err
 		}
 	}
-	f.known, f.began = inLog(g.known.Take()), inLog(g.began.Take())
-	for _, group := range [][]storedBlock{f.known, f.began} {
+	out.known, out.began = queue.InMemory(g.known.Take()), queue.InMemory(g.began.Take())
+	for _, group := range [][]queue.Block{out.known, out.began} {
 		for i := range group {
-			f.series += group[i].Samples
+			out.series += group[i].Samples
 		}
 	}
 	metrics := e.settings.Load().metrics
 	for reason, ends := range g.dropped {
 		metrics.dropped(ends, 0, reason)
 	}
-	return nil
+	return out, nil
 }
 
 // readable loads the tick's ends into memory, if that can be done.
-func (e *endpoint) readable(ctx context.Context, t *loggedTick) bool {
-	loaded := make([]storedBlock, len(t.ends))
+func (e *endpoint) readable(ctx context.Context, t *queue.Tick) bool {
+	loaded := make([]queue.Block, len(t.Ends))
 	var r wire.Reader
-	for i := range t.ends {
-		err := e.cursor.retryRead(ctx, damagedBlock, func() (err error) {
-			if loaded[i], err = t.ends[i].inMemory(); err == nil {
+	for i := range t.Ends {
+		err := e.cursor.Retry(ctx, queue.DamagedBlock, func() (err error) {
+			if loaded[i], err = t.Ends[i].InMemory(); err == nil {
 				err = r.Check(loaded[i].Data)
 			}
 			return err
@@ -105,22 +104,22 @@ func (e *endpoint) readable(ctx context.Context, t *loggedTick) bool {
 			return false
 		}
 	}
-	t.ends = loaded
+	t.Ends = loaded
 	return true
 }
 
 // eachEnd calls f with the ends of ticks in order, numbered, in their names of
 // that time.
-func (e *endpoint) eachEnd(ctx context.Context, ticks []*loggedTick, f func(n int, it logged)) error {
+func (e *endpoint) eachEnd(ctx context.Context, ticks []*queue.Tick, f func(n int, it logged)) error {
 	n := 0
 	for _, t := range ticks {
-		w := e.naming(t.seq)
-		for i := range t.ends {
+		w := e.naming(t.Number)
+		for i := range t.Ends {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
 			e.deadline.Set(0)
-			if err := w.reader.Reset(t.ends[i].Data); err != nil {
+			if err := w.reader.Reset(t.Ends[i].Data); err != nil {
 				return err // it was checked
 			}
 			for {
@@ -135,7 +134,7 @@ func (e *endpoint) eachEnd(ctx context.Context, ticks []*loggedTick, f func(n in
 				if err != nil {
 					return err
 				}
-				f(n, logged{series: s, rewrite: w, at: t.at})
+				f(n, logged{series: s, rewrite: w, at: t.At})
 				n++
 			}
 		}
@@ -186,7 +185,7 @@ func (g *gatherer) count(n int, it logged) {
 		g.series[key] = known
 	}
 	switch {
-	case r.Start >= g.fold.begun:
+	case r.Start >= g.condensed.Begun:
 		known.left++
 		known.sum += math.Float64frombits(r.Value)
 	case known.known:
@@ -208,10 +207,10 @@ func (g *gatherer) write(n int, it logged) {
 	}
 	s, r := it.series, &it.rewrite.reader
 	if it.rewrite.renames() {
-		delete(it.rewrite.claims.held, s.out) // what comes is later than the fold
+		delete(it.rewrite.claims.held, s.out) // what comes is later than the batch
 	}
 	value, group := r.Value, &g.known
-	if r.Start >= g.fold.begun {
+	if r.Start >= g.condensed.Begun {
 		known := g.series[g.keyOf(s)]
 		if known.left--; known.left > 0 {
 			return
@@ -234,11 +233,4 @@ func (g *gatherer) keyOf(s *renamed) seriesKey {
 		add(l.Value)
 	}
 	return seriesKey{maphash.Bytes(g.seeds[0], g.key), maphash.Bytes(g.seeds[1], g.key)}
-}
-
-// unreadableEnds counts what ended in a tick that cannot be read.
-func (c *cursor) unreadableEnds(t *loggedTick) {
-	c.log.mu.Lock()
-	defer c.log.mu.Unlock()
-	c.loseEnds(t.ended, t.endedBytes, reasonUnreadable)
 }

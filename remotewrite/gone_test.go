@@ -14,6 +14,7 @@ import (
 	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 )
 
 // TestGone proves that files which are deleted under the bridge, or replaced by
@@ -30,7 +31,7 @@ func TestGone(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := disktest.New(1)
-				r := newRig(t, LogConfig{FS: d, Dir: "log"})
+				r := newRig(t, queue.Config{FS: d, Dir: "log"})
 				rec := r.receiver("a", receiver.Config{})
 				r.apply(EndpointConfig{URL: "http://a/"})
 				var want []receiver.Sample

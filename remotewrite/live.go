@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/secrets"
 )
 
@@ -27,36 +28,36 @@ func (l *liveEndpoints) all() []*endpoint {
 // gauge is a gauge with one value for each endpoint.
 type gauge struct {
 	desc  *prometheus.Desc
-	value func(e *endpoint, p place) float64
+	value func(e *endpoint, p queue.Position) float64
 }
 
 // gauges returns the endpoints' gauges, named as in Prometheus.
 func gauges() []gauge {
-	of := func(name, help string, value func(e *endpoint, p place) float64) gauge {
+	of := func(name, help string, value func(e *endpoint, p queue.Position) float64) gauge {
 		return gauge{prometheus.NewDesc(prefix+name, help, endpointLabels(), nil), value}
 	}
 	cfg := func(e *endpoint) *EndpointConfig { return &e.settings.Load().cfg }
 	return []gauge{
 		of("samples_pending", "Samples of ticks that are queued or partly sent.",
-			func(_ *endpoint, p place) float64 { return float64(p.samples) }),
+			func(_ *endpoint, p queue.Position) float64 { return float64(p.Samples) }),
 		of("queue_highest_timestamp_seconds", "Time of the newest tick, in seconds since the epoch. 0 before any.",
-			func(_ *endpoint, p place) float64 { return seconds(p.newest) }),
+			func(_ *endpoint, p queue.Position) float64 { return seconds(p.Newest) }),
 		of("queue_highest_sent_timestamp_seconds", "Time of the newest tick with an answered request, in seconds since the epoch. 0 before any.",
-			func(e *endpoint, _ place) float64 { return seconds(e.highestSent.Load()) }),
+			func(e *endpoint, _ queue.Position) float64 { return seconds(e.highestSent.Load()) }),
 		of("shards", "Concurrent requests of the current or latest group.",
-			func(e *endpoint, _ place) float64 { return float64(e.senders.Load()) }),
+			func(e *endpoint, _ queue.Position) float64 { return float64(e.senders.Load()) }),
 		of("shards_desired", "Concurrent requests that there would be without max_shards.",
-			func(e *endpoint, _ place) float64 { return float64(e.desired.Load()) }),
+			func(e *endpoint, _ queue.Position) float64 { return float64(e.desired.Load()) }),
 		of("shards_min", "The configured min_shards.",
-			func(e *endpoint, _ place) float64 { return float64(cfg(e).MinShards) }),
+			func(e *endpoint, _ queue.Position) float64 { return float64(cfg(e).MinShards) }),
 		of("shards_max", "The configured max_shards.",
-			func(e *endpoint, _ place) float64 { return float64(cfg(e).MaxShards) }),
+			func(e *endpoint, _ queue.Position) float64 { return float64(cfg(e).MaxShards) }),
 		of("shard_capacity", "Samples that a shard holds at once: one request.",
-			func(e *endpoint, _ place) float64 { return float64(cfg(e).MaxSamplesPerSend) }),
+			func(e *endpoint, _ queue.Position) float64 { return float64(cfg(e).MaxSamplesPerSend) }),
 		{prometheus.NewDesc("skybridge_remote_write_version", "Version of remote-write in use: 1 or 2.", endpointLabels(), nil),
-			func(e *endpoint, _ place) float64 { return float64(e.spoken.use(cfg(e).ProtobufMessage)) }},
+			func(e *endpoint, _ queue.Position) float64 { return float64(e.spoken.use(cfg(e).ProtobufMessage)) }},
 		of("max_samples_per_send", "Maximum number of samples per request.",
-			func(e *endpoint, _ place) float64 { return float64(cfg(e).MaxSamplesPerSend) }),
+			func(e *endpoint, _ queue.Position) float64 { return float64(cfg(e).MaxSamplesPerSend) }),
 	}
 }
 
@@ -79,7 +80,7 @@ func (l *liveEndpoints) Describe(ch chan<- *prometheus.Desc) {
 func (l *liveEndpoints) Collect(ch chan<- prometheus.Metric) {
 	all := gauges()
 	for _, e := range l.all() {
-		p, cfg := e.cursor.place(), &e.settings.Load().cfg
+		p, cfg := e.cursor.Position(), &e.settings.Load().cfg
 		for _, g := range all {
 			ch <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, g.value(e, p), cfg.label(), secrets.URL(cfg.URL))
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
@@ -95,7 +96,7 @@ func (w *markWorld) restart(c called, end func()) {
 	if err != nil {
 		w.bad("%v", err)
 	}
-	for _, what := range []string{damagedMarks, damagedTick, damagedBlock, damagedSegment} {
+	for _, what := range []string{"marks", "tick", "block", "segment"} {
 		if n := w.r.metric("skybridge_log_corruptions_total", "what", what); n > 0 {
 			w.bad("%v corruptions of %s", n, what)
 		}
@@ -103,7 +104,7 @@ func (w *markWorld) restart(c called, end func()) {
 	if len(w.certain) == 0 {
 		w.might = append(w.might, c) // nothing is remembered
 	}
-	text, _ := w.r.log.namesInForce(HashOf([]byte("a")))
+	text, _ := w.r.log.NamesInForce(queue.HashOf([]byte("a")))
 	i := slices.IndexFunc(w.might, func(m called) bool {
 		e := m.endpoint("a")
 		return e.naming() == text && slices.Equal(m.external(), w.r.log.ExternalLabels())
@@ -150,7 +151,7 @@ func runMarks(t *testing.T, n int, power, sickens bool) (lived bool, problems []
 		first := called{"eu", "one"}
 		d := disktest.New(uint64(n))
 		w := &markWorld{d: d, force: first, given: make(map[string]map[int64]called), certain: make(map[int64]bool)}
-		w.r = newRig(t, LogConfig{FS: d, Dir: "log", SegmentBytes: 300, ExternalLabels: first.external()})
+		w.r = newRig(t, queue.Config{FS: d, Dir: "log", SegmentBytes: 300, ExternalLabels: first.external()})
 		w.rec = w.r.receiver("a", receiver.Config{Fail: func(int, *http.Request) receiver.Fault {
 			switch {
 			case d.Dead():
@@ -166,7 +167,7 @@ func runMarks(t *testing.T, n int, power, sickens bool) (lived bool, problems []
 			switch {
 			case i >= n:
 				return disktest.ErrDead
-			case sick.Load() && strings.Contains(name, markName):
+			case sick.Load() && strings.Contains(name, "marks"):
 				return syscall.EIO
 			}
 			return nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/prometheus/prompb"
 
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 	"github.com/skydive-project/skybridge/secrets"
 )
@@ -20,13 +21,13 @@ import (
 // request that fails is not repeated.
 
 // sendMetadata sends the metadata of a tick's metrics where it is time to.
-func (e *endpoint) sendMetadata(ctx context.Context, t *loggedTick) {
+func (e *endpoint) sendMetadata(ctx context.Context, t *queue.Tick) {
 	s := e.settings.Load()
-	if s.cfg.MetadataInterval <= 0 || e.spoken.use(s.cfg.ProtobufMessage) != wire.V1 || e.cursor.place().ticks > 0 ||
+	if s.cfg.MetadataInterval <= 0 || e.spoken.use(s.cfg.ProtobufMessage) != wire.V1 || e.cursor.Position().Ticks > 0 ||
 		(!e.metadataSent.IsZero() && time.Since(e.metadataSent) < s.cfg.MetadataInterval) || e.quiet.left() > 0 {
 		return
 	}
-	if list, err := families(t.values); err == nil && len(list) > 0 {
+	if list, err := families(t.Values); err == nil && len(list) > 0 {
 		e.sendFamilies(ctx, s, list)
 	}
 }
@@ -57,13 +58,13 @@ func (e *endpoint) sendFamilies(ctx context.Context, s *settings, list []prompb.
 }
 
 // families returns the metadata of the metrics in blocks, each once.
-func families(blocks []storedBlock) (list []prompb.MetricMetadata, err error) {
+func families(blocks []queue.Block) (list []prompb.MetricMetadata, err error) {
 	seen := make(map[string]bool)
 	var raw []byte
 	var r wire.Reader
 	for i := range blocks {
 		var data []byte
-		if data, raw, err = blocks[i].load(raw); err != nil {
+		if data, raw, err = blocks[i].Load(raw); err != nil {
 			return nil, err
 		}
 		if err := r.Reset(data); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/prometheus/prompb"
 
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
@@ -21,12 +22,12 @@ import (
 func TestFamilies(t *testing.T) {
 	var b wire.Builder
 	var set wire.LabelSet
-	var blocks []storedBlock
+	var blocks []queue.Block
 	for _, metrics := range [][]*wire.Metric{{bytesMetric, rttMetric, bytesMetric}, {rttMetric, packetsMetric}} {
 		for _, m := range metrics {
 			b.Add(&set, m, wire.Sample{At: 1})
 		}
-		blocks = append(blocks, inLog(b.Take())...)
+		blocks = append(blocks, queue.InMemory(b.Take())...)
 	}
 	got, err := families(blocks)
 	want := []prompb.MetricMetadata{
@@ -61,7 +62,7 @@ func TestMetadataInterval(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, LogConfig{})
+				r := newRig(t, queue.Config{})
 				rec := r.receiver("a", receiver.Config{Fail: func(_ int, req *http.Request) receiver.Fault {
 					if req.ContentLength < 60 { // a sample has more labels than its metric has help
 						return receiver.Fault{Status: c.fail}

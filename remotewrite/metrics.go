@@ -4,19 +4,17 @@
 package remotewrite
 
 import (
-	"math"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 )
 
-// Reasons of samples_dropped_total. too_old is Prometheus' own word.
+// Reasons of samples_dropped_total, beside those of the log.
 const (
-	reasonTooOld     = "too_old"    // past LogConfig.MaxAge or SampleAgeLimit
-	reasonLogFull    = "log_full"   // past LogConfig.MaxBytes
-	reasonUnreadable = "unreadable" // a tick that contradicts itself, or a damaged block
-	reasonRefused    = "refused"    // without their zeros, which the receiver refused all (refusal.go)
+	reasonRefused = "refused" // without their zeros, which the receiver refused all (refusal.go)
 
 	reasonDroppedSeries = "dropped_series"    // by write_relabel_configs; Prometheus' own word
 	reasonCollision     = "relabel_collision" // relabelled to the name of another series
@@ -24,109 +22,6 @@ const (
 )
 
 const prefix = "prometheus_remote_storage_"
-
-// logMetrics is what concerns the log as a whole. The two Prometheus names are
-// without endpoint labels there too.
-type logMetrics struct {
-	samplesIn    prometheus.Counter
-	highest      prometheus.Gauge
-	marksDropped prometheus.Counter
-}
-
-func newLogMetrics(reg prometheus.Registerer, l *Log) *logMetrics {
-	m := &logMetrics{
-		samplesIn: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: prefix + "samples_in_total",
-			Help: "Samples appended to the log. Compare with the samples sent to endpoints.",
-		}),
-		highest: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: prefix + "highest_timestamp_in_seconds",
-			Help: "Time of the newest tick in the log, in seconds since the epoch.",
-		}),
-		marksDropped: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "skybridge_log_marks_dropped_total",
-			Help: "Changes of names dropped while ticks from before them were still queued. Those ticks are sent under later names.",
-		}),
-	}
-	reg.MustRegister(m.samplesIn, m.highest, m.marksDropped,
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "skybridge_log_bytes",
-			Help: "Bytes of ticks in the log that some endpoint does not have yet.",
-		}, func() float64 { _, bytes := l.size(); return float64(bytes) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "skybridge_log_ticks",
-			Help: "Ticks in the log that some endpoint does not have yet.",
-		}, func() float64 { ticks, _ := l.size(); return float64(ticks) }),
-	)
-	return m
-}
-
-// registerLimit registers the bound on what waits: what the log takes is near it
-// before anything is dropped.
-func registerLimit(reg prometheus.Registerer, bytes int64) {
-	g := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "skybridge_log_limit_bytes",
-		Help: "Limit of skybridge_log_disk_bytes (storage.max_bytes), or without --storage.path of skybridge_log_bytes (storage.memory_max_bytes).",
-	})
-	g.Set(float64(bytes))
-	reg.MustRegister(g)
-}
-
-// Values of corruptions_total's label what.
-const (
-	damagedTail    = "tail"    // the last tick was cut off, as by a loss of power
-	damagedTick    = "tick"    // a tick, or some in a row, or the end of a segment
-	damagedBlock   = "block"   // some samples of a tick
-	damagedSegment = "segment" // a whole segment
-	damagedCursors = "cursors" // one copy of the endpoints' places, or all
-	damagedMarks   = "marks"   // the names of older ticks, all or some
-)
-
-// storeMetrics is what concerns the disk under a log.
-type storeMetrics struct {
-	corruptions *prometheus.CounterVec
-	fsync       prometheus.Histogram
-}
-
-func newStoreMetrics() *storeMetrics {
-	m := &storeMetrics{
-		corruptions: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "skybridge_log_corruptions_total",
-			Help: "Damaged parts of the log on disk that were skipped, by what was damaged.",
-		}, []string{"what"}),
-		fsync: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name:    "skybridge_log_fsync_duration_seconds",
-			Help:    "Duration of syncing a tick or the endpoints' cursors to disk.",
-			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
-		}),
-	}
-	for _, what := range []string{damagedTail, damagedTick, damagedBlock, damagedSegment, damagedCursors, damagedMarks} {
-		m.corruptions.WithLabelValues(what)
-	}
-	return m
-}
-
-func (m *storeMetrics) register(reg prometheus.Registerer, l *Log) {
-	gauge := func(name, help string, value func(s *store) float64) {
-		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			return value(l.store)
-		}))
-	}
-	reg.MustRegister(m.corruptions, m.fsync)
-	gauge("skybridge_log_segments", "Segments of the log on disk.",
-		func(s *store) float64 { return float64(len(s.segments) + len(s.doomed)) })
-	gauge("skybridge_log_disk_bytes", "Bytes of the log's segments on disk, including ticks that every endpoint has.",
-		func(s *store) float64 { return float64(s.bytes) })
-	gauge("skybridge_log_memory_bytes", "Bytes of ticks in memory while the disk is failing.",
-		func(s *store) float64 { return float64(s.memory) })
-}
-
-func (m *logMetrics) appended(t *loggedTick) {
-	m.samplesIn.Add(float64(t.samples))
-	m.highest.Set(math.Floor(float64(t.at) / 1000))
-}
 
 // senderMetrics is what an endpoint counts, named and labelled as in Prometheus'
 // storage/remote/queue_manager.go, so that its alerts and dashboards work.
@@ -138,7 +33,7 @@ type senderMetrics struct {
 	samples, samplesFailed, samplesRetried, enqueueRetries, bytes *prometheus.CounterVec
 	samplesDropped, staleDropped                                  *prometheus.CounterVec
 	metadata, metadataFailed, metadataBytes                       *prometheus.CounterVec
-	foldedSeries, foldedSamples, refusedBytes                     *prometheus.CounterVec
+	condensedSeries, condensedSamples, refusedBytes               *prometheus.CounterVec
 	lostSeries, lostBytes, unremembered                           *prometheus.CounterVec
 	duration                                                      *prometheus.HistogramVec
 
@@ -177,23 +72,23 @@ func newSenderMetrics(reg prometheus.Registerer, live *liveEndpoints) *senderMet
 		return all[len(all)-1]
 	}
 	m := &senderMetrics{
-		live:           live,
-		samples:        counter(prefix+"samples_total", "Samples that the receiver acknowledged."),
-		samplesFailed:  counter(prefix+"samples_failed_total", "Samples that the receiver refused. They are not retried."),
-		samplesRetried: counter(prefix+"samples_retried_total", "Samples of failed attempts that were retried."),
-		enqueueRetries: counter(prefix+"enqueue_retries_total", "Always 0: appending to the log never waits."),
-		bytes:          counter(prefix+"bytes_total", "Compressed bytes of answered requests."),
-		metadata:       counter(prefix+"metadata_total", "Metadata entries that the receiver acknowledged. Only in 1.0; 2.0 has metadata in the series."),
-		metadataFailed: counter(prefix+"metadata_failed_total", "Metadata entries that the receiver did not accept. They are sent again with the next."),
-		metadataBytes:  counter(prefix+"metadata_bytes_total", "Compressed bytes of acknowledged metadata requests."),
-		samplesDropped: counter(prefix+"samples_dropped_total", "Samples dropped before the receiver gave its final answer, by reason.", "reason"),
-		staleDropped:   counter("skybridge_stale_markers_dropped_total", "Stale markers among the dropped samples. Unless such a series returned, only the receiver's lookback ends it."),
-		foldedSeries:   counter("skybridge_folded_series_total", "Series whose final value was sent condensed, with a later timestamp, because its tick was too old for the receiver or compacted."),
-		foldedSamples:  counter("skybridge_folded_samples_total", "Samples not sent because they were condensed: their ticks were too old for the receiver or compacted. What they counted was sent with a later timestamp."),
-		lostSeries:     counter("skybridge_lost_series_total", "Counters whose final value was dropped or refused, and may never have arrived, by reason.", "reason"),
-		lostBytes:      counter("skybridge_lost_bytes_total", "Traffic bytes that the receiver will never get: the final values of byte counters, dropped or refused, by reason. An upper bound, because the receiver may have an earlier value.", "reason"),
-		refusedBytes:   counter("skybridge_refused_bytes_total", "Compressed bytes of requests that the receiver refused."),
-		unremembered:   counter("skybridge_refused_series_forgotten_total", "Series refused because relabelling gave them the labels of another, beyond the 65,536 per receiver recorded across restarts. After a restart they may be sent if the other has ended."),
+		live:             live,
+		samples:          counter(prefix+"samples_total", "Samples that the receiver acknowledged."),
+		samplesFailed:    counter(prefix+"samples_failed_total", "Samples that the receiver refused. They are not retried."),
+		samplesRetried:   counter(prefix+"samples_retried_total", "Samples of failed attempts that were retried."),
+		enqueueRetries:   counter(prefix+"enqueue_retries_total", "Always 0: appending to the log never waits."),
+		bytes:            counter(prefix+"bytes_total", "Compressed bytes of answered requests."),
+		metadata:         counter(prefix+"metadata_total", "Metadata entries that the receiver acknowledged. Only in 1.0; 2.0 has metadata in the series."),
+		metadataFailed:   counter(prefix+"metadata_failed_total", "Metadata entries that the receiver did not accept. They are sent again with the next."),
+		metadataBytes:    counter(prefix+"metadata_bytes_total", "Compressed bytes of acknowledged metadata requests."),
+		samplesDropped:   counter(prefix+"samples_dropped_total", "Samples dropped before the receiver gave its final answer, by reason.", "reason"),
+		staleDropped:     counter("skybridge_stale_markers_dropped_total", "Stale markers among the dropped samples. Unless such a series returned, only the receiver's lookback ends it."),
+		condensedSeries:  counter("skybridge_condensed_series_total", "Series whose final value was sent condensed, with a later timestamp, because its tick was too old for the receiver or compacted."),
+		condensedSamples: counter("skybridge_condensed_samples_total", "Samples not sent because they were condensed: their ticks were too old for the receiver or compacted. What they counted was sent with a later timestamp."),
+		lostSeries:       counter("skybridge_lost_series_total", "Counters whose final value was dropped or refused, and may never have arrived, by reason.", "reason"),
+		lostBytes:        counter("skybridge_lost_bytes_total", "Traffic bytes that the receiver will never get: the final values of byte counters, dropped or refused, by reason. An upper bound, because the receiver may have an earlier value.", "reason"),
+		refusedBytes:     counter("skybridge_refused_bytes_total", "Compressed bytes of requests that the receiver refused."),
+		unremembered:     counter("skybridge_refused_series_forgotten_total", "Series refused because relabelling gave them the labels of another, beyond the 65,536 per receiver recorded across restarts. After a restart they may be sent if the other has ended."),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    prefix + "sent_batch_duration_seconds",
 			Help:    "Duration of send calls to the remote storage.",
@@ -218,8 +113,8 @@ type endpointMetrics struct {
 	samples, samplesFailed, samplesRetried, bytes, staleDropped prometheus.Counter
 	metadata, metadataFailed, metadataBytes                     prometheus.Counter
 
-	foldedSeries, foldedSamples, refusedBytes, unremembered prometheus.Counter
-	lostSeries, lostBytes                                   *prometheus.CounterVec
+	condensedSeries, condensedSamples, refusedBytes, unremembered prometheus.Counter
+	lostSeries, lostBytes                                         *prometheus.CounterVec
 
 	samplesDropped *prometheus.CounterVec
 	duration       prometheus.Observer
@@ -234,11 +129,11 @@ func (m *senderMetrics) endpoint(labels prometheus.Labels, highestSent *atomic.I
 		staleDropped: m.staleDropped.With(labels), samplesDropped: m.samplesDropped.MustCurryWith(labels),
 		metadata: m.metadata.With(labels), metadataFailed: m.metadataFailed.With(labels), metadataBytes: m.metadataBytes.With(labels),
 		duration: m.duration.With(labels), highestSent: highestSent,
-		foldedSeries: m.foldedSeries.With(labels), foldedSamples: m.foldedSamples.With(labels), refusedBytes: m.refusedBytes.With(labels),
+		condensedSeries: m.condensedSeries.With(labels), condensedSamples: m.condensedSamples.With(labels), refusedBytes: m.refusedBytes.With(labels),
 		unremembered: m.unremembered.With(labels),
 		lostSeries:   m.lostSeries.MustCurryWith(labels), lostBytes: m.lostBytes.MustCurryWith(labels),
 	}
-	for _, reason := range []string{reasonTooOld, reasonLogFull, reasonUnreadable, reasonRefused} {
+	for _, reason := range []string{queue.ReasonTooOld, queue.ReasonLogFull, queue.ReasonUnreadable, reasonRefused} {
 		// So that the first loss is seen as an increase.
 		e.samplesDropped.WithLabelValues(reason)
 		e.lostSeries.WithLabelValues(reason)

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/relabel"
 
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 	"github.com/skydive-project/skybridge/secrets"
 )
@@ -110,13 +111,13 @@ func (e *endpoint) rewriterFor(number uint64) *rewriter {
 	}
 	r := newRewriter(&cfg, e.lost)
 	if r != nil {
-		r.claims.durable = e.cursor.log.store != nil
+		r.claims.durable = e.log.Durable()
 	}
 	if !e.pastRead {
 		// Only now, as the cursor can have moved. What later names are for begins again
 		// under them, and needs no past.
 		e.pastRead = true
-		e.cursor.past().apply(r, func(tick uint64) bool { return e.namesOfTick(tick) == text })
+		e.past().apply(r, func(tick uint64) bool { return e.namesOfTick(tick) == text })
 	}
 	e.named = append(e.named, named{text, r})
 	return r
@@ -124,29 +125,29 @@ func (e *endpoint) rewriterFor(number uint64) *rewriter {
 
 // namesOfTick is how the endpoint calls the series of a tick.
 func (e *endpoint) namesOfTick(number uint64) string {
-	if text, known := e.cursor.log.namesAt(e.hash, number); known {
+	if text, known := e.log.NamesAt(e.hash, number); known {
 		return text
 	}
 	return e.settings.Load().cfg.naming()
 }
 
 // rewrite makes of a tick what the endpoint is sent of it, and counts the rest.
-func (e *endpoint) rewrite(ctx context.Context, t *loggedTick) (*loggedTick, error) {
-	r := e.rewriterFor(t.seq)
+func (e *endpoint) rewrite(ctx context.Context, t *queue.Tick) (*queue.Tick, error) {
+	r := e.rewriterFor(t.Number)
 	// Ticks come in order: what gave those before it other names has done its work.
 	e.named = slices.DeleteFunc(e.named, func(n named) bool { return n.rewriter != r })
-	if r == nil || t.broken {
+	if r == nil || t.Broken {
 		return t, nil
 	}
 	var out rewritten
-	err := e.cursor.retryRead(ctx, damagedBlock, func() (err error) {
+	err := e.cursor.Retry(ctx, queue.DamagedBlock, func() (err error) {
 		out, err = r.rewrite(t)
 		return err
 	})
 	if err != nil {
 		return t, err
 	}
-	e.cursor.keepWhileHeld(r.claims.remember(false))
+	e.cursor.KeepWhileHeld(r.claims.remember(false))
 	metrics := e.settings.Load().metrics
 	for reason, samples := range out.dropped {
 		metrics.dropped(samples, 0, reason)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
@@ -103,7 +104,7 @@ func TestVersionRefused(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, LogConfig{})
+				r := newRig(t, queue.Config{})
 				var down atomic.Bool
 				rec := r.receiver("a", receiver.Config{Fail: func(int, *http.Request) receiver.Fault {
 					if down.Load() {
@@ -154,7 +155,7 @@ func TestVersionSurvivesRestart(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, LogConfig{FS: disktest.New(1), Dir: "log", PushInterval: pushInterval})
+				r := newRig(t, queue.Config{FS: disktest.New(1), Dir: "log", PushInterval: pushInterval})
 				var up atomic.Bool
 				up.Store(c.up)
 				rec := r.receiver("a", receiver.Config{Without1: c.without1, Without2: c.without2, Fail: func(int, *http.Request) receiver.Fault {
@@ -205,7 +206,7 @@ func TestBothVersionsRefused(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(c.status), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, LogConfig{})
+				r := newRig(t, queue.Config{})
 				var refuses atomic.Bool
 				refuses.Store(true)
 				var in2 atomic.Int64
@@ -249,7 +250,7 @@ func TestBothVersionsRefused(t *testing.T) {
 }
 
 // TestRefusedSamplesAreNoVersion proves that a receiver which refuses some samples of
-// every tick goes on in its version, and is asked once a tick at most.
+// every tick continues in its version, and is asked once a tick at most.
 func TestRefusedSamplesAreNoVersion(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -264,7 +265,7 @@ func TestRefusedSamplesAreNoVersion(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, LogConfig{})
+				r := newRig(t, queue.Config{})
 				var refuse atomic.Int64 // how many of the next requests
 				rec := r.receiver("a", receiver.Config{Without2: c.without2, Fail: func(_ int, req *http.Request) receiver.Fault {
 					if (c.without2 == nil || !is2(req)) && refuse.Add(-1) >= 0 {
@@ -301,7 +302,7 @@ func TestFailsOnTwo(t *testing.T) {
 	for name, fault := range map[string]receiver.Fault{"500": {Status: 500}, "reset": {NoAnswer: true, Status: 500}, "hang": {HangForever: true}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, LogConfig{})
+				r := newRig(t, queue.Config{})
 				var refuse atomic.Bool
 				var in2 atomic.Int64
 				rec := r.receiver("a", receiver.Config{GiveUps: true, Fail: func(_ int, req *http.Request) receiver.Fault {
@@ -344,7 +345,7 @@ func TestTroubleIsNoVersion(t *testing.T) {
 	for _, status := range []int{400, 409, 422} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, LogConfig{})
+				r := newRig(t, queue.Config{})
 				var trouble atomic.Bool
 				trouble.Store(true)
 				rec := r.receiver("a", receiver.Config{GiveUps: true, Without1: &receiver.Fault{Status: status}, Fail: func(_ int, req *http.Request) receiver.Fault {
@@ -378,7 +379,7 @@ func TestWebPage(t *testing.T) {
 	for _, message := range []Message{Message1, Message2, MessageAuto} {
 		t.Run(string(message), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, LogConfig{})
+				r := newRig(t, queue.Config{})
 				var down atomic.Bool
 				down.Store(true)
 				rec := r.receiver("a", receiver.Config{Fail: func(int, *http.Request) receiver.Fault {

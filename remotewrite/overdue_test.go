@@ -15,6 +15,7 @@ import (
 	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 )
 
 // TestReceiverThatIsDownIsNotOverdue proves that nothing a receiver does makes its
@@ -32,7 +33,7 @@ func TestReceiverThatIsDownIsNotOverdue(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, LogConfig{})
+				r := newRig(t, queue.Config{})
 				if c.fail != nil {
 					r.receiver("a", receiver.Config{GiveUps: true, Fail: func(int, *http.Request) receiver.Fault { return *c.fail }})
 				}
@@ -58,7 +59,7 @@ func TestReceiverThatIsDownIsNotOverdue(t *testing.T) {
 func TestDiskThatHangsIsOverdue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fs := &disktest.Hanging{FS: disktest.New(1)}
-		r := newRig(t, LogConfig{FS: fs, Dir: "log"})
+		r := newRig(t, queue.Config{FS: fs, Dir: "log"})
 		r.receiver("a", receiver.Config{})
 		r.apply(EndpointConfig{URL: "http://a/"})
 		at := time.Now().UnixMilli()
@@ -90,7 +91,7 @@ func TestDiskThatDoesNotAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit = 30 * time.Second
 		fs := &disktest.Hanging{FS: disktest.New(1)}
-		r := newRig(t, LogConfig{FS: disk.WithTimeout(fs, limit), Dir: "log"})
+		r := newRig(t, queue.Config{FS: disk.WithTimeout(fs, limit), Dir: "log"})
 		rec := r.receiver("a", receiver.Config{})
 		r.apply(EndpointConfig{URL: "http://a/"})
 		start := time.Now().UnixMilli()

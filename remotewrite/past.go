@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"github.com/prometheus/prometheus/model/relabel"
+
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
@@ -19,20 +21,20 @@ import (
 // For an endpoint that is new, and where what was refused is not known, several can
 // have begun before under one name: then the one that began first holds it.
 type past struct {
-	begun   int64   // see cursor
-	refused *Hashes // after the tick before resumed
-	resumed uint64  // see cursor
-	last    int64   // time of the tick before the first that is rewritten
+	begun   int64         // see cursor
+	refused *queue.Hashes // after the tick before resumed
+	resumed uint64        // see cursor
+	last    int64         // time of the tick before the first that is rewritten
 	// since is when the holder of a name began; learned: all holders are known.
 	since   map[seriesKey]int64
 	learned bool
 }
 
-// past returns what the cursor knows of the ticks before its next.
-func (c *cursor) past() *past {
-	c.log.mu.Lock()
-	defer c.log.mu.Unlock()
-	return &past{begun: c.begun, refused: c.hashes, resumed: c.resumed, since: make(map[seriesKey]int64)}
+// past returns that of the endpoint's cursor.
+func (e *endpoint) past() *past {
+	p := &past{since: make(map[seriesKey]int64)}
+	p.begun, p.refused, p.resumed = e.cursor.Past()
+	return p
 }
 
 // apply gives the past to the first rewriter, nil: there is none. What was refused
@@ -46,17 +48,17 @@ func (p *past) apply(r *rewriter, sameNames func(tick uint64) bool) {
 		return
 	}
 	r.claims.snapshot, r.claims.patient = p.refused, true
-	r.claims.former = make(map[Hash]bool, len(p.refused.List))
+	r.claims.former = make(map[queue.Hash]bool, len(p.refused.List))
 	for _, hash := range p.refused.List {
 		r.claims.former[hash] = true
 	}
 }
 
 // learn finds out from a tick who holds names.
-func (r *rewriter) learn(t *loggedTick) error {
-	for _, blocks := range [][]storedBlock{t.values, t.ends} {
+func (r *rewriter) learn(t *queue.Tick) error {
+	for _, blocks := range [][]queue.Block{t.Values, t.Ends} {
 		for i := range blocks {
-			data, raw, err := blocks[i].load(r.raw)
+			data, raw, err := blocks[i].Load(r.raw)
 			r.raw = raw
 			if err == nil {
 				err = r.reader.Reset(data)
@@ -71,7 +73,7 @@ func (r *rewriter) learn(t *loggedTick) error {
 			}
 		}
 	}
-	r.past.learned = !t.thin
+	r.past.learned = !t.Compacted
 	return nil
 }
 
@@ -83,7 +85,7 @@ func (r *rewriter) learnSample() error {
 		return nil
 	}
 	in := r.seriesKey()
-	if _, refused := r.claims.refused[in]; refused || len(r.claims.former) > 0 && r.claims.former[HashOf(r.key)] {
+	if _, refused := r.claims.refused[in]; refused || len(r.claims.former) > 0 && r.claims.former[queue.HashOf(r.key)] {
 		return nil
 	}
 	s, err := r.lookUp()
@@ -92,63 +94,32 @@ func (r *rewriter) learnSample() error {
 	}
 	if since, ok := r.past.since[s.out]; !ok || start < since {
 		r.past.since[s.out] = start
-		r.claims.held[s.out] = claim{holder: in, last: never, seen: r.tick}
+		r.claims.held[s.out] = claim{holder: in, last: queue.Never, seen: r.tick}
 	}
 	return nil
 }
 
-// learn finds out which series held names before the fold that is next, whose ticks are
+// learn finds out which series held names before the batch that is next, whose ticks are
 // read for their ends only. Those of them that are still live are in the first whole tick.
 func (e *endpoint) learn(ctx context.Context) error {
-	ticks, release := e.cursor.ahead()
+	ticks, release := e.cursor.Ahead()
 	defer release()
 	for _, t := range ticks {
-		r := e.rewriterFor(t.seq)
+		r := e.rewriterFor(t.Number)
 		if r == nil || r.past == nil || r.past.learned {
 			return nil
 		}
-		if t.segment != nil {
-			var err error
-			if t, err = e.cursor.load(ctx, t); err != nil {
-				return err
-			}
+		t, err := e.cursor.Load(ctx, t)
+		if err != nil {
+			return err
 		}
-		if t.broken {
+		if t.Broken {
 			continue
 		}
 		// What cannot be read says nothing.
-		_ = e.cursor.retryRead(ctx, damagedBlock, func() error { return r.learn(t) })
+		_ = e.cursor.Retry(ctx, queue.DamagedBlock, func() error { return r.learn(t) })
 	}
 	return ctx.Err()
-}
-
-// ahead returns the ticks from the next on up to the first that is whole. They can
-// be read until release is called.
-func (c *cursor) ahead() (ticks []*loggedTick, release func()) {
-	l := c.log
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, t := range l.ticks[l.index(c.next):] {
-		if t.gone != "" || t.broken {
-			continue
-		}
-		ticks = append(ticks, t)
-		if t.segment != nil {
-			t.segment.refs++
-		}
-		if !t.thin {
-			break
-		}
-	}
-	return ticks, func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		for _, t := range ticks {
-			if t.segment != nil {
-				t.segment.letGo()
-			}
-		}
-	}
 }
 
 // mayHaveEnded says whether the reader's counter, which begins at the time of the last
@@ -175,13 +146,13 @@ func (r *rewriter) merges() bool {
 	return false
 }
 
-// refusedAfter gives the cursor what is refused after the held tick.
-func (e *endpoint) refusedAfter(t *loggedTick) {
-	var refused *Hashes
-	if r := e.rewriterFor(t.seq); r != nil {
-		refused = r.claims.remember(true)
-		e.settings.Load().metrics.unremembered.Add(float64(r.claims.forgotten))
-		r.claims.forgotten = 0
+// refusedAfter returns what is refused after the held tick.
+func (e *endpoint) refusedAfter(t *queue.Tick) *queue.Hashes {
+	r := e.rewriterFor(t.Number)
+	if r == nil {
+		return nil
 	}
-	e.cursor.keepAfter(refused)
+	e.settings.Load().metrics.unremembered.Add(float64(r.claims.forgotten))
+	r.claims.forgotten = 0
+	return r.claims.remember(true)
 }

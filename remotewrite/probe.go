@@ -7,6 +7,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 	"github.com/skydive-project/skybridge/secrets"
 )
@@ -41,7 +42,7 @@ type negotiation struct {
 
 // probe finds out whether the receiver speaks 2.0, where that is due, by sending
 // it the first few samples of the group. It returns the group without them.
-func (e *endpoint) probe(ctx context.Context, t *loggedTick, group []request, done *tally) ([]request, error) {
+func (e *endpoint) probe(ctx context.Context, t *queue.Tick, group []request, done *tally) ([]request, error) {
 	if !e.spoken.due(e.settings.Load().cfg.ProtobufMessage) || group[0].repair != nil || !e.newest() {
 		return group, nil
 	}
@@ -59,7 +60,7 @@ func (e *endpoint) probe(ctx context.Context, t *loggedTick, group []request, do
 }
 
 // newest says whether the held tick is the last one in the log.
-func (e *endpoint) newest() bool { return e.cursor.place().ticks <= 1 }
+func (e *endpoint) newest() bool { return e.cursor.Position().Ticks <= 1 }
 
 // choose returns the version for the next attempt.
 func (e *endpoint) choose(s *settings, n *negotiation) wire.Version {
@@ -79,7 +80,7 @@ func (e *endpoint) choose(s *settings, n *negotiation) wire.Version {
 }
 
 // triesOther says whether what was refused in version v is to be sent in the other one.
-func (e *endpoint) triesOther(s *settings, t *loggedTick, n *negotiation, v wire.Version, a answer) bool {
+func (e *endpoint) triesOther(s *settings, t *queue.Tick, n *negotiation, v wire.Version, a answer) bool {
 	switch {
 	case s.cfg.ProtobufMessage != MessageAuto, a.status == http.StatusTooManyRequests:
 		return false
@@ -90,11 +91,11 @@ func (e *endpoint) triesOther(s *settings, t *loggedTick, n *negotiation, v wire
 		}
 		return false
 	case n.refusal.status != 0 && n.failures == 0:
-		e.spoken.rejects(t.seq, rejection{v.Other(), n.refusal.status}, rejection{v, a.status})
+		e.spoken.rejects(t.Number, rejection{v.Other(), n.refusal.status}, rejection{v, a.status})
 		return false
 	case n.refusal.status != 0:
 		// Between both refusals it was in trouble: it may be another by now.
-	case !e.spoken.mayBeVersion(rejection{v, a.status}, t.seq):
+	case !e.spoken.mayBeVersion(rejection{v, a.status}, t.Number):
 		return false
 	}
 	n.fresh = n.fresh || e.newest()
@@ -106,7 +107,7 @@ func (e *endpoint) triesOther(s *settings, t *loggedTick, n *negotiation, v wire
 // the version that was tried because of a refusal. That is so for 2.0, where 1.0 was
 // refused with what receivers answer to samples: else something that fails on all 2.0
 // would hold up everything.
-func (e *endpoint) gaveUpOther(n *negotiation, t *loggedTick) bool {
+func (e *endpoint) gaveUpOther(n *negotiation, t *queue.Tick) bool {
 	n.failures++
 	if n.ask == wire.Unknown {
 		n.unanswered = false
@@ -115,7 +116,7 @@ func (e *endpoint) gaveUpOther(n *negotiation, t *loggedTick) bool {
 	case http.StatusBadRequest, http.StatusConflict, http.StatusUnprocessableEntity:
 		if n.ask == wire.V2 && n.failures >= askAttempts {
 			if e.spoken.proven() { // else it may speak 2.0 alone, and be in trouble
-				e.spoken.rejects(t.seq, rejection{wire.V1, n.refusal.status})
+				e.spoken.rejects(t.Number, rejection{wire.V1, n.refusal.status})
 			}
 			return true
 		}
@@ -145,7 +146,7 @@ func (e *endpoint) settle(s *settings, n *negotiation, v wire.Version) {
 	if s.cfg.ProtobufMessage != MessageAuto || !e.spoken.accepts(v, n.ask == v, not2) {
 		return
 	}
-	e.cursor.keepNumber(uint64(v))
+	e.cursor.KeepNumber(uint64(v))
 	attrs := []any{"remote_name", s.cfg.label(), "url", secrets.URL(s.cfg.URL), "version", v.String()}
 	if n.refusal.status != 0 {
 		attrs = append(attrs, "answer_to_"+v.Other().String(), n.refusal.words)

@@ -23,6 +23,7 @@ import (
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
@@ -71,7 +72,7 @@ func testPrometheus(t *testing.T, accepts remoteapi.MessageTypes, send Message, 
 	}))
 	t.Cleanup(server.Close)
 
-	r := newRig(t, LogConfig{ExternalLabels: []wire.Label{{Name: "Cluster", Value: "c"}, {Name: "zone", Value: "z"}}})
+	r := newRig(t, queue.Config{ExternalLabels: []wire.Label{{Name: "Cluster", Value: "c"}, {Name: "zone", Value: "z"}}})
 	sender := NewSender(r.log, prometheus.NewRegistry(), logger, WithVersion("test"))
 	t.Cleanup(sender.Close)
 	prepared, err := sender.Prepare([]EndpointConfig{{URL: server.URL, ProtobufMessage: send, MinBackoff: time.Millisecond, MaxBackoff: time.Millisecond, MinShards: 4, MaxSamplesPerSend: 50}})

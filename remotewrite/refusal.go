@@ -8,6 +8,7 @@ import (
 	"math"
 	"sync/atomic"
 
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
@@ -65,7 +66,7 @@ func (e *endpoint) loseEnds(series int, bytes uint64, reason string) {
 
 // bytesCounted sums the byte counters of a request.
 func bytesCounted(req request) (sum uint64) {
-	data, _, err := req.block.load(nil)
+	data, _, err := req.block.Load(nil)
 	var r wire.Reader
 	if err != nil || r.Reset(data) != nil {
 		return 0 // it was readable when it was sent
@@ -75,26 +76,18 @@ func bytesCounted(req request) (sum uint64) {
 			break
 		}
 		m, err := r.Metric()
-		if i >= req.from && err == nil && m.Unit == unitBytes && r.Start != 0 { // as Tick.End counts
+		if i >= req.from && err == nil && m.Unit == queue.UnitBytes && r.Start != 0 { // as Tick.End counts
 			sum += uint64(max(0, math.Float64frombits(r.Value)))
 		}
 	}
 	return sum
 }
 
-// valuesRefused records that values of the held tick were refused: what ends at the
-// next one may lack its last.
-func (c *cursor) valuesRefused() {
-	c.log.mu.Lock()
-	defer c.log.mu.Unlock()
-	c.lost = max(c.lost, c.held.at)
-}
-
 // firstSeries names the first series that a request carries, for people:
 // name{label="value"}. It is empty where there is none.
 func firstSeries(req request) string {
 	var r wire.Reader
-	data, _, err := req.block.load(nil)
+	data, _, err := req.block.Load(nil)
 	if err != nil || r.Reset(data) != nil {
 		return ""
 	}

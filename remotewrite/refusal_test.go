@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
@@ -105,7 +106,7 @@ func TestRefusedTraffic(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, LogConfig{PushInterval: pushInterval})
+				r := newRig(t, queue.Config{PushInterval: pushInterval})
 				var tick atomic.Int32
 				rec := r.receiver("a", receiver.Config{GiveUps: true, Fail: func(n int, _ *http.Request) receiver.Fault {
 					if c.refuses(int(tick.Load()), n) {
@@ -174,7 +175,7 @@ func TestRemedies(t *testing.T) {
 	} {
 		t.Run(strconv.Itoa(c.fault.Status), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, LogConfig{})
+				r := newRig(t, queue.Config{})
 				r.receiver("a", receiver.Config{GiveUps: true, Fail: failing(1, c.fault)})
 				r.apply(EndpointConfig{URL: "http://a/"})
 				r.value(20000, 5000, true, 7)

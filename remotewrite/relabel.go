@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/relabel"
 
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
@@ -47,7 +48,7 @@ type rewriter struct {
 	seeds   [2]maphash.Seed
 	key     []byte // of the series whose seriesKey was asked for last
 	name    []byte
-	raw     []byte // of a block that lies on disk
+	raw     []byte // of a block that is on disk
 }
 
 // seriesKey stands for a series' labels. 128 bits of hash, seeded anew in each
@@ -87,12 +88,12 @@ func makeRewriter(cfg *EndpointConfig, lost func(reason, series, renamed string)
 // rewritten is a tick as one endpoint is sent it, and how many samples of the
 // original are not in it, by reason.
 type rewritten struct {
-	tick    *loggedTick
+	tick    *queue.Tick
 	dropped map[string]int
 }
 
 // rewrite relabels a tick. An error means that the tick cannot be read.
-func (r *rewriter) rewrite(t *loggedTick) (out rewritten, err error) {
+func (r *rewriter) rewrite(t *queue.Tick) (out rewritten, err error) {
 	r.tick++
 	defer func() {
 		if err != nil {
@@ -100,41 +101,41 @@ func (r *rewriter) rewrite(t *loggedTick) (out rewritten, err error) {
 		}
 	}()
 	if r.past != nil {
-		if r.past.last = t.after; !r.past.learned {
-			if err := r.learn(t); err != nil && !lasting(err) {
+		if r.past.last = t.After; !r.past.learned {
+			if err := r.learn(t); err != nil && !queue.Lasting(err) {
 				return out, err
 			}
 		}
 	}
-	out = rewritten{tick: &loggedTick{seq: t.seq, at: t.at, finalsAt: t.finalsAt, broken: t.broken}, dropped: make(map[string]int)}
-	if out.tick.zeros, err = r.rewriteGroup(t.zeros, out.dropped); err != nil {
+	out = rewritten{tick: &queue.Tick{Number: t.Number, At: t.At, FinalsAt: t.FinalsAt, Broken: t.Broken}, dropped: make(map[string]int)}
+	if out.tick.Zeros, err = r.rewriteGroup(t.Zeros, out.dropped); err != nil {
 		return out, err
 	}
-	if t.finalsAt != 0 {
+	if t.FinalsAt != 0 {
 		// Before their stale markers, which free the names.
-		if out.tick.ends, err = r.rewriteGroup(t.ends, make(map[string]int)); err != nil {
+		if out.tick.Ends, err = r.rewriteGroup(t.Ends, make(map[string]int)); err != nil {
 			return out, err
 		}
 	}
-	if out.tick.values, err = r.rewriteGroup(t.values, out.dropped); err != nil {
+	if out.tick.Values, err = r.rewriteGroup(t.Values, out.dropped); err != nil {
 		return out, err
 	}
-	for _, group := range [][]storedBlock{out.tick.zeros, out.tick.values} {
+	for _, group := range [][]queue.Block{out.tick.Zeros, out.tick.Values} {
 		for i := range group {
-			out.tick.samples += group[i].Samples
-			out.tick.stale += group[i].Stale
+			out.tick.Samples += group[i].Samples
+			out.tick.Stale += group[i].Stale
 		}
 	}
 	r.past = nil
-	r.claims.endFormer(t.at)
+	r.claims.endFormer(t.At)
 	r.forget()
 	return out, nil
 }
 
 // rewriteGroup relabels the blocks of a group.
-func (r *rewriter) rewriteGroup(blocks []storedBlock, dropped map[string]int) ([]storedBlock, error) {
+func (r *rewriter) rewriteGroup(blocks []queue.Block, dropped map[string]int) ([]queue.Block, error) {
 	for i := range blocks {
-		data, raw, err := blocks[i].load(r.raw)
+		data, raw, err := blocks[i].Load(r.raw)
 		r.raw = raw
 		if err == nil {
 			err = r.reader.Reset(data)
@@ -157,7 +158,7 @@ func (r *rewriter) rewriteGroup(blocks []storedBlock, dropped map[string]int) ([
 			}
 		}
 	}
-	return inLog(r.group.Take()), nil
+	return queue.InMemory(r.group.Take()), nil
 }
 
 // sample relabels the reader's sample and adds it to the group.

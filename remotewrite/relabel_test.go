@@ -23,6 +23,7 @@ import (
 
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
@@ -92,7 +93,7 @@ func TestRelabel(t *testing.T) {
 		for _, message := range []Message{Message1, Message2} {
 			t.Run(c.name+" "+string(message), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					r := newRig(t, LogConfig{ExternalLabels: []wire.Label{{Name: "zone", Value: "eu"}}})
+					r := newRig(t, queue.Config{ExternalLabels: []wire.Label{{Name: "zone", Value: "eu"}}})
 					rec := r.receiver("a", receiver.Config{})
 					r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: message, ExternalLabels: c.external, WriteRelabelConfigs: c.rules})
 					r.value(20000, 5000, true, 7)
@@ -123,7 +124,7 @@ func TestRelabel(t *testing.T) {
 // was there first, until it ends; the other is not sent while it lives.
 func TestCollision(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, LogConfig{})
+		r := newRig(t, queue.Config{})
 		rec := r.receiver("a", receiver.Config{})
 		r.apply(EndpointConfig{URL: "http://a/", WriteRelabelConfigs: []*relabel.Config{act(relabel.LabelDrop, "", "port")}})
 		at := int64(0)
@@ -176,7 +177,7 @@ func TestCollision(t *testing.T) {
 // after it: a backlog keeps the names that its series began with.
 func TestRename(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, LogConfig{})
+		r := newRig(t, queue.Config{})
 		up := make(chan struct{})
 		rec := r.receiver("a", receiver.Config{Fail: func(int, *http.Request) receiver.Fault {
 			select {
@@ -271,7 +272,7 @@ func checkRelabelKeepsSums(t *testing.T, restarts bool) {
 		}
 		var problems []string
 		synctest.Test(t, func(t *testing.T) {
-			d, log := disktest.New(1), LogConfig{}
+			d, log := disktest.New(1), queue.Config{}
 			if restarts {
 				log.FS, log.Dir = d, "log"
 			}
@@ -435,8 +436,8 @@ func checkLives(key string, samples []receiver.Sample, bad func(string, ...any),
 
 // TestRenamedIsBounded proves that what is remembered of series goes with them.
 func TestRenamedIsBounded(t *testing.T) {
-	r := newRig(t, LogConfig{})
-	r.log.newCursor()
+	r := newRig(t, queue.Config{})
+	c := r.log.Cursor("a")
 	w := newRewriter(&EndpointConfig{ExternalLabels: []wire.Label{{Name: "x", Value: "y"}}}, func(string, string, string) {})
 	const each = 3000
 	for k := range int64(20) {
@@ -445,9 +446,9 @@ func TestRenamedIsBounded(t *testing.T) {
 			tick.Labels([]wire.Label{{Name: "i", Value: fmt.Sprint(k*each + i)}})
 			tick.Value(bytesMetric, 1, math.Pi)
 		}
-		out, err := w.rewrite(tick.seal())
-		if err != nil || out.tick.samples != each || len(out.dropped) != 0 {
-			t.Fatalf("%d samples, %v dropped, %v", out.tick.samples, out.dropped, err)
+		out, err := w.rewrite(appended(t, r.log, c, tick))
+		if err != nil || out.tick.Samples != each || len(out.dropped) != 0 {
+			t.Fatalf("%d samples, %v dropped, %v", out.tick.Samples, out.dropped, err)
 		}
 	}
 	if len(w.known) > 2*each || len(w.claims.held) > 3*each || len(w.claims.refused) != 0 {

@@ -3,13 +3,16 @@
 
 package remotewrite
 
-import "github.com/skydive-project/skybridge/remotewrite/wire"
+import (
+	"github.com/skydive-project/skybridge/remotewrite/queue"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
+)
 
 // request is what one remote-write request carries: the samples of a block from
 // index from up to to, and where repair is set, instead of them what that makes of
 // them.
 type request struct {
-	block    *storedBlock
+	block    *queue.Block
 	from, to int
 	repair   *repair
 }
@@ -21,7 +24,7 @@ func (req *request) isWholeBlock() bool {
 
 // appendRequests appends the requests that carry blocks, each with at most limit
 // samples.
-func appendRequests(dst []request, blocks []storedBlock, limit int, missing *repair) []request {
+func appendRequests(dst []request, blocks []queue.Block, limit int, missing *repair) []request {
 	for i := range blocks {
 		b := &blocks[i]
 		if missing != nil && !missing.all && b.MaxStart < missing.from {
@@ -35,7 +38,7 @@ func appendRequests(dst []request, blocks []storedBlock, limit int, missing *rep
 }
 
 // repair makes other samples of those in a block, at one time: mostly zeros in
-// place of ones that were dropped. It takes the counters whose start lies in
+// place of ones that were dropped. It takes the counters whose start is in
 // [from, before), see cursor.gap for why, or all series.
 type repair struct {
 	from, before, at int64

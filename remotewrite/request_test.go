@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
@@ -18,7 +19,7 @@ func TestBuild(t *testing.T) {
 	for range 3 {
 		b.Add(&set, bytesMetric, wire.Sample{Value: 1, At: 2, Start: 3})
 	}
-	blk := &inLog(b.Take())[0]
+	blk := &queue.InMemory(b.Take())[0]
 	before := slices.Clone(blk.Data)
 	var w workspace
 	zeros := &repair{from: 1, before: 5, at: 1}

@@ -3,6 +3,8 @@
 
 package remotewrite
 
+import "github.com/skydive-project/skybridge/remotewrite/queue"
+
 // Resume is Apply for a process that continues the series of the one before it.
 // Those run under the names of that process, which a durable log remembers: so
 // these stay in force, both the log's external labels ([Log.ExternalLabels]) and
@@ -26,7 +28,7 @@ func (s *Sender) Renames(cfgs []EndpointConfig) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range s.live.all() {
-		inForce, _ := s.log.namesInForce(e.hash)
+		inForce, _ := s.log.NamesInForce(e.hash)
 		for i := range cfgs {
 			if cfgs[i].identity() == e.id && cfgs[i].naming() != inForce {
 				return true
@@ -37,10 +39,10 @@ func (s *Sender) Renames(cfgs []EndpointConfig) bool {
 }
 
 // namesOf returns the names that the settings give.
-func namesOf(wanted []*settings) map[Hash]string {
-	names := make(map[Hash]string, len(wanted))
+func namesOf(wanted []*settings) map[queue.Hash]string {
+	names := make(map[queue.Hash]string, len(wanted))
 	for _, s := range wanted {
-		names[HashOf([]byte(s.cfg.identity()))] = s.cfg.naming()
+		names[queue.HashOf([]byte(s.cfg.identity()))] = s.cfg.naming()
 	}
 	return names
 }

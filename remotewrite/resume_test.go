@@ -17,6 +17,7 @@ import (
 
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
@@ -55,7 +56,7 @@ func TestResume(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := disktest.New(1)
-				r := newRig(t, LogConfig{FS: d, Dir: "log", ExternalLabels: courses[0].external()})
+				r := newRig(t, queue.Config{FS: d, Dir: "log", ExternalLabels: courses[0].external()})
 				var up atomic.Bool
 				rec := r.receiver("a", upWhen(&up))
 				want := map[string][]receiver.Sample{}
@@ -131,7 +132,7 @@ func TestNamesOutliveSegments(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := disktest.New(1)
 		one, two := called{"eu", "one"}, called{"us", "two"}
-		r := newRig(t, LogConfig{FS: d, Dir: "log", SegmentBytes: 1, ExternalLabels: one.external()})
+		r := newRig(t, queue.Config{FS: d, Dir: "log", SegmentBytes: 1, ExternalLabels: one.external()})
 		var up atomic.Bool
 		up.Store(true)
 		a, b := r.receiver("a", upWhen(&up)), r.receiver("b", upWhen(&up))
@@ -175,7 +176,7 @@ func TestNamesLost(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := disktest.New(1)
 				one, two := called{"eu", "one"}, called{"us", "two"}
-				r := newRig(t, LogConfig{FS: d, Dir: "log", ExternalLabels: one.external()})
+				r := newRig(t, queue.Config{FS: d, Dir: "log", ExternalLabels: one.external()})
 				var up atomic.Bool
 				rec := r.receiver("a", upWhen(&up))
 				r.apply(one.endpoint("a"))
@@ -210,7 +211,7 @@ func TestNamesLost(t *testing.T) {
 func TestNoSecretsOnDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := disktest.New(1)
-		r := newRig(t, LogConfig{FS: d, Dir: "log"})
+		r := newRig(t, queue.Config{FS: d, Dir: "log"})
 		r.apply(EndpointConfig{URL: "http://user:hunter2@a/?token=hunter2", Headers: map[string]string{"X-Key": "hunter2"}, ExternalLabels: []wire.Label{{Name: "site", Value: "visible"}}})
 		r.value(20000, 5000, true, math.Pi)
 		r.halt(nil)

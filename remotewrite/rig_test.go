@@ -19,6 +19,7 @@ import (
 
 	"github.com/skydive-project/skybridge/internal/leaks"
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
@@ -36,8 +37,8 @@ var (
 // rig is a log and its sender, whose endpoints are receivers in memory.
 type rig struct {
 	t      *testing.T
-	cfg    LogConfig
-	log    *Log
+	cfg    queue.Config
+	log    *queue.Log
 	sender *Sender
 	reg    *prometheus.Registry
 	logged *lockedBuffer
@@ -45,14 +46,12 @@ type rig struct {
 	// judged: the test looks at the receivers' violations itself. A test in a
 	// bubble that fails takes the whole test with it, so rapid could not shrink.
 	judged bool
-	// foldEnds, where not 0, makes folds smaller than they are.
-	foldEnds int
 
 	mu    sync.Mutex
 	dials map[string]func(context.Context, string, string) (net.Conn, error)
 }
 
-func newRig(t *testing.T, cfg LogConfig) *rig {
+func newRig(t *testing.T, cfg queue.Config) *rig {
 	t.Helper()
 	r := &rig{
 		t: t, cfg: cfg, logged: &lockedBuffer{},
@@ -71,12 +70,9 @@ func (r *rig) open() (err error) {
 	r.cfg.CheckNames = CheckNames
 	logger := slog.New(slog.NewTextHandler(r.logged, nil))
 	if r.cfg.FS == nil && r.cfg.Dir == "" {
-		r.log = NewLog(r.cfg, r.reg, logger)
-	} else if r.log, err = OpenLog(r.cfg, r.reg, logger); err != nil {
+		r.log = queue.New(r.cfg, r.reg, logger)
+	} else if r.log, err = queue.Open(r.cfg, r.reg, logger); err != nil {
 		return err
-	}
-	if r.foldEnds > 0 {
-		r.log.foldEnds = r.foldEnds
 	}
 	r.sender = NewSender(r.log, r.reg, logger, WithVersion("test"), WithHTTPClientOption(config.WithDialContextFunc(r.dial)))
 	return nil
@@ -154,7 +150,7 @@ func (r *rig) flush() {
 	}
 }
 
-func (r *rig) append(tick *Tick) {
+func (r *rig) append(tick *queue.TickBuilder) {
 	r.t.Helper()
 	if err := appendTo(r.log, tick); err != nil {
 		r.t.Fatal(err)
@@ -162,9 +158,9 @@ func (r *rig) append(tick *Tick) {
 }
 
 // appendTo appends a tick, and publishes it also where the disk does not take it.
-func appendTo(l *Log, tick *Tick) error {
+func appendTo(l *queue.Log, tick *queue.TickBuilder) error {
 	err := l.Append(tick)
-	if errors.Is(err, ErrUndurable) {
+	if errors.Is(err, queue.ErrUndurable) {
 		l.Publish()
 		return nil
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/skydive-project/skybridge/logging"
 	"github.com/skydive-project/skybridge/progress"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 	"github.com/skydive-project/skybridge/secrets"
 )
@@ -24,7 +25,7 @@ import (
 // Sender carries a log to its endpoints. It owns their goroutines. All methods
 // are safe for concurrent use.
 type Sender struct {
-	log     *Log
+	log     *queue.Log
 	logger  *slog.Logger
 	metrics *senderMetrics
 	agent   string
@@ -71,7 +72,7 @@ func WithClock(now func() time.Time) Option {
 
 // NewSender returns a sender without endpoints, with its metrics registered on
 // reg. Close ends it.
-func NewSender(log *Log, reg prometheus.Registerer, logger *slog.Logger, opts ...Option) *Sender {
+func NewSender(log *queue.Log, reg prometheus.Registerer, logger *slog.Logger, opts ...Option) *Sender {
 	s := &Sender{log: log, logger: logger, agent: "skybridge/unknown", secrets: secrets.New(), now: time.Now}
 	s.workspaces.New = func() any { return new(workspace) }
 	s.metrics = newSenderMetrics(reg, &s.live)
@@ -139,7 +140,7 @@ func (s *Sender) apply(p *Endpoints, keep bool) (renames bool, err error) {
 		return false, errors.New("remote write: sender is closed")
 	}
 	// Before an endpoint that is new can be at a tick.
-	renames = s.log.setNames(namesOf(p.list), keep)
+	renames = s.log.SetNames(namesOf(p.list), keep)
 	running := make(map[string]*endpoint)
 	for _, e := range s.live.all() {
 		running[e.id] = e
@@ -164,7 +165,7 @@ func (s *Sender) apply(p *Endpoints, keep bool) (renames bool, err error) {
 	for _, e := range running {
 		s.remove(e)
 	}
-	s.metrics.abandoned.Add(float64(s.log.settle()))
+	s.metrics.abandoned.Add(float64(s.log.ReleaseParked()))
 	return renames, nil
 }
 
@@ -175,16 +176,16 @@ func metricLabels(cfg *EndpointConfig) prometheus.Labels {
 // start runs a new endpoint.
 func (s *Sender) start(id string, first *settings) *endpoint {
 	ctx, cancel := context.WithCancel(context.Background())
-	e := &endpoint{id: id, hash: HashOf([]byte(id)), logger: s.logger, seldom: logging.Seldom(s.logger), now: s.now, deadline: progress.NewDeadline(), workspaces: &s.workspaces, cancel: cancel, stopped: make(chan struct{})}
+	e := &endpoint{id: id, log: s.log, hash: queue.HashOf([]byte(id)), logger: s.logger, seldom: logging.Seldom(s.logger), now: s.now, deadline: progress.NewDeadline(), workspaces: &s.workspaces, cancel: cancel, stopped: make(chan struct{})}
 	first.metrics = s.metrics.endpoint(metricLabels(&first.cfg), &e.highestSent)
 	e.settings.Store(first)
-	e.cursor = s.log.resumeCursor(id)
-	e.cursor.waits = e.deadline.Set
-	e.spoken.reset(knownVersion(e.cursor.number))
-	e.cursor.setWindow(first.cfg.BacklogWindow.Milliseconds())
+	e.cursor = s.log.Cursor(id)
+	e.cursor.OnWait = e.deadline.Set
+	e.spoken.reset(knownVersion(e.cursor.Number))
+	e.cursor.SetWindow(first.cfg.BacklogWindow.Milliseconds())
 	s.ends.Go(func() {
 		e.run(ctx)
-		e.cursor.leave()
+		e.cursor.Close()
 		close(e.stopped)
 		e.settings.Load().client.close()
 	})
@@ -194,9 +195,9 @@ func (s *Sender) start(id string, first *settings) *endpoint {
 // remove ends an endpoint, and does not wait for that: from here on it has no part
 // in the log, and its requests in flight are cut off.
 func (s *Sender) remove(e *endpoint) {
-	if left := e.cursor.detach(); left.ticks > 0 {
-		e.logger.Warn("the endpoint was removed before it had sent everything; the rest is lost", "ticks", left.ticks, "samples", left.samples)
-		s.metrics.abandoned.Add(float64(left.samples))
+	if left := e.cursor.Detach(); left.Ticks > 0 {
+		e.logger.Warn("the endpoint was removed before it had sent everything; the rest is lost", "ticks", left.Ticks, "samples", left.Samples)
+		s.metrics.abandoned.Add(float64(left.Samples))
 	}
 	e.cancel()
 	s.metrics.forget(metricLabels(&e.settings.Load().cfg))
@@ -210,7 +211,7 @@ func (s *Sender) change(e *endpoint, next *settings) {
 	next.metrics = s.metrics.endpoint(after, &e.highestSent)
 	e.account()
 	e.settings.Store(next)
-	e.cursor.setWindow(next.cfg.BacklogWindow.Milliseconds())
+	e.cursor.SetWindow(next.cfg.BacklogWindow.Milliseconds())
 	e.quiet.clear()
 	e.recent.clear() // what was wrong may be right now
 	e.size.clear()
@@ -218,7 +219,7 @@ func (s *Sender) change(e *endpoint, next *settings) {
 	s.ends.Go(old.client.close) // which may wait for an attempt under way
 	if old.cfg.URL != next.cfg.URL {
 		e.spoken.reset(wire.Unknown) // another receiver
-		e.cursor.keepNumber(uint64(wire.Unknown))
+		e.cursor.KeepNumber(uint64(wire.Unknown))
 	}
 	if !reflect.DeepEqual(before, after) {
 		s.metrics.forget(before)
@@ -238,22 +239,20 @@ func (s *Sender) Flush(ctx context.Context) error {
 			e.hurry.Store(false)
 		}
 	}()
-	err := s.log.wait(ctx, func() bool {
-		for _, e := range endpoints {
-			if !e.cursor.atEnd() && !e.hasStopped() {
-				return false
-			}
+	var err error
+	for _, e := range endpoints {
+		if err = e.cursor.AwaitEnd(ctx, e.stopped); err != nil {
+			break
 		}
-		return true
-	})
+	}
 	if err == nil {
 		return nil
 	}
 	errs := []error{err}
 	for _, e := range endpoints {
-		if p := e.cursor.place(); p.ticks > 0 {
+		if p := e.cursor.Position(); p.Ticks > 0 {
 			cfg := &e.settings.Load().cfg
-			errs = append(errs, fmt.Errorf("%s (%s): %d ticks with %d samples are not acknowledged", cfg.label(), secrets.URL(cfg.URL), p.ticks, p.samples))
+			errs = append(errs, fmt.Errorf("%s (%s): %d ticks with %d samples are not acknowledged", cfg.label(), secrets.URL(cfg.URL), p.Ticks, p.Samples))
 		}
 	}
 	return fmt.Errorf("remote write: flush: %w", errors.Join(errs...))
@@ -288,9 +287,7 @@ func (s *Sender) Close() {
 			// Its place in the log stays what it is: the next process sends again what it has in hand.
 			cfg := &e.settings.Load().cfg
 			s.logger.Error("an endpoint does not end; it is left to itself", "remote_name", cfg.label(), "url", secrets.URL(cfg.URL), "waited", closeTimeout)
-			continue
 		}
-		e.cursor.park()
 	}
 }
 
@@ -355,16 +352,16 @@ func (s *Sender) Status() []EndpointStatus {
 	out := make([]EndpointStatus, 0, len(endpoints))
 	for _, e := range endpoints {
 		e.account()
-		cfg, p := &e.settings.Load().cfg, e.cursor.place()
+		cfg, p := &e.settings.Load().cfg, e.cursor.Position()
 		var waits time.Time
-		if p.ticks > 0 {
-			waits = time.UnixMilli(p.oldest)
+		if p.Ticks > 0 {
+			waits = time.UnixMilli(p.Oldest)
 		}
 		refused, lost := e.recent.sum()
 		e.mu.Lock()
 		out = append(out, EndpointStatus{
 			Name: cfg.label(), URL: secrets.URL(cfg.URL),
-			BacklogTicks: p.ticks, BacklogSamples: p.samples, WaitsSince: waits, Shards: int(e.senders.Load()),
+			BacklogTicks: p.Ticks, BacklogSamples: p.Samples, WaitsSince: waits, Shards: int(e.senders.Load()),
 			Version:     e.spoken.use(cfg.ProtobufMessage).String(),
 			LastSuccess: e.lastSuccess, LastError: e.lastError, LastErrorAt: e.lastErrorAt, LastRemedy: e.lastRemedy,
 			RefusedSamples: refused, LostBytes: lost,

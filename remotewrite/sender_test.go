@@ -14,13 +14,14 @@ import (
 	"github.com/prometheus/common/config"
 
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 )
 
 // TestPrepareErrors proves that a config error changes nothing, that all of them
 // are named at once, and that no secret is among the words.
 func TestPrepareErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, LogConfig{})
+		r := newRig(t, queue.Config{})
 		rec := r.receiver("a", receiver.Config{})
 		r.apply(EndpointConfig{Name: "a", URL: "http://a/"})
 		_, err := r.sender.Prepare([]EndpointConfig{
@@ -60,7 +61,7 @@ func TestPrepareErrors(t *testing.T) {
 // with its identity through any change, ends with it, and begins at the end.
 func TestApplyDiff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, LogConfig{})
+		r := newRig(t, queue.Config{})
 		wrong := func(_ int, req *http.Request) receiver.Fault {
 			if user, password, _ := req.BasicAuth(); user != "u" || password != "right" {
 				return receiver.Fault{Status: 503, Header: http.Header{"Retry-After": {"300"}}}
@@ -112,7 +113,7 @@ func TestApplyDiff(t *testing.T) {
 		// Nobody left: nothing is kept.
 		r.apply()
 		r.value(45000, 1, false, 3)
-		if ticks, _ := r.log.size(); ticks != 0 {
+		if ticks := r.log.Usage().Ticks; ticks != 0 {
 			t.Errorf("%d ticks kept for nobody", ticks)
 		}
 	})
@@ -122,7 +123,7 @@ func TestApplyDiff(t *testing.T) {
 // connection.
 func TestApplyUnchanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, LogConfig{})
+		r := newRig(t, queue.Config{})
 		r.receiver("a", receiver.Config{})
 		cfg := func() EndpointConfig {
 			return EndpointConfig{URL: "http://a/", Headers: map[string]string{"X": "y"}, HTTPClient: config.HTTPClientConfig{Authorization: &config.Authorization{Credentials: "x"}}}
@@ -140,7 +141,7 @@ func TestApplyUnchanged(t *testing.T) {
 // dashboards use.
 func TestMetricNames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, LogConfig{})
+		r := newRig(t, queue.Config{})
 		r.receiver("a", receiver.Config{})
 		r.apply(EndpointConfig{Name: "a", URL: "http://user:secret@a/?token=secret", MinShards: 2, MaxShards: 3, MaxSamplesPerSend: 9999})
 		r.value(1_700_000_000_500, 1, true, 1)

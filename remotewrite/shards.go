@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
@@ -62,7 +63,7 @@ func (t *tally) add(count wire.Count) {
 // when each has its final answer. On an error, errTooOld or the context's, it returns
 // as soon as no request is in flight. With each request that is done it looks at how
 // many senders the rest of them needs.
-func (e *endpoint) sendGroup(ctx context.Context, t *loggedTick, requests []request, done *tally) error {
+func (e *endpoint) sendGroup(ctx context.Context, t *queue.Tick, requests []request, done *tally) error {
 	g := group{requests: requests}
 	var send func()
 	send = func() {
@@ -121,12 +122,12 @@ func (e *endpoint) staff(g *group, send func()) {
 	if len(g.requests) == 0 || g.errs != nil {
 		return
 	}
-	waiting := max(0, e.cursor.place().ticks-1)
+	waiting := max(0, e.cursor.Position().Ticks-1)
 	if e.hurry.Load() {
 		waiting = manyDoublings
 	}
 	cfg := &e.settings.Load().cfg
-	n, desired := senderCount(cfg.MinShards, cfg.MaxShards, waiting, len(g.requests), time.Duration(e.waits.mean.Load()), e.cursor.log.interval())
+	n, desired := senderCount(cfg.MinShards, cfg.MaxShards, waiting, len(g.requests), time.Duration(e.waits.mean.Load()), e.log.Interval())
 	for ; g.senders < n; g.senders++ {
 		g.running.Go(send)
 	}
@@ -172,7 +173,7 @@ func (w *workspace) ready(v wire.Version) {
 func (w *workspace) build(req request, v wire.Version) (count wire.Count, err error) {
 	w.ready(v)
 	// The bytes of a block on disk are the body's own, so they may be sent.
-	data, raw, err := req.block.load(w.body.raw)
+	data, raw, err := req.block.Load(w.body.raw)
 	if w.body.raw = raw; err != nil {
 		return count, err
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
@@ -18,7 +19,7 @@ import (
 // that the next group waits for all of it, and that blocks are split as asked.
 func TestShards(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, LogConfig{})
+		r := newRig(t, queue.Config{})
 		release := make(chan struct{})
 		r.receiver("a", receiver.Config{Fail: func(n int, req *http.Request) receiver.Fault {
 			if n < 5 {
@@ -73,7 +74,7 @@ func TestFarReceiver(t *testing.T) {
 	}{{"near", 2 * time.Millisecond, 1}, {"far", 100 * time.Millisecond, 13}} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, LogConfig{PushInterval: pushInterval})
+				r := newRig(t, queue.Config{PushInterval: pushInterval})
 				r.receiver("a", receiver.Config{Fail: func(int, *http.Request) receiver.Fault {
 					ready := make(chan struct{})
 					time.AfterFunc(c.answersAfter, func() { close(ready) })
@@ -117,7 +118,7 @@ func TestFarReceiver(t *testing.T) {
 // every zero of its tick is answered, and no tick before the one before it.
 func TestGroupBarrier(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, LogConfig{})
+		r := newRig(t, queue.Config{})
 		gates := make([]chan struct{}, 6)
 		for i := range gates {
 			gates[i] = make(chan struct{})
@@ -151,7 +152,7 @@ func TestGroupBarrier(t *testing.T) {
 // TestCloseInFlight proves that Close cuts off a request that hangs.
 func TestCloseInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, LogConfig{})
+		r := newRig(t, queue.Config{})
 		r.receiver("a", receiver.Config{Fail: failing(9, receiver.Fault{HangForever: true})})
 		r.apply(EndpointConfig{URL: "http://a/"})
 		r.value(1000, 1, true, 1)

@@ -7,6 +7,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 )
 
 const (
@@ -84,7 +86,7 @@ func (l *sizeLimit) clear() {
 
 // deliverHalves delivers a request that was too large, in halves. It returns the size
 // of the largest part that was taken.
-func (e *endpoint) deliverHalves(ctx context.Context, t *loggedTick, req request, w *workspace, done *tally) (taken int, err error) {
+func (e *endpoint) deliverHalves(ctx context.Context, t *queue.Tick, req request, w *workspace, done *tally) (taken int, err error) {
 	first, second := req, req
 	first.to = req.from + (req.to-req.from)/2
 	second.from = first.to

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
@@ -25,7 +26,7 @@ func TestTooLarge(t *testing.T) {
 	for _, message := range []Message{Message1, Message2, MessageAuto} {
 		t.Run(string(message), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, LogConfig{})
+				r := newRig(t, queue.Config{})
 				var large atomic.Int64
 				const most = 6000 // bytes: 2,000 samples have more than 15,000
 				rec := r.receiver("a", receiver.Config{MaxBytes: most, Fail: func(_ int, req *http.Request) receiver.Fault {
@@ -67,7 +68,7 @@ func TestTooLarge(t *testing.T) {
 // alone, and that it is counted and named.
 func TestSampleTooLarge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, LogConfig{})
+		r := newRig(t, queue.Config{})
 		rec := r.receiver("a", receiver.Config{MaxBytes: 20_000})
 		r.apply(EndpointConfig{URL: "http://a/"})
 		noise := make([]string, 4_000)
@@ -102,7 +103,7 @@ func TestSampleTooLarge(t *testing.T) {
 // every sample of every tick alone, and what it is sent in the end arrives.
 func TestEverythingTooLarge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, LogConfig{})
+		r := newRig(t, queue.Config{})
 		var refuses atomic.Bool
 		refuses.Store(true)
 		rec := r.receiver("a", receiver.Config{Fail: func(int, *http.Request) receiver.Fault {
@@ -134,7 +135,7 @@ func TestEverythingTooLarge(t *testing.T) {
 // and so does what was condensed.
 func TestRepairsTooLarge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, LogConfig{MaxBytes: 1, PushInterval: pushInterval})
+		r := newRig(t, queue.Config{MaxBytes: 1, PushInterval: pushInterval})
 		var up atomic.Bool
 		rec := r.receiver("a", receiver.Config{GiveUps: true, MaxBytes: 200, Fail: func(int, *http.Request) receiver.Fault {
 			if !up.Load() {
@@ -160,7 +161,7 @@ func TestRepairsTooLarge(t *testing.T) {
 		r.wantMetric(0, prefix+"samples_failed_total")
 	})
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, LogConfig{PushInterval: pushInterval})
+		r := newRig(t, queue.Config{PushInterval: pushInterval})
 		var up atomic.Bool
 		rec := r.receiver("a", receiver.Config{GiveUps: true, MaxBytes: 200, Fail: func(int, *http.Request) receiver.Fault {
 			if !up.Load() {
@@ -197,7 +198,7 @@ func TestRepairsTooLarge(t *testing.T) {
 			t.Errorf("%v bytes, want %v", got, want)
 		}
 		r.wantMetric(0, prefix+"samples_failed_total")
-		if r.metric("skybridge_folded_series_total") == 0 {
+		if r.metric("skybridge_condensed_series_total") == 0 {
 			t.Error("nothing was condensed")
 		}
 	})
@@ -206,7 +207,7 @@ func TestRepairsTooLarge(t *testing.T) {
 // TestMetadataTooLarge proves that metadata goes out in halves.
 func TestMetadataTooLarge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, LogConfig{})
+		r := newRig(t, queue.Config{})
 		r.receiver("a", receiver.Config{MaxBytes: 120})
 		r.apply(EndpointConfig{URL: "http://a/", MetadataInterval: time.Minute})
 		tick := r.log.Begin(15_000)

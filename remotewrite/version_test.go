@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
@@ -58,7 +59,7 @@ func TestNegotiation(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, LogConfig{})
+				r := newRig(t, queue.Config{})
 				rec := r.receiver("a", receiver.Config{Without2: c.without2, Fail: c.fail})
 				message := c.message
 				setDefault(&message, MessageAuto)
@@ -108,7 +109,7 @@ func (s *speaker) fault(_ int, r *http.Request) receiver.Fault {
 // another URL; and that a receiver that unlearns it is served all the same.
 func TestAskedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, LogConfig{})
+		r := newRig(t, queue.Config{})
 		var s speaker
 		s.without2.Store(true)
 		asked := 0
@@ -161,7 +162,7 @@ func TestAskedAgain(t *testing.T) {
 // with many requests in flight, gets everything in 1.0.
 func TestUnlearned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, LogConfig{})
+		r := newRig(t, queue.Config{})
 		before, after := r.receiver("a", receiver.Config{}), r.receiver("b", receiver.Config{Without2: &receiver.Fault{}})
 		cfg := EndpointConfig{Name: "x", URL: "http://a/", ProtobufMessage: MessageAuto, MaxSamplesPerSend: 2, MinShards: 4, MaxShards: 4}
 		r.apply(cfg)
@@ -196,7 +197,7 @@ func TestUnlearned(t *testing.T) {
 // to a backlog: that goes out in 1.0, and the newest tick asks.
 func TestBacklogDecidesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, LogConfig{})
+		r := newRig(t, queue.Config{})
 		var up atomic.Bool
 		var second atomic.Int32 // requests in 2.0 after it was up
 		rec := r.receiver("a", receiver.Config{Fail: func(_ int, req *http.Request) receiver.Fault {

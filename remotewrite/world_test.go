@@ -58,7 +58,7 @@ type world struct {
 	finals  map[string][]finished
 	samples int
 	// endless: counters end without a final value, so nothing is left of a tick that
-	// does not fit the log, and nothing is folded.
+	// does not fit the log, and nothing is condensed.
 	endless bool
 	before  int64 // time of the last tick
 	// uncertain is how many samples a crash may have taken, of ticks that were not

@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package remotewrite
+package queue
 
 import (
 	"errors"
@@ -47,7 +47,7 @@ func (l *Log) recover() error {
 			_ = s.fs.Remove(s.path(e.Name)) // it will be removed before there is another
 		}
 	}
-	torn := len(s.doomed) > 0
+	torn := len(s.toDelete) > 0
 	l.sweep()
 	if torn {
 		// It must not come back after a loss of power: with segments after it, it would
@@ -57,8 +57,8 @@ func (l *Log) recover() error {
 		}
 	}
 	if len(l.cursors) > 0 && len(l.ticks) > 0 {
-		l.logger.Info("log goes on where the former process ended", "ticks", len(l.ticks), "bytes", l.bytes,
-			"first", time.UnixMilli(l.ticks[0].at).UTC(), "last", time.UnixMilli(l.lastAt).UTC())
+		l.logger.Info("log continues where the former process ended", "ticks", len(l.ticks), "bytes", l.bytes,
+			"first", time.UnixMilli(l.ticks[0].At).UTC(), "last", time.UnixMilli(l.lastAt).UTC())
 	}
 	return nil
 }
@@ -70,8 +70,8 @@ func notAllowed(err error) error {
 }
 
 // passed makes what comes later than t.
-func (l *Log) passed(t *loggedTick) {
-	l.next, l.lastAt = max(l.next, t.seq+1), max(l.lastAt, t.at)
+func (l *Log) passed(t *Tick) {
+	l.next, l.lastAt = max(l.next, t.Number+1), max(l.lastAt, t.At)
 	if t.end().samples > l.total.samples {
 		l.total = t.end()
 	}
@@ -80,7 +80,7 @@ func (l *Log) passed(t *loggedTick) {
 // recoverSegment reads the index of a segment.
 func (l *Log) recoverSegment(name string, size int64, last bool) error {
 	s := l.store
-	g := &segment{Segment: disk.NewSegment(s.fs, name), size: size, thin: true}
+	g := &segment{Segment: disk.NewSegment(s.fs, name), size: size, compacted: true}
 	damaged := func(what string, err error) {
 		s.damaged(l, what, fmt.Errorf("segment %s: %w", filepath.Base(name), err))
 	}
@@ -98,7 +98,7 @@ func (l *Log) recoverSegment(name string, size int64, last bool) error {
 		case size > 0:
 			damaged(damagedSegment, err)
 		}
-		s.doomed = append(s.doomed, g) // nothing in it can be read, ever
+		s.toDelete = append(s.toDelete, g) // nothing in it can be read, ever
 		return nil
 	case err != nil: // the disk's: it stays where it is
 		damaged(damagedSegment, err)
@@ -119,7 +119,7 @@ func (l *Log) recoverSegment(name string, size int64, last bool) error {
 		}
 		t.offset, t.bytes = offset, end-offset
 		l.recoverTick(g, t)
-		g.thin = g.thin && t.thin
+		g.compacted = g.compacted && t.Compacted
 		return end, nil
 	}, func(offset int64, why error) { damaged(damagedTick, fmt.Errorf("at %d: %w", offset, why)) })
 	switch {
@@ -130,7 +130,7 @@ func (l *Log) recoverSegment(name string, size int64, last bool) error {
 	default:
 		damaged(damagedTick, fmt.Errorf("at %d: %w", end, torn))
 	}
-	g.thin = g.thin && g.last != 0
+	g.compacted = g.compacted && g.last != 0
 	if last {
 		// A process that was killed before its last sync left bytes that are only in
 		// the page cache; also of a segment that it had just begun, which must not come
@@ -151,17 +151,17 @@ func (l *Log) recoverSegment(name string, size int64, last bool) error {
 
 // recoverTick adds a tick to the index. One that was written again, after a sync
 // that had failed, is there twice: the later one counts.
-func (l *Log) recoverTick(g *segment, t *loggedTick) {
-	if i := l.index(t.seq); i < len(l.ticks) {
+func (l *Log) recoverTick(g *segment, t *Tick) {
+	if i := l.index(t.Number); i < len(l.ticks) {
 		for _, old := range l.ticks[i:] {
 			l.bytes -= old.bytes
 		}
 		l.ticks = l.ticks[:i]
 	}
 	if g.last == 0 {
-		g.begun = t.at
+		g.begun = t.At
 	}
-	g.last = t.seq
+	g.last = t.Number
 	t = t.bare()
 	t.segment = g
 	l.ticks = append(l.ticks, t)
@@ -199,7 +199,7 @@ func (l *Log) recoverCursors() error {
 			first := l.ticks[0]
 			l.logger.Warn("it is not known what the endpoints had sent: all that is on disk is sent again, and some receivers will refuse what they have",
 				"ticks", len(l.ticks))
-			l.addParked(wildcard, cursorState{next: first.seq, begun: first.after, lost: never, passed: first.before, sent: first.after, stamp: never, doubt: l.next})
+			l.addParked(wildcard, cursorState{next: first.Number, begun: first.After, lost: Never, passed: first.before, sent: first.After, stamp: Never, doubt: l.next})
 		}
 		return nil
 	}

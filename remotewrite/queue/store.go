@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package remotewrite
+package queue
 
 import (
 	"errors"
@@ -44,7 +44,7 @@ type store struct {
 
 	// The log's mu guards these.
 	segments []*segment // oldest first; the active one is the last, if it has ticks
-	doomed   []*segment // to be removed
+	toDelete []*segment // to be removed
 	bytes    int64      // of segments
 	memory   int64      // of ticks that are in memory
 
@@ -57,9 +57,9 @@ type store struct {
 func (s *store) path(name string) string { return filepath.Join(s.dir, name) }
 
 // write appends a tick and syncs it. It returns the tick as it is on disk.
-func (s *store) write(t *loggedTick) (*loggedTick, error) {
+func (s *store) write(t *Tick) (*Tick, error) {
 	w := &s.writer
-	if size := w.Size(); size >= s.segmentBytes || size > 0 && t.at-s.active.begun > segmentAge.Milliseconds() {
+	if size := w.Size(); size >= s.segmentBytes || size > 0 && t.At-s.active.begun > segmentAge.Milliseconds() {
 		w.Roll()
 	}
 	s.index = appendIndex(s.index[:0], t)
@@ -71,7 +71,7 @@ func (s *store) write(t *loggedTick) (*loggedTick, error) {
 		return nil, fmt.Errorf("log: %w", err)
 	}
 	if offset == segmentHeader {
-		s.active = &segment{Segment: file, begun: t.at}
+		s.active = &segment{Segment: file, begun: t.At}
 	}
 	stored := t.bare()
 	stored.segment, stored.offset, stored.bytes = s.active, offset, end-offset
@@ -81,7 +81,7 @@ func (s *store) write(t *loggedTick) (*loggedTick, error) {
 // persist brings a tick to disk, after those that wait in memory for it. It
 // returns the tick as it is to be kept: as it was, if the disk is in trouble. The
 // caller holds appending.
-func (l *Log) persist(t *loggedTick) *loggedTick {
+func (l *Log) persist(t *Tick) *Tick {
 	err := fs.ErrClosed
 	if !l.store.closed.Load() {
 		err = l.drain()
@@ -99,7 +99,7 @@ func (l *Log) drain() error {
 		l.mu.Lock()
 		i := -1
 		if l.store.memory > 0 {
-			i = slices.IndexFunc(l.ticks, func(t *loggedTick) bool { return t.segment == nil && t.gone == "" })
+			i = slices.IndexFunc(l.ticks, func(t *Tick) bool { return t.segment == nil && t.gone == "" })
 		}
 		if i < 0 {
 			l.mu.Unlock()
@@ -112,7 +112,7 @@ func (l *Log) drain() error {
 			return err
 		}
 		l.mu.Lock()
-		if i := l.index(t.seq); i < len(l.ticks) && l.ticks[i] == t {
+		if i := l.index(t.Number); i < len(l.ticks) && l.ticks[i] == t {
 			l.ticks[i] = stored
 			l.bytes += stored.bytes - t.bytes
 			l.store.memory -= t.bytes
@@ -123,7 +123,7 @@ func (l *Log) drain() error {
 
 // writeTick makes room for a tick and writes it; on an error it returns the tick
 // that it was given.
-func (l *Log) writeTick(t *loggedTick) (*loggedTick, error) {
+func (l *Log) writeTick(t *Tick) (*Tick, error) {
 	s := l.store
 	l.makeRoom(t.bytes + segmentHeader)
 	if err := l.saveMarks(); err != nil { // before the first tick that uses them
@@ -141,27 +141,27 @@ func (l *Log) writeTick(t *loggedTick) (*loggedTick, error) {
 	}
 	end := stored.offset + stored.bytes
 	s.bytes += end - a.size
-	a.size, a.last = end, t.seq
+	a.size, a.last = end, t.Number
 	return stored, nil
 }
 
-// doom takes the oldest segment out of the log. The log's mu is held.
-func (s *store) doom() {
+// markForDeletion takes the oldest segment out of the log. The log's mu is held.
+func (s *store) markForDeletion() {
 	oldest := s.segments[0]
 	s.segments = slices.Delete(s.segments, 0, 1)
 	s.bytes -= oldest.size
-	s.doomed = append(s.doomed, oldest)
+	s.toDelete = append(s.toDelete, oldest)
 }
 
-// letGo ends a cursor's reference. The log's mu is held.
-func (s *segment) letGo() {
+// release ends a cursor's reference. The log's mu is held.
+func (s *segment) release() {
 	s.refs--
 	if s.refs == 0 && !s.displaced {
 		s.Close()
 	}
 }
 
-// sweep removes segments that nobody needs. That the cursors are past them must
+// sweep removes segments that no endpoint needs. That the cursors are past them must
 // be on disk first: a cursor that finds its ticks gone takes them for lost, and
 // makes up for zeros that the receiver has.
 func (l *Log) sweep() {
@@ -177,13 +177,13 @@ func (l *Log) sweep() {
 	l.mu.Lock()
 	needed := l.next
 	if len(l.ticks) > 0 {
-		needed = l.ticks[0].seq
+		needed = l.ticks[0].Number
 	}
 	for len(s.segments) > 0 && s.segments[0].last < needed && !s.segments[0].Growing() {
-		s.doom()
+		s.markForDeletion()
 	}
 	due := 0
-	for _, d := range s.doomed {
+	for _, d := range s.toDelete {
 		if d.refs == 0 {
 			due++
 		}
@@ -194,7 +194,7 @@ func (l *Log) sweep() {
 	}
 	l.mu.Lock()
 	var remove []*segment
-	s.doomed = slices.DeleteFunc(s.doomed, func(d *segment) bool {
+	s.toDelete = slices.DeleteFunc(s.toDelete, func(d *segment) bool {
 		if d.refs > 0 {
 			return false
 		}
@@ -210,6 +210,6 @@ func (l *Log) sweep() {
 		}
 	}
 	l.mu.Lock()
-	s.doomed = append(s.doomed, kept...)
+	s.toDelete = append(s.toDelete, kept...)
 	l.mu.Unlock()
 }

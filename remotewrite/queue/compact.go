@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package remotewrite
+package queue
 
 import (
 	"errors"
@@ -13,53 +13,53 @@ import (
 	"github.com/skydive-project/skybridge/disk"
 )
 
-// A tick is thin when only its ends are left. Where the log is full, its oldest
-// ticks become thin before any is dropped: that is all that folding needs of them,
-// and mostly a small part. Thin ticks may take half of the log's bytes, so that a
+// A tick is compacted when only its ends are left. Where the log is full, its oldest
+// ticks become compacted before any is dropped: that is all that condensing needs of them,
+// and mostly a small part. Compacted ticks may take half of the log's bytes, so that a
 // dead endpoint leaves room for those that are only late; past it, and past the
 // log's age, the oldest are dropped and what ended in them is lost.
 
-// thinShare is the part of the bytes that thin ticks may take, as a divisor.
-const thinShare = 2
+// compactedShare is the part of the bytes that compacted ticks may take, as a divisor.
+const compactedShare = 2
 
-// thinned returns a copy of a tick in memory with its ends alone.
-func (t *loggedTick) thinned() *loggedTick {
+// compacted returns a copy of a tick in memory with its ends alone.
+func (t *Tick) compacted() *Tick {
 	c := *t
-	c.zeros, c.values, c.thin, c.bytes = nil, nil, true, tickOverhead
-	for i := range c.ends {
-		c.bytes += int64(len(c.ends[i].Data)) + tickOverhead
+	c.Zeros, c.Values, c.Compacted, c.bytes = nil, nil, true, tickOverhead
+	for i := range c.Ends {
+		c.bytes += int64(len(c.Ends[i].Data)) + tickOverhead
 	}
 	return &c
 }
 
-// thinOldest makes the oldest tick in memory thin that is not, the newest aside.
+// compactOldest makes the oldest tick in memory compacted that is not, the newest aside.
 // It is false where that would not help: drop the oldest then.
-func (l *Log) thinOldest() bool {
-	var thin int64
+func (l *Log) compactOldest() bool {
+	var compacted int64
 	for i, t := range l.ticks[:len(l.ticks)-1] {
-		if t.thin {
-			thin += t.bytes
+		if t.Compacted {
+			compacted += t.bytes
 			continue
 		}
-		if (i == 0 && t.ended == 0) || thin > l.maxBytes/thinShare {
+		if (i == 0 && t.Ended == 0) || compacted > l.maxBytes/compactedShare {
 			return false
 		}
-		l.makeThin(i)
+		l.compactInMemory(i)
 		return true
 	}
 	return false
 }
 
-// makeThin makes the tick at index i thin, which lies in memory.
-func (l *Log) makeThin(i int) {
+// compactInMemory makes the tick at index i compacted, which is in memory.
+func (l *Log) compactInMemory(i int) {
 	t := l.ticks[i]
-	l.replaceThin(i)
+	l.replaceCompacted(i)
 	l.seldom.Warn("log is full, kept only what ended in its oldest ticks; the receivers that wait for them get their sums later",
-		"tick", time.UnixMilli(t.at).UTC(), "samples", t.samples, "ended_series", t.ended, "log_bytes", l.bytes)
+		"tick", time.UnixMilli(t.At).UTC(), "samples", t.Samples, "ended_series", t.Ended, "log_bytes", l.bytes)
 }
 
-func (l *Log) replaceThin(i int) {
-	t, left := l.ticks[i], l.ticks[i].thinned()
+func (l *Log) replaceCompacted(i int) {
+	t, left := l.ticks[i], l.ticks[i].compacted()
 	l.ticks[i] = left
 	l.bytes += left.bytes - t.bytes
 	if l.store != nil {
@@ -67,9 +67,9 @@ func (l *Log) replaceThin(i int) {
 	}
 }
 
-// thinUnwanted makes ticks in memory thin that are too old for every endpoint: all
+// compactUnwanted makes ticks in memory compacted that are too old for every endpoint: all
 // that will be asked of them is their ends.
-func (l *Log) thinUnwanted() {
+func (l *Log) compactUnwanted() {
 	var widest int64
 	for c := range l.cursors {
 		if c.window == 0 {
@@ -79,31 +79,31 @@ func (l *Log) thinUnwanted() {
 	}
 	for i, t := range l.ticks[:max(0, len(l.ticks)-1)] {
 		switch {
-		case t.thin:
+		case t.Compacted:
 		case !l.tooOld(t, widest):
 			return
 		default:
-			l.replaceThin(i)
+			l.replaceCompacted(i)
 		}
 	}
 }
 
-// shed makes the oldest ticks in memory thin, and then gives them up, until the
+// shed makes the oldest ticks in memory compacted, and then gives them up, until the
 // rest of those fits. Until something ended in one there is nothing to keep of it.
 func (l *Log) shed() {
 	s := l.store
-	for _, thin := range []bool{true, false} {
+	for _, compacted := range []bool{true, false} {
 		kept := false // of a tick before
 		for i := 0; i < len(l.ticks)-1 && s.memoryMax > 0 && s.memory > s.memoryMax; i++ {
 			t := l.ticks[i]
 			if t.segment != nil || t.gone != "" {
 				continue
 			}
-			kept = kept || t.thin || t.ended > 0
+			kept = kept || t.Compacted || t.Ended > 0
 			switch {
-			case thin && t.thin:
-			case thin && kept:
-				l.makeThin(i)
+			case compacted && t.Compacted:
+			case compacted && kept:
+				l.compactInMemory(i)
 			default:
 				l.giveUpInMemory(i)
 			}
@@ -115,15 +115,15 @@ func (l *Log) shed() {
 func (l *Log) giveUpInMemory(i int) {
 	t := l.ticks[i]
 	left := t.bare()
-	left.gone, left.bytes = reasonLogFull, 0
+	left.gone, left.bytes = ReasonLogFull, 0
 	l.ticks[i] = left
 	l.bytes -= t.bytes
 	l.store.memory -= t.bytes
 	l.seldom.Warn("the disk is in trouble and memory is full, dropped the oldest tick in memory",
-		"tick", time.UnixMilli(t.at).UTC(), "samples", t.samples, "ended_series", t.ended, "ended_bytes", t.endedBytes)
+		"tick", time.UnixMilli(t.At).UTC(), "samples", t.Samples, "ended_series", t.Ended, "ended_bytes", t.EndedBytes)
 }
 
-// makeRoom makes the oldest segments thin, and drops the oldest thin ones, until n
+// makeRoom makes the oldest segments compacted, and drops the oldest compacted ones, until n
 // more bytes fit. The caller holds appending.
 func (l *Log) makeRoom(n int64) {
 	s := l.store
@@ -133,10 +133,10 @@ func (l *Log) makeRoom(n int64) {
 			l.mu.Unlock()
 			return
 		}
-		if full := l.toThin(); full != nil {
+		if full := l.toCompact(); full != nil {
 			s.endSegment(full)
 			l.mu.Unlock()
-			err := l.thinSegment(full)
+			err := l.compactSegment(full)
 			switch {
 			case err == nil:
 				continue
@@ -152,10 +152,10 @@ func (l *Log) makeRoom(n int64) {
 		}
 		oldest := s.segments[0]
 		s.endSegment(oldest)
-		for len(l.ticks) > 0 && l.ticks[0].seq <= oldest.last {
-			l.dropOldest(reasonLogFull)
+		for len(l.ticks) > 0 && l.ticks[0].Number <= oldest.last {
+			l.dropOldest(ReasonLogFull)
 		}
-		s.doom()
+		s.markForDeletion()
 		l.mu.Unlock()
 	}
 }
@@ -167,19 +167,19 @@ func (s *store) endSegment(g *segment) {
 	}
 }
 
-// toThin returns the oldest segment that is not thin, nil where the oldest
+// toCompact returns the oldest segment that is not compacted, nil where the oldest
 // segment is to be dropped instead.
-func (l *Log) toThin() *segment {
-	var thin int64
+func (l *Log) toCompact() *segment {
+	var compacted int64
 	for i, g := range l.store.segments {
-		if g.thin {
-			thin += g.size
+		if g.compacted {
+			compacted += g.size
 			continue
 		}
-		if thin > l.store.maxBytes/thinShare {
+		if compacted > l.store.maxBytes/compactedShare {
 			return nil
 		}
-		ends := func(t *loggedTick) bool { return t.segment == g && t.ended > 0 }
+		ends := func(t *Tick) bool { return t.segment == g && t.Ended > 0 }
 		if i == 0 && !slices.ContainsFunc(l.ticks, ends) {
 			return nil
 		}
@@ -188,9 +188,9 @@ func (l *Log) toThin() *segment {
 	return nil
 }
 
-// thinSegment puts in a segment's place one with the ends of its ticks that some
+// compactSegment puts in a segment's place one with the ends of its ticks that some
 // endpoint needs. The caller holds appending, and the segment is not written to.
-func (l *Log) thinSegment(g *segment) (err error) {
+func (l *Log) compactSegment(g *segment) (err error) {
 	s := l.store
 	s.sweeping.Lock() // so that its name stays its own
 	defer s.sweeping.Unlock()
@@ -199,7 +199,7 @@ func (l *Log) thinSegment(g *segment) (err error) {
 		l.mu.Unlock()
 		return nil
 	}
-	var ticks []*loggedTick
+	var ticks []*Tick
 	for _, t := range l.ticks {
 		if t.segment == g {
 			ticks = append(ticks, t)
@@ -210,28 +210,28 @@ func (l *Log) thinSegment(g *segment) (err error) {
 	_ = l.save() // that the rest was sent, as in sweep; noted as trouble
 	defer func() {
 		l.mu.Lock()
-		g.letGo()
+		g.release()
 		l.mu.Unlock()
 	}()
 
-	thin := &segment{Segment: disk.NewSegment(s.fs, g.Name), begun: g.begun, last: g.last, thin: true}
-	thin.Salt = rand.Uint64()
-	content := disk.AppendHeader(nil, segmentFormat.Magic, segmentFormat.Version, thin.Salt)
-	var left []*loggedTick
+	compacted := &segment{Segment: disk.NewSegment(s.fs, g.Name), begun: g.begun, last: g.last, compacted: true}
+	compacted.Salt = rand.Uint64()
+	content := disk.AppendHeader(nil, segmentFormat.Magic, segmentFormat.Version, compacted.Salt)
+	var left []*Tick
 	for _, t := range ticks {
 		c, err := l.endsOf(t)
 		if err != nil {
 			return err
 		}
-		c.segment, c.offset = thin, int64(len(content))
-		content = segmentFormat.AppendFrame(content, thin.Salt, c.offset, appendIndex(nil, c))
-		for i := range c.ends {
-			content = append(content, c.ends[i].Data...)
+		c.segment, c.offset = compacted, int64(len(content))
+		content = segmentFormat.AppendFrame(content, compacted.Salt, c.offset, appendIndex(nil, c))
+		for i := range c.Ends {
+			content = append(content, c.Ends[i].Data...)
 		}
 		c.bytes = int64(len(content)) - c.offset
 		left = append(left, c.bare())
 	}
-	thin.size = int64(len(content))
+	compacted.size = int64(len(content))
 	if _, err = g.Open(); err == nil { // for those that read it
 		var f disk.File
 		if f, err = disk.Swap(s.fs, g.Name, content); err == nil {
@@ -240,20 +240,20 @@ func (l *Log) thinSegment(g *segment) (err error) {
 	}
 	if err != nil {
 		l.mu.Lock()
-		// On a disk that does not answer, the thin one may take its name yet.
+		// On a disk that does not answer, the compacted one may take its name yet.
 		g.displaced = g.displaced || errors.Is(err, disk.ErrHangs)
 		l.mu.Unlock()
-		return fmt.Errorf("log: thin segment %s: %w", g.Name, err)
+		return fmt.Errorf("log: compacted segment %s: %w", g.Name, err)
 	}
 	_ = s.fs.SyncDir(s.dir) // whatever becomes of this: either file is right
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s.segments[slices.Index(s.segments, g)], g.displaced = thin, false
-	s.bytes += thin.size - g.size
+	s.segments[slices.Index(s.segments, g)], g.displaced = compacted, false
+	s.bytes += compacted.size - g.size
 	for _, c := range left {
 		// Meanwhile all endpoints may be done with it, and another be the first.
-		if i := l.index(c.seq); i < len(l.ticks) && l.ticks[i].seq == c.seq {
+		if i := l.index(c.Number); i < len(l.ticks) && l.ticks[i].Number == c.Number {
 			l.bytes += c.bytes - l.ticks[i].bytes
 			l.ticks[i] = c
 		}
@@ -261,36 +261,36 @@ func (l *Log) thinSegment(g *segment) (err error) {
 	return nil
 }
 
-// endsOf returns a thin copy of a tick on disk, its ends in memory. What is
+// endsOf returns a compacted copy of a tick on disk, its ends in memory. What is
 // damaged is counted and is not in it. The error is the disk's.
-func (l *Log) endsOf(t *loggedTick) (*loggedTick, error) {
+func (l *Log) endsOf(t *Tick) (*Tick, error) {
 	c := t.bare()
-	c.thin = !t.broken
-	if t.ended == 0 {
+	c.Compacted = !t.Broken
+	if t.Ended == 0 {
 		return c, nil
 	}
 	loaded, err := t.segment.load(t)
 	if err == nil {
-		c.ends = make([]storedBlock, len(loaded.ends))
-		for i := range loaded.ends {
-			if c.ends[i], err = loaded.ends[i].inMemory(); err != nil {
+		c.Ends = make([]Block, len(loaded.Ends))
+		for i := range loaded.Ends {
+			if c.Ends[i], err = loaded.Ends[i].InMemory(); err != nil {
 				break
 			}
 		}
 	}
 	if err != nil {
-		if !lasting(err) {
+		if !Lasting(err) {
 			return nil, err
 		}
-		l.store.damaged(l, damagedBlock, err)
+		l.store.damaged(l, DamagedBlock, err)
 		l.mu.Lock()
 		for cur := range l.cursors {
-			if cur.next <= t.seq {
-				cur.loseEnds(t.ended, t.endedBytes, reasonUnreadable)
+			if cur.next <= t.Number {
+				cur.loseEnds(t.Ended, t.EndedBytes, ReasonUnreadable)
 			}
 		}
 		l.mu.Unlock()
-		c.ends, c.ended, c.endedBytes = nil, 0, 0
+		c.Ends, c.Ended, c.EndedBytes = nil, 0, 0
 	}
 	return c, nil
 }

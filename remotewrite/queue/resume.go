@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package remotewrite
+package queue
 
 import (
 	"cmp"
@@ -14,12 +14,12 @@ import (
 	"github.com/skydive-project/skybridge/disk"
 )
 
-// OpenLog returns the durable log in cfg.Dir, with what a former process left
+// Open returns the durable log in cfg.Dir, with what a former process left
 // there, and with its metrics registered on reg. The endpoints of the former
-// process go on where they were when a Sender's first Apply names them. Nobody
+// process continue where they were when a Sender's first Apply names them. Nobody
 // else may use the directory. Damage is no error: what cannot be read is skipped,
 // counted and logged. Close ends the log.
-func OpenLog(cfg LogConfig, reg prometheus.Registerer, logger *slog.Logger) (*Log, error) {
+func Open(cfg Config, reg prometheus.Registerer, logger *slog.Logger) (*Log, error) {
 	inMemory := cfg
 	inMemory.MaxBytes = 0
 	l := newLog(inMemory, logger)
@@ -76,9 +76,9 @@ func (l *Log) Close() error {
 // them had sent is sent again; receivers take it for what it is.
 var wildcard Hash
 
-// resumeCursor returns the cursor of an endpoint: the one that a former process
+// Cursor returns the cursor of an endpoint: the one that a former process
 // left, or a new one at the log's end.
-func (l *Log) resumeCursor(id string) *cursor {
+func (l *Log) Cursor(id string) *Cursor {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.store == nil {
@@ -103,37 +103,37 @@ func (l *Log) addParked(id Hash, state cursorState) {
 	c := l.addCursor()
 	c.id, c.named = id, true
 	c.resume(state)
-	if c.sent == never {
+	if c.sent == Never {
 		// A file of version 1. What was under way may have been sent.
 		c.sent = max(c.begun, c.lost)
 		if i := l.index(c.next); i < len(l.ticks) {
-			c.sent = max(c.sent, l.ticks[i].at)
+			c.sent = max(c.sent, l.ticks[i].At)
 		}
 	}
 	for _, t := range l.ticks[l.index(c.next):] {
-		c.pending += int64(t.samples)
+		c.pending += int64(t.Samples)
 	}
 	l.parked[id] = c
 }
 
 // resume puts the cursor where another was.
-func (c *cursor) resume(s cursorState) {
+func (c *Cursor) resume(s cursorState) {
 	c.next, c.begun, c.lost, c.passed = s.next, s.begun, s.lost, s.passed
-	c.sent, c.step, c.folding, c.stamp, c.doubt = s.sent, s.step, s.folding, s.stamp, s.doubt
-	c.hashes, c.resumed, c.number = s.hashes, s.next, s.number
+	c.sent, c.step, c.condensing, c.stamp, c.doubt = s.sent, s.step, s.condensing, s.stamp, s.doubt
+	c.hashes, c.resumed, c.Number = s.hashes, s.next, s.number
 }
 
 // Distrust says that the log may be an older copy: receivers may have been sent more
 // than it knows of, up to that time in ms. Then what is too old to be sent as it is
-// must not be folded: it may have been, and would count twice. It is dropped, and
-// counted as lost. Distrust comes before [Sender.Resume].
+// must not be condensed: it may have been, and would count twice. It is dropped, and
+// counted as lost. Distrust comes before the first cursor is taken.
 func (l *Log) Distrust(sent int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lastAt = max(l.lastAt, sent)
 	waiting := false
 	for c := range l.cursors {
-		c.doubt, c.folding, c.step, c.sent = l.next, 0, 0, l.lastAt
+		c.doubt, c.condensing, c.step, c.sent = l.next, 0, 0, l.lastAt
 		waiting = waiting || c.pending > 0
 	}
 	if waiting {
@@ -142,9 +142,9 @@ func (l *Log) Distrust(sent int64) {
 	}
 }
 
-// settle removes the cursors of endpoints that did not come back, and makes those
+// ReleaseParked removes the cursors of endpoints that did not come back, and makes those
 // durable that came. It returns how many samples waited for the former.
-func (l *Log) settle() (abandoned int64) {
+func (l *Log) ReleaseParked() (abandoned int64) {
 	if l.store == nil {
 		return 0
 	}
@@ -170,28 +170,14 @@ func (l *Log) settle() (abandoned int64) {
 	return abandoned
 }
 
-// park leaves the cursor where it is, for the next process.
-func (c *cursor) park() {
-	l := c.log
-	if l.store == nil || !c.named {
-		c.close()
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	state := c.state()
-	c.letGo()
-	c.lost, c.passed, c.hashes = state.lost, state.passed, state.hashes
-}
-
 // state is what of the cursor survives the process. While a tick is held, it is
 // what it was when that was taken: the tick may have to be sent again with all
 // that belongs to it.
-func (c *cursor) state() cursorState {
+func (c *Cursor) state() cursorState {
 	s := cursorState{
 		next: c.next, begun: c.begun, lost: c.lost, passed: c.passed,
-		sent: c.sent, step: c.step, folding: c.folding, stamp: c.stamp, doubt: c.doubt,
-		hashes: c.hashes, number: c.number,
+		sent: c.sent, step: c.step, condensing: c.condensing, stamp: c.stamp, doubt: c.doubt,
+		hashes: c.hashes, number: c.Number,
 	}
 	if c.held != nil {
 		s.lost, s.passed, s.hashes = c.taken.lost, c.taken.passed, c.taken.hashes
@@ -199,13 +185,13 @@ func (c *cursor) state() cursorState {
 	return s
 }
 
-// commit makes the cursor durable. An endpoint does so before it sends anything of
+// Commit makes the cursor durable. An endpoint does so before it sends anything of
 // a group: after a crash at worst that group is sent again, which receivers accept
 // as nothing newer of its series has gone out. Where the disk is in trouble, the
-// endpoint goes on: then a crash makes it repeat older groups, which receivers
-// refuse or know already. Only if those are to be folded by then, or have been, what
+// endpoint continues: then a crash makes it repeat older groups, which receivers
+// refuse or know already. Only if those are to be condensed by then, or have been, what
 // began and ended in them may count twice; exactness is suspended.
-func (c *cursor) commit() {
+func (c *Cursor) Commit() {
 	l := c.log
 	if l.store == nil || !c.named {
 		return
@@ -223,7 +209,7 @@ func (l *Log) save() error { return l.saveFor(nil) }
 
 // saveFor does so if that of c is not yet; endpoints that wait for each other
 // here need one sync for all.
-func (l *Log) saveFor(c *cursor) error {
+func (l *Log) saveFor(c *Cursor) error {
 	s := l.store
 	s.saving.Lock()
 	defer s.saving.Unlock()
@@ -233,7 +219,7 @@ func (l *Log) saveFor(c *cursor) error {
 		return nil
 	}
 	file := cursors{next: l.next, lastAt: l.lastAt, total: l.total, states: make(map[Hash]cursorState)}
-	written := make(map[*cursor]cursorState)
+	written := make(map[*Cursor]cursorState)
 	for c := range l.cursors {
 		if c.named {
 			file.states[c.id] = c.state()

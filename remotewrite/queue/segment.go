@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package remotewrite
+package queue
 
 import (
 	"encoding/binary"
@@ -29,27 +29,27 @@ const segmentHeader = disk.HeaderSize
 
 // Kinds of ticks in a frame.
 const (
-	kindSamples = 0
-	kindBroken  = 1 // contradicted itself when it was appended: nothing to send
-	kindEnding  = 2 // samples, and the ends among them
-	kindThin    = 3 // only the ends are left (thin.go)
+	kindSamples   = 0
+	kindBroken    = 1 // contradicted itself when it was appended: nothing to send
+	kindEnding    = 2 // samples, and the ends among them
+	kindCompacted = 3 // only the ends are left (compact.go)
 )
 
 // appendIndex appends what a tick's frame says of it; its blocks follow in the order
 // of the groups.
-func appendIndex(dst []byte, t *loggedTick) []byte {
+func appendIndex(dst []byte, t *Tick) []byte {
 	kind := t.kind()
-	dst = binary.AppendUvarint(dst, t.seq)
-	dst = binary.AppendVarint(dst, t.at)
-	dst = binary.AppendVarint(dst, t.after)
+	dst = binary.AppendUvarint(dst, t.Number)
+	dst = binary.AppendVarint(dst, t.At)
+	dst = binary.AppendVarint(dst, t.After)
 	for _, v := range [...]uint64{
-		kind, uint64(t.before.samples), uint64(t.before.stale), uint64(t.samples), uint64(t.stale),
-		uint64(len(t.zeros)), uint64(len(t.values)),
+		kind, uint64(t.before.samples), uint64(t.before.stale), uint64(t.Samples), uint64(t.Stale),
+		uint64(len(t.Zeros)), uint64(len(t.Values)),
 	} {
 		dst = binary.AppendUvarint(dst, v)
 	}
-	if kind == kindEnding || kind == kindThin {
-		for _, v := range [...]uint64{uint64(len(t.ends)), uint64(t.ended), t.endedBytes} {
+	if kind == kindEnding || kind == kindCompacted {
+		for _, v := range [...]uint64{uint64(len(t.Ends)), uint64(t.Ended), t.EndedBytes} {
 			dst = binary.AppendUvarint(dst, v)
 		}
 	}
@@ -67,7 +67,7 @@ func appendIndex(dst []byte, t *loggedTick) []byte {
 }
 
 // bodies are the bytes of the tick's blocks.
-func (t *loggedTick) bodies() iter.Seq[[]byte] {
+func (t *Tick) bodies() iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		for _, group := range t.groups() {
 			for i := range group {
@@ -80,13 +80,13 @@ func (t *loggedTick) bodies() iter.Seq[[]byte] {
 }
 
 // kind is the kind of the tick's frame.
-func (t *loggedTick) kind() uint64 {
+func (t *Tick) kind() uint64 {
 	switch {
-	case t.broken:
+	case t.Broken:
 		return kindBroken
-	case t.thin:
-		return kindThin
-	case t.ended > 0:
+	case t.Compacted:
+		return kindCompacted
+	case t.Ended > 0:
 		return kindEnding
 	}
 	return kindSamples
@@ -94,22 +94,22 @@ func (t *loggedTick) kind() uint64 {
 
 // parseIndex reads an index whose blocks begin at offset in a segment of that
 // size.
-func parseIndex(index []byte, offset, size int64) (*loggedTick, int64, error) {
+func parseIndex(index []byte, offset, size int64) (*Tick, int64, error) {
 	d := disk.Decoder{Rest: index}
-	t := &loggedTick{seq: d.Uvarint(), at: d.Varint(), after: d.Varint()}
+	t := &Tick{Number: d.Uvarint(), At: d.Varint(), After: d.Varint()}
 	kind := d.Uvarint()
-	t.before = tallied{samples: d.Count(), stale: d.Count()}
-	t.samples, t.stale = d.Int(), d.Int()
+	t.before = totals{samples: d.Count(), stale: d.Count()}
+	t.Samples, t.Stale = d.Int(), d.Int()
 	zeros, values, ends := d.Count(), d.Count(), int64(0)
-	t.broken, t.thin = kind != kindSamples && kind != kindEnding && kind != kindThin, kind == kindThin
-	if kind == kindEnding || kind == kindThin {
-		ends, t.ended, t.endedBytes = d.Count(), d.Int(), d.Uvarint()
+	t.Broken, t.Compacted = kind != kindSamples && kind != kindEnding && kind != kindCompacted, kind == kindCompacted
+	if kind == kindEnding || kind == kindCompacted {
+		ends, t.Ended, t.EndedBytes = d.Count(), d.Int(), d.Uvarint()
 	}
 	const leastBlock = 8
-	if d.Bad || zeros+values+ends > int64(len(d.Rest)/leastBlock) || t.after >= t.at || (t.thin && zeros+values > 0) {
+	if d.Bad || zeros+values+ends > int64(len(d.Rest)/leastBlock) || t.After >= t.At || (t.Compacted && zeros+values > 0) {
 		return nil, 0, fmt.Errorf("index: %w", disk.ErrDamaged)
 	}
-	blocks := make([]storedBlock, zeros+values+ends)
+	blocks := make([]Block, zeros+values+ends)
 	sum, ended := 0, 0
 	for i := range blocks {
 		b := &blocks[i]
@@ -125,15 +125,15 @@ func parseIndex(index []byte, offset, size int64) (*loggedTick, int64, error) {
 			d.Bad = true
 		}
 	}
-	if d.Bad || len(d.Rest) > 0 || offset > size || (!t.broken && !t.thin && sum != t.samples) || ended != t.ended {
+	if d.Bad || len(d.Rest) > 0 || offset > size || (!t.Broken && !t.Compacted && sum != t.Samples) || ended != t.Ended {
 		return nil, 0, fmt.Errorf("index: %w", disk.ErrDamaged)
 	}
-	t.zeros, t.values, t.ends = blocks[:zeros:zeros], blocks[zeros:zeros+values:zeros+values], blocks[zeros+values:]
+	t.Zeros, t.Values, t.Ends = blocks[:zeros:zeros], blocks[zeros:zeros+values:zeros+values], blocks[zeros+values:]
 	return t, offset, nil
 }
 
 // verify reads the blocks of a tick and compares their checksums.
-func (t *loggedTick) verify(from io.ReaderAt) error {
+func (t *Tick) verify(from io.ReaderAt) error {
 	var buf []byte
 	for _, group := range t.groups() {
 		for i := range group {
@@ -153,8 +153,8 @@ type segment struct {
 	last  uint64 // number of its last tick
 	begun int64  // time of its first tick, ms
 	size  int64
-	// thin: its ticks are.
-	thin bool
+	// compacted: its ticks are.
+	compacted bool
 	// displaced: its name may be another file's by now. What is open stays so until
 	// the segment is removed.
 	displaced bool
@@ -164,7 +164,7 @@ type segment struct {
 
 // load returns a copy of t, which is in the segment, with its blocks ready to
 // be read. The caller has a reference to the segment.
-func (s *segment) load(t *loggedTick) (*loggedTick, error) {
+func (s *segment) load(t *Tick) (*Tick, error) {
 	size := t.offset + t.bytes
 	r := disk.FrameReader{From: s, Format: &segmentFormat, Salt: s.Salt, Size: size}
 	index, body, err := r.Read(t.offset)
@@ -175,7 +175,7 @@ func (s *segment) load(t *loggedTick) (*loggedTick, error) {
 	if err != nil {
 		return nil, err
 	}
-	if loaded.seq != t.seq || loaded.at != t.at {
+	if loaded.Number != t.Number || loaded.At != t.At {
 		return nil, fmt.Errorf("frame: another tick: %w", disk.ErrDamaged)
 	}
 	loaded.offset, loaded.bytes = t.offset, t.bytes

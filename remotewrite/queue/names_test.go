@@ -1,10 +1,11 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package remotewrite
+package queue
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -12,41 +13,31 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/prometheus/model/relabel"
 
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
-// site is the configuration of an endpoint that calls its site so.
-func site(name string) *EndpointConfig {
-	return &EndpointConfig{ExternalLabels: []wire.Label{{Name: "site", Value: name}}}
-}
-
-// namesFor returns the names of endpoints, given as pairs of identity and site.
+// namesFor returns the names of endpoints, given as pairs of identity and text.
 func namesFor(pairs ...string) map[Hash]string {
 	names := make(map[Hash]string)
 	for i := 0; i < len(pairs); i += 2 {
-		names[HashOf([]byte(pairs[i]))] = site(pairs[i+1]).naming()
+		names[HashOf([]byte(pairs[i]))] = pairs[i+1]
 	}
 	return names
 }
 
-// siteAt is what an endpoint calls its site at a tick, "": that is not known.
-func siteAt(m *marks, id string, number uint64) string {
-	text, known := m.at(HashOf([]byte(id)), number)
-	if !known {
-		return ""
-	}
-	c, _ := parseNaming(text)
-	return c.ExternalLabels[0].Value
+// namesAt is the text of an endpoint's names at a tick, "": it is not known.
+func namesAt(m *marks, id string, number uint64) string {
+	text, _ := m.at(HashOf([]byte(id)), number)
+	return text
 }
 
 // TestMarks proves which names hold for a tick: those of the last mark before it,
 // and for an endpoint that is not in it those of the nearest that has it.
 func TestMarks(t *testing.T) {
 	var m marks
-	if got := siteAt(&m, "a", 5); got != "" {
+	if got := namesAt(&m, "a", 5); got != "" {
 		t.Errorf("of nothing %q is known", got)
 	}
 	for _, add := range []struct {
@@ -76,7 +67,7 @@ func TestMarks(t *testing.T) {
 		{"a", 1, "one"}, {"a", 5, "one"}, {"a", 11, "one"}, {"a", 12, "two"}, {"a", 19, "two"}, {"a", 25, "two"},
 		{"b", 1, "b"}, {"b", 12, "b"}, {"b", 19, "b"}, {"b", 20, "c"}, {"c", 12, ""},
 	} {
-		if got := siteAt(&m, c.id, c.number); got != c.want {
+		if got := namesAt(&m, c.id, c.number); got != c.want {
 			t.Errorf("%s at %d is called %q, want %q", c.id, c.number, got, c.want)
 		}
 	}
@@ -85,20 +76,20 @@ func TestMarks(t *testing.T) {
 // TestMarksBound proves that marks are bounded, and that it is counted where an
 // endpoint is so far behind that it needs one that went.
 func TestMarksBound(t *testing.T) {
-	r := newRig(t, LogConfig{})
+	r := newRig(t, Config{})
 	for _, behind := range []bool{false, true} {
-		c := r.log.newCursor()
+		c := r.log.Cursor("a")
 		for i := range maxMarks + 2 {
-			if r.log.setNames(namesFor("a", fmt.Sprint(behind, i)), false) {
+			if r.log.SetNames(namesFor("a", fmt.Sprint(behind, i)), false) {
 				t.Error("names differ that nobody keeps")
 			}
 			n, at := r.log.LastTick()
 			r.value(at+1000, 0, false, float64(n))
 			if !behind {
-				if _, _, err := c.take(t.Context()); err != nil {
+				if _, _, err := c.Take(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				c.finish()
+				c.Done(nil, false)
 			}
 		}
 		if n := len(r.log.marks.list); n != maxMarks {
@@ -109,35 +100,34 @@ func TestMarksBound(t *testing.T) {
 			want = 2
 		}
 		r.wantMetric(want, "skybridge_log_marks_dropped_total")
-		c.close()
+		c.Close()
 	}
-	if n := r.logged.count("names have changed too often"); n != 2 {
+	if n := r.count("names have changed too often"); n != 2 {
 		t.Errorf("logged %d times", n)
 	}
 }
 
-// TestMarkFile proves that marks are read as they were written, that nothing that
-// is no name is among them, and that the same text is there once.
+// understood is [Config.CheckNames] of these tests.
+func understood(text string) (string, error) {
+	if text == "odd" {
+		return "", errors.New("not understood")
+	}
+	return text, nil
+}
+
+// TestMarkFile proves that marks are read as they were written, and that the same text
+// is there once.
 func TestMarkFile(t *testing.T) {
 	var m marks
-	endpoint := &EndpointConfig{Name: "", URL: "http://user:hunter2@a/?token=hunter3", Headers: map[string]string{"X-Key": "hunter4"},
-		ExternalLabels:      []wire.Label{{Name: "site", Value: "one"}, {Name: "Site", Value: "two"}},
-		WriteRelabelConfigs: []*relabel.Config{act(relabel.LabelDrop, "", "port"), replace("a", "(.)", "b", "x$1")}}
 	for i := range 10 {
-		endpoint.ExternalLabels[0].Value = fmt.Sprint(i / 9)
-		m.add(&mark{from: uint64(i + 1), external: []wire.Label{{Name: "zone", Value: fmt.Sprint(i)}}, names: map[Hash]string{
-			HashOf([]byte(endpoint.identity())): endpoint.naming(), HashOf([]byte("b")): "", HashOf([]byte("c")): endpoint.naming()}})
+		text := fmt.Sprint("a text ", i/9)
+		m.add(&mark{from: uint64(i + 1), external: []wire.Label{{Name: "zone", Value: fmt.Sprint(i)}}, names: namesFor("a", text, "b", "", "c", text)})
 	}
 	b := appendMarks(nil, m.list)
-	for _, secret := range []string{"hunter", "http", "X-Key"} {
-		if bytes.Contains(b, []byte(secret)) {
-			t.Errorf("%s is in the file", secret)
-		}
-	}
-	if n := strings.Count(string(b), "port"); n != 2 {
+	if n := strings.Count(string(b), "a text"); n != 2 {
 		t.Errorf("a text is there %d times, want 2", n)
 	}
-	found, err := parseMarks(b, CheckNames)
+	found, err := parseMarks(b, understood)
 	if err != nil || len(found.problems) > 0 || len(found.list) != 10 {
 		t.Fatalf("%+v, %v", found, err)
 	}
@@ -151,58 +141,11 @@ func TestMarkFile(t *testing.T) {
 	}
 }
 
-// TestNamingText proves that names that were written by another process are those
-// of the configuration, and what is not understood.
-func TestNamingText(t *testing.T) {
-	equal := act(relabel.KeepEqual, "a", "")
-	equal.Regex, equal.TargetLabel = relabel.DefaultRelabelConfig.Regex, "b"
-	for _, c := range []EndpointConfig{
-		{},
-		{ExternalLabels: []wire.Label{{Name: "z", Value: "1"}, {Name: "a", Value: "<&>\u2028\"\\"}}},
-		{WriteRelabelConfigs: []*relabel.Config{act(relabel.Keep, "a", "1|2"), act(relabel.LabelDrop, "", "x.*"), equal}},
-		{WriteRelabelConfigs: []*relabel.Config{replace("a", "(.*)", "b", ""), replace("__tmp", "(?i)x", "t_${1}", "$1;")}},
-		{WriteRelabelConfigs: []*relabel.Config{rule(func(c *relabel.Config) {
-			c.Action, c.Modulus, c.TargetLabel, c.Separator = relabel.HashMod, 1<<63, "m", "\n"
-		}), rule(func(c *relabel.Config) { c.TargetLabel, c.Replacement = "const", "x" })}},
-	} {
-		c.URL = "http://a/"
-		if err := c.complete(); err != nil {
-			t.Fatal(err)
-		}
-		text := c.naming()
-		n, err := CheckNames(text)
-		if err != nil {
-			t.Errorf("%s: %v", text, err)
-			continue
-		}
-		if n != text {
-			t.Errorf("%s became %s", text, n)
-		}
-	}
-	// What an older version wrote, without a field or with spaces, is the same.
-	n, err := CheckNames(`{ "external_labels": [{"Value": "1", "Name": "z"}] }`)
-	if want := (&EndpointConfig{ExternalLabels: []wire.Label{{Name: "z", Value: "1"}}}).naming(); err != nil || n != want {
-		t.Errorf("%+v, %v, want %s", n, err, want)
-	}
-	for name, text := range map[string]string{
-		"no JSON":        `x`,
-		"unknown action": `{"write_relabel_configs":[{"regex":"(.*)","separator":";","replacement":"$1","action":"rot13"}]}`,
-		"no action":      `{"write_relabel_configs":[{"regex":"(.*)"}]}`,
-		"bad expression": `{"write_relabel_configs":[{"regex":"(","action":"keep"}]}`,
-		"empty rule":     `{"write_relabel_configs":[null]}`,
-		"bad label":      `{"external_labels":[{"Name":"a b","Value":"1"}]}`,
-	} {
-		if n, err := CheckNames(text); err == nil {
-			t.Errorf("%s is taken for %s", name, n)
-		}
-	}
-}
-
 // TestMarksNotUnderstood proves that names of an endpoint that this version does
 // not understand leave the others alone, and are counted.
 func TestMarksNotUnderstood(t *testing.T) {
 	d := disktest.New(1)
-	odd := `{"write_relabel_configs":[{"action":"rot13"}]}`
+	odd := "odd"
 	s := &store{fs: d, dir: "log"}
 	names := namesFor("a", "one")
 	names[HashOf([]byte("b"))] = odd
@@ -210,27 +153,27 @@ func TestMarksNotUnderstood(t *testing.T) {
 		t.Fatal(err)
 	}
 	reg := prometheus.NewRegistry()
-	l, err := OpenLog(LogConfig{FS: d, Dir: "log", CheckNames: CheckNames}, reg, slog.New(slog.DiscardHandler))
+	l, err := Open(Config{FS: d, Dir: "log", CheckNames: understood}, reg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	// No tick is there, so all of it is past: the last names hold from the first on.
-	if got := siteAt(&l.marks, "a", 1); got != "two" || siteAt(&l.marks, "b", 1) != "" || len(l.marks.list) != 1 {
+	if got := namesAt(&l.marks, "a", 1); got != "two" || namesAt(&l.marks, "b", 1) != "" || len(l.marks.list) != 1 {
 		t.Errorf("a is called %q, %d marks", got, len(l.marks.list))
 	}
 	r := &rig{t: t, reg: reg}
-	r.wantMetric(1, "skybridge_log_corruptions_total", "what", damagedMarks)
+	r.wantMetric(1, "skybridge_log_corruptions_total")
 	// That the marks now begin earlier must be durable before the ticks are.
-	c := l.resumeCursor("a")
+	c := l.Cursor("a")
 	tick := l.Begin(1000)
 	if err := l.Append(tick); err != nil {
 		t.Fatal(err)
 	}
-	found, err := l.store.readMarks(CheckNames)
+	found, err := l.store.readMarks(understood)
 	if err != nil || len(found.list) != 1 || found.list[0].from != 1 {
 		t.Errorf("%+v, %v", found, err)
 	}
-	c.park()
+	c.Close()
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -241,16 +184,15 @@ func TestMarksNotUnderstood(t *testing.T) {
 func FuzzMarks(f *testing.F) {
 	var m marks
 	m.add(&mark{from: 1, external: []wire.Label{{Name: "a", Value: "1"}, {Name: "b", Value: "2"}}, names: namesFor("a", "one", "b", "two")})
-	m.add(&mark{from: 9, names: map[Hash]string{HashOf([]byte("a")): (&EndpointConfig{
-		WriteRelabelConfigs: []*relabel.Config{act(relabel.LabelDrop, "", "port"), replace("a", "(.)", "b", "x$1")}}).naming()}})
+	m.add(&mark{from: 9, names: namesFor("a", "three")})
 	f.Add(appendMarks(nil, m.list))
 	f.Add(appendMarks(nil, nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		found, err := parseMarks(b, CheckNames)
+		found, err := parseMarks(b, understood)
 		if err != nil {
 			return
 		}
-		again, err := parseMarks(appendMarks(nil, found.list), CheckNames)
+		again, err := parseMarks(appendMarks(nil, found.list), understood)
 		if err != nil || len(again.problems) > 0 {
 			t.Fatalf("%v, %v", err, again.problems)
 		}
@@ -272,7 +214,7 @@ func TestMarksFitTheirFile(t *testing.T) {
 		if err := s.writeMarks(m.list); err != nil {
 			t.Fatal(err)
 		}
-		found, err := s.readMarks(CheckNames)
+		found, err := s.readMarks(understood)
 		if err != nil || len(found.problems) > 0 || found.lost || len(found.list) != len(m.list) {
 			t.Fatalf("%d of %d marks are read: %v, %v", len(found.list), len(m.list), err, found.problems)
 		}
@@ -308,7 +250,7 @@ func TestMarksFitTheirFile(t *testing.T) {
 	if err := s.writeMarks(m.list); err == nil || len(m.list) != 1 {
 		t.Errorf("%d marks: %v", len(m.list), err)
 	}
-	if found, err := s.readMarks(CheckNames); len(found.list) != 30 || err != nil {
+	if found, err := s.readMarks(understood); len(found.list) != 30 || err != nil {
 		t.Errorf("%d marks are left: %v", len(found.list), err)
 	}
 }

@@ -1,17 +1,17 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package remotewrite
+package queue
 
 import (
 	"context"
 	"time"
 )
 
-// cursor is one endpoint's place in the log. The log's lock guards its fields.
+// Cursor is one endpoint's place in the log. The log's lock guards its fields.
 //
 // A cursor takes a tick, holds it until every sample of it has its final answer,
-// and goes on. What it holds is not taken from it by the log's bounds: the tick
+// and continues. What it holds is not taken from it by the log's bounds: the tick
 // may be half sent, and a request of unknown fate must be answered or given up
 // before anything newer of its series goes out. Only when the tick has become
 // too old for any receiver is it given up.
@@ -23,7 +23,7 @@ import (
 //
 //   - A counter's beginning was dropped: it gets a zero at the next tick.
 //   - Its end was dropped and it began again: the same, for the new beginning
-//     was dropped too, or lies in the next tick, with its own zero.
+//     was dropped too, or is in the next tick, with its own zero.
 //   - Its end was dropped and it never returned: no stale marker is made up for
 //     it. Its last value stands for the receiver's lookback (5 minutes), then
 //     the series ends by itself. Counted in stale_markers_dropped.
@@ -36,20 +36,20 @@ import (
 //     nothing that began in it needs one, and a second zero, after a value that
 //     did arrive, would count that value twice.
 //
-// What is too old to be sent, or of which only the ends are left, is folded
-// instead: see fold.go.
+// What is too old to be sent, or of which only the ends are left, is condensed
+// instead: see condense.go.
 //
 // On a durable log, a cursor survives its process as cursorState: commit writes
 // it. What was dropped behind a tick that is held is not part of it: after a
 // restart it is there again, or is missed and counted then.
-type cursor struct {
+type Cursor struct {
 	log *Log
 	// id identifies the endpoint on disk; named: there is one.
 	id    Hash
 	named bool
 	// next is the number of the tick that is held, or else to be taken next.
 	next uint64
-	held *loggedTick
+	held *Tick
 	// detached: the endpoint was removed, and its goroutine may be about to end. The
 	// cursor is none of the log's any more, and takes nothing.
 	detached bool
@@ -57,25 +57,25 @@ type cursor struct {
 	pending int64
 	// passed is what all ticks held that were dealt with, up to here; what a cursor
 	// misses on disk is counted by it.
-	passed tallied
+	passed totals
 	// begun is the time of the last tick whose zeros all have their answer:
 	// what started before it began at the receiver.
 	begun int64
-	// lost is the time of the last tick that was dropped, given up or folded.
+	// lost is the time of the last tick that was dropped, given up or condensed.
 	lost int64
 	// window is how old a tick may be to be sent as it is, ms; 0 is no bound.
 	window int64
 	// sent is the latest time of any sample that may have been sent.
 	sent int64
 	// waits is told how long a pause while the disk is read again will take; not guarded.
-	waits func(time.Duration)
+	OnWait func(time.Duration)
 	// step is how many groups of what is held, or was by the process before, have
 	// their answer.
 	step int
-	// folding is the last tick of the fold that begins at next, 0: there is none;
-	// stamp is the time of the first group of that fold, or of the last one.
-	folding uint64
-	stamp   int64
+	// condensing is the last tick of the batch that begins at next, 0: there is none;
+	// stamp is the time of the first group of that condensed, or of the last one.
+	condensing uint64
+	stamp      int64
 	// doubt: of ticks before that number it is not known which ones were sent.
 	doubt uint64
 	// hashes are what the endpoint keeps here for a process that begins with next, or
@@ -84,47 +84,30 @@ type cursor struct {
 	hashes  *Hashes
 	resumed uint64
 	// number is another thing that the endpoint keeps here.
-	number uint64
-	// partial is what of the tick next was answered before it had to be folded.
-	partial tallied
+	Number uint64
+	// partial is what of the tick next was answered before it had to be condensed.
+	partial int64
 	// The state when held was taken, but for begun; and the one on disk.
 	taken, saved cursorState
 	// unclaimed is what outcome has not returned yet.
 	unclaimed Outcome
 }
 
-// newCursor adds a cursor at the log's end. The counters that run get no zero:
-// to an endpoint that comes late their totals begin with the first sample.
-func (l *Log) newCursor() *cursor {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.addCursor()
-}
-
-func (l *Log) addCursor() *cursor {
-	c := &cursor{log: l, next: l.next, passed: l.total, begun: l.lastAt, lost: never, sent: l.lastAt, stamp: never, waits: func(time.Duration) {}}
+// addCursor adds a cursor at the log's end. The counters that run get no zero: to an
+// endpoint that comes late their totals begin with the first sample.
+func (l *Log) addCursor() *Cursor {
+	c := &Cursor{log: l, next: l.next, passed: l.total, begun: l.lastAt, lost: Never, sent: l.lastAt, stamp: Never, OnWait: func(time.Duration) {}}
 	l.cursors[c] = struct{}{}
 	return c
 }
 
-// close removes the cursor and lets go of what only it needed.
-func (c *cursor) close() {
-	c.log.mu.Lock()
-	c.letGo()
-	delete(c.log.cursors, c)
-	c.log.release()
-	c.log.broadcast()
-	c.log.mu.Unlock()
-	c.log.sweep()
-}
-
-// detach takes the cursor out of the log while its endpoint still runs, and returns
-// where it was. What it holds can be read until leave.
-func (c *cursor) detach() place {
+// Detach takes the cursor out of the log while its endpoint still runs, and returns
+// where it was. What it holds can be read until close.
+func (c *Cursor) Detach() Position {
 	l := c.log
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p := c.placeLocked()
+	p := c.positionLocked()
 	c.detached = true
 	delete(l.cursors, c)
 	l.release()
@@ -132,39 +115,48 @@ func (c *cursor) detach() place {
 	return p
 }
 
-// leave says that the endpoint has ended. Where it was removed, what it held is let
-// go of; else the cursor stays where it is, to be parked.
-func (c *cursor) leave() {
-	c.log.mu.Lock()
-	detached := c.detached
-	c.log.mu.Unlock()
-	if detached {
-		c.close()
+// Close says that the endpoint has ended. Where it was removed, and in a log in
+// memory, what it held is let go of; else the cursor stays where it is, for the next
+// process.
+func (c *Cursor) Close() {
+	l := c.log
+	l.mu.Lock()
+	state := c.state()
+	c.release()
+	if !c.detached && l.store != nil && c.named {
+		c.lost, c.passed, c.hashes = state.lost, state.passed, state.hashes
+		l.mu.Unlock()
+		return
 	}
+	delete(l.cursors, c)
+	l.release()
+	l.broadcast()
+	l.mu.Unlock()
+	l.sweep()
 }
 
-// letGo ends the holding of a tick.
-func (c *cursor) letGo() {
+// release ends the holding of a tick.
+func (c *Cursor) release() {
 	switch {
 	case c.held == nil:
-	case c.held.fold != nil:
-		for _, s := range c.held.fold.segments {
-			s.letGo()
+	case c.held.Condensed != nil:
+		for _, s := range c.held.Condensed.segments {
+			s.release()
 		}
 	case c.held.segment != nil:
-		c.held.segment.letGo()
+		c.held.segment.release()
 	}
 	c.held = nil
 }
 
-// await waits until there is something to take.
-func (c *cursor) await(ctx context.Context) error {
+// Await waits until there is something to take.
+func (c *Cursor) Await(ctx context.Context) error {
 	return c.log.wait(ctx, func() bool { return c.hold() != nil })
 }
 
-// take waits for the next tick, or for ticks to be folded, and holds them. Missing
+// Take waits for the next tick, or for ticks to be condensed, and holds them. Missing
 // describes the zeros that the tick's counters need beside their own, nil: none.
-func (c *cursor) take(ctx context.Context) (t *loggedTick, missing *repair, err error) {
+func (c *Cursor) Take(ctx context.Context) (t *Tick, missing *Gap, err error) {
 	l := c.log
 	var zerosDone bool
 	var finalsAt int64
@@ -172,26 +164,24 @@ func (c *cursor) take(ctx context.Context) (t *loggedTick, missing *repair, err 
 		if t = c.hold(); t == nil {
 			return false
 		}
-		if t.fold == nil {
-			zerosDone = c.begun >= t.at
+		if t.Condensed == nil {
+			zerosDone = c.begun >= t.At
 			missing, finalsAt = c.gap(t), c.finalsAt(t)
 		}
 		return true
 	})
-	if err != nil || t.fold != nil {
+	if err != nil || t.Condensed != nil {
 		return t, nil, err
 	}
-	if t.segment != nil {
-		if t, err = c.load(ctx, t); err != nil {
-			return nil, nil, err
-		}
+	if t, err = c.Load(ctx, t); err != nil {
+		return nil, nil, err
 	}
 	if zerosDone { // by the process before
 		t = t.valuesOnly()
 	}
 	if finalsAt != 0 {
 		loaded := *t
-		loaded.finalsAt = finalsAt
+		loaded.FinalsAt = finalsAt
 		t = &loaded
 	}
 	return t, missing, nil
@@ -199,7 +189,7 @@ func (c *cursor) take(ctx context.Context) (t *loggedTick, missing *repair, err 
 
 // hold finds the next tick that can be sent, and holds it; nil: there is none
 // yet. What lies before it and cannot be sent is counted.
-func (c *cursor) hold() *loggedTick {
+func (c *Cursor) hold() *Tick {
 	l, first := c.log, c.next
 waiting:
 	for c.held == nil && c.next < l.next && !c.detached {
@@ -208,30 +198,30 @@ waiting:
 		case i == len(l.ticks):
 			c.miss(l.total, l.lastAt)
 			c.goTo(l.next)
-		case l.ticks[i].seq > c.next:
-			c.miss(l.ticks[i].before, l.ticks[i].after)
-			c.goTo(l.ticks[i].seq)
+		case l.ticks[i].Number > c.next:
+			c.miss(l.ticks[i].before, l.ticks[i].After)
+			c.goTo(l.ticks[i].Number)
 		case l.ticks[i].gone != "":
 			c.lose(l.ticks[i], l.ticks[i].gone)
 			c.goTo(c.next + 1)
-		case c.folding != 0:
-			c.holdFold(i)
-		case c.mustFold(l.ticks[i]) && c.next < c.doubt:
-			// To fold what was sent would count it twice; and what began there may
+		case c.condensing != 0:
+			c.holdCondensed(i)
+		case c.mustCondense(l.ticks[i]) && c.next < c.doubt:
+			// To condensed what was sent would count it twice; and what began there may
 			// have its zero.
 			t := l.ticks[i]
-			c.lose(t, reasonTooOld)
-			c.begun = max(c.begun, t.at)
+			c.lose(t, ReasonTooOld)
+			c.begun = max(c.begun, t.At)
 			c.goTo(c.next + 1)
-		case c.mustFold(l.ticks[i]):
+		case c.mustCondense(l.ticks[i]):
 			if !c.plan(i) {
 				break waiting
 			}
-			c.holdFold(i)
+			c.holdCondensed(i)
 		default:
 			t := l.ticks[i]
 			c.taken = c.state()
-			c.held, c.sent = t, max(c.sent, t.at)
+			c.held, c.sent = t, max(c.sent, t.At)
 			if t.segment != nil {
 				t.segment.refs++
 			}
@@ -244,122 +234,80 @@ waiting:
 	return c.held
 }
 
-// goTo moves on to the tick number next. Where that is in the midst of a fold, what
-// the fold had before it is gone.
-func (c *cursor) goTo(next uint64) {
+// goTo moves on to the tick number next. Where that is in the midst of the batch, what
+// the batch had before it is gone.
+func (c *Cursor) goTo(next uint64) {
 	c.next = next
 	switch {
-	case c.folding < next:
-		c.folding, c.step, c.partial = 0, 0, tallied{}
-	case c.step == foldSums:
+	case c.condensing < next:
+		c.condensing, c.step, c.partial = 0, 0, 0
+	case c.step == CondenseSums:
 		c.skipSums()
 	}
 }
 
-func (c *cursor) pass(end tallied) {
+func (c *Cursor) pass(end totals) {
 	c.passed.samples, c.passed.stale = max(c.passed.samples, end.samples), max(c.passed.stale, end.stale)
 }
 
 // Steps of a tick that is sent as it is: groups with an answer.
 const (
-	stepZeros  = 1
-	stepFinals = 2 // where there are any
+	StepZeros  = 1
+	StepFinals = 2 // where there are any
 )
 
-// zerosDone records that the zeros of the held tick all have their answer.
-func (c *cursor) zerosDone() {
+// Answered records that so many groups of what is held have their answer.
+func (c *Cursor) Answered(step int) {
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
-	c.begun = c.held.at
-	c.step = max(c.step, stepZeros)
+	c.step = max(c.step, step)
+	if c.held.Condensed == nil {
+		c.begun = c.held.At // its zeros come first
+	}
 }
 
-// stepDone records that so many groups of what is held have their answer.
-func (c *cursor) stepDone(step int) {
-	c.log.mu.Lock()
-	defer c.log.mu.Unlock()
-	c.step = step
-}
-
-// keepAfter has hashes kept for a process that begins after what is held.
-func (c *cursor) keepAfter(hashes *Hashes) {
-	c.log.mu.Lock()
-	defer c.log.mu.Unlock()
-	c.hashes = hashes
-}
-
-// keepWhileHeld has them kept for one that begins with it.
-func (c *cursor) keepWhileHeld(hashes *Hashes) {
+// KeepWhileHeld has them kept for one that begins with it.
+func (c *Cursor) KeepWhileHeld(hashes *Hashes) {
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
 	c.taken.hashes = hashes
 }
 
-// keepNumber has a number kept.
-func (c *cursor) keepNumber(n uint64) {
+// KeepNumber has a number kept.
+func (c *Cursor) KeepNumber(n uint64) {
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
-	c.number = n
+	c.Number = n
 }
 
-// finish lets go of the held tick, whose samples all have their answer or were
-// given up, and moves on.
-func (c *cursor) finish() {
+// Done lets go of the held tick, whose samples all have their answer or were given
+// up, and moves on. The hashes are kept for a process that begins there. Where values
+// were refused, what ends at the next tick may lack its last.
+func (c *Cursor) Done(hashes *Hashes, valuesRefused bool) {
 	l := c.log
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := c.held
-	c.letGo()
-	c.pending -= int64(t.samples)
-	if t.fold != nil {
-		c.foldedAway(t)
+	c.hashes = hashes
+	if valuesRefused {
+		c.lost = max(c.lost, t.At)
+	}
+	c.release()
+	c.pending -= int64(t.Samples)
+	if t.Condensed != nil {
+		c.passCondensed(t)
 	} else {
 		c.pass(t.end())
 	}
-	c.goTo(t.seq + 1)
+	c.goTo(t.Number + 1)
 	l.release()
 	l.broadcast()
 }
 
-// expired says whether the held tick, or group of a fold, has become too old to be
+// Expired says whether the held tick, or group of the batch, has become too old to be
 // accepted, and whether it is too old for the log as well.
-func (c *cursor) expired(t *loggedTick) (toSend, toKeep bool) {
+func (c *Cursor) Expired(t *Tick) (toSend, toKeep bool) {
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
-	return c.log.tooOld(t, c.window), t.fold == nil && c.log.tooOld(t, c.log.maxAge)
-}
-
-// place is a cursor's distance from the log's end.
-type place struct {
-	ticks   int   // held or waiting
-	samples int64 // in them
-	oldest  int64 // time of the first of them, ms
-	newest  int64 // time of the log's last tick, ms; math.MinInt64 before any
-}
-
-func (c *cursor) place() place {
-	c.log.mu.Lock()
-	defer c.log.mu.Unlock()
-	return c.placeLocked()
-}
-
-func (c *cursor) placeLocked() place {
-	l := c.log
-	i := l.index(c.next)
-	p := place{samples: c.pending, newest: l.lastAt, ticks: len(l.ticks) - i}
-	if c.held != nil && (i == len(l.ticks) || l.ticks[i].seq > c.held.seq) {
-		p.ticks++ // held, and dropped by the log
-	}
-	switch {
-	case c.held != nil:
-		p.oldest = c.held.at
-	case i < len(l.ticks):
-		p.oldest = l.ticks[i].at
-	}
-	return p
-}
-
-// atEnd says that every tick has been dealt with. Call it under the log's lock.
-func (c *cursor) atEnd() bool {
-	return c.held == nil && c.log.index(c.next) == len(c.log.ticks)
+	return c.log.tooOld(t, c.window), t.Condensed == nil && c.log.tooOld(t, c.log.maxAge)
 }

@@ -4,9 +4,7 @@
 package remotewrite
 
 import (
-	"encoding/binary"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"sync/atomic"
 	"testing"
@@ -14,30 +12,29 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/model/relabel"
 
-	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
-// TestFoldArrives proves on the wire what becomes of each kind of series in ticks
+// TestCondensedArrives proves on the wire what becomes of each kind of series in ticks
 // that are too old: what the receiver knew, what began and ended unseen, what did
 // both several times, what lives on, and a gauge.
-func TestFoldArrives(t *testing.T) {
+func TestCondensedArrives(t *testing.T) {
 	for _, message := range []Message{Message1, Message2} {
 		for _, rules := range [][]*relabel.Config{nil, {replace("a", "(.*)", "a", "$1")}} {
 			t.Run(fmt.Sprintf("%s, %d rules", message, len(rules)), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { foldArrives(t, message, rules) })
+				synctest.Test(t, func(t *testing.T) { condensedArrives(t, message, rules) })
 			})
 		}
 	}
 }
 
-func foldArrives(t *testing.T, message Message, rules []*relabel.Config) {
-	r := newRig(t, LogConfig{PushInterval: pushInterval})
+func condensedArrives(t *testing.T, message Message, rules []*relabel.Config) {
+	r := newRig(t, queue.Config{PushInterval: pushInterval})
 	var up atomic.Bool
 	up.Store(true)
 	rec := r.receiver("a", receiver.Config{GiveUps: true, Fail: func(int, *http.Request) receiver.Fault {
@@ -49,18 +46,18 @@ func foldArrives(t *testing.T, message Message, rules []*relabel.Config) {
 	r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: message, BacklogWindow: 100 * time.Second, WriteRelabelConfigs: rules})
 	started := time.Now().UnixMilli()
 	at := func(n int64) int64 { return started + 15000*n }
-	tick := func(n int64, fill func(t *Tick, label func(string))) {
+	tick := func(n int64, fill func(t *queue.TickBuilder, label func(string))) {
 		time.Sleep(time.Until(time.UnixMilli(at(n))))
 		tick := r.log.Begin(at(n))
 		fill(tick, func(a string) { tick.Labels([]wire.Label{{Name: "a", Value: a}}) })
 		r.append(tick)
 		synctest.Wait()
 	}
-	idle := func(t *Tick, label func(string)) {
+	idle := func(t *queue.TickBuilder, label func(string)) {
 		label("lives")
 		t.Value(bytesMetric, at(3), 3)
 	}
-	tick(1, func(t *Tick, label func(string)) {
+	tick(1, func(t *queue.TickBuilder, label func(string)) {
 		for _, a := range []string{"known", "again"} {
 			label(a)
 			t.Zero(bytesMetric, at(0))
@@ -72,13 +69,13 @@ func foldArrives(t *testing.T, message Message, rules []*relabel.Config) {
 		t.Value(bytesMetric, 0, 1000)
 	})
 	up.Store(false)
-	tick(2, func(t *Tick, label func(string)) { // held, and given up in the end
+	tick(2, func(t *queue.TickBuilder, label func(string)) { // held, and given up in the end
 		label("known")
 		t.Value(bytesMetric, at(0), 20)
 		label("again")
 		t.Value(bytesMetric, at(0), 11)
 	})
-	tick(3, func(t *Tick, label func(string)) {
+	tick(3, func(t *queue.TickBuilder, label func(string)) {
 		label("known")
 		t.End(bytesMetric, at(0), 20)
 		t.Stale(rttMetric)
@@ -90,7 +87,7 @@ func foldArrives(t *testing.T, message Message, rules []*relabel.Config) {
 		t.Zero(bytesMetric, at(2))
 		t.Value(bytesMetric, at(2), 7)
 	})
-	tick(4, func(t *Tick, label func(string)) {
+	tick(4, func(t *queue.TickBuilder, label func(string)) {
 		label("unseen")
 		t.End(bytesMetric, at(2), 7)
 		label("again")
@@ -100,18 +97,18 @@ func foldArrives(t *testing.T, message Message, rules []*relabel.Config) {
 		t.Zero(bytesMetric, at(3))
 		t.Value(bytesMetric, at(3), 3)
 	})
-	tick(5, func(t *Tick, label func(string)) {
+	tick(5, func(t *queue.TickBuilder, label func(string)) {
 		idle(t, label)
 		label("again")
 		t.End(bytesMetric, at(3)+1, 100)
 	})
-	tick(6, func(t *Tick, label func(string)) {
+	tick(6, func(t *queue.TickBuilder, label func(string)) {
 		idle(t, label)
 		label("again")
 		t.Zero(bytesMetric, at(5)+1)
 		t.Value(bytesMetric, at(5)+1, 1000)
 	})
-	tick(7, func(t *Tick, label func(string)) {
+	tick(7, func(t *queue.TickBuilder, label func(string)) {
 		idle(t, label)
 		label("again")
 		t.End(bytesMetric, at(5)+1, 1000)
@@ -120,7 +117,7 @@ func foldArrives(t *testing.T, message Message, rules []*relabel.Config) {
 		tick(n, idle)
 	}
 	up.Store(true)
-	tick(16, func(t *Tick, label func(string)) {
+	tick(16, func(t *queue.TickBuilder, label func(string)) {
 		idle(t, label)
 		label("again")
 		t.Zero(bytesMetric, at(15)+1)
@@ -128,7 +125,7 @@ func foldArrives(t *testing.T, message Message, rules []*relabel.Config) {
 	})
 	r.flush()
 
-	// The first fold, of ticks 2 to 4, was planned at tick 9 and got its time at tick
+	// The first condensed, of ticks 2 to 4, was planned at tick 9 and got its time at tick
 	// 15: 90 s before it, and before tick 10. The second is of ticks 5 to 10.
 	const p = 10
 	base := at(15) - 85_000
@@ -157,26 +154,15 @@ func foldArrives(t *testing.T, message Message, rules []*relabel.Config) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	r.wantMetric(5, "skybridge_folded_series_total") // one of them twice
+	r.wantMetric(5, "skybridge_condensed_series_total") // one of them twice
 	r.wantMetric(0, prefix+"samples_dropped_total")
 	r.wantMetric(0, "skybridge_lost_series_total")
 }
 
-// TestLossIsOurs: only what was counted since somebody looked can be lost.
-func TestLossIsOurs(t *testing.T) {
-	tick := &Tick{at: 10_000}
-	tick.Labels(nil)
-	tick.End(bytesMetric, 0, 1_000_000) // without a start
-	tick.End(bytesMetric, 5_000, 7)
-	if tick.err != nil || tick.endedBytes != 7 {
-		t.Errorf("%d bytes could be lost (%v), want 7", tick.endedBytes, tick.err)
-	}
-}
-
-// TestThinRetention proves that a log too small for its ticks keeps what ended in
+// TestCompactedRetention proves that a log too small for its ticks keeps what ended in
 // them, on disk and in memory, for as long as an endpoint is behind and no longer;
 // and that what does not fit is counted in series and bytes.
-func TestThinRetention(t *testing.T) {
+func TestCompactedRetention(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		max  int64
@@ -188,7 +174,7 @@ func TestThinRetention(t *testing.T) {
 		for _, durable := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, durable %v", c.name, durable), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					cfg := LogConfig{MaxBytes: c.max, PushInterval: pushInterval}
+					cfg := queue.Config{MaxBytes: c.max, PushInterval: pushInterval}
 					if durable {
 						cfg.FS, cfg.Dir, cfg.SegmentBytes = disktest.New(1), "log", 1000
 					}
@@ -209,7 +195,7 @@ func TestThinRetention(t *testing.T) {
 					if n := r.metric("skybridge_log_disk_bytes"); durable && n > float64(c.max) {
 						t.Errorf("%v bytes on disk", n)
 					}
-					if _, n := r.log.size(); n > c.max {
+					if n := r.log.Usage().Bytes; n > c.max {
 						t.Errorf("%d bytes in the log", n)
 					}
 					up.Store(true)
@@ -219,14 +205,14 @@ func TestThinRetention(t *testing.T) {
 						samples := rec.Series()[receiver.Key(bytesMetric.Name, map[string]string{"life": fmt.Sprint(i)})]
 						got += receiver.Increase(samples)
 					}
-					lostSeries, lostBytes := r.metric("skybridge_lost_series_total", "reason", reasonLogFull), r.metric("skybridge_lost_bytes_total", "reason", reasonLogFull)
+					lostSeries, lostBytes := r.metric("skybridge_lost_series_total", "reason", queue.ReasonLogFull), r.metric("skybridge_lost_bytes_total", "reason", queue.ReasonLogFull)
 					// Each tick but the last two began one that counted 100 and ended. The first
 					// that is lost may have arrived: its value was in a tick that was being sent.
 					if want := 100*(ticks-2) - lostBytes; got < want || got > want+100 || (c.lost == 0 && got != want) || lostSeries != lostBytes/100 || lostSeries < c.lost || (c.lost == 0 && lostSeries > 0) {
 						t.Errorf("increase %v, want %v or one more: %v series with %v bytes lost", got, want, lostSeries, lostBytes)
 					}
-					if ticks, bytes := r.log.size(); ticks != 0 || bytes != 0 {
-						t.Errorf("%d ticks with %d bytes are left", ticks, bytes)
+					if u := r.log.Usage(); u.Ticks != 0 || u.Bytes != 0 {
+						t.Errorf("%d ticks with %d bytes are left", u.Ticks, u.Bytes)
 					}
 				})
 			})
@@ -260,76 +246,11 @@ func thinTicks(t *testing.T, r *rig, n int) {
 	}
 }
 
-// TestOlderFormats proves that older files are read: segments without ends, and cursors
-// that know no folds, no refused series, or no version of remote-write.
-func TestOlderFormats(t *testing.T) {
-	all := func(state cursorState) *cursors {
-		return &cursors{next: 8, lastAt: 7000, total: tallied{samples: 8}, states: map[Hash]cursorState{HashOf([]byte("a")): state}}
-	}
-	want := cursorState{next: 2, begun: 1000, lost: never, passed: tallied{samples: 2}, sent: 2000, stamp: never}
-	now := appendCursors(nil, all(want))
-	for version, old := range [][]byte{1: appendCursorsV1(all(want)), 2: now[:len(now)-2], 3: now[:len(now)-1]} {
-		if version > 0 {
-			testOlderFormat(t, uint32(version), old, want)
-		}
-	}
-}
-
-func testOlderFormat(t *testing.T, version uint32, old []byte, want cursorState) {
-	d := diskOf(t, 7)
-	names := segments(d)
-	for _, name := range names { // no tick of it ends anything, so its frames are those of version 1
-		b := d.Bytes(name)
-		binary.LittleEndian.PutUint32(b[8:], 1)
-		binary.LittleEndian.PutUint32(b[12:], disk.Checksum(b[:12]))
-		d.SetBytes(name, b)
-	}
-	if err := disk.NewSlots(d, "log/cursors", cursorMagic, version).Write(old); err != nil {
-		t.Fatal(err)
-	}
-
-	l, err := OpenLog(LogConfig{FS: d, Dir: "log"}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := l.resumeCursor("a")
-	if got := c.state(); got != want {
-		t.Errorf("state %+v, want %+v", got, want)
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	got, err := reopen(t, d)
-	if err != nil || got.corruptions != 0 || got.lost != 0 {
-		t.Fatalf("%+v, %v", got, err)
-	}
-	if diff := cmp.Diff([]int64{2000, 3000, 4000, 5000, 6000, 7000, 8000}, got.at); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func appendCursorsV1(c *cursors) []byte {
-	dst := binary.AppendUvarint(nil, c.next)
-	dst = binary.AppendVarint(dst, c.lastAt)
-	dst = binary.AppendUvarint(dst, uint64(c.total.samples))
-	dst = binary.AppendUvarint(dst, uint64(c.total.stale))
-	dst = binary.AppendUvarint(dst, uint64(len(c.states)))
-	for id, s := range c.states {
-		dst = append(dst, id[:]...)
-		dst = binary.AppendUvarint(dst, s.next)
-		dst = binary.AppendVarint(dst, s.begun)
-		dst = binary.AppendVarint(dst, s.lost)
-		dst = binary.AppendUvarint(dst, uint64(s.passed.samples))
-		dst = binary.AppendUvarint(dst, uint64(s.passed.stale))
-	}
-	return dst
-}
-
-// TestFoldAcrossRenaming proves that each end in a fold keeps the name of its time,
+// TestCondenseAcrossRenaming proves that each end in the batch keeps the name of its time,
 // and that what was refused, or waited for an endpoint that is removed, is counted.
-func TestFoldAcrossRenaming(t *testing.T) {
+func TestCondenseAcrossRenaming(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, LogConfig{PushInterval: pushInterval})
+		r := newRig(t, queue.Config{PushInterval: pushInterval})
 		var status atomic.Int64
 		status.Store(503)
 		rec := r.receiver("a", receiver.Config{GiveUps: true, Fail: func(int, *http.Request) receiver.Fault {
@@ -339,7 +260,7 @@ func TestFoldAcrossRenaming(t *testing.T) {
 		gone := EndpointConfig{Name: "gone", URL: "http://nobody/", BacklogWindow: 2 * time.Minute}
 		r.apply(cfg, gone)
 		samples := 0
-		tick := func(fill func(t *Tick, before int64)) {
+		tick := func(fill func(t *queue.TickBuilder, before int64)) {
 			time.Sleep(pushInterval)
 			now := time.Now().UnixMilli()
 			tick := r.log.Begin(now)
@@ -351,20 +272,20 @@ func TestFoldAcrossRenaming(t *testing.T) {
 		}
 		life := func(v float64) {
 			var start int64
-			tick(func(t *Tick, before int64) {
+			tick(func(t *queue.TickBuilder, before int64) {
 				start = before
 				t.Zero(bytesMetric, start)
 				t.Value(bytesMetric, start, v)
 			})
-			tick(func(t *Tick, _ int64) { t.End(bytesMetric, start, v) })
-			tick(func(*Tick, int64) {})
+			tick(func(t *queue.TickBuilder, _ int64) { t.End(bytesMetric, start, v) })
+			tick(func(*queue.TickBuilder, int64) {})
 		}
 		life(7)
 		cfg.ExternalLabels = []wire.Label{{Name: "site", Value: "new"}}
 		r.apply(cfg, gone)
 		life(8)
 		for range 10 {
-			tick(func(*Tick, int64) {})
+			tick(func(*queue.TickBuilder, int64) {})
 		}
 		r.apply(cfg)
 		r.wantMetric(float64(samples), "skybridge_abandoned_samples_total")
@@ -375,12 +296,12 @@ func TestFoldAcrossRenaming(t *testing.T) {
 				t.Errorf("%s: %v, want an increase of %v", site, got, want)
 			}
 		}
-		r.wantMetric(2, "skybridge_folded_series_total")
-		r.wantMetric(float64(samples), "skybridge_folded_samples_total")
+		r.wantMetric(2, "skybridge_condensed_series_total")
+		r.wantMetric(float64(samples), "skybridge_condensed_samples_total")
 		r.wantMetric(0, "skybridge_refused_bytes_total")
 		status.Store(400)
 		sent := r.metric(prefix + "bytes_total")
-		tick(func(t *Tick, _ int64) { t.Value(rttMetric, 0, 1) })
+		tick(func(t *queue.TickBuilder, _ int64) { t.Value(rttMetric, 0, 1) })
 		if n := r.metric("skybridge_refused_bytes_total"); n <= 0 || n != r.metric(prefix+"bytes_total")-sent {
 			t.Errorf("%v bytes refused", n)
 		}

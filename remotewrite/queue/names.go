@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package remotewrite
+package queue
 
 import (
 	"encoding/binary"
@@ -36,7 +36,7 @@ func (m *mark) sameNames(o *mark) bool {
 }
 
 // marks are the changes of names that a log knows of, in order. On a durable log
-// they are in a file of their own (markfile.go), which is synced before the first
+// they are in a file of their own (namesfile.go), which is synced before the first
 // tick that uses the last of them: so whatever becomes of a tick's segment, its
 // names are known as long as it is.
 type marks struct {
@@ -120,26 +120,26 @@ func (m *marks) at(id Hash, number uint64) (text string, known bool) {
 	return "", false
 }
 
-// namesAt returns the names of an endpoint's series at a tick. Where they are not
+// NamesAt returns the names of an endpoint's series at a tick. Where they are not
 // known, those of its configuration count.
-func (l *Log) namesAt(id Hash, number uint64) (text string, known bool) {
+func (l *Log) NamesAt(id Hash, number uint64) (text string, known bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.marks.at(id, number)
 }
 
-// namesInForce is that for the tick that will be appended next.
-func (l *Log) namesInForce(id Hash) (text string, known bool) {
+// NamesInForce is that for the tick that will be appended next.
+func (l *Log) NamesInForce(id Hash) (text string, known bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.marks.at(id, l.next)
 }
 
-// setNames says how endpoints call the series of ticks that come; those that are
+// SetNames says how endpoints call the series of ticks that come; those that are
 // not in names are gone. With keep, what is in force stays so, for the log's
 // external labels too, and names only counts for new endpoints; the answer is then
 // whether anything else was asked for.
-func (l *Log) setNames(names map[Hash]string, keep bool) (differs bool) {
+func (l *Log) SetNames(names map[Hash]string, keep bool) (differs bool) {
 	l.appending.Lock() // a tick that is being written has the names of before
 	defer l.appending.Unlock()
 	l.mu.Lock()
@@ -193,7 +193,7 @@ func (l *Log) SetExternalLabels(labels []wire.Label) {
 }
 
 // ExternalLabels returns the external labels in force, sorted by name: those of
-// ticks that begin now. After [Sender.Resume] they are those of the former
+// ticks that begin now. After a Sender has resumed they are those of the former
 // process.
 func (l *Log) ExternalLabels() []wire.Label {
 	l.mu.Lock()
@@ -215,7 +215,7 @@ func (l *Log) recoverMarks() error {
 	}
 	if found.lost && len(l.ticks) > 0 {
 		l.logger.Warn("it is not known how the series of older ticks were called: what waits is sent under the names of the present configuration",
-			"ticks", len(l.ticks), "first", time.UnixMilli(l.ticks[0].at).UTC())
+			"ticks", len(l.ticks), "first", time.UnixMilli(l.ticks[0].At).UTC())
 	}
 	onDisk := true
 	for _, m := range found.list {

@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package remotewrite
+package queue
 
 import (
 	"bytes"
@@ -13,7 +13,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,12 +28,12 @@ import (
 func diskOf(t testing.TB, ticks int) *disktest.Disk {
 	t.Helper()
 	d := disktest.New(1)
-	l, err := OpenLog(LogConfig{FS: d, Dir: "log", SegmentBytes: 250}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	l, err := Open(Config{FS: d, Dir: "log", SegmentBytes: 250}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := l.resumeCursor("a")
-	l.setNames(namesFor("a", "one"), false)
+	c := l.Cursor("a")
+	l.SetNames(namesFor("a", "one"), false)
 	for i := range int64(ticks) {
 		tick := l.Begin(1000 * (i + 1))
 		tick.Labels([]wire.Label{{Name: "a", Value: "1"}})
@@ -46,12 +45,12 @@ func diskOf(t testing.TB, ticks int) *disktest.Disk {
 			t.Fatal(err)
 		}
 	}
-	if _, _, err := c.take(t.Context()); err != nil {
+	if _, _, err := c.Take(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	c.zerosDone()
-	c.finish()
-	c.park()
+	c.Answered(StepZeros)
+	c.Done(nil, false)
+	c.Close()
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -73,13 +72,13 @@ type found struct {
 func reopen(t testing.TB, d *disktest.Disk) (found, error) {
 	t.Helper()
 	reg := prometheus.NewRegistry()
-	l, err := OpenLog(LogConfig{FS: d, Dir: "log"}, reg, slog.New(slog.DiscardHandler))
+	l, err := Open(Config{FS: d, Dir: "log"}, reg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return found{}, err
 	}
 	var f found
-	c := l.resumeCursor("a")
-	l.settle()
+	c := l.Cursor("a")
+	l.ReleaseParked()
 	// The next tick tells what is missing before it.
 	tick := l.Begin(lastWritten)
 	tick.Labels([]wire.Label{{Name: "a", Value: "1"}})
@@ -87,19 +86,19 @@ func reopen(t testing.TB, d *disktest.Disk) (found, error) {
 	if err := l.Append(tick); err != nil {
 		t.Fatal(err)
 	}
-	for !c.atEnd() {
-		tick, _, err := c.take(t.Context())
+	for c.Position().Ticks > 0 {
+		tick, _, err := c.Take(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if tick.broken {
-			c.giveUp(tick.samples, tick.stale, reasonUnreadable)
+		if tick.Broken {
+			c.GiveUp(tick.Samples, tick.Stale, ReasonUnreadable)
 		}
-		for i := range tick.values {
-			data, _, err := tick.values[i].load(nil)
+		for i := range tick.Values {
+			data, _, err := tick.Values[i].Load(nil)
 			if err != nil {
-				l.store.damaged(l, damagedBlock, err)
-				c.giveUp(tick.samples, tick.stale, reasonUnreadable)
+				l.store.damaged(l, DamagedBlock, err)
+				c.GiveUp(tick.Samples, tick.Stale, ReasonUnreadable)
 				continue
 			}
 			var r wire.Reader
@@ -113,10 +112,10 @@ func reopen(t testing.TB, d *disktest.Disk) (found, error) {
 				f.at, f.values = append(f.at, r.At), append(f.values, r.Value)
 			}
 		}
-		c.finish()
+		c.Done(nil, false)
 	}
-	c.park()
-	f.lost = int(c.outcome().total().Samples)
+	c.Close()
+	f.lost = int(c.Outcome().total().Samples)
 	families, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -221,12 +220,12 @@ func TestNewerFormat(t *testing.T) {
 }
 
 // TestFilesOfAnotherUser proves that files which may not be read are an error and stay:
-// after a chown everything goes on.
+// after a chown everything continues.
 func TestFilesOfAnotherUser(t *testing.T) {
 	d := diskOf(t, 3)
 	for _, name := range []string{segments(d)[0], "log/cursors", "log/marks"} {
 		before := d.Bytes(name)
-		_, err := OpenLog(LogConfig{FS: disktest.Forbidding{FS: d, Name: name}, Dir: "log"}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+		_, err := Open(Config{FS: disktest.Forbidding{FS: d, Name: name}, Dir: "log"}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 		if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "chown") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -239,32 +238,12 @@ func TestFilesOfAnotherUser(t *testing.T) {
 	}
 }
 
-// TestRemovedEndpoint proves that an endpoint which is not configured any more
-// holds nothing back, also after a restart.
-func TestRemovedEndpoint(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d := diskOf(t, 7)
-		r := newRig(t, LogConfig{FS: d, Dir: "log"})
-		r.apply(EndpointConfig{Name: "b", URL: "http://nobody/"})
-		if n := len(segments(d)); n != 0 {
-			t.Errorf("%d segments are left", n)
-		}
-		if n, at := r.log.LastTick(); n != 7 || at != 7000 {
-			t.Errorf("last tick %d at %d", n, at)
-		}
-		r.halt(nil)
-		if got, err := reopen(t, d); err != nil || len(got.at) != 1 || got.lost > 0 {
-			t.Errorf("%+v, %v", got, err)
-		}
-	})
-}
-
 // TestTrouble proves what is said of a disk in trouble and when, that memory is
 // bounded meanwhile, and that all of it is durable once the disk is well.
 func TestTrouble(t *testing.T) {
 	d := disktest.New(1)
-	r := newRig(t, LogConfig{FS: d, Dir: "log", MemoryMaxBytes: 1500})
-	c := r.log.newCursor()
+	r := newRig(t, Config{FS: d, Dir: "log", MemoryMaxBytes: 1500})
+	c := r.log.Cursor("a")
 	for i, full := range []bool{false, true, true, true, true, true, true, true, true, false} {
 		d.Fail(func(_ int, op disktest.Op, _ string) error {
 			if full && op == disktest.Write {
@@ -278,19 +257,19 @@ func TestTrouble(t *testing.T) {
 		}
 	}
 	for words, want := range map[string]int{"the disk is in trouble: ticks": 1, "well again": 1, "memory is full": 1} {
-		if got := r.logged.count(words); got != want {
+		if got := r.count(words); got != want {
 			t.Errorf("%q is logged %d times", words, got)
 		}
 	}
 	ticks, inMemory := 0, r.metric("skybridge_log_memory_bytes")
-	for !c.atEnd() {
-		if _, _, err := c.take(t.Context()); err != nil {
+	for c.Position().Ticks > 0 {
+		if _, _, err := c.Take(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		c.finish()
+		c.Done(nil, false)
 		ticks++
 	}
-	if lost := int(c.outcome().total().Samples); ticks+lost != 10 || lost == 0 || ticks < 4 || inMemory != 0 {
+	if lost := int(c.Outcome().total().Samples); ticks+lost != 10 || lost == 0 || ticks < 4 || inMemory != 0 {
 		t.Errorf("%d ticks read, %d lost, %v bytes in memory", ticks, lost, inMemory)
 	}
 }

@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package remotewrite
+package queue
 
 import (
 	"context"
@@ -23,9 +23,9 @@ const (
 	readRetries = 60
 )
 
-// storedBlock is a block in the log. Where segment is not nil, data is nil and on
+// Block is a block in the log. Where segment is not nil, data is nil and on
 // disk instead: size bytes from offset, with a checksum.
-type storedBlock struct {
+type Block struct {
 	wire.Block
 	segment *segment
 	offset  int64
@@ -33,9 +33,9 @@ type storedBlock struct {
 	sum     uint32
 }
 
-// load returns the block's data: what is in memory, else read from disk into buf,
+// Load returns the block's data: what is in memory, else read from disk into buf,
 // which is returned to be used again.
-func (b *storedBlock) load(buf []byte) (data, kept []byte, err error) {
+func (b *Block) Load(buf []byte) (data, kept []byte, err error) {
 	if b.segment == nil {
 		return b.Data, buf, nil
 	}
@@ -46,17 +46,17 @@ func (b *storedBlock) load(buf []byte) (data, kept []byte, err error) {
 	return buf, buf, nil
 }
 
-// inMemory returns a copy of the block whose data is in memory.
-func (b *storedBlock) inMemory() (storedBlock, error) {
-	data, _, err := b.load(nil)
-	c := storedBlock{Block: b.Block}
+// InMemory returns a copy of the block whose data is in memory.
+func (b *Block) InMemory() (Block, error) {
+	data, _, err := b.Load(nil)
+	c := Block{Block: b.Block}
 	c.Data = data
 	return c, err
 }
 
-// inLog makes blocks that were just built part of a tick.
-func inLog(blocks []wire.Block) []storedBlock {
-	out := make([]storedBlock, len(blocks))
+// InMemory makes blocks that were just built part of a tick.
+func InMemory(blocks []wire.Block) []Block {
+	out := make([]Block, len(blocks))
 	for i := range blocks {
 		out[i].Block = blocks[i]
 	}
@@ -64,7 +64,7 @@ func inLog(blocks []wire.Block) []storedBlock {
 }
 
 // readFrom reads a block's data from a segment into b, which has its size.
-func (b *storedBlock) readFrom(r io.ReaderAt, into []byte) error {
+func (b *Block) readFrom(r io.ReaderAt, into []byte) error {
 	if err := disk.ReadFull(r, into, b.offset); err != nil {
 		return fmt.Errorf("block: %w", err)
 	}
@@ -74,19 +74,19 @@ func (b *storedBlock) readFrom(r io.ReaderAt, into []byte) error {
 	return nil
 }
 
-// lasting says that reading again will not help: the bytes are not those that
+// Lasting says that reading again will not help: the bytes are not those that
 // were written, or are gone.
-func lasting(err error) bool {
+func Lasting(err error) bool {
 	return errors.Is(err, disk.ErrDamaged) || errors.Is(err, wire.ErrBlock) || errors.Is(err, fs.ErrNotExist)
 }
 
-// retryRead calls read until it succeeds, fails for good, or has failed for a
+// Retry calls read until it succeeds, fails for good, or has failed for a
 // minute; where the disk does not answer at all, nothing is known of what lies there,
 // and the wait has no end. What is to be read is named by what.
-func (c *cursor) retryRead(ctx context.Context, what string, read func() error) error {
+func (c *Cursor) Retry(ctx context.Context, what string, read func() error) error {
 	l := c.log
 	for attempt := 0; ; attempt++ {
-		c.waits(0)
+		c.OnWait(0)
 		err := read()
 		if err == nil || l.store == nil {
 			return err
@@ -94,22 +94,27 @@ func (c *cursor) retryRead(ctx context.Context, what string, read func() error) 
 		if errors.Is(err, disk.ErrHangs) {
 			attempt = 0
 		}
-		if lasting(err) || attempt == readRetries {
+		if Lasting(err) || attempt == readRetries {
 			l.store.damaged(l, what, err)
 			return err
 		}
 		l.seldom.Warn("log cannot be read, will be tried again", "err", err)
-		c.waits(readPause)
-		if err := pause(ctx, readPause, nil); err != nil {
-			return err
+		c.OnWait(readPause)
+		select {
+		case <-time.After(readPause):
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 }
 
-// load reads the index of a tick that lies on disk. What cannot be read is
+// Load reads the index of a tick that is on disk. What cannot be read is
 // returned as broken; the error is the context's.
-func (c *cursor) load(ctx context.Context, t *loggedTick) (loaded *loggedTick, err error) {
-	err = c.retryRead(ctx, damagedTick, func() (err error) {
+func (c *Cursor) Load(ctx context.Context, t *Tick) (loaded *Tick, err error) {
+	if t.segment == nil {
+		return t, nil
+	}
+	err = c.Retry(ctx, damagedTick, func() (err error) {
 		loaded, err = t.segment.load(t)
 		return err
 	})
@@ -118,7 +123,7 @@ func (c *cursor) load(ctx context.Context, t *loggedTick) (loaded *loggedTick, e
 	}
 	if err != nil {
 		loaded = t.bare()
-		loaded.broken = true
+		loaded.Broken = true
 	}
 	return loaded, nil
 }

@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package remotewrite
+package queue
 
 import (
 	"fmt"
@@ -10,13 +10,13 @@ import (
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
-// Tick collects what is sampled at one moment. It comes from [Log.Begin] and
+// TickBuilder collects what is sampled at one moment. It comes from [Log.Begin] and
 // goes to [Log.Append], after which it must not be touched: its buffers serve
 // later ticks. One goroutine uses it at a time.
 //
 // No two samples of one series may be given to one group (the zeros; values and
 // stale markers): that is what lets the requests of a group go out in parallel.
-type Tick struct {
+type TickBuilder struct {
 	log *Log
 	at  int64
 	// after is the time of the tick before, or math.MinInt64.
@@ -37,14 +37,14 @@ type Tick struct {
 // twice, without __name__, names and values valid UTF-8. Labels with an empty
 // value are left out. External labels are added where labels does not have them.
 // The slice is not retained, its strings are until their block is full.
-func (t *Tick) Labels(labels []wire.Label) {
+func (t *TickBuilder) Labels(labels []wire.Label) {
 	if !t.unread {
 		t.set.Set(labels, t.external)
 	}
 }
 
 // LabelValues is Labels for labels that are given as names and values.
-func (t *Tick) LabelValues(names, values []string) {
+func (t *TickBuilder) LabelValues(names, values []string) {
 	if !t.unread {
 		t.set.SetValues(names, values, t.external)
 	}
@@ -52,7 +52,7 @@ func (t *Tick) LabelValues(names, values []string) {
 
 // Zero gives the value 0 at time at (ms), with which a counter begins. It must
 // not lie before the previous tick and must lie before this one.
-func (t *Tick) Zero(m *wire.Metric, at int64) {
+func (t *TickBuilder) Zero(m *wire.Metric, at int64) {
 	if at < t.after || at >= t.at {
 		t.fail("zero of %s at %d ms, outside of [%d, %d)", m.Name, at, t.after, t.at)
 	}
@@ -62,7 +62,7 @@ func (t *Tick) Zero(m *wire.Metric, at int64) {
 // Value gives a series' value at the tick's time. start is the time of the zero
 // that the counter began with, in ms and before the tick; 0 for gauges, and for
 // counters whose beginning nobody knows.
-func (t *Tick) Value(m *wire.Metric, start int64, v float64) {
+func (t *TickBuilder) Value(m *wire.Metric, start int64, v float64) {
 	if start >= t.at {
 		t.fail("value of %s started at %d ms, not before its tick at %d", m.Name, start, t.at)
 	}
@@ -71,66 +71,66 @@ func (t *Tick) Value(m *wire.Metric, start int64, v float64) {
 
 // Stale gives a stale marker at the tick's time: the series ended after its
 // last value, in an earlier tick. It is for gauges; counters have End.
-func (t *Tick) Stale(m *wire.Metric) {
+func (t *TickBuilder) Stale(m *wire.Metric) {
 	t.add(&t.values, m, wire.StaleMarker, t.at, 0)
 }
 
-// unitBytes is the unit of counters that count traffic.
-const unitBytes = "bytes"
+// UnitBytes is the unit of counters that count traffic.
+const UnitBytes = "bytes"
 
 // End gives a counter's stale marker. start and final are those of its last
-// value: an endpoint that was not sent that one gets it from here (fold.go).
-func (t *Tick) End(m *wire.Metric, start int64, final float64) {
+// value: an endpoint that was not sent that one gets it from here (condense.go).
+func (t *TickBuilder) End(m *wire.Metric, start int64, final float64) {
 	if start >= t.at {
 		t.fail("end of %s started at %d ms, not before its tick at %d", m.Name, start, t.at)
 	}
 	t.Stale(m)
 	t.add(&t.ends, m, math.Float64bits(final), t.at, start)
 	// What was counted before anybody looked is not for us to lose.
-	if m.Unit == unitBytes && start != 0 && !t.unread {
+	if m.Unit == UnitBytes && start != 0 && !t.unread {
 		t.endedBytes += uint64(max(0, final))
 	}
 }
 
-func (t *Tick) add(g *wire.Builder, m *wire.Metric, value uint64, at, start int64) {
+func (t *TickBuilder) add(g *wire.Builder, m *wire.Metric, value uint64, at, start int64) {
 	if !t.unread {
 		g.Add(&t.set, m, wire.Sample{Value: value, At: at, Start: start})
 	}
 }
 
 // fail remembers the first thing that makes the tick unfit to be sent.
-func (t *Tick) fail(format string, args ...any) {
+func (t *TickBuilder) fail(format string, args ...any) {
 	if t.err == nil {
 		t.err = fmt.Errorf(format, args...)
 	}
 }
 
-// never is the time in ms of what has not been.
-const never = math.MinInt64
+// Never is the time in ms of what has not been.
+const Never = math.MinInt64
 
-// loggedTick is a tick in the log. It is immutable, so a cursor may hold it
+// Tick is a tick in the log. It is immutable, so a cursor may hold it
 // after the log has let go of it.
-type loggedTick struct {
-	seq uint64
-	at  int64 // ms
+type Tick struct {
+	Number uint64
+	At     int64 // ms
 	// after is the time of the tick before, which tells what a cursor has missed
 	// that finds a later tick than it expects, and before what that tick and all
 	// before it held.
-	after  int64
-	before tallied
+	After  int64
+	before totals
 	// The two groups; see the package comment.
-	zeros, values []storedBlock
+	Zeros, Values []Block
 	// ends are the final values of the counters whose stale markers are among
-	// values: what is left to say of the tick when it is folded. ended is how many
+	// values: what is left to say of the tick when it is condensed. ended is how many
 	// they are, endedBytes what those counted that count bytes.
-	ends       []storedBlock
-	ended      int
-	endedBytes uint64
+	Ends       []Block
+	Ended      int
+	EndedBytes uint64
 
-	samples, stale int
+	Samples, Stale int
 	bytes          int64
 
-	// segment is where the tick lies on disk, at offset; its groups are empty then,
+	// segment is where the tick is on disk, at offset; its groups are empty then,
 	// until it is loaded. Nil: in memory.
 	segment *segment
 	offset  int64
@@ -140,42 +140,42 @@ type loggedTick struct {
 
 	// finalsAt, where not 0, is when what ended in it gets its final value once
 	// more; only a tick that a cursor took has it (cursor.finalsAt).
-	finalsAt int64
-	// fold: this is no tick, but several that are folded (fold.go).
-	fold *fold
-	// thin: only its ends are left, the log was full.
-	thin bool
+	FinalsAt int64
+	// condensed: this is no tick, but several that are condensed (condense.go).
+	Condensed *Condensed
+	// compacted: only its ends are left, the log was full.
+	Compacted bool
 
 	// broken: what it holds must not be sent. It stays in the sequence so that
 	// each cursor meets it in its turn and counts and repairs the loss.
-	broken bool
+	Broken bool
 }
 
-// tallied counts samples, and the stale markers among them.
-type tallied struct{ samples, stale int64 }
+// totals counts samples, and the stale markers among them.
+type totals struct{ samples, stale int64 }
 
 // end is what the tick and all before it held.
-func (t *loggedTick) end() tallied {
-	return tallied{t.before.samples + int64(t.samples), t.before.stale + int64(t.stale)}
+func (t *Tick) end() totals {
+	return totals{t.before.samples + int64(t.Samples), t.before.stale + int64(t.Stale)}
 }
 
 // bare returns a copy without the groups.
-func (t *loggedTick) bare() *loggedTick {
+func (t *Tick) bare() *Tick {
 	c := *t
-	c.zeros, c.values, c.ends = nil, nil, nil
+	c.Zeros, c.Values, c.Ends = nil, nil, nil
 	return &c
 }
 
 // groups are all blocks of the tick, in the order in which they lie on disk.
-func (t *loggedTick) groups() [3][]storedBlock { return [3][]storedBlock{t.zeros, t.values, t.ends} }
+func (t *Tick) groups() [3][]Block { return [3][]Block{t.Zeros, t.Values, t.Ends} }
 
 // valuesOnly returns the tick as it is when its zeros have their answer.
-func (t *loggedTick) valuesOnly() *loggedTick {
+func (t *Tick) valuesOnly() *Tick {
 	c := *t
-	for i := range c.zeros {
-		c.samples -= c.zeros[i].Samples
+	for i := range c.Zeros {
+		c.Samples -= c.Zeros[i].Samples
 	}
-	c.zeros = nil
+	c.Zeros = nil
 	return &c
 }
 
@@ -183,22 +183,22 @@ func (t *loggedTick) valuesOnly() *loggedTick {
 const tickOverhead = 128
 
 // seal ends the building of the tick.
-func (t *Tick) seal() *loggedTick {
-	lt := &loggedTick{at: t.at, zeros: inLog(t.zeros.Take()), values: inLog(t.values.Take()), ends: inLog(t.ends.Take()), endedBytes: t.endedBytes, bytes: tickOverhead}
-	for _, group := range [][]storedBlock{lt.zeros, lt.values} {
+func (t *TickBuilder) seal() *Tick {
+	lt := &Tick{At: t.at, Zeros: InMemory(t.zeros.Take()), Values: InMemory(t.values.Take()), Ends: InMemory(t.ends.Take()), EndedBytes: t.endedBytes, bytes: tickOverhead}
+	for _, group := range [][]Block{lt.Zeros, lt.Values} {
 		for i := range group {
-			lt.samples += group[i].Samples
-			lt.stale += group[i].Stale
+			lt.Samples += group[i].Samples
+			lt.Stale += group[i].Stale
 			lt.bytes += int64(len(group[i].Data)) + tickOverhead
 		}
 	}
-	for i := range lt.ends {
-		lt.ended += lt.ends[i].Samples
-		lt.bytes += int64(len(lt.ends[i].Data)) + tickOverhead
+	for i := range lt.Ends {
+		lt.Ended += lt.Ends[i].Samples
+		lt.bytes += int64(len(lt.Ends[i].Data)) + tickOverhead
 	}
 	if t.err != nil {
-		lt.zeros, lt.values, lt.ends, lt.bytes, lt.broken = nil, nil, nil, tickOverhead, true
-		lt.ended, lt.endedBytes = 0, 0
+		lt.Zeros, lt.Values, lt.Ends, lt.bytes, lt.Broken = nil, nil, nil, tickOverhead, true
+		lt.Ended, lt.EndedBytes = 0, 0
 	}
 	return lt
 }

@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package remotewrite
+package queue
 
 import (
 	"fmt"
@@ -16,27 +16,26 @@ import (
 
 	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/internal/disktest"
-	"github.com/skydive-project/skybridge/internal/receiver"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
-// TestThinCrashPoints proves that a process that dies at any operation while it
+// TestCompactionCrashPoints proves that a process that dies at any operation while it
 // makes room, with the power or without, has what ended in each tick afterwards.
-func TestThinCrashPoints(t *testing.T) {
+func TestCompactionCrashPoints(t *testing.T) {
 	const ticks = 12
 	for _, power := range []bool{false, true} {
 		for dieAt := 0; ; dieAt++ {
 			d := disktest.New(uint64(dieAt))
-			cfg := LogConfig{FS: d, Dir: "log", MaxBytes: 3000, SegmentBytes: 500}
+			cfg := Config{FS: d, Dir: "log", MaxBytes: 3000, SegmentBytes: 500}
 			open := func() (*Log, error) {
-				return OpenLog(cfg, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+				return Open(cfg, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 			}
 			l, err := open()
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := l.resumeCursor("a")
-			l.settle()
+			c := l.Cursor("a")
+			l.ReleaseParked()
 			durable := 0
 			for i := range ticks {
 				if i == ticks/2 {
@@ -55,7 +54,7 @@ func TestThinCrashPoints(t *testing.T) {
 				}
 			}
 			survived := !d.Dead()
-			c.park()
+			c.Close()
 			if power {
 				d.LosePower()
 			} else {
@@ -66,25 +65,25 @@ func TestThinCrashPoints(t *testing.T) {
 				t.Fatal(err)
 			}
 			var ended uint64
-			thin := 0
+			compacted := 0
 			for i, tick := range l.ticks {
-				if tick.seq != uint64(i+1) {
-					t.Errorf("died at %d: tick %d is number %d", dieAt, i, tick.seq)
+				if tick.Number != uint64(i+1) {
+					t.Errorf("died at %d: tick %d is number %d", dieAt, i, tick.Number)
 				}
-				if tick.thin {
-					thin++
+				if tick.Compacted {
+					compacted++
 				}
 				loaded, err := tick.segment.load(tick)
-				if err != nil || len(loaded.ends) != 1 {
-					t.Fatalf("died at %d: tick %d: %d blocks of ends, %v", dieAt, tick.seq, len(loaded.ends), err)
+				if err != nil || len(loaded.Ends) != 1 {
+					t.Fatalf("died at %d: tick %d: %d blocks of ends, %v", dieAt, tick.Number, len(loaded.Ends), err)
 				}
-				if _, _, err := loaded.ends[0].load(nil); err != nil {
-					t.Errorf("died at %d: tick %d: %v", dieAt, tick.seq, err)
+				if _, _, err := loaded.Ends[0].Load(nil); err != nil {
+					t.Errorf("died at %d: tick %d: %v", dieAt, tick.Number, err)
 				}
-				ended += tick.endedBytes
+				ended += tick.EndedBytes
 			}
-			if n := len(l.ticks); n < durable || ended != uint64(n*(n-1)/2) || thin == 0 {
-				t.Errorf("died at %d: %d ticks with %d bytes, %d thin; %d were durable", dieAt, n, ended, thin, durable)
+			if n := len(l.ticks); n < durable || ended != uint64(n*(n-1)/2) || compacted == 0 {
+				t.Errorf("died at %d: %d ticks with %d bytes, %d compacted; %d were durable", dieAt, n, ended, compacted, durable)
 			}
 			if err := l.Close(); err != nil {
 				t.Fatal(err)
@@ -100,7 +99,7 @@ func TestThinCrashPoints(t *testing.T) {
 }
 
 // endingTick is tick i of a log, in which one counter ends among a dozen gauges.
-func endingTick(l *Log, i int) *Tick {
+func endingTick(l *Log, i int) *TickBuilder {
 	at := int64(15000 * (i + 1))
 	tick := l.Begin(at)
 	tick.Labels([]wire.Label{{Name: "tick", Value: fmt.Sprint(i)}})
@@ -112,27 +111,27 @@ func endingTick(l *Log, i int) *Tick {
 	return tick
 }
 
-// TestThinMeanwhile proves that a tick which an endpoint is done with while its
-// segment is made thin does not take the place of one that still waits.
-func TestThinMeanwhile(t *testing.T) {
+// TestCompactedMeanwhile proves that a tick which an endpoint is done with while its
+// segment is compacted does not take the place of one that still waits.
+func TestCompactedMeanwhile(t *testing.T) {
 	d := disktest.New(1)
-	l, err := OpenLog(LogConfig{FS: d, Dir: "log", MaxBytes: 3000, SegmentBytes: 1000}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	l, err := Open(Config{FS: d, Dir: "log", MaxBytes: 3000, SegmentBytes: 1000}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := l.resumeCursor("a")
+	c := l.Cursor("a")
 	defer wantNoLoss(t, c)
-	l.settle()
+	l.ReleaseParked()
 	meanwhile := false
 	for i := range 12 {
 		if i == 2 {
-			if _, _, err := c.take(t.Context()); err != nil {
+			if _, _, err := c.Take(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			d.Fail(func(_ int, op disktest.Op, _ string) error {
 				if op == disktest.Rename && !meanwhile {
 					meanwhile = true
-					c.finish()
+					c.Done(nil, false)
 				}
 				return nil
 			})
@@ -142,38 +141,38 @@ func TestThinMeanwhile(t *testing.T) {
 		}
 	}
 	if !meanwhile {
-		t.Fatal("nothing was made thin")
+		t.Fatal("nothing was compacted")
 	}
 	var bytes int64
 	for i, tick := range l.ticks {
-		if tick.seq != uint64(i+2) {
-			t.Errorf("tick %d is number %d", i, tick.seq)
+		if tick.Number != uint64(i+2) {
+			t.Errorf("tick %d is number %d", i, tick.Number)
 		}
 		bytes += tick.bytes
 	}
 	if len(l.ticks) != 11 || bytes != l.bytes {
 		t.Errorf("%d ticks of %d bytes, counted %d", len(l.ticks), bytes, l.bytes)
 	}
-	c.park()
+	c.Close()
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// TestThinHangs has the disk not answer while a thin segment takes the place of a whole
+// TestCompactionHangs has the disk not answer while a compacted segment takes the place of a whole
 // one, which it does all the same in the end: nothing is dropped for that, and each tick
 // can be read from whichever of the two has it.
-func TestThinHangs(t *testing.T) {
+func TestCompactionHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hanging := &disktest.Hanging{FS: disktest.New(1)}
-		l, err := OpenLog(LogConfig{FS: disk.WithTimeout(hanging, time.Second), Dir: "log", MaxBytes: 3000, SegmentBytes: 1000},
+		l, err := Open(Config{FS: disk.WithTimeout(hanging, time.Second), Dir: "log", MaxBytes: 3000, SegmentBytes: 1000},
 			prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := l.resumeCursor("a")
+		c := l.Cursor("a")
 		defer wantNoLoss(t, c)
-		l.settle()
+		l.ReleaseParked()
 		hung := false
 		for i := range 12 {
 			var release func()
@@ -192,42 +191,42 @@ func TestThinHangs(t *testing.T) {
 			}
 		}
 		if !hung {
-			t.Fatal("nothing was made thin")
+			t.Fatal("nothing was compacted")
 		}
 		for _, tick := range l.ticks {
 			loaded := tick
 			if tick.segment != nil {
 				if loaded, err = tick.segment.load(tick); err != nil {
-					t.Errorf("tick %d: %v", tick.seq, err)
+					t.Errorf("tick %d: %v", tick.Number, err)
 					continue
 				}
 			}
-			if loaded.ended == 0 {
-				t.Errorf("tick %d has no ends", tick.seq)
+			if loaded.Ended == 0 {
+				t.Errorf("tick %d has no ends", tick.Number)
 			}
 		}
 		if len(l.ticks) != 12 {
 			t.Errorf("%d ticks are left", len(l.ticks))
 		}
-		c.park()
+		c.Close()
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
 	})
 }
 
-// TestThinSaves proves that what a thin segment does not have any more is known to be
+// TestCompactionSaves proves that what a compacted segment does not have any more is known to be
 // sent after a crash: else it would be taken for lost.
-func TestThinSaves(t *testing.T) {
+func TestCompactionSaves(t *testing.T) {
 	d := disktest.New(1)
-	open := func() (*Log, *cursor) {
-		l, err := OpenLog(LogConfig{FS: d, Dir: "log", MaxBytes: 3000, SegmentBytes: 1000}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	open := func() (*Log, *Cursor) {
+		l, err := Open(Config{FS: d, Dir: "log", MaxBytes: 3000, SegmentBytes: 1000}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := l.resumeCursor("a")
+		c := l.Cursor("a")
 		t.Cleanup(func() { wantNoLoss(t, c) })
-		l.settle()
+		l.ReleaseParked()
 		return l, c
 	}
 	l, c := open()
@@ -236,21 +235,21 @@ func TestThinSaves(t *testing.T) {
 			t.Fatal(err)
 		}
 		if i == 0 {
-			if _, _, err := c.take(t.Context()); err != nil {
+			if _, _, err := c.Take(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			c.finish()
+			c.Done(nil, false)
 		}
 	}
-	if !l.ticks[0].thin || l.ticks[0].seq != 2 {
-		t.Fatalf("tick %d is the first, thin %v", l.ticks[0].seq, l.ticks[0].thin)
+	if !l.ticks[0].Compacted || l.ticks[0].Number != 2 {
+		t.Fatalf("tick %d is the first, compacted %v", l.ticks[0].Number, l.ticks[0].Compacted)
 	}
 	d.Kill()
 	l, c = open()
-	if _, _, err := c.take(t.Context()); err != nil {
+	if _, _, err := c.Take(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	c.park()
+	c.Close()
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -260,12 +259,12 @@ func TestThinSaves(t *testing.T) {
 // give up what ended in them last, also where nothing ended in those that follow.
 func TestMemoryKeepsEnds(t *testing.T) {
 	d := disktest.New(1)
-	l, err := OpenLog(LogConfig{FS: d, Dir: "log", MemoryMaxBytes: 6000}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	l, err := Open(Config{FS: d, Dir: "log", MemoryMaxBytes: 6000}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := l.resumeCursor("a")
-	l.settle()
+	c := l.Cursor("a")
+	l.ReleaseParked()
 	d.Fail(func(int, disktest.Op, string) error { return disktest.ErrDead })
 	for i := range 12 {
 		tick := endingTick(l, i)
@@ -284,73 +283,15 @@ func TestMemoryKeepsEnds(t *testing.T) {
 		t.Errorf("%d bytes in memory, of %d", n, l.bytes)
 	}
 	for i, tick := range l.ticks {
-		if ends := i < 2; tick.gone != "" || ends != (len(tick.ends) > 0) || (ends && !tick.thin) {
-			t.Errorf("tick %d: gone %q, thin %v, %d ends", i, tick.gone, tick.thin, tick.ended)
+		if ends := i < 2; tick.gone != "" || ends != (len(tick.Ends) > 0) || (ends && !tick.Compacted) {
+			t.Errorf("tick %d: gone %q, compacted %v, %d ends", i, tick.gone, tick.Compacted, tick.Ended)
 		}
 	}
-	if last := l.ticks[len(l.ticks)-1]; last.thin {
-		t.Error("the newest tick is thin")
+	if last := l.ticks[len(l.ticks)-1]; last.Compacted {
+		t.Error("the newest tick is compacted")
 	}
-	c.park()
+	c.Close()
 	_ = l.Close() // the disk is in trouble
-}
-
-// TestCursorsLost proves that a process that does not know any more what it has
-// sent does not count it again, whatever is too old by then.
-func TestCursorsLost(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d := disktest.New(1)
-		r := newRig(t, LogConfig{FS: d, Dir: "log", PushInterval: pushInterval})
-		r.judged = true // it may send what the receiver has
-		rec := r.receiver("a", receiver.Config{})
-		endpoint := EndpointConfig{Name: "a", URL: "http://a/", BacklogWindow: 5 * time.Minute}
-		r.apply(endpoint, EndpointConfig{Name: "away", URL: "http://nobody/"}) // for which ticks stay
-		start := time.Now().UnixMilli()
-		value := func(a string, zero bool, v float64) {
-			time.Sleep(pushInterval)
-			tick := r.log.Begin(time.Now().UnixMilli())
-			tick.Labels([]wire.Label{{Name: "a", Value: a}})
-			if zero {
-				tick.Zero(bytesMetric, time.Now().UnixMilli()-1)
-			}
-			if v < 0 {
-				tick.End(bytesMetric, start, -v)
-			} else {
-				tick.Value(bytesMetric, start, v)
-			}
-			r.append(tick)
-			synctest.Wait()
-		}
-		value("ends", true, 10)
-		value("ends", false, -10)
-		value("lives", true, 100)
-		r.halt(nil)
-		if err := d.Remove("log/" + cursorName); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(20 * time.Minute)
-		r.cfg.Opened = time.Now()
-		if err := r.open(); err != nil {
-			t.Fatal(err)
-		}
-		rec.Restarted()
-		r.apply(endpoint)
-		for range 3 {
-			value("lives", false, 150)
-		}
-		r.flush()
-		got := make(map[string]float64)
-		for key, samples := range rec.Series() {
-			got[key] = receiver.Increase(samples)
-		}
-		want := map[string]float64{
-			receiver.Key("test_bytes", map[string]string{"a": "ends"}):  10,
-			receiver.Key("test_bytes", map[string]string{"a": "lives"}): 150,
-		}
-		if !maps.Equal(got, want) {
-			t.Errorf("increases %v, want %v: %v", got, want, rec.Series())
-		}
-	})
 }
 
 // sameState compares states by what is in them.
@@ -363,8 +304,8 @@ func sameState(a, b cursorState) bool {
 // FuzzIndex proves that whatever stands in a frame or a cursor file, nothing
 // panics, and that what is accepted is what would be written.
 func FuzzIndex(f *testing.F) {
-	l := NewLog(LogConfig{}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	l.newCursor()
+	l := New(Config{}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	l.Cursor("a")
 	tick := l.Begin(1000)
 	tick.Labels([]wire.Label{{Name: "a", Value: "1"}})
 	tick.Zero(bytesMetric, 1)
@@ -372,12 +313,12 @@ func FuzzIndex(f *testing.F) {
 	tick.Labels([]wire.Label{{Name: "a", Value: "2"}})
 	tick.End(bytesMetric, 1, 7)
 	whole := tick.seal()
-	whole.seq = 3
-	for _, t := range []*loggedTick{whole, whole.thinned(), {seq: 4, at: 9, broken: true}} {
+	whole.Number = 3
+	for _, t := range []*Tick{whole, whole.compacted(), {Number: 4, At: 9, Broken: true}} {
 		f.Add(appendIndex(nil, t), uint32(2))
 	}
 	f.Add(appendCursors(nil, &cursors{next: 9, lastAt: 1000, states: map[Hash]cursorState{
-		{1}: {next: 4, begun: 10, lost: 20, sent: 30, step: 2, folding: 6, stamp: 25, hashes: &Hashes{[]Hash{{1}, {2}}}},
+		{1}: {next: 4, begun: 10, lost: 20, sent: 30, step: 2, condensing: 6, stamp: 25, hashes: &Hashes{[]Hash{{1}, {2}}}},
 	}}), uint32(3))
 	f.Add(appendCursorsV1(&cursors{next: 9, lastAt: 1000, states: map[Hash]cursorState{{1}: {next: 4}}}), uint32(1))
 	f.Fuzz(func(t *testing.T, b []byte, version uint32) {
@@ -396,7 +337,7 @@ func FuzzIndex(f *testing.F) {
 					}
 				}
 			}
-			if end > size || ended != tick.ended || (!tick.thin && !tick.broken && samples != tick.samples) || (tick.thin && samples > 0) {
+			if end > size || ended != tick.Ended || (!tick.Compacted && !tick.Broken && samples != tick.Samples) || (tick.Compacted && samples > 0) {
 				t.Errorf("%+v with %d samples and %d ends, to %d", tick, samples, ended, end)
 			}
 		}

@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package remotewrite
+package queue
 
 import (
 	"cmp"
@@ -20,8 +20,8 @@ import (
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
-// LogConfig bounds a log and says what all of its samples have in common.
-type LogConfig struct {
+// Config bounds a log and says what all of its samples have in common.
+type Config struct {
 	// MaxBytes bounds the ticks that wait for some endpoint; 0 is no bound. The
 	// newest tick is always kept, or a bound below one tick would send nothing.
 	// Beside it each endpoint may hold the one tick that it is sending.
@@ -51,8 +51,11 @@ type LogConfig struct {
 	FS disk.FS
 	// CheckNames returns the text that this version has for names that a former one
 	// may have written, or an error where it does not understand them; nil: any text is
-	// understood. See [Sender.Apply].
+	// understood.
 	CheckNames func(text string) (string, error)
+	// CondenseEnds is how many ends are condensed at once at least, where there are as
+	// many; 0 is ten requests full.
+	CondenseEnds int
 	// SegmentBytes is how large a segment may grow; 0 is a sixteenth of MaxBytes,
 	// 64 MiB at most.
 	SegmentBytes int64
@@ -60,7 +63,7 @@ type LogConfig struct {
 
 // Log is a bounded sequence of ticks that any number of cursors read, each at
 // its own pace. It is in memory, or durable (store.go). A tick is let go when all
-// cursors are past it; where the bounds are hit, the oldest is made thin (thin.go)
+// cursors are past it; where the bounds are hit, the oldest is compacted (compact.go)
 // and in the end goes first, and each cursor that had not sent it counts the loss
 // (loss.go). All methods are safe for concurrent use.
 type Log struct {
@@ -74,57 +77,57 @@ type Log struct {
 	seldom   *slog.Logger // for what can repeat without end
 	store    *store       // nil: everything is in memory
 
-	foldEnds int // see foldTarget
+	condenseEnds int // see condenseTarget
 	// checkNames is LogConfig.CheckNames.
 	checkNames func(text string) (string, error)
 
-	appending sync.Mutex  // one Append at a time; taken before mu
-	undurable *loggedTick // waits for Publish; appending guards it
+	appending sync.Mutex // one Append at a time; taken before mu
+	undurable *Tick      // waits for Publish; appending guards it
 
 	mu           sync.Mutex
-	pushInterval int64         // ms
-	external     []wire.Label  // sorted, replaced as a whole
-	marks        marks         // how series are called, by tick
-	ticks        []*loggedTick // those that some cursor needs, oldest first
-	next         uint64        // number of the tick that will be appended, 1 at first
-	lastAt       int64         // time of the last tick, never before any
-	total        tallied       // what all ticks held
+	pushInterval int64        // ms
+	external     []wire.Label // sorted, replaced as a whole
+	marks        marks        // how series are called, by tick
+	ticks        []*Tick      // those that some cursor needs, oldest first
+	next         uint64       // number of the tick that will be appended, 1 at first
+	lastAt       int64        // time of the last tick, never before any
+	total        totals       // what all ticks held
 	bytes        int64
-	cursors      map[*cursor]struct{}
+	cursors      map[*Cursor]struct{}
 	// parked are those of cursors that a former process left and whose endpoint has
 	// not come yet.
-	parked  map[Hash]*cursor
+	parked  map[Hash]*Cursor
 	changed chan struct{} // closed and replaced whenever a waiter should look
 }
 
-// NewLog returns an empty log in memory with its metrics registered on reg.
-func NewLog(cfg LogConfig, reg prometheus.Registerer, logger *slog.Logger) *Log {
+// New returns an empty log in memory with its metrics registered on reg.
+func New(cfg Config, reg prometheus.Registerer, logger *slog.Logger) *Log {
 	l := newLog(cfg, logger)
 	l.metrics = newLogMetrics(reg, l)
 	registerLimit(reg, l.maxBytes)
 	return l
 }
 
-func newLog(cfg LogConfig, logger *slog.Logger) *Log {
+func newLog(cfg Config, logger *slog.Logger) *Log {
 	l := &Log{
 		maxBytes:     cfg.MaxBytes,
 		maxAge:       cfg.MaxAge.Milliseconds(),
 		pushInterval: cfg.PushInterval.Milliseconds(),
-		opened:       never,
+		opened:       Never,
 		logger:       logger,
 		seldom:       logging.Seldom(logger),
 		next:         1,
-		lastAt:       never,
-		cursors:      make(map[*cursor]struct{}),
-		parked:       make(map[Hash]*cursor),
+		lastAt:       Never,
+		cursors:      make(map[*Cursor]struct{}),
+		parked:       make(map[Hash]*Cursor),
 		changed:      make(chan struct{}),
-		foldEnds:     foldTarget,
+		condenseEnds: cmp.Or(cfg.CondenseEnds, condenseTarget),
 		external:     wire.SortedLabels(cfg.ExternalLabels),
 	}
 	if l.checkNames = cfg.CheckNames; l.checkNames == nil {
 		l.checkNames = func(text string) (string, error) { return text, nil }
 	}
-	l.builders.New = func() any { return &Tick{log: l} }
+	l.builders.New = func() any { return &TickBuilder{log: l} }
 	return l
 }
 
@@ -135,8 +138,8 @@ func (l *Log) SetPushInterval(d time.Duration) {
 	l.pushInterval = d.Milliseconds()
 }
 
-// interval is the usual distance of two ticks; 0: not known.
-func (l *Log) interval() time.Duration {
+// Interval is the usual distance of two ticks; 0: not known.
+func (l *Log) Interval() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return time.Duration(l.pushInterval) * time.Millisecond
@@ -144,8 +147,8 @@ func (l *Log) interval() time.Duration {
 
 // Begin returns an empty tick for the time at, in ms since the epoch, which must
 // be later than every tick before, by 2 ms at least; Append tells if it is not.
-func (l *Log) Begin(at int64) *Tick {
-	t := l.builders.Get().(*Tick)
+func (l *Log) Begin(at int64) *TickBuilder {
+	t := l.builders.Get().(*TickBuilder)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t.at, t.after, t.external, t.err, t.endedBytes = at, l.lastAt, l.external, nil, 0
@@ -160,7 +163,7 @@ func (l *Log) Begin(at int64) *Tick {
 func (l *Log) LastTick() (number uint64, at int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.lastAt == never {
+	if l.lastAt == Never {
 		return 0, 0
 	}
 	return l.next - 1, l.lastAt
@@ -179,25 +182,25 @@ var ErrUndurable = errors.New("the disk did not take the tick")
 // in it contradict its time, and the endpoints count it as dropped. An error that
 // wraps [ErrUndurable] says that the tick is in memory, and visible from the next
 // Publish or Append on: endpoints may send it then, whatever becomes of this process.
-func (l *Log) Append(t *Tick) error {
+func (l *Log) Append(t *TickBuilder) error {
 	lt, err, unread := t.seal(), t.err, t.unread
 	l.builders.Put(t)
 	if err != nil {
-		err = fmt.Errorf("log: tick at %d ms: %w", lt.at, err)
+		err = fmt.Errorf("log: tick at %d ms: %w", lt.At, err)
 	}
 	l.appending.Lock()
 	defer l.appending.Unlock()
 	l.publishUndurable()
 	l.mu.Lock()
-	lt.seq, lt.after, lt.before = l.next, l.lastAt, l.total
+	lt.Number, lt.After, lt.before = l.next, l.lastAt, l.total
 	l.mu.Unlock()
-	if lt.after != never && lt.at < lt.after+minTickGap {
-		return fmt.Errorf("log: tick at %d ms is not later than the last, at %d ms, by %d ms or more", lt.at, lt.after, minTickGap)
+	if lt.After != Never && lt.At < lt.After+minTickGap {
+		return fmt.Errorf("log: tick at %d ms is not later than the last, at %d ms, by %d ms or more", lt.At, lt.After, minTickGap)
 	}
 	if l.store != nil && !unread {
 		if lt = l.persist(lt); lt.segment == nil {
 			l.undurable = lt
-			return errors.Join(err, fmt.Errorf("log: tick at %d ms: %w", lt.at, ErrUndurable))
+			return errors.Join(err, fmt.Errorf("log: tick at %d ms: %w", lt.At, ErrUndurable))
 		}
 	}
 	l.publish(lt, unread)
@@ -219,11 +222,11 @@ func (l *Log) publishUndurable() {
 }
 
 // publish makes a tick visible. The caller holds appending.
-func (l *Log) publish(t *loggedTick, unread bool) {
+func (l *Log) publish(t *Tick, unread bool) {
 	defer l.sweep()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lastAt, l.total = t.at, t.end()
+	l.lastAt, l.total = t.At, t.end()
 	l.next++
 	l.metrics.appended(t)
 	switch {
@@ -232,7 +235,7 @@ func (l *Log) publish(t *loggedTick, unread bool) {
 		// An endpoint came while the tick was built for nobody. It starts after
 		// the tick, as if it had come a moment later.
 		for c := range l.cursors {
-			c.begun, c.sent, c.passed = t.at, t.at, l.total
+			c.begun, c.sent, c.passed = t.At, t.At, l.total
 			c.goTo(l.next)
 		}
 	default:
@@ -242,29 +245,29 @@ func (l *Log) publish(t *loggedTick, unread bool) {
 			l.store.memory += t.bytes
 		}
 		for c := range l.cursors {
-			c.pending += int64(t.samples)
+			c.pending += int64(t.Samples)
 		}
 		l.enforceBounds()
 	}
 	l.broadcast()
 }
 
-// enforceBounds makes the oldest ticks thin, and drops thin ones, until the rest
-// fits. On disk, room is made before a tick is written (thin.go).
+// enforceBounds makes the oldest ticks compacted, and drops compacted ones, until the rest
+// fits. On disk, room is made before a tick is written (compact.go).
 func (l *Log) enforceBounds() {
 	for len(l.ticks) > 1 {
 		switch {
 		case l.tooOld(l.ticks[0], l.maxAge):
-			l.dropOldest(reasonTooOld)
+			l.dropOldest(ReasonTooOld)
 		case l.maxBytes > 0 && l.bytes > l.maxBytes:
-			if !l.thinOldest() {
-				l.dropOldest(reasonLogFull)
+			if !l.compactOldest() {
+				l.dropOldest(ReasonLogFull)
 			}
 		default:
 			if l.store != nil {
 				l.shed()
 			} else {
-				l.thinUnwanted()
+				l.compactUnwanted()
 			}
 			return
 		}
@@ -272,26 +275,26 @@ func (l *Log) enforceBounds() {
 }
 
 // tooOld says whether t is older than age (ms, 0: no bound).
-func (l *Log) tooOld(t *loggedTick, age int64) bool {
-	return age > 0 && max(l.lastAt, l.opened)-t.at > age
+func (l *Log) tooOld(t *Tick, age int64) bool {
+	return age > 0 && max(l.lastAt, l.opened)-t.At > age
 }
 
 func (l *Log) dropOldest(reason string) {
 	t := l.ticks[0]
 	for c := range l.cursors {
-		if c.next <= t.seq && (c.held == nil || t.seq > c.held.seq) {
-			if c.held == nil && c.next < t.seq {
-				c.miss(t.before, t.after)
+		if c.next <= t.Number && (c.held == nil || t.Number > c.held.Number) {
+			if c.held == nil && c.next < t.Number {
+				c.miss(t.before, t.After)
 			}
 			c.lose(t, cmp.Or(t.gone, reason))
 			if c.held == nil {
-				c.goTo(t.seq + 1)
+				c.goTo(t.Number + 1)
 			}
 		}
 	}
 	l.removeOldest()
-	l.seldom.Warn("log is full, dropped its oldest tick", "reason", reason, "tick", time.UnixMilli(t.at).UTC(),
-		"samples", t.samples, "ended_series", t.ended, "ended_bytes", t.endedBytes, "log_bytes", l.bytes)
+	l.seldom.Warn("log is full, dropped its oldest tick", "reason", reason, "tick", time.UnixMilli(t.At).UTC(),
+		"samples", t.Samples, "ended_series", t.Ended, "ended_bytes", t.EndedBytes, "log_bytes", l.bytes)
 }
 
 // release lets go of the ticks that no cursor needs any more.
@@ -300,7 +303,7 @@ func (l *Log) release() {
 	for c := range l.cursors {
 		oldest = min(oldest, c.next)
 	}
-	for len(l.ticks) > 0 && l.ticks[0].seq < oldest {
+	for len(l.ticks) > 0 && l.ticks[0].Number < oldest {
 		l.removeOldest()
 	}
 }
@@ -315,7 +318,7 @@ func (l *Log) removeOldest() {
 
 // index finds the first tick with that number or a later one.
 func (l *Log) index(number uint64) int {
-	i, _ := slices.BinarySearchFunc(l.ticks, number, func(t *loggedTick, number uint64) int { return cmp.Compare(t.seq, number) })
+	i, _ := slices.BinarySearchFunc(l.ticks, number, func(t *Tick, number uint64) int { return cmp.Compare(t.Number, number) })
 	return i
 }
 
@@ -345,6 +348,11 @@ func (l *Log) wait(ctx context.Context, done func() bool) error {
 
 // Usage is the room that a log takes, in bytes. A limit of 0 is none.
 type Usage struct {
+	// Ticks are those that wait for some endpoint, and Bytes what they take.
+	Ticks int
+	Bytes int64
+	// MemorySamples are those that wait in memory for a disk: a crash would lose them.
+	MemorySamples int64
 	// Disk is what its files take, those with ticks that no endpoint needs any more
 	// included. Both are 0 where the log is in memory only.
 	Disk, DiskLimit int64
@@ -357,15 +365,17 @@ type Usage struct {
 func (l *Log) Usage() Usage {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	u := Usage{Ticks: len(l.ticks), Bytes: l.bytes, Memory: l.bytes, MemoryLimit: l.maxBytes}
 	if s := l.store; s != nil {
-		return Usage{Disk: s.bytes, DiskLimit: s.maxBytes, Memory: s.memory, MemoryLimit: s.memoryMax}
+		u.Disk, u.DiskLimit, u.Memory, u.MemoryLimit = s.bytes, s.maxBytes, s.memory, s.memoryMax
+		for _, t := range l.ticks {
+			if t.segment == nil {
+				u.MemorySamples += int64(t.Samples)
+			}
+		}
 	}
-	return Usage{Memory: l.bytes, MemoryLimit: l.maxBytes}
+	return u
 }
 
-// size returns what waits in the log.
-func (l *Log) size() (ticks int, bytes int64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.ticks), l.bytes
-}
+// Durable says whether the log survives the process.
+func (l *Log) Durable() bool { return l.store != nil }

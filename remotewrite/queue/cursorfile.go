@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package remotewrite
+package queue
 
 import (
 	"crypto/sha256"
@@ -15,7 +15,7 @@ import (
 // [disk.Slots]).
 const (
 	cursorMagic   = "skybcur\x00"
-	cursorVersion = 4 // 1 knew no folds, 2 no refused series, 3 no remote-write version
+	cursorVersion = 4 // 1 knew no condenses, 2 no refused series, 3 no remote-write version
 	cursorName    = "cursors"
 )
 
@@ -36,13 +36,13 @@ type Hashes struct{ List []Hash }
 type cursorState struct {
 	next        uint64
 	begun, lost int64
-	passed      tallied
+	passed      totals
 
-	sent    int64 // never: not known
-	step    int
-	folding uint64
-	stamp   int64
-	doubt   uint64
+	sent       int64 // never: not known
+	step       int
+	condensing uint64
+	stamp      int64
+	doubt      uint64
 
 	hashes *Hashes
 	number uint64
@@ -54,7 +54,7 @@ type cursors struct {
 	// tick that comes may have an earlier one, even if the last are lost.
 	next   uint64
 	lastAt int64
-	total  tallied
+	total  totals
 	states map[Hash]cursorState
 }
 
@@ -74,7 +74,7 @@ func appendCursors(dst []byte, c *cursors) []byte {
 		dst = binary.AppendUvarint(dst, uint64(s.passed.stale))
 		dst = binary.AppendVarint(dst, s.sent)
 		dst = binary.AppendUvarint(dst, uint64(s.step))
-		dst = binary.AppendUvarint(dst, s.folding)
+		dst = binary.AppendUvarint(dst, s.condensing)
 		dst = binary.AppendVarint(dst, s.stamp)
 		dst = binary.AppendUvarint(dst, s.doubt)
 		dst = appendHashes(dst, s.hashes)
@@ -86,14 +86,14 @@ func appendCursors(dst []byte, c *cursors) []byte {
 func parseCursors(b []byte, version uint32) (*cursors, error) {
 	d := disk.Decoder{Rest: b}
 	c := &cursors{next: d.Uvarint(), lastAt: d.Varint(), states: make(map[Hash]cursorState)}
-	c.total = tallied{samples: d.Count(), stale: d.Count()}
+	c.total = totals{samples: d.Count(), stale: d.Count()}
 	for n := d.Count(); n > 0 && !d.Bad; n-- {
 		id := identity(&d)
 		s := cursorState{next: d.Uvarint(), begun: d.Varint(), lost: d.Varint()}
-		s.passed = tallied{samples: d.Count(), stale: d.Count()}
-		s.sent, s.stamp = never, never
+		s.passed = totals{samples: d.Count(), stale: d.Count()}
+		s.sent, s.stamp = Never, Never
 		if version > 1 {
-			s.sent, s.step, s.folding, s.stamp, s.doubt = d.Varint(), d.Int(), d.Uvarint(), d.Varint(), d.Uvarint()
+			s.sent, s.step, s.condensing, s.stamp, s.doubt = d.Varint(), d.Int(), d.Uvarint(), d.Varint(), d.Uvarint()
 		}
 		if version > 2 {
 			s.hashes = parseHashes(&d)
@@ -101,7 +101,7 @@ func parseCursors(b []byte, version uint32) (*cursors, error) {
 		if version > 3 {
 			s.number = d.Uvarint()
 		}
-		if s.step > foldSteps || s.sent > c.lastAt || s.stamp > c.lastAt || s.folding >= max(c.next, 1) {
+		if s.step > CondenseSteps || s.sent > c.lastAt || s.stamp > c.lastAt || s.condensing >= max(c.next, 1) {
 			d.Bad = true
 		}
 		if s.next > c.next || s.begun > c.lastAt || s.lost > c.lastAt {

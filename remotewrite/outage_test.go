@@ -18,16 +18,17 @@ import (
 
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
 )
 
 // outage is a random course of a log with endpoints that are down for long.
 type outage struct {
-	log     LogConfig
+	log     queue.Config
 	windows []time.Duration // of the endpoints
 	ticks   []outageTick
 	durable bool
-	// foldEnds is how many ends a fold has at least.
-	foldEnds int
+	// condenseEnds is how many ends the batch has at least.
+	condenseEnds int
 }
 
 type outageTick struct {
@@ -42,12 +43,12 @@ type outageTick struct {
 }
 
 func drawOutage(t *rapid.T, durable bool) outage {
-	o := outage{durable: durable, log: LogConfig{PushInterval: pushInterval}}
-	o.foldEnds = rapid.SampledFrom([]int{1, 5, foldTarget}).Draw(t, "fold ends")
+	o := outage{durable: durable, log: queue.Config{PushInterval: pushInterval}}
+	o.condenseEnds = rapid.SampledFrom([]int{1, 5, 0}).Draw(t, "condense ends")
 	for range rapid.IntRange(1, 3).Draw(t, "endpoints") {
 		o.windows = append(o.windows, rapid.SampledFrom([]time.Duration{0, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute}).Draw(t, "window"))
 	}
-	// From no bound to one that few ticks fit, thin ones too.
+	// From no bound to one that few ticks fit, compacted ones too.
 	o.log.MaxBytes = rapid.SampledFrom([]int64{0, 0, 20000, 8000, 3000}).Draw(t, "max bytes")
 	if durable {
 		o.log.SegmentBytes = rapid.SampledFrom([]int64{0, 1, 3000}).Draw(t, "segment bytes")
@@ -94,9 +95,9 @@ func newOutageRun(t *testing.T, o outage) *outageRun {
 	if o.durable {
 		o.log.FS, o.log.Dir = r.disk, "log"
 	}
+	o.log.CondenseEnds = o.condenseEnds
 	r.world = &world{rig: newRig(t, o.log), appended: make(map[string]map[int64]given)}
 	r.rig.judged = true
-	r.rig.foldEnds, r.rig.log.foldEnds = o.foldEnds, o.foldEnds
 	for i, window := range o.windows {
 		r.down[i].Store("")
 		host := fmt.Sprintf("r%d", i)
@@ -121,7 +122,7 @@ func newOutageRun(t *testing.T, o outage) *outageRun {
 	return r
 }
 
-// restart ends the process and begins another, which goes on with what was
+// restart ends the process and begins another, which continues with what was
 // counted, as the bridge does.
 func (r *outageRun) restart(how string) {
 	r.rig.sender.Close()
@@ -178,7 +179,7 @@ func (r *outageRun) run(t *testing.T) (problems []string) {
 	for i := range r.down {
 		r.down[i].Store("")
 	}
-	for range 3 { // a fold needs ticks behind it
+	for range 3 { // a batch needs ticks behind it
 		time.Sleep(pushInterval)
 		r.tick(plannedTick{tuples: make([]action, tuples)})
 	}
@@ -226,9 +227,9 @@ func (r *outageRun) judge(i int) (problems []string) {
 			problems = append(problems, fmt.Sprintf("%s at %s: live is %v, the last sample is %v", key, name, r.tuples[k].live, stored[key][n-1].Value()))
 		}
 	}
-	// Of ticks that were deleted while a fold of them was held it is not known, after
+	// Of ticks that were deleted while the batch of them was held it is not known, after
 	// a restart, what ended in them.
-	unknown := r.rig.metricEver(prefix+"samples_dropped_total", "remote_name", name, "reason", reasonUnreadable)
+	unknown := r.rig.metricEver(prefix+"samples_dropped_total", "remote_name", name, "reason", queue.ReasonUnreadable)
 	if lost := r.rig.metricEver("skybridge_lost_bytes_total", "remote_name", name); missing > lost && unknown == 0 {
 		problems = append(problems, fmt.Sprintf("%s: %v bytes are missing, %v were counted as lost", name, missing, lost))
 	}
@@ -259,5 +260,5 @@ func checkOutages(t *testing.T, durable bool) {
 // nothing is sent that is too old for its receiver.
 func TestOutages(t *testing.T) { checkOutages(t, false) }
 
-// TestOutagesDurable proves it across restarts, also in the middle of a fold.
+// TestOutagesDurable proves it across restarts, also in the middle of the batch.
 func TestOutagesDurable(t *testing.T) { checkOutages(t, true) }

@@ -1,0 +1,122 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package queue
+
+import (
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/skydive-project/skybridge/internal/disktest"
+)
+
+// TestCondenseHoldsEnds proves that an endpoint which condenses ticks in memory keeps only
+// their ends there, and copies of its own: others may condensed them too.
+func TestCondenseHoldsEnds(t *testing.T) {
+	l := New(Config{PushInterval: pushInterval}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	c := l.Cursor("a")
+	defer wantNoLoss(t, c)
+	c.SetWindow(time.Minute.Milliseconds())
+	l.Cursor("a") // takes ticks of any age, so that they are whole in the log
+	for i := range 12 {
+		if err := l.Append(endingTick(l, i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	held, _, err := c.Take(t.Context())
+	if err != nil || held.Condensed == nil || len(held.Condensed.Ticks) < 2 {
+		t.Fatalf("held %+v, %v, want a batch of several ticks", held, err)
+	}
+	for i, tick := range held.Condensed.Ticks {
+		if len(tick.Zeros)+len(tick.Values) > 0 || len(tick.Ends) != 1 {
+			t.Errorf("tick %d: %d blocks, want its ends only", i, len(tick.Zeros)+len(tick.Values)+len(tick.Ends))
+		}
+		if tick == l.ticks[i] {
+			t.Errorf("tick %d is the log's own", i)
+		}
+	}
+}
+
+// TestCondenseDropped proves that who waits for an endpoint learns that it has nothing
+// left, where the log has dropped what the endpoint held and would condensed.
+func TestCondenseDropped(t *testing.T) {
+	l := New(Config{MaxAge: time.Minute}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	c := l.Cursor("a")
+	if err := l.Append(endingTick(l, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := c.Take(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Append(l.Begin(2 * 60_000)); err != nil { // drops it
+		t.Fatal(err)
+	}
+	changed := l.changed
+	c.Condense(0)
+	select {
+	case <-changed:
+	default:
+		t.Error("nobody is told")
+	}
+	if dropped := c.Outcome().total().Samples; c.next != 2 || dropped != 13 {
+		t.Errorf("next is %d, %d samples dropped", c.next, dropped)
+	}
+}
+
+// TestCondenseTorn proves that the batch of which a crash and a bound leave less than was
+// being sent does not send other sums than before, and counts what may be missing.
+func TestCondenseTorn(t *testing.T) {
+	for step := range CondenseSteps {
+		t.Run(fmt.Sprintf("group %d under way", step), func(t *testing.T) {
+			d := disktest.New(1)
+			open := func() (*Log, *Cursor) {
+				l, err := Open(Config{FS: d, Dir: "log", SegmentBytes: 1, PushInterval: pushInterval}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+				if err != nil {
+					t.Fatal(err)
+				}
+				c := l.Cursor("a")
+				c.SetWindow(time.Minute.Milliseconds())
+				l.ReleaseParked()
+				return l, c
+			}
+			l, c := open()
+			for i := range 12 {
+				if err := l.Append(endingTick(l, i)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			held, _, err := c.Take(t.Context())
+			if err != nil || held.Condensed == nil {
+				t.Fatalf("held %+v, %v, want a batch", held, err)
+			}
+			ends := len(held.Condensed.Ticks)
+			c.Answered(step)
+			c.Close()
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if err := d.Remove(segments(d)[0]); err != nil {
+				t.Fatal(err)
+			}
+			l, c = open()
+			if held, _, err = c.Take(t.Context()); err != nil || held.Condensed == nil || len(held.Condensed.Ticks) != ends-1 {
+				t.Fatalf("held %+v, %v, want the rest of the batch", held, err)
+			}
+			want, lost := step, 0
+			if step == CondenseSums {
+				want, lost = step+1, ends-1
+			}
+			if series := int(c.Outcome().total().Series); held.Condensed.Step != want || series != lost {
+				t.Errorf("continues at group %d, %d series lost, want %d, %d", held.Condensed.Step, series, want, lost)
+			}
+			c.Close()
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
