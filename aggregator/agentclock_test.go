@@ -325,7 +325,7 @@ func TestHeldAcrossCrash(t *testing.T) {
 				}
 				m.idle()
 				m.die(true)
-				if m.begin(); m.recover.Anew != "" || m.held == 0 {
+				if m.begin(); m.recover.ResetReason != "" || m.held == 0 {
 					t.Fatalf("recovered %+v, %d records held", m.recover, m.held)
 				}
 			}
@@ -370,7 +370,7 @@ func TestEpochAcrossCrash(t *testing.T) {
 func TestClockReadTwice(t *testing.T) {
 	c := agentClock{latest: 1_000_000}
 	for _, last := range []int64{500_000, 1_000_000, 505_000} {
-		if d, _ := c.observe(last, time.Second, time.Minute); d != nil || c.doubt == nil {
+		if d, _ := c.update(last, time.Second, time.Minute); d != nil || c.pending == nil {
 			t.Fatalf("the doubt is over at %d", last)
 		}
 	}

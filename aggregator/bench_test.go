@@ -55,7 +55,7 @@ func BenchmarkUpdateShared(b *testing.B) {
 		flows = append(flows, f)
 	}
 	w.Update(flows[benchConnections:])
-	if n := w.groups.records.used; n != benchConnections {
+	if n := w.shared.records.used; n != benchConnections {
 		b.Fatalf("%d connections are shared, want %d", n, benchConnections)
 	}
 	benchUpdates(b, w, flows)

@@ -134,7 +134,7 @@ func TestMoreThanCanBeCarriedIsRefused(t *testing.T) {
 		w.tickNow()
 	}
 	total := w.total(abBytes)
-	if refused := w.metric("skybridge_records_skipped_total", skipImplausible); total+uint64(refused)<<52 != 300<<52 || refused == 0 {
+	if refused := w.metric("skybridge_records_skipped_total", skippedImplausible); total+uint64(refused)<<52 != 300<<52 || refused == 0 {
 		t.Errorf("%d times 2^52 counted and %v refused, want 300 in all", total>>52, refused)
 	}
 }
@@ -143,7 +143,7 @@ func TestMoreThanCanBeCarriedIsRefused(t *testing.T) {
 // one that comes later counts.
 func TestAFullTableOfSourcesForgetsIdleOnes(t *testing.T) {
 	w := newWorld(t, Config{})
-	for i := range maxSources + 100 {
+	for i := range maxOrigins + 100 {
 		f := w.flow("1", 0, 0)
 		f.HasTransport, f.NodeTID = false, strconv.AppendInt(nil, int64(i), 10)
 		w.Update([]Flow{f})
@@ -154,8 +154,8 @@ func TestAFullTableOfSourcesForgetsIdleOnes(t *testing.T) {
 	if got := w.total(abBytes); got != 100 {
 		t.Errorf("counted %d bytes, want 100", got)
 	}
-	if n := len(w.sources.byKey); n > maxSources {
-		t.Errorf("%d sources, want at most %d", n, maxSources)
+	if n := len(w.origins.byKey); n > maxOrigins {
+		t.Errorf("%d sources, want at most %d", n, maxOrigins)
 	}
 }
 

@@ -93,8 +93,8 @@ func TestSnapshotsWhileUpdatesGoOn(t *testing.T) {
 			feed.Wait()
 			m.die(seed%2 == 0)
 			m.begin()
-			if m.recover.Anew != "" {
-				t.Fatalf("seed %d: began anew: %s", seed, m.recover.Anew)
+			if m.recover.ResetReason != "" {
+				t.Fatalf("seed %d: began anew: %s", seed, m.recover.ResetReason)
 			}
 			m.pass(time.Second)
 			m.tickNow()

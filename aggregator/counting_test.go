@@ -327,11 +327,11 @@ func TestSkippedRecords(t *testing.T) {
 		reason string
 		change func(f *Flow)
 	}{
-		{skipNoTransport, func(f *Flow) { f.HasTransport = false }},
-		{skipMalformed, func(f *Flow) { f.UUID = nil }},
-		{skipMalformed, func(f *Flow) { f.Metric.BABytes = -1 }},
-		{skipTooLong, func(f *Flow) { f.NodeTID = make([]byte, 257) }},
-		{skipImplausible, func(f *Flow) { f.Metric.ABBytes = 1<<52 + 1 }},
+		{skippedNoTransport, func(f *Flow) { f.HasTransport = false }},
+		{skippedMalformed, func(f *Flow) { f.UUID = nil }},
+		{skippedMalformed, func(f *Flow) { f.Metric.BABytes = -1 }},
+		{skippedTooLong, func(f *Flow) { f.NodeTID = make([]byte, 257) }},
+		{skippedImplausible, func(f *Flow) { f.Metric.ABBytes = 1<<52 + 1 }},
 	}
 	for _, test := range tests {
 		t.Run(test.reason, func(t *testing.T) {

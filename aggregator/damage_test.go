@@ -57,14 +57,14 @@ func TestDamage(t *testing.T) {
 				}
 				other.SetBytes(name, bad)
 				again := newWorld(t, Config{})
-				found, err := again.Recover(StateConfig{Dir: stateDir, FS: other, LastTick: m.last}, slog.New(slog.DiscardHandler))
+				found, err := again.OpenState(StateConfig{Dir: stateDir, FS: other, LastTick: m.last}, slog.New(slog.DiscardHandler))
 				if err != nil {
 					if strings.Contains(err.Error(), "newer version") {
 						t.Fatalf("%s at %d: %v", name, at, err) // the header has a checksum
 					}
 					t.Fatalf("%s at %d: an error, not a new beginning: %v", name, at, err)
 				}
-				if found.Anew != "" {
+				if found.ResetReason != "" {
 					anew++
 					if found.Connections+found.Flows != 0 {
 						t.Fatalf("%s at %d: %+v", name, at, found)
@@ -101,7 +101,7 @@ func TestNewerFormat(t *testing.T) {
 	binary.LittleEndian.PutUint32(data[12:], disk.Checksum(data[:12]))
 	files.SetBytes(name, data)
 	w := newWorld(t, Config{})
-	_, err := w.Recover(StateConfig{Dir: stateDir, FS: files}, slog.New(slog.DiscardHandler))
+	_, err := w.OpenState(StateConfig{Dir: stateDir, FS: files}, slog.New(slog.DiscardHandler))
 	if err == nil || !strings.Contains(err.Error(), "newer version") || !strings.Contains(err.Error(), "remove the directory") {
 		t.Errorf("error %v", err)
 	}
@@ -146,7 +146,7 @@ func FuzzRecords(f *testing.F) {
 		if r.frame(records[:half], time.Second) != nil || r.frame(records[half:], time.Minute) != nil {
 			return // a new beginning
 		}
-		if _, _, anew := r.fit(w.latest.before); anew != "" {
+		if _, _, anew := r.matchLog(w.latest.before); anew != "" {
 			return
 		}
 		if r.finish() > 0 {
@@ -186,7 +186,7 @@ func TestFilesOfAnotherUser(t *testing.T) {
 	names := disk.Files()
 	for _, name := range names {
 		w := newWorld(t, Config{})
-		_, err := w.Recover(StateConfig{Dir: stateDir, FS: disktest.Forbidding{FS: disk, Name: name}, LastTick: last}, w.notices.logger)
+		_, err := w.OpenState(StateConfig{Dir: stateDir, FS: disktest.Forbidding{FS: disk, Name: name}, LastTick: last}, w.warnings.logger)
 		if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "chown") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -195,8 +195,8 @@ func TestFilesOfAnotherUser(t *testing.T) {
 		t.Errorf("files %v, want %v", after, names)
 	}
 	w := newWorld(t, Config{})
-	found, err := w.Recover(StateConfig{Dir: stateDir, FS: disk, LastTick: last}, w.notices.logger)
-	if err != nil || found.Anew != "" || found.Connections != 1 {
+	found, err := w.OpenState(StateConfig{Dir: stateDir, FS: disk, LastTick: last}, w.warnings.logger)
+	if err != nil || found.ResetReason != "" || found.Connections != 1 {
 		t.Errorf("%+v, %v", found, err)
 	}
 	if err := w.Close(); err != nil {

@@ -26,10 +26,10 @@ func TestGone(t *testing.T) {
 	}
 	m.Update([]Flow{m.flow("1", 2000, 0)})
 	m.tick()
-	if err := m.Trouble(); !errors.Is(err, disk.ErrGone) {
+	if err := m.Failure(); !errors.Is(err, disk.ErrGone) {
 		t.Fatalf("trouble %v", err)
 	}
-	for m.Trouble() != nil {
+	for m.Failure() != nil {
 		m.tick()
 		m.idle()
 	}
@@ -37,7 +37,7 @@ func TestGone(t *testing.T) {
 	m.tick()
 	m.die(false)
 	m.begin()
-	if m.recover.Anew != "" {
+	if m.recover.ResetReason != "" {
 		t.Errorf("recovered %+v from %v", m.recover, system.Files())
 	}
 	m.tick()

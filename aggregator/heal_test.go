@@ -35,15 +35,15 @@ func TestSnapshotThatCannotBegin(t *testing.T) {
 				return nil
 			})
 			m.durable.mu.Lock()
-			m.durable.least, m.durable.due = 1, 1 // from here on, and not before
+			m.durable.minBytes, m.durable.due = 1, 1 // from here on, and not before
 			m.durable.mu.Unlock()
 			for i := range int64(8) {
 				m.Update([]Flow{m.flow("1", 1000*(i+1), 0)})
 				m.tick()
 				m.idle()
 			}
-			if !failed || m.Trouble() != nil {
-				t.Fatalf("failed: %v, trouble: %v", failed, m.Trouble())
+			if !failed || m.Failure() != nil {
+				t.Fatalf("failed: %v, trouble: %v", failed, m.Failure())
 			}
 			onDisk := 0
 			for _, name := range disk.Files() {
@@ -54,8 +54,8 @@ func TestSnapshotThatCannotBegin(t *testing.T) {
 			}
 			m.die(true)
 			m.begin()
-			if m.recover.Anew != "" {
-				t.Errorf("began anew: %s", m.recover.Anew)
+			if m.recover.ResetReason != "" {
+				t.Errorf("began anew: %s", m.recover.ResetReason)
 			}
 			m.die(true)
 		})
@@ -79,12 +79,12 @@ func TestHealingKeepsItsJournal(t *testing.T) {
 		}
 		return nil
 	})
-	m.MayBeOut()
-	if m.Trouble() == nil {
+	m.MarkMaybeSent()
+	if m.Failure() == nil {
 		t.Fatal("no trouble")
 	}
 	disk.Fail(nil)
-	for m.Trouble() != nil {
+	for m.Failure() != nil {
 		m.tick()
 		m.idle()
 	}
@@ -92,8 +92,8 @@ func TestHealingKeepsItsJournal(t *testing.T) {
 	m.tick()
 	m.die(true)
 	m.begin()
-	if m.recover.Anew != "" {
-		t.Errorf("all was well, but: %s", m.recover.Anew)
+	if m.recover.ResetReason != "" {
+		t.Errorf("all was well, but: %s", m.recover.ResetReason)
 	}
 	m.die(false)
 }
@@ -106,7 +106,7 @@ func TestFailureBetweenTicks(t *testing.T) {
 	m.known()
 	m.tick()
 	m.idle() // the next journal waits for a tick
-	m.durable.store.giveUp(errBroken)
+	m.durable.writer.abandon(errBroken)
 	disk.Fail(func(_ int, _ disktest.Op, name string) error {
 		if strings.HasSuffix(name, partSuffix) {
 			return errBroken
@@ -115,11 +115,11 @@ func TestFailureBetweenTicks(t *testing.T) {
 	})
 	m.tick()
 	m.idle()
-	if !errors.Is(m.Trouble(), errBroken) {
-		t.Errorf("trouble: %v", m.Trouble())
+	if !errors.Is(m.Failure(), errBroken) {
+		t.Errorf("trouble: %v", m.Failure())
 	}
 	disk.Fail(nil)
-	for m.Trouble() != nil {
+	for m.Failure() != nil {
 		m.tick()
 		m.idle()
 	}

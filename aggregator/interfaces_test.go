@@ -115,7 +115,7 @@ func TestInterfacesEndAll(t *testing.T) {
 // that was never sampled has nothing to end, and is not waited for.
 func TestEndBeforeTheGrid(t *testing.T) {
 	w := newWorld(t, Config{})
-	w.unsure = true
+	w.noGridTick = true
 	w.SetInterfaces([]InterfaceRow{iface("eth0", 5)})
 	if left := w.EndAll(true); left != 0 {
 		t.Errorf("%d series are to end, want none", left)

@@ -197,8 +197,8 @@ func TestRenames(t *testing.T) {
 				m.cfg = next
 			}
 			m.begin()
-			if got := m.Renames(next); got != test.want || m.recover.Anew != "" {
-				t.Errorf("after a restart: %v, want %v (%s)", got, test.want, m.recover.Anew)
+			if got := m.Renames(next); got != test.want || m.recover.ResetReason != "" {
+				t.Errorf("after a restart: %v, want %v (%s)", got, test.want, m.recover.ResetReason)
 			}
 			if test.want {
 				if err := m.Configure(next); err == nil || !strings.Contains(err.Error(), "have not ended") {

@@ -217,7 +217,7 @@ func newWorld(t testing.TB, cfg Config) *world {
 		t.Fatal(err)
 	}
 	// As of a bridge that has just made a tick on the grid: counters begin with the next.
-	w.unsure = false
+	w.noGridTick = false
 	w.AnalyzerUp("a")
 	return w
 }

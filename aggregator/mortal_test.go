@@ -114,8 +114,8 @@ func TestExactnessAcrossDeaths(t *testing.T) {
 			m.die(power)
 			m.pass(time.Duration(rapid.IntRange(0, 100_000).Draw(r, "down")) * time.Millisecond)
 			m.begin()
-			if m.recover.Anew != "" {
-				r.Fatalf("life %d began anew: %s\n%s", m.lives, m.recover.Anew, m.logs.String())
+			if m.recover.ResetReason != "" {
+				r.Fatalf("life %d began anew: %s\n%s", m.lives, m.recover.ResetReason, m.logs.String())
 			}
 			between := m.staged.between
 			m.staged.between = nil // values as they were before any new record
@@ -202,8 +202,8 @@ func TestEveryCrashPoint(t *testing.T) {
 			done = !m.disk.Dead()
 			m.die(power)
 			m.begin()
-			if m.recover.Anew != "" {
-				t.Fatalf("power %v, point %d: began anew: %s", power, points, m.recover.Anew)
+			if m.recover.ResetReason != "" {
+				t.Fatalf("power %v, point %d: began anew: %s", power, points, m.recover.ResetReason)
 			}
 			m.Update([]Flow{m.flow("1", 1000+total, 0)})
 			m.tick()

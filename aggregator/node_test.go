@@ -28,7 +28,7 @@ func (w *world) meet(names ...string) {
 	w.pass(time.Minute)
 }
 
-func (w *world) seriesOfNode(name string) int { return w.sources.nodes.byTID[name].series }
+func (w *world) seriesOfNode(name string) int { return w.origins.nodes.byTID[name].series }
 
 // TestMaxSeriesPerNode proves that a noisy node is folded, others are not, and that
 // it gets series again when old ones have ended.
@@ -63,7 +63,7 @@ func TestMaxSeriesPerNode(t *testing.T) {
 	if n := nodes[0]; n.TID != "noisy" || n.Series != w.seriesOfNode("noisy") || n.OverflowBytes != 9000 {
 		t.Errorf("first among nodes is %+v", n)
 	}
-	for range foldSpan / testInterval { // all end
+	for range overflowSpan / testInterval { // all end
 		w.tick()
 	}
 	about("of late")
@@ -75,7 +75,7 @@ func TestMaxSeriesPerNode(t *testing.T) {
 	if got := w.total(abBytes); got != 106*100 {
 		t.Errorf("%d bytes in all, want %d", got, 106*100)
 	}
-	for range 2 * foldSpan / testInterval {
+	for range 2 * overflowSpan / testInterval {
 		w.tick()
 	}
 	if n := w.metric("skybridge_overflow_connections", reason); n != 0 {
@@ -112,10 +112,10 @@ func TestNodesAreForgotten(t *testing.T) {
 	w.meet("a", "b")
 	w.report("a", 1)
 	for _, name := range []string{"a", "b"} {
-		src := w.sources.byKey[sourceKey{name, "c1"}]
-		w.sources.forget(src.key, src)
+		from := w.origins.byKey[originKey{name, "c1"}]
+		w.origins.remove(from.key, from)
 	}
-	if _, ok := w.sources.nodes.byTID["b"]; ok {
+	if _, ok := w.origins.nodes.byTID["b"]; ok {
 		t.Error("a node without series is still there")
 	}
 	if w.seriesOfNode("a") != 5 {
@@ -124,7 +124,7 @@ func TestNodesAreForgotten(t *testing.T) {
 	for range 8 {
 		w.tick()
 	}
-	if _, ok := w.sources.nodes.byTID["a"]; ok {
+	if _, ok := w.origins.nodes.byTID["a"]; ok {
 		t.Error("the node is still there")
 	}
 	checkBounds(t, w.Aggregator)
@@ -140,7 +140,7 @@ func TestCensus(t *testing.T) {
 	}
 	want := func(name string, values, without int) {
 		t.Helper()
-		labels := w.Census()
+		labels := w.LabelStats()
 		for _, l := range labels {
 			if l.Name != name {
 				continue
@@ -160,7 +160,7 @@ func TestCensus(t *testing.T) {
 	want("node_tid", 2, 5000)
 	want("protocol", 1, 5000)
 	want("direction", 2, 3000)
-	if labels := w.Census(); labels[0].Name != "initiator_port" {
+	if labels := w.LabelStats(); labels[0].Name != "initiator_port" {
 		t.Errorf("first is %+v", labels[0])
 	}
 	if n := w.metric("skybridge_label_values", "node_tid"); n < 1 || n > 3 {
@@ -186,7 +186,7 @@ func TestCensus(t *testing.T) {
 	if err := w.Configure(cfg); err != nil {
 		t.Fatal(err)
 	}
-	if labels := w.Census(); len(labels) != 2 {
+	if labels := w.LabelStats(); len(labels) != 2 {
 		t.Errorf("after a reload: %v", labels)
 	}
 	for i := range 10 { // twice as many as there were: none
@@ -212,7 +212,7 @@ func TestCensusOfEqualValues(t *testing.T) {
 		f.TransportA, f.TransportB = i/ports, i%ports
 		w.Update([]Flow{f})
 	}
-	labels := w.Census()
+	labels := w.LabelStats()
 	for _, l := range labels {
 		if l.Values < 37 || l.Values > 43 || l.SeriesWithout < 72 || l.SeriesWithout > 88 {
 			t.Errorf("%+v, want about 40 values and 80 series without", l)

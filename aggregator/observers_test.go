@@ -149,7 +149,7 @@ func TestObserversTogether(t *testing.T) {
 	})
 }
 
-// swaps says whether flows of a connection can have different orientations, so
+// swaps reports whether flows of a connection can have different orientations, so
 // that the reference cannot tell which series they are counted in.
 func swaps(all []*crossing) bool {
 	for _, c := range all {

@@ -83,8 +83,8 @@ func TestObserversAcrossDeaths(t *testing.T) {
 				m.die(rapid.Bool().Draw(r, "power"))
 				reload()
 				m.begin()
-				if m.recover.Anew != "" {
-					r.Fatalf("life %d began anew: %s", m.lives, m.recover.Anew)
+				if m.recover.ResetReason != "" {
+					r.Fatalf("life %d began anew: %s", m.lives, m.recover.ResetReason)
 				}
 				m.adopt()
 				m.Update(flowsOf(told.flows))
@@ -127,21 +127,21 @@ func TestGroupsSurvive(t *testing.T) {
 				m.tick()
 				m.idle()
 			}
-			groups, key := m.groups.records.at(0).observers, m.conversationKey
-			total, members := m.groups.records.at(0).total, m.groups.records.at(0).members
-			lead := m.sources.nodes.byTID["n1"].clock.lead
+			groups, key := m.shared.records.at(0).observers, m.conversationKey
+			total, members := m.shared.records.at(0).total, m.shared.records.at(0).members
+			lead := m.origins.nodes.byTID["n1"].clock.lead
 			m.die(true)
 			m.begin()
-			if m.recover.Anew != "" || m.groups.records.used != 1 {
-				t.Fatalf("%d groups, recovered %+v", m.groups.records.used, m.recover)
+			if m.recover.ResetReason != "" || m.shared.records.used != 1 {
+				t.Fatalf("%d groups, recovered %+v", m.shared.records.used, m.recover)
 			}
-			if diff := cmp.Diff(groups, m.groups.records.at(0).observers, cmp.AllowUnexported(observer{}, counts{})); diff != "" {
+			if diff := cmp.Diff(groups, m.shared.records.at(0).observers, cmp.AllowUnexported(observer{}, counts{})); diff != "" {
 				t.Error(diff)
 			}
-			if g := m.groups.records.at(0); g.total != total || g.members != members || m.conversationKey != key {
+			if g := m.shared.records.at(0); g.total != total || g.members != members || m.conversationKey != key {
 				t.Errorf("the group is %+v", g)
 			}
-			if n := m.sources.nodes.byTID["n1"].clock.lead; lead-n > lateAfter.Milliseconds() || n > lead {
+			if n := m.origins.nodes.byTID["n1"].clock.lead; lead-n > lateAfter.Milliseconds() || n > lead {
 				t.Errorf("the clock's lead is %d, was %d", n, lead)
 			}
 			late := m.flow("4", 10, 0) // of the one that was alone, from another capture
@@ -169,8 +169,8 @@ func TestGroupsAreForgottenWithAll(t *testing.T) {
 	m.last += time.Minute.Milliseconds() // the log has a tick that the state lacks
 	m.pass(2 * time.Minute)
 	m.begin()
-	if m.recover.Anew == "" || m.groups.records.used != 0 || m.conversationKey == key {
-		t.Errorf("%d groups after %+v", m.groups.records.used, m.recover)
+	if m.recover.ResetReason == "" || m.shared.records.used != 0 || m.conversationKey == key {
+		t.Errorf("%d groups after %+v", m.shared.records.used, m.recover)
 	}
 	for range 4 {
 		m.Update([]Flow{a, b})
@@ -178,8 +178,8 @@ func TestGroupsAreForgottenWithAll(t *testing.T) {
 		m.idle()
 	}
 	m.die(false)
-	if m.begin(); m.recover.Anew != "" {
-		t.Errorf("began anew: %s", m.recover.Anew)
+	if m.begin(); m.recover.ResetReason != "" {
+		t.Errorf("began anew: %s", m.recover.ResetReason)
 	}
 	m.die(false)
 }

@@ -133,7 +133,7 @@ func TestListenersAreRemembered(t *testing.T) {
 func TestListenersAreBounded(t *testing.T) {
 	forgotten := 0
 	l := newListeners()
-	l.forgotten = func() { forgotten++ }
+	l.evicted = func() { forgotten++ }
 	l.learn([]byte("kept"))
 	for i := range 2 * maxListeners {
 		l.learn(fmt.Appendf(nil, "10.0.0.1 %d", i))

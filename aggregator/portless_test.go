@@ -125,7 +125,7 @@ func TestPortless(t *testing.T) {
 					}
 				}
 				w.wantBytes(fmt.Sprint(ports, policy, excluded), bytes)
-				if got := w.metric("skybridge_skipped_bytes_total", skipNoTransport); got != skipped {
+				if got := w.metric("skybridge_skipped_bytes_total", skippedNoTransport); got != skipped {
 					t.Errorf("%s %s: %v bytes skipped, want %v", ports, policy, got, skipped)
 				}
 				want := append([]byte("ICMPv4"), Separator)

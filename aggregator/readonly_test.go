@@ -44,10 +44,10 @@ func TestStartsOnSickDisk(t *testing.T) {
 				})
 				m.pass(testInterval)
 				m.begin()
-				if first := life == 0; (m.recover.Anew == "") != (first && c.goesOn) {
+				if first := life == 0; (m.recover.ResetReason == "") != (first && c.goesOn) {
 					t.Errorf("life %d: %+v", life, m.recover)
 				}
-				if m.Trouble() == nil {
+				if m.Failure() == nil {
 					t.Errorf("life %d: no trouble", life)
 				}
 				m.tick()
@@ -78,7 +78,7 @@ func TestSickDiskWithOtherLabels(t *testing.T) {
 	sick.Fail(func(int, disktest.Op, string) error { return errors.New("no") })
 	m.cfg.Labels = []string{"target_ip"}
 	m.begin()
-	if m.recover.Anew == "" {
+	if m.recover.ResetReason == "" {
 		t.Fatal("it goes on from what no process can remove")
 	}
 	for i := range int64(5) {

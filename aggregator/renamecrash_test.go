@@ -76,8 +76,8 @@ func TestEveryCrashPointOfARename(t *testing.T) {
 			m.die(power)
 			m.pass(5 * time.Second)
 			m.begin()
-			if m.recover.Anew != "" {
-				t.Fatalf("power %v, point %d: began anew: %s", power, point, m.recover.Anew)
+			if m.recover.ResetReason != "" {
+				t.Fatalf("power %v, point %d: began anew: %s", power, point, m.recover.ResetReason)
 			}
 			m.adopt()
 			m.tickNow()

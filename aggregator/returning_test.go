@@ -38,8 +38,8 @@ func (m *mortal) reborn() {
 		m.idle()
 	}
 	m.die(true)
-	if m.begin(); m.recover.Anew != "" {
-		m.t.Fatalf("began anew: %s", m.recover.Anew)
+	if m.begin(); m.recover.ResetReason != "" {
+		m.t.Fatalf("began anew: %s", m.recover.ResetReason)
 	}
 }
 
@@ -113,7 +113,7 @@ func TestComesBack(t *testing.T) {
 				m.reborn()
 			}
 		}
-		if n := m.groups.records.used; n != 1 {
+		if n := m.shared.records.used; n != 1 {
 			t.Fatalf("%d groups", n)
 		}
 		a = m.next(a, "a2", 0)

@@ -187,10 +187,10 @@ func TestBoundsGoByTheFirstCapture(t *testing.T) {
 		w.Update([]Flow{a, b})
 	}
 	checkBounds(t, w.Aggregator)
-	if n, other := w.seriesOfNode("n1"), w.sources.nodes.byTID["n2"]; n != 8 || other.series != 0 || other.folded != 0 {
-		t.Errorf("%d series of the first node, %d of the other, which has %d bytes folded; want 8, 0 and 0", n, other.series, other.folded)
+	if n, other := w.seriesOfNode("n1"), w.origins.nodes.byTID["n2"]; n != 8 || other.series != 0 || other.overflowBytes != 0 {
+		t.Errorf("%d series of the first node, %d of the other, which has %d bytes folded; want 8, 0 and 0", n, other.series, other.overflowBytes)
 	}
-	if n := w.sources.nodes.byTID["n1"].folded; n != 3000 {
+	if n := w.origins.nodes.byTID["n1"].overflowBytes; n != 3000 {
 		t.Errorf("%d bytes folded, want 3000", n)
 	}
 	w.wantBytes("in all", 6000)

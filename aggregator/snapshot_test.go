@@ -21,9 +21,9 @@ func TestSnapshotFramesAreSmall(t *testing.T) {
 	text := bytes.Repeat([]byte("x"), 256)
 	const held = 2000
 	m.mu.Lock()
-	src := m.sources.list[0]
+	from := m.origins.list[0]
 	for range held {
-		src.hold(Flow{UUID: text, NodeTID: text, CaptureID: text, NetworkA: text, NetworkB: text, Application: text})
+		from.addHeld(Flow{UUID: text, NodeTID: text, CaptureID: text, NetworkA: text, NetworkB: text, Application: text})
 	}
 	m.mu.Unlock()
 	out, err := createFile(disk, "snapshot")
@@ -39,8 +39,8 @@ func TestSnapshotFramesAreSmall(t *testing.T) {
 		largest = max(largest, len(records))
 		return r.frame(records, feedNow)
 	})
-	if err != nil || len(w.sources.list[0].held) != held {
-		t.Errorf("%d records are held, want %d: %v", len(w.sources.list[0].held), held, err)
+	if err != nil || len(w.origins.list[0].held) != held {
+		t.Errorf("%d records are held, want %d: %v", len(w.origins.list[0].held), held, err)
 	}
 	if largest > 2*snapshotFrame {
 		t.Errorf("a frame has %d bytes, want %d at most", largest, 2*snapshotFrame)

@@ -73,12 +73,12 @@ func (m *mortal) begin() {
 			m.t.Fatal(err)
 		}
 	}
-	recovery, err := m.Recover(StateConfig{Dir: stateDir, FS: m.disk, LastTick: m.last, CheckpointBytes: m.least}, m.logger)
+	recovery, err := m.OpenState(StateConfig{Dir: stateDir, FS: m.disk, LastTick: m.last, CheckpointBytes: m.least}, m.logger)
 	if err != nil {
 		m.t.Fatal(err)
 	}
 	m.recover = recovery
-	m.ledger.anew = m.ledger.anew || recovery.Anew != ""
+	m.ledger.anew = m.ledger.anew || recovery.ResetReason != ""
 	m.AnalyzerUp("a")
 }
 
@@ -180,7 +180,7 @@ func TestCountersGoOn(t *testing.T) {
 			c.end(m)
 			m.pass(time.Hour)
 			m.begin()
-			if r := m.recover; r.Anew != "" || r.Connections != 1 || r.Flows != 2 {
+			if r := m.recover; r.ResetReason != "" || r.Connections != 1 || r.Flows != 2 {
 				t.Errorf("recovered %+v", r)
 			}
 			m.tickNow()
@@ -239,7 +239,7 @@ func TestTickTakenBack(t *testing.T) {
 	for bytes := range int64(3) { // the second time, what was taken back is so already
 		m.die(true)
 		m.begin()
-		if m.recover.Anew != "" {
+		if m.recover.ResetReason != "" {
 			t.Fatalf("recovered %+v", m.recover)
 		}
 		again.Metric.ABBytes += bytes
@@ -264,7 +264,7 @@ func TestTickThatMayBeOut(t *testing.T) {
 	m.Update([]Flow{m.flow("1", 1000, 0)})
 	m.pass(testInterval)
 	m.append(m.sample())
-	m.MayBeOut()
+	m.MarkMaybeSent()
 	m.last = before // to the log it did not happen
 	m.die(true)
 	m.begin()
@@ -325,7 +325,7 @@ func TestOldState(t *testing.T) {
 		disk.SetBytes(name, data)
 	}
 	m.begin()
-	if m.recover.Anew == "" || m.recover.Connections != 0 {
+	if m.recover.ResetReason == "" || m.recover.Connections != 0 {
 		t.Errorf("recovered %+v", m.recover)
 	}
 	if got := m.metric("skybridge_state_doubts_total", ""); got != 1 {
@@ -371,15 +371,15 @@ func TestTrouble(t *testing.T) {
 				})
 				m.Update([]Flow{m.flow("1", 3000, 0)})
 				m.tick()
-				if !errors.Is(m.Trouble(), broken) {
-					t.Fatalf("trouble: %v", m.Trouble())
+				if !errors.Is(m.Failure(), broken) {
+					t.Fatalf("trouble: %v", m.Failure())
 				}
 				m.Update([]Flow{m.flow("1", 4000, 0)})
 				m.tick()
 				m.wantIncrease(4000)
 				if heals {
 					disk.Fail(nil)
-					for m.Trouble() != nil {
+					for m.Failure() != nil {
 						m.tick()
 					}
 					m.Update([]Flow{m.flow("1", 4500, 0)})
@@ -387,7 +387,7 @@ func TestTrouble(t *testing.T) {
 				m.die(true)
 				m.pass(time.Second)
 				m.begin()
-				if (m.recover.Anew == "") != heals {
+				if (m.recover.ResetReason == "") != heals {
 					t.Errorf("recovered %+v", m.recover)
 				}
 				m.die(false)

@@ -12,7 +12,7 @@ func durableCrowd(b *testing.B) (w *world, flows []Flow, dir string) {
 	w, flows = crowd(b)
 	fresh := newWorld(b, Config{})
 	w.Aggregator, dir = fresh.Aggregator, b.TempDir()
-	if _, err := w.Recover(StateConfig{Dir: dir}, w.notices.logger); err != nil {
+	if _, err := w.OpenState(StateConfig{Dir: dir}, w.warnings.logger); err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = w.Close() })
@@ -43,7 +43,7 @@ func BenchmarkJournal(b *testing.B) {
 }
 
 func (w *world) setJournal(j *journal, d *durable) {
-	w.journal, w.connections.journal, w.sources.journal, w.durable = j, j, j, d
+	w.journal, w.connections.journal, w.origins.journal, w.durable = j, j, j, d
 }
 
 // BenchmarkRecover reads a snapshot, or a journal, of the whole crowd.
@@ -70,8 +70,8 @@ func BenchmarkRecover(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				again := newWorld(b, Config{})
-				r, err := again.Recover(StateConfig{Dir: dir, LastTick: at}, w.notices.logger)
-				if err != nil || r.Connections != len(flows) || r.Anew != "" {
+				r, err := again.OpenState(StateConfig{Dir: dir, LastTick: at}, w.warnings.logger)
+				if err != nil || r.Connections != len(flows) || r.ResetReason != "" {
 					b.Fatalf("%+v, %v", r, err)
 				}
 				b.StopTimer()

@@ -111,8 +111,8 @@ func TestVLANsRestart(t *testing.T) {
 	m.Update([]Flow{inVLAN(m.world, "c1", 10, 0, 700), inVLAN(m.world, "c2", 0, 0, 1120)})
 	m.tick()
 	m.die(true)
-	if m.begin(); m.recover.Anew != "" {
-		t.Fatalf("began anew: %s", m.recover.Anew)
+	if m.begin(); m.recover.ResetReason != "" {
+		t.Fatalf("began anew: %s", m.recover.ResetReason)
 	}
 	m.Update([]Flow{twenty})
 	m.tick()
@@ -134,7 +134,7 @@ func TestVLANsAfterUpgrade(t *testing.T) {
 	m.cfg, m.time, m.last = m.world.cfg, time.UnixMilli(1_800_000_090_000), 1_800_000_090_000
 	m.ledger.series["bytes{protocol=UDP}"] = []sample{{at: m.last, value: 1000}}
 	m.ledger.series["packets{protocol=UDP}"] = []sample{{at: m.last, value: 10}}
-	if m.begin(); m.recover.Anew != "" || m.recover.Flows != 2 {
+	if m.begin(); m.recover.ResetReason != "" || m.recover.Flows != 2 {
 		t.Fatalf("recovered %+v", m.recover)
 	}
 	defer m.die(false)

@@ -41,7 +41,7 @@ func TestDecide(t *testing.T) {
 			for _, n := range c.others {
 				others = append(others, counter{bytes: n + 7, error: 7})
 			}
-			losers, winners := decide(own, others, c.k, c.fit)
+			losers, winners := rankChanges(own, others, c.k, c.fit)
 			if losers != c.losers || winners != c.winners {
 				t.Errorf("%d lose and %d win, want %d and %d", losers, winners, c.losers, c.winners)
 			}
@@ -214,7 +214,7 @@ func TestEntitled(t *testing.T) {
 			for id := range uint64(c.promise) {
 				w.promised[id+1] = struct{}{}
 			}
-			if got := w.entitled(c.own, c.fit, c.id); got != c.want {
+			if got := w.mayHaveSeries(c.own, c.fit, c.id); got != c.want {
 				t.Errorf("got %v", got)
 			}
 		})
@@ -223,9 +223,9 @@ func TestEntitled(t *testing.T) {
 
 // TestPromiseIsKeptOnce proves that a promise that was kept holds no place any more.
 func TestPromiseIsKeptOnce(t *testing.T) {
-	w := top{k: 2, promised: map[uint64]struct{}{1: {}}, others: newBusiest(1)}
-	w.begin(0, 1)
-	if !w.entitled(1, 5, 9) {
+	w := top{k: 2, promised: map[uint64]struct{}{1: {}}, others: newSpaceSaving(1)}
+	w.admit(0, 1)
+	if !w.mayHaveSeries(1, 5, 9) {
 		t.Error("the second place is not free")
 	}
 }
@@ -343,8 +343,8 @@ func TestTopKAfterRestart(t *testing.T) {
 			w.t.Helper()
 			w.carry(0, 7)
 			w.carry(1, 7)
-			if w.connections.own != 0 || len(w.connections.carried) > 0 {
-				t.Errorf("%d keep their series, %v begin anew", w.connections.own, w.connections.carried)
+			if w.connections.own != 0 || len(w.connections.deferred) > 0 {
+				t.Errorf("%d keep their series, %v begin anew", w.connections.own, w.connections.deferred)
 			}
 		}
 		round := func(bytes ...int64) {

@@ -304,7 +304,7 @@ func (b *Bridge) run(ctx context.Context) error {
 	return errors.Join(b.await(b.timing.web, listener), feedErr)
 }
 
-// ready says whether the bridge does its job, and in a word why not.
+// ready reports whether the bridge does its job, and in a word why not.
 func (b *Bridge) ready() (ok bool, word string) {
 	if !b.feed.Subscribed() {
 		return false, "not subscribed to any analyzer"

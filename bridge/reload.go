@@ -110,7 +110,7 @@ func (b *Bridge) putIntoForce(cfg *config.Config, feed skydive.Config, receivers
 	return nil
 }
 
-// renames says whether a configuration gives series other names than they have,
+// renames reports whether a configuration gives series other names than they have,
 // be it for one receiver only. The caller holds ticking.
 func (b *Bridge) renames(cfg *config.Config) bool {
 	return b.aggregator.Renames(aggregation(cfg, b.topology)) ||

@@ -38,7 +38,7 @@ func TestRestartGoesOn(t *testing.T) {
 			t.Errorf("%v has %d incarnations (the last ended: %v), want one that goes on", s.Labels, len(lives), last.Ended)
 		}
 	}
-	if text := r.logs.String(); !strings.Contains(text, "counters go on from where they were") {
+	if text := r.logs.String(); !strings.Contains(text, "counters continue where they were") {
 		t.Errorf("nothing says that the counters went on:\n%s", text)
 	}
 }

@@ -247,7 +247,7 @@ func (r *rig) judgeTotal() {
 	r.judgeWrites()
 }
 
-// totalArrived says whether the receiver has that sum, and what it is.
+// totalArrived reports whether the receiver has that sum, and what it is.
 func (r *rig) totalArrived() (bool, string) {
 	bytes := func(totals map[reference.Series]uint64) (sum uint64) {
 		for s, n := range totals {

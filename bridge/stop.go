@@ -88,7 +88,7 @@ func (b *Bridge) finish() {
 	switch {
 	case !b.lockTicks(time.Second):
 		b.logger.Error("there is no last tick: one before it, or a reload, hangs")
-	case b.storage == nil || b.aggregator.Trouble() != nil:
+	case b.storage == nil || b.aggregator.Failure() != nil:
 		b.endAll(true)
 		b.ticking.Unlock()
 	default:

@@ -57,7 +57,7 @@ func (b *Bridge) openLog(cfg *config.Config, registry prometheus.Registerer) (er
 
 // trouble is why a crash now would lose something that was counted, or nil.
 func (b *Bridge) trouble() error {
-	return errors.Join(b.log.Trouble(), b.aggregator.Trouble())
+	return errors.Join(b.log.Trouble(), b.aggregator.Failure())
 }
 
 // recover takes up what a former process left, under the names that it used.
@@ -86,16 +86,16 @@ func (b *Bridge) recoverState(receivers bool) error {
 		last = -1
 	}
 	logger := component(b.logger, "state")
-	found, err := b.aggregator.Recover(aggregator.StateConfig{
+	found, err := b.aggregator.OpenState(aggregator.StateConfig{
 		Dir: filepath.Join(b.options.StoragePath, stateDir), FS: b.disk, LastTick: last,
 	}, logger)
 	switch {
 	case err != nil:
 		return err
-	case found.Anew != "":
-		logger.Warn("the state cannot be gone on from: every counter begins anew, and what was reported since it was written does not count", "reason", found.Anew)
+	case found.ResetReason != "":
+		logger.Warn("the state cannot be used: every counter resets to 0, and what was reported since it was written does not count", "reason", found.ResetReason)
 	case found.Connections+found.Flows > 0:
-		logger.Info("counters go on from where they were", "connections", found.Connections, "flows", found.Flows,
+		logger.Info("counters continue where they were", "connections", found.Connections, "flows", found.Flows,
 			"cut_bytes", found.Cut, "took", found.Took)
 	}
 	if found.SentUntil != 0 {

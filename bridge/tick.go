@@ -98,7 +98,7 @@ func (b *Bridge) tick(at int64) {
 	b.aggregator.Sync()
 	err := b.log.Append(b.sampler.tick)
 	if errors.Is(err, remotewrite.ErrUndurable) {
-		b.aggregator.MayBeOut()
+		b.aggregator.MarkMaybeSent()
 		b.log.Publish()
 	} else if err != nil {
 		b.logger.Error("a tick was not queued", "at", time.UnixMilli(at), "err", err)

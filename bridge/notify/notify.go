@@ -199,7 +199,7 @@ func (s *Service) Stopping(line string) {
 	s.sendStatus(line)
 }
 
-// send sends a message, and says whether that worked. Where it does not, there is
+// send sends a message, and reports whether that worked. Where it does not, there is
 // nobody to tell but the log, once until it works again. The caller holds mu.
 func (s *Service) send(state string) bool {
 	err := s.options.Send(state)

@@ -14,7 +14,7 @@ import (
 // Watched is what the service manager wants to know of the bridge. Hangs may be
 // called beside the other two.
 type Watched struct {
-	// Ready says whether the bridge does its work.
+	// Ready reports whether the bridge does its work.
 	Ready func() bool
 	// Status says in a line for people how it is.
 	Status func() string
@@ -88,7 +88,7 @@ func repeat(ctx context.Context, f func() time.Duration) {
 	}
 }
 
-// hasStarted says whether the service has, and tells so the first time.
+// hasStarted reports whether the service has, and tells so the first time.
 func (s *Service) hasStarted(w Watched) bool {
 	s.mu.Lock()
 	is := s.phase

@@ -15,34 +15,34 @@ import (
 	"github.com/skydive-project/skybridge/disk"
 )
 
-// Recovery says what an aggregator has from a former process.
+// Recovery is what [Aggregator.OpenState] found of a former process.
 type Recovery struct {
-	// Connections and Flows are how many of each there are.
+	// Connections and Flows are the numbers of recovered ones.
 	Connections, Flows int
-	// Anew says, where not empty, why the counters begin anew although a former
-	// process left some.
-	Anew string
-	// Cut is how many bytes at the end of the journal were no use: what a crash had
-	// left of updates that no sample held.
+	// ResetReason, where not empty, is why the counters reset to 0 although there was a
+	// former process.
+	ResetReason string
+	// Cut is how many bytes at the end of the journal were torn by a crash; no sample had
+	// what was in them.
 	Cut int64
-	// SentUntil, where not 0, says that receivers may have been sent more than the log
-	// knows of, up to that time in ms: it is older than the state by more than a tick,
-	// or has no state beside it. So is a copy of the log alone that was put back.
+	// SentUntil, where not 0, says that receivers may have samples up to that time in ms
+	// that the log does not have: it is older than the state by more than a tick, or has no
+	// state beside it, as a restored copy of the log.
 	SentUntil int64
 	// Took is how long it took.
 	Took time.Duration
 }
 
-// Recover goes on from the state that a former process left in a directory, and
-// keeps it there from now on. It comes before anything else that the aggregator
-// does. What cannot be read is no error, but a reason to begin anew; a state that
-// a newer version wrote is one, and so is one that this user may not read.
+// OpenState continues from the state that a former process left in a directory, and keeps it
+// there from now on. Call it before anything else. A state that cannot be read is no error but
+// a reason to reset all counters; a state of a newer version is an error, and so is one that
+// this user may not read.
 //
-// Where the state does not fit the log, the log is believed: a tick that it does
-// not have was not sent, and is taken back. One that the state does not have means
-// that the state is an old one. To go on from it would look to receivers like a
-// reset and count twice, so every counter begins anew, and so do epochs.
-func (a *Aggregator) Recover(cfg StateConfig, logger *slog.Logger) (Recovery, error) {
+// Where the state does not match the log, the log is believed: a tick that it does not have
+// was not sent, and is undone. A tick that the state does not have means that the state is an
+// old one. To continue from it would look to receivers like a reset and count twice, so all
+// counters reset to 0, and epochs with them.
+func (a *Aggregator) OpenState(cfg StateConfig, logger *slog.Logger) (Recovery, error) {
 	began := time.Now()
 	if cfg.FS == nil {
 		cfg.FS = disk.OS{}
@@ -58,102 +58,101 @@ func (a *Aggregator) Recover(cfg StateConfig, logger *slog.Logger) (Recovery, er
 	}
 	switch {
 	case errors.Is(err, disk.ErrNewer):
-		return Recovery{}, fmt.Errorf("state: %w: run that version, or remove the directory and let every counter begin anew", err)
+		return Recovery{}, fmt.Errorf("state: %w: run that version, or remove the directory, which resets every counter to 0", err)
 	case errors.Is(err, fs.ErrPermission):
-		// A person can mend that; what begins anew cannot be undone.
+		// An operator can correct that; a reset cannot be undone.
 		return Recovery{}, fmt.Errorf("state: %w: give the files to the user who runs the bridge (chown -R)", err)
 	case err != nil:
-		found.anew = err.Error()
+		found.resetReason = err.Error()
 	}
 	undone, oldLog := false, found.none
-	if found.anew == "" {
-		undone, oldLog, found.anew = r.fit(cfg.LastTick)
+	if found.resetReason == "" {
+		undone, oldLog, found.resetReason = r.matchLog(cfg.LastTick)
 	}
 	sentUntil := int64(0)
 	if oldLog && cfg.LastTick > 0 {
 		sentUntil = max(a.latest.at, cfg.LastTick)
 	}
-	if found.anew == "" {
+	if found.resetReason == "" {
 		if dropped := r.finish(); dropped > 0 {
-			found.anew = fmt.Sprintf("%d of its records contradict others", dropped)
+			found.resetReason = fmt.Sprintf("%d of its records contradict others", dropped)
 		}
 	}
-	a.unsure = false
-	if found.anew != "" {
-		a.forget(configured)
+	a.noGridTick = false
+	if found.resetReason != "" {
+		a.reset(configured)
 		r.feedNow, undone = 0, false
 	}
 	a.resume(r.feedNow, cfg.LastTick)
 
 	d := &durable{
-		a: a, store: newStore(cfg.FS, cfg.Dir), logger: logger, least: cfg.CheckpointBytes,
-		kick: make(chan struct{}, 1), ended: make(chan struct{}), heads: make(chan snapshotHead, 1),
+		a: a, writer: newJournalWriter(cfg.FS, cfg.Dir), logger: logger, minBytes: cfg.CheckpointBytes,
+		wake: make(chan struct{}, 1), ended: make(chan struct{}), heads: make(chan snapshotHead, 1),
 		number: files.last, size: found.snapshot, before: found.journals, due: max(cfg.CheckpointBytes, journalRatio*found.snapshot),
 	}
 	a.durable = d
 	if found.last >= found.base+maxJournals {
 		d.due = 0
 	}
-	if !d.open(found, files, undone) && found.anew == "" && d.outdated {
-		// Nor could a former process, maybe, which then pushed from memory what is not
-		// in here. Every start would go on from the same values again.
-		found.anew = "the disk takes nothing, not even its removal: receivers may have more than it says"
-		a.forget(configured)
+	if !d.open(found, files, undone) && found.resetReason == "" && d.outdated {
+		// Maybe the former process could not write either, and pushed from memory what is
+		// not in these files.
+		found.resetReason = "its files can be neither written nor removed: receivers may have later values"
+		a.reset(configured)
 		a.resume(0, cfg.LastTick)
 		d.attach(a.journal)
 	}
 	d.run.Go(d.checkpoints)
 
 	if found.none && cfg.LastTick <= 0 {
-		found.anew = "" // the first process
+		found.resetReason = "" // the first process
 	}
-	if found.anew != "" {
-		a.metrics.stateDoubts.Inc()
+	if found.resetReason != "" {
+		a.metrics.stateResets.Inc()
 	}
 	a.metrics.stateCutBytes.Add(float64(found.cut))
 	return Recovery{
 		Connections: a.connections.records.used,
 		Flows:       a.baselines.records.used,
-		Anew:        found.anew,
+		ResetReason: found.resetReason,
 		Cut:         found.cut,
 		SentUntil:   sentUntil,
 		Took:        time.Since(began),
 	}, nil
 }
 
-// forget leaves nothing of what a former process left.
-func (a *Aggregator) forget(configured *Layout) {
-	a.sources, a.captures = newSources(), newCaptures()
+// reset removes everything of a former process.
+func (a *Aggregator) reset(configured *Layout) {
+	a.origins, a.captures = newOrigins(), newCaptures()
 	a.held = 0
-	a.baselines = newBaselines(a.sources)
+	a.baselines = newBaselines(a.origins)
 	a.connections = newConnections(configured, nil)
-	a.groups, a.conversationKey = groups{}, newConversationKey()
+	a.shared, a.conversationKey = sharedConversations{}, newConversationKey()
 	a.listeners.clear()
-	a.latest, a.unsure = tickTimes{}, true
+	a.latest, a.noGridTick = tickTimes{}, true
 }
 
-// attach has everything that changes journaled.
+// attach makes j the journal of everything.
 func (d *durable) attach(j *journal) {
 	a := d.a
-	a.journal, a.connections.journal, a.sources.journal, a.listeners.journal = j, j, j, j
+	a.journal, a.connections.journal, a.origins.journal, a.listeners.journal = j, j, j, j
 }
 
-// open begins the journal of this process: it goes on from the one that was read,
-// or from nothing. Where the disk does not allow that, the state that is there is
-// removed, if that is allowed, and open returns false.
+// open begins the journal of this process, which continues the one that was read, or nothing.
+// Where that fails, it removes the files, if it can, and returns false.
 func (d *durable) open(found chain, files stateFiles, undone bool) bool {
-	j := &journal{store: d.store, frame: make([]byte, frameHeader, snapshotFrame)}
+	j := &journal{writer: d.writer, frame: make([]byte, frameHeader, snapshotFrame)}
 	a := d.a
 	d.attach(j)
 	err := func() error {
 		how := uint64(fromJournal)
-		if found.anew != "" {
+		if found.resetReason != "" {
 			how = fromEmpty
-			d.size, d.before, d.due = 0, 0, d.least
+			d.size, d.before, d.due = 0, 0, d.minBytes
 		} else {
-			// What was read may never have been synced, and what was not read must not
-			// seem to follow this process's journal.
-			if err := errors.Join(d.settle(found), d.removeAbove(files, found.last)); err != nil {
+			// What was read may not be synced, and what was not read must not seem to follow
+			// this process's journal.
+			if err := errors.Join(d.syncJournals(found), d.removeAbove(files, found.last)); err != nil {
 				return err
 			}
 			d.number = found.last
@@ -163,7 +162,7 @@ func (d *durable) open(found chain, files stateFiles, undone bool) bool {
 			return err
 		}
 		d.number++
-		_, _ = d.store.use(file) // it is the first
+		_, _ = d.writer.use(file) // it is the first
 		j.frame = appendHead(j.frame, d.number, how, found.end)
 		if how == fromEmpty {
 			j.frame = appendLayout(j.frame, a.connections.layout)
@@ -174,27 +173,27 @@ func (d *durable) open(found chain, files stateFiles, undone bool) bool {
 			j.frame = append(j.frame, byte(kindUndo))
 		}
 		j.seal(a.clock.elapsed)
-		if err := d.store.sync(); err != nil {
+		if err := d.writer.sync(); err != nil {
 			return err
 		}
 		if how == fromEmpty {
-			return d.store.clear(d.number)
+			return d.writer.clear(d.number)
 		}
 		return nil
 	}()
 	if err != nil {
-		d.store.giveUp(err)
+		d.writer.abandon(err)
 		j.off = true
-		d.noteTrouble(err)
-		d.outdated = d.store.clear(d.keep) != nil
+		d.setFailure(err)
+		d.outdated = d.writer.clear(d.keep) != nil
 	}
 	return err == nil
 }
 
-// settle syncs the journals that were read.
-func (d *durable) settle(found chain) error {
+// syncJournals syncs the journals that were read.
+func (d *durable) syncJournals(found chain) error {
 	for number := found.base; number <= found.last; number++ {
-		f, err := d.store.fs.Open(fileName(d.store.dir, number, journalSuffix))
+		f, err := d.writer.fs.Open(fileName(d.writer.dir, number, journalSuffix))
 		if err != nil {
 			return err
 		}
@@ -205,28 +204,26 @@ func (d *durable) settle(found chain) error {
 	return nil
 }
 
-// removeAbove removes journals with higher numbers than last, and all snapshots
-// that are not whole.
+// removeAbove removes journals with higher numbers than last, and incomplete snapshots.
 func (d *durable) removeAbove(files stateFiles, last uint64) error {
 	var errs []error
 	for number := range files.journals {
 		if number > last {
-			errs = append(errs, d.store.fs.Remove(fileName(d.store.dir, number, journalSuffix)))
+			errs = append(errs, d.writer.fs.Remove(fileName(d.writer.dir, number, journalSuffix)))
 		}
 	}
 	for _, number := range files.parts {
-		errs = append(errs, d.store.fs.Remove(fileName(d.store.dir, number, partSuffix)))
+		errs = append(errs, d.writer.fs.Remove(fileName(d.writer.dir, number, partSuffix)))
 	}
 	return errors.Join(errs...)
 }
 
-// resume goes on with the connections that there are now: with what depends on
-// them, and with time where it was, feed time and that of ticks.
+// resume sets what depends on the recovered connections, feed time, and the time of ticks.
 func (a *Aggregator) resume(feedNow time.Duration, lastTick int64) {
 	a.relabel()
 	a.configureTop(a.cfg)
 	a.clock.elapsed = feedNow
-	a.sources.swept = feedNow
+	a.origins.swept = feedNow
 	a.lastTick = max(a.lastTick, a.latest.at, lastTick)
 	if lastTick >= 0 {
 		if lastTick < a.latest.at { // the log lost ticks that may have been sent
@@ -236,10 +233,10 @@ func (a *Aggregator) resume(feedNow time.Duration, lastTick int64) {
 	}
 }
 
-// fit compares the state with the time of the log's latest tick, takes a tick back
-// that the log does not have, and returns whether the log is an old one, and why the
-// state is no use, or "".
-func (r *replay) fit(lastTick int64) (undone, oldLog bool, anew string) {
+// matchLog compares the state with the time of the log's latest tick, and undoes a tick that
+// the log does not have. It returns whether the log is an old one, and why the state cannot be
+// used, or "".
+func (r *replay) matchLog(lastTick int64) (undone, oldLog bool, resetReason string) {
 	latest := r.a.latest
 	switch {
 	case lastTick < 0 || latest.at == lastTick:
@@ -249,9 +246,9 @@ func (r *replay) fit(lastTick int64) (undone, oldLog bool, anew string) {
 		r.undo()
 		return true, false, ""
 	default:
-		// The log lost ticks that may have been sent. The counters go on, and what
-		// began in those ticks gets no second zero. Where it could not take the latest
-		// one, its disk was in trouble; else it is an old one.
+		// The log lost ticks that may have been sent. The counters continue, and those that
+		// began in these ticks get no second zero. Unless the log could not be written at the
+		// latest tick, it is an old one.
 		return false, !r.sent, ""
 	}
 	return false, false, ""
@@ -264,55 +261,22 @@ func stamp(ms int64) string {
 	return time.UnixMilli(ms).UTC().Format(time.RFC3339Nano)
 }
 
-// stateFiles are the files of a directory, by number.
-type stateFiles struct {
-	journals, snapshots map[uint64]int64 // sizes in bytes
-	parts               []uint64
-	last                uint64 // the greatest number
-}
-
-// listFiles lists them; a directory that does not exist is made.
-func listFiles(system disk.FS, dir string) (stateFiles, error) {
-	files := stateFiles{journals: map[uint64]int64{}, snapshots: map[uint64]int64{}}
-	made := disk.MakeDir(system, dir) // what else fails is in the way of a journal too
-	entries, err := system.ReadDir(dir)
-	if err != nil {
-		return files, errors.Join(made, err)
-	}
-	for _, e := range entries {
-		number, suffix, ok := parseFileName(e.Name)
-		if !ok {
-			continue
-		}
-		files.last = max(files.last, number)
-		switch suffix {
-		case journalSuffix:
-			files.journals[number] = e.Size
-		case snapshotSuffix:
-			files.snapshots[number] = e.Size
-		case partSuffix:
-			files.parts = append(files.parts, number)
-		}
-	}
-	return files, nil
-}
-
-// chain is what was read of the files: a base, and the journals from it on.
+// chain is what was read: a base, and the journals from it on.
 type chain struct {
-	none       bool   // there was nothing
-	anew       string // why nothing of it can be used
-	base, last uint64 // numbers of the first journal and the last
-	end        int64  // where the last one ends
-	snapshot   int64  // bytes of the snapshot
-	journals   int64  // of all journals
-	cut        int64
+	none        bool   // there was nothing
+	resetReason string // why none of it can be used
+	base, last  uint64 // numbers of the first journal and the last
+	end         int64  // where the last one ends
+	snapshot    int64  // bytes of the snapshot
+	journals    int64  // of all journals
+	cut         int64
 }
 
-// files reads what a former process left. The newest snapshot counts; without one,
-// a journal that began from nothing. An error means that none of it can be used.
+// files reads the files of a former process, from the newest snapshot on or, without one, from
+// a journal that continues nothing. An error means that none of it can be used.
 func (r *replay) files(system disk.FS, dir string, files stateFiles) (c chain, err error) {
 	if len(files.journals) == 0 && len(files.snapshots) == 0 {
-		return chain{none: true, anew: "there is none"}, nil
+		return chain{none: true, resetReason: "there is none"}, nil
 	}
 	var base uint64
 	if len(files.snapshots) > 0 {
@@ -356,8 +320,7 @@ func (r *replay) journals(system disk.FS, dir string, files stateFiles, c chain)
 		case r.torn, err != nil && !damaged && !errors.Is(err, errUnrelated):
 			return c, err
 		case first || errors.Is(err, errUnrelated):
-			// Made by a process that ended before it wrote to it, or after one whose
-			// end is missing.
+			// Of a process that ended before it wrote, or after a journal whose end is missing.
 			if number == base {
 				return c, fmt.Errorf("journal %d: no beginning: %w", number, disk.ErrDamaged)
 			}
@@ -390,8 +353,8 @@ func headOf(records []byte) (h fileHead) {
 
 var errUnrelated = errors.New("does not follow the journal before it")
 
-// follows says whether a journal with that head goes on from what was read before:
-// the journal before it, which ends at end, or the base itself.
+// follows reports whether a journal with that head continues what was read before: the journal
+// before it, which ends at end, or the base itself.
 func (h fileHead) follows(number, base uint64, files stateFiles, end int64) bool {
 	switch {
 	case h.number != number:

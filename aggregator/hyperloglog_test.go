@@ -13,7 +13,7 @@ import (
 func TestDistinct(t *testing.T) {
 	for _, n := range []int{0, 1, 2, 10, 100, 1000, 5000, 12_000, 50_000, 1_000_000} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			var a, b distinct
+			var a, b hyperLogLog
 			for i := range n {
 				for range 2 {
 					a.add(spread(uint64(i)))
@@ -32,7 +32,7 @@ func TestDistinct(t *testing.T) {
 
 // TestDistinctOfBoth proves that an estimate is of what either sketch was shown.
 func TestDistinctOfBoth(t *testing.T) {
-	var a, b distinct
+	var a, b hyperLogLog
 	for i := range uint64(1000) {
 		a.add(spread(i))
 		b.add(spread(i + 500))

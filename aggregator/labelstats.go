@@ -16,35 +16,35 @@ import (
 )
 
 const (
-	// censusEvery is how long a census is good for, unless there are twice as many
-	// connections by then: one looks at each of them, which takes about 0.3 µs.
-	censusEvery = time.Minute
-	// topNodes is how many nodes a census names.
+	// labelStatsEvery is how old [Aggregator.LabelStats] may be, unless the number of
+	// connections has doubled: taking them costs about 0.3 µs a connection.
+	labelStatsEvery = time.Minute
+	// topNodes is how many nodes [Status] has.
 	topNodes = 10
 )
 
-// LabelValues says what a label costs. Both numbers are estimates, good to 2 % as a
-// rule, over the connections that have series of their own.
+// LabelValues is the cardinality of a label. Both numbers are estimates, usually good to
+// 2 %, over the connections that have series of their own.
 type LabelValues struct {
 	Name string
-	// Values is how many different ones there are.
+	// Values is the number of different values.
 	Values int
-	// SeriesWithout is how many series there would be if the label was not chosen.
+	// SeriesWithout is how many series there would be without the label.
 	SeriesWithout int
 }
 
-// NodeSeries is a node by its share of the series.
+// NodeSeries is a node's share of the series.
 type NodeSeries struct {
 	TID string
-	// Series are those of the connections that it reported first.
+	// Series are those of connections that it reported first.
 	Series int
-	// OverflowBytes is what the overflow counts of its flows, since the node is known
-	// to this process.
+	// OverflowBytes is what the overflow has counted of its flows since this process
+	// knows the node.
 	OverflowBytes uint64
 }
 
-// census counts what live connections are made of.
-type census struct {
+// labelStats caches the cardinality of labels.
+type labelStats struct {
 	mu     sync.Mutex
 	taken  time.Time
 	layout *Layout // as it was then
@@ -52,31 +52,31 @@ type census struct {
 	labels []LabelValues
 }
 
-// Census returns the labels of connections, those with the most values first. It is
-// up to a minute old, and must not be changed.
-func (a *Aggregator) Census() []LabelValues {
-	c := &a.census
+// LabelStats returns the labels of connections, those with the most values first. The
+// slice is up to a minute old and must not be changed.
+func (a *Aggregator) LabelStats() []LabelValues {
+	c := &a.labelStats
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	a.mu.Lock()
 	layout, own := a.connections.layout, a.connections.own
 	a.mu.Unlock()
-	if now := a.now(); layout != c.layout || own > 2*c.own || now.Sub(c.taken) >= censusEvery {
+	if now := a.now(); layout != c.layout || own > 2*c.own || now.Sub(c.taken) >= labelStatsEvery {
 		c.taken, c.layout, c.own, c.labels = now, layout, own, a.labelValues()
 	}
 	return c.labels
 }
 
-// labelValues looks at the label values of each connection.
+// labelValues takes the cardinality of each label over all connections.
 func (a *Aggregator) labelValues() []LabelValues {
 	a.mu.Lock()
-	cs, seed := a.connections, a.folds.seed
+	cs, seed := a.connections, a.overflowed.seed
 	a.mu.Unlock()
 	names, direction := cs.layout.Names, cs.layout.Direction
 
-	// For each label the hashes of its values, and of all values but its own; at last
+	// For each label the hashes of its values, and those of all values without it; last
 	// those of all values.
-	values, without := make([]distinct, len(names)), make([]distinct, len(names)+1)
+	values, without := make([]hyperLogLog, len(names)), make([]hyperLogLog, len(names)+1)
 	hashes := make([]uint64, len(names))
 	connections, gauges := 0, 0
 	texts := make([]string, 0, batch)
@@ -101,7 +101,7 @@ func (a *Aggregator) labelValues() []LabelValues {
 				}
 				hashes[i] = maphash.String(seed, value)
 				values[i].add(hashes[i])
-				hashes[i] = spread(hashes[i] + uint64(i)) // a value counts otherwise under another label
+				hashes[i] = spread(hashes[i] + uint64(i)) // the same value under another label differs
 				all += hashes[i]
 			}
 			for i, h := range hashes {
@@ -112,16 +112,16 @@ func (a *Aggregator) labelValues() []LabelValues {
 	}
 
 	series := 2*connections*cs.layout.directions() + gauges
-	all := without[len(names)].estimate(&distinct{})
+	all := without[len(names)].estimate(&hyperLogLog{})
 	out := make([]LabelValues, len(names))
 	for i, name := range names {
-		out[i] = LabelValues{name, values[i].estimate(&distinct{}), 0}
+		out[i] = LabelValues{name, values[i].estimate(&hyperLogLog{}), 0}
 		switch {
 		case connections == 0:
 		case i == direction:
 			out[i].Values, out[i].SeriesWithout = 2, series-2*connections
 		default:
-			share := float64(without[i].estimate(&distinct{})) / float64(max(all, 1))
+			share := float64(without[i].estimate(&hyperLogLog{})) / float64(max(all, 1))
 			out[i].SeriesWithout = int(math.Round(min(share, 1) * float64(series)))
 		}
 	}
@@ -129,8 +129,8 @@ func (a *Aggregator) labelValues() []LabelValues {
 	return out
 }
 
-// spread mixes the bits of a sum of hashes (the finalizer of splitmix64): sums
-// differ mostly in their low bits, estimates look at the high ones first.
+// spread mixes the bits of a sum of hashes (the finalizer of splitmix64): sums differ
+// mostly in their low bits, and the estimate needs the high ones.
 func spread(x uint64) uint64 {
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
@@ -140,10 +140,10 @@ func spread(x uint64) uint64 {
 // busyNodes returns the nodes with the most series.
 func (a *Aggregator) busyNodes() []NodeSeries {
 	a.mu.Lock()
-	all := make([]NodeSeries, 0, len(a.sources.nodes.byTID))
-	for _, n := range a.sources.nodes.byTID {
-		if n.series > 0 || n.folded > 0 {
-			all = append(all, NodeSeries{n.tid, n.series, n.folded})
+	all := make([]NodeSeries, 0, len(a.origins.nodes.byTID))
+	for _, n := range a.origins.nodes.byTID {
+		if n.series > 0 || n.overflowBytes > 0 {
+			all = append(all, NodeSeries{n.tid, n.series, n.overflowBytes})
 		}
 	}
 	a.mu.Unlock()
@@ -153,10 +153,10 @@ func (a *Aggregator) busyNodes() []NodeSeries {
 	return slices.Clone(all[:min(len(all), topNodes)])
 }
 
-// labelCollector tells which label drives the number of series. Labels come and go
-// with the configuration, so the metrics are made as they are asked for.
+// labelCollector exports [Aggregator.LabelStats]. Labels change with the configuration, so
+// the metrics are made at each scrape.
 type labelCollector struct {
-	census         func() []LabelValues
+	stats          func() []LabelValues
 	values, series *prometheus.Desc
 }
 
@@ -165,7 +165,7 @@ func (c *labelCollector) Describe(out chan<- *prometheus.Desc) { out <- c.values
 
 // Collect implements prometheus.Collector.
 func (c *labelCollector) Collect(out chan<- prometheus.Metric) {
-	for _, l := range c.census() {
+	for _, l := range c.stats() {
 		out <- prometheus.MustNewConstMetric(c.values, prometheus.GaugeValue, float64(l.Values), l.Name)
 		out <- prometheus.MustNewConstMetric(c.series, prometheus.GaugeValue, float64(l.SeriesWithout), l.Name)
 	}

@@ -67,7 +67,7 @@ func checkBounds(t rapid.TB, a *Aggregator) {
 		t.Fatalf("%d own connections and %d series, counted %d and %d", own, series, a.connections.own, a.connections.series)
 	}
 	busy := 0
-	for tid, n := range a.sources.nodes.byTID {
+	for tid, n := range a.origins.nodes.byTID {
 		if n.series != byNode[n] || n.tid != tid {
 			t.Fatalf("node %s (%s) has %d series, counted %d", tid, n.tid, byNode[n], n.series)
 		}
@@ -76,8 +76,8 @@ func checkBounds(t rapid.TB, a *Aggregator) {
 		}
 		delete(byNode, n)
 	}
-	if delete(byNode, nil); busy != a.sources.nodes.busy || len(byNode) > 0 {
-		t.Fatalf("%d busy nodes, counted %d; %d unknown", busy, a.sources.nodes.busy, len(byNode))
+	if delete(byNode, nil); busy != a.origins.nodes.busy || len(byNode) > 0 {
+		t.Fatalf("%d busy nodes, counted %d; %d unknown", busy, a.origins.nodes.busy, len(byNode))
 	}
 }
 
@@ -104,7 +104,7 @@ func TestExactnessWithinBounds(t *testing.T) {
 				if n := w.connections.own; cfg.TopK > 0 && n > cfg.TopK {
 					r.Fatalf("%d connections, want at most %d", n, cfg.TopK)
 				}
-				for _, n := range w.sources.nodes.byTID {
+				for _, n := range w.origins.nodes.byTID {
 					if cfg.MaxSeriesPerNode > 0 && n.series > cfg.MaxSeriesPerNode {
 						r.Fatalf("%d series of a node, want at most %d", n.series, cfg.MaxSeriesPerNode)
 					}
@@ -141,7 +141,7 @@ func TestExactnessWithinBounds(t *testing.T) {
 			r.Fatalf("the overflow and what is counted as folded differ by %d bytes", int64(overflow))
 		}
 	})
-	if len(folded) != int(foldEnd)-1 {
+	if len(folded) != int(overflowReasons)-1 {
 		t.Errorf("not every bound was reached: %v", folded)
 	}
 }

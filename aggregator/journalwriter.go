@@ -14,26 +14,24 @@ import (
 	"github.com/skydive-project/skybridge/disk"
 )
 
-// maxQueued bounds in bytes what waits for the disk: about a million updates. A
-// disk that is so far behind is in trouble. No frame is larger, or it could not be read.
+// maxQueued bounds in bytes what waits for the disk: about a million updates. A disk that is
+// so far behind counts as failing.
 const maxQueued = maxFrame
 
 const (
-	// chunkBytes is how much is written at once where there is as much: a write for
-	// every frame would cost as much as counting what is in it.
+	// chunkBytes is the size of writes under load: a write for every frame would cost as much
+	// as counting what is in it.
 	chunkBytes = 256 << 10
 	maxSpare   = 8 // buffers that are kept
-	// writeAfter is how long a frame waits for more: what a crash of the process can
-	// take.
+	// writeAfter is how long a frame waits for more: what a crash of the process can lose.
 	writeAfter = 5 * time.Millisecond
 )
 
 var errSlow = errors.New("the disk does not keep up")
 
-// store writes the journal behind the aggregator's back, so that the feed never
-// waits for the disk. Its lock is taken while the aggregator's is held, never
-// the other way round.
-type store struct {
+// journalWriter writes the journal in a goroutine of its own, so that the feed never waits for
+// the disk. Its lock may be taken while the aggregator's is held, not the other way round.
+type journalWriter struct {
 	fs  disk.FS
 	dir string
 
@@ -52,34 +50,34 @@ type store struct {
 	sealed  int64    // bytes ever queued
 	written int64    // bytes ever written
 	// broken is why nothing is written any more: frames are missing from the file.
-	broken error
-	closed bool
-	writer sync.WaitGroup
+	broken  error
+	closing bool
+	running sync.WaitGroup
 }
 
-// chunk is some frames that lie together in a file.
+// chunk is consecutive frames of a file.
 type chunk struct {
 	file   *stateFile
 	offset int64
 	data   []byte
 }
 
-func newStore(system disk.FS, dir string) *store {
-	s := &store{fs: system, dir: dir}
+func newJournalWriter(system disk.FS, dir string) *journalWriter {
+	s := &journalWriter{fs: system, dir: dir}
 	s.work, s.done = sync.NewCond(&s.mu), sync.NewCond(&s.mu)
-	s.writer.Go(s.write)
+	s.running.Go(s.write)
 	return s
 }
 
-// enqueue takes a frame whose header is still empty. It returns false where the
-// frame, and so everything after it, is lost.
-func (s *store) enqueue(frame []byte, feedNow time.Duration) bool {
+// enqueue takes a frame whose header is still empty. It returns false where the frame, and so
+// everything after it, is lost.
+func (s *journalWriter) enqueue(frame []byte, feedNow time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.broken == nil && s.queued+len(frame) > maxQueued {
 		s.fail(errSlow)
 	}
-	if s.broken != nil || s.closed {
+	if s.broken != nil || s.closing {
 		return false
 	}
 	file := s.files[len(s.files)-1]
@@ -101,53 +99,52 @@ func (s *store) enqueue(frame []byte, feedNow time.Duration) bool {
 	switch {
 	case s.due:
 	case s.queued >= chunkBytes:
-		s.hurry()
+		s.writeNow()
 	case !s.timed:
 		s.timed = true
 		time.AfterFunc(writeAfter, func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.timed = false
-			s.hurry()
+			s.writeNow()
 		})
 	}
 	return true
 }
 
-// hurry makes the writer write what there is. The lock is held. Where there is
-// nothing, due stays false: nobody would wake the writer for the next frame.
-func (s *store) hurry() {
+// writeNow wakes the writer. The lock is held. With an empty queue, due stays false, or the
+// next frame would not wake the writer.
+func (s *journalWriter) writeNow() {
 	if len(s.queue) > 0 {
 		s.due = true
 		s.work.Signal()
 	}
 }
 
-// use makes file the one that frames go to from here on, and returns where the one
-// before ends. Where that one was given up, which gaveUp says why, file begins
-// anew.
-func (s *store) use(file *stateFile) (end int64, gaveUp error) {
+// use makes file the one that frames go to from here on, and returns where the one before
+// ends. abandoned is why that one was abandoned: file then does not continue it.
+func (s *journalWriter) use(file *stateFile) (end int64, abandoned error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n := len(s.files); n > 0 {
 		end = s.files[n-1].end
 	}
-	if gaveUp = s.broken; gaveUp != nil {
+	if abandoned = s.broken; abandoned != nil {
 		s.broken = nil
 		s.closeFiles()
 	}
 	s.files = append(s.files, file)
-	return end, gaveUp
+	return end, abandoned
 }
 
-// giveUp makes everything fail until another file is used.
-func (s *store) giveUp(err error) {
+// abandon makes everything fail until another file is used.
+func (s *journalWriter) abandon(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fail(err)
 }
 
-func (s *store) closeFiles() {
+func (s *journalWriter) closeFiles() {
 	for _, f := range s.files {
 		_ = f.Close() // synced, or given up
 	}
@@ -155,14 +152,14 @@ func (s *store) closeFiles() {
 }
 
 // failed is why the files were given up, or nil.
-func (s *store) failed() error {
+func (s *journalWriter) failed() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.broken
 }
 
 // position is where the next frame goes.
-func (s *store) position() int64 {
+func (s *journalWriter) position() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.files) == 0 {
@@ -171,8 +168,8 @@ func (s *store) position() int64 {
 	return s.files[len(s.files)-1].end
 }
 
-// fail gives the files up. The lock is held.
-func (s *store) fail(err error) {
+// fail abandons the files. The lock is held.
+func (s *journalWriter) fail(err error) {
 	if s.broken != nil {
 		return
 	}
@@ -188,17 +185,17 @@ func (s *store) fail(err error) {
 }
 
 // finish counts a chunk as no longer queued.
-func (s *store) finish(c chunk) {
+func (s *journalWriter) finish(c chunk) {
 	s.queued -= len(c.data)
 	s.written += int64(len(c.data))
 }
 
 // write is the goroutine that writes.
-func (s *store) write() {
+func (s *journalWriter) write() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
-		for (len(s.queue) == 0 || !s.due) && !s.closed {
+		for (len(s.queue) == 0 || !s.due) && !s.closing {
 			s.work.Wait()
 		}
 		if len(s.queue) == 0 {
@@ -221,9 +218,9 @@ func (s *store) write() {
 	}
 }
 
-// sync makes durable what was sealed before. An error means that it is not, and
-// that the files are given up.
-func (s *store) sync() error {
+// sync makes durable what was sealed before. An error means that it is not, and that the files
+// are abandoned.
+func (s *journalWriter) sync() error {
 	s.syncing.Lock()
 	defer s.syncing.Unlock()
 	s.mu.Lock()
@@ -233,7 +230,7 @@ func (s *store) sync() error {
 	for i, f := range files {
 		ends[i] = f.end
 	}
-	s.hurry()
+	s.writeNow()
 	for target := s.sealed; s.written < target && s.broken == nil; {
 		s.done.Wait()
 	}
@@ -262,20 +259,20 @@ func (s *store) sync() error {
 }
 
 // close writes what is queued and ends the writer.
-func (s *store) close() {
+func (s *journalWriter) close() {
 	s.mu.Lock()
-	s.closed = true
+	s.closing = true
 	s.work.Signal()
 	s.mu.Unlock()
-	s.writer.Wait()
+	s.running.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closeFiles()
 }
 
-// clear removes the files of the state whose numbers are below keep, so that no
-// later process goes on from them.
-func (s *store) clear(keep uint64) error {
+// clear removes the files of the state whose numbers are below keep, so that no later process
+// uses them.
+func (s *journalWriter) clear(keep uint64) error {
 	entries, err := s.fs.ReadDir(s.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -285,8 +282,7 @@ func (s *store) clear(keep uint64) error {
 	}
 	var errs []error
 	for _, e := range entries {
-		// In the order of their names: a journal goes before the snapshot of its
-		// number, and a snapshot alone is none.
+		// By name: a journal goes before the snapshot of its number, which is no use alone.
 		if number, _, ok := parseFileName(e.Name); ok && number < keep {
 			if err := s.fs.Remove(filepath.Join(s.dir, e.Name)); !errors.Is(err, fs.ErrNotExist) {
 				errs = append(errs, err)

@@ -12,7 +12,7 @@ import (
 // TestBusiest holds the sketch against exact counts, whatever is added and taken.
 func TestBusiest(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
-		b := newBusiest(rapid.IntRange(1, 20).Draw(r, "size"))
+		b := newSpaceSaving(rapid.IntRange(1, 20).Draw(r, "size"))
 		exact, total := map[uint64]uint64{}, uint64(0)
 		for range rapid.IntRange(0, 300).Draw(r, "steps") {
 			// Few are busy, many are not.
@@ -61,7 +61,7 @@ func TestBusiest(t *testing.T) {
 // connections than counters, those that carry much are found, in their order.
 func TestBusiestFindsThem(t *testing.T) {
 	const busy, crowd = 10, 10_000
-	b := newBusiest(sketchRatio * busy)
+	b := newSpaceSaving(sketchRatio * busy)
 	for round := range 100 {
 		for i := range uint64(busy) {
 			b.add(i, 1000+10*i)

@@ -5,16 +5,15 @@ package aggregator
 
 import "slices"
 
-// busiest finds those that carry most among more connections than can be counted
-// one by one, in a fixed number of counters: the Space-Saving algorithm (Metwally,
-// Agrawal and El Abbadi, 2005). A connection without a counter takes over the lowest
-// one and goes on from there, and remembers how much of it was not its own. So what
-// a counter says less that error is surely its connection's; and who carries more
-// than an m-th of all bytes has one of m counters.
+// spaceSaving finds the connections with the most bytes in a fixed number of counters: the
+// Space-Saving algorithm (Metwally, Agrawal and El Abbadi, 2005). A connection without a
+// counter takes over the lowest one with its value, which is the counter's error. So a
+// counter less its error is a lower bound, and a connection with more than an m-th of all
+// bytes has one of m counters.
 //
-// Connections are known by the hash of their label values: should two share one, the
-// ranking is off, not a total.
-type busiest struct {
+// Connections are identified by a hash of their label values; a collision changes the
+// ranking, not a total.
+type spaceSaving struct {
 	size     int       // counters at most
 	counters []counter // a heap, the lowest first
 	at       map[uint64]int
@@ -26,13 +25,13 @@ type counter struct {
 	bytes, error uint64
 }
 
-// surely is how much the connection has carried at least.
+// surely is a lower bound of the connection's bytes.
 func (c *counter) surely() uint64 { return c.bytes - c.error }
 
-func newBusiest(size int) *busiest { return &busiest{size: size, at: map[uint64]int{}} }
+func newSpaceSaving(size int) *spaceSaving { return &spaceSaving{size: size, at: map[uint64]int{}} }
 
-// add adds to what a connection has carried.
-func (b *busiest) add(id, bytes uint64) {
+// add adds bytes of a connection.
+func (b *spaceSaving) add(id, bytes uint64) {
 	i, ok := b.at[id]
 	switch {
 	case ok:
@@ -51,8 +50,8 @@ func (b *busiest) add(id, bytes uint64) {
 	}
 }
 
-// take returns how much a connection has carried at least, and forgets it.
-func (b *busiest) take(id uint64) uint64 {
+// take removes a connection, and returns a lower bound of its bytes.
+func (b *spaceSaving) take(id uint64) uint64 {
 	i, ok := b.at[id]
 	if !ok {
 		return 0
@@ -68,9 +67,9 @@ func (b *busiest) take(id uint64) uint64 {
 	return taken.surely()
 }
 
-// ranked returns the counters of those that surely carried something, the busiest
-// first. It ends the use of b.
-func (b *busiest) ranked() []counter {
+// ranked returns the counters that are surely above 0, the largest first. b cannot be used
+// afterwards.
+func (b *spaceSaving) ranked() []counter {
 	slices.SortFunc(b.counters, func(x, y counter) int {
 		switch sx, sy := x.surely(), y.surely(); {
 		case sx > sy || sx == sy && x.id < y.id:
@@ -86,12 +85,12 @@ func (b *busiest) ranked() []counter {
 	return b.counters[:n]
 }
 
-func (b *busiest) swap(i, j int) {
+func (b *spaceSaving) swap(i, j int) {
 	b.counters[i], b.counters[j] = b.counters[j], b.counters[i]
 	b.at[b.counters[i].id], b.at[b.counters[j].id] = i, j
 }
 
-func (b *busiest) up(i int) {
+func (b *spaceSaving) up(i int) {
 	for i > 0 {
 		parent := (i - 1) / 2
 		if b.counters[parent].bytes <= b.counters[i].bytes {
@@ -102,7 +101,7 @@ func (b *busiest) up(i int) {
 	}
 }
 
-func (b *busiest) down(i int) {
+func (b *spaceSaving) down(i int) {
 	for {
 		child := 2*i + 1
 		if child+1 < len(b.counters) && b.counters[child+1].bytes < b.counters[child].bytes {

@@ -12,7 +12,7 @@ import (
 // it grows and shrinks.
 func TestKin(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	bs, want := newBaselines(newSources()), map[conversationID]map[uint32]bool{}
+	bs, want := newBaselines(newOrigins()), map[conversationID]map[uint32]bool{}
 	var live []uint32
 	for range 60_000 {
 		if len(live) > 0 && rng.IntN(3) == 0 {
@@ -22,13 +22,13 @@ func TestKin(t *testing.T) {
 			live = live[:len(live)-1]
 			id := bs.records.at(i).conversation
 			delete(want[id], i)
-			bs.part(i)
+			bs.removeFromConversation(i)
 			bs.records.release(i)
 			continue
 		}
 		id := conversationID(rng.Uint64N(30_000)+1)*0x9e3779b97f4a7c15 | 1
 		i := bs.records.alloc()
-		bs.join(i, id)
+		bs.addToConversation(i, id)
 		live = append(live, i)
 		if want[id] == nil {
 			want[id] = map[uint32]bool{}
@@ -47,7 +47,7 @@ func TestKin(t *testing.T) {
 			t.Fatalf("%d of conversation %x, want %d", n, id, len(all))
 		}
 	}
-	if got := bs.kin.used[0] + bs.kin.used[1]; got != len(live) || bs.kin.level < 14 {
-		t.Errorf("%d entries in 1<<%d buckets, want %d in more", got, bs.kin.level, len(live))
+	if got := bs.byConversation.entries[0] + bs.byConversation.entries[1]; got != len(live) || bs.byConversation.level < 14 {
+		t.Errorf("%d entries in 1<<%d buckets, want %d in more", got, bs.byConversation.level, len(live))
 	}
 }

@@ -7,13 +7,13 @@ import "encoding/binary"
 
 // Records about conversations; see kind.
 const (
-	kindConversationKey kind = iota + 25 // the key of their names
-	kindConversation                     // which one a baseline is in, and its group
-	kindGroup                            // a group but for its observers
-	kindGroupFree                        // it is forgotten, with its observers
-	kindObserver                         // an observer of a group, whole
-	kindObserverFree                     // it is forgotten
-	kindHistory                          // what does not count of a baseline
+	kindConversationKey kind = iota + 25 // the key of their ids
+	kindConversation                     // which one a baseline is in, and the number of a shared one
+	kindShared                           // a shared conversation without its observers
+	kindSharedFree                       // it is removed, with its observers
+	kindObserver                         // an observer of it, whole
+	kindObserverFree                     // it is removed
+	kindHistory                          // what of a baseline does not count
 )
 
 // Flags of a baseline's conversation.
@@ -45,55 +45,55 @@ func (j *journal) conversation(i uint32, b *baseline) {
 func appendConversation(dst []byte, i uint32, b *baseline) []byte {
 	dst = binary.AppendUvarint(append(dst, byte(kindConversation)), uint64(i))
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(b.conversation))
-	dst = binary.AppendUvarint(dst, uint64(b.group))
-	return append(dst, flag(b.from.is(isLow))*flagLow|flag(b.from.is(isObserved))*flagObserved|flag(b.from.is(isOuter))*flagOuter|
-		flag(b.from.is(isMixed))*flagMixed|flag(b.from.is(isLeftOut))*flagLeftOut)
+	dst = binary.AppendUvarint(dst, uint64(b.shared))
+	return append(dst, flag(b.flags.is(isLow))*flagLow|flag(b.flags.is(isObserved))*flagObserved|flag(b.flags.is(isOuter))*flagOuter|
+		flag(b.flags.is(isMixed))*flagMixed|flag(b.flags.is(isLeftOut))*flagLeftOut)
 }
 
-func (j *journal) group(ref groupRef, g *group) {
+func (j *journal) shared(ref sharedRef, g *sharedConversation) {
 	if !j.idle() {
-		j.frame = appendGroup(j.frame, ref, g)
+		j.frame = appendShared(j.frame, ref, g)
 	}
 }
 
-func appendGroup(dst []byte, ref groupRef, g *group) []byte {
-	dst = binary.AppendUvarint(append(dst, byte(kindGroup)), uint64(ref))
-	dst = binary.AppendUvarint(dst, uint64(g.first))
+func appendShared(dst []byte, ref sharedRef, g *sharedConversation) []byte {
+	dst = binary.AppendUvarint(append(dst, byte(kindShared)), uint64(ref))
+	dst = binary.AppendUvarint(dst, uint64(g.primary))
 	dst = append(dst, flag(g.low))
 	dst = binary.AppendVarint(dst, int64(g.raised))
 	return appendCounts(appendCounts(dst, &g.total), &g.history)
 }
 
-func (j *journal) groupFree(ref groupRef) {
+func (j *journal) sharedFree(ref sharedRef) {
 	if !j.idle() {
-		j.put(kindGroupFree, uint32(ref))
+		j.put(kindSharedFree, uint32(ref))
 	}
 }
 
-func (j *journal) observer(ref groupRef, o *observer) {
+func (j *journal) observer(ref sharedRef, o *observer) {
 	if !j.idle() {
 		j.frame = appendObserver(j.frame, ref, o)
 	}
 }
 
-func appendObserver(dst []byte, ref groupRef, o *observer) []byte {
+func appendObserver(dst []byte, ref sharedRef, o *observer) []byte {
 	dst = binary.AppendUvarint(append(dst, byte(kindObserver)), uint64(ref))
-	dst = binary.AppendUvarint(dst, uint64(o.source))
+	dst = binary.AppendUvarint(dst, uint64(o.origin))
 	dst = append(dst, flag(o.aligned)*flagAligned|flag(o.fromStart)*flagFromStart|flag(o.trusted)*flagTrusted)
 	dst = binary.AppendVarint(dst, int64(o.seen))
-	for _, at := range [...]int64{o.at, o.beforeAt, o.start, o.took} {
+	for _, at := range [...]int64{o.viewAt, o.previousAt, o.start, o.mergedUntil} {
 		dst = binary.AppendVarint(dst, at)
 	}
-	for _, c := range [...]*counts{&o.view, &o.before, &o.startView, &o.sum} {
+	for _, c := range [...]*counts{&o.view, &o.previousView, &o.startView, &o.ownCounts} {
 		dst = appendCounts(dst, c)
 	}
 	return dst
 }
 
-func (j *journal) observerFree(ref groupRef, source uint32) {
+func (j *journal) observerFree(ref sharedRef, origin uint32) {
 	if !j.idle() {
 		j.put(kindObserverFree, uint32(ref))
-		j.frame = binary.AppendUvarint(j.frame, uint64(source))
+		j.frame = binary.AppendUvarint(j.frame, uint64(origin))
 	}
 }
 

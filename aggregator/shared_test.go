@@ -26,15 +26,15 @@ func TestGroupsAreForgotten(t *testing.T) {
 	reborn := func() {
 		m.t.Helper()
 		m.die(true)
-		if m.begin(); m.recover.Anew != "" {
-			t.Fatalf("began anew: %s", m.recover.Anew)
+		if m.begin(); m.recover.ResetReason != "" {
+			t.Fatalf("began anew: %s", m.recover.ResetReason)
 		}
 	}
 	for range 12 {
 		m.tick()
 	}
-	g := m.groups.records.at(0)
-	if g.members != 1 || m.sources.list[g.first].key.nodeTID != "n2" {
+	g := m.shared.records.at(0)
+	if g.members != 1 || m.origins.list[g.primary].key.nodeTID != "n2" {
 		t.Fatalf("after the first one's end: %+v", g)
 	}
 	reborn()
@@ -43,13 +43,13 @@ func TestGroupsAreForgotten(t *testing.T) {
 	m.wantIncrease(1500)
 	m.pass(time.Hour)
 	m.tick()
-	for _, src := range m.sources.list {
-		if src.baselines != 0 {
-			t.Errorf("%v is kept for %d flows or observers", src.key, src.baselines)
+	for _, from := range m.origins.list {
+		if from.baselines != 0 {
+			t.Errorf("%v is kept for %d flows or observers", from.key, from.baselines)
 		}
 	}
-	if n := m.metric("skybridge_shared_connections", ""); n != 0 || m.baselines.kin.used != [2]int{} {
-		t.Errorf("%v groups and %v of their flows are left", n, m.baselines.kin.used)
+	if n := m.metric("skybridge_shared_connections", ""); n != 0 || m.baselines.byConversation.entries != [2]int{} {
+		t.Errorf("%v groups and %v of their flows are left", n, m.baselines.byConversation.entries)
 	}
 	reborn()
 	m.Update([]Flow{m.flow("5", 10, 0)})
@@ -73,18 +73,18 @@ func TestObserversAreBounded(t *testing.T) {
 		w.Update([]Flow{f})
 	}
 	w.wantBytes("100 captures", 1000)
-	if n := len(w.groups.records.at(0).observers); n != maxObservers {
+	if n := len(w.shared.records.at(0).observers); n != maxObservers {
 		t.Errorf("%d observers, want %d", n, maxObservers)
 	}
 	if n := w.metric("skybridge_observers_refused_total", ""); n != 100-maxObservers {
 		t.Errorf("%v refused", n)
 	}
-	for i := range 2 * maxKin {
+	for i := range 2 * maxConversationFlows {
 		f := w.flow(fmt.Sprintf("%x", i+1000), 10, 0)
 		f.TransportA = 7
 		w.Update([]Flow{f})
 	}
-	w.wantBytes("many flows", 1000+20*maxKin)
+	w.wantBytes("many flows", 1000+20*maxConversationFlows)
 	if n := w.metric("skybridge_observers_refused_total", ""); n <= 100-maxObservers {
 		t.Errorf("%v refused", n)
 	}

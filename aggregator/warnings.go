@@ -9,15 +9,15 @@ import (
 	"github.com/skydive-project/skybridge/logging"
 )
 
-// notices logs what can repeat with every record, each kind seldom. What is held back
-// costs no more than a look at the clock. The counters tell how often it happened.
-type notices struct {
+// warnings logs what can repeat with every record, each kind once in [logging.Every]; the
+// counters have how often it happened.
+type warnings struct {
 	logger *slog.Logger
 	limits map[string]*logging.Limit // by kind
 }
 
-// say logs a message of the given kind, which is one of few.
-func (n *notices) say(kind, message string, args ...any) {
+// log logs a message of the given kind, which is one of few.
+func (n *warnings) log(kind, message string, args ...any) {
 	limit := n.limits[kind]
 	if limit == nil {
 		limit = &logging.Limit{}
