@@ -35,7 +35,7 @@ func TestStopDuringRecovery(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	if text := logged.String(); strings.Contains(text, "flushed") || !strings.Contains(text, "stopped before it began") {
+	if text := logged.String(); strings.Contains(text, "flushed") || !strings.Contains(text, "stopped before it started") {
 		t.Errorf("it does not say how it ended:\n%s", text)
 	}
 	if after := len(r.raw()[0].Samples); after != before {

@@ -141,7 +141,7 @@ func (l *lab) start() {
 func (l *lab) halt() {
 	l.stop()
 	l.ticks.Wait()
-	l.finish()
+	l.lastTick()
 	l.close()
 }
 

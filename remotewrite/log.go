@@ -112,7 +112,7 @@ func newLog(cfg LogConfig, logger *slog.Logger) *Log {
 		pushInterval: cfg.PushInterval.Milliseconds(),
 		opened:       never,
 		logger:       logger,
-		seldom:       logging.Seldom(logger),
+		seldom:       logging.RateLimited(logger),
 		next:         1,
 		lastAt:       never,
 		cursors:      make(map[*cursor]struct{}),

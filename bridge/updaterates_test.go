@@ -14,7 +14,7 @@ import (
 // the distance of ticks, and that what it remembers has a bound.
 func TestPulse(t *testing.T) {
 	for _, interval := range []time.Duration{100 * time.Millisecond, time.Second, 15 * time.Second, 10 * time.Minute} {
-		var p pulse
+		var p updateRates
 		now := time.Unix(1_800_000_000, 0)
 		a := skydive.AnalyzerStatus{Analyzer: "a"}
 		if got := p.rate(now, &a); got != 0 {
@@ -27,14 +27,14 @@ func TestPulse(t *testing.T) {
 			a.Updates += uint64(20 * interval.Milliseconds() / 100)
 			now = now.Add(interval)
 			p.observe(now, []skydive.AnalyzerStatus{a})
-			if len(p.beats) > maxBeats {
-				t.Fatalf("%s: %d beats", interval, len(p.beats))
+			if len(p.counts) > maxUpdateCounts {
+				t.Fatalf("%s: %d beats", interval, len(p.counts))
 			}
 		}
 		if got := p.rate(now, &a); got != 200 {
 			t.Errorf("%s: %v a second, want 200", interval, got)
 		}
-		if oldest := now.Sub(p.beats[0].at); oldest > max(pulseSpan, interval)+interval {
+		if oldest := now.Sub(p.counts[0].at); oldest > max(updateRateSpan, interval)+interval {
 			t.Errorf("%s: over %s", interval, oldest)
 		}
 		other := skydive.AnalyzerStatus{Analyzer: "b", Updates: 5}

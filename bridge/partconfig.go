@@ -18,8 +18,7 @@ import (
 	"github.com/skydive-project/skybridge/secrets"
 )
 
-// aggregation translates the configuration for the aggregator, which asks names
-// for what nodes and addresses are called.
+// aggregation is the aggregator's configuration.
 func aggregation(cfg *config.Config, names aggregator.Names) aggregator.Config {
 	a := cfg.Aggregation
 	out := aggregator.Config{
@@ -57,8 +56,8 @@ func aggregation(cfg *config.Config, names aggregator.Names) aggregator.Config {
 	return out
 }
 
-// feedConfig translates the configuration for the feed. The listen address is
-// part of the default host id, so that two bridges on one host differ.
+// feedConfig is the feed's configuration. The listen address is part of the default host id, so
+// that two bridges on one host differ.
 func feedConfig(cfg *config.Config, listenAddress string, set *secrets.Set) (skydive.Config, error) {
 	s := cfg.Skydive
 	tls, err := set.NewTLSConfig(s.TLS)
@@ -90,8 +89,7 @@ func feedConfig(cfg *config.Config, listenAddress string, set *secrets.Set) (sky
 	return out, nil
 }
 
-// topologyConfig translates the configuration for the topology, which has the
-// feed's credentials and TLS.
+// topologyConfig is the topology's configuration, with the feed's credentials and TLS.
 func topologyConfig(cfg *config.Config, feed skydive.Config) topology.Config {
 	return topology.Config{
 		Enabled:         cfg.Topology.Enabled,
@@ -102,7 +100,7 @@ func topologyConfig(cfg *config.Config, feed skydive.Config) topology.Config {
 	}
 }
 
-// logConfig translates the configuration for the log.
+// logConfig is the log's configuration.
 func logConfig(cfg *config.Config) remotewrite.LogConfig {
 	return remotewrite.LogConfig{
 		MaxBytes:       int64(cfg.Storage.MemoryMaxBytes),
@@ -112,7 +110,7 @@ func logConfig(cfg *config.Config) remotewrite.LogConfig {
 	}
 }
 
-// endpoints translates the remote_write stanzas.
+// endpoints is the configuration of the remote_write endpoints.
 func endpoints(cfg *config.Config) []remotewrite.EndpointConfig {
 	out := make([]remotewrite.EndpointConfig, 0, len(cfg.RemoteWrite))
 	for _, rw := range cfg.RemoteWrite {

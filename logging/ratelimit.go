@@ -19,25 +19,25 @@ const NotLogged = "not_logged"
 // Limit lets an event through once in [Every]. The zero value is ready; it may be
 // used concurrently.
 type Limit struct {
-	mu   sync.Mutex
-	last time.Time // with the monotonic clock; zero: none yet
-	held uint64
+	mu      sync.Mutex
+	last    time.Time // with the monotonic clock; zero: none yet
+	leftOut uint64
 }
 
-// Allow reports whether the event may be logged now. Then it returns an attribute of
-// the line: how many were held back since the last one, or nothing where none was.
+// Allow reports whether the event may be logged now. If so it returns an attribute of the line:
+// how many were left out since the last one; empty for none.
 func (l *Limit) Allow() (notLogged slog.Attr, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
 	if !l.last.IsZero() && now.Sub(l.last) < Every {
-		l.held++
+		l.leftOut++
 		return slog.Attr{}, false
 	}
-	if l.held > 0 {
-		notLogged = slog.Uint64(NotLogged, l.held) // handlers leave out an empty one
+	if l.leftOut > 0 {
+		notLogged = slog.Uint64(NotLogged, l.leftOut) // handlers leave out an empty one
 	}
-	l.last, l.held = now, 0
+	l.last, l.leftOut = now, 0
 	return notLogged, true
 }
 
@@ -48,13 +48,13 @@ func (l *Limit) Reset() {
 	l.last = time.Time{}
 }
 
-// Seldom returns a logger that logs each message once in [Every] at most, whatever
-// its attributes. Messages must be few: it remembers each.
-func Seldom(logger *slog.Logger) *slog.Logger {
-	return slog.New(&seldom{logger.Handler(), &limits{of: map[string]*Limit{}}})
+// RateLimited returns a logger that logs each message once in [Every] at most, whatever its
+// attributes. There must be few different messages: it keeps each.
+func RateLimited(logger *slog.Logger) *slog.Logger {
+	return slog.New(&rateLimited{logger.Handler(), &limits{of: map[string]*Limit{}}})
 }
 
-type seldom struct {
+type rateLimited struct {
 	slog.Handler
 	limits *limits
 }
@@ -65,7 +65,7 @@ type limits struct {
 	of map[string]*Limit // by message
 }
 
-func (s *seldom) Handle(ctx context.Context, r slog.Record) error {
+func (s *rateLimited) Handle(ctx context.Context, r slog.Record) error {
 	s.limits.mu.Lock()
 	limit := s.limits.of[r.Message]
 	if limit == nil {
@@ -83,10 +83,10 @@ func (s *seldom) Handle(ctx context.Context, r slog.Record) error {
 	return s.Handler.Handle(ctx, r)
 }
 
-func (s *seldom) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &seldom{s.Handler.WithAttrs(attrs), s.limits}
+func (s *rateLimited) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &rateLimited{s.Handler.WithAttrs(attrs), s.limits}
 }
 
-func (s *seldom) WithGroup(name string) slog.Handler {
-	return &seldom{s.Handler.WithGroup(name), s.limits}
+func (s *rateLimited) WithGroup(name string) slog.Handler {
+	return &rateLimited{s.Handler.WithGroup(name), s.limits}
 }
