@@ -83,7 +83,7 @@ func checkBounds(t rapid.TB, a *Aggregator) {
 
 // TestExactnessWithinBounds plays scripted feeds to aggregators with any bounds,
 // which reloads change, and holds the receiver's sums against the reference: by
-// metric, direction and protocol, whatever is folded and when. On the way it proves
+// metric, direction and protocol, whatever is in the overflow and when. On the way it proves
 // that no bound is passed.
 func TestExactnessWithinBounds(t *testing.T) {
 	folded := map[string]int{}
@@ -121,12 +121,12 @@ func TestExactnessWithinBounds(t *testing.T) {
 		if reloads {
 			cfg.TopK = 1 // there were bounds at some time
 		}
-		got := judged(cfg, w.ledger.increases())
+		got := judged(cfg, w.receiver.increases())
 		if diff := cmp.Diff(judged(cfg, want.By(reference.View{Labels: DefaultLabels()})), got); diff != "" {
 			r.Fatalf("the receiver's sums differ from what was reported (-want +got):\n%s", diff)
 		}
 		overflow := uint64(0)
-		for name, n := range w.ledger.increases() {
+		for name, n := range w.receiver.increases() {
 			if strings.HasPrefix(name, "bytes") && strings.Contains(name, "initiator_ip=other") {
 				overflow += n
 			}

@@ -62,7 +62,7 @@ func TestFeedTime(t *testing.T) {
 	}
 }
 
-func TestPeriodForgetsOldWindows(t *testing.T) {
+func TestOldWindowsExpire(t *testing.T) {
 	n := &node{}
 	if got := n.period(0); got != defaultPeriod {
 		t.Errorf("period %v before any window, want %v", got, defaultPeriod)

@@ -18,7 +18,7 @@ func (w *world) report(node string, i int) {
 	w.Update([]Flow{f})
 }
 
-// meet makes nodes known, so that their epochs lie in the past.
+// meet makes nodes known, so that their epochs are in the past.
 func (w *world) meet(names ...string) {
 	for _, name := range names {
 		f := w.flow("ffff", 0, 0)
@@ -30,7 +30,7 @@ func (w *world) meet(names ...string) {
 
 func (w *world) seriesOfNode(name string) int { return w.origins.nodes.byTID[name].series }
 
-// TestMaxSeriesPerNode proves that a noisy node is folded, others are not, and that
+// TestMaxSeriesPerNode proves that a noisy node is counted in the overflow, others are not, and that
 // it gets series again when old ones have ended.
 func TestMaxSeriesPerNode(t *testing.T) {
 	w := newWorld(t, Config{MaxSeriesPerNode: 50, ConnectionTimeout: time.Second})
@@ -105,9 +105,9 @@ func TestQuietNodeIsNotStarved(t *testing.T) {
 	checkBounds(t, w.Aggregator)
 }
 
-// TestNodesAreForgotten proves that a node whose source is forgotten stays as long as
+// TestNodesAreRemoved proves that a node whose origin is removed stays as long as
 // it has series, and no longer.
-func TestNodesAreForgotten(t *testing.T) {
+func TestNodesAreRemoved(t *testing.T) {
 	w := newWorld(t, Config{MaxSeriesPerNode: 50, ConnectionTimeout: time.Second})
 	w.meet("a", "b")
 	w.report("a", 1)
@@ -130,9 +130,9 @@ func TestNodesAreForgotten(t *testing.T) {
 	checkBounds(t, w.Aggregator)
 }
 
-// TestCensus proves what is said of labels, that it is a minute old at most or of half
+// TestLabelStats proves what is said of labels, that it is a minute old at most or of half
 // as many connections, and not of other labels than there are.
-func TestCensus(t *testing.T) {
+func TestLabelStats(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.meet("a", "b")
 	for i := range 1000 {
@@ -201,9 +201,9 @@ func TestCensus(t *testing.T) {
 	want("initiator_port", 21, 3)
 }
 
-// TestCensusOfEqualValues proves that a value counts otherwise under another label:
+// TestLabelStatsOfEqualValues proves that a value counts otherwise under another label:
 // from 1 to 2 is not from 2 to 1.
-func TestCensusOfEqualValues(t *testing.T) {
+func TestLabelStatsOfEqualValues(t *testing.T) {
 	const ports = 40
 	w := newWorld(t, Config{Labels: []string{"initiator_port", "target_port"}})
 	w.known()

@@ -11,25 +11,18 @@ import (
 	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
-// TestGroupsAreForgotten proves that a conversation goes with its last flow, that
-// an observer without flows tells no labels, and that a restart in between knows it.
-func TestGroupsAreForgotten(t *testing.T) {
+// TestSharedConversationsAreEvicted proves that a conversation goes with its last flow, that
+// an observer without flows gives no labels, also after a restart in between.
+func TestSharedConversationsAreEvicted(t *testing.T) {
 	cfg := crossingConfig(true)
 	cfg.FlowExpire = time.Minute // how long another observer may still report the same
-	m := newMortal(t, cfg, disktest.New(1), 1<<20)
+	m := newCrashingProcess(t, cfg, disktest.New(1), 1<<20)
 	m.arrive(first, second)
 	a := m.flow("1", 1000, 0)
 	b := seenBy(a, "n2", "c2")
 	m.Update([]Flow{a, b})
 	a.FinishType = finishTimeout
 	m.Update([]Flow{m.grown(a, 1100)})
-	reborn := func() {
-		m.t.Helper()
-		m.die(true)
-		if m.begin(); m.recover.ResetReason != "" {
-			t.Fatalf("began anew: %s", m.recover.ResetReason)
-		}
-	}
 	for range 12 {
 		m.tick()
 	}
@@ -37,7 +30,7 @@ func TestGroupsAreForgotten(t *testing.T) {
 	if g.members != 1 || m.origins.list[g.primary].key.nodeTID != "n2" {
 		t.Fatalf("after the first one's end: %+v", g)
 	}
-	reborn()
+	m.crashAndStart(true)
 	m.Update([]Flow{m.grown(b, 1500)})
 	m.tick()
 	m.wantIncrease(1500)
@@ -51,12 +44,12 @@ func TestGroupsAreForgotten(t *testing.T) {
 	if n := m.metric("skybridge_shared_connections", ""); n != 0 || m.baselines.byConversation.entries != [2]int{} {
 		t.Errorf("%v groups and %v of their flows are left", n, m.baselines.byConversation.entries)
 	}
-	reborn()
+	m.crashAndStart(true)
 	m.Update([]Flow{m.flow("5", 10, 0)})
 	m.tick() // the former marker is of the tick before this one
 	m.tick()
 	m.wantIncrease(1510)
-	m.die(false)
+	m.crash(false)
 }
 
 // TestObserversAreBounded proves that a feed which invents captures or flows of
@@ -91,13 +84,13 @@ func TestObserversAreBounded(t *testing.T) {
 }
 
 // TestObserversReload proves that a reload which changes what counts once loses
-// and doubles nothing: connections that there are go on as they began.
+// and doubles nothing: existing connections continue as they began.
 func TestObserversReload(t *testing.T) {
 	all, one := newWorld(t, crossingConfig(false)).cfg, newWorld(t, crossingConfig(true)).cfg
 	for _, c := range []struct {
 		name          string
 		before, after Config
-		want          uint64 // of the connection that goes on
+		want          uint64 // of the connection that continues
 		fresh         uint64 // of one that begins
 	}{
 		{"all to one", all, one, 4000, 100},
@@ -123,7 +116,7 @@ func TestObserversReload(t *testing.T) {
 			again.UUID = []byte("99")
 			w.Update([]Flow{fresh, again})
 			w.wantBytes("another begins", c.want+c.fresh)
-			// The first comes back when its flows are forgotten: it is as new.
+			// The first comes back when its flows were evicted, as if new.
 			w.pass(31 * time.Minute)
 			w.tick()
 			back := w.flow("a", 10, 0)

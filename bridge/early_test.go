@@ -14,7 +14,7 @@ import (
 )
 
 // TestStopDuringRecovery stops a bridge that has not finished recovering: it ends
-// without a tick and without waiting for receivers, and the next one goes on as if
+// without a tick and without waiting for receivers, and the next one continues as if
 // it had never been.
 func TestStopDuringRecovery(t *testing.T) {
 	r := newRig(t, 1, prom.Options{})

@@ -56,9 +56,9 @@ var (
 	second = [2]string{"n2", "c2"}
 )
 
-// TestHandOver proves that nothing is lost or counted twice when the capture that
+// TestObserverThatStops proves that nothing is lost or counted twice when the capture that
 // reported a connection goes, whichever it is and however the other came.
-func TestHandOver(t *testing.T) {
+func TestObserverThatStops(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		late bool
@@ -152,7 +152,7 @@ func TestOpenedAsOthersSaw(t *testing.T) {
 			w.Update([]Flow{w.grown(a, 1500)})
 			w.tick()
 			var told uint64
-			for name, n := range w.ledger.increases() {
+			for name, n := range w.receiver.increases() {
 				if strings.HasPrefix(name, "bytes{") && strings.Contains(name, "initiator_port=50000,protocol=TCP,target_ip=10.0.0.1,target_port=ephemeral") {
 					told += n
 				}
@@ -165,16 +165,16 @@ func TestOpenedAsOthersSaw(t *testing.T) {
 				want += 5000 - 300
 			}
 			if told != want {
-				t.Errorf("%d bytes where the server's port is told, want %d\n%s", told, want, w.ledger)
+				t.Errorf("%d bytes where the server's port is told, want %d\n%s", told, want, w.receiver)
 			}
 		})
 	}
 }
 
-// TestBoundsGoByTheFirstCapture proves that a connection takes of the room of the
-// node that reported it first, whoever reports more of it, and that what has no room
+// TestBoundsUseThePrimaryObserver proves that a connection takes of the room of the
+// node that reported it first, whichever reports more of it, and that what has no room
 // counts once all the same.
-func TestBoundsGoByTheFirstCapture(t *testing.T) {
+func TestBoundsUseThePrimaryObserver(t *testing.T) {
 	cfg := crossingConfig(true)
 	cfg.MaxSeriesPerNode = 10 // two connections without a round-trip time
 	w := newWorld(t, cfg)
@@ -195,7 +195,7 @@ func TestBoundsGoByTheFirstCapture(t *testing.T) {
 	}
 	w.wantBytes("in all", 6000)
 	if n := w.total("bytes{direction=initiator_to_target,initiator_ip=other"); n != 3000 {
-		t.Errorf("%d bytes in the overflow, want 3000\n%s", n, w.ledger)
+		t.Errorf("%d bytes in the overflow, want 3000\n%s", n, w.receiver)
 	}
 }
 
@@ -222,7 +222,7 @@ func TestClocksApart(t *testing.T) {
 			w.Update([]Flow{a, shifted(a)})
 		}
 		w.wantBytes(fmt.Sprint("apart by ", apart), 7000)
-		w.pass(20 * time.Minute) // the connection goes on under new UUIDs
+		w.pass(20 * time.Minute) // the connection continues under new UUIDs
 		a = w.flow("2", 300, 0)
 		b := shifted(a)
 		b.UUID = []byte("b2")
@@ -244,13 +244,13 @@ func TestSharedOnOneNode(t *testing.T) {
 	w.Update([]Flow{a, b})
 	w.tick()
 	name := "{direction=initiator_to_target,initiator_ip=10.0.0.1,initiator_port=40000,node_tid=n1,protocol=TCP,target_ip=10.0.0.2,target_port=80}"
-	if n := w.ledger.increases()["bytes"+name]; n != 1200 {
-		t.Errorf("%d bytes, want 1200\n%v", n, w.ledger)
+	if n := w.receiver.increases()["bytes"+name]; n != 1200 {
+		t.Errorf("%d bytes, want 1200\n%v", n, w.receiver)
 	}
 	if n := w.total("bytes"); n != 1300 {
 		t.Errorf("%d bytes in all, want 1300", n)
 	}
-	if s := w.ledger.series["rtt"+name]; len(s) != 1 || s[0].value != 5 {
+	if s := w.receiver.series["rtt"+name]; len(s) != 1 || s[0].value != 5 {
 		t.Errorf("round-trip times %v, want that of the first capture", s)
 	}
 	if n := w.metric("skybridge_duplicate_bytes_total", ""); n != 1100 {
@@ -278,10 +278,10 @@ func TestTwoFlowsOfOneCapture(t *testing.T) {
 	w.wantBytes("they go on", 1800)
 }
 
-// TestViewsOfALaterTime proves that what a capture took over from others is not
+// TestViewOfALaterTime proves that what a capture took over from others is not
 // taken for what it had seen when its own latest packet came: a third one, which
 // counts that time itself, would count it twice.
-func TestViewsOfALaterTime(t *testing.T) {
+func TestViewOfALaterTime(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.arrive(first, [2]string{"n1", "c2"}, [2]string{"n1", "c3"})
 	began := w.time

@@ -41,7 +41,7 @@ func (l *latest) report(records []analyzer.Flow) {
 }
 
 // presence returns a record of every node and capture of a feed that sets its
-// epoch, on the agent's clock before any flow begins that its steps tell of first: a
+// epoch, on the agent's clock before any flow of its steps begins: a
 // crash must not take that, nor history what passed since.
 func presence(feed *script.Script) (records []analyzer.Flow) {
 	before := map[string]bool{}
@@ -76,18 +76,18 @@ func presence(feed *script.Script) (records []analyzer.Flow) {
 	return records
 }
 
-// TestExactnessAcrossDeaths plays scripted feeds to processes that are killed or
+// TestExactnessAcrossCrashes plays scripted feeds to processes that are killed or
 // lose their power between any two operations of the disk, and holds the
-// receiver's sums against the reference, series by series. After each death the
+// receiver's sums against the reference, series by series. After each crash the
 // feed reports every flow once more, and names have to be learned again.
-func TestExactnessAcrossDeaths(t *testing.T) {
+func TestExactnessAcrossCrashes(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		cfg, view := drawView(r, "the")
 		cfg.ConnectionTimeout = time.Duration(rapid.IntRange(1, 60).Draw(r, "timeout")) * time.Second
 		drawBounds(r, &cfg)
 		names := drawNames(r, &cfg)
-		m := newMortal(t, cfg, disktest.New(rapid.Uint64().Draw(r, "disk")), int64(rapid.SampledFrom([]int{1, 1000, 1 << 20}).Draw(r, "least")))
-		defer m.die(false)
+		m := newCrashingProcess(t, cfg, disktest.New(rapid.Uint64().Draw(r, "disk")), int64(rapid.SampledFrom([]int{1, 1000, 1 << 20}).Draw(r, "least")))
+		defer m.crash(false)
 		feed := script.Write(script.Options{
 			Seed:        rapid.Uint64().Draw(r, "seed"),
 			Connections: rapid.IntRange(1, 40).Draw(r, "connections"),
@@ -111,11 +111,11 @@ func TestExactnessAcrossDeaths(t *testing.T) {
 			}
 		}
 		reborn := func(power bool) {
-			m.die(power)
+			m.crash(power)
 			m.pass(time.Duration(rapid.IntRange(0, 100_000).Draw(r, "down")) * time.Millisecond)
-			m.begin()
+			m.start()
 			if m.recover.ResetReason != "" {
-				r.Fatalf("life %d began anew: %s\n%s", m.lives, m.recover.ResetReason, m.logs.String())
+				r.Fatalf("process %d: counters were reset: %s\n%s", m.starts, m.recover.ResetReason, m.logs.String())
 			}
 			between := m.staged.between
 			m.staged.between = nil // values as they were before any new record
@@ -165,8 +165,8 @@ func TestExactnessAcrossDeaths(t *testing.T) {
 			m.tick()
 		}
 		checkBounds(r, m.Aggregator)
-		if diff := cmp.Diff(judged(cfg, want.By(view)), judged(cfg, m.ledger.increases())); diff != "" {
-			r.Fatalf("after %d lives the receiver's sums differ from what was reported (-want +got):\n%s", m.lives, diff)
+		if diff := cmp.Diff(judged(cfg, want.By(view)), judged(cfg, m.receiver.increases())); diff != "" {
+			r.Fatalf("after %d lives the receiver's sums differ from what was reported (-want +got):\n%s", m.starts, diff)
 		}
 	})
 }
@@ -178,7 +178,7 @@ func TestEveryCrashPoint(t *testing.T) {
 	for _, power := range []bool{false, true} {
 		points := 0
 		for done := false; !done; points++ {
-			m := newMortal(t, Config{}, disktest.New(uint64(points)), 1)
+			m := newCrashingProcess(t, Config{}, disktest.New(uint64(points)), 1)
 			m.known()
 			m.tick()
 			m.disk.Fail(func(n int, _ disktest.Op, _ string) error {
@@ -200,16 +200,16 @@ func TestEveryCrashPoint(t *testing.T) {
 				m.idle() // a snapshot that the tick made due begins with the next
 			}
 			done = !m.disk.Dead()
-			m.die(power)
-			m.begin()
+			m.crash(power)
+			m.start()
 			if m.recover.ResetReason != "" {
-				t.Fatalf("power %v, point %d: began anew: %s", power, points, m.recover.ResetReason)
+				t.Fatalf("power %v, point %d: counters were reset: %s", power, points, m.recover.ResetReason)
 			}
 			m.Update([]Flow{m.flow("1", 1000+total, 0)})
 			m.tick()
 			m.tick()
 			m.wantIncrease(uint64(1000 + total))
-			m.die(power)
+			m.crash(power)
 		}
 		if points < 20 {
 			t.Errorf("only %d crash points", points)
@@ -217,10 +217,10 @@ func TestEveryCrashPoint(t *testing.T) {
 	}
 }
 
-// TestHistoryAfterDeath proves what docs/explanation/durability.md says of flows whose
+// TestHistoryAfterCrash proves what docs/explanation/durability.md says of flows whose
 // first report a loss of power took: one that began after the epoch counts whole when
 // it is reported again, of an older one only the last update.
-func TestHistoryAfterDeath(t *testing.T) {
+func TestHistoryAfterCrash(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		older bool
@@ -230,8 +230,8 @@ func TestHistoryAfterDeath(t *testing.T) {
 		{"before the epoch", true, 500},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m := newMortal(t, Config{}, disktest.New(1), 1<<20)
-			defer m.die(false)
+			m := newCrashingProcess(t, Config{}, disktest.New(1), 1<<20)
+			defer m.crash(false)
 			m.known()
 			m.tick()
 			f := m.flow("1", 1000, 0)
@@ -239,8 +239,8 @@ func TestHistoryAfterDeath(t *testing.T) {
 				f.Start -= time.Hour.Milliseconds()
 			}
 			m.Update([]Flow{f})
-			m.die(true)
-			m.begin()
+			m.crash(true)
+			m.start()
 			m.pass(time.Minute)
 			m.Update([]Flow{m.grown(f, 1500)})
 			m.tick()

@@ -15,11 +15,11 @@ import (
 	"github.com/skydive-project/skybridge/internal/reference"
 )
 
-// TestObserversAcrossDeaths proves that who has reported what of a connection
+// TestObserversAcrossCrashes proves that who has reported what of a connection
 // survives whatever ends the process, and reloads and restarts with other labels,
 // ports, bounds and observers: nothing counts twice, and nothing is missing once a
 // capture that saw everything has reported.
-func TestObserversAcrossDeaths(t *testing.T) {
+func TestObserversAcrossCrashes(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		const length = 150
 		o := crossingOptions{
@@ -30,8 +30,8 @@ func TestObserversAcrossDeaths(t *testing.T) {
 		cfg, view := drawView(r, "first")
 		cfg.ConnectionTimeout = time.Duration(rapid.IntRange(1, 60).Draw(r, "timeout")) * time.Second
 		drawBounds(r, &cfg)
-		m := newMortal(t, cfg, disktest.New(rapid.Uint64().Draw(r, "disk")), int64(rapid.SampledFrom([]int{1, 1000, 1 << 20}).Draw(r, "least")))
-		defer m.die(false)
+		m := newCrashingProcess(t, cfg, disktest.New(rapid.Uint64().Draw(r, "disk")), int64(rapid.SampledFrom([]int{1, 1000, 1 << 20}).Draw(r, "least")))
+		defer m.crash(false)
 		want, told := reference.NewConversations(cfg.scope() == byTuple), &latest{}
 		report := func(records []analyzer.Flow) {
 			want.Report(records...)
@@ -77,16 +77,16 @@ func TestObserversAcrossDeaths(t *testing.T) {
 			}
 			if s%5 == 4 && m.tickNow() {
 				reload()
-				m.adopt()
+				m.applyLabels()
 			}
 			if m.disk.Dead() {
-				m.die(rapid.Bool().Draw(r, "power"))
+				m.crash(rapid.Bool().Draw(r, "power"))
 				reload()
-				m.begin()
+				m.start()
 				if m.recover.ResetReason != "" {
-					r.Fatalf("life %d began anew: %s", m.lives, m.recover.ResetReason)
+					r.Fatalf("process %d: counters were reset: %s", m.starts, m.recover.ResetReason)
 				}
-				m.adopt()
+				m.applyLabels()
 				m.Update(flowsOf(told.flows))
 				checkBounds(r, m.Aggregator)
 			}
@@ -97,26 +97,26 @@ func TestObserversAcrossDeaths(t *testing.T) {
 			report(c.last(m.time.UnixMilli()))
 		}
 		for m.pass(testInterval); !m.tickNow(); m.pass(testInterval) { // it was dying
-			m.die(true)
-			m.begin()
-			m.adopt()
+			m.crash(true)
+			m.start()
+			m.applyLabels()
 		}
 		m.Update(flowsOf(told.flows))
 		for range 6 { // also what a connection carries over that was ending
 			m.tick()
 		}
-		if diff := cmp.Diff(grouped(want.By(view), nil), grouped(m.ledger.increases(), nil)); diff != "" {
-			r.Errorf("after %d lives totals differ from what was reported (-want +got):\n%s", m.lives, diff)
+		if diff := cmp.Diff(grouped(want.By(view), nil), grouped(m.receiver.increases(), nil)); diff != "" {
+			r.Errorf("after %d lives totals differ from what was reported (-want +got):\n%s", m.starts, diff)
 		}
 	})
 }
 
-// TestGroupsSurvive proves that a restart knows of conversations what was known
+// TestSharedConversationsSurviveARestart proves that a restart knows of conversations what was known
 // before, from the journal and from a snapshot, and that they are found again.
-func TestGroupsSurvive(t *testing.T) {
+func TestSharedConversationsSurviveARestart(t *testing.T) {
 	for name, least := range map[string]int64{"snapshot": 1, "journal": 1 << 20} {
 		t.Run(name, func(t *testing.T) {
-			m := newMortal(t, Config{}, disktest.New(1), least)
+			m := newCrashingProcess(t, Config{}, disktest.New(1), least)
 			m.known()
 			a, b := m.flow("1", 1000, 0), m.flow("2", 700, 0)
 			b.CaptureID = []byte("c2")
@@ -130,8 +130,8 @@ func TestGroupsSurvive(t *testing.T) {
 			groups, key := m.shared.records.at(0).observers, m.conversationKey
 			total, members := m.shared.records.at(0).total, m.shared.records.at(0).members
 			lead := m.origins.nodes.byTID["n1"].clock.lead
-			m.die(true)
-			m.begin()
+			m.crash(true)
+			m.start()
 			if m.recover.ResetReason != "" || m.shared.records.used != 1 {
 				t.Fatalf("%d groups, recovered %+v", m.shared.records.used, m.recover)
 			}
@@ -149,15 +149,15 @@ func TestGroupsSurvive(t *testing.T) {
 			m.Update([]Flow{late})
 			m.tick()
 			m.wantIncrease(1010)
-			m.die(false)
+			m.crash(false)
 		})
 	}
 }
 
-// TestGroupsAreForgottenWithAll proves that a start which lets go of what it read
-// keeps no group either: the next one would find it without flows.
-func TestGroupsAreForgottenWithAll(t *testing.T) {
-	m := newMortal(t, Config{}, disktest.New(1), 1)
+// TestRecoveredSharedConversationsAreEvicted proves that a start which lets go of what it read
+// keeps no shared conversation either: the next one would find it without flows.
+func TestRecoveredSharedConversationsAreEvicted(t *testing.T) {
+	m := newCrashingProcess(t, Config{}, disktest.New(1), 1)
 	m.known()
 	a, b := m.flow("1", 1000, 0), m.flow("2", 700, 0)
 	b.CaptureID = []byte("c2")
@@ -165,10 +165,10 @@ func TestGroupsAreForgottenWithAll(t *testing.T) {
 	m.tick()
 	m.idle()
 	key := m.conversationKey
-	m.die(false)
+	m.crash(false)
 	m.last += time.Minute.Milliseconds() // the log has a tick that the state lacks
 	m.pass(2 * time.Minute)
-	m.begin()
+	m.start()
 	if m.recover.ResetReason == "" || m.shared.records.used != 0 || m.conversationKey == key {
 		t.Errorf("%d groups after %+v", m.shared.records.used, m.recover)
 	}
@@ -177,9 +177,6 @@ func TestGroupsAreForgottenWithAll(t *testing.T) {
 		m.tick()
 		m.idle()
 	}
-	m.die(false)
-	if m.begin(); m.recover.ResetReason != "" {
-		t.Errorf("began anew: %s", m.recover.ResetReason)
-	}
-	m.die(false)
+	m.crashAndStart(false)
+	m.crash(false)
 }

@@ -23,21 +23,23 @@ type sample struct {
 	stale bool
 }
 
-// ledger is an Emitter that keeps what a receiver would: the samples of each
+// fakeReceiver is an Emitter that keeps what a receiver would: the samples of each
 // series, in order. It checks on the way what every receiver demands.
-type ledger struct {
+type fakeReceiver struct {
 	t      testing.TB
 	at     int64
 	series map[string][]sample
-	// anew: counters may begin that have not ended.
-	anew bool
+	// mayReset: counters may begin that have not ended.
+	mayReset bool
 	// between, where given, is called whenever a tick is between two batches.
 	between func()
 }
 
-func newLedger(t testing.TB) *ledger { return &ledger{t: t, series: map[string][]sample{}} }
+func newFakeReceiver(t testing.TB) *fakeReceiver {
+	return &fakeReceiver{t: t, series: map[string][]sample{}}
+}
 
-func (l *ledger) add(name string, s sample) {
+func (l *fakeReceiver) add(name string, s sample) {
 	have := l.series[name]
 	if n := len(have); n > 0 {
 		last := have[n-1]
@@ -51,7 +53,7 @@ func (l *ledger) add(name string, s sample) {
 	l.series[name] = append(have, s)
 }
 
-func (l *ledger) Connections(points []Point) {
+func (l *fakeReceiver) Connections(points []Point) {
 	for _, p := range points {
 		for d := range p.Layout.directions() {
 			labels := labelText(p.Row, d)
@@ -67,10 +69,10 @@ func (l *ledger) Connections(points []Point) {
 	}
 }
 
-func (l *ledger) point(name string, value uint64, p Point) {
+func (l *fakeReceiver) point(name string, value uint64, p Point) {
 	have := l.series[name]
 	begins := len(have) == 0 || have[len(have)-1].stale
-	if fresh := p.Begin != 0; begins != fresh && (!l.anew || !fresh) {
+	if fresh := p.Begin != 0; begins != fresh && (!l.mayReset || !fresh) {
 		l.t.Fatalf("%s at %d: begins=%v, but Begin is %d", name, l.at, begins, p.Begin)
 	}
 	switch {
@@ -89,7 +91,7 @@ func (l *ledger) point(name string, value uint64, p Point) {
 	l.add(name, sample{at: l.at, value: value})
 }
 
-func (l *ledger) Captures(points []CapturePoint) {
+func (l *fakeReceiver) Captures(points []CapturePoint) {
 	for _, p := range points {
 		name := "capture_dropped{" + p.CaptureID + "}"
 		if received := "capture_received{" + p.CaptureID + "}"; p.HasPackets && !p.End {
@@ -108,7 +110,7 @@ func (l *ledger) Captures(points []CapturePoint) {
 	}
 }
 
-func (l *ledger) Interfaces(points []InterfacePoint) {
+func (l *fakeReceiver) Interfaces(points []InterfacePoint) {
 	for _, p := range points {
 		l.add("rx{"+p.Name+" "+p.IPv4+"}", sample{at: l.at, value: p.Values[0], stale: p.End})
 		if s := l.series["rx{"+p.Name+" "+p.IPv4+"}"]; p.End {
@@ -119,7 +121,7 @@ func (l *ledger) Interfaces(points []InterfacePoint) {
 
 // increase is the reset-aware sum of a series: what a receiver's increase over
 // all of its life would be.
-func (l *ledger) increase(name string) (sum uint64) {
+func (l *fakeReceiver) increase(name string) (sum uint64) {
 	last := uint64(0)
 	for i, s := range l.series[name] {
 		switch {
@@ -137,7 +139,7 @@ func (l *ledger) increase(name string) (sum uint64) {
 }
 
 // increases returns the increase of every counter that has one, by series.
-func (l *ledger) increases() map[string]uint64 {
+func (l *fakeReceiver) increases() map[string]uint64 {
 	all := map[string]uint64{}
 	for name := range l.series {
 		if strings.HasPrefix(name, "rtt") {
@@ -150,7 +152,7 @@ func (l *ledger) increases() map[string]uint64 {
 	return all
 }
 
-func (l *ledger) String() string {
+func (l *fakeReceiver) String() string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(l.series)) {
 		fmt.Fprintf(&b, "%s %v\n", name, l.series[name])
@@ -181,7 +183,7 @@ type world struct {
 	*Aggregator
 	t        testing.TB
 	time     time.Time
-	ledger   *ledger
+	receiver *fakeReceiver
 	registry *prometheus.Registry
 	skipped  *prometheus.CounterVec
 	logs     bytes.Buffer
@@ -205,7 +207,7 @@ func newWorld(t testing.TB, cfg Config) *world {
 	w := &world{
 		t:        t,
 		time:     time.UnixMilli(1_800_000_000_000),
-		ledger:   newLedger(t),
+		receiver: newFakeReceiver(t),
 		registry: prometheus.NewRegistry(),
 		skipped:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "skybridge_records_skipped_total", Help: "-"}, []string{"reason"}),
 	}
@@ -229,8 +231,8 @@ func (w *world) tick() {
 }
 
 func (w *world) tickNow() {
-	w.ledger.at = w.time.UnixMilli()
-	w.Tick(w.ledger.at, testInterval, w.ledger)
+	w.receiver.at = w.time.UnixMilli()
+	w.Tick(w.receiver.at, testInterval, w.receiver)
 	w.Publish()
 }
 
@@ -241,7 +243,7 @@ func (w *world) ms(ago time.Duration) int64 { return w.time.Add(-ago).UnixMilli(
 
 // total adds up the increases of all series whose name begins with prefix.
 func (w *world) total(prefix string) (sum uint64) {
-	for name, n := range w.ledger.increases() {
+	for name, n := range w.receiver.increases() {
 		if strings.HasPrefix(name, prefix) {
 			sum += n
 		}
@@ -302,7 +304,7 @@ func (w *world) flow(uuid string, ab, ba int64) Flow {
 	}
 }
 
-// known makes the source n1, c1 known, so that its epoch lies in the past.
+// known makes the origin n1, c1 known, so that its epoch is in the past.
 func (w *world) known() {
 	f := w.flow("ffff", 0, 0)
 	f.HasTransport = false

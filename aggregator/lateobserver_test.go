@@ -11,43 +11,40 @@ import (
 	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
-// next returns the flow with which a connection goes on: it begins at now, or ago.
+// next returns the flow with which a connection continues: it begins at now, or ago.
 func (w *world) next(f Flow, uuid string, ago time.Duration) Flow {
 	f.UUID, f.Start, f.FinishType = []byte(uuid), w.ms(ago), 0
 	f.Metric, f.LastUpdate = Metric{Start: f.Start}, Metric{Last: f.Start}
 	return f
 }
 
-// both runs a test on captures of one node and on those of two.
-func both(t *testing.T, run func(t *testing.T, w *mortal, other [2]string)) {
+// eitherOrder runs a test on captures of one node and on those of two.
+func eitherOrder(t *testing.T, run func(t *testing.T, w *crashingProcess, other [2]string)) {
 	for _, other := range [][2]string{{"n1", "c2"}, second} {
 		t.Run(other[0], func(t *testing.T) {
-			m := newMortal(t, crossingConfig(true), disktest.New(1), 1)
-			defer func() { m.die(false) }()
+			m := newCrashingProcess(t, crossingConfig(true), disktest.New(1), 1)
+			defer func() { m.crash(false) }()
 			m.arrive(first, other)
 			run(t, m, other)
 		})
 	}
 }
 
-// reborn ends the process, and begins another one with the snapshot that it left.
-func (m *mortal) reborn() {
+// restart ends the process, and begins another one with the snapshot that it left.
+func (m *crashingProcess) restart() {
 	m.t.Helper()
 	for range 3 {
 		m.tick()
 		m.idle()
 	}
-	m.die(true)
-	if m.begin(); m.recover.ResetReason != "" {
-		m.t.Fatalf("began anew: %s", m.recover.ResetReason)
-	}
+	m.crashAndStart(true)
 }
 
-// TestHeardOfAfterTheNext proves that a flow counts which is first heard of after the
+// TestFlowReportedAfterItsSuccessor proves that a flow counts which is first reported after the
 // next one of its connection: the other capture had not reported it, and may not have
 // known what passed.
-func TestHeardOfAfterTheNext(t *testing.T) {
-	both(t, func(t *testing.T, m *mortal, other [2]string) {
+func TestFlowReportedAfterItsSuccessor(t *testing.T) {
+	eitherOrder(t, func(t *testing.T, m *crashingProcess, other [2]string) {
 		was := m.next(m.flow("a1", 0, 0), "a1", 0)
 		was.Metric.ABBytes, was.Metric.Last = 700, m.ms(0)
 		m.pass(90 * time.Second)
@@ -60,16 +57,16 @@ func TestHeardOfAfterTheNext(t *testing.T) {
 		was.FinishType = finishTimeout
 		m.Update([]Flow{was})
 		m.wantBytes("the one before", 1700)
-		m.reborn()
+		m.restart()
 		m.Update([]Flow{m.grown(a, 1100), m.grown(b, 1100)})
 		m.wantBytes("they go on", 1800)
 	})
 }
 
-// TestLateOfWhatOthersTold proves that what a capture has taken over from another one does
+// TestLateRecordOfReportedTraffic proves that what a capture has taken over from another one does
 // not count again when it reports it itself, late: the next flow had been first.
-func TestLateOfWhatOthersTold(t *testing.T) {
-	both(t, func(t *testing.T, m *mortal, other [2]string) {
+func TestLateRecordOfReportedTraffic(t *testing.T) {
+	eitherOrder(t, func(t *testing.T, m *crashingProcess, other [2]string) {
 		a := m.next(m.flow("a1", 0, 0), "a1", 0)
 		b := seenBy(a, other[0], other[1])
 		m.pass(10 * time.Second)
@@ -87,30 +84,30 @@ func TestLateOfWhatOthersTold(t *testing.T) {
 		was.FinishType = finishTimeout
 		m.Update([]Flow{was})
 		m.wantBytes("the one before", 1700)
-		m.reborn()
+		m.restart()
 		m.Update([]Flow{m.grown(a, 300)})
 		m.wantBytes("it goes on", 1800)
 	})
 }
 
-// TestComesBack proves that a capture whose flows are all forgotten goes on from what it
+// TestObserverThatReturns proves that a capture whose flows are all evicted resumes from what it
 // knew, if another one's are not: also after a restart, and for as long as there is one.
-func TestComesBack(t *testing.T) {
-	both(t, func(t *testing.T, m *mortal, other [2]string) {
+func TestObserverThatReturns(t *testing.T) {
+	eitherOrder(t, func(t *testing.T, m *crashingProcess, other [2]string) {
 		a := m.flow("a1", 1000, 0)
 		b := seenBy(a, other[0], other[1])
 		b.Metric.ABBytes, b.LastUpdate.ABBytes = 300, 300 // what it reports later is lost
 		m.Update([]Flow{a, b})
 		a.FinishType = finishTimeout
 		m.Update([]Flow{a})
-		for i := range int64(100) { // 25 h: what has nothing to do is forgotten
+		for i := range int64(100) { // 25 h: unused origins are removed
 			m.pass(15 * time.Minute)
 			b = m.grown(b, 300)
 			b.Metric.RTT = i + 1
 			m.Update([]Flow{b})
 			m.tick()
 			if i == 20 {
-				m.reborn()
+				m.restart()
 			}
 		}
 		if n := m.shared.records.used; n != 1 {
@@ -127,9 +124,9 @@ func TestComesBack(t *testing.T) {
 }
 
 // TestHistoryOfOne proves that what one capture does not count, because it was before its
-// first report, counts where another capture reports it, whoever comes first.
+// first report, counts where another capture reports it, whichever comes first.
 func TestHistoryOfOne(t *testing.T) {
-	both(t, func(t *testing.T, m *mortal, other [2]string) {
+	eitherOrder(t, func(t *testing.T, m *crashingProcess, other [2]string) {
 		a := m.flow("a1", 5000, 0)
 		a.Start -= time.Hour.Milliseconds() // before the epochs
 		b := seenBy(a, other[0], other[1])
@@ -140,11 +137,11 @@ func TestHistoryOfOne(t *testing.T) {
 		b.LastUpdate.ABBytes = 100
 		m.Update([]Flow{b})
 		m.wantBytes("what the second reports", 1100)
-		m.reborn()
+		m.restart()
 		m.Update([]Flow{m.grown(a, 7000)})
 		m.wantBytes("what the first one reports", 3000)
 	})
-	both(t, func(t *testing.T, m *mortal, other [2]string) {
+	eitherOrder(t, func(t *testing.T, m *crashingProcess, other [2]string) {
 		a := m.flow("a1", 5000, 0)
 		a.Start -= time.Hour.Milliseconds()
 		b := seenBy(a, other[0], other[1])
@@ -155,11 +152,11 @@ func TestHistoryOfOne(t *testing.T) {
 		b.LastUpdate.ABBytes = 100
 		m.Update([]Flow{b})
 		m.wantBytes("what the second reports", 100)
-		m.reborn()
+		m.restart()
 		a = m.grown(a, 7000)
 		m.Update([]Flow{a})
 		m.wantBytes("what the first one reports", 2000)
-		m.reborn()
+		m.restart()
 		m.Update([]Flow{m.grown(b, 7300), m.grown(a, 7300)})
 		m.wantBytes("they go on", 2300)
 	})
@@ -172,7 +169,7 @@ func TestHistoryOfOne(t *testing.T) {
 func TestEndOfFormerFlow(t *testing.T) {
 	for name, lost := range map[string]bool{"nothing was lost": false, "it is the capture's first record": true} {
 		t.Run(name, func(t *testing.T) {
-			both(t, func(t *testing.T, m *mortal, other [2]string) {
+			eitherOrder(t, func(t *testing.T, m *crashingProcess, other [2]string) {
 				a := m.next(m.flow("a1", 0, 0), "a1", 0)
 				b := seenBy(a, other[0], other[1])
 				m.pass(10 * time.Second)
@@ -192,7 +189,7 @@ func TestEndOfFormerFlow(t *testing.T) {
 				m.pass(2 * time.Minute)
 				m.Update([]Flow{end})
 				m.wantBytes("the end of the one before", 345)
-				m.reborn()
+				m.restart()
 				m.Update([]Flow{m.grown(b, 329)})
 				m.wantBytes("the next, as the other capture has it", 345)
 			})
@@ -204,8 +201,8 @@ func TestEndOfFormerFlow(t *testing.T) {
 // delivered when another capture of the connection has long been gone, takes nothing over
 // from that one that it reports itself: also after a restart.
 func TestDeliveredLate(t *testing.T) {
-	m := newMortal(t, crossingConfig(true), disktest.New(1), 1)
-	defer func() { m.die(false) }()
+	m := newCrashingProcess(t, crossingConfig(true), disktest.New(1), 1)
+	defer func() { m.crash(false) }()
 	m.arrive(first, second)
 	a := m.flow("1", 1000, 0)
 	b := seenBy(a, second[0], second[1])
@@ -221,7 +218,7 @@ func TestDeliveredLate(t *testing.T) {
 		}
 	}
 	m.wantBytes("as the one reports that is there", 6000)
-	m.reborn()
+	m.restart()
 	m.Update(late)
 	m.wantBytes("what was delivered late", 9000)
 	m.pass(time.Minute)
@@ -260,7 +257,7 @@ func TestFlowFromBeforeTheClockWasSetBack(t *testing.T) {
 func TestFirstReportOfTheNextWasLost(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.arrive(first, [2]string{"n1", "c2"}, [2]string{"n1", "c3"})
-	const back = time.Hour // before the epoch, as far as the clock tells
+	const back = time.Hour // before the epoch, by the clock
 	report := func(f Flow, ab, lum int64, since time.Duration) {
 		f.Metric.ABBytes, f.Metric.Last = ab, w.ms(back)
 		f.LastUpdate = Metric{ABBytes: lum, Start: w.ms(back + since), Last: w.ms(back)}

@@ -4,13 +4,14 @@
 package aggregator
 
 import (
+	"fmt"
 	"testing"
 
 	"pgregory.net/rapid"
 )
 
-// TestBusiest holds the sketch against exact counts, whatever is added and taken.
-func TestBusiest(t *testing.T) {
+// TestSpaceSaving holds the sketch against exact counts, whatever is added and taken.
+func TestSpaceSaving(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		b := newSpaceSaving(rapid.IntRange(1, 20).Draw(r, "size"))
 		exact, total := map[uint64]uint64{}, uint64(0)
@@ -57,9 +58,9 @@ func TestBusiest(t *testing.T) {
 	})
 }
 
-// TestBusiestFindsThem proves what the sketch is for: among many times more
+// TestSpaceSavingFindsTheBusiest proves what the sketch is for: among many times more
 // connections than counters, those that carry much are found, in their order.
-func TestBusiestFindsThem(t *testing.T) {
+func TestSpaceSavingFindsTheBusiest(t *testing.T) {
 	const busy, crowd = 10, 10_000
 	b := newSpaceSaving(sketchRatio * busy)
 	for round := range 100 {
@@ -75,5 +76,39 @@ func TestBusiestFindsThem(t *testing.T) {
 		if got := ranked[i].id; got != busy-1-i {
 			t.Errorf("place %d has %d, want %d", i, got, busy-1-i)
 		}
+	}
+}
+
+// TestHyperLogLog proves that estimates are as good as their comment says, with the same
+// hashes shown twice and in two sketches.
+func TestHyperLogLog(t *testing.T) {
+	for _, n := range []int{0, 1, 2, 10, 100, 1000, 5000, 12_000, 50_000, 1_000_000} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			var a, b hyperLogLog
+			for i := range n {
+				for range 2 {
+					a.add(spread(uint64(i)))
+				}
+				if i%3 == 0 {
+					b.add(spread(uint64(i)))
+				}
+			}
+			got := a.estimate(&b)
+			if slack := n / 25; got < n-slack || got > n+slack {
+				t.Errorf("estimated %d", got)
+			}
+		})
+	}
+}
+
+// TestHyperLogLogOfBoth proves that an estimate is of what either sketch was shown.
+func TestHyperLogLogOfBoth(t *testing.T) {
+	var a, b hyperLogLog
+	for i := range uint64(1000) {
+		a.add(spread(i))
+		b.add(spread(i + 500))
+	}
+	if got := a.estimate(&b); got < 1450 || got > 1550 {
+		t.Errorf("estimated %d, want about 1500", got)
 	}
 }

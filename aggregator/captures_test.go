@@ -16,8 +16,8 @@ import (
 	"github.com/skydive-project/skybridge/internal/script"
 )
 
-// arrivals returns a record of a feed's one capture, and of those that tell what it
-// tells, which sets the same epoch for all: of flows that were before, each counts from
+// arrivals returns a record of a feed's one capture, and of those that repeat its
+// records, which sets the same epoch for all: of flows that were before, each counts from
 // its first report on.
 func arrivals(feed *script.Script, epoch int64) (records []analyzer.Flow) {
 	for _, messages := range append([][]script.Message{feed.Hello}, feed.Steps...) {
@@ -32,10 +32,10 @@ func arrivals(feed *script.Script, epoch int64) (records []analyzer.Flow) {
 	return nil
 }
 
-// TestTwins proves that captures which report of a feed what another one reports,
+// TestTwoCapturesOfANode proves that captures which report of a feed what another one reports,
 // too, or less, later or earlier, their ends by up to flow.expire, make neither more nor
 // less of it: with all that feeds do wrong, and clocks that are right or not.
-func TestTwins(t *testing.T) {
+func TestTwoCapturesOfANode(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		cfg, view := drawView(r, "the")
 		cfg.Labels, cfg.Observers = []string{labelProtocol}, ObserversOne
@@ -96,7 +96,7 @@ func TestTwins(t *testing.T) {
 			w.tick()
 		}
 		w.tick()
-		if diff := cmp.Diff(want.By(view), w.ledger.increases()); diff != "" {
+		if diff := cmp.Diff(want.By(view), w.receiver.increases()); diff != "" {
 			r.Errorf("the sums differ from what the one capture reported that told everything (-want +got):\n%s", diff)
 		}
 	})
@@ -126,7 +126,7 @@ func TestCapturesApart(t *testing.T) {
 				}
 			}
 		})
-		if diff := cmp.Diff(want.By(view), w.ledger.increases()); diff != "" {
+		if diff := cmp.Diff(want.By(view), w.receiver.increases()); diff != "" {
 			r.Errorf("the sums differ from what the first capture reported (-want +got):\n%s", diff)
 		}
 	})
