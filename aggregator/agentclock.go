@@ -7,41 +7,41 @@ import "time"
 
 const (
 	// lateAfter is how far, on the agent's clock, an update may lie behind the
-	// node's latest one before its delay needs an explanation: analyzers send
-	// every 5 s, so updates overtake each other by seconds.
+	// node's latest one and not be called late: analyzers send every 5 s, so updates
+	// arrive out of order by seconds.
 	lateAfter = 10 * time.Second
-	// maxHeld bounds the records that are held in doubt, of all nodes: about 400
-	// bytes each.
+	// maxHeld bounds the held records of all nodes: about 400 bytes each.
 	maxHeld = 1 << 16
 )
 
 // agentClock is what is known of the clock of a node's agent, which people and
 // NTP set. Times are milliseconds on that clock.
 //
-// A generation is a span during which the clock was not set back. Only within
-// one do times of updates tell which came first. An update well behind the
-// latest one is either late, or the clock was set back: a doubt, until an update
-// on the old scale comes or is overdue.
+// A generation is a span during which the clock was not set back. Only within one do
+// times say which update came first. An update well behind the latest one is either
+// late, or the clock was set back: a pending step, until an update on the old scale
+// comes or is overdue.
 type agentClock struct {
 	latest int64 // LUM.Last of the latest update of the generation
-	// lead is by how many ms an update was ahead of feed time when it arrived, at most:
-	// what was less ahead had been on its way for longer. 0: not known.
+	// lead is the largest number of ms that an update was ahead of feed time when it
+	// arrived: the update that was delivered fastest. 0: not known.
 	lead int64
 	// began is the feed time at which the generation began, and floor a time on its
 	// scale before all of its updates. Both are 0 in the first one.
 	began time.Duration
 	floor int64
-	// twice is the latest LUM.Last of all generations before: a time up to it may be of
-	// any of them.
-	twice int64
-	doubt *doubt // nil: none
+	// ambiguousUntil is the latest LUM.Last of all former generations: a time up to it may
+	// be of any of them.
+	ambiguousUntil int64
+	pending        *pendingStep // nil: none
 }
 
-// doubt is what is known while it is undecided whether a clock was set back.
-type doubt struct {
-	began, seen     time.Duration // feed times of the first and the latest record behind
-	lowest, highest int64         // LUM.Last of those records
-	sources         []*source     // those that hold records
+// pendingStep is a step of a clock that is not decided yet: the clock was set back, or
+// records are late.
+type pendingStep struct {
+	firstSeen, lastSeen time.Duration // feed times of the first and the latest record behind
+	lowest, highest     int64         // LUM.Last of those records
+	origins             []*origin     // those that hold records
 }
 
 // timing says when a record is counted.
@@ -53,51 +53,51 @@ const (
 	afterStep         // it was held, and the clock was set back
 )
 
-// behind says whether an update of that time is so late that it may be of a new
-// generation.
+// behind reports whether an update is so late that it may be of a new generation.
 func (c *agentClock) behind(last int64) bool {
 	return c.latest-last > lateAfter.Milliseconds()
 }
 
-// inDoubt says whether f is one of the records whose time is in doubt.
-func (c *agentClock) inDoubt(f *Flow) bool {
-	return c.doubt != nil && c.behind(f.LastUpdate.Last)
+// isUndecided reports whether the pending step concerns a record.
+func (c *agentClock) isUndecided(f *Flow) bool {
+	return c.pending != nil && c.behind(f.LastUpdate.Last)
 }
 
-// observe takes the time of a live record. It returns the doubt that it decides,
-// and whether that was a step of the clock; nil: none. While a node is silent nothing
-// is decided.
-func (c *agentClock) observe(last int64, feedNow, period time.Duration) (decided *doubt, step bool) {
-	d := c.doubt
+// update takes the time of a live record. It returns the pending step that it decides,
+// nil for none, and whether the clock was set back. While a node is silent nothing is
+// decided.
+func (c *agentClock) update(last int64, feedNow, period time.Duration) (decided *pendingStep, step bool) {
+	d := c.pending
 	behind := c.latest != 0 && c.behind(last)
 	switch {
 	case d == nil && behind:
-		c.doubt = &doubt{began: feedNow, seen: feedNow, lowest: last, highest: last}
+		c.pending = &pendingStep{firstSeen: feedNow, lastSeen: feedNow, lowest: last, highest: last}
 		return nil, false
 	case behind:
-		d.seen, d.lowest, d.highest = feedNow, min(d.lowest, last), max(d.highest, last)
-	case last <= c.latest: // as old as some update before: it says nothing
+		d.lastSeen, d.lowest, d.highest = feedNow, min(d.lowest, last), max(d.highest, last)
+	case last <= c.latest: // no later than a former update: it says nothing
 		return nil, false
 	}
-	overdue := d != nil && feedNow-d.began > period+lateAfter
+	overdue := d != nil && feedNow-d.firstSeen > period+lateAfter
 	switch {
-	case overdue && (behind || d.runs()):
-		c.twice = max(c.twice, c.latest)
-		c.latest, c.began, c.floor, c.doubt = max(d.highest, last), d.began, d.lowest-1, nil
+	case overdue && (behind || d.isRunning()):
+		c.ambiguousUntil = max(c.ambiguousUntil, c.latest)
+		c.latest, c.began, c.floor, c.pending = max(d.highest, last), d.firstSeen, d.lowest-1, nil
 		c.lead = last - slowed(feedNow)
 		return d, true
 	case behind:
 		return nil, false
 	}
-	c.latest, c.doubt = last, nil // the old scale is still there
+	c.latest, c.pending = last, nil // the old scale is still there
 	return d, false
 }
 
-// slowed returns a feed time in ms by a clock that is slow by more than any agent's:
-// one that drifts must not look like one whose records are late.
+// slowed returns a feed time in ms by a clock slower than any agent's: a clock that
+// drifts must not look like one whose records are late.
 func slowed(feedTime time.Duration) int64 { return (feedTime - feedTime/1000).Milliseconds() }
 
-// arrived takes the time of a live record that arrives, and says whether lead rose much.
+// arrived takes the time of a live record that arrives, and reports whether lead rose by
+// more than lateAfter.
 func (c *agentClock) arrived(last int64, feedNow time.Duration) (much bool) {
 	lead := last - slowed(feedNow)
 	if c.lead != 0 && lead <= c.lead {
@@ -108,12 +108,11 @@ func (c *agentClock) arrived(last int64, feedNow time.Duration) (much bool) {
 	return much
 }
 
-// now returns what the agent's clock shows now: that much, or more.
+// now returns a lower bound of what the agent's clock shows now, in ms.
 func (c *agentClock) now(feedNow time.Duration) int64 { return c.lead + slowed(feedNow) }
 
-// feedTime returns the feed time at which the agent's clock showed a time, or an earlier
-// one: by the update that came fastest. What is ahead of the latest update may be on a
-// clock that has been set forward.
+// feedTime returns a lower bound of the feed time at which the agent's clock showed a
+// time. A time ahead of the latest update may be of a clock that was set forward.
 func (c *agentClock) feedTime(at int64, feedNow time.Duration) time.Duration {
 	late := c.now(feedNow) - min(at, c.latest)
 	if c.lead == 0 || late > feedNow.Milliseconds() {
@@ -122,91 +121,89 @@ func (c *agentClock) feedTime(at int64, feedNow time.Duration) time.Duration {
 	return feedNow - time.Duration(max(0, late))*time.Millisecond
 }
 
-// former says whether a time is surely of a clock that has been set back since. One that
-// has not been reported yet is within a period.
-func (c *agentClock) former(at int64, period time.Duration) bool {
+// isFormer reports whether a time is certainly of a clock that was set back since: it is
+// more than a period ahead of the latest update.
+func (c *agentClock) isFormer(at int64, period time.Duration) bool {
 	return c.latest != 0 && at-c.latest > period.Milliseconds()
 }
 
-// ambiguous says whether the time of an update that only an end record tells may be of
-// several generations: it can be one that was lost, a period after the latest.
+// ambiguous reports whether the update time of an end record may be of several
+// generations: that update may be lost, a period after the latest one.
 func (c *agentClock) ambiguous(last int64, period time.Duration) bool {
-	return c.twice != 0 && last <= c.twice+period.Milliseconds()
+	return c.ambiguousUntil != 0 && last <= c.ambiguousUntil+period.Milliseconds()
 }
 
-// runs says whether the records behind show a clock that runs: late ones do not come at
-// the pace at which they were made.
-func (d *doubt) runs() bool {
-	span := d.seen - d.began
+// isRunning reports whether the records behind arrive at the rate at which they were
+// made, as those of a running clock do and late ones do not.
+func (d *pendingStep) isRunning() bool {
+	span := d.lastSeen - d.firstSeen
 	return span > lateAfter && (span-time.Duration(d.highest-d.lowest)*time.Millisecond).Abs() <= lateAfter
 }
 
-// readClock takes the time of a live record with traffic that its flow's baseline
-// does not have: what repeats what is known may be late by any time. It says whether
-// that decided a doubt.
-func (a *Aggregator) readClock(src *source, f *Flow, feedNow time.Duration) (decided bool) {
-	last, n := f.LastUpdate.Last, src.node
+// readClock takes the time of a live record with traffic that its flow's baseline does
+// not have: a duplicate may be late by any time. It reports whether that decided a step.
+func (a *Aggregator) readClock(from *origin, f *Flow, feedNow time.Duration) (decided bool) {
+	last, n := f.LastUpdate.Last, from.node
 	if f.FinishType == finishTimeout || !f.HasLastUpdate || last <= 0 {
 		return false
 	}
-	d, step := n.clock.observe(last, feedNow, n.period(feedNow))
+	d, step := n.clock.update(last, feedNow, n.period(feedNow))
 	if d != nil {
-		a.decide(n, d, step, feedNow)
-		a.alignMarks(src)
+		a.decideStep(n, d, step, feedNow)
+		a.alignMarks(from)
 	}
-	a.journal.clockMoved(src)
+	a.journal.clockMoved(from)
 	return d != nil
 }
 
-// learn takes from a record what it says of its source: the epoch and flow.update.
-func (a *Aggregator) learn(src *source, f *Flow, feedNow time.Duration) {
-	lum, n := f.LastUpdate, src.node
-	a.alignMarks(src)
+// learn takes the epoch and flow.update from a record.
+func (a *Aggregator) learn(from *origin, f *Flow, feedNow time.Duration) {
+	lum, n := f.LastUpdate, from.node
+	a.alignMarks(from)
 	if f.FinishType == finishTimeout || !f.HasLastUpdate || lum.Last <= 0 {
 		return // the times of an end record are those of the window before
 	}
-	if src.epoch == 0 {
-		src.epoch, src.reach = lum.Last, lum.Last
-		a.journal.marks(src)
-		a.journal.clock(src)
+	if from.epoch == 0 {
+		from.epoch, from.alignedEpoch = lum.Last, lum.Last
+		a.journal.marks(from)
+		a.journal.clock(from)
 	}
 	if n.clock.arrived(lum.Last, feedNow) {
-		a.journal.clock(src)
+		a.journal.clock(from)
 	}
-	// A window as long as flows are remembered is no period but a clock that was
-	// set.
+	// A window of flow_retention is no period: a clock was set.
 	if window := time.Duration(lum.Last-lum.Start) * time.Millisecond; lum.Start > 0 && window > 0 && window <= a.cfg.FlowRetention {
-		n.observe(window, feedNow)
-		a.journal.period(src, window)
+		n.addWindow(window, feedNow)
+		a.journal.period(from, window)
 	}
 }
 
-// alignMarks brings a source's marks to the present generation of its node's clock.
-func (a *Aggregator) alignMarks(src *source) {
-	if src.align() {
-		a.journal.clock(src)
+// alignMarks brings high-water marks to the present generation of the node's clock.
+func (a *Aggregator) alignMarks(from *origin) {
+	if from.align() {
+		a.journal.clock(from)
 	}
 }
 
-// decide ends a doubt: what was held counts if the clock was set back; if it was
-// late, it may have counted before its flow was evicted.
-func (a *Aggregator) decide(n *node, d *doubt, step bool, feedNow time.Duration) {
+// decideStep counts held records: all if the clock was set back; if they are late, those
+// that cannot have counted before their flow was evicted.
+func (a *Aggregator) decideStep(n *node, d *pendingStep, step bool, feedNow time.Duration) {
 	if step {
-		a.metrics.agentSteps.Inc()
-		a.notices.say("agent_clock", "the clock of an agent was set back", "node_tid", n.tid)
+		a.metrics.agentClockSteps.Inc()
+		a.warnings.log("agent_clock", "the clock of an agent was set back", "node_tid", n.tid)
 	}
-	for _, src := range d.sources {
-		held := src.held
-		src.held, src.heldFlows = nil, nil
+	for _, from := range d.origins {
+		held := from.held
+		from.held, from.heldFlows = nil, nil
 		a.held -= len(held)
-		src.align()
-		a.journal.clock(src)
+		from.align()
+		a.journal.clock(from)
 		for i := range held {
 			switch f := &held[i]; {
 			case step:
-				a.countOf(src, f, feedNow, afterStep)
-			case !src.mayBeEvicted(f):
-				a.countOf(src, f, feedNow, afterDelay)
+				a.countOf(from, f, feedNow, afterStep)
+			case !from.mayBeEvicted(f):
+				a.countOf(from, f, feedNow, afterDelay)
 			default:
 				lum := counted(&f.LastUpdate)
 				a.metrics.history[historyEvicted].Add(float64(lum.totalBytes()))
@@ -215,28 +212,28 @@ func (a *Aggregator) decide(n *node, d *doubt, step bool, feedNow time.Duration)
 	}
 }
 
-// holdRecord keeps a record until its node's doubt is decided. Above the bound it does
+// holdRecord keeps a record until the pending step is decided. Above the bound it does
 // not count.
-func (a *Aggregator) holdRecord(src *source, f *Flow) {
+func (a *Aggregator) holdRecord(from *origin, f *Flow) {
 	if a.held >= maxHeld {
 		lum := counted(&f.LastUpdate)
 		a.metrics.history[historyUndecided].Add(float64(lum.totalBytes()))
 		return
 	}
 	a.held++
-	if len(src.held) == 0 {
-		d := src.node.clock.doubt
-		d.sources = append(d.sources, src)
+	if len(from.held) == 0 {
+		d := from.node.clock.pending
+		d.origins = append(d.origins, from)
 	}
-	src.hold(f.clone())
-	a.journal.hold(src)
+	from.addHeld(f.clone())
+	a.journal.hold(from)
 }
 
-// learnExpire takes from an end record without traffic how long its flow was idle:
-// such flows are not reported until they end. Longer than flows are remembered is no
-// timeout. It comes before the baseline is touched.
+// learnExpire takes from an end record without traffic how long its flow was idle: such
+// flows are not reported until they end. More than flow_retention is no timeout. Call it
+// before touching the baseline.
 func (a *Aggregator) learnExpire(n *node, f *Flow, b *baseline, feedNow time.Duration) {
-	if f.FinishType != finishTimeout || b.from.is(isEnded) {
+	if f.FinishType != finishTimeout || b.flags.is(isEnded) {
 		return
 	}
 	if age := feedNow - b.seen.time() + n.period(feedNow); age <= a.cfg.FlowRetention {

@@ -178,7 +178,7 @@ func TestClocksInFeeds(t *testing.T) {
 		want := reference.New()
 		want.Clocks = true
 		w.playFeed(feed, pace, func(flows []analyzer.Flow) { want.Report(flows...) })
-		least, most, got := want.Least(true).By(view), want.By(view), w.ledger.increases()
+		least, most, got := want.Least(true).By(view), want.By(view), w.receiver.increases()
 		if several {
 			least = nil
 		}
@@ -301,11 +301,11 @@ func TestEndHeldWithItsUpdate(t *testing.T) {
 	}
 }
 
-// TestHeldAcrossCrash proves that what is held while a clock is in doubt, and the
-// doubt, outlive a crash, by the journal and by a snapshot.
+// TestHeldAcrossCrash proves that held records, and the
+// pending step, outlive a crash, by the journal and by a snapshot.
 func TestHeldAcrossCrash(t *testing.T) {
 	for _, least := range []int64{1 << 30, 1} {
-		m := newMortal(t, Config{MaxFlows: 10}, disktest.New(1), least)
+		m := newCrashingProcess(t, Config{MaxFlows: 10}, disktest.New(1), least)
 		m.known()
 		from, want := m.time, uint64(0)
 		for k := int64(1); k <= 10; k++ {
@@ -324,21 +324,21 @@ func TestHeldAcrossCrash(t *testing.T) {
 					t.Fatal("nothing is held")
 				}
 				m.idle()
-				m.die(true)
-				if m.begin(); m.recover.Anew != "" || m.held == 0 {
+				m.crash(true)
+				if m.start(); m.recover.ResetReason != "" || m.held == 0 {
 					t.Fatalf("recovered %+v, %d records held", m.recover, m.held)
 				}
 			}
 		}
 		m.wantIncrease(want)
-		m.die(false)
+		m.crash(false)
 	}
 }
 
 // TestEpochAcrossCrash proves that a capture's epoch outlives a crash where its node's
 // clock was set back before and no flow of it has counted yet.
 func TestEpochAcrossCrash(t *testing.T) {
-	m := newMortal(t, Config{}, disktest.New(1), 1<<30)
+	m := newCrashingProcess(t, Config{}, disktest.New(1), 1<<30)
 	m.known()
 	from := m.time
 	m.Update([]Flow{agentRecord{0, 1, 60, 0, 100, 100, false}.flow(from)})
@@ -354,23 +354,23 @@ func TestEpochAcrossCrash(t *testing.T) {
 	m.Update([]Flow{portless})
 	m.tick()
 	m.idle()
-	m.die(true)
-	m.begin()
+	m.crash(true)
+	m.start()
 	late := agentRecord{2, -2000, 180 - 1800, 0, 1000, 500, false}.flow(from)
 	late.CaptureID = []byte("c2")
 	m.Update([]Flow{late})
 	m.tick()
 	m.tick()
 	m.wantIncrease(400)
-	m.die(false)
+	m.crash(false)
 }
 
-// TestClockReadTwice proves that a time which was seen before the doubt does not end it:
+// TestClockReadTwice proves that a time which was seen before the pending step does not end it:
 // late records have such times as well.
 func TestClockReadTwice(t *testing.T) {
 	c := agentClock{latest: 1_000_000}
 	for _, last := range []int64{500_000, 1_000_000, 505_000} {
-		if d, _ := c.observe(last, time.Second, time.Minute); d != nil || c.doubt == nil {
+		if d, _ := c.update(last, time.Second, time.Minute); d != nil || c.pending == nil {
 			t.Fatalf("the doubt is over at %d", last)
 		}
 	}

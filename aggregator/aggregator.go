@@ -1,12 +1,10 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package aggregator sums the flows that Skydive reports into exact counters
-// per connection: flows in by [Aggregator.Update], samples out at each
-// [Aggregator.Tick], and the latest samples to scrapers by [Aggregator.Scrape].
-//
-// The rules by which it counts are numbered in docs/explanation/counting.md.
-// It knows neither where flows come from nor where samples go.
+// Package aggregator sums the flows that Skydive reports into exact counters per
+// connection: flows in by [Aggregator.Update], samples out at each [Aggregator.Tick],
+// and the latest samples to scrapers by [Aggregator.Scrape]. The counting rules are in
+// docs/explanation/counting.md.
 package aggregator
 
 import (
@@ -23,68 +21,61 @@ import (
 )
 
 const (
-	// batch is how many flows or connections are handled in one go under the
-	// lock: about 50 µs, so that ingest, ticks and scrapes hardly wait for each
-	// other.
+	// batch is how many flows or connections are handled under one hold of the lock:
+	// about 50 µs, so that ingest, ticks and scrapes hardly wait for each other.
 	batch = 256
-	// maxText bounds the length in bytes of what a flow names: UUID, node,
-	// capture, addresses, protocol. Skydive's own are at most 45.
+	// maxText bounds the bytes of a flow's UUID, node, capture, addresses and protocol.
+	// Skydive's own have at most 45.
 	maxText = 256
 )
 
-// Config is what the operator chooses. The zero value of a bound is none.
+// Config is what the operator chooses. A bound of 0 is none.
 type Config struct {
 	// Labels of a connection, a subset of [AllLabels].
 	Labels []string
-	// Ports says what the labels of ports tell; ServicePorts are the operator's
-	// beside the well-known ones.
+	// Ports is the policy for port labels; ServicePorts are beside the well-known ones.
 	Ports        PortPolicy
 	ServicePorts []PortRange
-	// Networks name the addresses for initiator_network and target_network; the
-	// longest prefix wins.
+	// Networks gives initiator_network and target_network; the longest prefix wins.
 	Networks []Network
-	// Names tells node_name, host, node_type, initiator_name and target_name; nil:
-	// there are none.
+	// Names gives node_name, host, node_type, initiator_name and target_name; nil: none.
 	Names Names
 	// ConnectionTimeout is how long after its next update was due a connection
 	// without traffic ends.
 	ConnectionTimeout time.Duration
-	// FlowRetention is how long a flow that is no longer reported is remembered.
+	// FlowRetention is how long the baseline of a flow that is no longer reported stays.
 	FlowRetention time.Duration
 	// FlowExpire is Skydive's flow.expire; 0: as seen.
 	FlowExpire time.Duration
-	// MaxSeries and MaxFlows bound the series of connections and the flows
-	// remembered.
+	// MaxSeries and MaxFlows bound the series of connections and the baselines.
 	MaxSeries, MaxFlows int
-	// MaxSeriesPerNode bounds the series of the connections that one node reported
-	// first.
+	// MaxSeriesPerNode bounds the series of connections that one node reported first.
 	MaxSeriesPerNode int
-	// TopK is how many connections have series of their own: those that carried most
-	// in a window of that length in feed time.
+	// TopK is how many connections have series of their own: those with the most bytes
+	// in a window of TopKWindow of feed time.
 	TopK       int
 	TopKWindow time.Duration
-	// ClusterNetworks tell the [Class] of a flow.
+	// ClusterNetworks decide the [Class] of a flow.
 	ClusterNetworks []netip.Prefix
-	// What is not exported: classes, networks that either end is in, and Skydive's
-	// words for protocols and applications.
+	// What is excluded: classes, networks of either end, and protocols and applications
+	// as Skydive calls them.
 	ExcludeClasses      []Class
 	ExcludeNetworks     []netip.Prefix
 	ExcludeProtocols    []string
 	ExcludeApplications []string
-	// Observers says whether a connection that several capture points see counts
-	// once; empty is [ObserversAll]. Tunnels says which flows of a tunnel count;
-	// empty is [TunnelsBoth].
+	// Observers says whether a connection that several nodes see counts once; empty is
+	// [ObserversAll]. Tunnels says which flows of a tunnel count; empty is [TunnelsBoth].
 	Observers Observers
 	Tunnels   Tunnels
-	// Portless says what becomes of flows without ports; empty is [PortlessSkip].
+	// Portless says whether flows without ports count; empty is [PortlessSkip].
 	Portless Portless
 }
 
 // Aggregator is safe for concurrent use.
 type Aggregator struct {
-	now     func() time.Time
-	metrics *metrics
-	notices notices // under mu
+	now      func() time.Time
+	metrics  *metrics
+	warnings warnings // under mu
 
 	// hold keeps updates out while a reload ends every series; see [Aggregator.Hold].
 	hold sync.RWMutex
@@ -95,30 +86,30 @@ type Aggregator struct {
 	filters     *filters
 	listeners   *listeners
 	clock       *feedClock
-	sources     *sources
+	origins     *origins
 	baselines   *baselines
 	connections *connections
 	gauges      [gaugeCount]gaugeFamily
 	captures    *captures
 	known       knownFlows
-	folds       *folds
+	overflowed  *overflowStats
 	top         *top       // nil: no TopK
 	demotions   uint64     // connections that lost their series to busier ones
-	census      census     // not under mu
+	labelStats  labelStats // not under mu
 	interfaces  interfaces // not under mu
-	groups      groups
-	scope       int      // by what flows that are new are one conversation
-	leftOut     []*Flow  // scratch: see isLeftOut
+	shared      sharedConversations
+	scope       int      // of new conversations: byNode or byTuple
+	leftOut     []*Flow  // scratch; see isLeftOut
 	progress    progress // scratch
-	told        Flow     // scratch: a record as the conversation's first observer would tell it
+	normalized  Flow     // scratch: a record in the form of its primary observer
 	lastTick    int64    // ms; before the first one, when this process began
-	held        int      // records held in doubt
-	side        side
+	held        int      // held records, of all nodes
+	samples     samplePair
 	latest      tickTimes // of the latest tick that the state knows of
-	// unsure: there was no tick on the grid yet, and a former process may have
-	// samples up to the first one that are not known here.
-	unsure       bool
-	earliestZero int64    // ms: names of series may be in use until then
+	// noGridTick: there was no tick on the grid yet, and a former process may have sent
+	// samples up to the first one.
+	noGridTick   bool
+	earliestZero int64    // ms: before it, series may have samples of a former process or layout
 	ending       bool     // the process ends
 	journal      *journal // nil: nothing is durable
 	durable      *durable // nil: nothing is durable
@@ -129,9 +120,8 @@ type Aggregator struct {
 	key []byte // scratch
 }
 
-// New returns an aggregator without flows. Time comes from now. Records that
-// do not count are counted by reason in skipped; all other metrics are
-// registered with reg.
+// New returns an aggregator without flows. Time comes from now. Records that do not
+// count are counted by reason in skipped; other metrics are registered with reg.
 func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *prometheus.CounterVec, logger *slog.Logger) (*Aggregator, error) {
 	layout, err := layoutOf(cfg)
 	if err != nil {
@@ -140,35 +130,35 @@ func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *p
 	start := now()
 	a := &Aggregator{
 		now:         now,
-		notices:     notices{logger: logger, limits: map[string]*logging.Limit{}},
+		warnings:    warnings{logger: logger, limits: map[string]*logging.Limit{}},
 		cfg:         cfg,
 		listeners:   newListeners(),
 		clock:       newFeedClock(cfg.FlowRetention, start),
-		sources:     newSources(),
+		origins:     newOrigins(),
 		connections: newConnections(layout, nil),
 		gauges:      gaugeTable(),
 		captures:    newCaptures(),
 		known:       newKnownFlows(),
-		folds:       newFolds(),
+		overflowed:  newOverflowStats(),
 		interfaces:  interfaces{byLabels: map[InterfaceLabels]*interfaceState{}},
 		lastTick:    start.UnixMilli(),
-		unsure:      true,
+		noGridTick:  true,
 		scope:       cfg.scope(),
 
 		conversationKey: newConversationKey(),
 	}
-	a.baselines = newBaselines(a.sources)
+	a.baselines = newBaselines(a.origins)
 	a.configureTop(cfg)
 	a.metrics = newMetrics(reg, skipped, a)
-	a.listeners.forgotten = a.metrics.forgottenListeners.Inc
+	a.listeners.evicted = a.metrics.evictedListeners.Inc
 	a.filters = newFilters(cfg, a.metrics.filteredBytes)
 	a.relabel()
 	return a, nil
 }
 
-// Configure puts a new configuration into force. Baselines and counters go on.
-// Where it [Aggregator.Renames] connections, the caller must have ended all series
-// before, as [Aggregator.EndAll] says.
+// Configure applies a new configuration. Baselines and counters continue. Where it
+// [Aggregator.Renames] connections, the caller must have ended all series before; see
+// [Aggregator.EndAll].
 func (a *Aggregator) Configure(cfg Config) error {
 	layout, err := layoutOf(cfg)
 	if err != nil {
@@ -196,7 +186,7 @@ func (a *Aggregator) Configure(cfg Config) error {
 	return nil
 }
 
-// relabel makes label values by the layout and configuration in force.
+// relabel makes label values by the present layout and configuration.
 func (a *Aggregator) relabel() {
 	a.labels = newLabels(a.connections.layout, a.cfg, a.listeners, a.metrics.changedValues)
 }
@@ -214,12 +204,11 @@ func (a *Aggregator) AnalyzerUp(name string) { a.setAnalyzer(name, true) }
 // AnalyzerDown records that the feed of the named analyzer is not live.
 func (a *Aggregator) AnalyzerDown(name string) { a.setAnalyzer(name, false) }
 
-// AnalyzerGone records that the named analyzer is no longer one of those whose
-// silence matters.
+// AnalyzerGone records that the named analyzer is no longer subscribed to.
 func (a *Aggregator) AnalyzerGone(name string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.clock.forget(name, a.now())
+	a.clock.remove(name, a.now())
 }
 
 func (a *Aggregator) setAnalyzer(name string, live bool) {
@@ -255,7 +244,7 @@ func (a *Aggregator) Stats(s CaptureStats) {
 	a.journal.report(s)
 	a.journal.seal(feedNow)
 	if !a.captures.report(s, feedNow) {
-		a.skip(skipCaptures, "a capture's statistics do not count: its name is too long or there are too many", "limit", maxCaptures)
+		a.skip(skippedCaptures, "a capture's statistics do not count: its name is too long or there are too many", "limit", maxCaptures)
 	}
 }
 
@@ -265,25 +254,25 @@ func (a *Aggregator) count(f *Flow, feedNow time.Duration) {
 		a.skip(reason, "a flow is malformed and does not count", "reason", reason)
 		return
 	}
-	src := a.sources.get(f, feedNow)
-	if src == nil {
-		a.skip(skipSources, "flows of a new node or capture do not count: there are too many", "node_tid", string(f.NodeTID), "limit", maxSources)
+	from := a.origins.get(f, feedNow)
+	if from == nil {
+		a.skip(skipOrigins, "flows of a new node or capture do not count: there are too many", "node_tid", string(f.NodeTID), "limit", maxOrigins)
 		return
 	}
-	a.learn(src, f, feedNow)
-	if !f.HasTransport && a.skipPortless(f, src) {
-		a.known.portless(f, src, feedNow)
+	a.learn(from, f, feedNow)
+	if !f.HasTransport && a.skipPortless(f, from) {
+		a.known.portless(f, from, feedNow)
 		return
 	}
-	a.countOf(src, f, feedNow, onArrival)
+	a.countOf(from, f, feedNow, onArrival)
 }
 
-// countOf counts a record of a source that has learned from it.
-func (a *Aggregator) countOf(src *source, f *Flow, feedNow time.Duration, when timing) {
+// countOf counts a record after its origin has learned from it.
+func (a *Aggregator) countOf(from *origin, f *Flow, feedNow time.Duration, when timing) {
 	p := &a.progress
-	switch ok := a.advance(src, f, feedNow, when, p); {
+	switch ok := a.advance(from, f, feedNow, when, p); {
 	case !ok:
-		a.refuse(f)
+		a.skipImplausible(f)
 		return
 	case p.record == nil: // it is held
 		return
@@ -292,7 +281,7 @@ func (a *Aggregator) countOf(src *source, f *Flow, feedNow time.Duration, when t
 	}
 	if f.Outer {
 		isConnection := a.isConnection(f) // false: a carrier that was held
-		if !isConnection || a.isLeftOut(f.UUID, src) {
+		if !isConnection || a.isLeftOut(f.UUID, from) {
 			a.markCarrier(p, true)
 		}
 		if !isConnection {
@@ -308,39 +297,39 @@ func (a *Aggregator) countOf(src *source, f *Flow, feedNow time.Duration, when t
 	if p.delta.isZero() && values == (Gauges{}) {
 		return
 	}
-	// Baselines of excluded flows are kept as well: should a reload let them in,
-	// what they carried before is no news.
-	if a.dropTunnel(p, f, src) || a.exclude(f, p.delta) {
+	// Excluded flows have baselines as well: after a reload that includes them, what they
+	// carried before does not count.
+	if a.dropTunnel(p, f, from) || a.exclude(f, p.delta) {
 		return
 	}
-	delta, teller := p.delta, src // who reported the connection first
-	if p.record.shared() {
+	delta, primary := p.delta, from
+	if p.record.maybeShared() {
 		var own bool
-		if f, teller, delta, own = a.observe(p, f, src, feedNow); !own {
+		if f, primary, delta, own = a.observe(p, f, from, feedNow); !own {
 			values = Gauges{} // those of the primary observer count
 		}
 	}
 	traffic := !delta.isZero()
 	if !traffic && values == (Gauges{}) {
-		a.labels.heed(f) // what counted before may tell more all the same
+		a.labels.learn(f) // duplicates may say which end is the server
 		return
 	}
 	i, found := a.find(f, p.record)
 	if traffic {
-		var reason fold
-		i, reason = a.place(i, found, f, teller.node, delta.totalBytes())
+		var reason overflowReason
+		i, reason = a.findOrAdd(i, found, f, primary.node, delta.totalBytes())
 		if found = true; !a.connections.count(i, delta) {
-			a.refuse(f)
+			a.skipImplausible(f)
 			return
 		}
 		c := a.connections.records.at(i)
-		c.traffic, c.source = feedNow, src.id
+		c.traffic, c.origin = feedNow, from.id
 		switch {
-		case reason != kept:
-			a.folds.reasons[reason].bytes += delta.totalBytes()
-			teller.node.folded += delta.totalBytes()
+		case reason != notOverflow:
+			a.overflowed.reasons[reason].bytes += delta.totalBytes()
+			primary.node.overflowBytes += delta.totalBytes()
 		case a.top != nil:
-			a.top.carry(i, delta.totalBytes())
+			a.top.add(i, delta.totalBytes())
 		}
 	}
 	if !found {
@@ -350,13 +339,13 @@ func (a *Aggregator) countOf(src *source, f *Flow, feedNow time.Duration, when t
 	a.journal.connection(i, a.connections.records.at(i))
 }
 
-// skip counts a record that does not count, and says so.
+// skip counts and logs a record that does not count.
 func (a *Aggregator) skip(reason, message string, args ...any) {
 	a.metrics.skipped[reason].Inc()
-	a.notices.say(reason, message, args...)
+	a.warnings.log(reason, message, args...)
 }
 
-// refuse skips a record that grew by more than counters hold.
-func (a *Aggregator) refuse(f *Flow) {
-	a.skip(skipImplausible, "an update grew by more than a counter holds and does not count", "uuid", string(f.UUID), "node_tid", string(f.NodeTID))
+// skipImplausible skips a record that grew by more than a counter holds.
+func (a *Aggregator) skipImplausible(f *Flow) {
+	a.skip(skippedImplausible, "an update grew by more than a counter holds and does not count", "uuid", string(f.UUID), "node_tid", string(f.NodeTID))
 }

@@ -21,11 +21,11 @@ func TestOverflowKeepsTotals(t *testing.T) {
 	}
 	w.tick()
 	if got := w.total("bytes"); got != 5*1010 {
-		t.Errorf("counted %d bytes, want %d\n%s", got, 5*1010, w.ledger)
+		t.Errorf("counted %d bytes, want %d\n%s", got, 5*1010, w.receiver)
 	}
 	const overflow = "bytes{direction=initiator_to_target,initiator_ip=other,initiator_port=other,node_tid=other,protocol=TCP,target_ip=other,target_port=other}"
-	if got := w.ledger.increase(overflow); got == 0 || w.metric("skybridge_overflow_bytes_total", "") == 0 {
-		t.Errorf("nothing in the overflow tuple\n%s", w.ledger)
+	if got := w.receiver.increase(overflow); got == 0 || w.metric("skybridge_overflow_bytes_total", "") == 0 {
+		t.Errorf("nothing in the overflow tuple\n%s", w.receiver)
 	}
 	if n := w.metric("skybridge_series", ""); n > 8+4 {
 		t.Errorf("%v series, want at most 8 and the overflow's 4", n)
@@ -54,7 +54,7 @@ func TestReturningConnectionsRespectMaxSeries(t *testing.T) {
 	}
 	w.tick()
 	if got := w.total(abBytes); got != 500 {
-		t.Errorf("counted %d bytes, want 500\n%s", got, w.ledger)
+		t.Errorf("counted %d bytes, want 500\n%s", got, w.receiver)
 	}
 }
 
@@ -73,7 +73,7 @@ func TestMaxFlowsEvictsTheLongestUnseen(t *testing.T) {
 	w.Update([]Flow{f})
 	w.tick()
 	if got := w.total(abBytes); got != 6000 {
-		t.Errorf("counted %d bytes, want 6000\n%s", got, w.ledger)
+		t.Errorf("counted %d bytes, want 6000\n%s", got, w.receiver)
 	}
 	if n := w.metric("skybridge_flows", ""); n != 3 {
 		t.Errorf("%v flows kept, want 3", n)
@@ -83,7 +83,7 @@ func TestMaxFlowsEvictsTheLongestUnseen(t *testing.T) {
 	}
 }
 
-func TestCounterBeginsAnewBelowItsLimit(t *testing.T) {
+func TestCounterResetsBelowItsLimit(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.known()
 	const big = 1<<52 - 10
@@ -97,13 +97,13 @@ func TestCounterBeginsAnewBelowItsLimit(t *testing.T) {
 		w.tick()
 	}
 	if got := w.total(abBytes); got != uint64(total) {
-		t.Errorf("counted %d bytes, want %d\n%s", got, total, w.ledger)
+		t.Errorf("counted %d bytes, want %d\n%s", got, total, w.receiver)
 	}
 }
 
-// TestEndAllEndsWhatIsCarried ends everything while a counter at its limit has
+// TestEndAllEndsDeferredTraffic ends everything while a counter at its limit has
 // carried traffic over, as a reload or the end of the process may find it.
-func TestEndAllEndsWhatIsCarried(t *testing.T) {
+func TestEndAllEndsDeferredTraffic(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.known()
 	w.Update([]Flow{w.flow("1", 1<<52-10, 0)})
@@ -116,14 +116,14 @@ func TestEndAllEndsWhatIsCarried(t *testing.T) {
 	if got := w.total(abBytes); got != 1<<52+20 {
 		t.Errorf("counted %d bytes, want %d", got, uint64(1<<52+20))
 	}
-	for name, s := range w.ledger.series {
+	for name, s := range w.receiver.series {
 		if !s[len(s)-1].stale {
 			t.Errorf("%s has not ended", name)
 		}
 	}
 }
 
-func TestMoreThanCanBeCarriedIsRefused(t *testing.T) {
+func TestMoreThanMaxDeferredIsSkipped(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.known()
 	for i := range 300 {
@@ -134,16 +134,16 @@ func TestMoreThanCanBeCarriedIsRefused(t *testing.T) {
 		w.tickNow()
 	}
 	total := w.total(abBytes)
-	if refused := w.metric("skybridge_records_skipped_total", skipImplausible); total+uint64(refused)<<52 != 300<<52 || refused == 0 {
+	if refused := w.metric("skybridge_records_skipped_total", skippedImplausible); total+uint64(refused)<<52 != 300<<52 || refused == 0 {
 		t.Errorf("%d times 2^52 counted and %v refused, want 300 in all", total>>52, refused)
 	}
 }
 
-// TestAFullTableOfSourcesForgetsIdleOnes has a hostile feed invent nodes: a real
+// TestAFullTableOfOriginsEvictsUnusedOnes has a hostile feed invent nodes: a real
 // one that comes later counts.
-func TestAFullTableOfSourcesForgetsIdleOnes(t *testing.T) {
+func TestAFullTableOfOriginsEvictsUnusedOnes(t *testing.T) {
 	w := newWorld(t, Config{})
-	for i := range maxSources + 100 {
+	for i := range maxOrigins + 100 {
 		f := w.flow("1", 0, 0)
 		f.HasTransport, f.NodeTID = false, strconv.AppendInt(nil, int64(i), 10)
 		w.Update([]Flow{f})
@@ -154,8 +154,8 @@ func TestAFullTableOfSourcesForgetsIdleOnes(t *testing.T) {
 	if got := w.total(abBytes); got != 100 {
 		t.Errorf("counted %d bytes, want 100", got)
 	}
-	if n := len(w.sources.byKey); n > maxSources {
-		t.Errorf("%d sources, want at most %d", n, maxSources)
+	if n := len(w.origins.byKey); n > maxOrigins {
+		t.Errorf("%d sources, want at most %d", n, maxOrigins)
 	}
 }
 

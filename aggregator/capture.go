@@ -8,30 +8,28 @@ import "time"
 const (
 	// statsPeriod is how often a flow table reports (Skydive's flow/table.go).
 	statsPeriod = 10 * time.Second
-	// tableDue is how long after its last report a table's next one is expected at
-	// the earliest.
+	// tableDue is the least time between two reports of a table.
 	tableDue = statsPeriod / 2
-	// tableSilence is how long, in feed time, a flow table's latest report stands: two
-	// periods and a half, so that a lost one shows nowhere.
+	// tableSilence is how long, in feed time, a flow table's latest report is valid: a
+	// lost report has no effect.
 	tableSilence = 25 * time.Second
-	// captureSilence is how long, in feed time, a capture may be silent before its
-	// series end.
+	// captureSilence is after how long without reports, in feed time, a capture's series
+	// end.
 	captureSilence = time.Minute
 	// maxCaptures and maxTables bound the captures, and the flow tables of all.
 	maxCaptures = 10_000
 	maxTables   = 100_000
 )
 
-// captures holds the statistics that captures report of themselves.
+// captures are the statistics that captures report of themselves.
 //
-// A capture that matches several interfaces has a flow table on each, and every
-// table reports each 10 s under the capture's id alone. What it dropped is of that
-// interval, so it adds up whichever table it is of. How many flows the capture has
-// is the sum of what its tables reported last: a report takes the place of the one
-// that came about 10 s before it.
+// A capture that matches several interfaces has a flow table on each, and every table
+// reports each 10 s under the capture's id alone. Drops are of that interval and add up,
+// whichever table they are of. The capture's flows are the sum of what its tables reported
+// last: a report replaces the one that came about 10 s before it.
 //
-// The packets in these reports are of no use: sums of some ten readings of a number
-// that is cumulative. They come from the topology, see [Aggregator.SetCaptures].
+// Packets come from the topology, see [Aggregator.SetCaptures]: those in these reports are
+// sums of some ten readings of a cumulative number.
 type captures struct {
 	byID      map[string]*captureState
 	tables    int                     // in all
@@ -40,10 +38,10 @@ type captures struct {
 }
 
 type captureState struct {
-	sampled [2]CaptureRow // by side, see [Aggregator.side]
+	sampled [2]CaptureRow // at the latest two ticks; see samplePair
 	live    [2]bool       // it had values at that tick, not stale markers
-	total   CaptureRow    // since the first sight
-	tables  []table       // the one silent longest first
+	total   CaptureRow    // of this incarnation
+	tables  []table       // the longest silent first
 	phase   phase
 	ending  bool
 	seen    time.Duration // feed time of the latest report
@@ -58,8 +56,8 @@ type table struct {
 
 func newCaptures() *captures { return &captures{byID: map[string]*captureState{}} }
 
-// report takes one message. It returns false when the capture or its
-// table is a new one and there are too many already, or its name is too long.
+// report takes one message. It returns false when a new capture or table would pass a
+// bound, or the name is too long.
 func (cs *captures) report(s CaptureStats, feedNow time.Duration) bool {
 	id := string(appendText(nil, s.CaptureID))
 	c, ok := cs.byID[id]
@@ -76,7 +74,7 @@ func (cs *captures) report(s CaptureStats, feedNow time.Duration) bool {
 	}
 	c.total.FlowDropped += uint64(max(s.FlowDropped, 0))
 	c.total.KernelFlowDropped += uint64(max(s.KernelFlowDropped, 0))
-	cs.tables -= c.forget(feedNow)
+	cs.tables -= c.dropSilent(feedNow)
 	latest := table{feedNow, CaptureStats{FlowCount: s.FlowCount}}
 	if i := c.reporter(feedNow); i >= 0 {
 		c.tables = append(append(c.tables[:i], c.tables[i+1:]...), latest)
@@ -90,8 +88,8 @@ func (cs *captures) report(s CaptureStats, feedNow time.Duration) bool {
 	return true
 }
 
-// reporter returns the index of the table that reports now, or -1 for a new one: of
-// those whose turn it may be the one whose turn it is most nearly.
+// reporter returns the index of the table that reports now, the one whose last report is
+// closest to a period ago, or -1 for a new one.
 func (c *captureState) reporter(feedNow time.Duration) int {
 	best, least := -1, tableSilence
 	for i := range c.tables {
@@ -103,8 +101,8 @@ func (c *captureState) reporter(feedNow time.Duration) int {
 	return best
 }
 
-// forget drops the tables that are gone and returns how many.
-func (c *captureState) forget(feedNow time.Duration) (n int) {
+// dropSilent removes the tables that no longer report and returns how many.
+func (c *captureState) dropSilent(feedNow time.Duration) (n int) {
 	for n < len(c.tables) && feedNow-c.tables[n].seen > tableSilence {
 		n++
 	}
@@ -112,7 +110,7 @@ func (c *captureState) forget(feedNow time.Duration) (n int) {
 	return n
 }
 
-// endAll makes every series end, as [Aggregator.EndAll] says.
+// endAll ends every series; see [Aggregator.EndAll].
 func (cs *captures) endAll() (left int) {
 	for _, c := range cs.byID {
 		if c.phase != ended {
@@ -123,10 +121,9 @@ func (cs *captures) endAll() (left int) {
 	return left
 }
 
-// sample returns the points of all captures at a tick, which is that of the given
-// side. known returns how many flows of a capture are known, 0 where that says nothing;
-// nil: always 0.
-func (cs *captures) sample(side int, t tickTimes, feedNow time.Duration, known func(id string) uint64) []CapturePoint {
+// sample returns the points of all captures at a tick. known returns how many flows of a
+// capture have baselines, 0 for not known; nil: always 0.
+func (cs *captures) sample(latest int, t tickTimes, feedNow time.Duration, known func(id string) uint64) []CapturePoint {
 	var points []CapturePoint
 	for id, c := range cs.byID {
 		if c.phase == ended {
@@ -134,18 +131,18 @@ func (cs *captures) sample(side int, t tickTimes, feedNow time.Duration, known f
 			delete(cs.byID, id)
 			continue
 		}
-		before := c.sampled[1-side]
+		before := c.sampled[1-latest]
 		if c.phase == closing || (c.phase == live && !c.ending && feedNow-c.seen >= captureSilence) {
 			points = append(points, CapturePoint{CaptureRow: before, Start: c.start, End: true})
-			c.phase, c.ending, c.live[side], c.start = ended, false, false, t.at+1
+			c.phase, c.ending, c.live[latest], c.start = ended, false, false, t.at+1
 			continue
 		}
 		zero := t.begin(c.start)
 		if c.phase == fresh && zero == 0 {
-			c.live[side] = false
+			c.live[latest] = false
 			continue
 		}
-		cs.tables -= c.forget(feedNow)
+		cs.tables -= c.dropSilent(feedNow)
 		c.total.FlowCount = 0
 		for _, table := range c.tables {
 			c.total.FlowCount += uint64(max(table.stats.FlowCount, 0))
@@ -162,7 +159,7 @@ func (cs *captures) sample(side int, t tickTimes, feedNow time.Duration, known f
 			p.Before = CaptureRow{}
 		}
 		p.Start = c.start
-		c.sampled[side], c.live[side], c.phase = c.total, true, live
+		c.sampled[latest], c.live[latest], c.phase = c.total, true, live
 		if c.ending {
 			c.phase = closing
 		}

@@ -3,21 +3,21 @@
 
 package aggregator
 
-// CapturePackets is what Skydive's topology says of one capture on one node: packets
-// since the capture began there.
+// CapturePackets are the packets of one capture on one node since it began there, from
+// Skydive's topology.
 type CapturePackets struct {
 	CaptureID, NodeTID string
 	Received, Dropped  uint64
 }
 
 // packetRefreshes is within how many refreshes of the topology a reading must have changed
-// three times to be current, 5 min at the default interval. Agents since Skydive 0.28 send an analyzer the
-// packets of a capture when it begins and when they connect, and never again (measured):
-// an update in place has an empty list of changes.
+// three times to be current, 5 min at the default interval. Agents since Skydive 0.28 send
+// the packets of a capture when it begins and when they connect, and never again
+// (measured): an update in place has an empty list of changes.
 const packetRefreshes = 15
 
-// packetCounts are a capture's packets, by node. Like those of interfaces the
-// numbers are sampled as they are, without a zero, and nothing of them is durable.
+// packetCounts are a capture's packets, by node. As with interfaces they are sampled as
+// they are, without a zero, and are not durable.
 type packetCounts map[string]*nodePackets
 
 // nodePackets are received and dropped packets on one node.
@@ -26,9 +26,8 @@ type nodePackets struct {
 	changed         [3]int    // the refreshes at which the reading changed, the latest first; 0: none
 }
 
-// SetCaptures says which captures the topology has, and their packets. Of those that
-// are missing the series of packets end at the next tick. The slice is not retained;
-// a capture may be there once for each node.
+// SetCaptures sets the packets of all captures that the topology has, with a row for each
+// node. Packet series of missing captures end at the next tick. The slice is not retained.
 func (a *Aggregator) SetCaptures(rows []CapturePackets) {
 	a.hold.RLock()
 	defer a.hold.RUnlock()
@@ -44,7 +43,7 @@ func (cs *captures) setPackets(rows []CapturePackets) {
 		r := &rows[i]
 		id := string(appendText(nil, []byte(r.CaptureID)))
 		if now[id] == nil {
-			// A node that has left stays in the sum, or the sum would fall.
+			// A node that has left stays in the sum, which must not fall.
 			if now[id] = cs.packets[id]; now[id] == nil {
 				now[id] = packetCounts{}
 			}
@@ -63,7 +62,7 @@ func (cs *captures) setPackets(rows []CapturePackets) {
 	cs.packets = now
 }
 
-// set takes a reading. One that is lower is of a capture that restarted.
+// set takes a reading. A lower one means that the capture restarted.
 func (n *nodePackets) set(reading [2]uint64, refresh int) {
 	if reading != n.latest {
 		copy(n.changed[1:], n.changed[:])
@@ -77,8 +76,7 @@ func (n *nodePackets) set(reading [2]uint64, refresh int) {
 	}
 }
 
-// fill puts the sum over all nodes into a row. It has packets where the reading of any
-// node is current.
+// fill puts the sum over all nodes into a row, which has packets where a reading is current.
 func (p packetCounts) fill(row *CaptureRow, refresh int) {
 	row.PacketsReceived, row.PacketsDropped, row.HasPackets = 0, 0, false
 	for _, n := range p {

@@ -13,13 +13,13 @@ import (
 )
 
 // TestCapturesEndForGood proves that captures which a reload ended have ended for
-// the next process as well: they would go on with what they counted before, under
+// the next process as well: they would continue from what they counted before, under
 // other names, and count it twice.
 func TestCapturesEndForGood(t *testing.T) {
 	for name, least := range map[string]int64{"journal": 1 << 20, "snapshot": 1} {
 		for _, ticks := range []int{1, 2} { // with stale markers still to come, and without
 			t.Run(name, func(t *testing.T) {
-				m := newMortal(t, Config{}, disktest.New(1), least)
+				m := newCrashingProcess(t, Config{}, disktest.New(1), least)
 				m.known()
 				report := func() { m.Stats(CaptureStats{CaptureID: []byte("c1"), FlowDropped: 100}) }
 				for range 4 {
@@ -37,23 +37,23 @@ func TestCapturesEndForGood(t *testing.T) {
 					m.tick()
 				}
 				want := *m.captures.byID["c1"]
-				m.die(false)
-				m.begin()
+				m.crash(false)
+				m.start()
 				got := *m.captures.byID["c1"]
 				if diff := cmp.Diff([]any{want.phase, want.total, want.start}, []any{got.phase, got.total, got.start}); diff != "" {
 					t.Errorf("after %d ticks (-before +after):\n%s", ticks, diff)
 				}
-				m.die(false)
+				m.crash(false)
 			})
 		}
 	}
 }
 
-// TestCaptureEndTakenBack proves that a capture whose last values were in a tick
+// TestUndoneCaptureEnd proves that a capture whose last values were in a tick
 // that the log did not get is as before it, but still to end.
-func TestCaptureEndTakenBack(t *testing.T) {
+func TestUndoneCaptureEnd(t *testing.T) {
 	for _, begins := range []bool{false, true} {
-		m := newMortal(t, Config{}, disktest.New(1), 1<<20)
+		m := newCrashingProcess(t, Config{}, disktest.New(1), 1<<20)
 		m.known()
 		m.tick()
 		m.Stats(CaptureStats{CaptureID: []byte("c1"), FlowDropped: 100})
@@ -65,8 +65,8 @@ func TestCaptureEndTakenBack(t *testing.T) {
 		m.EndAll(false)
 		m.pass(testInterval)
 		m.sample()
-		m.die(true)
-		m.begin()
+		m.crash(true)
+		m.start()
 		if c := m.captures.byID["c1"]; c.phase != want || !c.ending {
 			t.Errorf("phase %d, ending %v, want phase %d and ending", c.phase, c.ending, want)
 		}
@@ -76,14 +76,14 @@ func TestCaptureEndTakenBack(t *testing.T) {
 		if n := len(m.captures.byID); n != 0 {
 			t.Errorf("%d captures, want none", n)
 		}
-		m.die(false)
+		m.crash(false)
 	}
 }
 
-// TestCaptureAfterLostLog proves that no zero comes to lie on a stale marker that was sent
+// TestCaptureAfterLostLog proves that no zero has the time of a stale marker that was sent
 // in a tick which the log has lost.
 func TestCaptureAfterLostLog(t *testing.T) {
-	m := newMortal(t, Config{}, disktest.New(1), 1<<30)
+	m := newCrashingProcess(t, Config{}, disktest.New(1), 1<<30)
 	m.Stats(CaptureStats{CaptureID: []byte("c"), FlowDropped: 5})
 	m.tick()
 	valued, ended := m.last, int64(0)
@@ -99,11 +99,11 @@ func TestCaptureAfterLostLog(t *testing.T) {
 	m.tickNow()
 	m.Stats(CaptureStats{CaptureID: []byte("c"), FlowDropped: 9})
 	m.Sync()
-	m.die(false)
+	m.crash(false)
 	m.last = valued
 	m.pass(2 * time.Second)
-	m.begin()
-	defer m.die(false)
+	m.start()
+	defer m.crash(false)
 	m.sample()
 	for _, p := range m.staged.captures {
 		if p.Begin != 0 && p.Begin <= ended {

@@ -37,7 +37,7 @@ func TestCaptureStatistics(t *testing.T) {
 	if rows := w.ScrapeCaptures(nil); len(rows) != 1 || rows[0] != want {
 		t.Errorf("%+v: want %+v", rows, want)
 	}
-	if got := w.ledger.increase("capture_dropped{c}"); got != 2764 {
+	if got := w.receiver.increase("capture_dropped{c}"); got != 2764 {
 		t.Errorf("increase of %d flows dropped, want 2764", got)
 	}
 	// One of the tables is deleted with its interface.
@@ -52,7 +52,7 @@ func TestCaptureStatistics(t *testing.T) {
 	for range 5 {
 		w.tick()
 	}
-	s := w.ledger.series["capture_dropped{c}"]
+	s := w.receiver.series["capture_dropped{c}"]
 	if !s[len(s)-1].stale || len(w.ScrapeCaptures(nil)) != 0 {
 		t.Errorf("a silent capture does not end: %v", s)
 	}
@@ -95,11 +95,11 @@ func TestCapturePackets(t *testing.T) {
 	look(1600, packetsOn("a", 1000), packetsOn("b", 600)) // its agent was out of reach
 	look(1800, packetsOn("a", 200), packetsOn("b", 600))  // its capture restarted
 	look(0)
-	s := w.ledger.series["capture_received{c}"]
+	s := w.receiver.series["capture_received{c}"]
 	if !s[len(s)-1].stale || s[0].value != 1000 {
 		t.Errorf("received: %v, want no zero and a stale marker", s)
 	}
-	if s := w.ledger.series["capture_dropped{c}"]; s[len(s)-1].stale {
+	if s := w.receiver.series["capture_dropped{c}"]; s[len(s)-1].stale {
 		t.Errorf("dropped flows end with the topology: %v", s)
 	}
 }

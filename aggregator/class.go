@@ -5,22 +5,22 @@ package aggregator
 
 import "net/netip"
 
-// Class says how a flow lies to the operator's cluster networks, from its
+// Class is the direction of a flow relative to the operator's cluster networks, from its
 // initiator's side.
 type Class string
 
-// The classes, by the names that the old connector gave them.
+// The classes, with the old connector's names.
 const (
 	Ingress  Class = "ingress"  // from outside to a cluster network
 	Egress   Class = "egress"   // from a cluster network to outside
 	Internal Class = "internal" // between cluster networks
-	Other    Class = "other"    // neither end, or an address that is none
+	Other    Class = "other"    // neither end, or an invalid address
 )
 
 // Classes returns all classes.
 func Classes() []Class { return []Class{Ingress, Egress, Internal, Other} }
 
-// classifier tells the class of a flow.
+// classifier decides the class of a flow.
 type classifier struct{ cluster networks[struct{}] }
 
 func newClassifier(cluster []netip.Prefix) (c classifier) {
@@ -30,8 +30,8 @@ func newClassifier(cluster []netip.Prefix) (c classifier) {
 	return c
 }
 
-// class returns the class of a flow between two addresses. One that is no
-// address makes it Other, as with the old connector.
+// class returns the class of a flow between two addresses; Other where one is invalid, as
+// with the old connector.
 func (c *classifier) class(a, b netip.Addr) Class {
 	if !a.IsValid() || !b.IsValid() {
 		return Other

@@ -15,10 +15,10 @@ import (
 	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
-// throng is a feed of more connections than fit into one batch, of which some are
+// concurrentFeed is a feed of more connections than fit into one batch, of which some are
 // active at a time: the others end, and their numbers are used again.
-type throng struct {
-	m        *mortal
+type concurrentFeed struct {
+	m        *crashingProcess
 	time     sync.Mutex // held while m.time is used or changed
 	random   *rand.Rand
 	reported map[string]Flow
@@ -28,7 +28,7 @@ type throng struct {
 const throngSize = 3 * batch
 
 // report reports some flows once more, or for the first time.
-func (h *throng) report() {
+func (h *concurrentFeed) report() {
 	h.time.Lock()
 	defer h.time.Unlock()
 	flows := make([]Flow, 0, 100)
@@ -56,10 +56,10 @@ func (h *throng) report() {
 // holds the next life against what was reported.
 func TestSnapshotsWhileUpdatesGoOn(t *testing.T) {
 	for seed := range uint64(3) {
-		m := newMortal(t, Config{ConnectionTimeout: 10 * time.Second}, disktest.New(seed), 1)
+		m := newCrashingProcess(t, Config{ConnectionTimeout: 10 * time.Second}, disktest.New(seed), 1)
 		m.known()
 		m.tick()
-		h := &throng{m: m, random: rand.New(rand.NewPCG(seed, 7)), reported: map[string]Flow{}}
+		h := &concurrentFeed{m: m, random: rand.New(rand.NewPCG(seed, 7)), reported: map[string]Flow{}}
 		want := uint64(0)
 		for ; h.life < 4; h.life++ {
 			dies := h.random.IntN(400)
@@ -91,10 +91,10 @@ func TestSnapshotsWhileUpdatesGoOn(t *testing.T) {
 			}
 			close(stop)
 			feed.Wait()
-			m.die(seed%2 == 0)
-			m.begin()
-			if m.recover.Anew != "" {
-				t.Fatalf("seed %d: began anew: %s", seed, m.recover.Anew)
+			m.crash(seed%2 == 0)
+			m.start()
+			if m.recover.ResetReason != "" {
+				t.Fatalf("seed %d: counters were reset: %s", seed, m.recover.ResetReason)
 			}
 			m.pass(time.Second)
 			m.tickNow()
@@ -108,11 +108,11 @@ func TestSnapshotsWhileUpdatesGoOn(t *testing.T) {
 				t.Fatalf("seed %d, life %d: bytes in all: %d, want %d", seed, h.life, got, want)
 			}
 			clear(h.reported)
-			for range 3 { // all is forgotten
+			for range 3 { // everything is evicted
 				m.pass(20 * time.Minute)
 				m.tick()
 			}
 		}
-		m.die(false)
+		m.crash(false)
 	}
 }

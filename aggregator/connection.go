@@ -5,42 +5,39 @@ package aggregator
 
 import "time"
 
-// maxCount is where a counter ends and begins anew. Prometheus stores float64,
-// in which whole numbers are exact up to 2^53; half of that leaves queries room
-// to add two of them.
+// maxCount is where a counter resets: a float64 has whole numbers up to 2^53, and half of
+// that leaves queries room to add two counters.
 const maxCount = 1 << 52
 
-// maxCarried bounds what waits for a counter to begin anew, between two ticks.
-const maxCarried = 1 << 60
+// maxDeferred bounds traffic that waits for a counter to reset, between two ticks.
+const maxDeferred = 1 << 60
 
-// phase is where a connection is in its life. An incarnation is one such life:
-// zeros, values, stale markers.
+// phase is where a connection is in its incarnation: zeros, values, stale markers.
 type phase uint8
 
 const (
 	fresh   phase = iota // not sampled yet: its zeros come with the next tick
 	live                 // sampled at least once
 	closing              // its last values are sampled; stale markers come next
-	ended                // stale markers are sampled; gone at the next tick unless it returns
+	ended                // stale markers are sampled; removed at the next tick unless it returns
 )
 
-// connection is the counters of one connection: the tuples of both directions,
-// which begin and end together.
+// connection has the counters of both directions, which begin and end together.
 type connection struct {
 	counts                 // as they are now
-	sampled  [2]sampled    // as they were at the latest two ticks, by side of [Aggregator.side]
+	sampled  [2]sampled    // at the latest two ticks; see samplePair
 	values   string        // identity: label values, see [Row.Values]
 	traffic  time.Duration // feed time of the latest traffic
-	start    int64         // ms, time of this incarnation's zeros; until it begins, the earliest time they may have
+	start    int64         // ms, time of this incarnation's zeros; until it begins, their earliest time
 	gauges   Gauges
-	pace     pace   // how fast they grow
-	source   uint32 // of the latest traffic; its period says when the next is due
+	rate     rateWindow // bytes per second, for the list of connections
+	origin   uint32     // of the latest traffic; its period gives when the next is due
 	phase    phase
 	used     bool  // false: a free record
-	ending   bool  // ends at the next tick whatever its traffic
-	overflow bool  // takes what the bounds have no room for
-	demoted  bool  // ends because others are busier: the overflow takes its traffic until it has
-	node     *node // that reported it first; nil: the overflow, or forgotten
+	ending   bool  // ends at the next tick
+	overflow bool  // takes traffic above the bounds
+	demoted  bool  // ends for a busier one; the overflow takes its traffic
+	node     *node // that reported it first; nil: the overflow, or not known
 }
 
 // sampled is a connection at a tick.
@@ -56,16 +53,15 @@ type connections struct {
 	journal *journal
 	records slab[connection]
 	byKey   index
-	series  int // in all, ended ones not included
-	own     int // connections that have series and keep them, the overflow not included
-	// carried is traffic of connections whose incarnation is over: it begins the
-	// next one once the stale markers are out. Only a counter at maxCount or a
-	// reload leads here.
-	carried map[uint32]counts
+	series  int // of all connections that have not ended
+	own     int // connections with series, without the overflow and demoted ones
+	// deferred is traffic of connections whose incarnation is over: the next one begins
+	// with it once the stale markers are out. It happens at maxCount and at reloads.
+	deferred map[uint32]counts
 }
 
 func newConnections(layout *Layout, j *journal) *connections {
-	return &connections{layout: layout, journal: j, byKey: newIndex(), carried: map[uint32]counts{}}
+	return &connections{layout: layout, journal: j, byKey: newIndex(), deferred: map[uint32]counts{}}
 }
 
 // find returns the connection with those label values, or none.
@@ -73,34 +69,34 @@ func (cs *connections) find(key []byte) uint32 {
 	return cs.byKey.find(cs.byKey.hash(key), func(i uint32) bool { return cs.records.at(i).values == string(key) })
 }
 
-// is says whether i is the connection with those label values.
+// is reports whether i is the connection with those label values.
 func (cs *connections) is(i uint32, key []byte) bool {
 	return i < cs.records.size && cs.records.at(i).used && cs.records.at(i).values == string(key)
 }
 
-// add makes a connection. The caller has seen that there is none.
-// The overflow has no node. Zeros lie at earliest (ms) or later: that of a tick which
-// is being sampled, where the record's former user may have a stale marker.
+// add makes a connection that there is not yet; the overflow has no node. Its zeros are
+// not before earliest (ms), the time of a tick that is being sampled: the former user of
+// the record may have a stale marker there.
 func (cs *connections) add(key []byte, overflow bool, n *node, earliest int64) uint32 {
 	i := cs.records.alloc()
 	c := cs.records.at(i)
 	c.used, c.values, c.overflow, c.node, c.start = true, string(key), overflow, n, earliest
 	cs.byKey.add(cs.byKey.hash(key), i)
-	cs.enter(c)
+	cs.addSeriesOf(c)
 	cs.journal.connectionNew(i, c)
 	return i
 }
 
-// enter counts the series of a connection that begins.
-func (cs *connections) enter(c *connection) {
-	cs.grow(c, cs.seriesOf(c))
+// addSeriesOf counts the series of a connection that begins.
+func (cs *connections) addSeriesOf(c *connection) {
+	cs.changeSeries(c, cs.seriesOf(c))
 	if !c.overflow && !c.demoted {
 		cs.own++
 	}
 }
 
-// grow counts series of a connection that begin, or end where negative.
-func (cs *connections) grow(c *connection, series int) {
+// changeSeries counts series that begin, or end where negative.
+func (cs *connections) changeSeries(c *connection, series int) {
 	cs.series += series
 	c.node.addSeries(series)
 }
@@ -110,15 +106,14 @@ func (cs *connections) seriesOf(c *connection) int {
 	return 2*cs.layout.directions() + c.gauges.series()
 }
 
-// carry makes traffic wait for the next incarnation of a connection.
-func (cs *connections) carry(i uint32, traffic counts) {
-	cs.carried[i] = traffic
-	cs.journal.carried(i, traffic)
+// deferTraffic sets the traffic that waits for the next incarnation.
+func (cs *connections) deferTraffic(i uint32, traffic counts) {
+	cs.deferred[i] = traffic
+	cs.journal.deferred(i, traffic)
 }
 
-// count adds traffic to a connection, or to its next incarnation where this
-// one takes no more. It returns false, and adds nothing, where even that has no
-// room.
+// count adds traffic to a connection, or to its next incarnation where this one ends. Not
+// ok: even that would overflow, and nothing is added.
 func (cs *connections) count(i uint32, delta counts) (ok bool) {
 	c := cs.records.at(i)
 	if cs.layout.Direction < 0 {
@@ -126,45 +121,44 @@ func (cs *connections) count(i uint32, delta counts) (ok bool) {
 	}
 	if c.phase == ended { // and it returns
 		c.phase = fresh
-		cs.enter(c)
+		cs.addSeriesOf(c)
 	}
 	sum := c.counts
 	sum.add(&delta)
-	if c.phase == closing || c.ending || !sum.fit(maxCount) {
+	if c.phase == closing || c.ending || !sum.within(maxCount) {
 		c.ending = true
-		carried := cs.carried[i]
-		if carried.add(&delta); !carried.fit(maxCarried) {
+		waiting := cs.deferred[i]
+		if waiting.add(&delta); !waiting.within(maxDeferred) {
 			return false
 		}
-		cs.carry(i, carried)
+		cs.deferTraffic(i, waiting)
 		return true
 	}
 	c.counts = sum
 	return true
 }
 
-// end puts a connection to rest whose stale markers were sampled. Traffic that
-// was carried over begins it anew; what of it does not fit below maxCount is
-// carried on.
+// end ends the incarnation of a connection whose stale markers were sampled. Deferred
+// traffic begins the next one; what exceeds maxCount is deferred again.
 func (cs *connections) end(i uint32) {
 	c := cs.records.at(i)
-	cs.grow(c, -cs.seriesOf(c))
+	cs.changeSeries(c, -cs.seriesOf(c))
 	if !c.overflow && !c.demoted {
 		cs.own--
 	}
 	c.phase, c.ending, c.demoted = ended, false, false
-	c.counts, c.gauges, c.pace = counts{}, Gauges{}, pace{}
+	c.counts, c.gauges, c.rate = counts{}, Gauges{}, rateWindow{}
 
-	carried, ok := cs.carried[i]
+	waiting, ok := cs.deferred[i]
 	if !ok {
 		return
 	}
-	delete(cs.carried, i)
-	cs.journal.carried(i, counts{})
-	first := carried.atMost(counts{bytes: [2]uint64{maxCount, maxCount}, packets: [2]uint64{maxCount, maxCount}})
-	if _ = cs.count(i, first); first != carried {
+	delete(cs.deferred, i)
+	cs.journal.deferred(i, counts{})
+	first := waiting.atMost(counts{bytes: [2]uint64{maxCount, maxCount}, packets: [2]uint64{maxCount, maxCount}})
+	if _ = cs.count(i, first); first != waiting {
 		c.ending = true
-		cs.carry(i, carried.minus(first))
+		cs.deferTraffic(i, waiting.minus(first))
 	}
 	cs.journal.connection(i, c)
 }
@@ -173,12 +167,12 @@ func (cs *connections) end(i uint32) {
 func (cs *connections) setGauge(i uint32, gauge int, value uint64) {
 	c := cs.records.at(i)
 	if c.gauges[gauge] == 0 {
-		cs.grow(c, 1)
+		cs.changeSeries(c, 1)
 	}
 	c.gauges[gauge] = value
 }
 
-// demote makes a connection end that lives and does not end yet, in favour of others.
+// demote ends a live connection in favour of a busier one.
 func (cs *connections) demote(i uint32) {
 	c := cs.records.at(i)
 	c.ending, c.demoted = true, true
@@ -186,7 +180,7 @@ func (cs *connections) demote(i uint32) {
 	cs.journal.connection(i, c)
 }
 
-// remove forgets a connection that has ended.
+// remove removes a connection that has ended.
 func (cs *connections) remove(i uint32) {
 	cs.byKey.remove(cs.byKey.hashText(cs.records.at(i).values), i)
 	cs.records.release(i)

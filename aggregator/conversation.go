@@ -11,21 +11,19 @@ import (
 	"time"
 )
 
-// A conversation is what two ends say to each other: the flows of one 5-tuple,
-// in either orientation, on one node or, where observers count as one, on all.
-// Each capture that sees it is an observer of it and reports it as flows of its
-// own.
+// A conversation is the flows of one 5-tuple, in either orientation, on one node or, with
+// observers: one, on all nodes. Each capture that sees it is an observer and reports flows
+// of its own.
 
-// conversationID names one by a keyed hash of its addresses, which a baseline
-// would otherwise have to keep; 0 is none. With the key unknown nobody can make
-// two collide, and by chance two of 4 million do once in two million times. The
-// highest bit says by what it is one.
+// conversationID is a keyed hash of a conversation's addresses, which a baseline would
+// otherwise have to keep; 0 is none. Without the key no sender can make two collide; two of
+// 4 million do by chance once in two million times. The highest bit is the scope.
 type conversationID uint64
 
-// By what flows are one conversation.
+// The scope of a conversation.
 const (
-	byNode  = iota // within a node
-	byTuple        // wherever they are seen
+	byNode  = iota // the flows of one node
+	byTuple        // of all nodes
 )
 
 func (id conversationID) scope() int { return int(id >> 63) }
@@ -38,10 +36,9 @@ func newConversationKey() (k conversationKey) {
 	return k
 }
 
-// identify names the conversation of a flow, and says whether A is the lower of
-// its two ends: that tells flows of the two orientations apart. Without an
-// address there is nothing by which flows could be known as one, and no name.
-func (a *Aggregator) identify(f *Flow, scope int) (id conversationID, low bool) {
+// identifyConversation returns the conversation of a flow in a scope, and whether A is the
+// lower of its two ends, which gives the orientation. Flows without addresses have none.
+func (a *Aggregator) identifyConversation(f *Flow, scope int) (id conversationID, low bool) {
 	if len(f.NetworkA) == 0 && len(f.NetworkB) == 0 {
 		return 0, false
 	}
@@ -71,44 +68,44 @@ func appendBytes(dst, s []byte) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
 }
 
-// maxKin bounds how many flows of one observer a conversation has before it has a
-// second one: Skydive reports a few that follow each other.
-const maxKin = 128
+// maxConversationFlows bounds the flows of a conversation with one observer: Skydive
+// reports a few that follow each other.
+const maxConversationFlows = 128
 
-// converse makes a baseline one of its conversation's, and gives the conversation
-// a group where this is its second observer. Not ok: it may be of several.
-func (a *Aggregator) converse(i uint32, f *Flow, src *source, feedNow time.Duration) (ok bool) {
-	id, low, ok := a.conversationOf(f, src)
+// assignConversation adds a baseline to its conversation, which becomes a shared one with
+// its second observer. Not ok: the flow may be of several conversations.
+func (a *Aggregator) assignConversation(i uint32, f *Flow, from *origin, feedNow time.Duration) (ok bool) {
+	id, low, ok := a.conversationOf(f, from)
 	if id == 0 {
 		return ok
 	}
 	bs := a.baselines
 	r := bs.records.at(i)
-	r.from.set(isLow, low)
+	r.flags.set(isLow, low)
 	other := bs.firstOf(id)
 	switch {
 	case other == none:
-		bs.join(i, id)
-	case bs.records.at(other).group != 0:
-		bs.join(i, id)
-		r.group = bs.records.at(other).group
-		a.groups.at(r.group).members++
-	case bs.records.at(other).from.source() != src.id:
-		bs.join(i, id)
-		a.form(i, feedNow)
-	case bs.more(other, maxKin):
+		bs.addToConversation(i, id)
+	case bs.records.at(other).shared != 0:
+		bs.addToConversation(i, id)
+		r.shared = bs.records.at(other).shared
+		a.shared.at(r.shared).members++
+	case bs.records.at(other).flags.originID() != from.id:
+		bs.addToConversation(i, id)
+		a.share(i, feedNow)
+	case bs.hasFlows(other, maxConversationFlows):
 		a.metrics.observersRefused.Inc()
 		return true
 	default:
-		bs.join(i, id)
+		bs.addToConversation(i, id)
 	}
-	r.from.set(isMixed, id != a.tags.own)
+	r.flags.set(isMixed, id != a.tags.own)
 	a.journal.conversation(i, r)
 	return true
 }
 
-// more says whether a conversation has at least n baselines.
-func (b *baselines) more(first uint32, n int) bool {
+// hasFlows reports whether a conversation has at least n baselines.
+func (b *baselines) hasFlows(first uint32, n int) bool {
 	for i := first; i != none; i = b.nextOf(i) {
 		if n--; n == 0 {
 			return true
@@ -117,29 +114,28 @@ func (b *baselines) more(first uint32, n int) bool {
 	return false
 }
 
-// conversationOf names the conversation of a flow that is in none yet.
+// conversationOf returns the conversation of a flow that is in none yet.
 //
-// What a conversation is one by was decided when it began: a reload that decides
-// otherwise is for those that begin afterwards, or what was counted up to it could
-// count again. So a flow goes where those of its node are that are remembered: what
-// it reports may be what they have reported, or are about to.
-func (a *Aggregator) conversationOf(f *Flow, src *source) (id conversationID, low, ok bool) {
+// A conversation keeps its scope: a reload changes that of new ones only, or what was
+// counted before could count again. So a flow joins the conversation that other flows of
+// its node are in, for it may report what they report.
+func (a *Aggregator) conversationOf(f *Flow, from *origin) (id conversationID, low, ok bool) {
 	bs := a.baselines
-	if former := 1 - a.scope; bs.kin.used[former] > 0 {
-		if id, low = a.identify(f, former); id != 0 {
-			id, _ = a.tagged(id, f, src) // 0, where it is of several, is of none
+	if former := 1 - a.scope; bs.byConversation.entries[former] > 0 {
+		if id, low = a.identifyConversation(f, former); id != 0 {
+			id, _ = a.tagged(id, f, from) // 0 where it may be of several
 		}
 		looked := 0
-		for i := bs.firstOf(id); id != 0 && i != none && looked < maxKin; i = bs.nextOf(i) {
-			if a.sources.list[bs.records.at(i).from.source()].node == src.node {
+		for i := bs.firstOf(id); id != 0 && i != none && looked < maxConversationFlows; i = bs.nextOf(i) {
+			if a.origins.list[bs.records.at(i).flags.originID()].node == from.node {
 				return id, low, true
 			}
 			looked++
 		}
 	}
-	if id, low = a.identify(f, a.scope); id == 0 {
+	if id, low = a.identifyConversation(f, a.scope); id == 0 {
 		return 0, low, true
 	}
-	id, ok = a.tagged(id, f, src)
+	id, ok = a.tagged(id, f, from)
 	return id, low, ok
 }

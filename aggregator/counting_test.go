@@ -118,7 +118,7 @@ func TestFirstSight(t *testing.T) {
 			w.Update([]Flow{f})
 			w.tick()
 			if got := w.total(abBytes); got != test.want {
-				t.Errorf("counted %d bytes, want %d\n%s", got, test.want, w.ledger)
+				t.Errorf("counted %d bytes, want %d\n%s", got, test.want, w.receiver)
 			}
 		})
 	}
@@ -127,7 +127,7 @@ func TestFirstSight(t *testing.T) {
 func TestCumulativeUpdates(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.known()
-	// 700 is overtaken by 900; the end record repeats the last update.
+	// 700 is late, after 900; the end record repeats the last update.
 	for _, total := range []int64{300, 900, 700, 900, 1500} {
 		f := w.flow("1", total, total*2)
 		w.Update([]Flow{f})
@@ -135,11 +135,11 @@ func TestCumulativeUpdates(t *testing.T) {
 	}
 	end := w.flow("1", 1500, 3000)
 	end.FinishType = 1
-	after := w.flow("1", 1600, 3000) // records can overtake an end record
+	after := w.flow("1", 1600, 3000) // records can arrive after an end record
 	w.Update([]Flow{end, after})
 	w.tick()
 	if ab, ba := w.total(abBytes), w.total(baBytes); ab != 1600 || ba != 3000 {
-		t.Errorf("counted %d and %d bytes, want 1600 and 3000\n%s", ab, ba, w.ledger)
+		t.Errorf("counted %d and %d bytes, want 1600 and 3000\n%s", ab, ba, w.receiver)
 	}
 	if n := w.metric("skybridge_stale_updates_total", ""); n != 1 {
 		t.Errorf("%v stale updates counted, want 1", n)
@@ -154,7 +154,7 @@ func TestResumedConnectionGoesOnUnderItsTuple(t *testing.T) {
 	w.Update([]Flow{w.flow("2", 500, 0)}) // a new UUID counts from 0
 	w.tick()
 	if got := w.total(abBytes); got != 1500 {
-		t.Errorf("counted %d bytes, want 1500\n%s", got, w.ledger)
+		t.Errorf("counted %d bytes, want 1500\n%s", got, w.receiver)
 	}
 	if n := w.metric("skybridge_series", ""); n != 4 {
 		t.Errorf("%v series, want 4: bytes and packets of both directions", n)
@@ -180,8 +180,8 @@ func TestFewerLabelsSum(t *testing.T) {
 	b.TransportA, b.NetworkA = 99, []byte("fd00::1")
 	w.Update([]Flow{a, b})
 	w.tick()
-	if got := w.ledger.increase("bytes{protocol=TCP}"); got != 1327 {
-		t.Errorf("counted %d bytes, want 1327\n%s", got, w.ledger)
+	if got := w.receiver.increase("bytes{protocol=TCP}"); got != 1327 {
+		t.Errorf("counted %d bytes, want 1327\n%s", got, w.receiver)
 	}
 }
 
@@ -195,16 +195,16 @@ func TestRTT(t *testing.T) {
 		w.tick()
 	}
 	update(100, 0)
-	for name := range w.ledger.series {
+	for name := range w.receiver.series {
 		if strings.HasPrefix(name, "rtt") {
 			t.Fatalf("%s exists before there is a round-trip time", name)
 		}
 	}
 	update(200, 47000)
-	update(150, 1) // overtaken: not the latest
+	update(150, 1) // late
 	update(300, 0) // not known this time
 	update(300, 52000)
-	for name, samples := range w.ledger.series {
+	for name, samples := range w.receiver.series {
 		if !strings.HasPrefix(name, "rtt") {
 			continue
 		}
@@ -235,9 +235,9 @@ func TestZerosOfSlowTicks(t *testing.T) {
 		w.Update([]Flow{f})
 		w.pass(testInterval + late)
 		w.tickNow()
-		samples := w.ledger.series[fmt.Sprintf("bytes{direction=initiator_to_target,initiator_ip=10.0.0.1,initiator_port=%d,node_tid=n1,protocol=TCP,target_ip=10.0.0.2,target_port=80}", f.TransportA)]
-		grid := (w.ledger.at - 1) / testInterval.Milliseconds() * testInterval.Milliseconds()
-		want := []sample{{at: grid}, {at: w.ledger.at, value: 1000}}
+		samples := w.receiver.series[fmt.Sprintf("bytes{direction=initiator_to_target,initiator_ip=10.0.0.1,initiator_port=%d,node_tid=n1,protocol=TCP,target_ip=10.0.0.2,target_port=80}", f.TransportA)]
+		grid := (w.receiver.at - 1) / testInterval.Milliseconds() * testInterval.Milliseconds()
+		want := []sample{{at: grid}, {at: w.receiver.at, value: 1000}}
 		if diff := cmp.Diff(want, samples, cmp.AllowUnexported(sample{})); diff != "" {
 			t.Errorf("%s late (-want +got):\n%s", late, diff)
 		}
@@ -252,12 +252,12 @@ func TestIdleConnectionEnds(t *testing.T) {
 	for range 5 { // 75 s: due after 10 s, a minute's grace passed at 70 s
 		w.tick()
 	}
-	for n := range w.ledger.series {
+	for n := range w.receiver.series {
 		if strings.HasPrefix(n, abBytes) {
 			name = n
 		}
 	}
-	s := w.ledger.series[name]
+	s := w.receiver.series[name]
 	if last := s[len(s)-1]; !last.stale {
 		t.Fatalf("no stale marker after 75 s: %v", s)
 	}
@@ -272,7 +272,7 @@ func TestIdleConnectionEnds(t *testing.T) {
 	w.Update([]Flow{w.flow("1", 1700, 0)})
 	w.tick()
 	w.tick()
-	s = w.ledger.series[name]
+	s = w.receiver.series[name]
 	if zero, marker := s[6], s[5]; zero.value != 0 || zero.at != marker.at+testInterval.Milliseconds() {
 		t.Errorf("zero %v after marker %v: want it a tick later", zero, marker)
 	}
@@ -293,7 +293,7 @@ func TestLiveConnectionDoesNotFlap(t *testing.T) {
 			w.tick()
 		}
 	}
-	for name, samples := range w.ledger.series {
+	for name, samples := range w.receiver.series {
 		for _, s := range samples {
 			if s.stale {
 				t.Fatalf("%s has a stale marker while live", name)
@@ -318,7 +318,7 @@ func TestOutageEndsNothing(t *testing.T) {
 	w.Update([]Flow{f})
 	w.tick()
 	if got := w.total(abBytes); got != 5000 {
-		t.Errorf("counted %d bytes, want 5000: cumulative totals catch up\n%s", got, w.ledger)
+		t.Errorf("counted %d bytes, want 5000: cumulative totals catch up\n%s", got, w.receiver)
 	}
 }
 
@@ -327,11 +327,11 @@ func TestSkippedRecords(t *testing.T) {
 		reason string
 		change func(f *Flow)
 	}{
-		{skipNoTransport, func(f *Flow) { f.HasTransport = false }},
-		{skipMalformed, func(f *Flow) { f.UUID = nil }},
-		{skipMalformed, func(f *Flow) { f.Metric.BABytes = -1 }},
-		{skipTooLong, func(f *Flow) { f.NodeTID = make([]byte, 257) }},
-		{skipImplausible, func(f *Flow) { f.Metric.ABBytes = 1<<52 + 1 }},
+		{skippedNoTransport, func(f *Flow) { f.HasTransport = false }},
+		{skippedMalformed, func(f *Flow) { f.UUID = nil }},
+		{skippedMalformed, func(f *Flow) { f.Metric.BABytes = -1 }},
+		{skippedTooLong, func(f *Flow) { f.NodeTID = make([]byte, 257) }},
+		{skippedImplausible, func(f *Flow) { f.Metric.ABBytes = 1<<52 + 1 }},
 	}
 	for _, test := range tests {
 		t.Run(test.reason, func(t *testing.T) {
@@ -378,7 +378,7 @@ func TestExcludedClasses(t *testing.T) {
 	}
 }
 
-// TestClockSetBack has a source whose first record lies far in the future:
+// TestClockSetBack has an origin whose first record is far in the future:
 // what follows counts all the same.
 func TestClockSetBack(t *testing.T) {
 	w := newWorld(t, Config{MaxFlows: 1})
@@ -395,7 +395,7 @@ func TestClockSetBack(t *testing.T) {
 	}
 	w.tickNow()
 	if got := w.total(abBytes); got != 1000+100+50 {
-		t.Errorf("counted %d bytes, want 1150\n%s", got, w.ledger)
+		t.Errorf("counted %d bytes, want 1150\n%s", got, w.receiver)
 	}
 }
 
@@ -418,15 +418,15 @@ func TestReloadOfLabelsLosesNothing(t *testing.T) {
 	}
 	release()
 
-	for name, s := range w.ledger.series {
+	for name, s := range w.receiver.series {
 		if !s[len(s)-1].stale {
 			t.Errorf("%s has no stale marker after the reload: %v", name, s)
 		}
 	}
 	w.Update([]Flow{w.flow("1", 1301, 0)})
 	w.tick()
-	if got := w.ledger.increase("bytes{direction=initiator_to_target,target_port=80}"); got != 1 {
-		t.Errorf("counted %d bytes under the new labels, want 1\n%s", got, w.ledger)
+	if got := w.receiver.increase("bytes{direction=initiator_to_target,target_port=80}"); got != 1 {
+		t.Errorf("counted %d bytes under the new labels, want 1\n%s", got, w.receiver)
 	}
 	if got := w.total(abBytes); got != 1351 {
 		t.Errorf("counted %d bytes in all, want 1351", got)

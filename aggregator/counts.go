@@ -20,8 +20,8 @@ func (c *counts) add(d *counts) {
 	}
 }
 
-// fit says whether each number is at most limit.
-func (c *counts) fit(limit uint64) bool {
+// within reports whether each number is at most limit.
+func (c *counts) within(limit uint64) bool {
 	return max(c.bytes[0], c.bytes[1], c.packets[0], c.packets[1]) <= limit
 }
 
@@ -33,8 +33,8 @@ func (c counts) summed() counts {
 	}
 }
 
-// counted returns the numbers of a Skydive metric. Negative ones count 0, as
-// NetFlow sources report some in LastUpdateMetric.
+// counted returns the numbers of a Skydive metric, negative ones as 0: NetFlow sources
+// report some in LastUpdateMetric.
 func counted(m *Metric) counts {
 	n := func(v int64) uint64 { return uint64(max(v, 0)) }
 	return counts{
@@ -43,9 +43,8 @@ func counted(m *Metric) counts {
 	}
 }
 
-// advance raises c to the cumulative numbers in m, field by field, and returns
-// by how much. A number below the one in c is an update that was overtaken by a
-// newer one: it adds nothing, and stale says that there was one.
+// advance raises c to the cumulative numbers in m, field by field, and returns by how
+// much. A number below that in c is of a late update: it adds nothing, and stale is true.
 func (c *counts) advance(m counts) (delta counts, stale bool) {
 	step := func(have *uint64, seen uint64) (d uint64) {
 		if seen < *have {

@@ -123,8 +123,8 @@ func (c *crossing) second(s int, now int64) (records []analyzer.Flow) {
 		if s >= w.from && w.flow != nil && s%w.period == w.phase {
 			began := w.flow.Start - w.skew
 			f, ok := w.report(now)
-			// Not so many in a row that another capture's flow is forgotten before this one
-			// is heard of.
+			// Not so many in a row that another capture's flow is evicted before this one
+			// is reported.
 			if !ok || (c.rng.Float64() < w.loss && now-max(began, w.heard) < 60_000) {
 				continue
 			}

@@ -23,7 +23,7 @@ import (
 // or nothing: never a number that was not.
 func TestDamage(t *testing.T) {
 	disk := disktest.New(1)
-	m := newMortal(t, Config{}, disk, 1)
+	m := newCrashingProcess(t, Config{}, disk, 1)
 	m.known()
 	for i := range int64(6) {
 		a, b := m.flow("1", 1000*(i+1), i), m.flow("two", 7*i+1, 0)
@@ -36,13 +36,13 @@ func TestDamage(t *testing.T) {
 	last := m.flow("1", 9000, 8)
 	m.Update([]Flow{last}) // after the latest tick
 	m.Sync()
-	m.die(false)
+	m.crash(false)
 	names := disk.Files()
 	if text := strings.Join(names, " "); !strings.Contains(text, snapshotSuffix) || !strings.Contains(text, journalSuffix) {
 		t.Fatalf("files %v: want a snapshot and a journal", names)
 	}
 
-	whole, anew := 0, 0
+	whole, reset := 0, 0
 	for _, name := range names {
 		good := disk.Bytes(name)
 		for at := range good {
@@ -57,15 +57,15 @@ func TestDamage(t *testing.T) {
 				}
 				other.SetBytes(name, bad)
 				again := newWorld(t, Config{})
-				found, err := again.Recover(StateConfig{Dir: stateDir, FS: other, LastTick: m.last}, slog.New(slog.DiscardHandler))
+				found, err := again.OpenState(StateConfig{Dir: stateDir, FS: other, LastTick: m.last}, slog.New(slog.DiscardHandler))
 				if err != nil {
 					if strings.Contains(err.Error(), "newer version") {
 						t.Fatalf("%s at %d: %v", name, at, err) // the header has a checksum
 					}
 					t.Fatalf("%s at %d: an error, not a new beginning: %v", name, at, err)
 				}
-				if found.Anew != "" {
-					anew++
+				if found.ResetReason != "" {
+					reset++
 					if found.Connections+found.Flows != 0 {
 						t.Fatalf("%s at %d: %+v", name, at, found)
 					}
@@ -83,8 +83,8 @@ func TestDamage(t *testing.T) {
 			}
 		}
 	}
-	if whole == 0 || anew == 0 {
-		t.Errorf("%d recoveries of the whole, %d new beginnings: want both", whole, anew)
+	if whole == 0 || reset == 0 {
+		t.Errorf("%d recoveries of the whole, %d new beginnings: want both", whole, reset)
 	}
 }
 
@@ -92,16 +92,16 @@ func TestDamage(t *testing.T) {
 // what to do, and are left as they are.
 func TestNewerFormat(t *testing.T) {
 	files := disktest.New(1)
-	m := newMortal(t, Config{}, files, 1<<20)
+	m := newCrashingProcess(t, Config{}, files, 1<<20)
 	m.known()
-	m.die(false)
+	m.crash(false)
 	name := fileName(stateDir, 1, journalSuffix)
 	data := files.Bytes(name)
 	data[8]++
 	binary.LittleEndian.PutUint32(data[12:], disk.Checksum(data[:12]))
 	files.SetBytes(name, data)
 	w := newWorld(t, Config{})
-	_, err := w.Recover(StateConfig{Dir: stateDir, FS: files}, slog.New(slog.DiscardHandler))
+	_, err := w.OpenState(StateConfig{Dir: stateDir, FS: files}, slog.New(slog.DiscardHandler))
 	if err == nil || !strings.Contains(err.Error(), "newer version") || !strings.Contains(err.Error(), "remove the directory") {
 		t.Errorf("error %v", err)
 	}
@@ -114,7 +114,7 @@ func TestNewerFormat(t *testing.T) {
 // there is an aggregator afterwards that works.
 func FuzzRecords(f *testing.F) {
 	disk := disktest.New(1)
-	m := newMortal(f, Config{}, disk, 1)
+	m := newCrashingProcess(f, Config{}, disk, 1)
 	m.known()
 	for i := range int64(8) {
 		a := m.flow("1", 1000*(i+1), i)
@@ -125,7 +125,7 @@ func FuzzRecords(f *testing.F) {
 		m.tick()
 		m.idle()
 	}
-	m.die(false)
+	m.crash(false)
 	for _, name := range disk.Files() {
 		var all []byte
 		_, _, err := readFile(disk, name, func(records []byte, _ time.Duration) error {
@@ -146,7 +146,7 @@ func FuzzRecords(f *testing.F) {
 		if r.frame(records[:half], time.Second) != nil || r.frame(records[half:], time.Minute) != nil {
 			return // a new beginning
 		}
-		if _, _, anew := r.fit(w.latest.before); anew != "" {
+		if _, _, resetReason := r.matchLog(w.latest.before); resetReason != "" {
 			return
 		}
 		if r.finish() > 0 {
@@ -172,21 +172,21 @@ func FuzzRecords(f *testing.F) {
 }
 
 // TestFilesOfAnotherUser proves that a state which may not be read is an error and
-// stays: after a chown the counters go on.
+// stays: after a chown the counters continue.
 func TestFilesOfAnotherUser(t *testing.T) {
 	disk := disktest.New(1)
-	m := newMortal(t, Config{}, disk, 1)
+	m := newCrashingProcess(t, Config{}, disk, 1)
 	m.known()
 	m.Update([]Flow{m.flow("1", 1000, 1)})
 	m.tick()
 	m.idle()
 	m.Sync()
 	last := m.LastTick()
-	m.die(false)
+	m.crash(false)
 	names := disk.Files()
 	for _, name := range names {
 		w := newWorld(t, Config{})
-		_, err := w.Recover(StateConfig{Dir: stateDir, FS: disktest.Forbidding{FS: disk, Name: name}, LastTick: last}, w.notices.logger)
+		_, err := w.OpenState(StateConfig{Dir: stateDir, FS: disktest.Forbidding{FS: disk, Name: name}, LastTick: last}, w.warnings.logger)
 		if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "chown") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -195,8 +195,8 @@ func TestFilesOfAnotherUser(t *testing.T) {
 		t.Errorf("files %v, want %v", after, names)
 	}
 	w := newWorld(t, Config{})
-	found, err := w.Recover(StateConfig{Dir: stateDir, FS: disk, LastTick: last}, w.notices.logger)
-	if err != nil || found.Anew != "" || found.Connections != 1 {
+	found, err := w.OpenState(StateConfig{Dir: stateDir, FS: disk, LastTick: last}, w.warnings.logger)
+	if err != nil || found.ResetReason != "" || found.Connections != 1 {
 		t.Errorf("%+v, %v", found, err)
 	}
 	if err := w.Close(); err != nil {

@@ -14,45 +14,45 @@ import (
 )
 
 const (
-	// minCheckpoint is how many bytes of journal call for a snapshot at least. Above
-	// it a snapshot is due when the journal is three times as large as the latest one:
-	// so snapshots write at most a third of what the journal does, and reading both
-	// takes a few seconds for a million connections.
+	// minCheckpoint is the least size of the journal in bytes at which a snapshot is due.
+	// Above it one is due when the journal is journalRatio times as large as the latest
+	// snapshot: so snapshots write at most a third of what the journal does, and reading
+	// both takes a few seconds for a million connections.
 	minCheckpoint = 64 << 20
 	journalRatio  = 3
-	// maxJournals is how many journals of former processes call for a snapshot: each
+	// maxJournals is how many journals of former processes make a snapshot due: each
 	// start reads and syncs all of them.
 	maxJournals = 32
-	// healEvery is how often a disk in trouble is tried again.
-	healEvery = time.Minute
+	// retryEvery is how often a failing disk is tried again.
+	retryEvery = time.Minute
 )
 
-// StateConfig says where the state that outlives the process lies.
+// StateConfig says where the durable state is.
 type StateConfig struct {
-	// Dir is the state's own directory. Nobody else may use it.
+	// Dir is the state's own directory, for one process.
 	Dir string
 	// FS is the file system; nil is the system's own.
 	FS disk.FS
-	// LastTick is the time in ms of the latest tick that the log has, 0 if it has
-	// none; negative: nobody reads the log, so that it need not fit the state.
+	// LastTick is the time in ms of the latest tick in the log, 0 for none; negative: there
+	// are no endpoints, and the log need not match the state.
 	LastTick int64
-	// CheckpointBytes is how large the journal may grow before a snapshot is due at
-	// the earliest; 0 is 64 MiB.
+	// CheckpointBytes is the least size of the journal at which a snapshot is due; 0 is
+	// 64 MiB.
 	CheckpointBytes int64
 }
 
-// durable keeps the state on disk: a journal that the aggregator writes, and now
-// and then a snapshot that replaces all of it before.
+// durable keeps the state on disk: a journal that the aggregator writes, and from time to
+// time a snapshot that replaces the journal before it.
 type durable struct {
 	a      *Aggregator
-	store  *store
+	writer *journalWriter
 	logger *slog.Logger
-	// least is CheckpointBytes.
-	least int64
-	kick  chan struct{}
-	ended chan struct{} // closed by Close
-	// next is the journal that the next tick begins with, and heads gets how the
-	// snapshot begins once it has. The aggregator's lock guards next.
+	// minBytes is CheckpointBytes.
+	minBytes int64
+	wake     chan struct{}
+	ended    chan struct{} // closed by Close
+	// next is the journal that the next tick switches to; heads then gets the head of the
+	// snapshot. The aggregator's lock guards next.
 	next  *stateFile
 	heads chan snapshotHead
 	run   sync.WaitGroup
@@ -65,37 +65,37 @@ type durable struct {
 	size     int64     // bytes of the snapshot
 	before   int64     // bytes of the journals before the present one, since the snapshot
 	due      int64     // how many bytes of journals make a snapshot due
-	trouble  error     // why a restart could not go on from what is on disk
-	outdated bool      // what is on disk must not be gone on from, but is still there
+	failure  error     // why a restart could not continue from the files
+	outdated bool      // the files must not be used by a restart, and could not be removed yet
 	tried    time.Time // the latest checkpoint
-	making   bool      // a checkpoint is made, or waits for the next tick
+	making   bool      // a checkpoint is running, or waits for the next tick
 }
 
-// Sync makes durable what the latest tick holds: the caller sends nothing of it
-// before, and calls [Aggregator.Publish] then. A disk in trouble is no error, see
-// [Aggregator.Trouble]: counting goes on, and the next Sync may find the disk
-// well again. Without durable state it does nothing.
+// Sync makes the latest tick durable: the caller sends nothing of it before, and calls
+// [Aggregator.Publish] afterwards. Where the disk fails, counting continues and
+// [Aggregator.Failure] says so; a later Sync may succeed. Without durable state it does
+// nothing.
 func (a *Aggregator) Sync() {
 	if d := a.durable; d != nil {
 		d.sync()
 	}
 }
 
-// Trouble is why a crash now would lose what was counted, or nil. It is nil
-// without durable state, where every end of the process does.
-func (a *Aggregator) Trouble() error {
+// Failure returns why a crash now would lose what was counted, or nil; always nil without
+// durable state.
+func (a *Aggregator) Failure() error {
 	d := a.durable
 	if d == nil {
 		return nil
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.trouble
+	return d.failure
 }
 
-// MayBeOut records, durably, that receivers may have the latest tick although the
+// MarkMaybeSent records, durably, that receivers may have the latest tick although the
 // log could not make it durable. A restart then does not push its zeros again.
-func (a *Aggregator) MayBeOut() {
+func (a *Aggregator) MarkMaybeSent() {
 	d := a.durable
 	if d == nil {
 		return
@@ -107,8 +107,8 @@ func (a *Aggregator) MayBeOut() {
 	d.sync()
 }
 
-// Close makes durable all that was counted, and ends the state, once: what is
-// counted afterwards is not durable.
+// Close makes durable all that was counted. What is counted afterwards is not durable; a
+// second call does nothing.
 func (a *Aggregator) Close() error {
 	d := a.durable
 	if d == nil {
@@ -117,7 +117,6 @@ func (a *Aggregator) Close() error {
 	return d.close()
 }
 
-// close makes everything durable, and ends the goroutines.
 func (d *durable) close() error {
 	select {
 	case <-d.ended:
@@ -126,25 +125,25 @@ func (d *durable) close() error {
 	}
 	close(d.ended)
 	d.run.Wait()
-	err := d.store.sync()
+	err := d.writer.sync()
 	d.mu.Lock()
-	err = errors.Join(d.trouble, err)
+	err = errors.Join(d.failure, err)
 	keep := d.number + 1
 	d.mu.Unlock()
 	if err != nil { // see [durable.clear]
-		if left := d.store.clear(keep); left != nil {
-			err = errors.Join(err, fmt.Errorf("and it cannot be removed: delete %s before the next start, or receivers that have later values count what they have once more: %w", d.store.dir, left))
+		if left := d.writer.clear(keep); left != nil {
+			err = errors.Join(err, fmt.Errorf("and its files cannot be removed: delete %s before the next start, or bytes that receivers have are counted twice: %w", d.writer.dir, left))
 		}
 	}
-	d.store.close()
+	d.writer.close()
 	return err
 }
 
 func (d *durable) sync() {
-	err := d.store.sync()
+	err := d.writer.sync()
 	d.mu.Lock()
-	if err != nil && d.trouble == nil {
-		d.noteTrouble(err)
+	if err != nil && d.failure == nil {
+		d.setFailure(err)
 	}
 	outdated, keep := d.outdated, d.keep
 	d.mu.Unlock()
@@ -153,21 +152,20 @@ func (d *durable) sync() {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	due := d.trouble != nil && d.a.now().Sub(d.tried) >= healEvery
-	if d.trouble == nil {
-		due = d.before+d.store.position() >= d.due
+	due := d.failure != nil && d.a.now().Sub(d.tried) >= retryEvery
+	if d.failure == nil {
+		due = d.before+d.writer.position() >= d.due
 	}
 	if due && !d.making {
 		d.making, d.tried = true, d.a.now()
-		d.kick <- struct{}{}
+		d.wake <- struct{}{}
 	}
 }
 
-// clear removes what is outdated. An old state is worse than none: a restart would
-// go on from counters that receivers know to be higher, which looks to them like a
-// reset.
+// clear removes outdated files. An old state is worse than none: a restart would continue
+// from lower counters than receivers have, which looks like a reset.
 func (d *durable) clear(keep uint64) {
-	if d.store.clear(keep) != nil {
+	if d.writer.clear(keep) != nil {
 		return // the next sync tries again
 	}
 	d.mu.Lock()
@@ -178,25 +176,24 @@ func (d *durable) clear(keep uint64) {
 }
 
 // switched records that the journal of that number is written from now on. The one
-// before ends at end, or was given up. The aggregator's lock is held.
-func (d *durable) switched(number uint64, end int64, gaveUp error) {
+// before ends at end, or was abandoned. The aggregator's lock is held.
+func (d *durable) switched(number uint64, end int64, abandoned error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if gaveUp != nil && d.trouble == nil { // since the latest sync
-		d.noteTrouble(gaveUp)
+	if abandoned != nil && d.failure == nil { // since the latest sync
+		d.setFailure(abandoned)
 	}
 	d.number = number
 	d.before += end
 }
 
-// noteTrouble records that the state on disk is not what a restart could go on
-// from.
-func (d *durable) noteTrouble(err error) {
-	d.logger.Error("the state cannot be written; counting goes on in memory, and exactness is suspended: a restart now would begin every counter anew", "err", err)
-	d.trouble, d.outdated = err, true
+// setFailure records that a restart could not continue from the files. The caller holds mu.
+func (d *durable) setFailure(err error) {
+	d.logger.Error("the state cannot be written; counting continues in memory, and exactness is suspended: after a restart now, every counter would reset to 0", "err", err)
+	d.failure, d.outdated = err, true
 	d.keep = d.number + 1
 	d.tried = d.a.now()
-	d.a.metrics.stateTroubles.Inc()
+	d.a.metrics.stateFailures.Inc()
 }
 
 // checkpoints makes snapshots as they are due.
@@ -205,14 +202,14 @@ func (d *durable) checkpoints() {
 		select {
 		case <-d.ended:
 			return
-		case <-d.kick:
+		case <-d.wake:
 			d.checkpoint()
 		}
 	}
 }
 
-// checkpoint makes a snapshot. While it does, the journal goes on in a file of
-// its own; when it is whole, the files before it go.
+// checkpoint makes a snapshot. Meanwhile the journal continues in a new file; when the
+// snapshot is complete, older files are removed.
 func (d *durable) checkpoint() {
 	d.mu.Lock()
 	number := d.number + 1
@@ -220,38 +217,38 @@ func (d *durable) checkpoint() {
 
 	size, err := d.snapshot(number)
 	if err == nil {
-		err = d.store.clear(number)
+		err = d.writer.clear(number)
 	}
 
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.making = false
-	if err == nil && d.trouble != nil {
-		err = d.store.failed()
+	if err == nil && d.failure != nil {
+		err = d.writer.failed()
 	}
 	switch {
 	case errors.Is(err, errEnded):
 		return
-	case err == nil && d.trouble != nil:
-		d.logger.Info("the state is whole on disk again; exactness is no longer suspended")
-		d.trouble, d.outdated = nil, false
-	case err != nil && d.trouble == nil:
-		// The journal goes on; the next sync tells whether that is well.
-		d.logger.Warn("no snapshot of the state: the journal grows until there is one", "err", err)
+	case err == nil && d.failure != nil:
+		d.logger.Info("the state is on disk again; exactness is no longer suspended")
+		d.failure, d.outdated = nil, false
+	case err != nil && d.failure == nil:
+		// The journal continues.
+		d.logger.Warn("no snapshot of the state could be written: the journal grows until there is one", "err", err)
 	}
 	switch {
 	case err == nil:
-		d.size, d.before, d.due = size, 0, max(d.least, journalRatio*size)
+		d.size, d.before, d.due = size, 0, max(d.minBytes, journalRatio*size)
 		d.a.metrics.stateSnapshots.Inc()
-	case d.trouble != nil:
-		d.store.giveUp(err)
+	case d.failure != nil:
+		d.writer.abandon(err)
 		d.outdated, d.keep = true, d.number+1
-	default: // again when as much again was written
-		d.due = d.before + d.store.position() + max(d.least, journalRatio*d.size)
+	default: // retried after as many bytes again
+		d.due = d.before + d.writer.position() + max(d.minBytes, journalRatio*d.size)
 	}
 }
 
-// stateBytes is how much the state has on disk.
+// stateBytes is the size of the state on disk.
 func (a *Aggregator) stateBytes() int {
 	d := a.durable
 	if d == nil {
@@ -259,5 +256,5 @@ func (a *Aggregator) stateBytes() int {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return int(d.size + d.before + d.store.position())
+	return int(d.size + d.before + d.writer.position())
 }

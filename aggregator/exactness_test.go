@@ -26,7 +26,7 @@ func TestExactness(t *testing.T) {
 		cfg.ConnectionTimeout = time.Duration(rapid.IntRange(1, 60).Draw(r, "timeout")) * time.Second
 		w := newWorld(t, cfg)
 		want := playAny(r, w, func(bool) {})
-		if diff := cmp.Diff(want.By(view), w.ledger.increases()); diff != "" {
+		if diff := cmp.Diff(want.By(view), w.receiver.increases()); diff != "" {
 			r.Fatalf("the receiver's sums differ from what was reported (-want +got):\n%s", diff)
 		}
 	})
@@ -52,8 +52,8 @@ func playAny(r *rapid.T, w *world, after func(ticked bool)) *reference.Reference
 		want.Report(m.Flows...)
 		w.Update(flowsOf(m.Flows))
 	}
-	// Updates go on while a tick walks through the connections.
-	w.ledger.between = func() {
+	// Updates continue while a tick walks through the connections.
+	w.receiver.between = func() {
 		for len(rest) > 0 && rapid.Bool().Draw(r, "meanwhile") {
 			send()
 		}

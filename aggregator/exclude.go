@@ -14,8 +14,8 @@ const (
 	filterTunnels      = "tunnels" // see tunnel.go
 )
 
-// filters are the operator's exclude lists, each entry with the counter of the
-// bytes that it keeps out. A nil map has nothing to exclude.
+// filters are the operator's exclude lists, each entry with the counter of the bytes that
+// it excludes.
 type filters struct {
 	protocols, applications map[string]prometheus.Counter
 	networks                networks[prometheus.Counter]
@@ -24,8 +24,8 @@ type filters struct {
 	addresses               bool // the last two need them
 }
 
-// newFilters makes the filters of a configuration. What each entry keeps out is
-// there from the start, so that an alert on its increase sees the first byte.
+// newFilters makes the filters of a configuration. Each entry's counter exists from the
+// start, so that an alert on its increase sees the first byte.
 func newFilters(cfg Config, bytes *prometheus.CounterVec) *filters {
 	byText := func(filter string, values []string) map[string]prometheus.Counter {
 		counters := map[string]prometheus.Counter{}
@@ -50,7 +50,7 @@ func newFilters(cfg Config, bytes *prometheus.CounterVec) *filters {
 	return f
 }
 
-// match returns the counter of the first entry that keeps a flow out, or nil.
+// match returns the counter of the first entry that excludes a flow, or nil.
 func (s *filters) match(f *Flow) prometheus.Counter {
 	if len(s.protocols) > 0 {
 		if c, ok := s.protocols[string(f.TransportProtocol)]; ok {
@@ -78,8 +78,7 @@ func (s *filters) match(f *Flow) prometheus.Counter {
 	return s.classes[s.classifier.class(a, b)]
 }
 
-// exclude says whether the operator wants a flow's traffic kept out, and counts
-// what is.
+// exclude reports whether a flow is excluded, and counts its traffic as such.
 func (a *Aggregator) exclude(f *Flow, delta counts) bool {
 	c := a.filters.match(f)
 	if c == nil {

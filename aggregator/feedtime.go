@@ -5,11 +5,10 @@ package aggregator
 
 import "time"
 
-// feedClock measures feed time: the time during which silence means that there
-// was no traffic, rather than that nobody could tell. It advances while at
-// least one analyzer is live and none has been down for less than grace. So an
-// outage neither ends connections nor evicts baselines, and an analyzer that
-// never comes back holds the clock no longer than grace.
+// feedClock measures feed time, during which silence means that there was no traffic. It
+// advances while at least one analyzer is live and none has been down for less than grace.
+// So an outage neither ends connections nor evicts baselines, and an analyzer that never
+// comes back holds the clock no longer than grace.
 type feedClock struct {
 	grace     time.Duration
 	analyzers map[string]analyzerState
@@ -26,15 +25,14 @@ func newFeedClock(grace time.Duration, now time.Time) *feedClock {
 	return &feedClock{grace: grace, analyzers: map[string]analyzerState{}, asOf: now}
 }
 
-// now returns the feed time at the given moment, which must not lie before one
-// passed earlier.
+// now returns the feed time at a moment, which must not be before one passed earlier.
 func (c *feedClock) now(at time.Time) time.Duration {
 	from, live := c.asOf, false
 	for _, a := range c.analyzers {
 		if a.live {
 			live = true
 		} else if t := a.since.Add(c.grace); t.After(from) {
-			from = t // the clock stands until the last of those that are down is given up
+			from = t // the clock stands until grace is over for the last that is down
 		}
 	}
 	if live && at.After(from) {
@@ -54,8 +52,8 @@ func (c *feedClock) set(name string, live bool, at time.Time) {
 	}
 }
 
-// forget takes an analyzer out of the reckoning.
-func (c *feedClock) forget(name string, at time.Time) {
+// remove removes an analyzer.
+func (c *feedClock) remove(name string, at time.Time) {
 	c.now(at)
 	delete(c.analyzers, name)
 }

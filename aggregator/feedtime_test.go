@@ -53,7 +53,7 @@ func TestFeedTime(t *testing.T) {
 				c.set(e.name, e.live, at(e.minute))
 			}
 			if test.gone != "" {
-				c.forget(test.gone, at(test.goneAt))
+				c.remove(test.gone, at(test.goneAt))
 			}
 			if got, want := c.now(at(test.at)), time.Duration(test.want)*time.Minute; got != want {
 				t.Errorf("feed time %v, want %v", got, want)
@@ -62,13 +62,13 @@ func TestFeedTime(t *testing.T) {
 	}
 }
 
-func TestPeriodForgetsOldWindows(t *testing.T) {
+func TestOldWindowsExpire(t *testing.T) {
 	n := &node{}
 	if got := n.period(0); got != defaultPeriod {
 		t.Errorf("period %v before any window, want %v", got, defaultPeriod)
 	}
-	n.observe(40*time.Second, 0)
-	n.observe(10*time.Second, 5*time.Minute)
+	n.addWindow(40*time.Second, 0)
+	n.addWindow(10*time.Second, 5*time.Minute)
 	if got := n.period(9 * time.Minute); got != 40*time.Second {
 		t.Errorf("period %v, want the largest of ten minutes, 40s", got)
 	}
@@ -78,7 +78,7 @@ func TestPeriodForgetsOldWindows(t *testing.T) {
 	if got := n.period(time.Hour); got != 10*time.Second {
 		t.Errorf("period %v after an hour of silence, want the last known, 10s", got)
 	}
-	n.observe(20*time.Second, time.Hour)
+	n.addWindow(20*time.Second, time.Hour)
 	if got := n.period(59 * time.Minute); got != 20*time.Second {
 		t.Errorf("period %v, want 20s: feed time as of a moment ago erases nothing", got)
 	}

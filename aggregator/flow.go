@@ -5,10 +5,9 @@ package aggregator
 
 import "bytes"
 
-// Metric is Skydive's FlowMetric: what a flow carried in either direction. A
-// is the sender of the first packet that the capture saw, B its receiver.
-// Bytes include the Ethernet header. Start and Last are milliseconds on the
-// agent's clock, RTT is in nanoseconds and 0 when unknown.
+// Metric is Skydive's FlowMetric. A is the sender of the first packet that the capture
+// saw, B its receiver. Bytes include the Ethernet header. Start and Last are milliseconds
+// on the agent's clock, RTT is in nanoseconds and 0 when unknown.
 type Metric struct {
 	ABBytes, ABPackets int64
 	BABytes, BAPackets int64
@@ -23,9 +22,8 @@ func (m Metric) swapped() Metric {
 	return m
 }
 
-// Flow is one record of the feed: the state of one Skydive flow, of which only
-// what counting needs is kept. Byte slices belong to the caller and are valid
-// during the call that they are passed to; nothing here retains them.
+// Flow is one record of the feed, with the fields that counting needs. Byte slices belong to
+// the caller and are valid during the call that they are passed to.
 type Flow struct {
 	UUID, NodeTID, CaptureID []byte
 
@@ -42,16 +40,15 @@ type Flow struct {
 
 	// Start is the time of the first packet in milliseconds on the agent's clock.
 	Start int64
-	// FinishType is 0 while the flow lives, 1 when it timed out; 2 (TCP_FIN) and
-	// 3 (TCP_RST) do not mean that the flow is over.
+	// FinishType is 0 while the flow is live, 1 when it timed out; 2 (TCP_FIN) and
+	// 3 (TCP_RST) do not end it.
 	FinishType int64
 
 	// Application is Skydive's word for what the flow carries, such as "TCP",
 	// "DNS" or "VXLAN".
 	Application []byte
-	// ParentUUID names the flow that carries this one through a tunnel, empty:
-	// none. Outer: the flow carries others (tunnel): LayersPath ends in an
-	// encapsulation.
+	// ParentUUID is the flow of the tunnel that carries this one; empty: none. Outer: the
+	// flow carries others, its LayersPath ends in an encapsulation.
 	ParentUUID []byte
 	Outer      bool
 	// Opened says which end opened the connection.
@@ -75,8 +72,8 @@ func (f *Flow) clone() Flow {
 	return c
 }
 
-// updated is until when a record has everything, in milliseconds on the agent's clock:
-// where it does not tell its window, until its latest packet at least. 0: not known.
+// updated is the time up to which a record is complete, in milliseconds on the agent's
+// clock: the end of its window, or at least its latest packet. 0: not known.
 func (f *Flow) updated() int64 {
 	if f.HasLastUpdate && f.LastUpdate.Last > 0 {
 		return f.LastUpdate.Last
@@ -84,18 +81,17 @@ func (f *Flow) updated() int64 {
 	return f.Metric.Last
 }
 
-// Opened says which end of a TCP connection sent the first SYN, where the capture
-// saw the SYN of either end.
+// Opened is the end of a TCP connection that sent the first SYN, where the capture saw it.
 type Opened uint8
 
-// Who opened a connection.
+// Which end opened a connection.
 const (
 	OpenedUnknown Opened = iota
 	OpenedByA
 	OpenedByB
 )
 
-// swapped returns who opened a connection as it is with A and B exchanged.
+// swapped returns o as it is with A and B exchanged.
 func (o Opened) swapped() Opened {
 	switch o {
 	case OpenedByA:
@@ -107,10 +103,9 @@ func (o Opened) swapped() Opened {
 	}
 }
 
-// CaptureStats is one message of the stats namespace: what a capture reports
-// of itself every 10 s. FlowCount is of that moment, FlowDropped and
-// KernelFlowDropped are of the 10 s. The packets are sums of readings of a cumulative
-// number, which say nothing.
+// CaptureStats is one message of the stats namespace: what a capture reports of itself
+// every 10 s. FlowCount is of that moment, FlowDropped and KernelFlowDropped are of the
+// 10 s. The packets are sums of readings of a cumulative number, and of no use.
 type CaptureStats struct {
 	CaptureID []byte
 

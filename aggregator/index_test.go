@@ -4,6 +4,7 @@
 package aggregator
 
 import (
+	"math/rand/v2"
 	"testing"
 	"unsafe"
 
@@ -69,5 +70,63 @@ func TestIndexHashes(t *testing.T) {
 func TestBaselineIsSmall(t *testing.T) {
 	if size := unsafe.Sizeof(baseline{}); size != 96 {
 		t.Errorf("a baseline has %d bytes", size)
+	}
+}
+
+// TestConversationIndex proves that the table of conversations finds what a map would, however
+// it grows and shrinks.
+func TestConversationIndex(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	bs, want := newBaselines(newOrigins()), map[conversationID]map[uint32]bool{}
+	var live []uint32
+	for range 60_000 {
+		if len(live) > 0 && rng.IntN(3) == 0 {
+			k := rng.IntN(len(live))
+			i := live[k]
+			live[k] = live[len(live)-1]
+			live = live[:len(live)-1]
+			id := bs.records.at(i).conversation
+			delete(want[id], i)
+			bs.removeFromConversation(i)
+			bs.records.release(i)
+			continue
+		}
+		id := conversationID(rng.Uint64N(30_000)+1)*0x9e3779b97f4a7c15 | 1
+		i := bs.records.alloc()
+		bs.addToConversation(i, id)
+		live = append(live, i)
+		if want[id] == nil {
+			want[id] = map[uint32]bool{}
+		}
+		want[id][i] = true
+	}
+	for id, all := range want {
+		n := 0
+		for i := bs.firstOf(id); i != none; i = bs.nextOf(i) {
+			if !all[i] {
+				t.Fatalf("%d is none of conversation %x", i, id)
+			}
+			n++
+		}
+		if n != len(all) {
+			t.Fatalf("%d of conversation %x, want %d", n, id, len(all))
+		}
+	}
+	if got := bs.byConversation.entries[0] + bs.byConversation.entries[1]; got != len(live) || bs.byConversation.level < 14 {
+		t.Errorf("%d entries in 1<<%d buckets, want %d in more", got, bs.byConversation.level, len(live))
+	}
+}
+
+// TestParseUUID proves that every number has one text only, and all else is text.
+func TestParseUUID(t *testing.T) {
+	for text, want := range map[string]uint64{"0": 0, "9": 9, "a": 10, "f": 15, "10": 16, "7a": 0x7a, "84bf327591bf171c": 0x84bf327591bf171c, "ffffffffffffffff": 1<<64 - 1} {
+		if n, ok := parseUUID([]byte(text)); !ok || n != want {
+			t.Errorf("%s: %x, %v", text, n, ok)
+		}
+	}
+	for _, text := range []string{"", "00", "01", "A", "g", "/", ":", "`", "-1", "1 ", "\xff", "84bf327591bf171c0", "8559e2ab-0429-5426"} {
+		if n, ok := parseUUID([]byte(text)); ok {
+			t.Errorf("%q is %x", text, n)
+		}
 	}
 }

@@ -6,7 +6,7 @@ package aggregator
 // InterfaceMetrics is how many metrics an interface has.
 const InterfaceMetrics = 11
 
-// InterfaceLabels tell network interfaces apart. An empty one is no label.
+// InterfaceLabels identify a network interface. An empty one is no label.
 type InterfaceLabels struct {
 	Name, Host, Type string
 	// IPv4 and IPv6 are addresses with their prefix length, separated by commas

@@ -11,21 +11,20 @@ import (
 
 // interfaces holds what Skydive's topology says of network interfaces.
 //
-// Their numbers are the kernel's, cumulative since the interface came up: they are
-// sampled as they are. A counter that ran before anybody looked has no beginning
-// to tell of, so none begins with a zero. Nothing of this is durable: what is
-// there after a restart goes on with its number, and what went meanwhile has no
-// stale marker, so that a receiver drops it after its lookback.
+// Their numbers are the kernel's, cumulative since the interface came up, and sampled as
+// they are: without a zero, for their begin is not known. They are not durable: after a
+// restart a series continues, and that of an interface that went away meanwhile has no
+// stale marker.
 //
-// They share nothing with flows, and have a lock of their own, taken under no other:
-// all of them at once are too many for the one that flows wait for.
+// They have a lock of their own, taken under no other, for setting them all takes too long
+// for the lock that flows wait for.
 type interfaces struct {
 	mu       sync.Mutex
 	byLabels map[InterfaceLabels]*interfaceState
 }
 
 type interfaceState struct {
-	sampled [2][InterfaceMetrics]uint64 // by side, see [Aggregator.side]
+	sampled [2][InterfaceMetrics]uint64 // at the latest two ticks; see samplePair
 	live    [2]bool                     // it had values at that tick, not stale markers
 	now     [InterfaceMetrics]uint64
 	present bool // among those of the latest [Aggregator.SetInterfaces]
@@ -33,9 +32,9 @@ type interfaceState struct {
 	ending  bool
 }
 
-// SetInterfaces says which interfaces there are, and their numbers. Those that
-// are missing end at the next tick. The slice is not retained. Labels may not
-// repeat; of those that do the last one holds. Names are made to fit a label.
+// SetInterfaces sets all interfaces and their numbers. Missing ones end at the next tick.
+// Where labels repeat, the last row counts. Names that are no valid label values are
+// changed. The slice is not retained.
 func (a *Aggregator) SetInterfaces(rows []InterfaceRow) {
 	a.hold.RLock()
 	defer a.hold.RUnlock()
@@ -48,7 +47,7 @@ func (a *Aggregator) SetInterfaces(rows []InterfaceRow) {
 	for i := range rows {
 		labels := rows[i].InterfaceLabels
 		for _, name := range []*string{&labels.Name, &labels.Host, &labels.Type, &labels.NodeTID} {
-			if value, changed := fitted(*name); changed {
+			if value, changed := fitValue(*name); changed {
 				*name = value
 				a.metrics.changedValues.Inc()
 			}
@@ -62,8 +61,8 @@ func (a *Aggregator) SetInterfaces(rows []InterfaceRow) {
 	}
 }
 
-// endAll makes every series end, as [Aggregator.EndAll] says; what was never sampled
-// has none. Those of interfaces that are still there begin again afterwards.
+// endAll ends every series; see [Aggregator.EndAll]. Those of interfaces that are still there
+// begin again afterwards.
 func (is *interfaces) endAll() (left int) {
 	is.mu.Lock()
 	defer is.mu.Unlock()
@@ -76,26 +75,25 @@ func (is *interfaces) endAll() (left int) {
 	return left
 }
 
-// sample returns the points of all interfaces at a tick, which is that of the
-// given side.
-func (is *interfaces) sample(side int) []InterfacePoint {
+// sample returns the points of all interfaces at a tick.
+func (is *interfaces) sample(latest int) []InterfacePoint {
 	is.mu.Lock()
 	defer is.mu.Unlock()
 	points := make([]InterfacePoint, 0, len(is.byLabels))
 	for labels, s := range is.byLabels {
 		if s.phase == ended || s.phase == fresh {
-			if !s.present { // or it went before it was ever sampled
+			if !s.present { // or it was removed before it was sampled
 				delete(is.byLabels, labels)
 				continue
 			}
 			s.phase = fresh
 		}
 		if s.phase == closing || (s.phase == live && !s.ending && !s.present) {
-			points = append(points, InterfacePoint{InterfaceRow: InterfaceRow{labels, s.sampled[1-side]}, End: true})
-			s.phase, s.ending, s.live[side] = ended, false, false
+			points = append(points, InterfacePoint{InterfaceRow: InterfaceRow{labels, s.sampled[1-latest]}, End: true})
+			s.phase, s.ending, s.live[latest] = ended, false, false
 			continue
 		}
-		s.sampled[side], s.live[side], s.phase = s.now, true, live
+		s.sampled[latest], s.live[latest], s.phase = s.now, true, live
 		if s.ending {
 			s.phase = closing
 		}
@@ -104,12 +102,12 @@ func (is *interfaces) sample(side int) []InterfacePoint {
 	return points
 }
 
-// ScrapeInterfaces appends the interfaces to dst as the latest published tick
-// sampled them, sorted by host, name and what else tells them apart.
+// ScrapeInterfaces appends the interfaces to dst as the latest published tick sampled them,
+// sorted by host, name and the other labels.
 func (a *Aggregator) ScrapeInterfaces(dst []InterfaceRow) []InterfaceRow {
 	from := len(dst)
 	a.mu.Lock()
-	shown := a.side.shown
+	shown := a.samples.shown
 	a.mu.Unlock()
 	a.interfaces.mu.Lock()
 	for labels, s := range a.interfaces.byLabels {

@@ -24,22 +24,22 @@ func TestInterfaceLife(t *testing.T) {
 	const eth0, eth1 = "rx{eth0 }", "rx{eth1 }"
 	expect := func(name string, want ...sample) {
 		t.Helper()
-		if diff := cmp.Diff(want, w.ledger.series[name], cmp.AllowUnexported(sample{})); diff != "" {
+		if diff := cmp.Diff(want, w.receiver.series[name], cmp.AllowUnexported(sample{})); diff != "" {
 			t.Fatalf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 	w.SetInterfaces([]InterfaceRow{iface("eth0", 1000), iface("eth1", 7)})
 	w.tick()
-	t1 := w.ledger.at
+	t1 := w.receiver.at
 	expect(eth0, sample{at: t1, value: 1000}) // no zero: it ran before
 	w.SetInterfaces([]InterfaceRow{iface("eth0", 1500)})
 	w.SetInterfaces([]InterfaceRow{iface("eth0", 1600)})
 	w.tick()
-	t2 := w.ledger.at
+	t2 := w.receiver.at
 	expect(eth0, sample{at: t1, value: 1000}, sample{at: t2, value: 1600})
 	expect(eth1, sample{at: t1, value: 7}, sample{at: t2, stale: true})
 	w.tick()
-	t3 := w.ledger.at
+	t3 := w.receiver.at
 	expect(eth0, sample{at: t1, value: 1000}, sample{at: t2, value: 1600}, sample{at: t3, value: 1600})
 	expect(eth1, sample{at: t1, value: 7}, sample{at: t2, stale: true})
 
@@ -47,7 +47,7 @@ func TestInterfaceLife(t *testing.T) {
 	w.SetInterfaces([]InterfaceRow{iface("eth1", 9), iface("lost", 1)})
 	w.SetInterfaces([]InterfaceRow{iface("eth1", 9)})
 	w.tick()
-	t4 := w.ledger.at
+	t4 := w.receiver.at
 	expect(eth1, sample{at: t1, value: 7}, sample{at: t2, stale: true}, sample{at: t4, value: 9})
 	expect("rx{lost }")
 
@@ -56,7 +56,7 @@ func TestInterfaceLife(t *testing.T) {
 	renamed.IPv4 = "10.0.0.1/24"
 	w.SetInterfaces([]InterfaceRow{renamed})
 	w.tick()
-	t5 := w.ledger.at
+	t5 := w.receiver.at
 	expect(eth1, sample{at: t1, value: 7}, sample{at: t2, stale: true}, sample{at: t4, value: 9}, sample{at: t5, stale: true})
 	expect("rx{eth1 10.0.0.1/24}", sample{at: t5, value: 10})
 	if len(w.interfaces.byLabels) != 2 { // the one that ended leaves with the next tick
@@ -68,8 +68,8 @@ func TestInterfaceLife(t *testing.T) {
 	}
 }
 
-// TestInterfaceNamesFit cuts the names that receivers would refuse, and counts them.
-func TestInterfaceNamesFit(t *testing.T) {
+// TestInterfaceNamesAreValid cuts the names that receivers would refuse, and counts them.
+func TestInterfaceNamesAreValid(t *testing.T) {
 	w := newWorld(t, Config{})
 	one, two := iface("one", 1), iface("two", 2)
 	one.Host, two.Host = strings.Repeat("h", 300)+"1", strings.Repeat("h", 300)+"2"
@@ -89,12 +89,12 @@ func TestInterfaceNamesFit(t *testing.T) {
 	}
 }
 
-// TestInterfacesEndAll ends every series and goes on, as a reload does.
+// TestInterfacesEndAll ends every series and continues, as a reload does.
 func TestInterfacesEndAll(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.SetInterfaces([]InterfaceRow{iface("eth0", 5)})
 	w.tick()
-	first := w.ledger.at
+	first := w.receiver.at
 	rounds := 0
 	for w.EndAll(true) > 0 {
 		if rounds++; rounds > 3 {
@@ -102,10 +102,10 @@ func TestInterfacesEndAll(t *testing.T) {
 		}
 		w.tick()
 	}
-	end := w.ledger.at
+	end := w.receiver.at
 	w.tick()
-	got := w.ledger.series["rx{eth0 }"]
-	want := []sample{{at: first, value: 5}, {at: end - testInterval.Milliseconds(), value: 5}, {at: end, stale: true}, {at: w.ledger.at, value: 5}}
+	got := w.receiver.series["rx{eth0 }"]
+	want := []sample{{at: first, value: 5}, {at: end - testInterval.Milliseconds(), value: 5}, {at: end, stale: true}, {at: w.receiver.at, value: 5}}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(sample{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -115,7 +115,7 @@ func TestInterfacesEndAll(t *testing.T) {
 // that was never sampled has nothing to end, and is not waited for.
 func TestEndBeforeTheGrid(t *testing.T) {
 	w := newWorld(t, Config{})
-	w.unsure = true
+	w.noGridTick = true
 	w.SetInterfaces([]InterfaceRow{iface("eth0", 5)})
 	if left := w.EndAll(true); left != 0 {
 		t.Errorf("%d series are to end, want none", left)
@@ -137,8 +137,8 @@ func TestScrapeInterfaces(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	w.pass(testInterval)
-	w.ledger.at = w.time.UnixMilli()
-	w.Tick(w.ledger.at, testInterval, w.ledger) // not published
+	w.receiver.at = w.time.UnixMilli()
+	w.Tick(w.receiver.at, testInterval, w.receiver) // not published
 	if diff := cmp.Diff(want[1:], w.ScrapeInterfaces(nil)); diff != "" {
 		t.Errorf("before it is published (-want +got):\n%s", diff)
 	}

@@ -10,37 +10,37 @@ import (
 	"github.com/skydive-project/skybridge/disk"
 )
 
-// kind says what a record of the state is about. A record holds what is true
-// after a change, never the change itself: so it may be applied twice, and a
-// snapshot may be taken while updates go on (snapshot.go).
+// kind is what a record of the state is about. A record has what is true after a change,
+// never the change itself: so it may be applied twice, and a snapshot may be taken during
+// updates (snapshot.go).
 type kind byte
 
 const (
 	kindHead kind = iota + 1 // the first record of a file
 	kindTail                 // the last record of a snapshot
 
-	kindSource     // a source: names, marks, period
-	kindSourceFree // it is forgotten
+	kindOrigin     // an origin: names, marks, period
+	kindOriginFree // it is removed
 	kindMarks      // its epoch and marks
 	kindPeriod     // its period
 
 	kindBaseline     // a baseline with its identity
 	kindBaselineSeen // what a record of the feed changes of it
 	kindBaselineFree // it is evicted
-	kindSight        // when it was seen, in a snapshot
+	kindLastSeen     // when it was seen, in a snapshot
 
 	kindLayout          // label names; all connections are gone
 	kindConnection      // identity of a connection
 	kindConnectionState // counters and all else of it
 	kindConnectionFree  // it is removed
-	kindCarried         // what waits for its next incarnation
+	kindDeferred        // what waits for its next incarnation
 
 	kindTick  // a tick begins; the next three are of this tick
 	kindBegin // a connection's counters begin
-	kindPhase // a connection goes on to another phase
+	kindPhase // a connection enters another phase
 	kindEnd   // stale markers, with the final values
-	kindSent  // the latest tick may be out although the log does not have it
-	kindUndo  // the log does not have the latest tick: it is taken back
+	kindSent  // the latest tick may have been sent although the log does not have it
+	kindUndo  // the log does not have the latest tick: it is undone
 
 	kindReport  // a capture's report, as it came
 	kindCapture // a capture, whole
@@ -55,14 +55,13 @@ const (
 	flagDemoted  = 1 << 5
 )
 
-// journal writes the records of what updates and ticks change, in order, into
-// frames of a file (store.go). A frame is read back whole or not at all, and ends
-// where the state makes sense. The aggregator's lock guards it. A nil journal,
-// and one that is off, takes records and does nothing.
+// journal writes the records of what updates and ticks change, in order, into frames of a
+// file (journalwriter.go). A frame is read back whole or not at all, and ends where the state
+// is consistent. The aggregator's lock guards it. A nil journal, and one that is off, does
+// nothing.
 type journal struct {
-	store *store
-	// off: the disk is in trouble; nothing that is written counts until a snapshot
-	// has been.
+	writer *journalWriter
+	// off: the disk is failing; nothing that is written counts until the next snapshot.
 	off   bool
 	frame []byte // the one being built, after room for its header
 }
@@ -74,57 +73,56 @@ func (j *journal) put(k kind, id uint32) {
 	j.frame = binary.AppendUvarint(append(j.frame, byte(k)), uint64(id))
 }
 
-// seal ends a frame: its records happened at that feed time. Nothing is written
-// where there are none.
+// seal ends a frame, unless it is empty: its records are of that feed time.
 func (j *journal) seal(feedNow time.Duration) {
 	if j.idle() || len(j.frame) <= frameHeader {
 		return
 	}
 	frame := j.frame
 	j.frame = j.frame[:frameHeader]
-	if !j.store.enqueue(frame, feedNow) {
+	if !j.writer.enqueue(frame, feedNow) {
 		j.off = true
 	}
 }
 
-func (j *journal) source(s *source, feedNow time.Duration) {
+func (j *journal) origin(s *origin, feedNow time.Duration) {
 	if j.idle() {
 		return
 	}
 	s.journaled = s.node.period(feedNow)
-	j.frame = appendSource(j.frame, s)
+	j.frame = appendOrigin(j.frame, s)
 }
 
-func appendSource(dst []byte, s *source) []byte {
-	dst = binary.AppendUvarint(append(dst, byte(kindSource)), uint64(s.id))
+func appendOrigin(dst []byte, s *origin) []byte {
+	dst = binary.AppendUvarint(append(dst, byte(kindOrigin)), uint64(s.id))
 	dst = disk.AppendString(disk.AppendString(dst, s.key.nodeTID), s.key.captureID)
 	dst = binary.AppendUvarint(dst, uint64(s.journaled))
 	return appendMarks(dst, s)
 }
 
-func (j *journal) sourceFree(id uint32) {
+func (j *journal) originFree(id uint32) {
 	if !j.idle() {
-		j.put(kindSourceFree, id)
+		j.put(kindOriginFree, id)
 	}
 }
 
-func (j *journal) marks(s *source) {
+func (j *journal) marks(s *origin) {
 	if !j.idle() {
 		j.put(kindMarks, s.id)
 		j.frame = appendMarks(j.frame, s)
 	}
 }
 
-func appendMarks(dst []byte, s *source) []byte {
-	for _, mark := range [...]int64{s.epoch, s.retired.start, s.retired.last} {
+func appendMarks(dst []byte, s *origin) []byte {
+	for _, mark := range [...]int64{s.epoch, s.evicted.start, s.evicted.last} {
 		dst = binary.AppendVarint(dst, mark)
 	}
 	return dst
 }
 
-// period journals a window that is longer than the period the journal has: a
-// shorter one only makes connections end later than they need to.
-func (j *journal) period(s *source, window time.Duration) {
+// period journals a window that is longer than the period in the journal; without a shorter
+// one connections only end later than they need to.
+func (j *journal) period(s *origin, window time.Duration) {
 	if j.idle() || window <= s.journaled {
 		return
 	}
@@ -140,7 +138,7 @@ func (j *journal) baseline(i uint32, b *baseline, text string) {
 	}
 }
 
-// seen journals a baseline that a record of the feed has moved.
+// seen journals a baseline that a record of the feed has changed.
 func (j *journal) seen(i uint32, b *baseline) {
 	if !j.idle() {
 		j.put(kindBaselineSeen, i)
@@ -148,26 +146,26 @@ func (j *journal) seen(i uint32, b *baseline) {
 	}
 }
 
-// appendBaseline appends a baseline with its identity, but without when it was
-// seen: that is the feed time of the frame.
+// appendBaseline appends a baseline with its identity, without when it was seen: that is the
+// feed time of the frame.
 func appendBaseline(dst []byte, i uint32, b *baseline, text string) []byte {
 	dst = binary.AppendUvarint(append(dst, byte(kindBaseline)), uint64(i))
-	dst = binary.AppendUvarint(dst, uint64(b.from.source()))
+	dst = binary.AppendUvarint(dst, uint64(b.flags.originID()))
 	dst = binary.LittleEndian.AppendUint64(dst, b.uuid)
 	return appendSeen(disk.AppendString(dst, text), b)
 }
 
 func appendSeen(dst []byte, b *baseline) []byte {
-	dst = append(dst, flag(b.from.is(isEnded)))
+	dst = append(dst, flag(b.flags.is(isEnded)))
 	dst = binary.AppendVarint(dst, b.start)
-	// Updates lie seconds to hours after a flow's start: shorter than two times.
+	// Updates are seconds to hours after a flow's start: shorter than two times.
 	dst = binary.AppendVarint(dst, b.last-b.start)
 	return appendCounts(dst, &b.counts)
 }
 
-// appendSight appends when a baseline was seen.
-func appendSight(dst []byte, i uint32, b *baseline) []byte {
-	dst = binary.AppendUvarint(append(dst, byte(kindSight)), uint64(i))
+// appendLastSeen appends when a baseline was seen.
+func appendLastSeen(dst []byte, i uint32, b *baseline) []byte {
+	dst = binary.AppendUvarint(append(dst, byte(kindLastSeen)), uint64(i))
 	return binary.AppendVarint(dst, int64(b.seen.time()))
 }
 
@@ -224,7 +222,7 @@ func appendConnection(dst []byte, i uint32, c *connection) []byte {
 		flags |= flagDemoted
 	}
 	dst = append(dst, flags)
-	dst = binary.AppendUvarint(dst, uint64(c.source))
+	dst = binary.AppendUvarint(dst, uint64(c.origin))
 	dst = binary.AppendVarint(dst, int64(c.traffic))
 	dst = binary.AppendVarint(dst, c.start)
 	dst = appendGauges(dst, &c.gauges)
@@ -244,16 +242,15 @@ func (j *journal) connectionFree(i uint32) {
 	}
 }
 
-// carried journals what waits for a connection's next incarnation; nothing
-// means that nothing waits.
-func (j *journal) carried(i uint32, traffic counts) {
+// deferred journals the traffic that waits for a connection's next incarnation.
+func (j *journal) deferred(i uint32, traffic counts) {
 	if !j.idle() {
-		j.frame = appendCarried(j.frame, i, traffic)
+		j.frame = appendDeferred(j.frame, i, traffic)
 	}
 }
 
-func appendCarried(dst []byte, i uint32, traffic counts) []byte {
-	dst = binary.AppendUvarint(append(dst, byte(kindCarried)), uint64(i))
+func appendDeferred(dst []byte, i uint32, traffic counts) []byte {
+	dst = binary.AppendUvarint(append(dst, byte(kindDeferred)), uint64(i))
 	return appendCounts(dst, &traffic)
 }
 
@@ -284,8 +281,8 @@ func (j *journal) connectionPhase(i uint32, next phase) {
 	}
 }
 
-// connectionEnd journals that a connection gets its stale markers at the tick,
-// and what it was before: should the tick be lost, they are still to come.
+// connectionEnd journals that a connection gets its stale markers at the tick, and its final
+// values: should the tick be undone, the markers are still to come.
 func (j *journal) connectionEnd(i uint32, c *connection) {
 	if !j.idle() {
 		j.put(kindEnd, i)
@@ -295,15 +292,14 @@ func (j *journal) connectionEnd(i uint32, c *connection) {
 	}
 }
 
-// sent journals that the latest tick may be out although the log lacks it.
+// sent journals that the latest tick may have been sent although the log does not have it.
 func (j *journal) sent() {
 	if !j.idle() {
 		j.frame = append(j.frame, byte(kindSent))
 	}
 }
 
-// report journals a capture's report of itself. Captures are few and their
-// reports rare: they are told again rather than described.
+// report journals a capture's report of itself, as it came.
 func (j *journal) report(s CaptureStats) {
 	if j.idle() || len(s.CaptureID) > maxText {
 		return
@@ -312,8 +308,8 @@ func (j *journal) report(s CaptureStats) {
 	j.frame = appendStats(j.frame, &s)
 }
 
-// endCaptures journals that all captures are to end, as they are told to; of
-// connections the tick says so, one by one.
+// endCaptures journals that all captures are to end; connections are journaled one by one,
+// at the tick.
 func (j *journal) endCaptures() {
 	if !j.idle() {
 		j.frame = append(j.frame, byte(kindEndCaptures))

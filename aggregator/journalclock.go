@@ -11,46 +11,45 @@ import (
 	"github.com/skydive-project/skybridge/disk"
 )
 
-// kindClock is a record about a source's marks beside those of kindMarks, its node's
-// clock, and one of the records that it holds in doubt.
+// kindClock is a record about an origin's marks beside those of kindMarks, its node's clock,
+// and one of its held records.
 const kindClock kind = 40
 
-// clock journals the marks and the clock of a source.
-func (j *journal) clock(s *source) {
+// clock journals the marks and the clock of an origin.
+func (j *journal) clock(s *origin) {
 	if !j.idle() {
 		j.frame = appendClock(j.frame, s, len(s.held))
 		s.clockJournaled = s.node.clock.latest
 	}
 }
 
-// hold journals that a source holds one record more.
-func (j *journal) hold(s *source) {
+// hold journals that an origin holds one record more.
+func (j *journal) hold(s *origin) {
 	if !j.idle() {
 		j.frame = appendClock(j.frame, s, len(s.held)-1)
 	}
 }
 
-// clockMoved journals a clock that has moved on since the journal knows of it.
-func (j *journal) clockMoved(s *source) {
+// clockMoved journals a clock that has advanced, or was set, since it was last journaled.
+func (j *journal) clockMoved(s *origin) {
 	if d := s.node.clock.latest - s.clockJournaled; d > lateAfter.Milliseconds() || d < 0 {
 		j.clock(s)
 	}
 }
 
-// appendClock appends the clock of a source with the held record of that index, if
-// there is one.
-func appendClock(dst []byte, s *source, held int) []byte {
+// appendClock appends the clock of an origin, with the held record of that index, if any.
+func appendClock(dst []byte, s *origin, held int) []byte {
 	c := &s.node.clock
 	dst = binary.AppendUvarint(append(dst, byte(kindClock)), uint64(s.id))
-	doubt := c.doubt
-	if doubt == nil {
-		doubt = &emptyDoubt
+	p := c.pending
+	if p == nil {
+		p = &noPendingStep
 	}
 	for _, n := range [...]int64{
-		s.reach, s.displaced.start, s.displaced.last, int64(s.began),
+		s.alignedEpoch, s.evictedByBound.start, s.evictedByBound.last, int64(s.began),
 		c.latest, int64(c.began), c.floor, int64(s.node.expire),
-		int64(flag(c.doubt != nil)), int64(doubt.began), int64(doubt.seen), doubt.lowest, doubt.highest,
-		c.lead, c.twice,
+		int64(flag(c.pending != nil)), int64(p.firstSeen), int64(p.lastSeen), p.lowest, p.highest,
+		c.lead, c.ambiguousUntil,
 	} {
 		dst = binary.AppendVarint(dst, n)
 	}
@@ -65,29 +64,29 @@ func appendClock(dst []byte, s *source, held int) []byte {
 	return disk.AppendString(dst, string(text))
 }
 
-var emptyDoubt doubt
+var noPendingStep pendingStep
 
 // clock replays a record of kindClock.
 func (r *replay) clock(d *decoder) {
 	id := d.id()
-	s := &source{} // forgotten since
-	if list := r.a.sources.list; int(id) < len(list) && list[id] != nil {
+	s := &origin{} // removed since
+	if list := r.a.origins.list; int(id) < len(list) && list[id] != nil {
 		s = list[id]
 	}
 	c := &agentClock{}
-	s.reach, s.displaced = d.Varint(), mark{d.Varint(), d.Varint()}
+	s.alignedEpoch, s.evictedByBound = d.Varint(), highWaterMark{d.Varint(), d.Varint()}
 	s.began = time.Duration(d.Varint())
 	c.latest, c.began, c.floor = d.Varint(), time.Duration(d.Varint()), d.Varint()
 	s.expire = time.Duration(d.Varint())
-	inDoubt := d.Varint() != 0
-	c.doubt = &doubt{began: time.Duration(d.Varint()), seen: time.Duration(d.Varint()), lowest: d.Varint(), highest: d.Varint()}
-	if !inDoubt {
-		c.doubt = nil
+	isPending := d.Varint() != 0
+	c.pending = &pendingStep{firstSeen: time.Duration(d.Varint()), lastSeen: time.Duration(d.Varint()), lowest: d.Varint(), highest: d.Varint()}
+	if !isPending {
+		c.pending = nil
 	}
-	c.lead, c.twice = d.Varint(), d.Varint()
+	c.lead, c.ambiguousUntil = d.Varint(), d.Varint()
 	s.restored = c
 	held, text := d.Uvarint(), d.String()
-	// A snapshot may lack what its journal adds to first.
+	// A snapshot may lack what its journal adds to.
 	s.held = s.held[:min(uint64(len(s.held)), held)]
 	if text == "" || uint64(len(s.held)) != held {
 		return
@@ -100,13 +99,13 @@ func (r *replay) clock(d *decoder) {
 	s.held = append(s.held, f)
 }
 
-// finishClocks gives nodes their clocks: of what their sources say of them, the latest.
+// finishClocks gives nodes the latest clocks of their origins.
 func (a *Aggregator) finishClocks() {
-	for _, s := range a.sources.byKey {
+	for _, s := range a.origins.byKey {
 		c := s.restored
 		s.restored = nil
 		if c == nil { // of an older version
-			s.reach = s.epoch
+			s.alignedEpoch = s.epoch
 			continue
 		}
 		n := &s.node.clock
@@ -119,20 +118,20 @@ func (a *Aggregator) finishClocks() {
 		}
 		s.node.sawExpire(s.expire)
 	}
-	for _, s := range a.sources.byKey {
+	for _, s := range a.origins.byKey {
 		if len(s.held) == 0 {
 			continue
 		}
 		c := &s.node.clock
-		if c.doubt == nil {
-			c.doubt = &doubt{began: c.began, lowest: c.latest, highest: c.latest}
+		if c.pending == nil {
+			c.pending = &pendingStep{firstSeen: c.began, lowest: c.latest, highest: c.latest}
 		}
-		c.doubt.sources = append(c.doubt.sources, s)
+		c.pending.origins = append(c.pending.origins, s)
 		a.held += len(s.held)
 		held := s.held
 		s.held = nil
 		for i := range held {
-			s.hold(held[i])
+			s.addHeld(held[i])
 		}
 	}
 }

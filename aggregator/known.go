@@ -6,30 +6,26 @@ package aggregator
 import "time"
 
 const (
-	// maxPortless bounds the flows without ports that are remembered, 50 bytes each.
+	// maxPortless bounds the recent flows without ports, 50 bytes each.
 	maxPortless = 1 << 17
-	// portlessEnded is how long, at least, one that ended stays.
+	// portlessEnded is how long, at least, an ended one stays.
 	portlessEnded = 2 * time.Minute
 )
 
-// knownFlows counts, by capture, the flows that records have come of, for
-// comparison with what the capture's flow tables hold.
-//
-// Flows with ports have baselines, which are counted where they are indexed; those
-// of flows that ended stay for longer than a flow.update, so that in a steady state
-// they outnumber the flows of the tables that are in no update yet. Flows without
-// ports are in the tables as well, and have no baseline: their names are kept here.
-// Nothing of this is durable.
+// knownFlows counts the known flows of each capture, for comparison with the size of the
+// capture's flow tables. Flows with ports have baselines; those of ended ones stay for
+// longer than a flow.update, so that in a steady state there are more of them than flows
+// that are in no update yet. Flows without ports have none and are kept here, not durably.
 type knownFlows struct {
-	// since is the feed time from which on no record can have been missed: idle
-	// flows are not reported again until they end.
+	// since is the feed time from which on no record was missed: idle flows are not
+	// reported again until they end.
 	since       time.Duration
 	live, ended recentFlows // without ports
 }
 
-// recentFlows are flows seen during the last one to two spans of a given length.
+// recentFlows are flows of the last one to two spans of a given length.
 type recentFlows struct {
-	turned     time.Duration
+	rotated    time.Duration
 	young, old map[portlessFlow]*capture
 }
 
@@ -47,25 +43,25 @@ func newRecentFlows() recentFlows {
 }
 
 // portless takes a record of a flow without ports.
-func (k *knownFlows) portless(f *Flow, src *source, feedNow time.Duration) {
+func (k *knownFlows) portless(f *Flow, from *origin, feedNow time.Duration) {
 	uuid, ok := parseUUID(f.UUID)
 	if !ok || k.live.size()+k.ended.size() >= maxPortless {
 		k.since = feedNow
 		return
 	}
-	key := portlessFlow{uuid, src.capture.id}
+	key := portlessFlow{uuid, from.capture.id}
 	if f.FinishType == finishTimeout {
 		k.live.remove(key)
-		k.ended.add(key, src.capture)
+		k.ended.add(key, from.capture)
 	} else {
-		k.live.add(key, src.capture)
+		k.live.add(key, from.capture)
 	}
 }
 
-// turn forgets what has not been seen for retention, or ended long enough ago.
-func (k *knownFlows) turn(feedNow, retention time.Duration) {
-	k.live.turn(feedNow, retention)
-	k.ended.turn(feedNow, portlessEnded)
+// rotate removes flows unseen for retention, and ended ones after portlessEnded.
+func (k *knownFlows) rotate(feedNow, retention time.Duration) {
+	k.live.rotate(feedNow, retention)
+	k.ended.rotate(feedNow, portlessEnded)
 }
 
 func (r *recentFlows) size() int { return len(r.young) + len(r.old) }
@@ -88,21 +84,21 @@ func (r *recentFlows) remove(f portlessFlow) {
 	}
 }
 
-func (r *recentFlows) turn(feedNow, keep time.Duration) {
-	if feedNow-r.turned < keep {
+func (r *recentFlows) rotate(feedNow, keep time.Duration) {
+	if feedNow-r.rotated < keep {
 		return
 	}
 	for _, c := range r.old {
 		c.known--
 	}
-	r.turned, r.old, r.young = feedNow, r.young, map[portlessFlow]*capture{}
+	r.rotated, r.old, r.young = feedNow, r.young, map[portlessFlow]*capture{}
 }
 
-// knownOf returns how many flows of the capture are known; 0 where that says
-// nothing: no record of the capture was heard, or the bridge has not listened for
-// long enough. A flow leaves its table within flow_retention of its last update.
+// knownOf returns how many flows of a capture are known; 0 where there was no record of the
+// capture, or the feed has not been complete for flow_retention, within which a flow leaves
+// its table after its last update.
 func (a *Aggregator) knownOf(captureID string, feedNow time.Duration) uint64 {
-	c := a.sources.captures[captureID]
+	c := a.origins.captures[captureID]
 	if c == nil || feedNow-a.known.since < a.cfg.FlowRetention {
 		return 0
 	}

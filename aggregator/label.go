@@ -18,7 +18,7 @@ type label struct {
 	append func(l *labels, dst []byte, f *Flow, d *derived) []byte
 }
 
-// trait says what a label is made of, for rules that concern several.
+// trait is what a label's value depends on, for rules that concern several.
 type trait uint8
 
 const (
@@ -29,8 +29,8 @@ const (
 	ofObserver                   // differs between the observers of a connection
 )
 
-// labelTable has a row for each label, the default ones, which are those of the
-// connector that skybridge replaces, first.
+// labelTable has a row for each label, the default ones, which are those of the old
+// connector, first.
 func labelTable() []label {
 	return []label{
 		{"initiator_ip", 0, func(l *labels, dst []byte, f *Flow, _ *derived) []byte { return appendTo(l, dst, f.NetworkA) }},
@@ -91,7 +91,7 @@ func labelsOf(t trait) []string {
 	return names
 }
 
-// anyOf says whether one of some labels has a trait.
+// anyOf reports whether one of some labels has a trait.
 func anyOf(t trait, names []string) bool {
 	return slices.ContainsFunc(labelsOf(t), func(name string) bool { return slices.Contains(names, name) })
 }
@@ -99,9 +99,9 @@ func anyOf(t trait, names []string) bool {
 // DefaultLabels returns the labels of a connection where the operator chose none.
 func DefaultLabels() []string { return AllLabels()[:defaultLabels] }
 
-// labels makes the label values of flows: a layout with all that its values are
-// made by. What is known when a record comes decides. Where more is known later, a
-// name say, what comes then goes to another series and the former one idles out.
+// labels makes the label values of flows. What is known when a record arrives decides: where
+// a name becomes known later, traffic from then on is of another series, and the former one
+// ends by its timeout.
 type labels struct {
 	chosen     []label // of the layout's names without direction
 	of         trait   // of all of them
@@ -110,7 +110,7 @@ type labels struct {
 	names      Names     // nil: none
 	services   *services // nil: every port is a label value
 
-	changed prometheus.Counter // values that did not fit as they were
+	changed prometheus.Counter // values that were not valid as they are
 	derived derived            // scratch: of the latest record
 }
 
@@ -135,8 +135,8 @@ func newLabels(layout *Layout, cfg Config, known *listeners, changed prometheus.
 	return l
 }
 
-// appendValues appends the label values of a flow's connection to dst, in the
-// form of [Row.Values]. They are the connection's identity as well as its text.
+// appendValues appends the label values of a flow's connection to dst, in the form of
+// [Row.Values]. They are the connection's identity.
 func (l *labels) appendValues(dst []byte, f *Flow) []byte {
 	d := &l.derived
 	l.derive(d, f)
@@ -146,7 +146,7 @@ func (l *labels) appendValues(dst []byte, f *Flow) []byte {
 	return dst
 }
 
-// derived is what a record's fields lead to; only what a layout needs is there.
+// derived is what is derived from a record; only what the layout needs is set.
 type derived struct {
 	server             end
 	networkA, networkB string
@@ -170,15 +170,14 @@ func (l *labels) derive(d *derived, f *Flow) {
 	}
 }
 
-// heed takes from a record that counts nothing what it says of other ones: who
-// answers.
-func (l *labels) heed(f *Flow) {
+// learn takes from a record that counts nothing which end is the server.
+func (l *labels) learn(f *Flow) {
 	if l.services != nil && f.Opened != OpenedUnknown {
 		l.services.server(f)
 	}
 }
 
-// addressName appends what the topology calls an address.
+// addressName appends the topology's name for an address.
 func (l *labels) addressName(dst, addr []byte) []byte {
 	if l.names == nil {
 		return dst
@@ -186,7 +185,7 @@ func (l *labels) addressName(dst, addr []byte) []byte {
 	return appendTo(l, dst, l.names.Address(addr))
 }
 
-// appendTo appends a value that fits, and counts where it had to be changed.
+// appendTo appends a valid value, and counts where it had to be changed.
 func appendTo[T []byte | string](l *labels, dst []byte, s T) []byte {
 	dst, changed := appendValue(dst, s)
 	if changed {

@@ -15,7 +15,7 @@ import (
 	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
-// known names, as a topology would tell them.
+// known names, as of a topology.
 type directory struct {
 	nodes     map[string]NodeNames
 	addresses map[string]string
@@ -43,8 +43,8 @@ func TestEveryLabel(t *testing.T) {
 	const want = "bytes{application=HTTP,capture_id=c1,direction=initiator_to_target,flow_class=egress,host=host-1,initiator_ip=10.0.0.1," +
 		"initiator_name=client,initiator_network=lab,initiator_port=40000,node_name=eth0,node_tid=n1,node_type=device,protocol=TCP," +
 		"target_ip=10.0.0.2,target_name=server,target_network=bench,target_port=80}"
-	if got := w.ledger.increase(want); got != 1000 {
-		t.Errorf("%d bytes, want 1000\n%s", got, w.ledger)
+	if got := w.receiver.increase(want); got != 1000 {
+		t.Errorf("%d bytes, want 1000\n%s", got, w.receiver)
 	}
 }
 
@@ -65,23 +65,23 @@ func TestANameThatBecomesKnown(t *testing.T) {
 		"bytes{target_ip=10.0.0.2}": 1000, "packets{target_ip=10.0.0.2}": 10,
 		"bytes{target_ip=10.0.0.2,target_name=web}": 700, "packets{target_ip=10.0.0.2,target_name=web}": 7,
 	}
-	if diff := cmp.Diff(want, w.ledger.increases()); diff != "" {
+	if diff := cmp.Diff(want, w.receiver.increases()); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	former := w.ledger.series["bytes{target_ip=10.0.0.2}"]
+	former := w.receiver.series["bytes{target_ip=10.0.0.2}"]
 	if !former[len(former)-1].stale {
 		t.Error("the series without the name did not end")
 	}
 }
 
-// TestWithoutNames proves that labels of names are left out where nobody knows any.
+// TestWithoutNames proves that labels of names are left out without a topology.
 func TestWithoutNames(t *testing.T) {
 	w := newWorld(t, Config{Labels: []string{labelProtocol, "host", "target_name", "target_network"}})
 	w.known()
 	w.Update([]Flow{w.flow("1", 1000, 0)})
 	w.tick()
-	if got := w.ledger.increase("bytes{protocol=TCP}"); got != 1000 {
-		t.Errorf("%d bytes, want 1000\n%s", got, w.ledger)
+	if got := w.receiver.increase("bytes{protocol=TCP}"); got != 1000 {
+		t.Errorf("%d bytes, want 1000\n%s", got, w.receiver)
 	}
 }
 
@@ -184,7 +184,7 @@ func TestRenames(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			m := newMortal(t, with(func(*Config) {}), disktest.New(1), 1)
+			m := newCrashingProcess(t, with(func(*Config) {}), disktest.New(1), 1)
 			m.known()
 			m.Update([]Flow{m.flow("1", 1000, 0)})
 			m.tick()
@@ -192,13 +192,13 @@ func TestRenames(t *testing.T) {
 			if got := m.Renames(next); got != test.want {
 				t.Errorf("at a reload: %v, want %v", got, test.want)
 			}
-			m.die(false)
+			m.crash(false)
 			if len(next.Labels) > 0 {
 				m.cfg = next
 			}
-			m.begin()
-			if got := m.Renames(next); got != test.want || m.recover.Anew != "" {
-				t.Errorf("after a restart: %v, want %v (%s)", got, test.want, m.recover.Anew)
+			m.start()
+			if got := m.Renames(next); got != test.want || m.recover.ResetReason != "" {
+				t.Errorf("after a restart: %v, want %v (%s)", got, test.want, m.recover.ResetReason)
 			}
 			if test.want {
 				if err := m.Configure(next); err == nil || !strings.Contains(err.Error(), "have not ended") {
@@ -215,12 +215,12 @@ func TestRenames(t *testing.T) {
 			m.Update([]Flow{m.flow("1", 1500, 0)})
 			m.tick()
 			m.wantIncrease(1500)
-			m.die(false)
-			m.begin() // the state has the new names now
+			m.crash(false)
+			m.start() // the state has the new names now
 			if m.Renames(m.cfg) {
 				t.Error("renames again")
 			}
-			m.die(false)
+			m.crash(false)
 		})
 	}
 }

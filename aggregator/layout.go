@@ -8,11 +8,11 @@ import (
 	"slices"
 )
 
-// overflowValue is what every label but direction and protocol says on the
-// tuples that take what max_series has no room for.
+// overflowValue is the value of every label but direction and protocol on the tuples of the
+// overflow.
 const overflowValue = "other"
 
-// newLayout sorts the chosen label names, as receivers demand them.
+// newLayout sorts the chosen label names, as receivers require.
 func newLayout(labels []string) (*Layout, error) {
 	l := &Layout{Names: slices.Sorted(slices.Values(labels))}
 	if len(l.Names) == 0 {
@@ -31,8 +31,8 @@ func newLayout(labels []string) (*Layout, error) {
 	return l, nil
 }
 
-// directions is how many tuples a connection has: one for each direction where
-// the label tells them apart, else one that holds the sum.
+// directions is how many tuples a connection has: two with the label direction, else one
+// with the sum.
 func (l *Layout) directions() int {
 	if l.Direction < 0 {
 		return 1
@@ -40,9 +40,8 @@ func (l *Layout) directions() int {
 	return 2
 }
 
-// appendOverflow appends the label values of the tuples that take this flow's
-// traffic when series are at their bound. A protocol that Skydive does not
-// know is itself "other", or a hostile feed could grow series by inventing some.
+// appendOverflow appends the label values of the overflow for a flow. A protocol that Skydive
+// does not know is "other", or a hostile feed could make series by inventing some.
 func (l *Layout) appendOverflow(dst []byte, f *Flow) []byte {
 	for i, name := range l.Names {
 		if i == l.Direction {

@@ -5,30 +5,27 @@ package aggregator
 
 import "github.com/skydive-project/skybridge/disk"
 
-// maxListeners bounds how many addresses with a port are remembered as ones that
-// somebody answered on, at about 100 bytes each.
+// maxListeners bounds the known listeners, about 100 bytes each.
 const maxListeners = 1 << 16
 
-// listeners remembers the addresses with ports on which connections were opened
-// and answered. Where there are too many, one goes that was not asked for since
-// the last time that the hand came by (the second chance of page caches). It
-// outlives the process, or connections whose opening nobody sees again would be
-// called otherwise after a restart.
+// listeners are addresses with ports on which connections were opened and answered. Above the
+// bound one is evicted that was not used since the hand passed (the CLOCK algorithm of page
+// caches). They are durable, or long connections would have other labels after a restart.
 type listeners struct {
-	journal   *journal
-	byKey     map[string]int
-	list      []listener
-	hand      int
-	forgotten func() // called for each that had to go
+	journal *journal
+	byKey   map[string]int
+	list    []listener
+	hand    int
+	evicted func() // called for each eviction
 }
 
 type listener struct {
-	key   string
-	asked bool
+	key  string
+	used bool
 }
 
 func newListeners() *listeners {
-	return &listeners{byKey: map[string]int{}, forgotten: func() {}}
+	return &listeners{byKey: map[string]int{}, evicted: func() {}}
 }
 
 func (l *listeners) clear() {
@@ -38,16 +35,16 @@ func (l *listeners) clear() {
 
 func (l *listeners) empty() bool { return len(l.list) == 0 }
 
-// knows says whether somebody answered there before.
+// knows reports whether a connection was answered there before.
 func (l *listeners) knows(key []byte) bool {
 	i, ok := l.byKey[string(key)]
 	if ok {
-		l.list[i].asked = true
+		l.list[i].used = true
 	}
 	return ok
 }
 
-// learn takes note of somebody who answered.
+// learn adds an address that answered.
 func (l *listeners) learn(key []byte) {
 	if l.knows(key) {
 		return
@@ -56,15 +53,15 @@ func (l *listeners) learn(key []byte) {
 		l.byKey[string(key)] = len(l.list)
 		l.list = append(l.list, listener{key: string(key)})
 	} else {
-		for l.list[l.hand].asked {
-			l.list[l.hand].asked = false
+		for l.list[l.hand].used {
+			l.list[l.hand].used = false
 			l.hand = (l.hand + 1) % maxListeners
 		}
 		delete(l.byKey, l.list[l.hand].key)
 		l.list[l.hand] = listener{key: string(key)}
 		l.byKey[string(key)] = l.hand
 		l.hand = (l.hand + 1) % maxListeners
-		l.forgotten()
+		l.evicted()
 	}
 	l.journal.listener(string(key))
 }
@@ -73,7 +70,7 @@ func (l *listeners) learn(key []byte) {
 const (
 	// kindPolicy follows kindLayout: how label values are made, see [policyOf].
 	kindPolicy kind = 35
-	// kindListener is somebody who answered.
+	// kindListener is an address that answered.
 	kindListener kind = 36
 )
 

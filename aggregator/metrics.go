@@ -7,38 +7,38 @@ import "github.com/prometheus/client_golang/prometheus"
 
 // Why a record was skipped.
 const (
-	skipNoTransport = "no_transport"   // no connection: ICMP, ARP, neighbour discovery …
-	skipMalformed   = "malformed_flow" // no UUID, or a negative total
-	skipTooLong     = "text_too_long"  // a name or address above 256 bytes
-	skipImplausible = "implausible"    // an increase beyond 2^52
-	skipSources     = "source_limit"   // more pairs of node and capture than are kept
-	skipCaptures    = "capture_limit"  // more captures than are kept
+	skippedNoTransport = "no_transport"   // no connection: ICMP, ARP, neighbour discovery …
+	skippedMalformed   = "malformed_flow" // no UUID, or a negative total
+	skippedTooLong     = "text_too_long"  // a name or address above 256 bytes
+	skippedImplausible = "implausible"    // an increase beyond 2^52
+	skipOrigins        = "source_limit"   // more pairs of node and capture than are kept
+	skippedCaptures    = "capture_limit"  // more captures than are kept
 )
 
 // Why a baseline was evicted.
 const (
 	evictRetention = "retention" // unseen for flow_retention
-	evictEnded     = "ended"     // its end record is past
+	evictEnded     = "ended"     // some time after its end record
 	evictBound     = "max_flows"
 )
 
 type metrics struct {
-	skippedBytes  prometheus.Counter
-	skipped       map[string]prometheus.Counter // by reason
-	staleUpdates  prometheus.Counter
-	evicted       *prometheus.CounterVec
-	filteredBytes *prometheus.CounterVec
-	history       [historyEnd]prometheus.Counter
-	agentSteps    prometheus.Counter
-	droppedGauges [gaugeCount]prometheus.Counter
+	skippedBytes    prometheus.Counter
+	skipped         map[string]prometheus.Counter // by reason
+	staleUpdates    prometheus.Counter
+	evicted         *prometheus.CounterVec
+	filteredBytes   *prometheus.CounterVec
+	history         [historyReasons]prometheus.Counter
+	agentClockSteps prometheus.Counter
+	droppedGauges   [gaugeCount]prometheus.Counter
 
-	changedValues      prometheus.Counter
-	forgottenListeners prometheus.Counter
-	duplicateBytes     prometheus.Counter
-	observersRefused   prometheus.Counter
+	changedValues    prometheus.Counter
+	evictedListeners prometheus.Counter
+	duplicateBytes   prometheus.Counter
+	observersRefused prometheus.Counter
 
-	stateTroubles  prometheus.Counter
-	stateDoubts    prometheus.Counter
+	stateFailures  prometheus.Counter
+	stateResets    prometheus.Counter
 	stateSnapshots prometheus.Counter
 	stateCutBytes  prometheus.Counter
 }
@@ -72,16 +72,16 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 		Help: "Bytes from before a flow's first sight, which do not count, by reason: the flow began before the epoch (before_epoch); it may have been counted before an eviction, so this is an upper bound of the loss (after_eviction); or too many records were held because an agent's clock may have been set back (undecided).",
 	}, []string{"reason"})
 	reg.MustRegister(history)
-	for reason := range historyEnd {
+	for reason := range historyReasons {
 		m.history[reason] = history.WithLabelValues(reason.String())
 	}
-	m.agentSteps = counter("skybridge_agent_clock_steps_total", "Times that the clock of a node's agent was set back.")
+	m.agentClockSteps = counter("skybridge_agent_clock_steps_total", "Times that the clock of a node's agent was set back.")
 	m.changedValues = counter("skybridge_label_values_cut_total", "Label values of records and interfaces that were truncated to 256 bytes, with a hash at the end, or had invalid UTF-8 replaced.")
-	m.forgottenListeners = counter("skybridge_listeners_forgotten_total", "Addresses and ports of servers that were evicted because there are too many.")
+	m.evictedListeners = counter("skybridge_listeners_forgotten_total", "Addresses and ports of servers that were evicted because there are too many.")
 	m.duplicateBytes = counter("skybridge_duplicate_bytes_total", "Bytes not counted because another capture of the same connection had reported them: on the same node, or with observers: one on any node.")
 	m.observersRefused = counter("skybridge_observers_refused_total", "Records of connections with too many captures or flows. Further captures do not count; further flows count separately.")
-	m.stateTroubles = counter("skybridge_state_troubles_total", "Times that the state could not be written and counting continued in memory.")
-	m.stateDoubts = counter("skybridge_state_doubts_total", "Starts that reset every counter to 0 because the state was missing, damaged, or older than what was sent.")
+	m.stateFailures = counter("skybridge_state_troubles_total", "Times that the state could not be written and counting continued in memory.")
+	m.stateResets = counter("skybridge_state_doubts_total", "Starts that reset every counter to 0 because the state was missing, damaged, or older than what was sent.")
 	m.stateSnapshots = counter("skybridge_state_snapshots_total", "Snapshots of the state. Each replaces the previous journal.")
 	m.stateCutBytes = counter("skybridge_state_cut_bytes_total", "Bytes of a torn record at the end of the journal after a crash. No sample contained them.")
 	skippedBytes := prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -89,10 +89,10 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 		Help: "Bytes of skipped flows without ports, as the sum of their last updates, by the reason in skybridge_records_skipped_total.",
 	}, []string{"reason"})
 	reg.MustRegister(skippedBytes)
-	m.skippedBytes = skippedBytes.WithLabelValues(skipNoTransport)
-	// Every reason is there from the start, so that an alert on its increase sees
+	m.skippedBytes = skippedBytes.WithLabelValues(skippedNoTransport)
+	// Every reason exists from the start, so that an alert on its increase sees
 	// the first one.
-	for _, reason := range []string{skipNoTransport, skipMalformed, skipTooLong, skipImplausible, skipSources, skipCaptures} {
+	for _, reason := range []string{skippedNoTransport, skippedMalformed, skippedTooLong, skippedImplausible, skipOrigins, skippedCaptures} {
 		m.skipped[reason] = skipped.WithLabelValues(reason)
 	}
 	for _, reason := range []string{evictRetention, evictEnded, evictBound} {
@@ -118,7 +118,7 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 		gauge("skybridge_flows", "Flows with a baseline.", func() int { return a.baselines.records.used }),
 		gauge("skybridge_records_held", "Records held until it is known whether their agent's clock was set back.", func() int { return a.held }),
 		gauge("skybridge_records_held_limit", "Limit of skybridge_records_held.", func() int { return maxHeld }),
-		gauge("skybridge_shared_connections", "Connections that several captures see, counted once.", func() int { return a.groups.records.used }),
+		gauge("skybridge_shared_connections", "Connections that several captures see, counted once.", func() int { return a.shared.records.used }),
 		gauge("skybridge_state_bytes", "Bytes of the state on disk: snapshot and journal.", a.stateBytes),
 		gauge("skybridge_flows_limit", "Limit of skybridge_flows: aggregation.max_flows.", func() int { return a.cfg.MaxFlows }),
 	)
@@ -126,7 +126,7 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 	return m
 }
 
-// registerBounds registers what the bounds on series do.
+// registerBounds registers the metrics of bounds on series.
 func registerBounds(reg prometheus.Registerer, a *Aggregator) {
 	locked := func(read func() int) func() float64 {
 		return func() float64 {
@@ -141,19 +141,19 @@ func registerBounds(reg prometheus.Registerer, a *Aggregator) {
 	counter := func(name, help string, labels prometheus.Labels, read func() int) {
 		reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels}, locked(read)))
 	}
-	for reason := foldMaxSeries; reason < foldEnd; reason++ {
+	for reason := overflowMaxSeries; reason < overflowReasons; reason++ {
 		labels := prometheus.Labels{"reason": reason.String()}
 		counter("skybridge_overflow_bytes_total", "Bytes counted in the overflow series, by the limit that was reached.", labels,
-			func() int { return int(a.folds.reasons[reason].bytes) })
+			func() int { return int(a.overflowed.reasons[reason].bytes) })
 		gauge("skybridge_overflow_connections", "Estimated number of connections counted in the overflow series in the last 5 to 10 minutes, by the limit that was reached.", labels,
-			func() int { return a.folds.connections(reason) })
+			func() int { return a.overflowed.connections(reason) })
 	}
 	gauge("skybridge_connections", "Connections with their own series.", nil, func() int { return a.connections.own })
 	gauge("skybridge_connections_limit", "Limit of skybridge_connections: aggregation.top_k. 0 is none.", nil, func() int { return a.cfg.TopK })
 	gauge("skybridge_node_series_limit", "Limit of series per node: aggregation.max_series_per_node. 0 is none.", nil, func() int { return a.cfg.MaxSeriesPerNode })
 	counter("skybridge_top_k_changes_total", "Connections that lost their series to busier ones.", nil, func() int { return int(a.demotions) })
 	reg.MustRegister(&labelCollector{
-		census: a.Census,
+		stats:  a.LabelStats,
 		values: prometheus.NewDesc("skybridge_label_values", "Estimated number of values of a label among the connections with their own series, up to a minute old.", []string{"label"}, nil),
 		series: prometheus.NewDesc("skybridge_series_without_label", "Estimated number of series without the label in aggregation.labels, up to a minute old.", []string{"label"}, nil),
 	})

@@ -3,16 +3,16 @@
 
 package aggregator
 
-// Names says what Skydive's topology calls nodes and addresses. Both methods are
-// called for each record that counts, where labels need them, from any goroutine and
-// with the aggregator's lock held: they must answer at once, from memory. What they
-// are passed belongs to the caller. Answers may change; see labels.
+// Names resolves nodes and addresses by Skydive's topology. Both methods are called for each
+// record that counts, where labels need them, from any goroutine and with the aggregator's
+// lock held: they must answer at once, from memory. Arguments belong to the caller. Answers
+// may change; see labels.
 type Names interface {
-	// Node returns what is known of the node with this TID; the zero value where
-	// nothing is. To be asked for an unknown one is a reason to look for it.
+	// Node returns the names of the node with this TID; the zero value where it is unknown,
+	// which is then looked up.
 	Node(tid []byte) NodeNames
-	// Address returns the name of what holds an address in Skydive's notation,
-	// "" where it is unknown. Asking is a reason to look for it, as with Node.
+	// Address returns the name for an address in Skydive's notation; "" where it is unknown,
+	// which is then looked up.
 	Address(addr []byte) string
 }
 

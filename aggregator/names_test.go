@@ -13,9 +13,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-// fickle is a [Names] that learns, forgets, and changes its mind, between any two
+// changingNames is a [Names] whose answers appear, change and vanish between any two
 // questions. It has names that do not fit a label, too.
-type fickle struct {
+type changingNames struct {
 	rng    *rand.Rand
 	known  map[string]string
 	silent int // questions that nothing is known for, as after a restart
@@ -23,8 +23,8 @@ type fickle struct {
 
 // drawNames draws labels of names beside those that a configuration has, and who
 // answers for them.
-func drawNames(r *rapid.T, cfg *Config) *fickle {
-	n := &fickle{rng: rand.New(rand.NewPCG(rapid.Uint64().Draw(r, "names"), 0))}
+func drawNames(r *rapid.T, cfg *Config) *changingNames {
+	n := &changingNames{rng: rand.New(rand.NewPCG(rapid.Uint64().Draw(r, "names"), 0))}
 	n.forget()
 	of := []string{"node_name", "host", "node_type", "initiator_name", "target_name"}
 	if chosen := rapid.SliceOfNDistinct(rapid.SampledFrom(of), 0, -1, rapid.ID[string]).Draw(r, "labels of names"); len(chosen) > 0 {
@@ -34,10 +34,10 @@ func drawNames(r *rapid.T, cfg *Config) *fickle {
 	return n
 }
 
-// forget begins anew.
-func (n *fickle) forget() { n.known, n.silent = map[string]string{}, n.rng.IntN(20) }
+// forget starts without names.
+func (n *changingNames) forget() { n.known, n.silent = map[string]string{}, n.rng.IntN(20) }
 
-func (n *fickle) say(key string) string {
+func (n *changingNames) value(key string) string {
 	if n.silent > 0 {
 		n.silent--
 		return ""
@@ -51,12 +51,12 @@ func (n *fickle) say(key string) string {
 }
 
 // Node implements [Names].
-func (n *fickle) Node(tid []byte) NodeNames {
-	return NodeNames{n.say("name of " + string(tid)), n.say("host of " + string(tid)), n.say("type of " + string(tid))}
+func (n *changingNames) Node(tid []byte) NodeNames {
+	return NodeNames{n.value("name of " + string(tid)), n.value("host of " + string(tid)), n.value("type of " + string(tid))}
 }
 
 // Address implements [Names].
-func (n *fickle) Address(addr []byte) string { return n.say(string(addr)) }
+func (n *changingNames) Address(addr []byte) string { return n.value(string(addr)) }
 
 // TestExactnessWhateverTheNames plays scripted feeds while names come, change and go,
 // with any other labels and within any bounds: sums by what no name says are those
@@ -77,7 +77,7 @@ func TestExactnessWhateverTheNames(t *testing.T) {
 				names.forget()
 			}
 		})
-		got := w.ledger.increases()
+		got := w.receiver.increases()
 		if diff := cmp.Diff(judged(cfg, want.By(view)), judged(cfg, got)); diff != "" {
 			r.Fatalf("the receiver's sums differ from what was reported (-want +got):\n%s", diff)
 		}

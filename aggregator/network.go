@@ -15,7 +15,7 @@ type Network struct {
 	Prefix netip.Prefix
 }
 
-// address reads an address as Skydive writes it; the zero Addr is none.
+// address parses an address as Skydive writes it; the zero Addr is none.
 func address(text []byte) netip.Addr {
 	a, err := netip.ParseAddr(string(text))
 	if err != nil {
@@ -24,8 +24,7 @@ func address(text []byte) netip.Addr {
 	return a.Unmap()
 }
 
-// networks holds a value for each of some prefixes. A lookup costs one step for
-// each length that occurs among them, however many there are.
+// networks maps prefixes to values. A lookup takes one step for each prefix length.
 type networks[V any] struct{ v4, v6 []level[V] } // longest prefixes first
 
 type level[V any] struct {
@@ -33,8 +32,8 @@ type level[V any] struct {
 	values map[bits128]V
 }
 
-// bits128 are the bits of an address, the first ones on top: a key that is quicker
-// than a netip.Prefix.
+// bits128 are the bits of an address, the first ones on top: a faster key than a
+// netip.Prefix.
 type bits128 struct{ high, low uint64 }
 
 func bitsOf(a netip.Addr) bits128 {
@@ -64,8 +63,8 @@ func (n *networks[V]) add(p netip.Prefix, value V) {
 	(*levels)[i].values[bitsOf(p.Addr()).first(p.Bits())] = value
 }
 
-// find returns the value of the longest prefix that has the address. One with a
-// zone is in none, as with netip.
+// find returns the value of the longest prefix that contains the address. One with a zone is
+// in none, as with netip.
 func (n *networks[V]) find(a netip.Addr) (value V, ok bool) {
 	if !a.IsValid() || a.Zone() != "" {
 		return value, false

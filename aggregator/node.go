@@ -5,31 +5,31 @@ package aggregator
 
 import "time"
 
-// nodes holds the capture points by topology id.
+// nodes are all nodes, by TID.
 type nodes struct {
 	byTID  map[string]*node
 	busy   int           // how many have series
 	expire time.Duration // the largest of any, see [node.expire]
 }
 
-// get returns the node of that id, which is made if need be.
+// get returns the node with that TID, which is added if need be.
 func (ns *nodes) get(tid string) *node {
 	n, ok := ns.byTID[tid]
 	if !ok {
-		n = &node{among: ns, tid: tid}
+		n = &node{nodes: ns, tid: tid}
 		ns.byTID[tid] = n
 	}
 	return n
 }
 
-// sawExpire takes how long after its last packet a flow ended, at most.
+// sawExpire takes an upper bound of how long after its last packet a flow ended.
 func (n *node) sawExpire(age time.Duration) {
 	n.expire = max(n.expire, age)
-	n.among.expire = max(n.among.expire, age)
+	n.nodes.expire = max(n.nodes.expire, age)
 }
 
-// addSeries counts series that begin on the node, or end where negative. The nil
-// node, which is that of the overflow, has none.
+// addSeries counts series that begin on the node, or end where negative. The nil node is
+// that of the overflow.
 func (n *node) addSeries(change int) {
 	if n == nil {
 		return
@@ -38,16 +38,16 @@ func (n *node) addSeries(change int) {
 	n.series += change
 	switch {
 	case was == 0 && n.series > 0:
-		n.among.busy++
+		n.nodes.busy++
 	case was > 0 && n.series == 0:
-		n.among.busy--
-		n.leave()
+		n.nodes.busy--
+		n.deleteIfUnused()
 	}
 }
 
-// leave forgets the node once nothing refers to it.
-func (n *node) leave() {
-	if n.sources == 0 && n.series == 0 && n.among.byTID[n.tid] == n {
-		delete(n.among.byTID, n.tid)
+// deleteIfUnused removes the node once nothing refers to it.
+func (n *node) deleteIfUnused() {
+	if n.origins == 0 && n.series == 0 && n.nodes.byTID[n.tid] == n {
+		delete(n.nodes.byTID, n.tid)
 	}
 }

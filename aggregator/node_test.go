@@ -18,7 +18,7 @@ func (w *world) report(node string, i int) {
 	w.Update([]Flow{f})
 }
 
-// meet makes nodes known, so that their epochs lie in the past.
+// meet makes nodes known, so that their epochs are in the past.
 func (w *world) meet(names ...string) {
 	for _, name := range names {
 		f := w.flow("ffff", 0, 0)
@@ -28,9 +28,9 @@ func (w *world) meet(names ...string) {
 	w.pass(time.Minute)
 }
 
-func (w *world) seriesOfNode(name string) int { return w.sources.nodes.byTID[name].series }
+func (w *world) seriesOfNode(name string) int { return w.origins.nodes.byTID[name].series }
 
-// TestMaxSeriesPerNode proves that a noisy node is folded, others are not, and that
+// TestMaxSeriesPerNode proves that a noisy node is counted in the overflow, others are not, and that
 // it gets series again when old ones have ended.
 func TestMaxSeriesPerNode(t *testing.T) {
 	w := newWorld(t, Config{MaxSeriesPerNode: 50, ConnectionTimeout: time.Second})
@@ -63,7 +63,7 @@ func TestMaxSeriesPerNode(t *testing.T) {
 	if n := nodes[0]; n.TID != "noisy" || n.Series != w.seriesOfNode("noisy") || n.OverflowBytes != 9000 {
 		t.Errorf("first among nodes is %+v", n)
 	}
-	for range foldSpan / testInterval { // all end
+	for range overflowSpan / testInterval { // all end
 		w.tick()
 	}
 	about("of late")
@@ -75,7 +75,7 @@ func TestMaxSeriesPerNode(t *testing.T) {
 	if got := w.total(abBytes); got != 106*100 {
 		t.Errorf("%d bytes in all, want %d", got, 106*100)
 	}
-	for range 2 * foldSpan / testInterval {
+	for range 2 * overflowSpan / testInterval {
 		w.tick()
 	}
 	if n := w.metric("skybridge_overflow_connections", reason); n != 0 {
@@ -105,17 +105,17 @@ func TestQuietNodeIsNotStarved(t *testing.T) {
 	checkBounds(t, w.Aggregator)
 }
 
-// TestNodesAreForgotten proves that a node whose source is forgotten stays as long as
+// TestNodesAreRemoved proves that a node whose origin is removed stays as long as
 // it has series, and no longer.
-func TestNodesAreForgotten(t *testing.T) {
+func TestNodesAreRemoved(t *testing.T) {
 	w := newWorld(t, Config{MaxSeriesPerNode: 50, ConnectionTimeout: time.Second})
 	w.meet("a", "b")
 	w.report("a", 1)
 	for _, name := range []string{"a", "b"} {
-		src := w.sources.byKey[sourceKey{name, "c1"}]
-		w.sources.forget(src.key, src)
+		from := w.origins.byKey[originKey{name, "c1"}]
+		w.origins.remove(from.key, from)
 	}
-	if _, ok := w.sources.nodes.byTID["b"]; ok {
+	if _, ok := w.origins.nodes.byTID["b"]; ok {
 		t.Error("a node without series is still there")
 	}
 	if w.seriesOfNode("a") != 5 {
@@ -124,15 +124,15 @@ func TestNodesAreForgotten(t *testing.T) {
 	for range 8 {
 		w.tick()
 	}
-	if _, ok := w.sources.nodes.byTID["a"]; ok {
+	if _, ok := w.origins.nodes.byTID["a"]; ok {
 		t.Error("the node is still there")
 	}
 	checkBounds(t, w.Aggregator)
 }
 
-// TestCensus proves what is said of labels, that it is a minute old at most or of half
+// TestLabelStats proves what is said of labels, that it is a minute old at most or of half
 // as many connections, and not of other labels than there are.
-func TestCensus(t *testing.T) {
+func TestLabelStats(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.meet("a", "b")
 	for i := range 1000 {
@@ -140,7 +140,7 @@ func TestCensus(t *testing.T) {
 	}
 	want := func(name string, values, without int) {
 		t.Helper()
-		labels := w.Census()
+		labels := w.LabelStats()
 		for _, l := range labels {
 			if l.Name != name {
 				continue
@@ -160,7 +160,7 @@ func TestCensus(t *testing.T) {
 	want("node_tid", 2, 5000)
 	want("protocol", 1, 5000)
 	want("direction", 2, 3000)
-	if labels := w.Census(); labels[0].Name != "initiator_port" {
+	if labels := w.LabelStats(); labels[0].Name != "initiator_port" {
 		t.Errorf("first is %+v", labels[0])
 	}
 	if n := w.metric("skybridge_label_values", "node_tid"); n < 1 || n > 3 {
@@ -186,7 +186,7 @@ func TestCensus(t *testing.T) {
 	if err := w.Configure(cfg); err != nil {
 		t.Fatal(err)
 	}
-	if labels := w.Census(); len(labels) != 2 {
+	if labels := w.LabelStats(); len(labels) != 2 {
 		t.Errorf("after a reload: %v", labels)
 	}
 	for i := range 10 { // twice as many as there were: none
@@ -201,9 +201,9 @@ func TestCensus(t *testing.T) {
 	want("initiator_port", 21, 3)
 }
 
-// TestCensusOfEqualValues proves that a value counts otherwise under another label:
+// TestLabelStatsOfEqualValues proves that a value counts otherwise under another label:
 // from 1 to 2 is not from 2 to 1.
-func TestCensusOfEqualValues(t *testing.T) {
+func TestLabelStatsOfEqualValues(t *testing.T) {
 	const ports = 40
 	w := newWorld(t, Config{Labels: []string{"initiator_port", "target_port"}})
 	w.known()
@@ -212,7 +212,7 @@ func TestCensusOfEqualValues(t *testing.T) {
 		f.TransportA, f.TransportB = i/ports, i%ports
 		w.Update([]Flow{f})
 	}
-	labels := w.Census()
+	labels := w.LabelStats()
 	for _, l := range labels {
 		if l.Values < 37 || l.Values > 43 || l.SeriesWithout < 72 || l.SeriesWithout > 88 {
 			t.Errorf("%+v, want about 40 values and 80 series without", l)

@@ -94,7 +94,7 @@ func (cs *crossings) play(length int, d *delivery, between func(s int)) {
 }
 
 // exported is what was counted of a connection, by direction.
-func (w *world) exported(c *crossing) [2]int64 { return c.in(w.ledger.increases()) }
+func (w *world) exported(c *crossing) [2]int64 { return c.in(w.receiver.increases()) }
 
 // in is how much of sums by series is a connection's, by direction.
 func (c *crossing) in(series map[string]uint64) (sum [2]int64) {
@@ -130,7 +130,7 @@ func TestObserversTogether(t *testing.T) {
 		cs.play(length, &delivery{}, func(int) {})
 		cs.tick() // what a connection carries over that was ending
 		checkBounds(r, cs.Aggregator)
-		want, got := judged(cfg, cs.want.By(view)), judged(cfg, cs.ledger.increases())
+		want, got := judged(cfg, cs.want.By(view)), judged(cfg, cs.receiver.increases())
 		if swaps(all) {
 			want, got = grouped(want, nil), grouped(got, nil)
 		}
@@ -149,8 +149,8 @@ func TestObserversTogether(t *testing.T) {
 	})
 }
 
-// swaps says whether flows of a connection can have different orientations, so
-// that the reference cannot tell which series they are counted in.
+// swaps reports whether flows of a connection can have different orientations, so
+// that the reference does not know which series they are counted in.
 func swaps(all []*crossing) bool {
 	for _, c := range all {
 		if c.uuids > len(c.watchers) {
@@ -161,7 +161,7 @@ func swaps(all []*crossing) bool {
 }
 
 // TestObserversComeAndGo proves that what counts is never more than what passed,
-// nor less than what any capture alone reported, whoever comes late, goes early or
+// nor less than what any capture alone reported, whichever comes late, stops early or
 // loses records, however late they arrive; and that it is all that passed once a
 // capture that saw all of it has reported. It is not more if an agent's clock is set.
 func TestObserversComeAndGo(t *testing.T) {
@@ -178,7 +178,7 @@ func TestObserversComeAndGo(t *testing.T) {
 		set, by := rapid.IntRange(0, 2*length).Draw(r, "clock set at"), rapid.SampledFrom([]int64{-3_600_000, -400_000, 400_000, 3_600_000}).Draw(r, "by")
 		d := drawDelivery(r)
 		if set < length {
-			d.cutOff = 0 // what arrives late while a clock is set does not tell by how much
+			d.cutOff = 0 // what arrives late while a clock is set does not show by how much
 		}
 		cs.play(length, d, func(s int) {
 			if s != set || set >= length {

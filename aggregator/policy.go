@@ -11,8 +11,7 @@ import (
 	"strings"
 )
 
-// chosenLabels returns the names of the labels that connections have with a
-// configuration.
+// chosenLabels returns the label names of connections.
 func chosenLabels(cfg Config) []string {
 	if cfg.Ports != DropPorts {
 		return cfg.Labels
@@ -21,7 +20,7 @@ func chosenLabels(cfg Config) []string {
 	return slices.DeleteFunc(slices.Clone(cfg.Labels), func(name string) bool { return slices.Contains(ports, name) })
 }
 
-// layoutOf returns the layout of connections with a configuration.
+// layoutOf returns the layout of connections.
 func layoutOf(cfg Config) (*Layout, error) {
 	switch cfg.Ports {
 	case "", KeepPorts, DropPorts, ServicePorts:
@@ -36,10 +35,8 @@ func layoutOf(cfg Config) (*Layout, error) {
 	return layout, nil
 }
 
-// policyOf returns a short text that differs between two configurations where
-// these labels would have different values: a hash of all that values are made
-// by, or "" where they are as the flows have them. Names are none of it: they come
-// and go with the topology.
+// policyOf returns a hash of the settings that these labels' values depend on, or "" where
+// there are none. Names are not part of it, for they change with the topology.
 func policyOf(cfg Config, names []string) string {
 	var parts []string
 	if cfg.Ports == ServicePorts && anyOf(ofPort, names) {
@@ -66,11 +63,10 @@ func policyOf(cfg Config, names []string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// Renames says whether a configuration gives connections other labels, or makes
-// their values in another way, than they have now: then all series end under their
-// former names before [Aggregator.Configure] ([Aggregator.EndAll]). After
-// [Aggregator.Recover] it tells the same of what a former process had. What is no
-// valid configuration renames nothing.
+// Renames reports whether a configuration gives connections other labels or other values than
+// they have now, or than a former process gave them after [Aggregator.OpenState]: then all
+// series have to end ([Aggregator.EndAll]) before [Aggregator.Configure]. It is false for an
+// invalid configuration.
 func (a *Aggregator) Renames(cfg Config) bool {
 	layout, err := layoutOf(cfg)
 	if err != nil {
@@ -81,7 +77,7 @@ func (a *Aggregator) Renames(cfg Config) bool {
 	return !layout.same(a.connections.layout)
 }
 
-// same says whether two layouts give a flow the same labels.
+// same reports whether two layouts give a flow the same labels.
 func (l *Layout) same(o *Layout) bool {
 	return l.policy == o.policy && slices.Equal(l.Names, o.Names)
 }

@@ -7,24 +7,24 @@ import (
 	"strconv"
 )
 
-// PortPolicy says what the labels initiator_port and target_port tell.
+// PortPolicy says what the labels initiator_port and target_port show.
 type PortPolicy string
 
 // The policies for ports.
 const (
-	// KeepPorts tells every port; "" is the same.
+	// KeepPorts shows every port; "" is the same.
 	KeepPorts PortPolicy = "keep"
 	// DropPorts leaves the labels out.
 	DropPorts PortPolicy = "drop"
-	// ServicePorts tells the port of the server's side where it is known which that
-	// is; all others are called ephemeral.
+	// ServicePorts shows the port of the server's end where that is known; all others are
+	// shown as ephemeral.
 	ServicePorts PortPolicy = "service"
 )
 
-// ephemeralPort is what a port is called that is not told.
+// ephemeralPort is the value for a port that is not shown.
 const ephemeralPort = "ephemeral"
 
-// PortRange names ports, of one protocol or of all ("").
+// PortRange is a range of ports, of one protocol or of all ("").
 type PortRange struct {
 	Protocol    string
 	First, Last uint16
@@ -43,8 +43,8 @@ func (s *portSet) has(port int64) bool {
 	return port >= 0 && port < 1<<16 && s[port>>6]>>(port&63)&1 != 0
 }
 
-// services tells which end of a connection is the server's. Numbers are never
-// compared: that a port is the smaller one says nothing.
+// services decides which end of a connection is the server's. That a port is the smaller one
+// says nothing.
 type services struct {
 	listed    map[string]*portSet // by protocol
 	other     *portSet            // those of all other protocols
@@ -83,13 +83,12 @@ const (
 	endB
 )
 
-// server returns which end of a flow's connection is the server's, where it is
-// known. The best evidence is that the other end opened it and this one answered;
-// then that this address answered on this port before; then that the port is a
-// listed one. The target comes first where both would do.
+// server returns the server's end of a flow's connection, where known: the end that answered
+// the one that opened the connection; else one that answered on this address and port before;
+// else one with a listed port. The target wins a tie.
 func (s *services) server(f *Flow) end {
-	// Skydive takes the second SYN of the opening end for one of the other, so it
-	// needs packets of the other to be an answer.
+	// Skydive takes the second SYN of the opening end for one of the other, so an answer
+	// needs packets of the other.
 	switch {
 	case f.Opened == OpenedByA && f.Metric.BAPackets > 0:
 		s.listeners.learn(s.listener(f.NetworkB, f.TransportB, f))

@@ -14,7 +14,7 @@ import (
 	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
-// TestServerSide proves which of two ports is told, and that their size is no
+// TestServerSide proves which of two ports is shown, and that their size is no
 // argument.
 func TestServerSide(t *testing.T) {
 	opened := func(by Opened, answered bool) func(*Flow) {
@@ -70,8 +70,8 @@ func TestPortsDropped(t *testing.T) {
 	w.Update([]Flow{w.flow("1", 1000, 0)})
 	w.tick()
 	const name = "bytes{direction=initiator_to_target,initiator_ip=10.0.0.1,node_tid=n1,protocol=TCP,target_ip=10.0.0.2}"
-	if got := w.ledger.increase(name); got != 1000 {
-		t.Errorf("%d bytes, want 1000\n%s", got, w.ledger)
+	if got := w.receiver.increase(name); got != 1000 {
+		t.Errorf("%d bytes, want 1000\n%s", got, w.receiver)
 	}
 	if _, err := New(Config{Labels: []string{"target_port"}, Ports: DropPorts}, nil, nil, nil, nil); err == nil {
 		t.Error("no label is left, and that is no error")
@@ -81,15 +81,15 @@ func TestPortsDropped(t *testing.T) {
 	}
 }
 
-// TestListenersAreRemembered proves that who answered once is a server from then
-// on, also where nobody sees a connection being opened, and after a crash.
-func TestListenersAreRemembered(t *testing.T) {
+// TestListenersAreDurable proves that who answered once is a server from then
+// on, also where no capture sees a connection being opened, and after a crash.
+func TestListenersAreDurable(t *testing.T) {
 	for _, snapshot := range []bool{false, true} {
 		least := int64(1 << 20)
 		if snapshot {
 			least = 1
 		}
-		m := newMortal(t, Config{Labels: []string{"initiator_port", "target_port"}, Ports: ServicePorts}, disktest.New(1), least)
+		m := newCrashingProcess(t, Config{Labels: []string{"initiator_port", "target_port"}, Ports: ServicePorts}, disktest.New(1), least)
 		m.known()
 		unseen := func(uuid string, bytes int64) Flow {
 			f := m.flow(uuid, bytes, bytes)
@@ -105,8 +105,8 @@ func TestListenersAreRemembered(t *testing.T) {
 		}
 		m.Update([]Flow{unseen("2", 500)})
 		m.tick()
-		m.die(true)
-		m.begin()
+		m.crash(true)
+		m.start()
 		swapped := unseen("3", 70)
 		swapped.NetworkA, swapped.NetworkB = swapped.NetworkB, swapped.NetworkA
 		swapped.TransportA, swapped.TransportB = swapped.TransportB, swapped.TransportA
@@ -117,15 +117,15 @@ func TestListenersAreRemembered(t *testing.T) {
 			"bytes{initiator_port=ephemeral,target_port=50000}":     2 * (1000 + 300 + 4000),
 			"bytes{initiator_port=50000,target_port=ephemeral}":     140,
 		} {
-			if got := m.ledger.increase(name); got != want {
-				t.Errorf("snapshot %v: %s is %d, want %d\n%s", snapshot, name, got, want, m.ledger)
+			if got := m.receiver.increase(name); got != want {
+				t.Errorf("snapshot %v: %s is %d, want %d\n%s", snapshot, name, got, want, m.receiver)
 			}
 		}
 		m.wantIncrease(400 + 2*5300 + 140)
 		if n := m.metric("skybridge_listeners", ""); n != 1 {
 			t.Errorf("%v listeners, want 1", n)
 		}
-		m.die(false)
+		m.crash(false)
 	}
 }
 
@@ -133,7 +133,7 @@ func TestListenersAreRemembered(t *testing.T) {
 func TestListenersAreBounded(t *testing.T) {
 	forgotten := 0
 	l := newListeners()
-	l.forgotten = func() { forgotten++ }
+	l.evicted = func() { forgotten++ }
 	l.learn([]byte("kept"))
 	for i := range 2 * maxListeners {
 		l.learn(fmt.Appendf(nil, "10.0.0.1 %d", i))

@@ -9,23 +9,21 @@ import (
 	"time"
 )
 
-// Portless says what becomes of flows that have addresses but no ports: ICMP, ESP,
-// GRE.
+// Portless says whether flows that have addresses but no ports count: ICMP, ESP, GRE.
 type Portless string
 
-// What becomes of them.
 const (
 	PortlessSkip  Portless = "skip" // "" is the same
 	PortlessCount Portless = "count"
 )
 
-// skipPortless says whether a flow without ports does not count, and counts what
-// its record says came since the one before.
-func (a *Aggregator) skipPortless(f *Flow, src *source) bool {
+// skipPortless reports whether a flow without ports does not count, and counts its last
+// update as skipped.
+func (a *Aggregator) skipPortless(f *Flow, from *origin) bool {
 	if a.isConnection(f) {
 		return false
 	}
-	a.metrics.skipped[skipNoTransport].Inc()
+	a.metrics.skipped[skippedNoTransport].Inc()
 	// End records repeat the update before them.
 	if f.HasLastUpdate && f.FinishType != finishTimeout {
 		update := counted(&f.LastUpdate)
@@ -34,8 +32,8 @@ func (a *Aggregator) skipPortless(f *Flow, src *source) bool {
 	return true
 }
 
-// isConnection says whether a flow has ports or, where those count, addresses without
-// ports; its protocol is then the application.
+// isConnection reports whether a flow has ports or, with PortlessCount, addresses; its
+// protocol is then the application.
 func (a *Aggregator) isConnection(f *Flow) bool {
 	if f.HasTransport {
 		return true
@@ -47,8 +45,8 @@ func (a *Aggregator) isConnection(f *Flow) bool {
 	return false
 }
 
-// markCarriers notes which flows of a message carry others and do not count, before
-// any of those that they carry: an analyzer sends them in any order.
+// markCarriers marks the flows of a message that carry others and do not count, before those
+// that they carry are counted: an analyzer sends them in any order.
 func (a *Aggregator) markCarriers(flows []Flow, feedNow time.Duration) {
 	a.leftOut = a.leftOut[:0]
 	if a.cfg.Tunnels != TunnelsOuter {
@@ -59,18 +57,18 @@ func (a *Aggregator) markCarriers(flows []Flow, feedNow time.Duration) {
 		if !f.Outer || malformed(f) != "" {
 			continue
 		}
-		src := a.sources.get(f, feedNow)
-		if src == nil {
+		from := a.origins.get(f, feedNow)
+		if from == nil {
 			continue
 		}
-		// What is carried itself is dropped with all inside it where its carrier counts.
+		// What is carried itself does not count, with all inside it, where its carrier counts.
 		isConnection := a.isConnection(f)
-		leftOut := (!isConnection || a.filters.match(f) != nil) && (len(f.ParentUUID) == 0 || !a.carrierCounts(f, src))
+		leftOut := (!isConnection || a.filters.match(f) != nil) && (len(f.ParentUUID) == 0 || !a.carrierCounts(f, from))
 		var p progress
 		if leftOut && !isConnection { // it has a baseline for this alone
-			a.advance(src, f, feedNow, onArrival, &p)
+			a.advance(from, f, feedNow, onArrival, &p)
 		} else {
-			p.baseline, p.record = a.baselines.find(f, src)
+			p.baseline, p.record = a.baselines.find(f, from)
 		}
 		switch {
 		case p.record != nil:
@@ -81,28 +79,26 @@ func (a *Aggregator) markCarriers(flows []Flow, feedNow time.Duration) {
 	}
 }
 
-// markCarrier notes whether a flow that carries others does not count.
+// markCarrier marks whether a flow that carries others does not count.
 func (a *Aggregator) markCarrier(p *progress, leftOut bool) {
-	if p.record.from.is(isLeftOut) != leftOut {
-		p.record.from.set(isLeftOut, leftOut)
+	if p.record.flags.is(isLeftOut) != leftOut {
+		p.record.flags.set(isLeftOut, leftOut)
 		a.journal.conversation(p.baseline, p.record)
 	}
 }
 
-// isLeftOut says whether a flow that has no baseline yet is such a carrier of the
-// present message.
-func (a *Aggregator) isLeftOut(uuid []byte, src *source) bool {
+// isLeftOut reports whether a flow without a baseline is such a carrier of this message.
+func (a *Aggregator) isLeftOut(uuid []byte, from *origin) bool {
 	return slices.ContainsFunc(a.leftOut, func(f *Flow) bool {
-		return bytes.Equal(f.UUID, uuid) && string(f.CaptureID) == src.key.captureID
+		return bytes.Equal(f.UUID, uuid) && string(f.CaptureID) == from.key.captureID
 	})
 }
 
-// carrierCounts says whether the flow that carries f counts: one that is not known
-// does.
-func (a *Aggregator) carrierCounts(f *Flow, src *source) bool {
-	_, parent := a.baselines.findUUID(f.ParentUUID, src)
+// carrierCounts reports whether the flow that carries f counts; an unknown one does.
+func (a *Aggregator) carrierCounts(f *Flow, from *origin) bool {
+	_, parent := a.baselines.findUUID(f.ParentUUID, from)
 	if parent == nil {
-		return !a.isLeftOut(f.ParentUUID, src)
+		return !a.isLeftOut(f.ParentUUID, from)
 	}
-	return !parent.from.is(isLeftOut)
+	return !parent.flags.is(isLeftOut)
 }

@@ -5,63 +5,61 @@ package aggregator
 
 import "time"
 
-// pace is how fast a connection carries traffic: what it carried in a window, and
-// how much has come in the next one. Skydive reports a flow once a period, which is
-// longer than a tick, so the increase of one tick says little: it would be nothing
-// three times, then four times too much. A window is therefore about a period long
-// at the least. It is for a person's eye and no part of the state.
-type pace struct {
-	rate  [2]float32 // bytes per second in the latest window that is complete, by direction
-	more  [2]float32 // bytes in the window that is not
-	since uint32     // when that one began: the low bits of a tick's time in ms
+// rateWindow is the rate of a connection over a window of about a period at least: Skydive
+// reports a flow once a period, which is longer than a tick, so the increase of one tick
+// would be 0 three times, then four times too much. It is for display and not durable.
+type rateWindow struct {
+	perSecond [2]float32 // bytes per second in the latest window that is complete, by direction
+	bytes     [2]float32 // bytes in the window that is not
+	since     uint32     // when that one began: the low bits of a tick's time in ms
 }
 
-// move takes into account what a connection carried between two ticks, of which the
-// latest is at (ms). begins says that it had carried nothing before.
-func (p *pace) move(was, is *counts, at int64, period time.Duration, begins bool) {
-	for d := range p.more {
-		p.more[d] += float32(is.bytes[d] - was.bytes[d])
+// add adds what a connection carried between two ticks, the latest at (ms). begins: it had
+// carried nothing before.
+func (p *rateWindow) add(was, is *counts, at int64, period time.Duration, begins bool) {
+	for d := range p.bytes {
+		p.bytes[d] += float32(is.bytes[d] - was.bytes[d])
 	}
 	window := time.Duration(uint32(at)-p.since) * time.Millisecond
 	switch {
 	case begins:
-		window = period // when it began is not known; a period is what an update tells of
-	case p.since == 0: // recovered: nor is when its latest traffic was
-		*p = pace{since: uint32(at)}
+		window = period // when it began is not known; an update covers a period
+	case p.since == 0: // recovered: the time of its latest traffic is not known
+		*p = rateWindow{since: uint32(at)}
 		return
 	case window < period-period/4: // updates are not punctual
 		return
 	}
-	for d := range p.rate {
-		p.rate[d] = p.more[d] / float32(window.Seconds())
+	for d := range p.perSecond {
+		p.perSecond[d] = p.bytes[d] / float32(window.Seconds())
 	}
-	p.more, p.since = [2]float32{}, uint32(at)
+	p.bytes, p.since = [2]float32{}, uint32(at)
 }
 
-// move keeps the pace of connection c at a tick.
-func (a *Aggregator) move(c *connection, feedNow time.Duration) {
-	was := &c.sampled[a.side.before()]
+// updateRate updates the rate of connection c at a tick.
+func (a *Aggregator) updateRate(c *connection, feedNow time.Duration) {
+	was := &c.sampled[a.samples.before()]
 	begins := c.phase == fresh
 	from := &was.counts
 	if begins || !was.live {
 		from = &counts{}
 	}
 	if c.bytes != from.bytes {
-		c.pace.move(from, &c.counts, a.latest.at, a.sources.period(c.source, feedNow), begins)
+		c.rate.add(from, &c.counts, a.latest.at, a.origins.period(c.origin, feedNow), begins)
 	}
 }
 
-// TrafficRow is one connection with how fast it carries traffic.
+// TrafficRow is one connection with its rate.
 type TrafficRow struct {
 	Row
 	// Rate is in bytes per second, indexed as Bytes, over about the time between two
 	// reports of its flows; 0 where the next report is overdue.
 	Rate [2]float32
-	// Overflow says that this is what the bounds on series have no room for.
+	// Overflow: this is the traffic above the bounds on series.
 	Overflow bool
 }
 
-// ScrapeTraffic is [Aggregator.Scrape] for rows with their pace.
+// ScrapeTraffic is [Aggregator.Scrape] with rates.
 func (a *Aggregator) ScrapeTraffic(cursor *ScrapeCursor, rows []TrafficRow) int {
 	for {
 		if n, end := a.trafficBatch(cursor, rows); n > 0 || end {
@@ -76,15 +74,15 @@ func (a *Aggregator) trafficBatch(cursor *ScrapeCursor, rows []TrafficRow) (n in
 	defer a.mu.Unlock()
 	feedNow := a.clock.now(a.now())
 	size := a.connections.records.size
-	shown := a.side.shown
+	shown := a.samples.shown
 	for limit := min(cursor.next+batch, size); n < len(rows) && cursor.next < limit; cursor.next++ {
 		c := a.connections.records.at(cursor.next)
 		if !c.sampled[shown].live {
 			continue
 		}
 		rows[n] = TrafficRow{Row: a.row(c, shown), Overflow: c.overflow}
-		if period := a.sources.period(c.source, feedNow); feedNow-c.traffic < period+period/4+a.tickGap() {
-			rows[n].Rate = c.pace.rate
+		if period := a.origins.period(c.origin, feedNow); feedNow-c.traffic < period+period/4+a.tickGap() {
+			rows[n].Rate = c.rate.perSecond
 		}
 		n++
 	}

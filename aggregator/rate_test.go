@@ -30,14 +30,14 @@ func traffic(w *world) (own, overflow TrafficRow) {
 	return own, overflow
 }
 
-// reporter plays flows of one connection, each reported once a minute.
-type reporter struct {
+// onePeriodReporter plays flows of one connection, each reported once a minute.
+type onePeriodReporter struct {
 	w      *world
 	totals map[string]int64
 }
 
 // report adds bytes from A to B to a flow, and half of them the other way.
-func (r *reporter) report(uuid string, bytes int64) {
+func (r *onePeriodReporter) report(uuid string, bytes int64) {
 	r.totals[uuid] += bytes
 	f := r.w.flow(uuid, r.totals[uuid], r.totals[uuid]/2)
 	f.LastUpdate.Start, f.LastUpdate.ABBytes, f.LastUpdate.BABytes = r.w.ms(time.Minute), bytes, bytes/2
@@ -60,7 +60,7 @@ func TestRate(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t, Config{})
 			w.known()
-			r := reporter{w, map[string]int64{}}
+			r := onePeriodReporter{w, map[string]int64{}}
 			for tick := range 5 * 4 {
 				for uuid, when := range test.flows {
 					if tick%4 == when {
@@ -84,7 +84,7 @@ func TestRate(t *testing.T) {
 func TestRateOfAnEnd(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.known()
-	r := reporter{w, map[string]int64{}}
+	r := onePeriodReporter{w, map[string]int64{}}
 	r.report("1", 6000)
 	w.tick()
 	if own, _ := traffic(w); own.Rate != [2]float32{100, 50} {
@@ -113,12 +113,12 @@ func TestRateOfAnEnd(t *testing.T) {
 	}
 }
 
-// TestTrafficOfTheOverflow proves that what has no series of its own is told from
+// TestTrafficOfTheOverflow proves that what has no series of its own is distinguished from
 // what has.
 func TestTrafficOfTheOverflow(t *testing.T) {
 	w := newWorld(t, Config{MaxSeries: 4})
 	w.known()
-	r := reporter{w, map[string]int64{}}
+	r := onePeriodReporter{w, map[string]int64{}}
 	r.report("1", 6000)
 	for i := range 3 {
 		f := w.flow("f"+string(rune('0'+i)), 600, 0)

@@ -21,7 +21,7 @@ import (
 	"github.com/skydive-project/skybridge/internal/analyzer"
 )
 
-var update = goflag.Bool("update", false, "write the golden files anew")
+var update = goflag.Bool("update", false, "write the golden files")
 
 // recordedMessage is one message of a recording, at the time at which it came.
 type recordedMessage struct {
@@ -96,7 +96,7 @@ func playRecording(t *testing.T, name string, cfg Config) string {
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	type row struct{ bytes, packets [2]uint64 }
 	rows := map[string]*row{}
-	for series, n := range w.ledger.increases() {
+	for series, n := range w.receiver.increases() {
 		kind, labels, _ := strings.Cut(strings.TrimSuffix(series, "}"), "{")
 		var values []string
 		direction := 0
@@ -141,7 +141,7 @@ func playRecording(t *testing.T, name string, cfg Config) string {
 }
 
 // TestRecordings holds what is counted of the recordings of two capture points
-// and of a tunnel against tables that a person has checked. They are written anew
+// and of a tunnel against tables that a person has checked. They are written
 // with -update.
 func TestRecordings(t *testing.T) {
 	for _, name := range []string{"two-captures", "vxlan-tunnel"} {
@@ -174,7 +174,7 @@ func TestRecordings(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(string(want), b.String()); diff != "" {
-				t.Errorf("(-want +got, write anew with -update)\n%s", diff)
+				t.Errorf("(-want +got, write with -update)\n%s", diff)
 			}
 		})
 	}

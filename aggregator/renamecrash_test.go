@@ -11,9 +11,9 @@ import (
 	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
-// adopt puts the configuration into force, as a reload and a start do, unless the
-// process dies meanwhile.
-func (m *mortal) adopt() {
+// applyLabels puts the configuration into force, as a reload and a start do, unless the
+// process crashes meanwhile.
+func (m *crashingProcess) applyLabels() {
 	if m.Renames(m.cfg) {
 		for m.EndAll(false) > 0 {
 			if !m.tickNow() {
@@ -34,7 +34,7 @@ func TestEveryCrashPointOfARename(t *testing.T) {
 	for _, power := range []bool{false, true} {
 		points := 0
 		for done := false; !done; points++ {
-			m := newMortal(t, Config{}, disktest.New(uint64(points)), []int64{1, 1 << 20}[points%2])
+			m := newCrashingProcess(t, Config{}, disktest.New(uint64(points)), []int64{1, 1 << 20}[points%2])
 			m.known()
 			m.tick()
 			point := points / 2
@@ -70,16 +70,16 @@ func TestEveryCrashPointOfARename(t *testing.T) {
 				case 5:
 					m.cfg.Labels = DefaultLabels()
 				}
-				m.adopt()
+				m.applyLabels()
 			}
 			done = !m.disk.Dead() && points%2 == 1
-			m.die(power)
+			m.crash(power)
 			m.pass(5 * time.Second)
-			m.begin()
-			if m.recover.Anew != "" {
-				t.Fatalf("power %v, point %d: began anew: %s", power, point, m.recover.Anew)
+			m.start()
+			if m.recover.ResetReason != "" {
+				t.Fatalf("power %v, point %d: counters were reset: %s", power, point, m.recover.ResetReason)
 			}
-			m.adopt()
+			m.applyLabels()
 			m.tickNow()
 			m.pass(time.Second)
 			m.Update(flows)
@@ -88,7 +88,7 @@ func TestEveryCrashPointOfARename(t *testing.T) {
 			if t.Failed() {
 				t.Fatalf("power %v, point %d of %d", power, point, points)
 			}
-			m.die(power)
+			m.crash(power)
 		}
 		if points < 40 {
 			t.Errorf("only %d crash points", points)

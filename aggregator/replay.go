@@ -12,28 +12,25 @@ import (
 	"github.com/skydive-project/skybridge/disk"
 )
 
-// maxRecords bounds how many numbered things of a kind files may name: above what the
-// configuration allows of each.
+// maxRecords bounds the numbers in files: above what the configuration allows.
 const maxRecords = 1 << 30
 
-// replay puts the records of files back into an aggregator that has nothing
-// yet. Records say what was true; where one says so of something that another
-// record has replaced since, a later one puts it right. So nothing is linked
-// before the end: see finish.
+// replay applies the records of files to an empty aggregator. A record may be out of date when
+// a snapshot has later changes; a later record then corrects it. So nothing is linked before
+// the end: see finish.
 type replay struct {
 	a     *Aggregator
 	limit uint32 // on numbers
 
 	feedNow time.Duration // of the latest frame
-	torn    bool          // a frame was applied in part: nothing read is of use
+	torn    bool          // a frame was applied in part: nothing can be used
 	head    fileHead      // of the file at hand
 	tail    int64         // of the snapshot at hand; -1: not seen
 
-	// What the latest tick ended: should the log not have it, the stale markers
-	// are still to come.
+	// What the latest tick ended: if it is undone, the stale markers are still to come.
 	ended        map[uint32]finalState
 	endedCapture map[string]bool
-	sent         bool // the latest tick may be out all the same
+	sent         bool // the latest tick may have been sent all the same
 }
 
 // fileHead is the first record of a file.
@@ -54,8 +51,8 @@ func newReplay(a *Aggregator) *replay {
 	return &replay{a: a, limit: maxRecords, ended: map[uint32]finalState{}, endedCapture: map[string]bool{}}
 }
 
-// frame applies the records of one frame. The error wraps disk.ErrDamaged: what was
-// applied until then is then not to be used.
+// frame applies the records of one frame. After an error, which wraps disk.ErrDamaged, nothing
+// that was applied may be used.
 func (r *replay) frame(records []byte, feedNow time.Duration) error {
 	r.feedNow = feedNow
 	d := decoder{Decoder: disk.Decoder{Rest: records}, limit: r.limit}
@@ -77,9 +74,9 @@ func (r *replay) record(k kind, d *decoder) {
 		r.head = fileHead{d.Uvarint(), d.Uvarint(), int64(d.Uvarint())}
 	case kindTail:
 		r.tail = int64(d.Uvarint())
-	case kindSource, kindSourceFree, kindMarks, kindPeriod:
-		r.source(k, d)
-	case kindBaseline, kindBaselineSeen, kindBaselineFree, kindSight:
+	case kindOrigin, kindOriginFree, kindMarks, kindPeriod:
+		r.origin(k, d)
+	case kindBaseline, kindBaselineSeen, kindBaselineFree, kindLastSeen:
 		r.baseline(k, d)
 	case kindLayout:
 		r.layout(d)
@@ -89,7 +86,7 @@ func (r *replay) record(k kind, d *decoder) {
 		a.connections.layout = &layout
 	case kindListener:
 		a.listeners.learn([]byte(d.String()))
-	case kindConnection, kindConnectionState, kindConnectionFree, kindCarried, kindBegin, kindPhase, kindEnd:
+	case kindConnection, kindConnectionState, kindConnectionFree, kindDeferred, kindBegin, kindPhase, kindEnd:
 		r.connection(k, d)
 	case kindTick:
 		a.latest = tickTimes{before: d.Varint(), at: d.Varint(), zero: d.Varint()}
@@ -107,7 +104,7 @@ func (r *replay) record(k kind, d *decoder) {
 		r.sent = true
 	case kindUndo:
 		r.undo()
-	case kindConversationKey, kindConversation, kindGroup, kindGroupFree, kindObserver, kindObserverFree, kindHistory:
+	case kindConversationKey, kindConversation, kindShared, kindSharedFree, kindObserver, kindObserverFree, kindHistory:
 		r.conversation(k, d)
 	case kindClock:
 		r.clock(d)
@@ -126,32 +123,32 @@ func (r *replay) record(k kind, d *decoder) {
 	}
 }
 
-func (r *replay) source(k kind, d *decoder) {
-	list := &r.a.sources.list
+func (r *replay) origin(k kind, d *decoder) {
+	list := &r.a.origins.list
 	id := d.id()
 	if d.Bad {
 		return
 	}
 	if int(id) >= len(*list) {
-		*list = append(*list, make([]*source, int(id)+1-len(*list))...)
+		*list = append(*list, make([]*origin, int(id)+1-len(*list))...)
 	}
-	if k == kindSource {
-		(*list)[id] = &source{id: id, key: sourceKey{d.String(), d.String()}}
+	if k == kindOrigin {
+		(*list)[id] = &origin{id: id, key: originKey{d.String(), d.String()}}
 	}
 	s := (*list)[id]
 	switch {
-	case k == kindSourceFree:
+	case k == kindOriginFree:
 		(*list)[id] = nil
 		return
 	case s == nil:
-		// Forgotten since; but a snapshot may lack what its journal says of it first.
-		s = &source{}
+		// Removed since; but a snapshot may lack what its journal has of it.
+		s = &origin{}
 	}
 	if k != kindMarks {
 		s.journaled = time.Duration(d.Uvarint())
 	}
 	if k != kindPeriod {
-		s.epoch, s.retired.start, s.retired.last = d.Varint(), d.Varint(), d.Varint()
+		s.epoch, s.evicted.start, s.evicted.last = d.Varint(), d.Varint(), d.Varint()
 	}
 }
 
@@ -169,11 +166,11 @@ func (r *replay) baseline(k kind, d *decoder) {
 		delete(texts, i)
 		delete(r.a.baselines.histories, i)
 		return
-	case kindSight:
+	case kindLastSeen:
 		b.seen = momentOf(time.Duration(d.Varint()))
 		return
 	case kindBaseline:
-		*b = baseline{from: isUsed | origin(d.sourceID())}
+		*b = baseline{flags: isUsed | baselineFlags(d.originID())}
 		b.uuid = d.Uint64()
 		delete(texts, i)
 		delete(r.a.baselines.histories, i)
@@ -181,7 +178,7 @@ func (r *replay) baseline(k kind, d *decoder) {
 			texts[i] = text
 		}
 	}
-	b.from.set(isEnded, d.Byte() != 0)
+	b.flags.set(isEnded, d.Byte() != 0)
 	b.start = d.Varint()
 	b.last = b.start + d.Varint()
 	d.counts(&b.counts)
@@ -217,18 +214,18 @@ func (r *replay) connection(k kind, d *decoder) {
 	case kindConnectionFree:
 		*c = connection{}
 		delete(r.ended, i)
-	case kindCarried:
+	case kindDeferred:
 		var traffic counts
 		if d.counts(&traffic); traffic.isZero() {
-			delete(cs.carried, i)
+			delete(cs.deferred, i)
 		} else {
-			cs.carried[i] = traffic
+			cs.deferred[i] = traffic
 		}
 	case kindConnectionState:
 		flags := d.Byte()
 		c.setPhase(phase(flags&(flagEnding-1)), d)
 		c.ending, c.overflow, c.demoted = flags&flagEnding != 0, flags&flagOverflow != 0, flags&flagDemoted != 0
-		c.source = d.id()
+		c.origin = d.id()
 		c.traffic, c.start, c.gauges = time.Duration(d.Varint()), d.Varint(), d.gauges()
 		d.counts(&c.counts)
 	case kindBegin:
@@ -279,15 +276,13 @@ func (r *replay) capture(d *decoder) {
 	cs.byID[t.CaptureID] = c
 }
 
-// finish makes what was read an aggregator that works: what refers to nothing is
-// dropped, and everything is found again by its key. It returns how many
-// connections and baselines had to be dropped, which is none unless the files
-// contradict themselves.
+// finish links what was read: indexes, lists and counts. It returns how many records had to be
+// dropped since they contradict others.
 func (r *replay) finish() (dropped int) {
 	a := r.a
-	ss := a.sources
+	ss := a.origins
 	list := ss.list
-	*ss = *newSources()
+	*ss = *newOrigins()
 	ss.list = list
 	for id, s := range list {
 		if s == nil {
@@ -302,7 +297,7 @@ func (r *replay) finish() (dropped int) {
 		}
 		ss.link(s)
 		s.seen = r.feedNow
-		s.node.known = max(s.node.known, s.journaled)
+		s.node.knownPeriod = max(s.node.knownPeriod, s.journaled)
 		s.node.minute = int64(r.feedNow / time.Minute)
 	}
 
@@ -312,11 +307,11 @@ func (r *replay) finish() (dropped int) {
 	order := make([]uint32, 0, bs.records.size)
 	for i := range bs.records.size {
 		b := bs.records.at(i)
-		if b.from.is(isUsed) && (int(b.from.source()) >= len(list) || list[b.from.source()] == nil) {
-			b.from.set(isUsed, false)
+		if b.flags.is(isUsed) && (int(b.flags.originID()) >= len(list) || list[b.flags.originID()] == nil) {
+			b.flags.set(isUsed, false)
 			dropped++
 		}
-		if b.from.is(isUsed) {
+		if b.flags.is(isUsed) {
 			order = append(order, i)
 		}
 	}
@@ -325,13 +320,13 @@ func (r *replay) finish() (dropped int) {
 	})
 	for _, i := range order {
 		b := bs.records.at(i)
-		src := list[b.from.source()]
-		bs.index(i, src)
-		b.from.set(isRepeatable, b.from.is(isEnded) && a.repeatable(src))
+		from := list[b.flags.originID()]
+		bs.link(i, from)
+		b.flags.set(isRepeatable, b.flags.is(isEnded) && a.repeatable(from))
 		bs.append(bs.listOf(b), i)
 	}
-	dropped += r.finishGroups()
-	bs.records.reclaim(func(b *baseline) bool { return b.from.is(isUsed) })
+	dropped += r.finishShared()
+	bs.records.reclaim(func(b *baseline) bool { return b.flags.is(isUsed) })
 
 	cs := a.connections
 	for i := range cs.records.size {
@@ -340,29 +335,29 @@ func (r *replay) finish() (dropped int) {
 			continue
 		}
 		hash := cs.byKey.hashText(c.values)
-		if twice := cs.byKey.find(hash, func(j uint32) bool { return cs.records.at(j).values == c.values }); twice != none {
+		if other := cs.byKey.find(hash, func(j uint32) bool { return cs.records.at(j).values == c.values }); other != none {
 			c.used = false
 			dropped++
 			continue
 		}
 		cs.byKey.add(hash, i)
-		if !c.overflow && int(c.source) < len(list) && list[c.source] != nil {
+		if !c.overflow && int(c.origin) < len(list) && list[c.origin] != nil {
 			// Where node_tid is no label, another node may have reported it first.
-			c.node = list[c.source].node
+			c.node = list[c.origin].node
 		}
 		if c.phase != ended {
-			cs.enter(c)
+			cs.addSeriesOf(c)
 		}
 		if c.phase == closing { // its stale markers come with the values before them
-			for side := range c.sampled {
-				c.sampled[side] = sampled{c.counts, c.gauges, false}
+			for i := range c.sampled {
+				c.sampled[i] = sampled{c.counts, c.gauges, false}
 			}
 		}
 	}
 	cs.records.reclaim(func(c *connection) bool { return c.used })
-	for i := range cs.carried {
+	for i := range cs.deferred {
 		if i >= cs.records.size || !cs.records.at(i).used {
-			delete(cs.carried, i)
+			delete(cs.deferred, i)
 			dropped++
 		}
 	}
@@ -370,94 +365,4 @@ func (r *replay) finish() (dropped int) {
 		c.sampled, c.live = [2]CaptureRow{c.total, c.total}, [2]bool{}
 	}
 	return dropped
-}
-
-// undo takes the latest tick back, which receivers did not get: what it began has
-// not begun, and what it ended has its stale markers still to come. The journal
-// that goes on from there says so first.
-func (r *replay) undo() {
-	a := r.a
-	cs := a.connections
-	for i := range cs.records.size {
-		c := cs.records.at(i)
-		if final, ok := r.ended[i]; ok && c.used {
-			if c.phase != ended { // it has returned since
-				carried := cs.carried[i]
-				carried.add(&c.counts)
-				cs.carried[i] = carried
-			}
-			c.counts, c.start, c.gauges = final.counts, final.start, final.gauges
-			c.phase, c.ending, c.demoted = closing, false, final.demoted
-			continue
-		}
-		if !c.used || (c.phase != live && c.phase != closing) {
-			continue
-		}
-		c.ending = c.ending || c.phase == closing
-		c.phase = live
-		if a.latest.zero != 0 && c.start == a.latest.zero {
-			c.phase, c.start = fresh, 0
-		}
-	}
-	for id, c := range a.captures.byID {
-		switch {
-		case r.endedCapture[id] && c.phase == ended:
-			c.phase = closing
-		case c.phase == live || c.phase == closing:
-			c.ending = c.ending || c.phase == closing
-			c.phase = live
-			if a.latest.zero != 0 && c.start == a.latest.zero {
-				c.phase, c.start = fresh, 0
-			}
-		}
-	}
-	a.latest.at = a.latest.before
-	clear(r.ended)
-	clear(r.endedCapture)
-}
-
-// decoder reads the aggregator's records, whose things have numbers below limit.
-type decoder struct {
-	disk.Decoder
-	limit uint32
-}
-
-// gauges reads the values of gauges.
-func (d *decoder) gauges() (g Gauges) {
-	for i := range g {
-		g[i] = d.Uvarint()
-	}
-	return g
-}
-
-// id reads the number of a thing.
-func (d *decoder) id() uint32 {
-	v := d.Uvarint()
-	if v >= uint64(d.limit) {
-		d.Bad = true
-		return 0
-	}
-	return uint32(v)
-}
-
-// sourceID reads the id of a source.
-func (d *decoder) sourceID() uint32 {
-	id := d.id()
-	if id >= maxSources {
-		d.Bad = true
-		return 0
-	}
-	return id
-}
-
-func (d *decoder) counts(c *counts) {
-	*c = counts{
-		bytes:   [2]uint64{d.Uvarint(), d.Uvarint()},
-		packets: [2]uint64{d.Uvarint(), d.Uvarint()},
-	}
-}
-
-func (d *decoder) stats(s *CaptureStats) {
-	s.FlowCount, s.FlowDropped, s.KernelFlowDropped = d.Varint(), d.Varint(), d.Varint()
-	s.PacketsDropped, s.PacketsReceived = d.Varint(), d.Varint()
 }

@@ -14,8 +14,7 @@ const (
 	DirectionTargetToInitiator = "target_to_initiator"
 )
 
-// Separator follows each label value in [Row.Values]. It never occurs in valid
-// UTF-8, so it cannot occur in a value.
+// Separator follows each label value in [Row.Values]. It does not occur in valid UTF-8.
 const Separator = 0xFF
 
 const separatorText = "\xff"
@@ -26,7 +25,7 @@ type Layout struct {
 	Names []string
 	// Direction is the index of the label direction in Names, or -1.
 	Direction int
-	// policy tells layouts apart whose values are made in different ways.
+	// policy differs between layouts whose values are made in different ways.
 	policy string
 }
 
@@ -50,9 +49,8 @@ func (l *Layout) Values(values string) iter.Seq2[int, string] {
 // Row is one connection as it was last sampled.
 type Row struct {
 	Layout *Layout
-	// Values are the label values in the order of Layout.Names without
-	// direction, each followed by [Separator]. An empty value means that the
-	// connection lacks the label.
+	// Values are the label values in the order of Layout.Names without direction, each
+	// followed by [Separator]. An empty value means no such label.
 	Values string
 	// Bytes and Packets are indexed by direction: 0 is initiator to target, 1
 	// the other. Without a direction label 0 holds the sum and 1 is unused.
@@ -65,6 +63,6 @@ type Row struct {
 type CaptureRow struct {
 	CaptureID                                                                  string
 	FlowCount, FlowDropped, KernelFlowDropped, PacketsDropped, PacketsReceived uint64
-	FlowsKnown                                                                 uint64 // 0: says nothing
+	FlowsKnown                                                                 uint64 // 0: not known
 	HasPackets                                                                 bool   // the topology has its packets, and they are current
 }

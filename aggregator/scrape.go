@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// ScrapeCursor is a position among connections; the zero value is the
-// beginning. It is for one goroutine.
+// ScrapeCursor is a position among connections; the zero value is the beginning. It is for
+// one goroutine.
 type ScrapeCursor struct{ next uint32 }
 
-// Scrape fills rows with the next connections as the latest published tick sampled them
-// and returns how many; 0 is the end. The lock is held for a batch only, so a
-// walk may straddle two ticks; each row is of one.
+// Scrape fills rows with the next connections as the latest published tick sampled them and
+// returns how many; 0 is the end. The lock is held for a batch only, so rows of one walk may
+// be of two ticks.
 func (a *Aggregator) Scrape(cursor *ScrapeCursor, rows []Row) int {
 	for {
 		if n, end := a.scrapeBatch(cursor, rows); n > 0 || end {
@@ -28,7 +28,7 @@ func (a *Aggregator) scrapeBatch(cursor *ScrapeCursor, rows []Row) (n int, end b
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	size := a.connections.records.size
-	shown := a.side.shown
+	shown := a.samples.shown
 	for limit := min(cursor.next+batch, size); n < len(rows) && cursor.next < limit; cursor.next++ {
 		c := a.connections.records.at(cursor.next)
 		if c.sampled[shown].live {
@@ -39,9 +39,9 @@ func (a *Aggregator) scrapeBatch(cursor *ScrapeCursor, rows []Row) (n int, end b
 	return n, cursor.next >= size
 }
 
-// row is a connection as it was sampled at the tick of that side.
-func (a *Aggregator) row(c *connection, side int) Row {
-	s := &c.sampled[side]
+// row is a connection as it was sampled at one of the latest two ticks.
+func (a *Aggregator) row(c *connection, sample int) Row {
+	s := &c.sampled[sample]
 	return Row{
 		Layout:  a.connections.layout,
 		Values:  c.values,
@@ -51,14 +51,14 @@ func (a *Aggregator) row(c *connection, side int) Row {
 	}
 }
 
-// ScrapeCaptures appends the captures' statistics to dst as the latest tick
-// sampled them, sorted by id.
+// ScrapeCaptures appends the captures' statistics to dst as the latest published tick sampled
+// them, sorted by id.
 func (a *Aggregator) ScrapeCaptures(dst []CaptureRow) []CaptureRow {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, c := range a.captures.byID {
-		if c.live[a.side.shown] {
-			dst = append(dst, c.sampled[a.side.shown])
+		if c.live[a.samples.shown] {
+			dst = append(dst, c.sampled[a.samples.shown])
 		}
 	}
 	slices.SortFunc(dst, func(x, y CaptureRow) int { return strings.Compare(x.CaptureID, y.CaptureID) })

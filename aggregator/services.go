@@ -8,10 +8,9 @@ import (
 	"strings"
 )
 
-// Well-known services: ports that IANA has registered and on which servers that
-// are in use listen. They are numbers and ranges, separated by white space. None is
-// above 32767, where clients of Linux get their ports from by default: an operator
-// who has a service there says so.
+// Well-known services: ports that IANA has registered and that servers in use listen on, as
+// numbers and ranges separated by white space. None is above 32767, where Linux takes the
+// ports of clients from by default; for those there is aggregation.service_ports.
 
 // tcpServices are ports of TCP.
 const tcpServices = `
@@ -53,7 +52,7 @@ const sctpServices = `
 7728 8282 8471 9082 9084 9899-9902 14001 20049 25471 29118 29168-29169
 `
 
-// wellKnownServices returns the ports by Skydive's word for the protocol.
+// wellKnownServices returns the ports by Skydive's name of the protocol.
 func wellKnownServices() map[string][]PortRange {
 	all := map[string][]PortRange{}
 	for protocol, text := range map[string]string{"TCP": tcpServices, "UDP": udpServices, "SCTP": sctpServices} {

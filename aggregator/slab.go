@@ -6,14 +6,13 @@ package aggregator
 // none marks the absence of a record where an index is expected.
 const none = ^uint32(0)
 
-// slabChunk is how many records a slab allocates at a time: large enough that
-// the allocator is asked rarely, small enough that no single growth stalls
-// ingest, which doubling a slice of millions would.
+// slabChunk is how many records a slab allocates at a time: few allocations, and none that
+// stalls ingest as doubling a slice of millions would.
 const slabChunk = 4096
 
-// slab stores records in chunks and hands out dense indices, so that millions
-// of them are a few thousand objects to the garbage collector and a reference
-// is four bytes. Pointers returned by at stay valid until the record is freed.
+// slab stores records in chunks, with dense indices: millions of them are a few thousand
+// objects to the garbage collector, and a reference is four bytes. Pointers returned by at
+// stay valid until the record is freed.
 type slab[T any] struct {
 	chunks [][]T
 	size   uint32 // indices ever handed out
@@ -49,8 +48,7 @@ func (s *slab[T]) release(i uint32) {
 	s.used--
 }
 
-// reach makes i an index that was handed out, for a slab that is filled by
-// index; reclaim ends that.
+// reach grows a slab that is filled by index, up to i; call reclaim at the end.
 func (s *slab[T]) reach(i uint32) {
 	if i < s.size {
 		return
@@ -61,8 +59,7 @@ func (s *slab[T]) reach(i uint32) {
 	s.size = i + 1
 }
 
-// reclaim frees the records that are not used, which it zeroes, lowest index
-// first.
+// reclaim zeroes and frees the records that are not used, lowest index first.
 func (s *slab[T]) reclaim(used func(*T) bool) {
 	s.free, s.used = nil, int(s.size)
 	for i := s.size; i > 0; i-- {

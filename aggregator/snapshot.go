@@ -13,38 +13,37 @@ import (
 	"github.com/skydive-project/skybridge/disk"
 )
 
-// How a journal goes on from what was before it.
+// What a journal continues.
 const (
-	fromEmpty    = iota // from nothing: the state began anew
-	fromJournal         // from the end of the journal with the number before
-	fromSnapshot        // from the snapshot of its number alone
+	fromEmpty    = iota // nothing: the state is new
+	fromJournal         // the journal with the number before
+	fromSnapshot        // the snapshot of its number alone
 )
 
 var errEnded = errors.New("the process ends")
 
-// newJournal makes the journal file of that number, durable as a name.
+// newJournal makes the journal file of that number, and syncs its directory.
 func (d *durable) newJournal(number uint64) (*stateFile, error) {
-	if err := disk.MakeDir(d.store.fs, d.store.dir); err != nil {
+	if err := disk.MakeDir(d.writer.fs, d.writer.dir); err != nil {
 		return nil, err
 	}
-	f, err := createFile(d.store.fs, fileName(d.store.dir, number, journalSuffix))
+	f, err := createFile(d.writer.fs, fileName(d.writer.dir, number, journalSuffix))
 	if err != nil {
 		return nil, err
 	}
-	if err := d.store.fs.SyncDir(d.store.dir); err != nil {
-		return nil, errors.Join(err, f.Close(), d.store.fs.Remove(f.name))
+	if err := d.writer.fs.SyncDir(d.writer.dir); err != nil {
+		return nil, errors.Join(err, f.Close(), d.writer.fs.Remove(f.name))
 	}
 	return f, nil
 }
 
 // snapshot writes the snapshot of that number, and returns its size in bytes.
 //
-// The journal of its number begins with a tick, while nothing of the tick before
-// can be missing from the log any more. Then everything is written as it is, part
-// by part, while updates go on: a part may be newer than the journal's beginning,
-// and the journal says again how it became so. It counts once the journal is
-// durable up to where the last part was written: before, one part could know of
-// an update of which another does not.
+// The journal of its number begins with a tick, when the log has all of the tick before. Then
+// everything is written batch by batch during updates: a batch may be newer than the journal's
+// beginning, and the journal repeats the changes. The snapshot is valid once the journal is
+// durable up to where the last batch was written: before, one batch could have an update that
+// another does not.
 func (d *durable) snapshot(number uint64) (size int64, err error) {
 	next, err := d.newJournal(number)
 	if err != nil {
@@ -64,11 +63,11 @@ func (d *durable) snapshot(number uint64) (size int64, err error) {
 		if used { // by the last tick
 			return 0, errEnded
 		}
-		return 0, errors.Join(errEnded, next.Close(), d.store.fs.Remove(next.name))
+		return 0, errors.Join(errEnded, next.Close(), d.writer.fs.Remove(next.name))
 	}
 
-	part := fileName(d.store.dir, number, partSuffix)
-	out, err := createFile(d.store.fs, part)
+	part := fileName(d.writer.dir, number, partSuffix)
+	out, err := createFile(d.writer.fs, part)
 	if err != nil {
 		return 0, err
 	}
@@ -77,27 +76,27 @@ func (d *durable) snapshot(number uint64) (size int64, err error) {
 		err = out.Sync()
 	}
 	if err = errors.Join(err, out.Close()); err != nil {
-		return 0, errors.Join(err, d.store.fs.Remove(part))
+		return 0, errors.Join(err, d.writer.fs.Remove(part))
 	}
-	if err := d.store.fs.Rename(part, fileName(d.store.dir, number, snapshotSuffix)); err != nil {
+	if err := d.writer.fs.Rename(part, fileName(d.writer.dir, number, snapshotSuffix)); err != nil {
 		return 0, err
 	}
-	return out.end, d.store.fs.SyncDir(d.store.dir)
+	return out.end, d.writer.fs.SyncDir(d.writer.dir)
 }
 
-// switchJournal begins the next journal, where there is one, and keeps what of the
-// snapshot must be of this very moment. The aggregator's lock is held.
+// switchJournal begins the next journal, where there is one, and takes the part of the snapshot
+// that has to be of this moment. The aggregator's lock is held.
 func (d *durable) switchJournal() {
 	if d == nil || d.next == nil {
 		return
 	}
 	j, how := d.a.journal, uint64(fromJournal)
 	number, _, _ := parseFileName(filepath.Base(d.next.name))
-	end, gaveUp := d.store.use(d.next)
-	if gaveUp != nil {
+	end, abandoned := d.writer.use(d.next)
+	if abandoned != nil {
 		how = fromSnapshot
 	}
-	d.switched(number, end, gaveUp)
+	d.switched(number, end, abandoned)
 	d.next = nil
 	j.off = false
 	j.frame = appendHead(j.frame[:frameHeader], number, how, end)
@@ -114,7 +113,7 @@ func (d *durable) switchJournal() {
 	d.heads <- snapshotHead{head, feedNow}
 }
 
-// snapshotHead is what of a snapshot is of the moment at which its journal begins.
+// snapshotHead is the part of a snapshot that is of the moment at which its journal begins.
 type snapshotHead struct {
 	frame   []byte // after room for its header
 	feedNow time.Duration
@@ -124,14 +123,13 @@ type snapshotHead struct {
 type snapshotWriter struct {
 	file    *stateFile
 	frame   []byte   // the one being built, after room for its header
-	full    [][]byte // those before it, which wait for flush
+	full    [][]byte // complete ones, which wait for flush
 	feedNow time.Duration
-	// journal is where the journal was when the latest part was taken.
+	// journal is the end of the journal when the latest batch was taken.
 	journal int64
 }
 
-// cut ends the frame where it is large enough. So no frame grows beyond what can be read,
-// however much there is to say of one thing.
+// cut ends a frame that is large enough, so that none exceeds maxFrame.
 func (w *snapshotWriter) cut() {
 	if len(w.frame) >= snapshotFrame {
 		w.full = append(w.full, w.frame)
@@ -158,8 +156,8 @@ func (w *snapshotWriter) flush() error {
 	return nil
 }
 
-// appendHead appends the first record of a file. end is where the journal before
-// it ends, for one that goes on from there.
+// appendHead appends the first record of a file. end is where the journal that it continues
+// ends.
 func appendHead(dst []byte, number uint64, how uint64, end int64) []byte {
 	dst = binary.AppendUvarint(append(dst, byte(kindHead)), number)
 	return binary.AppendUvarint(binary.AppendUvarint(dst, how), uint64(end))
@@ -171,10 +169,10 @@ func (d *durable) dump(w *snapshotWriter) error {
 	if err := w.flush(); err != nil {
 		return err
 	}
-	err := d.parts(w, func() int { return len(a.sources.list) }, func(i uint32) {
-		if s := a.sources.list[i]; s != nil {
+	err := d.parts(w, func() int { return len(a.origins.list) }, func(i uint32) {
+		if s := a.origins.list[i]; s != nil {
 			s.journaled = s.node.period(w.feedNow)
-			w.frame = appendSource(w.frame, s)
+			w.frame = appendOrigin(w.frame, s)
 			for held := range len(s.held) {
 				w.frame = appendClock(w.frame, s, held)
 				w.cut()
@@ -186,13 +184,13 @@ func (d *durable) dump(w *snapshotWriter) error {
 		return err
 	}
 	err = d.parts(w, func() int { return int(a.baselines.records.size) }, func(i uint32) {
-		if b := a.baselines.records.at(i); b.from.is(isUsed) {
+		if b := a.baselines.records.at(i); b.flags.is(isUsed) {
 			w.frame = appendBaseline(w.frame, i, b, a.baselines.texts[i])
-			w.frame = appendSight(w.frame, i, b)
+			w.frame = appendLastSeen(w.frame, i, b)
 			if history, ok := a.baselines.histories[i]; ok {
 				w.frame = appendHistory(w.frame, i, history)
 			}
-			if b.conversation != 0 || b.from.is(isOuter) || b.from.is(isLeftOut) {
+			if b.conversation != 0 || b.flags.is(isOuter) || b.flags.is(isLeftOut) {
 				w.frame = appendConversation(w.frame, i, b)
 			}
 		}
@@ -200,10 +198,10 @@ func (d *durable) dump(w *snapshotWriter) error {
 	if err != nil {
 		return err
 	}
-	err = d.parts(w, func() int { return int(a.groups.records.size) }, func(i uint32) {
-		if g := a.groups.records.at(i); g.used {
-			ref := groupRef(i + 1)
-			w.frame = appendGroup(w.frame, ref, g)
+	err = d.parts(w, func() int { return int(a.shared.records.size) }, func(i uint32) {
+		if g := a.shared.records.at(i); g.used {
+			ref := sharedRef(i + 1)
+			w.frame = appendShared(w.frame, ref, g)
 			for j := range g.observers {
 				w.frame = appendObserver(w.frame, ref, &g.observers[j])
 			}
@@ -215,8 +213,8 @@ func (d *durable) dump(w *snapshotWriter) error {
 	err = d.parts(w, func() int { return int(a.connections.records.size) }, func(i uint32) {
 		if c := a.connections.records.at(i); c.used {
 			w.frame = appendConnection(appendIdentity(w.frame, i, c), i, c)
-			if traffic, ok := a.connections.carried[i]; ok {
-				w.frame = appendCarried(w.frame, i, traffic)
+			if traffic, ok := a.connections.deferred[i]; ok {
+				w.frame = appendDeferred(w.frame, i, traffic)
 			}
 		}
 	})
@@ -229,15 +227,14 @@ func (d *durable) dump(w *snapshotWriter) error {
 	if err != nil {
 		return err
 	}
-	if err := d.store.sync(); err != nil {
+	if err := d.writer.sync(); err != nil {
 		return err
 	}
 	w.frame = binary.AppendUvarint(append(w.frame, byte(kindTail)), uint64(w.journal))
 	return w.flush()
 }
 
-// parts calls add for every index below size, a batch at a time under the
-// aggregator's lock.
+// parts calls add for every index below size, a batch at a time under the aggregator's lock.
 func (d *durable) parts(w *snapshotWriter, size func() int, add func(i uint32)) error {
 	for next, end := 0, false; !end; {
 		d.a.mu.Lock()
@@ -248,7 +245,7 @@ func (d *durable) parts(w *snapshotWriter, size func() int, add func(i uint32)) 
 			w.cut()
 		}
 		end = next >= n
-		w.journal = d.store.position()
+		w.journal = d.writer.position()
 		d.a.mu.Unlock()
 		if len(w.full) > 0 || end {
 			if err := w.flush(); err != nil {

@@ -17,55 +17,55 @@ import (
 
 const stateDir = "state"
 
-// mortal is a world whose aggregator dies and comes back. The log and what lies
+// crashingProcess is a world whose aggregator crashes and restarts. The log and what is
 // behind it, which is the ledger, does not die: a tick is in it whole or not at
 // all.
-type mortal struct {
+type crashingProcess struct {
 	*world
 	cfg     Config
 	disk    *disktest.Disk
 	least   int64 // CheckpointBytes
 	last    int64 // time of the log's latest tick
-	staged  staged
+	staged  stagedReceiver
 	recover Recovery
-	lives   int
+	starts  int
 }
 
-// staged is an Emitter that keeps a tick until the log has it.
-type staged struct {
+// stagedReceiver is an Emitter that keeps a tick until the log has it.
+type stagedReceiver struct {
 	connections []Point
 	captures    []CapturePoint
 	between     func()
 }
 
-func (s *staged) Connections(points []Point) {
+func (s *stagedReceiver) Connections(points []Point) {
 	s.connections = append(s.connections, points...)
 	if s.between != nil {
 		s.between()
 	}
 }
 
-func (s *staged) Captures(points []CapturePoint) { s.captures = append(s.captures, points...) }
+func (s *stagedReceiver) Captures(points []CapturePoint) { s.captures = append(s.captures, points...) }
 
 // Interfaces keeps nothing: they have no state that could survive.
-func (s *staged) Interfaces([]InterfacePoint) {}
+func (s *stagedReceiver) Interfaces([]InterfacePoint) {}
 
-// newMortal begins the first life on that disk. Snapshots are due at every least
+// newCrashingProcess starts the first process on that disk. Snapshots are due at every least
 // bytes.
-func newMortal(t testing.TB, cfg Config, disk *disktest.Disk, least int64) *mortal {
-	m := &mortal{world: newWorld(t, cfg), disk: disk, least: least}
+func newCrashingProcess(t testing.TB, cfg Config, disk *disktest.Disk, least int64) *crashingProcess {
+	m := &crashingProcess{world: newWorld(t, cfg), disk: disk, least: least}
 	m.cfg = m.world.cfg
-	m.begin()
+	m.start()
 	for range 2 { // as of a bridge that has run for a while: counters begin
 		m.tick()
 	}
 	return m
 }
 
-// begin begins a life.
-func (m *mortal) begin() {
+// start starts a process.
+func (m *crashingProcess) start() {
 	m.t.Helper()
-	if m.lives++; m.lives > 1 {
+	if m.starts++; m.starts > 1 {
 		m.registry = prometheus.NewRegistry()
 		var err error
 		m.Aggregator, err = New(m.cfg, func() time.Time { return m.time }, m.registry, m.skipped, m.logger)
@@ -73,18 +73,18 @@ func (m *mortal) begin() {
 			m.t.Fatal(err)
 		}
 	}
-	recovery, err := m.Recover(StateConfig{Dir: stateDir, FS: m.disk, LastTick: m.last, CheckpointBytes: m.least}, m.logger)
+	recovery, err := m.OpenState(StateConfig{Dir: stateDir, FS: m.disk, LastTick: m.last, CheckpointBytes: m.least}, m.logger)
 	if err != nil {
 		m.t.Fatal(err)
 	}
 	m.recover = recovery
-	m.ledger.anew = m.ledger.anew || recovery.Anew != ""
+	m.receiver.mayReset = m.receiver.mayReset || recovery.ResetReason != ""
 	m.AnalyzerUp("a")
 }
 
 // tickNow samples a tick, makes it durable, and hands it to the log: unless the
-// process has died by then.
-func (m *mortal) tickNow() (alive bool) {
+// process has crashed by then.
+func (m *crashingProcess) tickNow() (alive bool) {
 	at := m.sample()
 	if m.disk.Dead() {
 		return false
@@ -94,7 +94,7 @@ func (m *mortal) tickNow() (alive bool) {
 }
 
 // sample is a tick up to where it is durable in the state.
-func (m *mortal) sample() (at int64) {
+func (m *crashingProcess) sample() (at int64) {
 	at = max(m.time.UnixMilli(), m.LastTick()+MinTickGap)
 	m.staged.connections, m.staged.captures = nil, nil
 	m.Tick(at, testInterval, &m.staged)
@@ -103,7 +103,7 @@ func (m *mortal) sample() (at int64) {
 }
 
 // idle waits until no snapshot is being made, but one that waits for a tick.
-func (m *mortal) idle() {
+func (m *crashingProcess) idle() {
 	d := m.durable
 	for {
 		d.mu.Lock()
@@ -120,20 +120,20 @@ func (m *mortal) idle() {
 }
 
 // append makes the log have the tick.
-func (m *mortal) append(at int64) {
-	m.ledger.at, m.last = at, at
-	m.ledger.Connections(m.staged.connections)
-	m.ledger.Captures(m.staged.captures)
+func (m *crashingProcess) append(at int64) {
+	m.receiver.at, m.last = at, at
+	m.receiver.Connections(m.staged.connections)
+	m.receiver.Captures(m.staged.captures)
 	m.Publish()
 }
 
-func (m *mortal) tick() {
+func (m *crashingProcess) tick() {
 	m.pass(testInterval)
 	m.tickNow()
 }
 
-// die ends the life, after which power is lost or not.
-func (m *mortal) die(power bool) {
+// crash ends the process, after which power is lost or not.
+func (m *crashingProcess) crash(power bool) {
 	m.disk.Fail(func(int, disktest.Op, string) error { return disktest.ErrDead })
 	_ = m.Close() // so that its goroutines end; it changes nothing any more
 	if power {
@@ -143,33 +143,42 @@ func (m *mortal) die(power bool) {
 	}
 }
 
-// wantIncrease fails the test unless the ledger's bytes, in all series, are n.
-func (m *mortal) wantIncrease(n uint64) {
+// crashAndStart is a crash and a start after it, at which no counter may reset.
+func (m *crashingProcess) crashAndStart(power bool) {
 	m.t.Helper()
-	if got := m.total("bytes"); got != n {
-		m.t.Errorf("bytes in all: %d, want %d\n%v", got, n, m.ledger)
+	m.crash(power)
+	if m.start(); m.recover.ResetReason != "" {
+		m.t.Fatalf("counters were reset: %s\n%s", m.recover.ResetReason, m.logs.String())
 	}
 }
 
-// TestCountersGoOn proves that a process goes on from where the one before was:
-// however it ended, nothing begins anew, nothing counts twice, and what was
+// wantIncrease fails the test unless the ledger's bytes, in all series, are n.
+func (m *crashingProcess) wantIncrease(n uint64) {
+	m.t.Helper()
+	if got := m.total("bytes"); got != n {
+		m.t.Errorf("bytes in all: %d, want %d\n%v", got, n, m.receiver)
+	}
+}
+
+// TestCountersGoOn proves that a process continues where the one before was:
+// however it ended, nothing resets, nothing counts twice, and what was
 // carried meanwhile counts.
 func TestCountersGoOn(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		end  func(m *mortal)
+		end  func(m *crashingProcess)
 	}{
-		{"closed", func(m *mortal) {
+		{"closed", func(m *crashingProcess) {
 			if err := m.Close(); err != nil {
 				m.t.Error(err)
 			}
 			m.disk.LosePower()
 		}},
-		{"killed", func(m *mortal) { m.die(false) }},
-		{"power lost", func(m *mortal) { m.die(true) }},
+		{"killed", func(m *crashingProcess) { m.crash(false) }},
+		{"power lost", func(m *crashingProcess) { m.crash(true) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m := newMortal(t, Config{}, disktest.New(1), 1)
+			m := newCrashingProcess(t, Config{}, disktest.New(1), 1)
 			m.known()
 			m.Update([]Flow{m.flow("1", 1000, 500)})
 			m.tick()
@@ -179,8 +188,8 @@ func TestCountersGoOn(t *testing.T) {
 			m.tick()
 			c.end(m)
 			m.pass(time.Hour)
-			m.begin()
-			if r := m.recover; r.Anew != "" || r.Connections != 1 || r.Flows != 2 {
+			m.start()
+			if r := m.recover; r.ResetReason != "" || r.Connections != 1 || r.Flows != 2 {
 				t.Errorf("recovered %+v", r)
 			}
 			m.tickNow()
@@ -192,24 +201,24 @@ func TestCountersGoOn(t *testing.T) {
 			m.wantIncrease(3801)
 			name := "bytes" + labelText(m.row(m.connections.records.at(0), 0), 0)
 			zeros := 0
-			for _, s := range m.ledger.series[name] {
+			for _, s := range m.receiver.series[name] {
 				if s.value == 0 && !s.stale {
 					zeros++
 				}
 			}
 			if zeros != 1 {
-				t.Errorf("%d zeros, want 1: %v", zeros, m.ledger.series[name])
+				t.Errorf("%d zeros, want 1: %v", zeros, m.receiver.series[name])
 			}
-			m.die(false)
+			m.crash(false)
 		})
 	}
 }
 
-// TestTickTakenBack proves that a tick which the log did not get in time is as if
+// TestUndoneTick proves that a tick which the log did not get in time is as if
 // it had not been: what began has its zero still to come, and what ended its
 // stale markers, even where it returned before the crash.
-func TestTickTakenBack(t *testing.T) {
-	m := newMortal(t, Config{}, disktest.New(1), 1<<20)
+func TestUndoneTick(t *testing.T) {
+	m := newCrashingProcess(t, Config{}, disktest.New(1), 1<<20)
 	m.known()
 	idle, back := m.flow("1", 1000, 0), m.flow("2", 2000, 0)
 	back.TransportA = 2
@@ -237,11 +246,7 @@ func TestTickTakenBack(t *testing.T) {
 	m.Update([]Flow{again})
 	m.Sync()
 	for bytes := range int64(3) { // the second time, what was taken back is so already
-		m.die(true)
-		m.begin()
-		if m.recover.Anew != "" {
-			t.Fatalf("recovered %+v", m.recover)
-		}
+		m.crashAndStart(true)
 		again.Metric.ABBytes += bytes
 		m.Update([]Flow{again})
 		m.Sync()
@@ -250,35 +255,35 @@ func TestTickTakenBack(t *testing.T) {
 		m.tick()
 	}
 	m.wantIncrease(1000 + 2503 + 5)
-	m.die(false)
+	m.crash(false)
 }
 
-// TestTickThatMayBeOut proves that a tick which the log could not make durable,
+// TestTickThatMayBeSent proves that a tick which the log could not make durable,
 // but which receivers may have all the same, is not taken back: its zeros sent
 // again would count everything twice.
-func TestTickThatMayBeOut(t *testing.T) {
-	m := newMortal(t, Config{}, disktest.New(1), 1<<20)
+func TestTickThatMayBeSent(t *testing.T) {
+	m := newCrashingProcess(t, Config{}, disktest.New(1), 1<<20)
 	m.known()
 	m.tick()
 	before := m.last
 	m.Update([]Flow{m.flow("1", 1000, 0)})
 	m.pass(testInterval)
 	m.append(m.sample())
-	m.MayBeOut()
+	m.MarkMaybeSent()
 	m.last = before // to the log it did not happen
-	m.die(true)
-	m.begin()
+	m.crash(true)
+	m.start()
 	m.Update([]Flow{m.flow("1", 1500, 0)})
 	m.tick() // the ledger fails the test where the counter begins again
 	m.wantIncrease(1500)
-	m.die(false)
+	m.crash(false)
 }
 
 // TestPeriodsSurvive proves that a connection which is reported every few minutes
-// does not end after a restart because nobody remembers that.
+// does not end after a restart because that was lost.
 func TestPeriodsSurvive(t *testing.T) {
 	for _, least := range []int64{1, 1 << 20} { // by a snapshot, by the journal
-		m := newMortal(t, Config{}, disktest.New(1), least)
+		m := newCrashingProcess(t, Config{}, disktest.New(1), least)
 		m.known()
 		f := m.flow("1", 1000, 0)
 		f.LastUpdate.Start = f.LastUpdate.Last - (8 * time.Minute).Milliseconds()
@@ -287,35 +292,35 @@ func TestPeriodsSurvive(t *testing.T) {
 			m.tick()
 			m.idle()
 		}
-		m.die(true)
-		m.begin()
+		m.crash(true)
+		m.start()
 		for range 4 * 7 {
 			m.tick()
 		}
 		if n := m.connections.series; n == 0 {
 			t.Errorf("the connection ended while its next update was not due (least %d)", least)
 		}
-		m.die(true)
+		m.crash(true)
 	}
 }
 
-// TestOldState proves that a state which is older than the log begins anew, so
+// TestStateOlderThanTheLog proves that a state which is older than the log resets, so
 // that nothing counts twice, and that it says so.
-func TestOldState(t *testing.T) {
+func TestStateOlderThanTheLog(t *testing.T) {
 	disk := disktest.New(1)
-	m := newMortal(t, Config{}, disk, 1<<20)
+	m := newCrashingProcess(t, Config{}, disk, 1<<20)
 	m.known()
 	m.Update([]Flow{m.flow("1", 1000, 0)})
 	m.tick()
-	m.die(false)
+	m.crash(false)
 	backup := map[string][]byte{}
 	for _, name := range disk.Files() {
 		backup[name] = disk.Bytes(name)
 	}
-	m.begin()
+	m.start()
 	m.Update([]Flow{m.flow("1", 5000, 0)})
 	m.tick()
-	m.die(false)
+	m.crash(false)
 	for _, name := range disk.Files() {
 		if err := disk.Remove(name); err != nil {
 			t.Fatal(err)
@@ -324,8 +329,8 @@ func TestOldState(t *testing.T) {
 	for name, data := range backup {
 		disk.SetBytes(name, data)
 	}
-	m.begin()
-	if m.recover.Anew == "" || m.recover.Connections != 0 {
+	m.start()
+	if m.recover.ResetReason == "" || m.recover.Connections != 0 {
 		t.Errorf("recovered %+v", m.recover)
 	}
 	if got := m.metric("skybridge_state_doubts_total", ""); got != 1 {
@@ -340,13 +345,13 @@ func TestOldState(t *testing.T) {
 	m.tick()
 	m.tick()
 	m.wantIncrease(6000)
-	m.die(false)
+	m.crash(false)
 }
 
-// TestTrouble proves that counting goes on while the disk does not take anything,
+// TestFailingDisk proves that counting continues while the disk fails every write,
 // that the state says so, that a restart meanwhile counts nothing twice, and that
-// all is well again once the disk is.
-func TestTrouble(t *testing.T) {
+// all is durable again once the disk works.
+func TestFailingDisk(t *testing.T) {
 	broken := errors.New("no space left on device")
 	for _, c := range []struct {
 		name string
@@ -359,7 +364,7 @@ func TestTrouble(t *testing.T) {
 		for _, heals := range []bool{true, false} {
 			t.Run(c.name+map[bool]string{true: " and heals", false: " to the end"}[heals], func(t *testing.T) {
 				disk := disktest.New(3)
-				m := newMortal(t, Config{}, disk, 1<<20)
+				m := newCrashingProcess(t, Config{}, disk, 1<<20)
 				m.known()
 				m.Update([]Flow{m.flow("1", 1000, 0)})
 				m.tick()
@@ -371,26 +376,26 @@ func TestTrouble(t *testing.T) {
 				})
 				m.Update([]Flow{m.flow("1", 3000, 0)})
 				m.tick()
-				if !errors.Is(m.Trouble(), broken) {
-					t.Fatalf("trouble: %v", m.Trouble())
+				if !errors.Is(m.Failure(), broken) {
+					t.Fatalf("trouble: %v", m.Failure())
 				}
 				m.Update([]Flow{m.flow("1", 4000, 0)})
 				m.tick()
 				m.wantIncrease(4000)
 				if heals {
 					disk.Fail(nil)
-					for m.Trouble() != nil {
+					for m.Failure() != nil {
 						m.tick()
 					}
 					m.Update([]Flow{m.flow("1", 4500, 0)})
 				}
-				m.die(true)
+				m.crash(true)
 				m.pass(time.Second)
-				m.begin()
-				if (m.recover.Anew == "") != heals {
+				m.start()
+				if (m.recover.ResetReason == "") != heals {
 					t.Errorf("recovered %+v", m.recover)
 				}
-				m.die(false)
+				m.crash(false)
 			})
 		}
 	}

@@ -35,20 +35,19 @@ const (
 	snapshotFrame = 256 << 10
 )
 
-// The two kinds of files, by the end of their names. The number before it says
-// which belong together: a snapshot with the journal of its number and those
-// after it.
+// Suffixes of file names, after a number: a snapshot belongs to the journal of its number and
+// those after it.
 const (
 	journalSuffix  = ".journal"
 	snapshotSuffix = ".snapshot"
-	partSuffix     = ".part" // a snapshot that is not whole yet
+	partSuffix     = ".part" // an incomplete snapshot
 )
 
 func fileName(dir string, number uint64, suffix string) string {
 	return filepath.Join(dir, fmt.Sprintf("%08d", number)+suffix)
 }
 
-// parseFileName is the inverse of fileName; not ok is a file of somebody else.
+// parseFileName is the inverse of fileName; not ok: it is no file of the state.
 func parseFileName(name string) (number uint64, suffix string, ok bool) {
 	base, suffix, found := strings.Cut(name, ".")
 	suffix = "." + suffix
@@ -59,18 +58,51 @@ func parseFileName(name string) (number uint64, suffix string, ok bool) {
 	return number, suffix, err == nil && filepath.Base(fileName("", number, suffix)) == name
 }
 
-// stateFile is a file that is written.
+// stateFiles are the files of a directory, by number.
+type stateFiles struct {
+	journals, snapshots map[uint64]int64 // sizes in bytes
+	parts               []uint64
+	last                uint64 // the greatest number
+}
+
+// listFiles lists them; a directory that does not exist is made.
+func listFiles(system disk.FS, dir string) (stateFiles, error) {
+	files := stateFiles{journals: map[uint64]int64{}, snapshots: map[uint64]int64{}}
+	made := disk.MakeDir(system, dir) // what else fails is in the way of a journal too
+	entries, err := system.ReadDir(dir)
+	if err != nil {
+		return files, errors.Join(made, err)
+	}
+	for _, e := range entries {
+		number, suffix, ok := parseFileName(e.Name)
+		if !ok {
+			continue
+		}
+		files.last = max(files.last, number)
+		switch suffix {
+		case journalSuffix:
+			files.journals[number] = e.Size
+		case snapshotSuffix:
+			files.snapshots[number] = e.Size
+		case partSuffix:
+			files.parts = append(files.parts, number)
+		}
+	}
+	return files, nil
+}
+
+// stateFile is a file that is being written.
 type stateFile struct {
 	disk.File
 	name string
 	salt uint64
 	end  int64 // where the next frame goes
-	// abandoned: frames are missing; nothing that happens to it matters any more.
+	// abandoned: frames are missing, and its errors no longer matter.
 	abandoned bool
 }
 
-// createFile makes a file with its header, which is not synced. One of that name is
-// what is left of an attempt that failed.
+// createFile makes a file with its header, not synced. An existing file is of a failed
+// attempt.
 func createFile(system disk.FS, name string) (*stateFile, error) {
 	f, err := system.Create(name)
 	if errors.Is(err, fs.ErrExist) {
@@ -89,8 +121,7 @@ func createFile(system disk.FS, name string) (*stateFile, error) {
 	return s, nil
 }
 
-// seal fills in a frame's header: it will be written at the file's end, which
-// moves.
+// seal fills in a frame's header for the file's end, and advances the end.
 func (s *stateFile) seal(frame []byte, feedNow time.Duration) {
 	binary.LittleEndian.PutUint32(frame, uint32(len(frame)-frameHeader))
 	binary.LittleEndian.PutUint64(frame[8:], uint64(feedNow))
@@ -98,9 +129,9 @@ func (s *stateFile) seal(frame []byte, feedNow time.Duration) {
 	s.end += int64(len(frame))
 }
 
-// readFile hands every frame of a file to apply, in order, and returns where the
-// last good one ends, and the file's size. The error wraps disk.ErrNewer, disk.ErrDamaged
-// (then frames up to the end were good), is that of apply, or the disk's.
+// readFile passes every frame of a file to apply, in order, and returns where the last valid
+// one ends, and the file's size. The error wraps disk.ErrNewer, disk.ErrDamaged (frames up to
+// end are valid), is that of apply, or the disk's.
 func readFile(system disk.FS, name string, apply func(records []byte, feedNow time.Duration) error) (end, size int64, err error) {
 	f, err := system.Open(name)
 	if err != nil {

@@ -3,29 +3,29 @@
 
 package aggregator
 
-// Status is how full the aggregator is, and what its bounds fold.
+// Status is how full the aggregator is, and what is in the overflow.
 type Status struct {
-	// Connections that have series of their own, and the series of all connections,
-	// against their bounds, of which 0 is none.
+	// Connections that have series of their own, and the series of all connections, with
+	// their bounds; a bound of 0 is none.
 	Connections, TopK int
 	Series, MaxSeries int
 	MaxSeriesPerNode  int
 	Flows, MaxFlows   int
-	// StateBytes is what the state takes on disk.
+	// StateBytes is the size of the state on disk.
 	StateBytes int
 	// Overflow is by bound, in the order of precedence.
 	Overflow []Overflow
-	Labels   []LabelValues // those of [Aggregator.Census]
+	Labels   []LabelValues // see [Aggregator.LabelStats]
 	Nodes    []NodeSeries  // the nodes with the most series, at most ten
 }
 
-// Overflow is what a bound folds.
+// Overflow is what a bound has put into the overflow.
 type Overflow struct {
 	// Reason is "max_series", "max_series_per_node" or "top_k".
 	Reason string
 	// Bytes were counted in the overflow since the process began.
 	Bytes uint64
-	// Connections is about how many connections these were in the last 5 to 10 minutes.
+	// Connections is about how many connections that was in the last 5 to 10 minutes.
 	Connections int
 }
 
@@ -36,10 +36,10 @@ func (a *Aggregator) Series() int {
 	return a.connections.series
 }
 
-// Status returns how full the aggregator is. Now and then it looks at all connections
-// for it; see [Aggregator.Census].
+// Status returns how full the aggregator is. Up to once a minute it visits all connections;
+// see [Aggregator.LabelStats].
 func (a *Aggregator) Status() Status {
-	labels, nodes := a.Census(), a.busyNodes()
+	labels, nodes := a.LabelStats(), a.busyNodes()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := Status{
@@ -49,8 +49,8 @@ func (a *Aggregator) Status() Status {
 		StateBytes: a.stateBytes(),
 		Labels:     labels, Nodes: nodes,
 	}
-	for reason := foldMaxSeries; reason < foldEnd; reason++ {
-		s.Overflow = append(s.Overflow, Overflow{reason.String(), a.folds.reasons[reason].bytes, a.folds.connections(reason)})
+	for reason := overflowMaxSeries; reason < overflowReasons; reason++ {
+		s.Overflow = append(s.Overflow, Overflow{reason.String(), a.overflowed.reasons[reason].bytes, a.overflowed.connections(reason)})
 	}
 	return s
 }

@@ -11,15 +11,15 @@ import (
 // tag is a flow's VLAN and VNI; 0 is absent.
 type tag struct{ vlan, vni int64 }
 
-// fits says whether flows with the two tags can be of one conversation: what is
-// absent fits anything.
-func (t tag) fits(o tag) bool {
+// compatible reports whether flows with the two tags can be of one conversation: an absent
+// tag matches any.
+func (t tag) compatible(o tag) bool {
 	return (t.vlan == 0 || o.vlan == 0 || t.vlan == o.vlan) && (t.vni == 0 || o.vni == 0 || t.vni == o.vni)
 }
 
-// tags finds conversations that differ in their tags alone. A tag changes only the
-// upper half of an id, by a mask: so they share a bucket, and the mask between two
-// ids says whether the rest is the same. No flow takes memory for it.
+// tags finds conversations that differ in their tags alone. A tag changes the upper half of
+// an id by a mask, so that they share a bucket, and the mask between two ids gives the tag.
+// Flows take no memory for it.
 type tags struct {
 	key   conversationKey
 	known map[conversationID]tag // by mask
@@ -42,8 +42,8 @@ func (ts *tags) maskOf(key conversationKey, t tag) conversationID {
 	return conversationID(binary.LittleEndian.Uint32(sum[:])&maskBits) << maskShift
 }
 
-// learn keeps a tag that a flow has. A restart forgets those with a VNI until they
-// are seen again.
+// learn adds a tag of a flow. After a restart, those with a VNI are unknown until they are
+// seen again.
 func (ts *tags) learn(key conversationKey, t tag) conversationID {
 	if ts.known == nil || ts.key != key {
 		ts.key, ts.known = key, map[conversationID]tag{0: {}}
@@ -55,7 +55,7 @@ func (ts *tags) learn(key conversationKey, t tag) conversationID {
 	return mask
 }
 
-// between returns the tag of a conversation whose id without one is base.
+// between returns the tag of conversation id, whose id without a tag would be base.
 func (ts *tags) between(key conversationKey, base, id conversationID) (t tag, ok bool) {
 	if uint32(base) != uint32(id) || base.scope() != id.scope() {
 		return tag{}, false
@@ -69,12 +69,11 @@ func (ts *tags) between(key conversationKey, base, id conversationID) (t tag, ok
 	return t, ok
 }
 
-// tagged returns the conversation of a flow whose id without a tag is base. Two
-// flows are of different ones where both have a tag and they differ, or where one
-// capture saw both. Where a capture without tags made several tags one, they stay
-// one, as the sum of one capture. Not ok: the flow may be of several, each of which
-// reports by itself, and so counts nowhere.
-func (a *Aggregator) tagged(base conversationID, f *Flow, src *source) (id conversationID, ok bool) {
+// tagged returns the conversation of a flow whose id without a tag is base. Two flows are of
+// different conversations where their tags differ, or where one capture saw both. Several
+// tags that a capture without tags has made one conversation stay one. Not ok: the flow may
+// be of several, each of which is reported by other captures, so that it counts nowhere.
+func (a *Aggregator) tagged(base conversationID, f *Flow, from *origin) (id conversationID, ok bool) {
 	t := f.tag()
 	own := base
 	if t != (tag{}) {
@@ -91,7 +90,7 @@ func (a *Aggregator) tagged(base conversationID, f *Flow, src *source) (id conve
 	}
 	var found [8]candidate
 	n := 0
-	for i := *bs.kin.head(bs.kin.bucket(base)); i != none; i = bs.records.at(i).nextKin {
+	for i := *bs.byConversation.head(bs.byConversation.bucket(base)); i != none; i = bs.records.at(i).nextInBucket {
 		r := bs.records.at(i)
 		its, related := a.tags.between(a.conversationKey, base, r.conversation)
 		if !related {
@@ -109,8 +108,8 @@ func (a *Aggregator) tagged(base conversationID, f *Flow, src *source) (id conve
 			n++
 		}
 		c := &found[k]
-		c.mixed = c.mixed || r.from.is(isMixed)
-		c.mine = c.mine || r.from.source() == src.id || !its.fits(t)
+		c.mixed = c.mixed || r.flags.is(isMixed)
+		c.mine = c.mine || r.flags.originID() == from.id || !its.compatible(t)
 	}
 	fits := 0
 	for _, c := range found[:n] {

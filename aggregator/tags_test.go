@@ -105,19 +105,16 @@ func TestUntaggedBeforeTwoVLANs(t *testing.T) {
 // TestVLANsRestart proves that what captures are known to see is known after a crash:
 // a capture without ids beside two VLANs doubles nothing.
 func TestVLANsRestart(t *testing.T) {
-	m := newMortal(t, crossingConfig(false), disktest.New(1), 1<<20)
+	m := newCrashingProcess(t, crossingConfig(false), disktest.New(1), 1<<20)
 	m.arrive([2]string{"n1", "c1"}, [2]string{"n1", "c2"})
 	twenty := inVLAN(m.world, "c1", 20, 0, 420) // reported only later
 	m.Update([]Flow{inVLAN(m.world, "c1", 10, 0, 700), inVLAN(m.world, "c2", 0, 0, 1120)})
 	m.tick()
-	m.die(true)
-	if m.begin(); m.recover.Anew != "" {
-		t.Fatalf("began anew: %s", m.recover.Anew)
-	}
+	m.crashAndStart(true)
 	m.Update([]Flow{twenty})
 	m.tick()
 	m.wantIncrease(1120)
-	m.die(false)
+	m.crash(false)
 }
 
 // TestVLANsAfterUpgrade proves that flows of a state that knows of no VLANs, which has one
@@ -130,14 +127,14 @@ func TestVLANsAfterUpgrade(t *testing.T) {
 	}
 	d := disktest.New(1)
 	d.SetBytes(stateDir+"/00000001"+journalSuffix, state)
-	m := &mortal{world: newWorld(t, Config{Labels: []string{labelProtocol}}), disk: d, least: 1}
+	m := &crashingProcess{world: newWorld(t, Config{Labels: []string{labelProtocol}}), disk: d, least: 1}
 	m.cfg, m.time, m.last = m.world.cfg, time.UnixMilli(1_800_000_090_000), 1_800_000_090_000
-	m.ledger.series["bytes{protocol=UDP}"] = []sample{{at: m.last, value: 1000}}
-	m.ledger.series["packets{protocol=UDP}"] = []sample{{at: m.last, value: 10}}
-	if m.begin(); m.recover.Anew != "" || m.recover.Flows != 2 {
+	m.receiver.series["bytes{protocol=UDP}"] = []sample{{at: m.last, value: 1000}}
+	m.receiver.series["packets{protocol=UDP}"] = []sample{{at: m.last, value: 10}}
+	if m.start(); m.recover.ResetReason != "" || m.recover.Flows != 2 {
 		t.Fatalf("recovered %+v", m.recover)
 	}
-	defer m.die(false)
+	defer m.crash(false)
 	captures := []string{"c1", "c2"}
 	for i, capture := range captures {
 		f := inVLAN(m.world, capture, 10, 0, 1100)

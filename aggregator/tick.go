@@ -5,17 +5,16 @@ package aggregator
 
 import "time"
 
-// MinTickGap is the least distance between two ticks in milliseconds: what stands
-// in for a lost sample goes between them, and the zero of a counter that ends with
-// the process before it could begin on the grid.
+// MinTickGap is the least time between two ticks in milliseconds. A replacement of a lost
+// sample goes between them, and the zero of a counter that ends with the process before it
+// could begin on the grid.
 const MinTickGap = 2
 
-// Point is one connection at a tick: its values then, what begins and what
-// ends.
+// Point is one connection at a tick.
 type Point struct {
 	Row
-	// Begin, where not 0, is the time in milliseconds of a sample of value 0 that
-	// goes before this one: the counters begin with this tick.
+	// Begin, where not 0, is the time in milliseconds of a zero that goes before this sample:
+	// the counters begin with this tick.
 	Begin int64
 	// Start is the time in milliseconds at which the counters began.
 	Start int64
@@ -26,46 +25,45 @@ type Point struct {
 // CapturePoint is one capture at a tick.
 type CapturePoint struct {
 	CaptureRow
-	Before       CaptureRow // at the tick before, where it did not begin since
+	Before       CaptureRow // at the tick before, unless it begins with this one
 	Begin, Start int64      // of its own counters; those of packets began before the bridge looked
 	End          bool
 }
 
-// InterfacePoint is one network interface at a tick. Its counters began at a
-// time that nobody knows.
+// InterfacePoint is one network interface at a tick. When its counters began is not known.
 type InterfacePoint struct {
 	InterfaceRow
 	End bool
 }
 
-// Emitter takes what a tick samples. The slices are valid during the call; it
-// is not called under the aggregator's lock.
+// Emitter takes what a tick samples. The slices are valid during the call; it is not called
+// under the aggregator's lock.
 type Emitter interface {
 	Connections([]Point)
 	Captures([]CapturePoint)
 	Interfaces([]InterfacePoint)
 }
 
-// Tick samples every live series for the given time in milliseconds, which
-// must be at least [MinTickGap] after [Aggregator.LastTick]. A counter begins with
-// its zero at the multiple of interval before this tick, unless that lies before the
-// last tick; then it waits. A connection that was idle for too long ends.
+// Tick samples every live series for the given time in milliseconds, which must be at least
+// [MinTickGap] after [Aggregator.LastTick]. A counter begins with its zero at the multiple of
+// interval before this tick; where that is before the last tick, it waits. Connections that
+// were idle for too long end.
 //
 // Ticks must not overlap; updates and scrapes may run meanwhile.
 func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 	a.mu.Lock()
 	feedNow := a.clock.now(a.now())
 	a.durable.switchJournal()
-	first := a.unsure
+	first := a.noGridTick
 	a.latest = a.tickTimes(at, interval.Milliseconds())
 	a.journal.tick(a.latest)
 	a.lastTick = at
-	a.side.begin()
-	a.sources.sweep(feedNow)
-	a.folds.turn(feedNow)
-	a.known.turn(feedNow, a.cfg.FlowRetention)
-	captures := a.captures.sample(a.side.latest, a.latest, feedNow, func(id string) uint64 { return a.knownOf(id, feedNow) })
-	latest := a.side.latest
+	a.samples.begin()
+	a.origins.sweep(feedNow)
+	a.overflowed.rotate(feedNow)
+	a.known.rotate(feedNow, a.cfg.FlowRetention)
+	captures := a.captures.sample(a.samples.latest, a.latest, feedNow, func(id string) uint64 { return a.knownOf(id, feedNow) })
+	latest := a.samples.latest
 	a.journal.seal(feedNow)
 	a.mu.Unlock()
 	var interfaces []InterfacePoint
@@ -84,8 +82,7 @@ func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 	for next, end := uint32(0), false; !end; {
 		a.mu.Lock()
 		points = points[:0]
-		// Those that updates add meanwhile are fresh: their turn comes now as well,
-		// or at the next tick.
+		// Connections that updates add meanwhile are sampled now or at the next tick.
 		size := a.connections.records.size
 		for limit := min(next+batch, size); next < limit; next++ {
 			points = a.sample(points, next, feedNow)
@@ -109,32 +106,32 @@ func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 // counters that begin with it, in ms; 0 is none.
 type tickTimes struct {
 	before, at, zero int64
-	// rushed is the time of zeros that cannot wait for the grid: the process ends.
-	// It is not journaled, as no state outlives it.
+	// rushed is the time of zeros that cannot wait for the grid since the process ends; not
+	// journaled.
 	rushed int64
 }
 
-// tickTimes returns the times of a tick. Receivers that keep one sample for each
-// interval (T-interval, T] must see every zero, so that it shares its interval with
-// no sample of its name: it lies on the grid, and not before the last tick. No tick need
-// have been made there: where ticks take longer than the interval, some are left out.
+// tickTimes returns the times of a tick. Receivers that keep one sample for each interval
+// (T-interval, T] must see every zero, so it must not share its interval with another sample
+// of its series: it is on the grid, and not before the last tick. There need not have been a
+// tick at that time: some are skipped where ticks take longer than the interval.
 func (a *Aggregator) tickTimes(at, interval int64) tickTimes {
 	t := tickTimes{before: a.latest.at, at: at}
 	if a.ending {
 		t.rushed = max(a.lastTick+1, at-interval)
 	}
 	grid := (at - 1) / interval * interval
-	if a.unsure && at%interval == 0 {
-		a.unsure, a.earliestZero = false, at+1
+	if a.noGridTick && at%interval == 0 {
+		a.noGridTick, a.earliestZero = false, at+1
 	}
-	if !a.unsure && grid >= a.latest.at && grid >= a.earliestZero {
+	if !a.noGridTick && grid >= a.latest.at && grid >= a.earliestZero {
 		t.zero = grid
 	}
 	return t
 }
 
-// begin returns the time of the zero of a counter that begins, which may not be
-// before earliest; 0: it has to wait.
+// begin returns the time of the zero of a counter that begins, earliest or later; 0: it has
+// to wait.
 func (t tickTimes) begin(earliest int64) int64 {
 	if t.zero >= earliest && t.zero != 0 {
 		return t.zero
@@ -142,29 +139,27 @@ func (t tickTimes) begin(earliest int64) int64 {
 	return t.rushed
 }
 
-// LastTick returns the time of the latest tick in milliseconds; before it, when
-// the aggregator began.
+// LastTick returns the time of the latest tick in milliseconds; before the first one, when
+// the aggregator was made.
 func (a *Aggregator) LastTick() int64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.lastTick
 }
 
-// ContinueAfter makes the time at (ms) that of the latest tick, where none was:
-// that of a former process, which this one's samples must all come after.
+// ContinueAfter sets the time (ms) of the last tick of a former process, which all samples
+// must come after.
 func (a *Aggregator) ContinueAfter(at int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.lastTick = max(a.lastTick, at)
 }
 
-// EndAll makes every series end that has not: the next tick samples the last
-// values, the tick after it the stale markers. It returns how many connections,
-// captures and interfaces are to end. It is for a reload that changes what series are
-// called, and for the end of the process; the caller holds updates back
-// ([Aggregator.Hold]) until there are none. Rarely a second round is needed, for
-// what a counter at its limit carried over, or for what could not begin yet. With
-// last, the process ends: nothing waits to begin.
+// EndAll ends every series: the next tick samples the last values, the tick after it the
+// stale markers. It returns how many connections, captures and interfaces are to end. It is
+// for a reload that renames series, and for the end of the process (last); the caller holds
+// updates back ([Aggregator.Hold]) and repeats it until it returns 0: deferred traffic, or a
+// counter that could not begin yet, needs another round.
 func (a *Aggregator) EndAll(last bool) (left int) {
 	left = a.interfaces.endAll()
 	a.mu.Lock()
@@ -191,20 +186,20 @@ func (a *Aggregator) sample(points []Point, i uint32, feedNow time.Duration) []P
 		a.connections.remove(i)
 		return points
 	}
-	if c.phase == closing || (c.phase == live && !c.ending && a.idle(c, feedNow)) {
-		points = append(points, Point{Row: a.row(c, a.side.before()), Start: c.start, End: true})
+	if c.phase == closing || (c.phase == live && !c.ending && a.isIdle(c, feedNow)) {
+		points = append(points, Point{Row: a.row(c, a.samples.before()), Start: c.start, End: true})
 		a.journal.connectionEnd(i, c)
 		c.start = a.latest.at + 1
 		a.connections.end(i)
-		c.sampled[a.side.latest] = sampled{}
+		c.sampled[a.samples.latest] = sampled{}
 		return points
 	}
 	zero := a.latest.begin(c.start)
 	if c.phase == fresh && zero == 0 {
-		c.sampled[a.side.latest] = sampled{}
+		c.sampled[a.samples.latest] = sampled{}
 		return points
 	}
-	a.move(c, feedNow)
+	a.updateRate(c, feedNow)
 	p := Point{}
 	next := live
 	if c.ending {
@@ -218,37 +213,37 @@ func (a *Aggregator) sample(points []Point, i uint32, feedNow time.Duration) []P
 		a.journal.connectionPhase(i, next)
 	}
 	c.phase = next
-	c.sampled[a.side.latest] = sampled{c.counts, c.gauges, true}
-	p.Row, p.Start = a.row(c, a.side.latest), c.start
+	c.sampled[a.samples.latest] = sampled{c.counts, c.gauges, true}
+	p.Row, p.Start = a.row(c, a.samples.latest), c.start
 	return append(points, p)
 }
 
-// idle says whether a connection ends: all of its traffic has been sampled,
-// and none was reported for ConnectionTimeout after the next update was due.
-func (a *Aggregator) idle(c *connection, feedNow time.Duration) bool {
+// isIdle reports whether a connection has timed out: all of its traffic has been sampled, and
+// none was reported for ConnectionTimeout after the next update was due.
+func (a *Aggregator) isIdle(c *connection, feedNow time.Duration) bool {
 	silence := feedNow - c.traffic
 	return silence >= a.cfg.ConnectionTimeout && // cheap, and mostly false
-		silence >= a.cfg.ConnectionTimeout+a.sources.period(c.source, feedNow) &&
-		c.counts == c.sampled[a.side.before()].counts
+		silence >= a.cfg.ConnectionTimeout+a.origins.period(c.origin, feedNow) &&
+		c.counts == c.sampled[a.samples.before()].counts
 }
 
-// side tells the two latest ticks apart, whose samples are kept: that of the
-// latest, which may not be durable yet, and that which scrapes see.
-type side struct{ latest, shown int }
+// samplePair indexes the samples of the two latest ticks: the latest, which may not be
+// durable yet, and the one that scrapes show.
+type samplePair struct{ latest, shown int }
 
-// begin makes room for a tick; the one before it is shown at the latest now.
-func (s *side) begin() {
+// begin makes room for a tick; the one before it is shown from now on at the latest.
+func (s *samplePair) begin() {
 	s.shown = s.latest
 	s.latest = 1 - s.latest
 }
 
-// before is the side of the tick before the latest.
-func (s *side) before() int { return 1 - s.latest }
+// before is the index of the tick before the latest.
+func (s *samplePair) before() int { return 1 - s.latest }
 
-// Publish shows the latest tick to scrapes. A caller with durable state does so
-// once the tick cannot be lost any more.
+// Publish shows the latest tick to scrapes. With durable state, call it once the tick is
+// durable.
 func (a *Aggregator) Publish() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.side.shown = a.side.latest
+	a.samples.shown = a.samples.latest
 }

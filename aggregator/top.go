@@ -9,25 +9,22 @@ import (
 	"time"
 )
 
-// sketchRatio is how many counters there are for connections without series of
-// their own, for each one that top_k keeps. With 4 K of them, who carries more than a
-// 4 K-th of what is folded is surely among them, and so are all that belong to the K
-// busiest but those that hardly differ from the next ones. A counter is about 60
-// bytes.
+// sketchRatio is how many counters there are for connections in the overflow, for each one
+// of top_k. With 4 K of them, a connection with more than a 4 K-th of the overflow's bytes is
+// among them, and so are all of the K busiest that clearly differ from the next ones. A
+// counter is about 60 bytes.
 const sketchRatio = 4
 
-// top keeps the busiest connections: K of them have series of their own, the others
-// are counted in the overflow.
+// top gives series of their own to the K busiest connections; the others are counted in the
+// overflow.
 //
-// What those with series carry in a window is counted for each, beside the
-// connection; what the others carry, in a sketch (busiest.go). The first tick after a
-// window ranks both: who surely carried more than one of the K takes its place. So
-// memory grows with K, whatever the number of connections.
+// Bytes in a window are counted for each connection with series, and for the others in a
+// [spaceSaving]. The first tick after a window ranks both: a connection that certainly carried
+// more than one of the K replaces it. So memory grows with K only.
 //
-// The ranking decides only who has a series. Each byte is added to exactly one
-// counter at the moment it comes, so nothing depends on the ranking being right, and
-// it need not survive a restart: those with series keep them until a whole window was
-// seen.
+// The ranking decides only which connections have series: each byte is added to exactly one
+// counter when it arrives. So it is not durable: after a restart, connections keep their
+// series until a window is complete.
 type top struct {
 	of     *connections
 	k      int
@@ -36,28 +33,28 @@ type top struct {
 	begun  bool
 
 	windows slab[uint64] // bytes in the window, by number of the connection
-	others  *busiest
-	// promised are connections that get series with their next traffic: what they
-	// carried before is in the overflow and stays there.
+	others  *spaceSaving
+	// promised are connections that get series with their next traffic; what they carried
+	// before stays in the overflow.
 	promised map[uint64]struct{}
 }
 
-// configureTop puts the bounds of cfg on the ranking into force.
+// configureTop applies a configuration to the ranking.
 func (a *Aggregator) configureTop(cfg Config) {
 	switch t := a.top; {
 	case cfg.TopK == 0:
 		a.top = nil
 	case t == nil || t.of != a.connections:
-		a.top = &top{of: a.connections, others: newBusiest(sketchRatio * cfg.TopK)}
+		a.top = &top{of: a.connections, others: newSpaceSaving(sketchRatio * cfg.TopK)}
 		fallthrough
 	default:
 		a.top.k, a.top.length = cfg.TopK, cfg.TopKWindow
 	}
 }
 
-// entitled says whether one more connection has a place among the K, of which own
-// have theirs; fit is how many more the other bounds have room for.
-func (t *top) entitled(own, fit int, id uint64) bool {
+// mayHaveSeries reports whether a further connection may be one of the K, of which own have
+// series; fit is how many more the other bounds allow.
+func (t *top) mayHaveSeries(own, fit int, id uint64) bool {
 	if own >= t.k {
 		return false
 	}
@@ -67,37 +64,37 @@ func (t *top) entitled(own, fit int, id uint64) bool {
 	return len(t.promised) < min(t.k-own, fit)
 }
 
-// begin gives connection i a place: it brings along what it has carried in the window.
-func (t *top) begin(i uint32, id uint64) {
+// admit makes connection i one of the K, with its bytes of the window so far.
+func (t *top) admit(i uint32, id uint64) {
 	delete(t.promised, id)
 	t.windows.reach(i)
 	*t.windows.at(i) = t.others.take(id)
 }
 
-// carry counts what connection i has carried.
-func (t *top) carry(i uint32, bytes uint64) {
+// add adds bytes of connection i.
+func (t *top) add(i uint32, bytes uint64) {
 	t.windows.reach(i)
 	*t.windows.at(i) += bytes
 }
 
-// candidate is a connection that may lose its place.
+// candidate is a connection that may lose its series.
 type candidate struct {
 	i      uint32
 	values string
 	bytes  uint64 // in the window
 }
 
-// rank ends a window that is over: the busiest connections without series get the
-// places of those that carried least. Most ticks do nothing.
+// rank ends a window that is over: the busiest connections without series replace those with
+// the least bytes.
 func (a *Aggregator) rank(feedNow time.Duration) {
 	a.mu.Lock()
 	t := a.top
-	if t == nil || !t.over(feedNow) {
+	if t == nil || !t.windowOver(feedNow) {
 		a.mu.Unlock()
 		return
 	}
 	others := t.others
-	t.others, t.promised = newBusiest(sketchRatio*t.k), nil
+	t.others, t.promised = newSpaceSaving(sketchRatio*t.k), nil
 	k := t.k
 	a.mu.Unlock()
 
@@ -107,9 +104,9 @@ func (a *Aggregator) rank(feedNow time.Duration) {
 		return cmp.Or(cmp.Compare(x.bytes, y.bytes), cmp.Compare(x.i, y.i))
 	})
 	a.mu.Lock()
-	fit := a.fit()
+	fit := a.freeConnections()
 	a.mu.Unlock()
-	losers, winners := decide(own, challengers, k, fit)
+	losers, winners := rankChanges(own, challengers, k, fit)
 
 	for part := range slices.Chunk(own[:losers], batch) {
 		a.mu.Lock()
@@ -128,9 +125,9 @@ func (a *Aggregator) rank(feedNow time.Duration) {
 	a.mu.Unlock()
 }
 
-// over says whether a window is, and begins the next one. One is whole only if it
-// was seen from its beginning, so the first begins with the first tick.
-func (t *top) over(feedNow time.Duration) bool {
+// windowOver reports whether a window is over, and then begins the next one. The first one
+// begins with the first tick.
+func (t *top) windowOver(feedNow time.Duration) bool {
 	if t.begun && feedNow-t.began < t.length {
 		return false
 	}
@@ -139,7 +136,7 @@ func (t *top) over(feedNow time.Duration) bool {
 	return over
 }
 
-// candidates returns the connections that have places, and what each carried.
+// candidates returns the connections with series, and the bytes of each.
 func (a *Aggregator) candidates(t *top) (own []candidate) {
 	for next, end := uint32(0), false; !end; {
 		a.mu.Lock()
@@ -163,15 +160,13 @@ func (a *Aggregator) candidates(t *top) (own []candidate) {
 	return own
 }
 
-// decide says how many of those with series lose them, the first ones, and how many
-// of the others get some, the first ones. own is in order of bytes, the least first,
-// challengers the other way; k is how many may have series, and fit how many more
-// the other bounds have room for.
+// rankChanges returns how many of own, from the first, lose their series, and how many of
+// challengers, from the first, get some. own is sorted by bytes, the least first, challengers
+// the most first; fit is how many more the other bounds allow.
 //
-// Who has series keeps them unless a challenger carried a quarter more: so equals do
-// not take turns, and one update more or less in a window, of five with the default
-// ones, makes no difference.
-func decide(own []candidate, challengers []counter, k, fit int) (losers, winners int) {
+// A challenger needs a quarter more bytes: so equals do not alternate, and one update more or
+// less of the usual five in a window makes no difference.
+func rankChanges(own []candidate, challengers []counter, k, fit int) (losers, winners int) {
 	losers = max(0, len(own)-k)
 	free := max(0, min(k-len(own), fit))
 	for _, c := range challengers {
@@ -190,8 +185,7 @@ func decide(own []candidate, challengers []counter, k, fit int) (losers, winners
 	return losers, winners
 }
 
-// demote ends a connection's series. Until their stale markers are out, and from
-// then on, the overflow counts what it carries.
+// demote ends a connection's series. From now on the overflow counts its traffic.
 func (a *Aggregator) demote(t *top, was candidate) {
 	if a.connections != t.of {
 		return

@@ -11,8 +11,8 @@ import (
 	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
-// TestDecide proves who keeps series and who gets some.
-func TestDecide(t *testing.T) {
+// TestRankChanges proves who keeps series and who gets some.
+func TestRankChanges(t *testing.T) {
 	for _, c := range []struct {
 		name            string
 		own, others     []uint64
@@ -41,7 +41,7 @@ func TestDecide(t *testing.T) {
 			for _, n := range c.others {
 				others = append(others, counter{bytes: n + 7, error: 7})
 			}
-			losers, winners := decide(own, others, c.k, c.fit)
+			losers, winners := rankChanges(own, others, c.k, c.fit)
 			if losers != c.losers || winners != c.winners {
 				t.Errorf("%d lose and %d win, want %d and %d", losers, winners, c.losers, c.winners)
 			}
@@ -49,19 +49,19 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// talkers is a world in which connection N, a port, is told to carry bytes.
-type talkers struct {
+// busyConnections is a world in which connection N, a port, carries bytes when told to.
+type busyConnections struct {
 	*world
 	totals map[int64]int64
 }
 
-func newTalkers(w *world) *talkers {
+func newBusyConnections(w *world) *busyConnections {
 	w.known()
-	return &talkers{w, map[int64]int64{}}
+	return &busyConnections{w, map[int64]int64{}}
 }
 
 // carry reports bytes of the connection with that port.
-func (w *talkers) carry(port, bytes int64) {
+func (w *busyConnections) carry(port, bytes int64) {
 	w.totals[port] += bytes
 	f := w.flow("a"+string('a'+rune(port)), w.totals[port], 0)
 	f.UUID, f.TransportA = []byte{'u', byte('a' + port)}, port
@@ -69,7 +69,7 @@ func (w *talkers) carry(port, bytes int64) {
 }
 
 // window lets a window pass in which connection i carries bytes[i] at each tick.
-func (w *talkers) window(bytes ...int64) {
+func (w *busyConnections) window(bytes ...int64) {
 	for range topWindow / testInterval {
 		for port, n := range bytes {
 			if n > 0 {
@@ -84,7 +84,7 @@ func (w *talkers) window(bytes ...int64) {
 const topWindow = 6 * testInterval
 
 // own names the connections that have series and keep them, by port.
-func (w *talkers) own() string {
+func (w *busyConnections) own() string {
 	var ports []string
 	cs := w.connections
 	for i := range cs.records.size {
@@ -95,7 +95,7 @@ func (w *talkers) own() string {
 	return strings.Join(ports, " ")
 }
 
-func (w *talkers) wantOwn(want ...string) {
+func (w *busyConnections) wantOwn(want ...string) {
 	w.t.Helper()
 	for _, port := range want {
 		if got := " " + w.own() + " "; !strings.Contains(got, " "+port+" ") || len(want) != len(strings.Fields(got)) {
@@ -105,22 +105,22 @@ func (w *talkers) wantOwn(want ...string) {
 	}
 }
 
-func (w *talkers) wantTotals() {
+func (w *busyConnections) wantTotals() {
 	w.t.Helper()
 	sum := int64(0)
 	for _, n := range w.totals {
 		sum += n
 	}
 	if got := w.total("bytes"); got != uint64(sum) {
-		w.t.Errorf("%d bytes in all, want %d\n%s", got, sum, w.ledger)
+		w.t.Errorf("%d bytes in all, want %d\n%s", got, sum, w.receiver)
 	}
 }
 
-// series returns what the series of a connection increased by, and whether it lives.
-func (w *talkers) series(port string) (increase uint64, lives bool) {
-	for name, s := range w.ledger.series {
+// series returns what the series of a connection increased by, and whether it is live.
+func (w *busyConnections) series(port string) (increase uint64, lives bool) {
+	for name, s := range w.receiver.series {
 		if strings.Contains(name, "initiator_port="+port+",") && strings.HasPrefix(name, abBytes) {
-			return w.ledger.increase(name), !s[len(s)-1].stale
+			return w.receiver.increase(name), !s[len(s)-1].stale
 		}
 	}
 	return 0, false
@@ -129,7 +129,7 @@ func (w *talkers) series(port string) (increase uint64, lives bool) {
 // TestTopK proves that the busiest get the series, that what they carried before
 // stays in the overflow, and that nothing is lost when they lose them.
 func TestTopK(t *testing.T) {
-	w := newTalkers(newWorld(t, Config{TopK: 2, TopKWindow: topWindow}))
+	w := newBusyConnections(newWorld(t, Config{TopK: 2, TopKWindow: topWindow}))
 	w.window(100, 200, 300, 400) // the first ones have series at once
 	w.wantOwn("0", "1")
 	for port := range int64(4) {
@@ -165,7 +165,7 @@ func TestTopK(t *testing.T) {
 // TestTopKIsStable proves that connections that carry about the same do not take
 // turns.
 func TestTopKIsStable(t *testing.T) {
-	w := newTalkers(newWorld(t, Config{TopK: 2, TopKWindow: topWindow}))
+	w := newBusyConnections(newWorld(t, Config{TopK: 2, TopKWindow: topWindow}))
 	for i := range int64(10) {
 		w.window(1000, 1000, 1000+20*i, 1200)
 	}
@@ -178,7 +178,7 @@ func TestTopKIsStable(t *testing.T) {
 
 // TestTopKFreePlaces proves that who comes gets the place of a connection that ended.
 func TestTopKFreePlaces(t *testing.T) {
-	w := newTalkers(newWorld(t, Config{TopK: 2, TopKWindow: time.Hour, ConnectionTimeout: time.Second}))
+	w := newBusyConnections(newWorld(t, Config{TopK: 2, TopKWindow: time.Hour, ConnectionTimeout: time.Second}))
 	w.window(100, 100, 100)
 	w.wantOwn("0", "1")
 	for range 3 {
@@ -191,8 +191,8 @@ func TestTopKFreePlaces(t *testing.T) {
 	w.wantTotals()
 }
 
-// TestEntitled proves who gets series before the next ranking.
-func TestEntitled(t *testing.T) {
+// TestMayHaveSeries proves who gets series before the next ranking.
+func TestMayHaveSeries(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		own     int
@@ -214,26 +214,26 @@ func TestEntitled(t *testing.T) {
 			for id := range uint64(c.promise) {
 				w.promised[id+1] = struct{}{}
 			}
-			if got := w.entitled(c.own, c.fit, c.id); got != c.want {
+			if got := w.mayHaveSeries(c.own, c.fit, c.id); got != c.want {
 				t.Errorf("got %v", got)
 			}
 		})
 	}
 }
 
-// TestPromiseIsKeptOnce proves that a promise that was kept holds no place any more.
-func TestPromiseIsKeptOnce(t *testing.T) {
-	w := top{k: 2, promised: map[uint64]struct{}{1: {}}, others: newBusiest(1)}
-	w.begin(0, 1)
-	if !w.entitled(1, 5, 9) {
+// TestPromisedConnectionIsAdmittedOnce proves that a promise that was kept holds no place any more.
+func TestPromisedConnectionIsAdmittedOnce(t *testing.T) {
+	w := top{k: 2, promised: map[uint64]struct{}{1: {}}, others: newSpaceSaving(1)}
+	w.admit(0, 1)
+	if !w.mayHaveSeries(1, 5, 9) {
 		t.Error("the second place is not free")
 	}
 }
 
-// TestTopKBringsAlong proves that who gets a place within a window is ranked by all
+// TestAdmittedConnectionKeepsItsBytes proves that who gets a place within a window is ranked by all
 // that it carried in it.
-func TestTopKBringsAlong(t *testing.T) {
-	w := newTalkers(newWorld(t, Config{TopK: 1, TopKWindow: 20 * testInterval, ConnectionTimeout: 10 * testInterval}))
+func TestAdmittedConnectionKeepsItsBytes(t *testing.T) {
+	w := newBusyConnections(newWorld(t, Config{TopK: 1, TopKWindow: 20 * testInterval, ConnectionTimeout: 10 * testInterval}))
 	w.carry(0, 1)
 	for range 22 { // the first ends after some of them
 		w.carry(1, 100)
@@ -246,10 +246,10 @@ func TestTopKBringsAlong(t *testing.T) {
 	}
 }
 
-// TestTopKWithinMaxSeries proves that the ranking goes on where max_series has no
+// TestTopKWithinMaxSeries proves that the ranking continues where max_series has no
 // room for K.
 func TestTopKWithinMaxSeries(t *testing.T) {
-	w := newTalkers(newWorld(t, Config{TopK: 10, TopKWindow: topWindow, MaxSeries: 12}))
+	w := newBusyConnections(newWorld(t, Config{TopK: 10, TopKWindow: topWindow, MaxSeries: 12}))
 	for range 4 {
 		w.window(100, 100, 100, 1000)
 	}
@@ -262,7 +262,7 @@ func TestTopKWithinMaxSeries(t *testing.T) {
 // TestTopKOfAFullNode proves that a connection that its node has no room for takes no
 // other's place, which it could not use.
 func TestTopKOfAFullNode(t *testing.T) {
-	w := newTalkers(newWorld(t, Config{TopK: 2, TopKWindow: topWindow, MaxSeriesPerNode: 8}))
+	w := newBusyConnections(newWorld(t, Config{TopK: 2, TopKWindow: topWindow, MaxSeriesPerNode: 8}))
 	for range 4 {
 		w.window(100, 100, 1000)
 	}
@@ -273,10 +273,10 @@ func TestTopKOfAFullNode(t *testing.T) {
 	w.wantTotals()
 }
 
-// TestTopKReturns proves that who lost its series and wins again begins anew, even
+// TestTopKReturns proves that a connection that lost its series and wins again resets, even
 // before the old ones have ended.
 func TestTopKReturns(t *testing.T) {
-	w := newTalkers(newWorld(t, Config{TopK: 1, TopKWindow: testInterval}))
+	w := newBusyConnections(newWorld(t, Config{TopK: 1, TopKWindow: testInterval}))
 	for range 12 {
 		w.carry(0, 1000)
 		w.carry(1, 10)
@@ -297,7 +297,7 @@ func TestTopKReturns(t *testing.T) {
 // TestTopKReload proves that a lower K takes series away at the end of a window, a
 // higher one gives some at once, and none ends the ranking.
 func TestTopKReload(t *testing.T) {
-	w := newTalkers(newWorld(t, Config{}))
+	w := newBusyConnections(newWorld(t, Config{}))
 	configure := func(k int) {
 		cfg := w.cfg
 		cfg.TopK, cfg.TopKWindow = k, topWindow
@@ -330,12 +330,12 @@ func TestTopKReload(t *testing.T) {
 // where the tick that ended them is lost.
 func TestTopKAfterRestart(t *testing.T) {
 	for _, lost := range []bool{false, true} {
-		m := newMortal(t, Config{TopK: 2, TopKWindow: topWindow}, disktest.New(1), 1<<20)
-		w := newTalkers(m.world)
+		m := newCrashingProcess(t, Config{TopK: 2, TopKWindow: topWindow}, disktest.New(1), 1<<20)
+		w := newBusyConnections(m.world)
 		again := func(meanwhile func()) {
-			m.die(true)
-			m.pass(time.Hour) // feed time stands still: nobody was there to tell
-			m.begin()
+			m.crash(true)
+			m.pass(time.Hour) // feed time stands still without an analyzer
+			m.start()
 			meanwhile()
 			m.tickNow()
 		}
@@ -343,8 +343,8 @@ func TestTopKAfterRestart(t *testing.T) {
 			w.t.Helper()
 			w.carry(0, 7)
 			w.carry(1, 7)
-			if w.connections.own != 0 || len(w.connections.carried) > 0 {
-				t.Errorf("%d keep their series, %v begin anew", w.connections.own, w.connections.carried)
+			if w.connections.own != 0 || len(w.connections.deferred) > 0 {
+				t.Errorf("%d keep their series, %v begin", w.connections.own, w.connections.deferred)
 			}
 		}
 		round := func(bytes ...int64) {
@@ -372,6 +372,6 @@ func TestTopKAfterRestart(t *testing.T) {
 			round(100, 200, 3000, 4000)
 		}
 		w.wantTotals()
-		m.die(false)
+		m.crash(false)
 	}
 }

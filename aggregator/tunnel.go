@@ -3,35 +3,34 @@
 
 package aggregator
 
-// Tunnels says which flows of a tunnel count. Skydive reports the flow that
-// carries others and those that it carries; their sum has the payload twice.
+// Tunnels says which flows of a tunnel count. Skydive reports the carrying flow and those that
+// it carries; their sum has the payload twice.
 type Tunnels string
 
-// What counts of a tunnel.
 const (
 	TunnelsBoth  Tunnels = "both"
 	TunnelsInner Tunnels = "inner" // what is carried
 	TunnelsOuter Tunnels = "outer" // what carries
 )
 
-// What a flow of a tunnel is, as the metric of filtered bytes says it.
+// Values of the label value of skybridge_filtered_bytes_total.
 const (
 	tunnelInner = "inner"
 	tunnelOuter = "outer"
 )
 
-// dropTunnel says whether a flow is of the side of a tunnel that does not count,
-// and counts what it carried.
-func (a *Aggregator) dropTunnel(p *progress, f *Flow, src *source) bool {
+// dropTunnel reports whether a flow is of the side of a tunnel that does not count, and counts
+// its traffic as filtered.
+func (a *Aggregator) dropTunnel(p *progress, f *Flow, from *origin) bool {
 	switch a.cfg.Tunnels {
 	case TunnelsOuter:
-		if len(f.ParentUUID) == 0 || !a.carrierCounts(f, src) {
+		if len(f.ParentUUID) == 0 || !a.carrierCounts(f, from) {
 			return false
 		}
 		a.metrics.tunnelled(tunnelInner, p.delta.totalBytes())
 	case TunnelsInner:
-		a.markParent(f, src)
-		if !f.Outer && !p.record.from.is(isOuter) {
+		a.markParent(f, from)
+		if !f.Outer && !p.record.flags.is(isOuter) {
 			return false
 		}
 		a.metrics.tunnelled(tunnelOuter, p.delta.totalBytes())
@@ -41,14 +40,14 @@ func (a *Aggregator) dropTunnel(p *progress, f *Flow, src *source) bool {
 	return true
 }
 
-// markParent notes that the flow's parent carries others. Its layers say so as a
-// rule; this is for the encapsulations that they do not name.
-func (a *Aggregator) markParent(f *Flow, src *source) {
+// markParent marks the flow's parent as one that carries others, for encapsulations that its
+// layers do not name.
+func (a *Aggregator) markParent(f *Flow, from *origin) {
 	if len(f.ParentUUID) == 0 {
 		return
 	}
-	if i, parent := a.baselines.findUUID(f.ParentUUID, src); parent != nil && !parent.from.is(isOuter) {
-		parent.from.set(isOuter, true)
+	if i, parent := a.baselines.findUUID(f.ParentUUID, from); parent != nil && !parent.flags.is(isOuter) {
+		parent.flags.set(isOuter, true)
 		a.journal.conversation(i, parent)
 	}
 }

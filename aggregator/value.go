@@ -14,8 +14,7 @@ import (
 // reach it.
 const MaxLabelValue = 256
 
-// hashDigits is how much of a cut value is a hash of the whole, with the sign
-// before it.
+// hashDigits is the length of the hash at the end of a cut value, with the ~ before it.
 const hashDigits = 1 + 16
 
 // appendValue appends a label value that receivers take, and says whether it had
@@ -25,18 +24,18 @@ func appendValue[T []byte | string](dst []byte, s T) (_ []byte, changed bool) {
 	if len(s) <= MaxLabelValue && validText(s) {
 		return append(dst, s...), false
 	}
-	return fit(dst, []byte(s)), true
+	return cutValue(dst, []byte(s)), true
 }
 
-// fitted is appendValue for what is kept as a string.
-func fitted(s string) (_ string, changed bool) {
+// fitValue is appendValue for what is kept as a string.
+func fitValue(s string) (_ string, changed bool) {
 	if len(s) <= MaxLabelValue && validText(s) {
 		return s, false
 	}
-	return string(fit(nil, []byte(s))), true
+	return string(cutValue(nil, []byte(s))), true
 }
 
-// validText is utf8.Valid, quick for the short ASCII texts that nearly all values are.
+// validText is utf8.Valid, faster for short ASCII texts.
 func validText[T []byte | string](s T) bool {
 	for i := range len(s) {
 		if s[i] >= utf8.RuneSelf {
@@ -46,8 +45,8 @@ func validText[T []byte | string](s T) bool {
 	return true
 }
 
-// fit appends what is left of a value that does not fit as it is.
-func fit(dst, s []byte) []byte {
+// cutValue appends a value that is not valid as it is.
+func cutValue(dst, s []byte) []byte {
 	start := len(dst)
 	dst = appendText(dst, s)
 	if len(dst)-start <= MaxLabelValue {
@@ -68,8 +67,8 @@ func fit(dst, s []byte) []byte {
 	return dst
 }
 
-// appendText appends s, with every byte that is not UTF-8 replaced: receivers
-// refuse other label values, and [Separator] must stay unambiguous.
+// appendText appends s with invalid UTF-8 replaced: receivers refuse it, and [Separator] must
+// stay unambiguous.
 func appendText(dst, s []byte) []byte {
 	if utf8.Valid(s) {
 		return append(dst, s...)

@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-func TestValuesFit(t *testing.T) {
+func TestValidValues(t *testing.T) {
 	long := strings.Repeat("a", 300)
 	wide := strings.Repeat("é", 150) // 300 bytes; byte 239 is the middle of one
 	tests := []struct{ name, value, want string }{
@@ -37,7 +37,7 @@ func TestValuesFit(t *testing.T) {
 	}
 }
 
-func TestAnyValueFits(t *testing.T) {
+func TestAnyValueIsValid(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		value := rapid.SliceOfN(rapid.Byte(), 0, 600).Draw(r, "value")
 		got, changed := appendValue(nil, value)
@@ -59,8 +59,8 @@ func TestCutValuesCount(t *testing.T) {
 	w.tick()
 	w.Update([]Flow{w.flow("4", 3, 0)}) // without an application: no label
 	w.tick()
-	if got := w.total("bytes"); got != 1523 || len(w.ledger.increases()) != 4+3-1 {
-		t.Errorf("%d bytes\n%s", got, w.ledger)
+	if got := w.total("bytes"); got != 1523 || len(w.receiver.increases()) != 4+3-1 {
+		t.Errorf("%d bytes\n%s", got, w.receiver)
 	}
 	if n := w.metric("skybridge_label_values_cut_total", ""); n != 2 {
 		t.Errorf("%v values cut, want 2", n)

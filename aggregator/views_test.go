@@ -105,7 +105,7 @@ func grouped(series map[string]uint64, labels []string) map[string]uint64 {
 }
 
 // TestViewsAgree plays one feed to two aggregators with other labels and policies:
-// what both tell apart is the same, series by series, and so are totals. What is
+// what both distinguish is the same, series by series, and so are totals. What is
 // excluded is what the filters counted.
 func TestViewsAgree(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
@@ -136,7 +136,7 @@ func TestViewsAgree(t *testing.T) {
 		}
 		w1.tick() // what had just ended and returned
 		w2.tick()
-		got1, got2 := w1.ledger.increases(), w2.ledger.increases()
+		got1, got2 := w1.receiver.increases(), w2.receiver.increases()
 		if diff := cmp.Diff(want.By(v1), got1); diff != "" {
 			r.Fatalf("series differ from the reference (-want +got):\n%s", diff)
 		}
@@ -187,7 +187,7 @@ func TestExactnessAcrossReloads(t *testing.T) {
 			w.tick()
 			next, _ := drawView(r, "next")
 			next.ConnectionTimeout, next.FlowRetention = time.Minute, 30*time.Minute
-			next.Tunnels, next.Portless = cfg.Tunnels, cfg.Portless // what is left out before a reload is told by the view
+			next.Tunnels, next.Portless = cfg.Tunnels, cfg.Portless // what is left out before a reload is up to the view
 			if several && next.scope() == byTuple {
 				next.Observers = ObserversAll
 			}
@@ -208,7 +208,7 @@ func TestExactnessAcrossReloads(t *testing.T) {
 			w.tick()
 		}
 		totals := grouped(want.By(reference.View{Labels: []string{labelProtocol}, Tunnels: view.Tunnels, Portless: view.Portless}), nil)
-		if diff := cmp.Diff(totals, grouped(w.ledger.increases(), nil)); diff != "" {
+		if diff := cmp.Diff(totals, grouped(w.receiver.increases(), nil)); diff != "" {
 			r.Fatalf("totals differ from what was reported (-want +got):\n%s", diff)
 		}
 	})

@@ -30,7 +30,7 @@ type scraped struct {
 	value  float64
 }
 
-// scrape appends what the bridge tells of itself, histograms left out.
+// scrape appends the bridge's own metrics without histograms.
 func (l *lab) scrape(all []scraped) []scraped {
 	l.t.Helper()
 	families, err := l.registry.Gather()

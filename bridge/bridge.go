@@ -4,9 +4,8 @@
 // Package bridge runs one skybridge: it wires the feed, the aggregator, the
 // remote-write sender and the web server together, and owns their lifecycle.
 //
-// Data goes one way: bridge/skydive to aggregator at the pace of the feed;
-// aggregator to remotewrite at each tick; aggregator to bridge/web at each
-// scrape.
+// Data goes one way: bridge/skydive to aggregator with each message; aggregator to
+// remotewrite at each tick; aggregator to bridge/web at each scrape.
 package bridge
 
 import (
@@ -36,11 +35,10 @@ import (
 	"github.com/skydive-project/skybridge/secrets"
 )
 
-// Options are what a process is started with, as opposed to what its
-// configuration file says.
+// Options are what a process is started with, beside its configuration file.
 type Options struct {
 	ConfigFile  string
-	StoragePath string // directory of what outlives the process; empty: nothing does
+	StoragePath string // directory of what is durable; empty: nothing is
 	// StorageFS is where that directory is; nil: the system's own file system.
 	StorageFS     disk.FS
 	ListenAddress string // wins over web.listen_address where given
@@ -56,14 +54,13 @@ type Options struct {
 	// Reload asks for a reload of the configuration file with every value. May be
 	// nil.
 	Reload <-chan struct{}
-	// Service, where given, is told how the bridge is. May be nil.
+	// Service is the service manager to notify. May be nil.
 	Service *notify.Service
 	// Listening, where given, is called with the address once the web server
 	// listens.
 	Listening func(address string)
 
-	// What tests put in place of the system's: the clock, how receivers are reached,
-	// and how long anything may take; zero: defaultTiming.
+	// For tests: the clock, how receivers are reached, and timeouts (zero: defaultTiming).
 	clock  clockReader
 	sender []remotewrite.Option
 	timing timing
@@ -79,7 +76,7 @@ type Bridge struct {
 	metrics  *metrics
 	clock    *clock
 
-	// What only a restart can change, as it is in force.
+	// What only a restart can change.
 	listenAddress string
 	storageKeys   config.Storage
 
@@ -93,8 +90,8 @@ type Bridge struct {
 	web        *web.Server
 
 	started     time.Time
-	shownConfig atomic.Pointer[string] // the configuration in force, secrets masked
-	pulse       pulse
+	shownConfig atomic.Pointer[string] // the present configuration, secrets masked
+	updateRates updateRates
 	published   func() // called after each tick; never waits
 
 	reloading sync.Mutex // one reload at a time
@@ -113,12 +110,10 @@ type Bridge struct {
 	stopStep atomic.Pointer[string] // what it waits for then
 }
 
-// Run runs a bridge until ctx is done, and then stops it: the feed first, then
-// one last tick that is flushed to the receivers. It returns an error where the
-// bridge could not start or its listener failed; nothing to do with analyzers
-// or receivers is one.
-//
-// Neither the log nor the error nor what the port serves shows a secret.
+// Run runs a bridge until ctx is done, and then stops it: the feed first, then one last tick
+// that is flushed to the receivers. It returns an error where the bridge could not start or
+// its listener failed, not for analyzers or receivers. Log, error and HTTP answers show no
+// secret.
 func Run(ctx context.Context, options Options) error {
 	options.secrets = secrets.New()
 	options.Logger = slog.New(options.secrets.Handler(options.Logger.Handler()))
@@ -134,13 +129,13 @@ func run(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
-	options.Service.Status("takes up what the former process left")
+	options.Service.Status("recovers the state of the former process")
 	b, err := newBridge(cfg, options)
 	if err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
-		b.logger.Info("stopped before it began; what was recovered is as it was")
+		b.logger.Info("stopped before it started; the recovered state is unchanged")
 		b.close()
 		return nil
 	}
@@ -154,8 +149,7 @@ func run(ctx context.Context, options Options) error {
 	return b.runAndClose(ctx)
 }
 
-// newBridge builds the parts, each with what it depends on. None of them does
-// anything yet.
+// newBridge builds the parts, each with its dependencies. None of them runs yet.
 func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 	registry := newRegistry()
 	b := &Bridge{
@@ -173,7 +167,7 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 		stopping: make(chan struct{}),
 		timing:   cmp.Or(options.timing, defaultTiming()),
 	}
-	b.published = b.lookAtTick
+	b.published = b.tickPublished
 	b.showConfig(cfg)
 	b.listenAddress, b.storageKeys = listenAddress(cfg, options), cfg.Storage
 	defer func() {
@@ -205,7 +199,7 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 	}
 	b.sender = remotewrite.NewSender(b.log, registry, component(b.logger, "remote_write"),
 		append([]remotewrite.Option{remotewrite.WithVersion(versionText()), remotewrite.WithClock(b.clock.now), remotewrite.WithSecrets(options.secrets)}, options.sender...)...)
-	if err := b.recover(cfg); err != nil {
+	if err := b.openState(cfg); err != nil {
 		return nil, err
 	}
 	b.web, err = web.New(b.webOptions(registry))
@@ -215,7 +209,7 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 	return b, nil
 }
 
-// close ends what a bridge holds before and after it runs.
+// close releases what a bridge holds, whether it ran or not.
 func (b *Bridge) close() {
 	if b.sender != nil {
 		b.step("the endpoints")
@@ -224,13 +218,13 @@ func (b *Bridge) close() {
 	if b.log != nil {
 		b.step("the log on disk")
 		if err := b.log.Close(); err != nil {
-			b.logger.Error("the log did not close well; some of it may be pushed twice, which receivers accept", "err", err)
+			b.logger.Error("the log could not be closed properly; some of it may be pushed twice, which receivers accept", "err", err)
 		}
 	}
 	if b.aggregator != nil {
 		b.step("the state on disk")
 		if err := b.aggregator.Close(); err != nil {
-			b.logger.Error("the state did not close well; the counters of the next start reset to 0", "err", err)
+			b.logger.Error("the state could not be closed properly; the counters of the next start reset to 0", "err", err)
 		}
 	}
 	if b.storage != nil {
@@ -258,8 +252,8 @@ func (b *Bridge) webOptions(registry *prometheus.Registry) web.Options {
 	}
 }
 
-// run starts everything, waits for the end, and stops in the order in which
-// data flows: no update is lost between the last one read and the last tick.
+// run starts everything, waits for the end, and stops in the order in which data flows, so
+// that the last tick has every update that was read.
 func (b *Bridge) run(ctx context.Context) error {
 	webCtx, stopWeb := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWeb()
@@ -278,7 +272,7 @@ func (b *Bridge) run(ctx context.Context) error {
 	defer stopWatch()
 
 	listener := startPart("the web server", func() error {
-		defer stopFeed() // without its listener the bridge does not go on
+		defer stopFeed() // without its listener the bridge stops
 		return b.web.Run(webCtx)
 	})
 	parts := []*part{
@@ -295,17 +289,17 @@ func (b *Bridge) run(ctx context.Context) error {
 	}
 
 	<-feedCtx.Done()
-	b.step("to tell systemd")
+	b.step("the notification of systemd")
 	close(b.stopping)
 	b.options.Service.Stopping("stops: receivers get the last values")
 	b.logger.Info("stopping: the feed ends, then the last tick is flushed", "deadline", b.timing.flush)
 	feedErr := b.await(b.timing.parts, parts...)
-	b.finish()
+	b.lastTick()
 	stopWeb()
 	return errors.Join(b.await(b.timing.web, listener), feedErr)
 }
 
-// ready says whether the bridge does its job, and in a word why not.
+// ready reports whether the bridge does its work, and why not.
 func (b *Bridge) ready() (ok bool, word string) {
 	if !b.feed.Subscribed() {
 		return false, "not subscribed to any analyzer"
@@ -313,18 +307,18 @@ func (b *Bridge) ready() (ok bool, word string) {
 	return true, b.readyWord()
 }
 
-// readyWord is what a bridge that does its job has to say of it.
+// readyWord is ready's message of a bridge that does its work.
 func (b *Bridge) readyWord() string {
-	if b.trouble() != nil {
-		return "ready, but exactness is suspended: the disk is in trouble, and a crash now would lose what it could not take"
+	if b.failure() != nil {
+		return "ready, but exactness is suspended: the disk is failing, and a crash now would lose what could not be written"
 	}
 	if left := b.wait(); left > 0 {
-		return "ready, but the clock was set back: no samples for " + left.Round(time.Second).String() + ", until it has passed the last ones; counting goes on"
+		return "ready, but the clock was set back: no samples for " + left.Round(time.Second).String() + ", until it has passed the last ones; counting continues"
 	}
 	return "ready"
 }
 
-// listenAddress is where a bridge with this configuration would listen.
+// listenAddress is where a bridge with this configuration listens.
 func listenAddress(cfg *config.Config, options Options) string {
 	if options.ListenAddress != "" {
 		return options.ListenAddress

@@ -75,7 +75,7 @@ func choice(rng *rand.Rand) string {
 	}, ", ")
 }
 
-// TestAnyChoiceSumsToTheSame plays a feed to a bridge that is told to choose anew again
+// TestAnyChoiceSumsToTheSame plays a feed to a bridge whose labels are changed again
 // and again, and judges what a real Prometheus holds to the byte. What filters keep out
 // and which side of a tunnel counts stays, for that is another sum.
 func TestAnyChoiceSumsToTheSame(t *testing.T) {

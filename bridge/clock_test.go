@@ -142,7 +142,7 @@ func TestRandomClock(t *testing.T) {
 }
 
 // TestWaitingForTheClock looks at a bridge whose clock was set back by an hour: it
-// takes no samples, says so, goes on counting, and pushes all of it when the hour
+// takes no samples, says so, continues counting, and pushes all of it when the hour
 // is over.
 func TestWaitingForTheClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -217,7 +217,7 @@ func TestRestartAfterAStepBack(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l, lenient, strict := newClockLab(t)
 				l.options.StoragePath = t.TempDir()
-				if down { // nobody is there before the clock is right
+				if down { // the next process starts when the clock is right
 					l.serve("lenient", nil)
 					l.serve("strict", nil)
 				}

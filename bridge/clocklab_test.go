@@ -46,7 +46,7 @@ func newClockLab(t *testing.T) (l *clockLab, lenient, strict pipedReceiver) {
 func (l *clockLab) traffic(now time.Duration) {
 	second := int64(now / time.Second)
 	for i := range int64(4) {
-		if second%10 == i { // lives on
+		if second%10 == i { // continues
 			l.report(fmt.Sprintf("long%d", i), 1, 1000+second*(i+1))
 		}
 		if n := second / (200 + 40*i); second%20 == i && second%(200+40*i) < 50 { // returns after it has ended

@@ -94,7 +94,7 @@ func (c *crowd) report(now time.Time, to *aggregator.Aggregator) {
 	to.Update(c.flows)
 }
 
-// replace ends a slot's flow, of which nothing more is heard, and begins another:
+// replace ends a slot's flow, of which nothing more is reported, and begins another:
 // of a new tuple or of one that has rested.
 func (c *crowd) replace(f *crowdFlow, slot int, now time.Time) {
 	if f.uuid != nil {

@@ -31,7 +31,7 @@ func TestWithoutDirSync(t *testing.T) {
 			l.start()
 			l.report("a", 1, 100*(life+1))
 			time.Sleep(40 * time.Second)
-			if err := l.trouble(); err != nil || l.metric("skybridge_exactness_suspended") != 0 {
+			if err := l.failure(); err != nil || l.metric("skybridge_exactness_suspended") != 0 {
 				t.Fatalf("exactness is suspended: %v", err)
 			}
 			l.halt()

@@ -14,7 +14,7 @@ import (
 )
 
 // TestStopDuringRecovery stops a bridge that has not finished recovering: it ends
-// without a tick and without waiting for receivers, and the next one goes on as if
+// without a tick and without waiting for receivers, and the next one continues as if
 // it had never been.
 func TestStopDuringRecovery(t *testing.T) {
 	r := newRig(t, 1, prom.Options{})
@@ -35,7 +35,7 @@ func TestStopDuringRecovery(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	if text := logged.String(); strings.Contains(text, "flushed") || !strings.Contains(text, "stopped before it began") {
+	if text := logged.String(); strings.Contains(text, "flushed") || !strings.Contains(text, "stopped before it started") {
 		t.Errorf("it does not say how it ended:\n%s", text)
 	}
 	if after := len(r.raw()[0].Samples); after != before {

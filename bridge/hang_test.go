@@ -182,7 +182,7 @@ func TestPartThatDoesNotEnd(t *testing.T) {
 	close(hung)
 	<-p.ended
 	l.ticking.Lock()
-	l.finish() // no last tick, but an end
+	l.lastTick() // no last tick, but an end
 	l.ticking.Unlock()
 	if !strings.Contains(l.logs.String(), "there is no last tick") {
 		t.Errorf("not logged:\n%s", l.logs)
@@ -216,7 +216,7 @@ func TestStopThatHangs(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
-	if err := l.runAndClose(ctx); err == nil || !strings.Contains(err.Error(), "has not stopped within 50ms") || !strings.Contains(err.Error(), "to tell systemd") {
+	if err := l.runAndClose(ctx); err == nil || !strings.Contains(err.Error(), "has not stopped within 50ms") || !strings.Contains(err.Error(), "the notification of systemd") {
 		t.Errorf("%v", err)
 	}
 }

@@ -69,7 +69,7 @@ func (r *rig) awaitInterfaces(want int) (page string) {
 func TestInterfacesAreAsRecorded(t *testing.T) {
 	r := newRig(t, 2, prom.Options{})
 	r.configure("", "topology: {refresh_interval: 1s}\n")
-	for _, a := range r.Analyzers { // both tell of each: once is enough
+	for _, a := range r.Analyzers { // both report each: once is enough
 		a.SetTopology(recordedTopology(t), nil)
 	}
 	r.start()

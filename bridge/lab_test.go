@@ -22,7 +22,7 @@ import (
 
 // lab is a bridge in a synctest bubble, where hours pass in no time: all of it as
 // it is shipped, but the two ends that need sockets. Flows are handed to the
-// aggregator instead of the feed, and nobody listens for HTTP.
+// aggregator instead of the feed, and there is no HTTP listener.
 type lab struct {
 	*Bridge
 	t *testing.T
@@ -141,7 +141,7 @@ func (l *lab) start() {
 func (l *lab) halt() {
 	l.stop()
 	l.ticks.Wait()
-	l.finish()
+	l.lastTick()
 	l.close()
 }
 

@@ -134,8 +134,8 @@ func TestReloadWhileTrafficFlows(t *testing.T) {
 	r.judgeWrites()
 }
 
-// TestReloadOfTheListenAddress changes what only a restart can change: nobody
-// is connected anew for it, at the next reload neither.
+// TestReloadOfTheListenAddress changes what only a restart can change: no analyzer
+// is reconnected for it, nor at the next reload.
 func TestReloadOfTheListenAddress(t *testing.T) {
 	r := newRig(t, 1, prom.Options{})
 	r.address = ""
@@ -275,7 +275,7 @@ func TestStopFlushes(t *testing.T) {
 }
 
 // TestDeadReceiverCostsTheOthersNothing has one receiver that refuses
-// connections beside one that lives.
+// connections beside a live one.
 func TestDeadReceiverCostsTheOthersNothing(t *testing.T) {
 	r := newRig(t, 1, prom.Options{})
 	r.configure("", fmt.Sprintf("remote_write: [{name: dead, url: 'http://%s/'}, {url: %s}]\n", loopback.Address(), r.prom.WriteURL()))

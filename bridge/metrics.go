@@ -41,7 +41,7 @@ func newSkipped(registry prometheus.Registerer) *prometheus.CounterVec {
 	return skipped
 }
 
-// registerSuspended registers the one metric that says whether exactness holds.
+// registerSuspended registers the one metric that reports whether exactness holds.
 func registerSuspended(registry prometheus.Registerer, suspended func() bool) {
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "skybridge_exactness_suspended",

@@ -75,7 +75,7 @@ topology: {refresh_interval: 1s}
 	r.play(20)
 	r.halt()
 	r.start()
-	r.play(20) // nothing is known, and what has names goes on
+	r.play(20) // nothing is known, and series with names continue
 	if page := page(); !strings.Contains(page, row("shop/web-0")) {
 		t.Errorf("the counter with names did not survive a restart:\n%s", page)
 	}

@@ -18,7 +18,7 @@ import (
 	"github.com/skydive-project/skybridge/internal/script"
 )
 
-// TestObserversCountOnce plays a feed that three captures on two nodes tell, through
+// TestObserversCountOnce plays a feed that three captures on two nodes report, through
 // two analyzers, to a bridge with observers: one, with other labels, ports and bounds
 // after each reload and each restart: a real Prometheus has what the one capture reported
 // that saw everything, less the inside of tunnels, to the byte.

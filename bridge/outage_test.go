@@ -67,7 +67,7 @@ var outages = []outage{
 	{name: "3 hours, out of order and sent whole", down: 3 * time.Hour, outOfOrder: 4 * time.Hour, window: "3h30m"},
 }
 
-// TestOutages takes a receiver away, a real Prometheus that others go on to write
+// TestOutages takes a receiver away, a real Prometheus that others continue to write
 // to, and gives it back: nothing is refused, every byte arrives in its own series,
 // the disk stays within its bound, and new samples are not late once the backlog is
 // sent.

@@ -79,7 +79,7 @@ func (r *outageRun) judge(t *testing.T, server *prom.Server, after time.Time) {
 }
 
 // checkLives proves that every life of every series begins with 0 and ends with one
-// stale marker, but those that go on: where something outlives the process, its last
+// stale marker, but those that continue: where something outlives the process, its last
 // tick has them all.
 func checkLives(t *testing.T, series []prom.Series, goOn bool) {
 	t.Helper()

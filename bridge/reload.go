@@ -29,9 +29,8 @@ func (b *Bridge) reloadLoop(ctx context.Context) {
 	}
 }
 
-// reload reads the configuration file, validates it, and swaps it in. Counters,
-// queues and the connections of unchanged analyzers and endpoints are kept. A
-// bad file changes nothing.
+// reload reads the configuration file, validates it, and applies it. Counters, queues and the
+// connections of unchanged analyzers and endpoints are kept. An invalid file changes nothing.
 func (b *Bridge) reload(context.Context) error {
 	b.reloading.Lock()
 	defer b.reloading.Unlock()
@@ -65,8 +64,8 @@ func (b *Bridge) reload(context.Context) error {
 	return nil
 }
 
-// swap puts a valid configuration into force. What can fail comes first, and is
-// undone where something after it fails.
+// swap applies a valid configuration. What can fail comes first, and is undone where something
+// after it fails.
 func (b *Bridge) swap(cfg *config.Config) error {
 	feed, err := feedConfig(cfg, b.listenAddress, b.options.secrets)
 	if err != nil {
@@ -79,7 +78,7 @@ func (b *Bridge) swap(cfg *config.Config) error {
 	if err := b.feed.Reload(feed); err != nil {
 		return fmt.Errorf("bridge: %w", err)
 	}
-	if err := b.putIntoForce(cfg, feed, receivers); err != nil { // the labels, which were valid when the file was read
+	if err := b.commit(cfg, feed, receivers); err != nil { // the labels, which were valid when the file was read
 		former, undo := feedConfig(b.cfg, b.listenAddress, b.options.secrets) // no earlier: its files may be gone by now
 		if undo == nil {
 			undo = b.feed.Reload(former)
@@ -89,16 +88,15 @@ func (b *Bridge) swap(cfg *config.Config) error {
 	return nil
 }
 
-// putIntoForce is the part of swap that no tick may come between. It waits for nothing
-// but the disk: peers, endpoints and files were waited for before.
-func (b *Bridge) putIntoForce(cfg *config.Config, feed skydive.Config, receivers *remotewrite.Endpoints) error {
+// commit is the part of swap that excludes ticks. It waits for nothing but the disk.
+func (b *Bridge) commit(cfg *config.Config, feed skydive.Config, receivers *remotewrite.Endpoints) error {
 	b.ticking.Lock()
 	defer b.ticking.Unlock()
-	if err := b.adopt(cfg, receivers, b.renames(cfg)); err != nil {
+	if err := b.apply(cfg, receivers, b.renames(cfg)); err != nil {
 		return err
 	}
 	if err := b.topology.Reload(topologyConfig(cfg, feed)); err != nil { // its addresses were valid when the file was read
-		b.logger.Error("the topology is asked as before", "err", err)
+		b.logger.Error("the settings of the topology stay as they were", "err", err)
 	}
 	b.warnOfRestart(cfg)
 	b.cfg = cfg
@@ -110,20 +108,19 @@ func (b *Bridge) putIntoForce(cfg *config.Config, feed skydive.Config, receivers
 	return nil
 }
 
-// renames says whether a configuration gives series other names than they have,
-// be it for one receiver only. The caller holds ticking.
+// renames reports whether a configuration gives series other names, even if for one receiver
+// only. The caller holds ticking.
 func (b *Bridge) renames(cfg *config.Config) bool {
 	return b.aggregator.Renames(aggregation(cfg, b.topology)) ||
 		!slices.Equal(wireLabels(cfg.Global.ExternalLabels), b.log.ExternalLabels()) ||
 		b.sender.Renames(endpoints(cfg))
 }
 
-// adopt puts the names of a configuration into force, and what else the
-// aggregator and the sender take from it. The caller holds ticking.
-func (b *Bridge) adopt(cfg *config.Config, receivers *remotewrite.Endpoints, renamed bool) error {
+// apply applies a configuration to the aggregator and the sender. The caller holds ticking.
+func (b *Bridge) apply(cfg *config.Config, receivers *remotewrite.Endpoints, renamed bool) error {
 	if renamed {
-		// The old series end with all that was counted, the new ones begin at 0; no
-		// update may come between.
+		// The old series end with all that was counted, the new ones begin at 0, with no
+		// update in between.
 		release := b.aggregator.Hold()
 		defer release()
 		b.endAll(false)
@@ -139,7 +136,7 @@ func (b *Bridge) adopt(cfg *config.Config, receivers *remotewrite.Endpoints, ren
 	return nil
 }
 
-// warnOfRestart names what only a restart can change.
+// warnOfRestart logs changes that need a restart.
 func (b *Bridge) warnOfRestart(cfg *config.Config) {
 	if is := listenAddress(cfg, b.options); is != b.listenAddress {
 		b.logger.Warn("web.listen_address changes with a restart only", "in_force", b.listenAddress, "configured", is)

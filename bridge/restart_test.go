@@ -38,13 +38,13 @@ func TestRestartGoesOn(t *testing.T) {
 			t.Errorf("%v has %d incarnations (the last ended: %v), want one that goes on", s.Labels, len(lives), last.Ended)
 		}
 	}
-	if text := r.logs.String(); !strings.Contains(text, "counters go on from where they were") {
+	if text := r.logs.String(); !strings.Contains(text, "counters continue where they were") {
 		t.Errorf("nothing says that the counters went on:\n%s", text)
 	}
 }
 
 // TestRestartWithOtherNames changes what series are called while the bridge is
-// down: it ends them under their former names and begins anew, as at a reload.
+// down: it ends them under their former names and resets, as at a reload.
 func TestRestartWithOtherNames(t *testing.T) {
 	r := newRig(t, 1, prom.Options{})
 	r.dir = filepath.Join(t.TempDir(), "new")
@@ -72,7 +72,7 @@ func TestRestartWithOtherNames(t *testing.T) {
 	ended, total := map[string]int{}, 0
 	for _, s := range r.raw() {
 		if s.Labels.Get("target_ip") == "" {
-			continue // of the last configuration: it goes on
+			continue // of the last configuration: it continues
 		}
 		lives := prom.Incarnations(s.Samples)
 		if total++; lives[len(lives)-1].Ended {

@@ -49,7 +49,7 @@ type rig struct {
 	plays  uint64
 	// address is the flag of the listener; empty leaves it to the file.
 	address string
-	// service is told how the bridge is, fs is the disk of dir; nil: nobody, the
+	// service is notified of the bridge's status, fs is the disk of dir; nil: nobody, the
 	// system's own.
 	service *notify.Service
 	fs      disk.FS
@@ -247,7 +247,7 @@ func (r *rig) judgeTotal() {
 	r.judgeWrites()
 }
 
-// totalArrived says whether the receiver has that sum, and what it is.
+// totalArrived reports whether the receiver has that sum, and what it is.
 func (r *rig) totalArrived() (bool, string) {
 	bytes := func(totals map[reference.Series]uint64) (sum uint64) {
 		for s, n := range totals {

@@ -9,9 +9,8 @@ import (
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
-// sampler turns what the aggregator samples into remote-write samples: it is the
-// one place that knows both. It is an [aggregator.Emitter] for one tick at a
-// time, and not safe for concurrent use.
+// sampler converts what the aggregator samples into remote-write samples. It is an
+// [aggregator.Emitter] for one tick at a time, and not safe for concurrent use.
 type sampler struct {
 	tick        *queue.TickBuilder
 	connections []metric
@@ -126,8 +125,7 @@ func (s *sampler) sample(m *metric, value uint64, begin, start int64, end bool) 
 	s.tick.Value(&m.Metric, start, float64(value))
 }
 
-// split makes values a row's values, in the order of its names and without that of
-// direction.
+// split sets values to those of a row, in the order of its names, with "" for direction.
 func (s *sampler) split(row *aggregator.Row) {
 	s.values = s.values[:0]
 	for _, value := range row.Layout.Values(row.Values) {

@@ -23,7 +23,7 @@ func BenchmarkSampler(b *testing.B) {
 		ExternalLabels: []wire.Label{{Name: "cluster", Value: "eu-west-1"}, {Name: "env", Value: "production"}, {Name: "replica", Value: "skybridge-0"}},
 		MaxBytes:       1,
 	}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	// Nothing is encoded that nobody would read.
+	// Nothing is encoded without a reader.
 	sender := remotewrite.NewSender(l, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 	defer sender.Close()
 	prepared, err := sender.Prepare([]remotewrite.EndpointConfig{{URL: "http://127.0.0.1:1/"}})

@@ -23,7 +23,7 @@ import (
 )
 
 // play sends a small feed, another one each time, and waits until all of it was
-// pushed. Agents' clocks go on from where the feed before left them.
+// pushed. Agents' clocks continue from the feed before.
 func (r *rig) play(connections int) {
 	r.t.Helper()
 	r.report(connections)

@@ -20,8 +20,8 @@ func (b *Bridge) watched() notify.Watched {
 	}
 }
 
-// statusLine says in a line how the bridge is: counts only, for every user of the
-// machine may read it.
+// statusLine is the bridge's status in a line: counts only, for every user of the machine may
+// read it.
 func (b *Bridge) statusLine() string {
 	var parts []string
 	if _, word := b.ready(); word != "ready" {
@@ -35,15 +35,15 @@ func (b *Bridge) statusLine() string {
 	}
 	parts = append(parts, fmt.Sprintf("analyzers: %d of %d connected", connected, len(analyzers)),
 		fmt.Sprintf("series: %d", b.aggregator.Series()))
-	well, waiting, endpoints := 0, 0, b.sender.Status()
+	healthy, waiting, endpoints := 0, 0, b.sender.Status()
 	for _, e := range endpoints {
 		if e.OK() {
-			well++
+			healthy++
 		}
 		waiting = max(waiting, e.BacklogTicks)
 	}
 	if len(endpoints) > 0 {
-		receivers := fmt.Sprintf("receivers: %d of %d well", well, len(endpoints))
+		receivers := fmt.Sprintf("receivers: %d of %d healthy", healthy, len(endpoints))
 		if waiting > 1 { // the one in flight is no backlog
 			receivers += fmt.Sprintf(", up to %d ticks wait", waiting)
 		}
@@ -52,7 +52,7 @@ func (b *Bridge) statusLine() string {
 	return strings.Join(parts, "; ")
 }
 
-// healthy is what /-/healthy says: that nothing hangs, by the measure of the watchdog.
+// healthy answers /-/healthy: nothing has been hanging for longer than the watchdog allows.
 func (b *Bridge) healthy() (ok bool, word string) {
 	hung := b.hangs(b.options.Service.HangsAfter())
 	if hung == "" {
@@ -65,8 +65,8 @@ func (b *Bridge) healthy() (ok bool, word string) {
 	return false, "hangs: " + hung
 }
 
-// hangs names what has not gone on for longer than patience. Peers that are down or
-// slow hang nothing, nor does a disk: each wait for them has an end that is known beforehand.
+// hangs names what has not made progress for longer than patience. Peers and disks that are
+// down or slow do not cause it: each wait for them has a timeout.
 func (b *Bridge) hangs(patience time.Duration) string {
 	var hung []string
 	for _, part := range []struct {

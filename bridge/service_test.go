@@ -18,7 +18,7 @@ import (
 	"github.com/skydive-project/skybridge/internal/prom"
 )
 
-// manager is what a service manager was told, in order.
+// manager is what a service manager was sent, in order.
 type manager struct {
 	mu   sync.Mutex
 	told []string
@@ -60,7 +60,7 @@ func (m *manager) len() int {
 
 // TestWatchdogOfWhatHangs makes a part of the bridge hang on its disk, for longer than
 // its watchdog allows and not yet as long as the disk may take. The beats stop, it is said
-// what hangs, to /-/healthy as well, and they come again when it goes on. That they stop
+// what hangs, to /-/healthy as well, and they come again when it makes progress. That they stop
 // for as long as it hangs, bridge/notify proves; that ingest is noticed to hang, which
 // a disk does not bring about (the journal is written by ticks), bridge/skydive does.
 func TestWatchdogOfWhatHangs(t *testing.T) {
@@ -92,7 +92,7 @@ func TestWatchdogOfWhatHangs(t *testing.T) {
 			stop := sync.OnceFunc(func() { close(ended) })
 			t.Cleanup(stop)
 			fed := make(chan struct{})
-			go func() { // flows go on to come
+			go func() { // flows continue to come
 				defer close(fed)
 				for pace := time.NewTicker(10 * time.Millisecond); ; {
 					select {

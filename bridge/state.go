@@ -10,7 +10,7 @@ import (
 	"github.com/skydive-project/skybridge/bridge/web/status"
 )
 
-// state is what /api/v1/status answers and the status page shows.
+// state is the answer of /api/v1/status, which the status page shows.
 func (b *Bridge) state() status.Status {
 	now := time.Now()
 	s := status.Status{
@@ -24,7 +24,7 @@ func (b *Bridge) state() status.Status {
 	for _, a := range b.feed.Status() {
 		s.Analyzers = append(s.Analyzers, status.Analyzer{
 			URL: a.Analyzer, Connected: a.Connected, Since: a.Since, LastMessage: a.LastMessage,
-			Updates: a.Updates, UpdatesPerSecond: b.pulse.rate(now, &a), Reconnects: a.Reconnects, Dropped: a.Dropped,
+			Updates: a.Updates, UpdatesPerSecond: b.updateRates.rate(now, &a), Reconnects: a.Reconnects, Dropped: a.Dropped,
 			LastError: a.LastError, LastErrorAt: a.LastErrorAt,
 		})
 	}
@@ -45,14 +45,14 @@ func (b *Bridge) state() status.Status {
 			RefusedSamples: e.RefusedSamples, LostBytes: e.LostBytes,
 		})
 	}
-	b.fullness(&s)
+	b.bounds(&s)
 	b.options.secrets.HideIn(&s)
 	s.Config = *b.shownConfig.Load() // can be long, and is without them
 	return s
 }
 
-// fullness says what is taken of which bound.
-func (b *Bridge) fullness(s *status.Status) {
+// bounds fills in how much of each bound is used.
+func (b *Bridge) bounds(s *status.Status) {
 	a := b.aggregator.Status()
 	s.Bounds = status.Bounds{
 		Series:        status.Bound{Now: a.Series, Limit: a.MaxSeries},
@@ -78,19 +78,18 @@ func (b *Bridge) fullness(s *status.Status) {
 		Log:    status.Bytes{Now: use.Disk, Limit: use.DiskLimit},
 		Memory: status.Bytes{Now: use.Memory, Limit: use.MemoryLimit},
 	}
-	if err := b.trouble(); err != nil {
+	if err := b.failure(); err != nil {
 		s.ExactnessSuspended, s.Storage.Trouble = true, err.Error()
 	}
 }
 
-// lookAtTick takes up for the status page that a tick was published.
-func (b *Bridge) lookAtTick() {
-	b.pulse.observe(time.Now(), b.feed.Status())
+// tickPublished updates the status page after a tick.
+func (b *Bridge) tickPublished() {
+	b.updateRates.observe(time.Now(), b.feed.Status())
 	b.web.Ticked()
 }
 
-// showConfig makes a configuration the one that the status page shows, without its
-// secrets.
+// showConfig sets the configuration on the status page, without secrets.
 func (b *Bridge) showConfig(cfg *config.Config) {
 	shown := b.options.secrets.Hide(string(cfg.Redacted()))
 	b.shownConfig.Store(&shown)

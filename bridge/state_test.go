@@ -18,7 +18,7 @@ import (
 )
 
 // TestStatusOfABridge proves that a running bridge says in /api/v1/status what its
-// metrics say: which bound folds how much, and what its peers do.
+// metrics say: how much each bound puts into the overflow, and what its peers do.
 func TestStatusOfABridge(t *testing.T) {
 	r := newRig(t, 1, prom.Options{})
 	r.configure("", "aggregation: {max_series: 200, max_series_per_node: 60, top_k: 10, top_k_window: 10s}\n")

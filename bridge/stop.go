@@ -10,20 +10,19 @@ import (
 	"time"
 )
 
-// A bridge that stops waits for each of its parts for some time only, and for all of
-// them together no longer than stop, below the TimeoutStopSec=90s of the unit: what hangs
-// is named and left, and the process ends all the same.
+// timing is how long a stopping bridge waits for its parts. What hangs is logged and abandoned:
+// the whole stop stays below the TimeoutStopSec=90s of the unit.
 type timing struct {
-	// disk is how long the disk may take for one operation before it counts as one in
-	// trouble: far above what a busy disk needs for a sync, a few seconds, and far below
-	// what the watchdog allows a tick, [notify.DefaultHang].
+	// disk is how long one operation may take before the disk counts as failing: far above
+	// a sync on a busy disk, a few seconds, and far below what the watchdog allows a tick,
+	// [notify.DefaultHang].
 	disk time.Duration
-	// parts is how long the feed, the topology, ticks and reloads may take to end: a
-	// tick may have to find out that the disk does not answer.
+	// parts is how long the feed, the topology, ticks and reloads may take to end: above
+	// disk, which a tick may wait for.
 	parts time.Duration
-	// flush is how long receivers may take to take the last tick.
+	// flush is how long sending the last tick may take.
 	flush time.Duration
-	// web is above what the web server gives requests in flight, 10 s.
+	// web is above the web server's 10 s for requests in flight.
 	web time.Duration
 	// stop is how long all of it may take.
 	stop time.Duration
@@ -49,8 +48,8 @@ func startPart(name string, run func() error) *part {
 	return p
 }
 
-// await waits for parts, for d at most; those that have not ended by then are logged
-// and left. It returns what those that have ended with.
+// await waits for parts, for d at most; those that have not ended by then are logged and
+// abandoned. It returns the errors of those that have ended.
 func (b *Bridge) await(d time.Duration, parts ...*part) error {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
@@ -65,13 +64,13 @@ func (b *Bridge) await(d time.Duration, parts ...*part) error {
 		case <-p.ended:
 			errs = append(errs, p.err)
 		default:
-			b.logger.Error("a part of the bridge does not end; it is left, and the bridge stops without it", "part", p.name, "waited", d)
+			b.logger.Error("a part of the bridge does not end; the bridge stops without it", "part", p.name, "waited", d)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// lockTicks keeps ticks and reloads out, unless one of them hangs for longer than d.
+// lockTicks excludes ticks and reloads, unless one of them hangs for longer than d.
 func (b *Bridge) lockTicks(d time.Duration) bool {
 	for over := time.Now().Add(d); !b.ticking.TryLock(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(over) {
@@ -81,14 +80,14 @@ func (b *Bridge) lockTicks(d time.Duration) bool {
 	return true
 }
 
-// finish pushes the last values and waits until the receivers have them. Where
-// nothing survives the process, its counters end with it, and so do the series.
-func (b *Bridge) finish() {
+// lastTick pushes the last values and waits until the receivers have them. Series end if
+// nothing is durable.
+func (b *Bridge) lastTick() {
 	b.step("the last tick")
 	switch {
 	case !b.lockTicks(time.Second):
-		b.logger.Error("there is no last tick: one before it, or a reload, hangs")
-	case b.storage == nil || b.aggregator.Trouble() != nil:
+		b.logger.Error("there is no last tick: the one before it, or a reload, hangs")
+	case b.storage == nil || b.aggregator.Failure() != nil:
 		b.endAll(true)
 		b.ticking.Unlock()
 	default:
@@ -100,7 +99,7 @@ func (b *Bridge) finish() {
 	defer cancel()
 	err := b.sender.Flush(ctx)
 	switch {
-	case err != nil && b.storage != nil && b.trouble() == nil:
+	case err != nil && b.storage != nil && b.failure() == nil:
 		b.logger.Warn("not everything was pushed before the bridge stopped; what is left is on disk and will be pushed when it starts again", "err", err)
 		return
 	case err != nil:
@@ -110,11 +109,11 @@ func (b *Bridge) finish() {
 	b.logger.Info("stopped; nothing is left to push")
 }
 
-// step notes what is waited for, for runAndClose to name.
+// step records what is waited for, for the error of runAndClose.
 func (b *Bridge) step(name string) { b.stopStep.Store(&name) }
 
-// runAndClose runs the bridge until ctx is done, stops it, and closes what it holds. A
-// stop that takes longer than timing.stop is an error, and the process has to end.
+// runAndClose runs the bridge until ctx is done, stops it, and closes what it holds. A stop
+// that takes longer than timing.stop is an error, after which the process has to end.
 func (b *Bridge) runAndClose(ctx context.Context) error {
 	b.step("the first tick")
 	all := startPart("the bridge", func() error {

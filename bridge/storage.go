@@ -17,18 +17,17 @@ import (
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 )
 
-// What lies under the storage path: see docs/reference/files.md.
+// Names under the storage path; see docs/reference/files.md.
 const (
 	lockFile = "lock"
 	logDir   = "log"
 	stateDir = "state"
 )
 
-// openLog makes the log: durable where there is a storage path, which nobody
-// else may use. The ticks of this process come after those that are in it.
+// openLog opens the log: durable where there is a storage path, which is locked.
 func (b *Bridge) openLog(cfg *config.Config, registry prometheus.Registerer) (err error) {
 	logger, path := component(b.logger, "log"), b.options.StoragePath
-	registerSuspended(registry, func() bool { return b.trouble() != nil })
+	registerSuspended(registry, func() bool { return b.failure() != nil })
 	if path == "" {
 		b.log = queue.New(logConfig(cfg), registry, logger)
 		return nil
@@ -37,7 +36,7 @@ func (b *Bridge) openLog(cfg *config.Config, registry prometheus.Registerer) (er
 		b.disk = disk.OS{}
 	}
 	b.disk = disk.TolerateNoDirSync(disk.WithTimeout(b.disk, b.timing.disk), func(err error) {
-		logger.Warn("the file system of --storage.path cannot sync directories: a loss of power may take files that were just made or renamed; a crash of the process takes nothing", "err", err)
+		logger.Warn("the file system of --storage.path cannot sync directories: after a loss of power, files that were just made or renamed may be missing; a crash of the process loses nothing", "err", err)
 	})
 	if err := disk.MakeDir(b.disk, path); err != nil {
 		return fmt.Errorf("bridge: --storage.path: %w", err)
@@ -56,15 +55,15 @@ func (b *Bridge) openLog(cfg *config.Config, registry prometheus.Registerer) (er
 	return nil
 }
 
-// trouble is why a crash now would lose something that was counted, or nil.
-func (b *Bridge) trouble() error {
-	return errors.Join(b.log.Trouble(), b.aggregator.Trouble())
+// failure is why a crash now would lose something that was counted, or nil.
+func (b *Bridge) failure() error {
+	return errors.Join(b.log.Trouble(), b.aggregator.Failure())
 }
 
-// recover takes up what a former process left, under the names that it used.
-func (b *Bridge) recover(cfg *config.Config) error {
+// openState recovers the state of a former process, under the names that it used.
+func (b *Bridge) openState(cfg *config.Config) error {
 	if b.storage != nil {
-		if err := b.recoverState(len(cfg.RemoteWrite) > 0); err != nil {
+		if err := b.loadCounters(len(cfg.RemoteWrite) > 0); err != nil {
 			return fmt.Errorf("bridge: --storage.path: %w", err)
 		}
 	}
@@ -78,25 +77,25 @@ func (b *Bridge) recover(cfg *config.Config) error {
 	return nil
 }
 
-// recoverState takes up the counters, and holds the log against them where there are
-// receivers.
-func (b *Bridge) recoverState(receivers bool) error {
+// loadCounters recovers the counters and, where there are receivers, compares the log with
+// them.
+func (b *Bridge) loadCounters(receivers bool) error {
 	_, last := b.log.LastTick()
 	b.aggregator.ContinueAfter(last)
 	if !receivers {
 		last = -1
 	}
 	logger := component(b.logger, "state")
-	found, err := b.aggregator.Recover(aggregator.StateConfig{
+	found, err := b.aggregator.OpenState(aggregator.StateConfig{
 		Dir: filepath.Join(b.options.StoragePath, stateDir), FS: b.disk, LastTick: last,
 	}, logger)
 	switch {
 	case err != nil:
 		return err
-	case found.Anew != "":
-		logger.Warn("the state cannot be gone on from: every counter begins anew, and what was reported since it was written does not count", "reason", found.Anew)
+	case found.ResetReason != "":
+		logger.Warn("the state cannot be used: every counter resets to 0, and what was reported since it was written does not count", "reason", found.ResetReason)
 	case found.Connections+found.Flows > 0:
-		logger.Info("counters go on from where they were", "connections", found.Connections, "flows", found.Flows,
+		logger.Info("counters continue where they were", "connections", found.Connections, "flows", found.Flows,
 			"cut_bytes", found.Cut, "took", found.Took)
 	}
 	if found.SentUntil != 0 {
@@ -105,8 +104,8 @@ func (b *Bridge) recoverState(receivers bool) error {
 	return nil
 }
 
-// resume goes on with what was recovered: its values are pushed once before the
-// feed is read. A configuration that changed since is a reload.
+// resume pushes the recovered values once before the feed is read. A configuration that changed
+// since is applied as by a reload.
 func (b *Bridge) resume() error {
 	receivers, err := b.sender.Prepare(endpoints(b.cfg))
 	if err != nil {
@@ -115,7 +114,7 @@ func (b *Bridge) resume() error {
 	b.ticking.Lock()
 	defer b.ticking.Unlock()
 	renamed := b.renames(b.cfg)
-	if err := b.adopt(b.cfg, receivers, renamed); err != nil {
+	if err := b.apply(b.cfg, receivers, renamed); err != nil {
 		return err
 	}
 	if !renamed && b.storage != nil && b.wait() == 0 {

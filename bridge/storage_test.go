@@ -21,7 +21,7 @@ import (
 	"github.com/skydive-project/skybridge/internal/prom"
 )
 
-// gate stands before the Prometheus; while it is shut, nobody is there.
+// gate stands before the Prometheus; while it is shut, nothing answers.
 func (r *rig) gate() (open *atomic.Bool, address string) {
 	open = new(atomic.Bool)
 	target, err := url.Parse(r.prom.URL())

@@ -23,8 +23,7 @@ func (b *Bridge) tickLoop(ctx context.Context) {
 		interval := b.cfg.Global.PushInterval
 		b.ticking.Unlock()
 		b.ticksDue.Idle()
-		// Ticks are aligned to the time of day. Where that is set meanwhile, it is
-		// looked at again on waking.
+		// Ticks are aligned to the time of day, which is read again after the wait.
 		now := b.clock.now()
 		timer.Reset(onGrid(now, interval).Add(interval).Sub(now))
 		select {
@@ -35,7 +34,7 @@ func (b *Bridge) tickLoop(ctx context.Context) {
 		}
 		b.ticksDue.Busy()
 		b.ticking.Lock()
-		b.lookAtClock()
+		b.checkClock()
 		if at := onGrid(b.clock.now(), b.cfg.Global.PushInterval).UnixMilli(); at >= b.aggregator.LastTick()+aggregator.MinTickGap {
 			b.tick(at)
 		}
@@ -44,21 +43,20 @@ func (b *Bridge) tickLoop(ctx context.Context) {
 	}
 }
 
-// maxAhead is how far a reload makes ticks ahead: four of the longest intervals.
+// maxAhead is how far ahead of the clock a reload makes ticks: four of the longest intervals.
 const maxAhead = 16 * time.Minute
 
-// onGrid returns the latest multiple of the interval since the epoch, as receivers
-// count the intervals of which they keep one sample.
+// onGrid returns the latest multiple of the interval since the Unix epoch, as receivers align
+// the intervals of which they keep one sample.
 func onGrid(t time.Time, interval time.Duration) time.Time {
 	ms := interval.Milliseconds()
 	return time.UnixMilli(t.UnixMilli() / ms * ms)
 }
 
-// lookAtClock tells of a clock that was set, and of the wait that follows where it
-// was set back: samples that are not later than the last ones would be refused as
-// out of order. Nothing is lost by waiting, for counting goes on. The caller holds
-// ticking.
-func (b *Bridge) lookAtClock() {
+// checkClock logs that the clock was set, and that ticks wait after it was set back: samples
+// that are not later than the last ones would be refused as out of order. Waiting loses
+// nothing, for counting continues. The caller holds ticking.
+func (b *Bridge) checkClock() {
 	if by := b.clock.step(); by != 0 {
 		b.metrics.clockSet(by)
 		b.logger.Warn("the clock was set, or the machine was asleep", "by", by.Round(time.Millisecond), "now", b.clock.now())
@@ -67,17 +65,17 @@ func (b *Bridge) lookAtClock() {
 	switch {
 	case left > 0 && !b.clock.waiting:
 		b.clock.waiting = true
-		b.logger.Warn("the last samples lie ahead of the clock; no samples until it has passed them, while counting goes on",
+		b.logger.Warn("the last samples are ahead of the clock; no samples until it has passed them, while counting continues",
 			"last", time.UnixMilli(b.aggregator.LastTick()).UTC(), "now", b.clock.now(), "wait", left.Round(time.Second))
 	case left == 0 && b.clock.waiting:
 		b.clock.waiting = false
-		b.logger.Info("the clock has passed the last samples; pushing goes on", "now", b.clock.now())
+		b.logger.Info("the clock has passed the last samples; pushing continues", "now", b.clock.now())
 	}
 }
 
-// wait is how long no tick can come because the last one lies ahead of the clock.
-// Up to a second is none: ticks out of turn are some milliseconds apart whatever
-// the clock says; nor is the wait for ticks that were made ahead of their time.
+// wait is how long there is no tick because the last one is ahead of the clock. A second is
+// allowed, for ticks out of turn are some milliseconds apart whatever the clock says, and so
+// are ticks that endAll made ahead of the clock.
 func (b *Bridge) wait() time.Duration {
 	last := b.aggregator.LastTick()
 	left := time.UnixMilli(last).Sub(b.clock.now())
@@ -93,12 +91,12 @@ func (b *Bridge) tick(at int64) {
 	started := time.Now()
 	b.sampler.tick = b.log.Begin(at)
 	b.aggregator.Tick(at, b.cfg.Global.PushInterval, b.sampler)
-	// First what the samples say is made durable, then that they are sent: a crash
-	// in between takes the tick back, and nothing of it was seen.
+	// The state is made durable before the samples: a crash in between undoes the tick,
+	// of which nothing was sent.
 	b.aggregator.Sync()
 	err := b.log.Append(b.sampler.tick)
 	if errors.Is(err, queue.ErrUndurable) {
-		b.aggregator.MayBeOut()
+		b.aggregator.MarkMaybeSent()
 		b.log.Publish()
 	} else if err != nil {
 		b.logger.Error("a tick was not queued", "at", time.UnixMilli(at), "err", err)
@@ -110,18 +108,16 @@ func (b *Bridge) tick(at int64) {
 	b.metrics.tickSeconds.Observe(time.Since(started).Seconds())
 }
 
-// tickNow is a tick at this moment, or as soon after the last one as can be. The
-// caller holds ticking.
+// tickNow makes a tick now, or as soon after the last one as possible. The caller holds ticking.
 func (b *Bridge) tickNow() {
 	b.tick(max(b.clock.now().UnixMilli(), b.aggregator.LastTick()+aggregator.MinTickGap))
 }
 
-// endAll ends every series with its latest values, now, and its stale markers ahead of
-// their time, behind the next tick on the grid: where a receiver keeps the last sample
-// of each interval, a marker in the interval of the value would hide it. A reload's are
-// on the grid themselves. With last, the process ends: another may begin on the grid
-// after that, so they lie as early as can be. The caller holds ticking, and lets no
-// update in.
+// endAll ends every series with its latest values now, and its stale markers ahead of the
+// clock, after the next tick on the grid: where a receiver keeps the last sample of each
+// interval, a marker in the interval of the value would hide it. A reload's are on the grid.
+// With last, the process ends: the next one may begin on the grid after that, so they are as
+// early as possible. The caller holds ticking, and holds updates back.
 func (b *Bridge) endAll(last bool) {
 	interval := b.cfg.Global.PushInterval
 	gap := interval

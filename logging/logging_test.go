@@ -138,7 +138,7 @@ func TestWriterKeepsNothing(t *testing.T) {
 func TestSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var text bytes.Buffer
-		logger := Seldom(slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		logger := RateLimited(slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey {
 				return slog.Duration(a.Key, time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)))
 			}

@@ -14,10 +14,10 @@ import (
 // maxPending bounds the bytes that wait to be written: some 5,000 lines.
 const maxPending = 1 << 20
 
-// Writer passes lines on to a destination and never waits for it: it belongs between
-// a logger and standard error, which can be a pipe whose reader stopped reading.
-// Lines that find no room, or that the destination refuses, are dropped and counted.
-// All methods may be called concurrently; Dropped and Flush also on nil.
+// Writer writes lines to a destination and never waits for it: for a logger and standard error,
+// which can be a pipe whose reader stopped reading. Lines that exceed the buffer, or that the
+// destination refuses, are dropped and counted. All methods may be called concurrently; Dropped
+// and Flush also on nil.
 type Writer struct {
 	to io.Writer
 
@@ -25,7 +25,7 @@ type Writer struct {
 	pending []byte        // whole lines, not handed to the destination yet
 	idle    chan struct{} // closed when all was written; nil: nothing is being written
 	dropped uint64
-	said    uint64 // of those dropped, how many the log has reported
+	said    uint64 // of dropped, how many the log has reported
 	report  *slog.Logger
 }
 
@@ -33,15 +33,15 @@ type Writer struct {
 // whole lines.
 func NewWriter(to io.Writer) *Writer { return &Writer{to: to} }
 
-// Report has a logger, which writes here, say how many lines were dropped, as soon
-// as lines can be written again.
+// Report sets a logger that writes here, to log how many lines were dropped as soon as lines can
+// be written again.
 func (w *Writer) Report(logger *slog.Logger) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.report = logger
 }
 
-// Write takes over whole lines. It always succeeds, and keeps nothing of them.
+// Write takes whole lines and does not retain the slice. It always succeeds.
 func (w *Writer) Write(lines []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -60,8 +60,8 @@ func (w *Writer) Write(lines []byte) (int, error) {
 // drop counts lines that are not written. The caller holds mu.
 func (w *Writer) drop(lines []byte) { w.dropped += uint64(bytes.Count(lines, []byte{'\n'})) }
 
-// drain writes what is pending until there is nothing more. It is not waited for: a
-// destination that blocks holds it until the process ends.
+// drain writes what is pending until there is nothing more. It is not waited for: a destination
+// that blocks holds it until the process ends.
 func (w *Writer) drain() {
 	var batch []byte
 	for {
@@ -82,7 +82,7 @@ func (w *Writer) drain() {
 		}
 		report, unsaid := w.report, w.dropped-w.said
 		if err != nil || report == nil || len(w.pending) > maxPending/2 {
-			unsaid = 0 // later, when there is surely room for it
+			unsaid = 0 // later, when there is room for it
 		}
 		w.said += unsaid
 		w.mu.Unlock()

@@ -16,40 +16,39 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// Options is how a service is told of. Send and Logger are required.
+// Options are those of a service. Send and Logger are required.
 type Options struct {
 	// Send sends one message, lines of NAME=VALUE.
 	Send func(state string) error
-	// Watchdog is how long after a beat the service is killed where no other comes;
-	// 0: it is not watched.
+	// Watchdog is after how long without a notification systemd kills the service; 0: never.
 	Watchdog time.Duration
-	// ReloadFile, where given, gets what came of each reload: it is made anew, empty
-	// where the reload succeeded, else with the error. ExecReload= waits for it.
+	// ReloadFile, where given, is replaced after each reload: empty where it succeeded, else
+	// with the error. ExecReload= waits for it.
 	ReloadFile string
-	// Patience is how long the service waits to be ready before it says that it has
-	// started all the same; 0 is [DefaultPatience].
+	// Patience is after how long a service that is not ready reports that it has started all
+	// the same; 0 is [DefaultPatience].
 	Patience time.Duration
 	Logger   *slog.Logger
 }
 
-// DefaultPatience is long enough for an analyzer that is up, and short enough for a
-// boot, or the installation of a package, that waits for the service.
+// DefaultPatience is long enough for an analyzer that is up, and short enough for a boot or a
+// package installation that waits for the service.
 const DefaultPatience = 10 * time.Second
 
-// Service is how the service manager sees this process. Its methods may be called
-// concurrently, and on nil, where they do nothing.
+// Service notifies the service manager. Its methods may be called concurrently, and on nil,
+// where they do nothing.
 type Service struct {
 	options Options
 	began   time.Time
 
 	mu           sync.Mutex // for what follows, and so that messages are sent in order
 	phase        phase
-	line         string // how the bridge was last
-	reload       string // what came of the last reload; "": there was none
+	line         string // the bridge's latest status
+	reload       string // the result of the last reload; "": there was none
 	reloadFailed bool
-	status       string // as sent last
+	status       string // as last sent
 	failed       bool   // the last message could not be sent
-	hangs        string // as logged last
+	hangs        string // as last logged
 }
 
 type phase int
@@ -60,8 +59,8 @@ const (
 	stopping
 )
 
-// FromEnvironment returns the service that systemd started this process as, by the
-// variables NOTIFY_SOCKET, WATCHDOG_USEC and RUNTIME_DIRECTORY; nil where there is none.
+// FromEnvironment returns the service as which systemd started this process, by NOTIFY_SOCKET,
+// WATCHDOG_USEC and RUNTIME_DIRECTORY; nil where there is none.
 func FromEnvironment(logger *slog.Logger) (*Service, error) {
 	if os.Getenv("NOTIFY_SOCKET") == "" {
 		return nil, nil
@@ -82,8 +81,7 @@ func FromEnvironment(logger *slog.Logger) (*Service, error) {
 	}), nil
 }
 
-// sendTimeout is how long systemd may take to take a message: the bridge must not hang,
-// nor fail to stop, because it does not.
+// sendTimeout is how long systemd may take to accept a message, so that the bridge cannot hang.
 const sendTimeout = time.Second
 
 // send sends a message to systemd, as [daemon.SdNotify] does without a timeout.
@@ -108,7 +106,7 @@ func New(options Options) *Service {
 	return &Service{options: options, began: time.Now()}
 }
 
-// Status sends a line for people, if it is not the one that they see already.
+// Status sends a status line, unless it is the present one.
 func (s *Service) Status(line string) {
 	if s == nil {
 		return
@@ -118,8 +116,8 @@ func (s *Service) Status(line string) {
 	s.sendStatus(line)
 }
 
-// sendStatus sends how the bridge is, and what came of the last reload: first where
-// that failed. The caller holds mu.
+// sendStatus sends the status and the result of the last reload, which comes first where it
+// failed. The caller holds mu.
 func (s *Service) sendStatus(line string) {
 	s.line = line
 	text := line
@@ -136,17 +134,17 @@ func (s *Service) sendStatus(line string) {
 	}
 }
 
-// Reloading says that the configuration is read again; done, which must be called, what
-// came of it: the status says so until the next reload or the end. A reload before the
-// service has started, or while it stops, is not told: READY would end the start.
+// Reloading notifies that the configuration is read again; done, which must be called, reports
+// the result, which stays in the status until the next reload or the end. A reload before the
+// service has started, or while it stops, is not notified: READY would end the start.
 func (s *Service) Reloading() (done func(error)) {
 	if s == nil {
 		return func(error) {}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	told := s.phase == running
-	if told {
+	notified := s.phase == running
+	if notified {
 		s.send(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
 	}
 	return func(err error) {
@@ -157,7 +155,7 @@ func (s *Service) Reloading() (done func(error)) {
 		if err != nil {
 			s.reload = "reload failed at " + at + ", the former configuration stays in force: " + oneLine(err.Error())
 		}
-		if told && s.phase == running {
+		if notified && s.phase == running {
 			s.sendStatus(s.line)
 			s.send(daemon.SdNotifyReady)
 		}
@@ -165,7 +163,7 @@ func (s *Service) Reloading() (done func(error)) {
 	}
 }
 
-// writeReload leaves what came of a reload where ExecReload= finds it.
+// writeReload writes the result of a reload where ExecReload= reads it.
 func (s *Service) writeReload(failed error) {
 	if s.options.ReloadFile == "" {
 		return
@@ -180,11 +178,11 @@ func (s *Service) writeReload(failed error) {
 		err = os.Rename(temporary, s.options.ReloadFile) // whole, or not there
 	}
 	if err != nil {
-		s.options.Logger.Error("systemctl reload waits in vain: what came of the reload cannot be written", "err", err)
+		s.options.Logger.Error("the result of the reload cannot be written: systemctl reload waits in vain", "err", err)
 	}
 }
 
-// Stopping says that the service ends, and what it is about to do until then.
+// Stopping notifies that the service stops, with a last status.
 func (s *Service) Stopping(line string) {
 	if s == nil {
 		return
@@ -199,12 +197,12 @@ func (s *Service) Stopping(line string) {
 	s.sendStatus(line)
 }
 
-// send sends a message, and says whether that worked. Where it does not, there is
-// nobody to tell but the log, once until it works again. The caller holds mu.
+// send sends a message, and reports whether that worked. A failure is logged once until it
+// works again. The caller holds mu.
 func (s *Service) send(state string) bool {
 	err := s.options.Send(state)
 	if err != nil && !s.failed {
-		s.options.Logger.Error("systemd cannot be told how the service is; it may stop the service", "err", err)
+		s.options.Logger.Error("systemd cannot be notified of the service's status; it may stop the service", "err", err)
 	}
 	s.failed = err != nil
 	return err == nil
@@ -213,7 +211,7 @@ func (s *Service) send(state string) bool {
 // maxStatus bounds a status in bytes: systemd ignores messages above 4096.
 const maxStatus = 2000
 
-// oneLine makes a text fit for a line of the protocol.
+// oneLine makes a text a valid line of the protocol.
 func oneLine(text string) string {
 	text = strings.Join(strings.Fields(strings.ReplaceAll(strings.TrimSpace(text), "\n", "; ")), " ")
 	if len(text) > maxStatus {

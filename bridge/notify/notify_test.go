@@ -20,7 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// manager is a service manager in a bubble: it notes what it is told and when.
+// manager is a service manager in a bubble: it records its notifications and when they came.
 type manager struct {
 	*Service
 	began time.Time
@@ -91,7 +91,7 @@ func TestLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newManager(t, false)
 		m.Status("takes up\n what was left")
-		m.Reloading()(nil) // too early to be told
+		m.Reloading()(nil) // too early to notify
 		time.Sleep(2*time.Second - 50*time.Millisecond)
 		m.want(t, "0s STATUS=takes up; what was left")
 		m.set(func() { m.ready = true })
@@ -157,7 +157,7 @@ func TestReloadOutcome(t *testing.T) {
 	})
 }
 
-// TestNotReadyForLong proves that an analyzer that does not come up keeps nobody
+// TestNotReadyForLong proves that an analyzer that does not come up keeps nothing
 // waiting for longer than the patience.
 func TestNotReadyForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -172,7 +172,7 @@ func TestNotReadyForLong(t *testing.T) {
 }
 
 // TestWatchdog proves that beats come often enough where nothing hangs, and none
-// where something does, until it goes on.
+// where something does, until it makes progress.
 func TestWatchdog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newManager(t, true)

@@ -11,31 +11,30 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// Watched is what the service manager wants to know of the bridge. Hangs may be
-// called beside the other two.
+// Watched is what the service manager is notified of. Hangs may be called concurrently with the
+// other two.
 type Watched struct {
-	// Ready says whether the bridge does its work.
+	// Ready reports whether the bridge does its work.
 	Ready func() bool
-	// Status says in a line for people how it is.
+	// Status returns its status line.
 	Status func() string
-	// Hangs names what has not gone on for longer than patience; "" is nothing. It
-	// waits for nothing that may hang.
+	// Hangs names what has not made progress for longer than patience; "": nothing. It must
+	// not wait for anything that may hang.
 	Hangs func(patience time.Duration) string
 }
 
 const (
-	// startPace is how often a starting service is looked at.
-	startPace = 100 * time.Millisecond
-	// statusPace is how often a status line is sent, at most.
-	statusPace = 10 * time.Second
+	// startInterval is how often a starting service is checked.
+	startInterval = 100 * time.Millisecond
+	// statusInterval is how often a status line is sent at most.
+	statusInterval = 10 * time.Second
 )
 
-// DefaultHang is how long anything may hang where no watchdog says otherwise: half of
-// the WatchdogSec that the unit comes with.
+// DefaultHang is how long anything may hang without a watchdog: half of the WatchdogSec of our
+// unit.
 const DefaultHang = 90 * time.Second
 
-// HangsAfter is how long anything may hang: half the watchdog's time, so that what
-// hangs is killed one to two of those after it began to; without one, [DefaultHang].
+// HangsAfter is how long anything may hang: half of the watchdog's time, or [DefaultHang].
 func (s *Service) HangsAfter() time.Duration {
 	if s == nil || s.options.Watchdog == 0 {
 		return DefaultHang
@@ -43,29 +42,28 @@ func (s *Service) HangsAfter() time.Duration {
 	return s.options.Watchdog / 2
 }
 
-// Run looks at the bridge until ctx is done: it says that the service has started as
-// soon as it is ready, or has not been for too long (what it waits for need not come:
-// an analyzer can be down for days, and a bridge that pushes a backlog meanwhile must
-// not be killed); then how it is, and to the watchdog that nothing hangs.
+// Run notifies systemd until ctx is done: that the service has started, as soon as it is ready
+// or after [Options.Patience] (an analyzer can be down for days, and a bridge that pushes a
+// backlog meanwhile must not be killed); then of its status, and the watchdog.
 func (s *Service) Run(ctx context.Context, w Watched) {
 	if s == nil {
 		return
 	}
-	// Apart, for how the bridge is may not be known while it hangs.
+	// Separately, for Status may wait while something hangs.
 	var watching sync.WaitGroup
 	watching.Go(func() {
 		repeat(ctx, func() (next time.Duration) {
 			if !s.hasStarted(w) {
-				return startPace
+				return startInterval
 			}
-			s.tell(w.Status())
-			return statusPace
+			s.updateStatus(w.Status())
+			return statusInterval
 		})
 	})
 	if every := s.options.Watchdog / 4; every > 0 {
 		watching.Go(func() {
 			repeat(ctx, func() time.Duration {
-				s.beat(w)
+				s.notifyWatchdog(w)
 				return every
 			})
 		})
@@ -73,8 +71,7 @@ func (s *Service) Run(ctx context.Context, w Watched) {
 	watching.Wait()
 }
 
-// repeat calls f, at once and then each time that has passed what f returned, until
-// ctx is done.
+// repeat calls f at once and then after each duration that f returned, until ctx is done.
 func repeat(ctx context.Context, f func() time.Duration) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -88,7 +85,7 @@ func repeat(ctx context.Context, f func() time.Duration) {
 	}
 }
 
-// hasStarted says whether the service has, and tells so the first time.
+// hasStarted reports whether the service has started, and notifies systemd the first time.
 func (s *Service) hasStarted(w Watched) bool {
 	s.mu.Lock()
 	is := s.phase
@@ -105,15 +102,15 @@ func (s *Service) hasStarted(w Watched) bool {
 	if s.phase == starting {
 		s.sendStatus(line)
 		if !s.send(daemon.SdNotifyReady) {
-			return false // and is tried again
+			return false // will be tried again
 		}
 		s.phase = running
 	}
 	return true
 }
 
-// tell sends a status line, but none over that of a service that stops or hangs.
-func (s *Service) tell(line string) {
+// updateStatus sends a status line, unless the service stops or hangs.
+func (s *Service) updateStatus(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.phase != stopping && s.hangs == "" {
@@ -121,19 +118,20 @@ func (s *Service) tell(line string) {
 	}
 }
 
-// beat tells the watchdog that nothing hangs, or the log and people what does.
-func (s *Service) beat(w Watched) {
+// notifyWatchdog notifies the watchdog that nothing hangs; else it logs what hangs and sets the
+// status.
+func (s *Service) notifyWatchdog(w Watched) {
 	hangs := w.Hangs(s.HangsAfter())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case hangs == "":
 		if s.hangs != "" {
-			s.options.Logger.Warn("what hung goes on again", "what", s.hangs)
+			s.options.Logger.Warn("what hung makes progress again", "what", s.hangs)
 		}
 		s.send(daemon.SdNotifyWatchdog)
 	case s.hangs == "":
-		s.options.Logger.Error("the bridge hangs; without a beat systemd's watchdog will end it and start it anew", "what", hangs, "watchdog", s.options.Watchdog)
+		s.options.Logger.Error("the bridge hangs; systemd's watchdog will restart it", "what", hangs, "watchdog", s.options.Watchdog)
 		s.sendStatus("hangs: " + hangs)
 	}
 	s.hangs = hangs

@@ -66,7 +66,7 @@ func (f *Feed) newLink(to access.Target, cfg *Config) *link {
 		done:     make(chan struct{}),
 		status:   AnalyzerStatus{Analyzer: to.Name, Since: time.Now()},
 	}
-	l.seldom = logging.Seldom(l.log)
+	l.seldom = logging.RateLimited(l.log)
 	l.cfg.Store(cfg)
 	return l
 }

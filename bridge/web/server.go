@@ -126,7 +126,7 @@ func New(opts Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		opts: opts, limits: defaultLimits(), metrics: m, seldom: logging.Seldom(opts.Logger),
+		opts: opts, limits: defaultLimits(), metrics: m, seldom: logging.RateLimited(opts.Logger),
 		exposer: expose.New(opts.Source, opts.Gatherer), gzip: expose.NewCompressor(), answerDue: progress.NewDeadline(),
 		connections: connections.New(opts.Source, opts.Names, time.Now), ticked: make(chan struct{}, 1),
 	}

@@ -70,7 +70,7 @@ func fullDisk(t *testing.T) *os.File {
 }
 
 // TestLogCannotBeWritten proves that a log which cannot be written stops nothing:
-// flows are counted, ticks go on, a reload works, and SIGTERM ends it well. What is
+// flows are counted, ticks continue, a reload works, and SIGTERM ends it well. What is
 // missing is counted.
 func TestLogCannotBeWritten(t *testing.T) {
 	for _, test := range []struct {

@@ -92,9 +92,8 @@ func exitCode(err error, stderr io.Writer) int {
 	return 1
 }
 
-// serve runs the bridge. Whatever becomes of the reader of its log, it goes on: the
-// log never waits, and the signal of a broken pipe, which would end the process, is
-// ignored.
+// serve runs the bridge. It does not depend on the reader of its log: the log never waits, and
+// SIGPIPE, which would end the process, is ignored.
 func serve(options bridge.Options, logs *promslog.Config, stderr io.Writer) int {
 	signal.Ignore(syscall.SIGPIPE)
 	options.Log = logging.NewWriter(stderr)
@@ -140,8 +139,7 @@ func serveUntilSignal(options bridge.Options) error {
 	return bridge.Run(ctx, options)
 }
 
-// stopOnSignals obeys the first signal to stop in order, by cancel, and a second
-// one at once: it has the effect that it has on a process that does not mind it.
+// stopOnSignals calls cancel at the first signal to stop; a second one ends the process at once.
 func stopOnSignals(cancel func(), ended <-chan struct{}) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)

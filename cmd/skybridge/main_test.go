@@ -199,7 +199,7 @@ func running(t *testing.T, receiver string, with ...func(*exec.Cmd)) (cmd *exec.
 	return cmd, a, logs
 }
 
-// webAddress is where a command was told to listen.
+// webAddress is the listen address of a command.
 func webAddress(cmd *exec.Cmd) string {
 	for _, arg := range cmd.Args {
 		if value, ok := strings.CutPrefix(arg, "--web.listen-address="); ok {

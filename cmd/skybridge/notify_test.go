@@ -26,7 +26,7 @@ import (
 	"github.com/skydive-project/skybridge/internal/loopback"
 )
 
-// systemd is what a service is told by: a socket that takes messages.
+// systemd stands for systemd: a socket that takes messages.
 type systemd struct {
 	t      *testing.T
 	path   string
@@ -73,7 +73,7 @@ func (s *systemd) untilTold(n int) {
 
 // TestServiceOfSystemd runs the binary as systemd does, with a watchdog, one
 // analyzer that is up and receivers that are down: the states come in order, and the
-// beats go on.
+// notifications continue.
 func TestServiceOfSystemd(t *testing.T) {
 	t.Parallel()
 	a, err := analyzer.Start(analyzer.Config{})
@@ -181,7 +181,7 @@ func TestSocketOfSystemd(t *testing.T) {
 	}
 }
 
-// serve starts a command as a service of s, which reads what it is told until it ends.
+// serve starts a command as a service of s, which reads its messages until it ends.
 func (s *systemd) serve(cmd *exec.Cmd) (ended <-chan error) {
 	s.t.Helper()
 	cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+s.path)

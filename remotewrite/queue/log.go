@@ -115,7 +115,7 @@ func newLog(cfg Config, logger *slog.Logger) *Log {
 		pushInterval: cfg.PushInterval.Milliseconds(),
 		opened:       Never,
 		logger:       logger,
-		seldom:       logging.Seldom(logger),
+		seldom:       logging.RateLimited(logger),
 		next:         1,
 		lastAt:       Never,
 		cursors:      make(map[*Cursor]struct{}),

@@ -137,7 +137,7 @@ func (s spec) ingestOurs(ctx context.Context) (values, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := a.Recover(aggregator.StateConfig{Dir: filepath.Join(s.Dir, "state"), LastTick: -1}, quiet); err != nil {
+	if _, err := a.OpenState(aggregator.StateConfig{Dir: filepath.Join(s.Dir, "state"), LastTick: -1}, quiet); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)

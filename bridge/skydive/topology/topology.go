@@ -121,7 +121,7 @@ func New(cfg Config, reg prometheus.Registerer, logger *slog.Logger) (*Topology,
 		wanted: make(chan struct{}, 1), changed: make(chan struct{}, 1),
 		sources: map[string]*source{},
 		graph:   graph{nodes: map[string]*heldNode{}},
-		seldom:  logging.Seldom(logger),
+		seldom:  logging.RateLimited(logger),
 	}
 	m, err := newMetrics(reg, t)
 	if err != nil {
@@ -259,7 +259,7 @@ func (t *Topology) adopt(sink Sink) {
 	}
 	for _, to := range targets {
 		if t.sources[to.Name] == nil {
-			t.sources[to.Name] = &source{to: to, seldom: logging.Seldom(t.log.With("analyzer", to.Name)), status: Status{Analyzer: to.Name}}
+			t.sources[to.Name] = &source{to: to, seldom: logging.RateLimited(t.log.With("analyzer", to.Name)), status: Status{Analyzer: to.Name}}
 			t.metrics.begin(to.Name)
 		}
 	}

@@ -1,0 +1,250 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/internal/disktest"
+	"github.com/skydive-project/skybridge/internal/reference"
+	"github.com/skydive-project/skybridge/internal/script"
+)
+
+// latest keeps the newest record of every flow, to report it once more.
+type latest struct {
+	index map[[2]string]int
+	flows []analyzer.Flow
+}
+
+func (l *latest) report(records []analyzer.Flow) {
+	if l.index == nil {
+		l.index = map[[2]string]int{}
+	}
+	for _, f := range records {
+		id := [2]string{f.UUID, f.CaptureID}
+		i, ok := l.index[id]
+		if !ok {
+			i = len(l.flows)
+			l.index[id] = i
+			l.flows = append(l.flows, f)
+		}
+		if have := l.flows[i].Metric; f.Metric.ABBytes+f.Metric.ABPackets+f.Metric.BABytes+f.Metric.BAPackets >= have.ABBytes+have.ABPackets+have.BABytes+have.BAPackets {
+			l.flows[i] = f
+		}
+	}
+}
+
+// presence returns a record of every node and capture of a feed that sets its
+// epoch, on the agent's clock before any flow of its steps begins: a
+// crash must not take that, nor history what passed since.
+func presence(feed *script.Script) (records []analyzer.Flow) {
+	before := map[string]bool{}
+	for _, m := range feed.Hello {
+		for _, f := range m.Flows {
+			before[f.UUID] = true
+		}
+	}
+	index := map[[2]string]int{}
+	for _, messages := range feed.Steps {
+		for _, m := range messages {
+			for _, f := range m.Flows {
+				if before[f.UUID] {
+					continue
+				}
+				id := [2]string{f.NodeTID, f.CaptureID}
+				i, ok := index[id]
+				if !ok {
+					i = len(records)
+					index[id] = i
+					records = append(records, analyzer.Flow{UUID: "1", NodeTID: f.NodeTID, CaptureID: f.CaptureID, Start: f.Start})
+				}
+				records[i].Start = min(records[i].Start, f.Start)
+			}
+		}
+	}
+	for i := range records {
+		f := &records[i]
+		f.Start -= 1000
+		f.Metric, f.LastUpdateMetric = &analyzer.Metric{}, &analyzer.Metric{Start: f.Start, Last: f.Start + 999}
+	}
+	return records
+}
+
+// TestExactnessAcrossCrashes plays scripted feeds to processes that are killed or
+// lose their power between any two operations of the disk, and holds the
+// receiver's sums against the reference, series by series. After each crash the
+// feed reports every flow once more, and names have to be learned again.
+func TestExactnessAcrossCrashes(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		cfg, view := drawView(r, "the")
+		cfg.ConnectionTimeout = time.Duration(rapid.IntRange(1, 60).Draw(r, "timeout")) * time.Second
+		drawBounds(r, &cfg)
+		names := drawNames(r, &cfg)
+		m := newCrashingProcess(t, cfg, disktest.New(rapid.Uint64().Draw(r, "disk")), int64(rapid.SampledFrom([]int{1, 1000, 1 << 20}).Draw(r, "least")))
+		defer m.crash(false)
+		feed := script.Write(script.Options{
+			Seed:        rapid.Uint64().Draw(r, "seed"),
+			Connections: rapid.IntRange(1, 40).Draw(r, "connections"),
+			Steps:       rapid.IntRange(1, 30).Draw(r, "steps"),
+			Analyzers:   rapid.IntRange(1, 3).Draw(r, "analyzers"),
+			Points:      points(cfg),
+			Now:         m.time.UnixMilli(),
+		})
+		want, all := reference.New(), &latest{}
+		var rest []script.Message
+		send := func() {
+			flows := rest[0].Flows
+			rest = rest[1:]
+			want.Report(flows...)
+			all.report(flows)
+			m.Update(flowsOf(flows))
+		}
+		m.staged.between = func() {
+			for len(rest) > 0 && rapid.Bool().Draw(r, "meanwhile") {
+				send()
+			}
+		}
+		reborn := func(power bool) {
+			m.crash(power)
+			m.pass(time.Duration(rapid.IntRange(0, 100_000).Draw(r, "down")) * time.Millisecond)
+			m.start()
+			if m.recover.ResetReason != "" {
+				r.Fatalf("process %d: counters were reset: %s\n%s", m.starts, m.recover.ResetReason, m.logs.String())
+			}
+			between := m.staged.between
+			m.staged.between = nil // values as they were before any new record
+			m.pass(3 * time.Millisecond)
+			if !m.tickNow() {
+				r.Fatal("dead at once")
+			}
+			checkBounds(r, m.Aggregator)
+			m.staged.between = between
+			names.forget()
+			m.Update(flowsOf(all.flows))
+		}
+		play := func(messages []script.Message, mortal bool) {
+			for rest = messages; len(rest) > 0; {
+				if mortal && rapid.IntRange(0, 9).Draw(r, "fate") == 0 {
+					at := rapid.IntRange(0, 12).Draw(r, "dies at operation")
+					m.disk.Fail(func(n int, _ disktest.Op, _ string) error {
+						if n >= at {
+							return disktest.ErrDead
+						}
+						return nil
+					})
+				}
+				send()
+				if rapid.IntRange(0, 3).Draw(r, "tick") == 0 {
+					m.pass(time.Duration(rapid.IntRange(2, 20_000).Draw(r, "ms")) * time.Millisecond)
+					m.tickNow()
+				}
+				if m.disk.Dead() {
+					reborn(rapid.Bool().Draw(r, "power"))
+				}
+			}
+		}
+		play(feed.Hello, false)
+		play([]script.Message{{Flows: presence(feed)}}, false)
+		if !m.tickNow() {
+			r.Fatal("dead without a reason")
+		}
+		for _, messages := range feed.Steps {
+			play(messages, true)
+		}
+		m.disk.Fail(nil)
+		if m.disk.Dead() {
+			reborn(true)
+		}
+		for range 3 { // also of what has just ended and returns
+			m.tick()
+		}
+		checkBounds(r, m.Aggregator)
+		if diff := cmp.Diff(judged(cfg, want.By(view)), judged(cfg, m.receiver.increases())); diff != "" {
+			r.Fatalf("after %d lives the receiver's sums differ from what was reported (-want +got):\n%s", m.starts, diff)
+		}
+	})
+}
+
+// TestEveryCrashPoint lets a process die at every single operation of the disk,
+// in a short life that has all of them: ticks, a snapshot, and the beginning of
+// the next journal.
+func TestEveryCrashPoint(t *testing.T) {
+	for _, power := range []bool{false, true} {
+		points := 0
+		for done := false; !done; points++ {
+			m := newCrashingProcess(t, Config{}, disktest.New(uint64(points)), 1)
+			m.known()
+			m.tick()
+			m.disk.Fail(func(n int, _ disktest.Op, _ string) error {
+				if n == points {
+					return disktest.ErrDead
+				}
+				return nil
+			})
+			total := int64(0)
+			for i := range int64(12) {
+				total += 1000 * i
+				m.Update([]Flow{m.flow("1", 1000+total, 0)})
+				m.pass(testInterval)
+				at := m.sample()
+				if m.disk.Dead() {
+					break
+				}
+				m.append(at)
+				m.idle() // a snapshot that the tick made due begins with the next
+			}
+			done = !m.disk.Dead()
+			m.crash(power)
+			m.start()
+			if m.recover.ResetReason != "" {
+				t.Fatalf("power %v, point %d: counters were reset: %s", power, points, m.recover.ResetReason)
+			}
+			m.Update([]Flow{m.flow("1", 1000+total, 0)})
+			m.tick()
+			m.tick()
+			m.wantIncrease(uint64(1000 + total))
+			m.crash(power)
+		}
+		if points < 20 {
+			t.Errorf("only %d crash points", points)
+		}
+	}
+}
+
+// TestHistoryAfterCrash proves what docs/explanation/durability.md says of flows whose
+// first report a loss of power took: one that began after the epoch counts whole when
+// it is reported again, of an older one only the last update.
+func TestHistoryAfterCrash(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		older bool
+		want  uint64
+	}{
+		{"after the epoch", false, 1500},
+		{"before the epoch", true, 500},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := newCrashingProcess(t, Config{}, disktest.New(1), 1<<20)
+			defer m.crash(false)
+			m.known()
+			m.tick()
+			f := m.flow("1", 1000, 0)
+			if c.older {
+				f.Start -= time.Hour.Milliseconds()
+			}
+			m.Update([]Flow{f})
+			m.crash(true)
+			m.start()
+			m.pass(time.Minute)
+			m.Update([]Flow{m.grown(f, 1500)})
+			m.tick()
+			m.wantIncrease(c.want)
+		})
+	}
+}

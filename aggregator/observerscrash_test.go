@@ -1,0 +1,182 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/internal/disktest"
+	"github.com/skydive-project/skybridge/internal/reference"
+)
+
+// TestObserversAcrossCrashes proves that who has reported what of a connection
+// survives whatever ends the process, and reloads and restarts with other labels,
+// ports, bounds and observers: nothing counts twice, and nothing is missing once a
+// capture that saw everything has reported.
+func TestObserversAcrossCrashes(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		const length = 150
+		o := crossingOptions{
+			oneNode: rapid.Bool().Draw(r, "one node"), late: rapid.Bool().Draw(r, "late"), loss: rapid.Bool().Draw(r, "loss"),
+			complete: true, maxSkew: 400,
+		}
+		all := []*crossing{drawCrossing(r, 0, o, length), drawCrossing(r, 1, o, length)}
+		cfg, view := drawView(r, "first")
+		cfg.ConnectionTimeout = time.Duration(rapid.IntRange(1, 60).Draw(r, "timeout")) * time.Second
+		drawBounds(r, &cfg)
+		m := newCrashingProcess(t, cfg, disktest.New(rapid.Uint64().Draw(r, "disk")), int64(rapid.SampledFrom([]int{1, 1000, 1 << 20}).Draw(r, "least")))
+		defer m.crash(false)
+		want, told := reference.NewConversations(cfg.scope() == byTuple), &latest{}
+		report := func(records []analyzer.Flow) {
+			want.Report(records...)
+			told.report(records)
+			m.Update(flowsOf(records))
+		}
+		report(arrival(all, m.time.UnixMilli()))
+		m.pass(time.Minute)
+		if !m.tickNow() {
+			r.Fatal("dead without a reason")
+		}
+		reload := func() {
+			if rapid.IntRange(0, 2).Draw(r, "reload") > 0 {
+				return
+			}
+			next, _ := drawView(r, "next")
+			drawBounds(r, &next)
+			next.ConnectionTimeout, next.FlowRetention = m.cfg.ConnectionTimeout, m.cfg.FlowRetention
+			next.Tunnels, next.Portless = cfg.Tunnels, cfg.Portless // what is left out until a reload would be a matter of time
+			if !o.oneNode && next.scope() != cfg.scope() {
+				next.Labels, next.Observers = cfg.Labels, cfg.Observers // how often it counts as well
+			}
+			m.cfg = next
+		}
+		d := drawDelivery(r)
+		for s := 0; s < length || len(d.onWay) > 0; s++ {
+			m.pass(time.Second)
+			var made []analyzer.Flow
+			for _, c := range all {
+				if s < length {
+					made = append(made, c.second(s, m.time.UnixMilli())...)
+				}
+			}
+			report(d.second(s, made))
+			if rapid.IntRange(0, 29).Draw(r, "fate") == 0 {
+				at := rapid.IntRange(0, 12).Draw(r, "dies at operation")
+				m.disk.Fail(func(n int, _ disktest.Op, _ string) error {
+					if n >= at {
+						return disktest.ErrDead
+					}
+					return nil
+				})
+			}
+			if s%5 == 4 && m.tickNow() {
+				reload()
+				m.applyLabels()
+			}
+			if m.disk.Dead() {
+				m.crash(rapid.Bool().Draw(r, "power"))
+				reload()
+				m.start()
+				if m.recover.ResetReason != "" {
+					r.Fatalf("process %d: counters were reset: %s", m.starts, m.recover.ResetReason)
+				}
+				m.applyLabels()
+				m.Update(flowsOf(told.flows))
+				checkBounds(r, m.Aggregator)
+			}
+		}
+		m.disk.Fail(nil)
+		m.pass(time.Second)
+		for _, c := range all {
+			report(c.last(m.time.UnixMilli()))
+		}
+		for m.pass(testInterval); !m.tickNow(); m.pass(testInterval) { // it was dying
+			m.crash(true)
+			m.start()
+			m.applyLabels()
+		}
+		m.Update(flowsOf(told.flows))
+		for range 6 { // also what a connection carries over that was ending
+			m.tick()
+		}
+		if diff := cmp.Diff(grouped(want.By(view), nil), grouped(m.receiver.increases(), nil)); diff != "" {
+			r.Errorf("after %d lives totals differ from what was reported (-want +got):\n%s", m.starts, diff)
+		}
+	})
+}
+
+// TestSharedConversationsSurviveARestart proves that a restart knows of conversations what was known
+// before, from the journal and from a snapshot, and that they are found again.
+func TestSharedConversationsSurviveARestart(t *testing.T) {
+	for name, least := range map[string]int64{"snapshot": 1, "journal": 1 << 20} {
+		t.Run(name, func(t *testing.T) {
+			m := newCrashingProcess(t, Config{}, disktest.New(1), least)
+			m.known()
+			a, b := m.flow("1", 1000, 0), m.flow("2", 700, 0)
+			b.CaptureID = []byte("c2")
+			alone := m.flow("3", 10, 0)
+			alone.TransportA = 3
+			m.Update([]Flow{b, a, alone})
+			for range 3 {
+				m.tick()
+				m.idle()
+			}
+			groups, key := m.shared.records.at(0).observers, m.conversationKey
+			total, members := m.shared.records.at(0).total, m.shared.records.at(0).members
+			lead := m.origins.nodes.byTID["n1"].clock.lead
+			m.crash(true)
+			m.start()
+			if m.recover.ResetReason != "" || m.shared.records.used != 1 {
+				t.Fatalf("%d groups, recovered %+v", m.shared.records.used, m.recover)
+			}
+			if diff := cmp.Diff(groups, m.shared.records.at(0).observers, cmp.AllowUnexported(observer{}, counts{})); diff != "" {
+				t.Error(diff)
+			}
+			if g := m.shared.records.at(0); g.total != total || g.members != members || m.conversationKey != key {
+				t.Errorf("the group is %+v", g)
+			}
+			if n := m.origins.nodes.byTID["n1"].clock.lead; lead-n > lateAfter.Milliseconds() || n > lead {
+				t.Errorf("the clock's lead is %d, was %d", n, lead)
+			}
+			late := m.flow("4", 10, 0) // of the one that was alone, from another capture
+			late.TransportA, late.CaptureID, late.Start = 3, []byte("c2"), alone.Start
+			m.Update([]Flow{late})
+			m.tick()
+			m.wantIncrease(1010)
+			m.crash(false)
+		})
+	}
+}
+
+// TestRecoveredSharedConversationsAreEvicted proves that a start which lets go of what it read
+// keeps no shared conversation either: the next one would find it without flows.
+func TestRecoveredSharedConversationsAreEvicted(t *testing.T) {
+	m := newCrashingProcess(t, Config{}, disktest.New(1), 1)
+	m.known()
+	a, b := m.flow("1", 1000, 0), m.flow("2", 700, 0)
+	b.CaptureID = []byte("c2")
+	m.Update([]Flow{b, a})
+	m.tick()
+	m.idle()
+	key := m.conversationKey
+	m.crash(false)
+	m.last += time.Minute.Milliseconds() // the log has a tick that the state lacks
+	m.pass(2 * time.Minute)
+	m.start()
+	if m.recover.ResetReason == "" || m.shared.records.used != 0 || m.conversationKey == key {
+		t.Errorf("%d groups after %+v", m.shared.records.used, m.recover)
+	}
+	for range 4 {
+		m.Update([]Flow{a, b})
+		m.tick()
+		m.idle()
+	}
+	m.crashAndStart(false)
+	m.crash(false)
+}

@@ -1,0 +1,286 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package aggregator
+
+import (
+	"slices"
+	"time"
+)
+
+const (
+	// defaultPeriod is Skydive's default flow.update: how often a live flow is reported,
+	// assumed until a node's own windows were seen.
+	defaultPeriod = 60 * time.Second
+	// periodSlots is how long a window counts, in slots of a minute.
+	periodSlots = 10
+	// originRetention is how long an origin without baselines stays, in feed time. Removing
+	// it is safe: its later records count as after a restart without state.
+	originRetention = 24 * time.Hour
+	// defaultExpire is Skydive's default flow.expire.
+	defaultExpire = 600 * time.Second
+	// maxOrigins bounds the pairs of node and capture, about 300 bytes each.
+	maxOrigins = 1 << 18
+)
+
+// node is a node of Skydive's topology on which captures run.
+type node struct {
+	windows     [periodSlots]time.Duration // largest LastUpdateMetric window, by minute of feed time
+	minute      int64                      // feed-time minute of the newest slot
+	knownPeriod time.Duration              // the period when the last window expired, 0: none
+	origins     int                        // how many refer to it
+	clock       agentClock
+	// expire is the longest that an ended flow had no update, plus a period: an upper bound
+	// of Skydive's flow.expire, where it is above the default.
+	expire time.Duration
+
+	nodes         *nodes
+	tid           string
+	series        int    // of connections that it reported first
+	overflowBytes uint64 // of its flows, since it is known
+}
+
+// addWindow takes one update window. Those at a flow's start and end are shorter than the
+// period.
+func (n *node) addWindow(window, feedNow time.Duration) {
+	n.advance(feedNow)
+	if slot := &n.windows[n.minute%periodSlots]; window > *slot {
+		*slot = window
+	}
+}
+
+// period returns the largest window of the last ten minutes of feed time; without one, the
+// one before, for updates may be further apart than that.
+func (n *node) period(feedNow time.Duration) time.Duration {
+	n.advance(feedNow)
+	if largest := slices.Max(n.windows[:]); largest > 0 {
+		return largest
+	}
+	if n.knownPeriod > 0 {
+		return n.knownPeriod
+	}
+	return defaultPeriod
+}
+
+func (n *node) advance(feedNow time.Duration) {
+	minute := int64(feedNow / time.Minute)
+	if minute <= n.minute {
+		return
+	}
+	if largest := slices.Max(n.windows[:]); largest > 0 {
+		n.knownPeriod = largest
+	}
+	for m := max(n.minute+1, minute-periodSlots+1); m <= minute; m++ {
+		n.windows[m%periodSlots] = 0
+	}
+	n.minute = minute
+}
+
+// capture is a capture as part of baselines' keys.
+type capture struct {
+	id      uint32
+	origins int // how many refer to it
+	known   int // known flows, see [knownFlows]
+}
+
+// origin is one capture on one node, where records come from, with what counting at first
+// sight needs. Times are milliseconds on the agent's clock, which need not agree with ours.
+type origin struct {
+	id      uint32 // index in [origins.list]
+	key     originKey
+	node    *node
+	capture *capture
+
+	// epoch is LUM.Last of the first live record; 0 before. Starts are compared with it,
+	// updates with alignedEpoch, which is on the scale of the clock's generation since began.
+	epoch, alignedEpoch int64
+	// evicted and displaced are the marks of baselines that were evicted, displaced
+	// those of max_flows: a flow that could be one of those must not count again.
+	evicted, evictedByBound highWaterMark
+	began                   time.Duration // of the generation, as [agentClock.began]
+	held                    []Flow        // records that wait for a pending step
+	heldFlows               map[string]struct{}
+	clockJournaled          int64 // [agentClock.latest] that the journal has
+	// Of the node, while the state is read.
+	restored *agentClock
+	expire   time.Duration
+
+	baselines int           // how many refer to this origin
+	seen      time.Duration // feed time of its latest record
+	journaled time.Duration // the period that the journal has
+}
+
+// highWaterMark is the latest Start and the latest [Flow.updated] of some flows.
+type highWaterMark struct{ start, last int64 }
+
+func (m *highWaterMark) raise(start, last int64) {
+	m.start, m.last = max(m.start, start), max(m.last, last)
+}
+
+// align brings the times that updates are compared with to the present generation
+// of the agent's clock, all of whose updates come after its floor, and reports whether
+// that was another one.
+func (s *origin) align() (changed bool) {
+	c := &s.node.clock
+	if s.began == c.began {
+		return false
+	}
+	s.began = c.began
+	for _, last := range [...]*int64{&s.alignedEpoch, &s.evicted.last, &s.evictedByBound.last} {
+		*last = min(*last, c.floor)
+	}
+	return true
+}
+
+// addHeld holds a record, which belongs to the origin from then on.
+func (s *origin) addHeld(f Flow) {
+	if s.heldFlows == nil {
+		s.heldFlows = map[string]struct{}{}
+	}
+	s.held = append(s.held, f)
+	s.heldFlows[string(f.UUID)] = struct{}{}
+}
+
+// holds reports whether a record of the flow is held: later ones have to wait, for the
+// records of a flow count in their order.
+func (s *origin) holds(f *Flow) bool {
+	_, ok := s.heldFlows[string(f.UUID)]
+	return ok
+}
+
+// unused reports whether nothing refers to the origin.
+func (s *origin) unused() bool { return s.baselines == 0 && len(s.held) == 0 }
+
+type originKey struct{ nodeTID, captureID string }
+
+// origins interns nodes, captures and their pairs.
+type origins struct {
+	journal     *journal
+	list        []*origin // by id; nil: a free one
+	free        []uint32
+	byKey       map[originKey]*origin
+	nodes       *nodes
+	captures    map[string]*capture
+	nextCapture uint32
+	recent      *origin       // most messages are of one origin
+	swept       time.Duration // feed time of the last sweep
+}
+
+func newOrigins() *origins {
+	return &origins{
+		byKey:    map[originKey]*origin{},
+		nodes:    &nodes{byTID: map[string]*node{}},
+		captures: map[string]*capture{},
+	}
+}
+
+// get returns the origin of a flow, or nil for a new one above the bound when none can be
+// evicted.
+func (s *origins) get(f *Flow, feedNow time.Duration) *origin {
+	from := s.recent
+	if from == nil || from.key.nodeTID != string(f.NodeTID) || from.key.captureID != string(f.CaptureID) {
+		var ok bool
+		if from, ok = s.byKey[originKey{string(f.NodeTID), string(f.CaptureID)}]; !ok {
+			if len(s.byKey) >= maxOrigins && !s.evict() {
+				return nil
+			}
+			from = s.add(originKey{string(f.NodeTID), string(f.CaptureID)})
+			s.journal.origin(from, feedNow)
+		}
+		s.recent = from
+	}
+	from.seen = feedNow
+	return from
+}
+
+func (s *origins) add(key originKey) *origin {
+	from := &origin{id: s.newID(), key: key}
+	s.list[from.id] = from
+	s.link(from)
+	return from
+}
+
+// link makes get find an origin.
+func (s *origins) link(from *origin) {
+	n := s.nodes.get(from.key.nodeTID)
+	n.origins++
+	c, ok := s.captures[from.key.captureID]
+	if !ok {
+		c = &capture{id: s.nextCapture}
+		s.nextCapture++
+		s.captures[from.key.captureID] = c
+	}
+	c.origins++
+	from.node, from.capture = n, c
+	s.byKey[from.key] = from
+}
+
+func (s *origins) newID() uint32 {
+	if n := len(s.free); n > 0 {
+		id := s.free[n-1]
+		s.free = s.free[:n-1]
+		return id
+	}
+	s.list = append(s.list, nil)
+	return uint32(len(s.list) - 1)
+}
+
+// period returns how often live flows of an origin are reported. The id may be free, or
+// another's by now.
+func (s *origins) period(id uint32, feedNow time.Duration) time.Duration {
+	if int(id) < len(s.list) && s.list[id] != nil {
+		return s.list[id].node.period(feedNow)
+	}
+	return defaultPeriod
+}
+
+// sweep removes origins without baselines and records for originRetention. It visits all of
+// them, once an hour.
+func (s *origins) sweep(feedNow time.Duration) {
+	if feedNow-s.swept < time.Hour {
+		return
+	}
+	s.swept = feedNow
+	for key, from := range s.byKey {
+		if from.unused() && feedNow-from.seen >= originRetention {
+			s.remove(key, from)
+		}
+	}
+}
+
+// evict removes an origin without baselines, of a random sample the one unseen longest, and
+// reports whether there was one.
+func (s *origins) evict() bool {
+	const look = 64
+	var oldest *origin
+	looked := 0
+	for _, from := range s.byKey {
+		if from.unused() && (oldest == nil || from.seen < oldest.seen) {
+			oldest = from
+		}
+		if looked++; looked == look {
+			break
+		}
+	}
+	if oldest == nil {
+		return false
+	}
+	s.remove(oldest.key, oldest)
+	return true
+}
+
+// remove removes an origin without baselines; see originRetention.
+func (s *origins) remove(key originKey, from *origin) {
+	delete(s.byKey, key)
+	s.list[from.id] = nil
+	s.free = append(s.free, from.id)
+	s.journal.originFree(from.id)
+	from.node.origins--
+	from.node.deleteIfUnused()
+	if from.capture.origins--; from.capture.origins == 0 {
+		delete(s.captures, key.captureID)
+	}
+	if s.recent == from {
+		s.recent = nil
+	}
+}

@@ -1,0 +1,152 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bridge
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/bridge/config"
+	"github.com/skydive-project/skybridge/bridge/skydive"
+	"github.com/skydive-project/skybridge/bridge/skydive/access"
+	"github.com/skydive-project/skybridge/bridge/skydive/topology"
+	"github.com/skydive-project/skybridge/remotewrite"
+	"github.com/skydive-project/skybridge/remotewrite/queue"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
+	"github.com/skydive-project/skybridge/secrets"
+)
+
+// aggregation is the aggregator's configuration.
+func aggregation(cfg *config.Config, names aggregator.Names) aggregator.Config {
+	a := cfg.Aggregation
+	out := aggregator.Config{
+		Labels:            a.Labels,
+		Names:             names,
+		ConnectionTimeout: a.ConnectionTimeout,
+		FlowRetention:     a.FlowRetention,
+		FlowExpire:        a.FlowExpire,
+		MaxSeries:         a.MaxSeries,
+		MaxFlows:          a.MaxFlows,
+		MaxSeriesPerNode:  a.MaxSeriesPerNode,
+		TopK:              a.TopK,
+		TopKWindow:        a.TopKWindow,
+		ClusterNetworks:   a.ClusterNetworks,
+
+		Ports:               aggregator.PortPolicy(a.Ports),
+		ExcludeNetworks:     a.ExcludeNetworks,
+		ExcludeProtocols:    a.ExcludeProtocols,
+		ExcludeApplications: a.ExcludeApplications,
+		Observers:           aggregator.Observers(a.Observers),
+		Tunnels:             aggregator.Tunnels(a.Tunnels),
+		Portless:            aggregator.Portless(a.Portless),
+	}
+	for _, p := range a.ServicePorts {
+		out.ServicePorts = append(out.ServicePorts, aggregator.PortRange{Protocol: p.Protocol, First: p.First, Last: p.Last})
+	}
+	for _, n := range a.Networks {
+		for _, p := range n.Prefixes {
+			out.Networks = append(out.Networks, aggregator.Network{Name: n.Name, Prefix: p})
+		}
+	}
+	for _, class := range a.ExcludeClasses {
+		out.ExcludeClasses = append(out.ExcludeClasses, aggregator.Class(class))
+	}
+	return out
+}
+
+// feedConfig is the feed's configuration. The listen address is part of the default host id, so
+// that two bridges on one host differ.
+func feedConfig(cfg *config.Config, listenAddress string, set *secrets.Set) (skydive.Config, error) {
+	s := cfg.Skydive
+	tls, err := set.NewTLSConfig(s.TLS)
+	if err != nil {
+		return skydive.Config{}, fmt.Errorf("bridge: skydive.tls_config: %w", err)
+	}
+	hostID := s.HostID
+	if hostID == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			return skydive.Config{}, fmt.Errorf("bridge: no host name for skydive.host_id: %w: set it", err)
+		}
+		hostID = "skybridge-" + host + "-" + listenAddress
+	}
+	out := skydive.Config{
+		Analyzers:      s.Analyzers,
+		CaptureIDs:     s.CaptureIDs,
+		HostID:         hostID,
+		Account:        access.Account{Username: s.BasicAuth.Username, TLS: tls, Secrets: set},
+		SilenceTimeout: s.SilenceTimeout,
+	}
+	if file := s.BasicAuth.PasswordFile; file != "" {
+		out.Account.Password = func() (string, error) {
+			return set.ReadFile(file)
+		}
+	} else if s.BasicAuth.Username != "" {
+		out.Account.Password = func() (string, error) { return string(s.BasicAuth.Password), nil }
+	}
+	return out, nil
+}
+
+// topologyConfig is the topology's configuration, with the feed's credentials and TLS.
+func topologyConfig(cfg *config.Config, feed skydive.Config) topology.Config {
+	return topology.Config{
+		Enabled:         cfg.Topology.Enabled,
+		Analyzers:       cfg.TopologyAnalyzers(),
+		Account:         feed.Account,
+		RefreshInterval: cfg.Topology.RefreshInterval,
+		CacheSize:       cfg.Topology.CacheSize,
+	}
+}
+
+// logConfig is the log's configuration.
+func logConfig(cfg *config.Config) queue.Config {
+	return queue.Config{
+		MaxBytes:       int64(cfg.Storage.MemoryMaxBytes),
+		MaxAge:         cfg.Storage.MaxAge,
+		PushInterval:   cfg.Global.PushInterval,
+		ExternalLabels: wireLabels(cfg.Global.ExternalLabels),
+	}
+}
+
+// endpoints is the configuration of the remote_write endpoints.
+func endpoints(cfg *config.Config) []remotewrite.EndpointConfig {
+	out := make([]remotewrite.EndpointConfig, 0, len(cfg.RemoteWrite))
+	for _, rw := range cfg.RemoteWrite {
+		var metadataInterval time.Duration
+		if rw.Metadata.Send {
+			metadataInterval = rw.Metadata.SendInterval
+		}
+		out = append(out, remotewrite.EndpointConfig{
+			Name:              rw.Name,
+			URL:               rw.URL,
+			Timeout:           rw.RemoteTimeout,
+			Headers:           rw.Headers,
+			HTTPClient:        rw.HTTPClient,
+			MinShards:         rw.Queue.MinShards,
+			MaxShards:         rw.Queue.MaxShards,
+			MaxSamplesPerSend: rw.Queue.MaxSamplesPerSend,
+			MinBackoff:        rw.Queue.MinBackoff,
+			MaxBackoff:        rw.Queue.MaxBackoff,
+			RetryOn429:        rw.Queue.RetryOnHTTP429,
+
+			ProtobufMessage:     remotewrite.Message(rw.ProtobufMessage),
+			ExternalLabels:      wireLabels(rw.ExternalLabels),
+			WriteRelabelConfigs: rw.WriteRelabelConfigs,
+			SampleAgeLimit:      rw.Queue.SampleAgeLimit,
+			MetadataInterval:    metadataInterval,
+			BacklogWindow:       rw.BacklogWindow,
+		})
+	}
+	return out
+}
+
+func wireLabels(in []config.Label) []wire.Label {
+	out := make([]wire.Label, len(in))
+	for i, l := range in {
+		out[i] = wire.Label{Name: l.Name, Value: l.Value}
+	}
+	return out
+}
