@@ -154,7 +154,7 @@ func (s spec) ingestOurs(ctx context.Context) (values, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(feed.Run(ctx), a.Trouble()); err != nil {
+	if err := errors.Join(feed.Run(ctx), a.Failure()); err != nil {
 		return nil, err
 	}
 	series := a.Status().Series
