@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/skydive-project/skybridge/remotewrite/client"
 	"github.com/skydive-project/skybridge/secrets"
 )
 
@@ -15,6 +16,12 @@ import (
 // was stopped, before it is left to itself. One that obeys its context needs a few
 // milliseconds.
 const attemptGrace = time.Second
+
+// poster makes single attempts at a receiver: a [client.Client].
+type poster interface {
+	Post(ctx context.Context, b *client.Body, attempt int) client.Answer
+	Close()
+}
 
 // post makes an attempt, and returns when it has ended or has had its time, whatever
 // it runs: a token's source, a dialer or a secret's file on a network drive may ignore
@@ -24,16 +31,16 @@ const attemptGrace = time.Second
 //
 // As many attempts as max_shards can be left under the same settings. Then the next
 // ones wait for them in vain, as long as an attempt may take.
-func (e *endpoint) post(ctx context.Context, s *settings, b *body, attempt int) answer {
+func (e *endpoint) post(ctx context.Context, s *settings, b *client.Body, attempt int) client.Answer {
 	if a, ok := e.enter(ctx, s); !ok {
 		return a
 	}
 	e.deadline.Set(s.cfg.Timeout + attemptGrace)
-	ended := make(chan answer, 1)
-	b.readers.Add(1)
+	ended := make(chan client.Answer, 1)
+	b.Hold()
 	go func() {
-		a := s.client.post(ctx, b, attempt)
-		b.readers.Add(-1)
+		a := s.client.Post(ctx, b, attempt)
+		b.Release()
 		<-s.attempts
 		ended <- a
 	}()
@@ -43,7 +50,7 @@ func (e *endpoint) post(ctx context.Context, s *settings, b *body, attempt int) 
 	case a := <-ended:
 		return a
 	case <-over.C:
-		return answer{verdict: again, words: fmt.Sprintf("no answer within %v, and the attempt does not end", s.cfg.Timeout)}
+		return client.Answer{Verdict: client.Retry, Words: fmt.Sprintf("no answer within %v, and the attempt does not end", s.cfg.Timeout)}
 	case <-ctx.Done():
 	}
 	over.Reset(attemptGrace)
@@ -53,12 +60,12 @@ func (e *endpoint) post(ctx context.Context, s *settings, b *body, attempt int) 
 	case <-over.C:
 		e.logger.Warn("an attempt at the receiver does not end although it was stopped; it is left to itself",
 			"remote_name", s.cfg.label(), "url", secrets.URL(s.cfg.URL))
-		return answer{verdict: aborted, words: "stopped"}
+		return client.Answer{Verdict: client.Aborted, Words: "stopped"}
 	}
 }
 
 // enter waits until an attempt may be made; where it may not, a says why.
-func (e *endpoint) enter(ctx context.Context, s *settings) (a answer, ok bool) {
+func (e *endpoint) enter(ctx context.Context, s *settings) (a client.Answer, ok bool) {
 	select {
 	case s.attempts <- struct{}{}:
 		return a, true
@@ -71,10 +78,10 @@ func (e *endpoint) enter(ctx context.Context, s *settings) (a answer, ok bool) {
 	case s.attempts <- struct{}{}:
 		return a, true
 	case <-ctx.Done():
-		return answer{verdict: aborted, words: "stopped"}, false
+		return client.Answer{Verdict: client.Aborted, Words: "stopped"}, false
 	case <-s.replaced:
-		return answer{verdict: again, words: "the settings were changed"}, false
+		return client.Answer{Verdict: client.Retry, Words: "the settings were changed"}, false
 	case <-over.C:
-		return answer{verdict: again, words: fmt.Sprintf("no attempt within %v: %d before it do not end", s.cfg.Timeout, cap(s.attempts))}, false
+		return client.Answer{Verdict: client.Retry, Words: fmt.Sprintf("no attempt within %v: %d before it do not end", s.cfg.Timeout, cap(s.attempts))}, false
 	}
 }

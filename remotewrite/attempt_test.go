@@ -4,8 +4,7 @@
 package remotewrite
 
 import (
-	"errors"
-	"net/http"
+	"context"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,34 +15,34 @@ import (
 
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/remotewrite/client"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 )
 
-// endlessTransport is a transport that ignores its context: what is asked of it does
-// not end before release.
-type endlessTransport struct {
+// endlessPoster ignores its context: what is asked of it does not end before release.
+type endlessPoster struct {
 	over  chan struct{}
 	under atomic.Int64 // attempts
 }
 
-func (e *endlessTransport) RoundTrip(*http.Request) (*http.Response, error) {
+func (e *endlessPoster) Post(context.Context, *client.Body, int) client.Answer {
 	e.under.Add(1)
 	defer e.under.Add(-1)
 	<-e.over
-	return nil, errors.New("released")
+	return client.Answer{Verdict: client.Retry, Words: "released"}
 }
 
-func (e *endlessTransport) CloseIdleConnections() { <-e.over }
+func (e *endlessPoster) Close() { <-e.over }
 
 // hang makes the attempts of the endpoint at that place endless, under the settings
 // that it has now.
-func (r *rig) hang(i int) (e *endlessTransport) {
-	e = &endlessTransport{over: make(chan struct{})}
-	r.sender.live.all()[i].settings.Load().client.http.Transport = e
+func (r *rig) hang(i int) (e *endlessPoster) {
+	e = &endlessPoster{over: make(chan struct{})}
+	r.sender.live.all()[i].settings.Load().client = e
 	return e
 }
 
-func (e *endlessTransport) release() { close(e.over) }
+func (e *endlessPoster) release() { close(e.over) }
 
 // TestAttemptsThatDoNotEnd has two endpoints, one of which makes attempts that nothing
 // ends. Nothing that is done to the sender waits for it, the healthy endpoint gets

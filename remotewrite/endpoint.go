@@ -13,6 +13,7 @@ import (
 
 	"github.com/skydive-project/skybridge/logging"
 	"github.com/skydive-project/skybridge/progress"
+	"github.com/skydive-project/skybridge/remotewrite/client"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 	"github.com/skydive-project/skybridge/secrets"
@@ -73,7 +74,7 @@ type endpoint struct {
 // settings is what a reload can change while the endpoint runs.
 type settings struct {
 	cfg     EndpointConfig
-	client  *client
+	client  poster
 	metrics *endpointMetrics
 	// attempts has a token for each attempt that has not ended.
 	attempts chan struct{}
@@ -220,15 +221,15 @@ func (e *endpoint) deliver(ctx context.Context, t *queue.Tick, req request, w *w
 		began := time.Now()
 		a := e.post(ctx, s, w.body, attempt)
 		s.metrics.attempted(time.Since(began))
-		switch a.verdict {
-		case aborted:
+		switch a.Verdict {
+		case client.Aborted:
 			return 0, ctx.Err()
-		case delivered:
+		case client.Delivered:
 			e.waits.add(time.Since(began))
 			e.settle(s, n, v)
 			e.size.took()
 			taken = req.to - req.from
-		case again:
+		case client.Retry:
 			pauses.minimum, pauses.maximum = s.cfg.MinBackoff, s.cfg.MaxBackoff
 			wait := pauses.next()
 			e.failed(s, count, attempt, a, wait)
@@ -240,24 +241,24 @@ func (e *endpoint) deliver(ctx context.Context, t *queue.Tick, req request, w *w
 				return 0, err
 			}
 			continue
-		case tooLarge:
+		case client.TooLarge:
 			if e.size.worthHalving(count.Samples) {
 				return e.deliverHalves(ctx, t, req, w, done)
 			}
-		case foreign, refused:
+		case client.NotV2, client.Refused:
 			if e.triesOther(s, t, n, v, a) {
 				continue
 			}
 			a = n.tell(a, v, e.spoken.use(s.cfg.ProtobufMessage))
 		}
-		s.metrics.answered(t.At, len(w.body.data))
+		s.metrics.answered(t.At, len(w.body.Data))
 		if taken > 0 {
 			e.succeeded(s, count)
 		} else {
-			if n.refusal.status != 0 {
+			if n.refusal.Status != 0 {
 				e.group.refuse(&n.refusal)
 			}
-			e.refused(s, t, req, count, len(w.body.data), a)
+			e.refused(s, t, req, count, len(w.body.Data), a)
 		}
 		if req.repair == nil {
 			done.add(count)
@@ -325,7 +326,7 @@ func (e *endpoint) succeeded(s *settings, count wire.Count) {
 // refused records a request that will never be sent again.
 // Of none of its samples is known whether they were stored: a receiver of 2.0
 // may have taken some of them, but receivers count those in different ways.
-func (e *endpoint) refused(s *settings, t *queue.Tick, req request, count wire.Count, bytes int, a answer) {
+func (e *endpoint) refused(s *settings, t *queue.Tick, req request, count wire.Count, bytes int, a client.Answer) {
 	s.metrics.samplesFailed.Add(float64(count.Samples))
 	s.metrics.refusedBytes.Add(float64(bytes))
 	e.recent.add(uint64(count.Samples), 0)
@@ -333,20 +334,20 @@ func (e *endpoint) refused(s *settings, t *queue.Tick, req request, count wire.C
 	e.loseFinals(req, count)
 	e.noteError(a)
 	e.seldom.Error("receiver refused samples, they are lost", "remote_name", s.cfg.label(), "url", secrets.URL(s.cfg.URL),
-		"samples", count.Samples, "first_series", firstSeries(req), "tick", time.UnixMilli(t.At).UTC(), "err", a.words, a.remedyAttr())
+		"samples", count.Samples, "first_series", firstSeries(req), "tick", time.UnixMilli(t.At).UTC(), "err", a.Words, a.RemedyAttr())
 }
 
 // failed records an attempt that will be repeated.
-func (e *endpoint) failed(s *settings, count wire.Count, attempt int, a answer, wait time.Duration) {
+func (e *endpoint) failed(s *settings, count wire.Count, attempt int, a client.Answer, wait time.Duration) {
 	s.metrics.samplesRetried.Add(float64(count.Samples))
-	if a.retryAfter > 0 {
-		e.quiet.extend(a.retryAfter)
+	if a.RetryAfter > 0 {
+		e.quiet.extend(a.RetryAfter)
 	}
 	e.noteError(a)
 	if notLogged, ok := e.failures.Allow(); ok {
 		e.failing.Store(true) // only what was said is taken back
 		e.logger.Warn("push failed, will be repeated", "remote_name", s.cfg.label(), "url", secrets.URL(s.cfg.URL),
-			"samples", count.Samples, "attempt", attempt+1, "retry_in", max(wait, a.retryAfter), "err", a.words, a.remedyAttr(), notLogged)
+			"samples", count.Samples, "attempt", attempt+1, "retry_in", max(wait, a.RetryAfter), "err", a.Words, a.RemedyAttr(), notLogged)
 	}
 }
 
@@ -390,8 +391,8 @@ func (e *endpoint) hasStopped() bool {
 	}
 }
 
-func (e *endpoint) noteError(a answer) {
+func (e *endpoint) noteError(a client.Answer) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.lastError, e.lastErrorAt, e.lastRemedy = a.words, time.Now(), a.remedy()
+	e.lastError, e.lastErrorAt, e.lastRemedy = a.Words, time.Now(), a.Remedy()
 }

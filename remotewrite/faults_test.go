@@ -64,7 +64,7 @@ func TestFaults(t *testing.T) {
 		{name: "503 with date", fail: func(n int, r *http.Request) receiver.Fault {
 			return failing(1, receiver.Fault{Status: 503, Header: header(time.Now().Add(time.Minute).UTC().Format(http.TimeFormat))})(n, r)
 		}, want: whole, retried: 1, took: [2]time.Duration{time.Minute, time.Minute}},
-		{name: "503 for a day", fail: failing(1, receiver.Fault{Status: 503, Header: header("86400")}), want: whole, retried: 1, took: [2]time.Duration{maxRetryAfter, maxRetryAfter}},
+		{name: "503 for a day", fail: failing(1, receiver.Fault{Status: 503, Header: header("86400")}), want: whole, retried: 1, took: [2]time.Duration{5 * time.Minute, 5 * time.Minute}},
 		{name: "429 retried", fail: failing(1, receiver.Fault{Status: 429, Header: header("3")}), want: whole, retried: 1, took: [2]time.Duration{3 * time.Second, 3 * time.Second}},
 		{name: "429 not retried", fail: failing(1, receiver.Fault{Status: 429, Header: header("3")}), final429: true, want: laterZero, failed: 1, dropped: 1, words: "429"},
 		{name: "408", fail: failing(2, receiver.Fault{Status: 408, Body: "too slow"}), want: whole, retried: 2, took: [2]time.Duration{2 * minBackoff, 3 * minBackoff}, words: "too slow"},
@@ -76,7 +76,7 @@ func TestFaults(t *testing.T) {
 		{name: "reset in mid-body", fail: failing(3, receiver.Fault{ResetAfter: 10}), want: whole, retried: 3, took: [2]time.Duration{minBackoff, 7 * minBackoff}},
 		{name: "stored and dropped", fail: failing(1, receiver.Fault{Store: true, NoAnswer: true}), want: whole, retried: 1, took: [2]time.Duration{minBackoff, minBackoff}},
 		{name: "slow", fail: failing(9, receiver.Fault{ReadPause: time.Second}), want: whole, took: [2]time.Duration{3 * time.Second, 3 * time.Second}},
-		{name: "slow answer", fail: failing(1, receiver.Fault{Status: 200, Body: "done", AnswerPause: time.Hour}), want: whole, took: [2]time.Duration{bodyTimeout, bodyTimeout}},
+		{name: "slow answer", fail: failing(1, receiver.Fault{Status: 200, Body: "done", AnswerPause: time.Hour}), want: whole, took: [2]time.Duration{time.Second, time.Second}},
 		{name: "redirect", fail: failing(1, receiver.Fault{Status: 301, Header: http.Header{"Location": {"http://elsewhere/"}}}), want: whole, retried: 1, took: [2]time.Duration{minBackoff, minBackoff}, words: "301"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -6,6 +6,7 @@ package remotewrite
 import (
 	"math"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -85,4 +86,15 @@ func (l *liveEndpoints) Collect(ch chan<- prometheus.Metric) {
 			ch <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, g.value(e, p), cfg.label(), secrets.URL(cfg.URL))
 		}
 	}
+}
+
+// Overdue returns for how long the slowest endpoint has not taken a step that it
+// does not wait for: 0 or some milliseconds is usual, whether its receiver is healthy,
+// slow or down. More means that an operation of its disk hangs, or that it has a bug.
+func (s *Sender) Overdue() time.Duration {
+	var longest time.Duration
+	for _, e := range s.live.all() {
+		longest = max(longest, e.deadline.Overdue())
+	}
+	return longest
 }

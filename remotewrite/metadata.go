@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/prometheus/prompb"
 
+	"github.com/skydive-project/skybridge/remotewrite/client"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 	"github.com/skydive-project/skybridge/secrets"
@@ -39,21 +40,21 @@ func (e *endpoint) sendFamilies(ctx context.Context, s *settings, list []prompb.
 	if err != nil {
 		return // there is nothing in it that cannot be encoded
 	}
-	b := &body{data: wire.Compress(nil, plain), version: wire.V1}
+	b := &client.Body{Data: wire.Compress(nil, plain), Version: wire.V1}
 	e.metadataSent = time.Now()
 	switch a := e.post(ctx, s, b, 0); {
-	case a.verdict == delivered:
+	case a.Verdict == client.Delivered:
 		s.metrics.metadata.Add(float64(len(list)))
-		s.metrics.metadataBytes.Add(float64(len(b.data)))
-	case a.verdict == aborted:
-	case a.verdict == tooLarge && len(list) > 1:
+		s.metrics.metadataBytes.Add(float64(len(b.Data)))
+	case a.Verdict == client.Aborted:
+	case a.Verdict == client.TooLarge && len(list) > 1:
 		half := len(list) / 2
 		e.sendFamilies(ctx, s, list[:half])
 		e.sendFamilies(ctx, s, list[half:])
 	default:
 		s.metrics.metadataFailed.Add(float64(len(list)))
 		e.noteError(a)
-		e.seldom.Warn("receiver did not take metadata; samples are sent on", "remote_name", s.cfg.label(), "url", secrets.URL(s.cfg.URL), "err", a.words)
+		e.seldom.Warn("receiver did not take metadata; samples are sent on", "remote_name", s.cfg.label(), "url", secrets.URL(s.cfg.URL), "err", a.Words)
 	}
 }
 

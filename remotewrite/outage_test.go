@@ -183,7 +183,7 @@ func (r *outageRun) run(t *testing.T) (problems []string) {
 		time.Sleep(pushInterval)
 		r.tick(plannedTick{tuples: make([]action, tuples)})
 	}
-	time.Sleep(maxRetryAfter)
+	time.Sleep(5 * time.Minute)
 	r.tick(plannedTick{tuples: make([]action, tuples)})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 	defer cancel()

@@ -7,6 +7,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/skydive-project/skybridge/remotewrite/client"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 	"github.com/skydive-project/skybridge/secrets"
@@ -31,7 +32,7 @@ type negotiation struct {
 	// failures in that version, in a row.
 	failures int
 	// refusal is the final answer in the other version, without a status if there is none.
-	refusal answer
+	refusal client.Answer
 	// fresh: 2.0 was tried on a sample of the newest tick. That a receiver refuses
 	// older ones says nothing about what it speaks.
 	fresh bool
@@ -70,7 +71,7 @@ func (e *endpoint) choose(s *settings, n *negotiation) wire.Version {
 		}
 		n.under = s
 	}
-	if n.ask == wire.V2 && n.refusal.status == 0 && (n.failures >= askAttempts || !e.newest()) {
+	if n.ask == wire.V2 && n.refusal.Status == 0 && (n.failures >= askAttempts || !e.newest()) {
 		n.ask, n.unanswered = wire.Unknown, n.failures >= askAttempts
 	}
 	if n.ask != wire.Unknown {
@@ -80,22 +81,22 @@ func (e *endpoint) choose(s *settings, n *negotiation) wire.Version {
 }
 
 // triesOther says whether what was refused in version v is to be sent in the other one.
-func (e *endpoint) triesOther(s *settings, t *queue.Tick, n *negotiation, v wire.Version, a answer) bool {
+func (e *endpoint) triesOther(s *settings, t *queue.Tick, n *negotiation, v wire.Version, a client.Answer) bool {
 	switch {
-	case s.cfg.ProtobufMessage != MessageAuto, a.status == http.StatusTooManyRequests:
+	case s.cfg.ProtobufMessage != MessageAuto, a.Status == http.StatusTooManyRequests:
 		return false
-	case a.verdict == refused && a.speaks2:
+	case a.Verdict == client.Refused && a.SpeaksV2:
 		// Only one that speaks 2.0 counts what it has stored.
 		if v == wire.V2 {
 			e.settle(s, n, v)
 		}
 		return false
-	case n.refusal.status != 0 && n.failures == 0:
-		e.spoken.rejects(t.Number, rejection{v.Other(), n.refusal.status}, rejection{v, a.status})
+	case n.refusal.Status != 0 && n.failures == 0:
+		e.spoken.rejects(t.Number, rejection{v.Other(), n.refusal.Status}, rejection{v, a.Status})
 		return false
-	case n.refusal.status != 0:
+	case n.refusal.Status != 0:
 		// Between both refusals it was in trouble: it may be another by now.
-	case !e.spoken.mayBeVersion(rejection{v, a.status}, t.Number):
+	case !e.spoken.mayBeVersion(rejection{v, a.Status}, t.Number):
 		return false
 	}
 	n.fresh = n.fresh || e.newest()
@@ -112,11 +113,11 @@ func (e *endpoint) gaveUpOther(n *negotiation, t *queue.Tick) bool {
 	if n.ask == wire.Unknown {
 		n.unanswered = false
 	}
-	switch n.refusal.status {
+	switch n.refusal.Status {
 	case http.StatusBadRequest, http.StatusConflict, http.StatusUnprocessableEntity:
 		if n.ask == wire.V2 && n.failures >= askAttempts {
 			if e.spoken.proven() { // else it may speak 2.0 alone, and be in trouble
-				e.spoken.rejects(t.Number, rejection{wire.V1, n.refusal.status})
+				e.spoken.rejects(t.Number, rejection{wire.V1, n.refusal.Status})
 			}
 			return true
 		}
@@ -126,15 +127,15 @@ func (e *endpoint) gaveUpOther(n *negotiation, t *queue.Tick) bool {
 
 // tell returns which of the refusals of both versions is worth to be told, where the
 // last is a, of version v: that of the version in use, if it says more than that.
-func (n *negotiation) tell(a answer, v, inUse wire.Version) answer {
-	if n.refusal.status == 0 {
+func (n *negotiation) tell(a client.Answer, v, inUse wire.Version) client.Answer {
+	if n.refusal.Status == 0 {
 		return a
 	}
 	first, second := a, n.refusal
 	if v != inUse {
 		first, second = second, first
 	}
-	if first.verdict == foreign || first.status == http.StatusUnsupportedMediaType {
+	if first.Verdict == client.NotV2 || first.Status == http.StatusUnsupportedMediaType {
 		return second
 	}
 	return first
@@ -142,14 +143,14 @@ func (n *negotiation) tell(a answer, v, inUse wire.Version) answer {
 
 // settle records that the receiver speaks a version.
 func (e *endpoint) settle(s *settings, n *negotiation, v wire.Version) {
-	not2 := v == wire.V1 && n.fresh && (n.refusal.status != 0 || n.unanswered)
+	not2 := v == wire.V1 && n.fresh && (n.refusal.Status != 0 || n.unanswered)
 	if s.cfg.ProtobufMessage != MessageAuto || !e.spoken.accepts(v, n.ask == v, not2) {
 		return
 	}
 	e.cursor.KeepNumber(uint64(v))
 	attrs := []any{"remote_name", s.cfg.label(), "url", secrets.URL(s.cfg.URL), "version", v.String()}
-	if n.refusal.status != 0 {
-		attrs = append(attrs, "answer_to_"+v.Other().String(), n.refusal.words)
+	if n.refusal.Status != 0 {
+		attrs = append(attrs, "answer_to_"+v.Other().String(), n.refusal.Words)
 	}
 	if not2 {
 		attrs = append(attrs, "asked_again_in", reprobeAfter)

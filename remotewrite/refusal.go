@@ -8,6 +8,7 @@ import (
 	"math"
 	"sync/atomic"
 
+	"github.com/skydive-project/skybridge/remotewrite/client"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
@@ -41,9 +42,9 @@ func (o *outcome) reset() {
 	o.refused.Store(false)
 }
 
-func (o *outcome) refuse(a *answer) {
+func (o *outcome) refuse(a *client.Answer) {
 	o.refused.Store(true)
-	if !a.nothingStored() {
+	if !a.NothingStored() {
 		o.stored.Store(true)
 	}
 }

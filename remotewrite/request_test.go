@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/skydive-project/skybridge/remotewrite/client"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
@@ -41,7 +42,7 @@ func TestBuild(t *testing.T) {
 		if err != nil || count.Samples != c.samples {
 			t.Errorf("%+v in %v: %d samples, %v", c.req, c.v, count.Samples, err)
 		}
-		if asIs := &w.body.data[0] == &blk.Data[0]; asIs != c.asIs {
+		if asIs := &w.body.Data[0] == &blk.Data[0]; asIs != c.asIs {
 			t.Errorf("%+v in %v: sent as it is: %v", c.req, c.v, asIs)
 		}
 	}
@@ -72,5 +73,18 @@ func TestRepair(t *testing.T) {
 				t.Errorf("%v, %+v, want %v, %+v", taken, got, c.taken, c.want)
 			}
 		})
+	}
+}
+
+// TestBodyInUse proves that the memory of a body that a transport still reads is not
+// used for the next request.
+func TestBodyInUse(t *testing.T) {
+	b := &client.Body{}
+	w := &workspace{body: b}
+	b.Hold()
+	blk := wire.Block{Data: []byte{}}
+	_, _ = w.build(request{block: &queue.Block{Block: blk}}, wire.V1)
+	if w.body == b {
+		t.Error("a body that is read was taken for the next request")
 	}
 }

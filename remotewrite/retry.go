@@ -6,17 +6,9 @@ package remotewrite
 import (
 	"context"
 	"math/rand/v2"
-	"net/http"
-	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 )
-
-// maxRetryAfter is the longest that a receiver's Retry-After is heeded. It keeps
-// a receiver, or what stands before it, from silencing the push for a day by
-// mistake; asking every five minutes bothers nobody.
-const maxRetryAfter = 5 * time.Minute
 
 // backoff is the pauses between attempts at one request: each twice the last,
 // from minimum to maximum, and of each a random part between half and whole, so
@@ -38,24 +30,6 @@ func (b *backoff) next() time.Duration {
 	}
 	half := b.step / 2
 	return max(b.minimum, half+rand.N(b.step-half+1))
-}
-
-// parseRetryAfter reads a Retry-After header, seconds or a date (RFC 9110,
-// 10.2.3), with its ceiling. Anything else, and the past, is no wish.
-func parseRetryAfter(value string, now time.Time) time.Duration {
-	value = strings.TrimSpace(value)
-	if value == "" {
-		return 0
-	}
-	if seconds, err := strconv.ParseInt(value, 10, 64); err == nil {
-		// Bounded before it is multiplied: the product of a hostile one would wrap.
-		seconds = min(max(0, seconds), int64(maxRetryAfter/time.Second))
-		return time.Duration(seconds) * time.Second
-	}
-	if date, err := http.ParseTime(value); err == nil {
-		return min(max(0, date.Sub(now)), maxRetryAfter)
-	}
-	return 0
 }
 
 // quietTime is until when a receiver asked to be left alone. All senders of an

@@ -17,6 +17,7 @@ import (
 
 	"github.com/skydive-project/skybridge/logging"
 	"github.com/skydive-project/skybridge/progress"
+	"github.com/skydive-project/skybridge/remotewrite/client"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 	"github.com/skydive-project/skybridge/secrets"
@@ -107,7 +108,7 @@ func (s *Sender) Prepare(cfgs []EndpointConfig) (*Endpoints, error) {
 		}
 		next := &settings{cfg: cfg, attempts: make(chan struct{}, cfg.MaxShards), replaced: make(chan struct{})}
 		var err error
-		if next.client, err = newClient(&next.cfg, s.agent, s.secrets, s.http...); err != nil {
+		if next.client, err = client.New(next.cfg.client(s.agent), s.secrets, s.http...); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", where, err))
 			continue
 		}
@@ -156,7 +157,7 @@ func (s *Sender) apply(p *Endpoints, keep bool) (renames bool, err error) {
 		case !e.settings.Load().cfg.sameAs(&next.cfg):
 			s.change(e, next)
 		default:
-			s.ends.Go(next.client.close) // it was not used
+			s.ends.Go(next.client.Close) // it was not used
 		}
 		e.spoken.askAgain()
 		list = append(list, e)
@@ -187,7 +188,7 @@ func (s *Sender) start(id string, first *settings) *endpoint {
 		e.run(ctx)
 		e.cursor.Close()
 		close(e.stopped)
-		e.settings.Load().client.close()
+		e.settings.Load().client.Close()
 	})
 	return e
 }
@@ -216,7 +217,7 @@ func (s *Sender) change(e *endpoint, next *settings) {
 	e.recent.clear() // what was wrong may be right now
 	e.size.clear()
 	close(old.replaced)
-	s.ends.Go(old.client.close) // which may wait for an attempt under way
+	s.ends.Go(old.client.Close) // which may wait for an attempt under way
 	if old.cfg.URL != next.cfg.URL {
 		e.spoken.reset(wire.Unknown) // another receiver
 		e.cursor.KeepNumber(uint64(wire.Unknown))

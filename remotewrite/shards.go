@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/skydive-project/skybridge/remotewrite/client"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
@@ -138,7 +139,7 @@ func (e *endpoint) staff(g *group, send func()) {
 // workspace is what a sender needs to make a request.
 type workspace struct {
 	encoder wire.Encoder
-	body    *body
+	body    *client.Body
 	built   wire.Version
 }
 
@@ -146,8 +147,8 @@ type workspace struct {
 func (e *endpoint) putAway(w *workspace) {
 	switch {
 	case w.body == nil:
-	case w.body.idle():
-		w.body.data = nil
+	case w.body.Idle():
+		w.body.Data = nil
 	default:
 		w.body = nil // an attempt that was left to itself still has it
 	}
@@ -162,10 +163,10 @@ func (w *workspace) holds() wire.Version { return w.built }
 
 // ready makes a body that nobody reads.
 func (w *workspace) ready(v wire.Version) {
-	if w.body == nil || !w.body.idle() {
-		w.body = &body{} // a transport still reads the old one
+	if w.body == nil || !w.body.Idle() {
+		w.body = &client.Body{} // a transport still reads the old one
 	}
-	w.body.version = v
+	w.body.Version = v
 }
 
 // build makes the body of req in a version of the protocol. A whole block in 2.0
@@ -173,21 +174,21 @@ func (w *workspace) ready(v wire.Version) {
 func (w *workspace) build(req request, v wire.Version) (count wire.Count, err error) {
 	w.ready(v)
 	// The bytes of a block on disk are the body's own, so they may be sent.
-	data, raw, err := req.block.Load(w.body.raw)
-	if w.body.raw = raw; err != nil {
+	data, raw, err := req.block.Load(w.body.Raw)
+	if w.body.Raw = raw; err != nil {
 		return count, err
 	}
 	w.built = v
 	if v == wire.V2 && req.isWholeBlock() {
-		w.body.data = data
+		w.body.Data = data
 		return req.block.Count, nil
 	}
 	var change func(*wire.Sample) bool
 	if req.repair != nil {
 		change = req.repair.change
 	}
-	if w.body.data, count, err = w.encoder.Encode(w.body.buffer, v, data, req.from, req.to, change); err == nil {
-		w.body.buffer = w.body.data
+	if w.body.Data, count, err = w.encoder.Encode(w.body.Buffer, v, data, req.from, req.to, change); err == nil {
+		w.body.Buffer = w.body.Data
 	}
 	return count, err
 }

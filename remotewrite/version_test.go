@@ -180,7 +180,7 @@ func TestUnlearned(t *testing.T) {
 		r.dials["a:80"] = r.dials["b:80"] // a load balancer with an older replica
 		r.mu.Unlock()
 		synctest.Wait() // until the connections are idle: that of an answer just read may not be yet
-		r.sender.live.all()[0].settings.Load().client.http.CloseIdleConnections()
+		r.sender.live.all()[0].settings.Load().client.Close()
 		series(2000)
 		series(3000)
 		if before.Stored() != 10 || after.Stored() != 20 {

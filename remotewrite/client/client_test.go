@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package remotewrite
+package client
 
 import (
 	"errors"
@@ -13,11 +13,10 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/prometheus/common/config"
 
-	"github.com/skydive-project/skybridge/remotewrite/queue"
-	"github.com/skydive-project/skybridge/remotewrite/wire"
 	"github.com/skydive-project/skybridge/secrets"
 )
 
@@ -25,19 +24,19 @@ import (
 func TestJudge(t *testing.T) {
 	for _, c := range []struct {
 		status int
-		want   verdict
+		want   Verdict
 	}{
-		{200, delivered}, {202, delivered}, {204, delivered}, {299, delivered},
-		{300, again}, {301, again}, {307, again},
-		{400, refused}, {401, refused}, {403, refused}, {404, refused}, {409, refused}, {415, refused}, {422, refused},
-		{408, again}, {425, again}, {413, tooLarge},
-		{500, again}, {501, again}, {502, again}, {503, again}, {504, again},
+		{200, Delivered}, {202, Delivered}, {204, Delivered}, {299, Delivered},
+		{300, Retry}, {301, Retry}, {307, Retry},
+		{400, Refused}, {401, Refused}, {403, Refused}, {404, Refused}, {409, Refused}, {415, Refused}, {422, Refused},
+		{408, Retry}, {425, Retry}, {413, TooLarge},
+		{500, Retry}, {501, Retry}, {502, Retry}, {503, Retry}, {504, Retry},
 	} {
 		if got := judge(c.status, true); got != c.want {
 			t.Errorf("judge(%d) = %v, want %v", c.status, got, c.want)
 		}
 	}
-	if judge(429, true) != again || judge(429, false) != refused {
+	if judge(429, true) != Retry || judge(429, false) != Refused {
 		t.Error("429 does not follow the config")
 	}
 }
@@ -58,10 +57,10 @@ func TestHeaders(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	cfg := EndpointConfig{URL: server.URL, Headers: custom, HTTPClient: config.HTTPClientConfig{BasicAuth: &config.BasicAuth{Username: "u", Password: "p"}}}
+	cfg := Config{URL: server.URL, Headers: custom, HTTP: config.HTTPClientConfig{BasicAuth: &config.BasicAuth{Username: "u", Password: "p"}}}
 	c := testClient(t, cfg)
 	for attempt := range 2 {
-		if a := c.post(t.Context(), &body{data: []byte("payload")}, attempt); a.verdict != delivered {
+		if a := c.Post(t.Context(), &Body{Data: []byte("payload")}, attempt); a.Verdict != Delivered {
 			t.Fatalf("answer %+v", a)
 		}
 		want := map[string]string{
@@ -80,16 +79,20 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-func testClient(t *testing.T, cfg EndpointConfig) *client {
+func testClient(t *testing.T, cfg Config) *Client {
 	t.Helper()
-	if err := cfg.complete(); err != nil {
+	if cfg.Timeout == 0 {
+		cfg.Timeout = 30 * time.Second
+	}
+	cfg.Agent = "skybridge/test"
+	if err := cfg.HTTP.Validate(); err != nil { // which turns older keys into newer ones
 		t.Fatal(err)
 	}
-	c, err := newClient(&cfg, "skybridge/test", secrets.New())
+	c, err := New(cfg, secrets.New())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(c.close)
+	t.Cleanup(c.Close)
 	return c
 }
 
@@ -99,10 +102,10 @@ func TestRedirects(t *testing.T) {
 	for _, c := range []struct {
 		status int
 		follow bool
-		want   verdict
+		want   Verdict
 	}{
-		{307, true, delivered}, {308, true, delivered}, {301, true, again}, {302, true, again}, {303, true, again},
-		{307, false, again}, {301, false, again},
+		{307, true, Delivered}, {308, true, Delivered}, {301, true, Retry}, {302, true, Retry}, {303, true, Retry},
+		{307, false, Retry}, {301, false, Retry},
 	} {
 		t.Run(fmt.Sprint(c.status, c.follow), func(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -116,9 +119,9 @@ func TestRedirects(t *testing.T) {
 				http.Redirect(w, r, "/there", c.status)
 			}))
 			defer server.Close()
-			client := testClient(t, EndpointConfig{URL: server.URL, HTTPClient: config.HTTPClientConfig{FollowRedirects: c.follow}})
-			b := &body{data: []byte("payload")}
-			if a := client.post(t.Context(), b, 0); a.verdict != c.want {
+			client := testClient(t, Config{URL: server.URL, HTTP: config.HTTPClientConfig{FollowRedirects: c.follow}})
+			b := &Body{Data: []byte("payload")}
+			if a := client.Post(t.Context(), b, 0); a.Verdict != c.want {
 				t.Errorf("answer %+v", a)
 			}
 		})
@@ -131,10 +134,10 @@ func TestWords(t *testing.T) {
 		w.WriteHeader(http.StatusBadRequest)
 		_, _ = io.WriteString(w, "out of order \xff "+strings.Repeat("x", 1<<20))
 	}))
-	a := testClient(t, EndpointConfig{URL: server.URL}).post(t.Context(), &body{}, 0)
+	a := testClient(t, Config{URL: server.URL}).Post(t.Context(), &Body{}, 0)
 	server.Close()
-	if !strings.HasPrefix(a.words, "HTTP status 400 Bad Request: out of order \uFFFD xxx") || len(a.words) > 600 || a.verdict != refused {
-		t.Errorf("answer %v, %d bytes: %.80q", a.verdict, len(a.words), a.words)
+	if !strings.HasPrefix(a.Words, "HTTP status 400 Bad Request: out of order \uFFFD xxx") || len(a.Words) > 600 || a.Verdict != Refused {
+		t.Errorf("answer %v, %d bytes: %.80q", a.Verdict, len(a.Words), a.Words)
 	}
 	secret := &url.Error{Op: "Post", URL: "http://user:secret@host/?token=secret", Err: errors.New(strings.Repeat("é", 1000))}
 	if words := peerWords(secrets.New(), withoutURL(secret).Error()); strings.Contains(words, "secret") || len(words) > maxReceiverWords {
@@ -144,7 +147,7 @@ func TestWords(t *testing.T) {
 
 // TestBodyIdle proves that a body is not reused while a transport reads it.
 func TestBodyIdle(t *testing.T) {
-	b := &body{data: []byte("payload")}
+	b := &Body{Data: []byte("payload")}
 	first, second := b.open(), b.open()
 	if got, err := io.ReadAll(first); err != nil || string(got) != "payload" {
 		t.Errorf("read %q, error %v", got, err)
@@ -152,21 +155,14 @@ func TestBodyIdle(t *testing.T) {
 	for range 2 {
 		_ = first.Close()
 	}
-	if b.idle() {
+	if b.Idle() {
 		t.Error("idle with an open reader")
 	}
 	_ = second.Close()
-	if !b.idle() {
+	if !b.Idle() {
 		t.Error("not idle")
 	}
 	if _, err := second.Read(make([]byte, 1)); !errors.Is(err, errBodyClosed) {
 		t.Errorf("read after close: %v", err)
-	}
-	w := &workspace{body: b}
-	b.open()
-	blk := wire.Block{Data: []byte{}}
-	_, _ = w.build(request{block: &queue.Block{Block: blk}}, wire.V1)
-	if w.body == b {
-		t.Error("a body that is read was taken for the next request")
 	}
 }

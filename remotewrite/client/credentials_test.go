@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package remotewrite
+package client
 
 import (
 	"bytes"
@@ -33,10 +33,10 @@ import (
 const patience = 30 * time.Second
 
 // attempt makes an attempt, which has to end by itself.
-func attempt(t *testing.T, c *client) answer {
+func attempt(t *testing.T, c *Client) Answer {
 	t.Helper()
-	done := make(chan answer, 1)
-	go func() { done <- c.post(t.Context(), &body{data: []byte{0}}, 0) }()
+	done := make(chan Answer, 1)
+	go func() { done <- c.Post(t.Context(), &Body{Data: []byte{0}}, 0) }()
 	select {
 	case a := <-done:
 		return a
@@ -121,8 +121,8 @@ func TestFilesOfCredentials(t *testing.T) {
 			}
 			must(os.WriteFile(file, []byte(c.text+"\n"), 0o600))
 			url, _ := accepting(t)
-			client := testClient(t, EndpointConfig{URL: url, HTTPClient: c.cfg(file)})
-			if a := attempt(t, client); a.verdict != delivered {
+			client := testClient(t, Config{URL: url, HTTP: c.cfg(file)})
+			if a := attempt(t, client); a.Verdict != Delivered {
 				t.Fatalf("answer %+v", a)
 			}
 			for _, put := range []struct {
@@ -137,18 +137,18 @@ func TestFilesOfCredentials(t *testing.T) {
 			} {
 				must(os.RemoveAll(file))
 				must(put.put())
-				b := &body{data: []byte("payload")}
-				a := client.post(t.Context(), b, 0)
-				if a.verdict != again || !strings.Contains(a.words, c.key) || !strings.Contains(a.words, file) || !strings.Contains(a.words, put.what) {
+				b := &Body{Data: []byte("payload")}
+				a := client.Post(t.Context(), b, 0)
+				if a.Verdict != Retry || !strings.Contains(a.Words, c.key) || !strings.Contains(a.Words, file) || !strings.Contains(a.Words, put.what) {
 					t.Errorf("answer %+v, want %s", a, put.what)
 				}
-				if !b.idle() {
+				if !b.Idle() {
 					t.Error("the body is not given back")
 				}
 			}
 			must(os.Remove(file))
 			must(os.WriteFile(file, []byte(c.text), 0o600))
-			if a := attempt(t, client); a.verdict != delivered {
+			if a := attempt(t, client); a.Verdict != Delivered {
 				t.Errorf("answer %+v once the file is back", a)
 			}
 		})
@@ -210,14 +210,14 @@ func TestRedirectsTakeNoSecretsAlong(t *testing.T) {
 					}
 					t.Cleanup(hop.Close)
 				}
-				a := testClient(t, EndpointConfig{
+				a := testClient(t, Config{
 					URL: next + "?token=t0ken", Headers: map[string]string{"X-Api-Key": "k3y", "X-Scope-OrgID": "tenant"},
-					HTTPClient: config.HTTPClientConfig{
+					HTTP: config.HTTPClientConfig{
 						FollowRedirects: true, BasicAuth: &config.BasicAuth{Username: "u", Password: "p"},
 						HTTPHeaders: &config.Headers{Headers: map[string]config.Header{"X-Other": {Secrets: []config.Secret{"0ther"}}}},
 					},
-				}).post(t.Context(), &body{data: []byte{0}}, 0)
-				if a.status/100 != 2 {
+				}).Post(t.Context(), &Body{Data: []byte{0}}, 0)
+				if a.Status/100 != 2 {
 					t.Fatalf("answer %+v", a)
 				}
 				_, header := last.Last()
@@ -240,14 +240,14 @@ func TestRedirectWithoutTLS(t *testing.T) {
 	url, seen := accepting(t)
 	first := httptest.NewTLSServer(http.RedirectHandler(url, http.StatusTemporaryRedirect))
 	t.Cleanup(first.Close)
-	client := testClient(t, EndpointConfig{
+	client := testClient(t, Config{
 		URL: first.URL, Headers: map[string]string{"X-Api-Key": "k3y"},
-		HTTPClient: config.HTTPClientConfig{
+		HTTP: config.HTTPClientConfig{
 			FollowRedirects: true, BasicAuth: &config.BasicAuth{Username: "u", Password: "p"},
 			TLSConfig: config.TLSConfig{CA: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: first.Certificate().Raw}))},
 		},
 	})
-	if a := attempt(t, client); a.verdict != delivered {
+	if a := attempt(t, client); a.Verdict != Delivered {
 		t.Fatalf("answer %+v", a)
 	}
 	if h := <-seen; h.Get("X-Api-Key") != "" || h.Get("Authorization") != "" {
@@ -272,16 +272,16 @@ func TestEchoesAreHidden(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(r.Close)
-			a := attempt(t, testClient(t, EndpointConfig{
+			a := attempt(t, testClient(t, Config{
 				URL: to + "?" + query, Headers: map[string]string{"X-Api-Key": "S3CRET.IN.HEADER", "X-Short": "q7", "X-Scope-OrgID": "network"},
-				HTTPClient: config.HTTPClientConfig{BasicAuth: &config.BasicAuth{Username: "user", Password: "pa55word"}},
+				HTTP: config.HTTPClientConfig{BasicAuth: &config.BasicAuth{Username: "user", Password: "pa55word"}},
 			}))
 			for _, secret := range []string{"S3C", "q7", "network", "pa55word", "dXNlcjpwYTU1d29yZA"} {
-				if strings.Contains(a.words, secret) {
-					t.Errorf("%s is in %s", secret, a.words)
+				if strings.Contains(a.Words, secret) {
+					t.Errorf("%s is in %s", secret, a.Words)
 				}
 			}
-			if a.status != http.StatusForbidden || !strings.HasPrefix(a.words, "HTTP status 403 Forbidden: ") {
+			if a.Status != http.StatusForbidden || !strings.HasPrefix(a.Words, "HTTP status 403 Forbidden: ") {
 				t.Errorf("answer %+v", a)
 			}
 		}

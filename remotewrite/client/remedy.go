@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package remotewrite
+package client
 
 import (
 	"log/slog"
@@ -10,10 +10,10 @@ import (
 
 const usualPaths = "which is /api/v1/write of Prometheus and VictoriaMetrics, /api/v1/receive of Thanos, /api/v1/push of Cortex and Mimir"
 
-// remedy says what usually helps against an answer with an error, "" where only the
+// Remedy says what usually helps against an answer with an error, "" where only the
 // receiver's own words do.
-func (a *answer) remedy() string {
-	switch a.status {
+func (a *Answer) Remedy() string {
+	switch a.Status {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 		return "write the address that it redirects to in url"
 	case http.StatusUnauthorized:
@@ -37,21 +37,21 @@ func (a *answer) remedy() string {
 	return ""
 }
 
-// remedyAttr is the remedy for a log line, which has none where none is known.
-func (a *answer) remedyAttr() slog.Attr {
-	if r := a.remedy(); r != "" {
+// RemedyAttr is the remedy for a log line, which has none where none is known.
+func (a *Answer) RemedyAttr() slog.Attr {
+	if r := a.Remedy(); r != "" {
 		return slog.String("remedy", r)
 	}
 	return slog.Attr{}
 }
 
-// nothingStored says whether a final answer is surely not about the samples: what gave
+// NothingStored says whether a final answer is surely not about the samples: what gave
 // it has not looked at them. 400, 409 and 422 are what receivers answer that may
 // have stored some.
-func (a *answer) nothingStored() bool {
-	switch a.status {
+func (a *Answer) NothingStored() bool {
+	switch a.Status {
 	case http.StatusBadRequest, http.StatusConflict, http.StatusUnprocessableEntity:
 		return false
 	}
-	return a.status/100 == 4 && !a.speaks2
+	return a.Status/100 == 4 && !a.SpeaksV2
 }

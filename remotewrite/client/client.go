@@ -1,7 +1,9 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package remotewrite
+// Package client makes single attempts at one receiver: credentials, the request, and what
+// its answer means. It knows no samples, no queue and no retries.
+package client
 
 import (
 	"context"
@@ -31,55 +33,74 @@ const (
 	// bodyTimeout bounds the reading of an answer's text. The status has come: a
 	// text that trickles in must not hold up the next request.
 	bodyTimeout = time.Second
+	// messageV2 is the protobuf message of remote-write 2.0.
+	messageV2 = "io.prometheus.write.v2.Request"
 	// maxRedirects is the limit of net/http's own policy.
 	maxRedirects = 10
 )
 
-// verdict is what an attempt means for the request.
-type verdict int
+// Verdict is what an attempt means for the request.
+type Verdict int
 
+// The verdicts.
 const (
-	delivered verdict = iota // stored: never send it again
-	refused                  // the receiver does not want it: never send it again
-	again                    // its fate is unknown or only delayed: send the same again
-	tooLarge                 // smaller requests may be taken
-	foreign                  // sent as 2.0, which the receiver does not speak: nothing is stored
-	aborted                  // we stopped it ourselves
+	Delivered Verdict = iota // stored: never send it again
+	Refused                  // the receiver does not want it: never send it again
+	Retry                    // not known, or not yet: send the same again
+	TooLarge                 // smaller requests may be taken
+	NotV2                    // sent as 2.0, which the receiver does not speak: nothing is stored
+	Aborted                  // stopped by the caller
 )
 
 // judge is the one place that decides what a status code means.
-func judge(status int, retryOn429 bool) verdict {
+func judge(status int, retryOn429 bool) Verdict {
 	switch {
 	case status/100 == 2:
-		return delivered
+		return Delivered
 	case status == http.StatusTooManyRequests && retryOn429:
 		// Both specifications allow it. A rate limit refuses the moment, not the
 		// samples, and must not lose bytes.
-		return again
+		return Retry
 	case status == http.StatusRequestTimeout || status == http.StatusTooEarly:
 		// The specifications say "MUST NOT retry" of every other 4xx. But these two
 		// refuse the moment, as 429 does: the way there was too slow, or the
 		// connection too young.
-		return again
+		return Retry
 	case status == http.StatusRequestEntityTooLarge:
-		return tooLarge
+		return TooLarge
 	case status/100 == 4:
 		// "MUST NOT retry": the receiver has looked at the request and will say
 		// the same the next time.
-		return refused
+		return Refused
 	case status/100 == 5:
 		// "MUST retry": something failed behind the receiver; whether it had
 		// stored the samples before that is not known.
-		return again
+		return Retry
 	default:
 		// A redirect that is not followed. Nothing was said about the samples, and
 		// a better URL in the config can still deliver them.
-		return again
+		return Retry
 	}
 }
 
-// client makes single attempts at one receiver. Safe for concurrent use.
-type client struct {
+// Config is a receiver as requests reach it.
+type Config struct {
+	URL string
+	// Timeout bounds one attempt, from dialling to the end of the answer.
+	Timeout time.Duration
+	// Headers are added to each request; those that the protocol or HTTP itself
+	// sets are never overridden.
+	Headers map[string]string
+	// HTTP is authentication, TLS, proxy, redirects and HTTP/2, validated.
+	HTTP config.HTTPClientConfig
+	// RetryOn429: 429 means [Retry], not [Refused].
+	RetryOn429 bool
+	// Agent is the User-Agent.
+	Agent string
+}
+
+// Client makes single attempts at one receiver. Safe for concurrent use.
+type Client struct {
 	http       *http.Client
 	tokens     *tokens // nil: no OAuth2
 	secrets    *secrets.Set
@@ -89,55 +110,54 @@ type client struct {
 	retryOn429 bool
 }
 
-// answer is what came of an attempt.
-type answer struct {
-	verdict verdict
-	status  int // 0 without an answer
-	// speaks2: the answer bears statistics that only 2.0 has, whatever they say.
-	speaks2 bool
-	// words say what went wrong, in the receiver's words where it had some. They
-	// are for people: nothing may depend on them.
-	words string
-	// webPage: its text is HTML.
-	webPage bool
-	// retryAfter is how long the receiver asks to be left alone, 0: it does not.
-	retryAfter time.Duration
+// Answer is what came of an attempt.
+type Answer struct {
+	Verdict Verdict
+	Status  int // 0 without an answer
+	// SpeaksV2: the answer bears statistics that only 2.0 has, whatever they say.
+	SpeaksV2 bool
+	// Words say what went wrong, in the receiver's words where it had some. They
+	// are for people: nothing may depend on them. No secret is in them.
+	Words string
+	// RetryAfter is how long the receiver asks not to be sent anything, 0: it does not.
+	RetryAfter time.Duration
+
+	webPage bool // its text is HTML
 }
 
-// newClient makes a client from a complete config, whose secrets set gets to know.
-// agent is its User-Agent.
-func newClient(cfg *EndpointConfig, agent string, set *secrets.Set, opts ...config.HTTPClientOption) (*client, error) {
-	set.Add(secrets.OfReceiver(cfg.URL, cfg.Headers, &cfg.HTTPClient)...)
-	opts = append([]config.HTTPClientOption{config.WithUserAgent(agent), config.WithSecretManager(set)}, opts...)
+// New makes a client. set learns the secrets that it uses.
+func New(cfg Config, set *secrets.Set, opts ...config.HTTPClientOption) (*Client, error) {
+	set.Add(secrets.OfReceiver(cfg.URL, cfg.Headers, &cfg.HTTP)...)
+	opts = append([]config.HTTPClientOption{config.WithUserAgent(cfg.Agent), config.WithSecretManager(set)}, opts...)
 	// The rest is what credentials adds.
 	transport, err := config.NewRoundTripperFromConfig(config.HTTPClientConfig{
-		TLSConfig: secrets.TLS(cfg.HTTPClient.TLSConfig), ProxyConfig: cfg.HTTPClient.ProxyConfig, EnableHTTP2: cfg.HTTPClient.EnableHTTP2,
+		TLSConfig: secrets.TLS(cfg.HTTP.TLSConfig), ProxyConfig: cfg.HTTP.ProxyConfig, EnableHTTP2: cfg.HTTP.EnableHTTP2,
 	}, "remote_write", opts...)
 	if err != nil {
 		return nil, fmt.Errorf("HTTP client: %w", err)
 	}
-	c := &client{
-		secrets: set, url: cfg.URL, header: requestHeader(agent),
+	c := &Client{
+		secrets: set, url: cfg.URL, header: requestHeader(cfg.Agent),
 		timeout: cfg.Timeout, retryOn429: cfg.RetryOn429,
 	}
-	if cfg.HTTPClient.OAuth2 != nil {
-		if c.tokens, err = newTokens(cfg.HTTPClient.OAuth2, cfg.Timeout, set, opts...); err != nil {
+	if cfg.HTTP.OAuth2 != nil {
+		if c.tokens, err = newTokens(cfg.HTTP.OAuth2, cfg.Timeout, set, opts...); err != nil {
 			return nil, fmt.Errorf("HTTP client: %w", err)
 		}
 	}
 	c.http = &http.Client{
-		Transport:     &credentials{transport, customHeader(cfg.Headers), &cfg.HTTPClient, set, c.tokens},
+		Transport:     &credentials{transport, customHeader(cfg.Headers), &cfg.HTTP, set, c.tokens},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	if cfg.HTTPClient.FollowRedirects {
+	if cfg.HTTP.FollowRedirects {
 		c.http.CheckRedirect = keepsMethod
 	}
 	return c, nil
 }
 
-// close ends what a client holds when no new request will use it. Requests in
+// Close ends what a client holds when no new request will use it. Requests in
 // flight continue, but for those that wait for a token.
-func (c *client) close() {
+func (c *Client) Close() {
 	if c.tokens != nil {
 		c.tokens.close()
 	}
@@ -177,24 +197,24 @@ func requestHeader(agent string) http.Header {
 	return h
 }
 
-// post makes one attempt. attempt is 0 for the first. When ctx ends, the attempt
-// ends as aborted; everything else has another verdict.
-func (c *client) post(ctx context.Context, b *body, attempt int) answer {
+// Post makes one attempt. attempt is 0 for the first. When ctx ends, the attempt
+// ends as [Aborted]; everything else has another verdict.
+func (c *Client) Post(ctx context.Context, b *Body, attempt int) Answer {
 	timed, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(timed, http.MethodPost, c.url, nil)
 	if err != nil { // the URL was parsed before
-		return answer{verdict: again, words: "cannot make a request"}
+		return Answer{Verdict: Retry, Words: "cannot make a request"}
 	}
 	req.Header = c.header.Clone()
 	if attempt > 0 {
 		req.Header.Set("Retry-Attempt", strconv.Itoa(attempt))
 	}
-	if b.version == wire.V2 {
-		req.Header.Set("Content-Type", "application/x-protobuf;proto="+string(Message2))
+	if b.Version == wire.V2 {
+		req.Header.Set("Content-Type", "application/x-protobuf;proto="+messageV2)
 		req.Header.Set("X-Prometheus-Remote-Write-Version", "2.0.0")
 	}
-	req.ContentLength = int64(len(b.data))
+	req.ContentLength = int64(len(b.Data))
 	req.Body = b.open()
 	req.GetBody = func() (io.ReadCloser, error) { return b.open(), nil }
 
@@ -203,38 +223,38 @@ func (c *client) post(ctx context.Context, b *body, attempt int) answer {
 		_, unsent := errors.AsType[*credentialsError](err) // says itself what took so long
 		switch {
 		case ctx.Err() != nil:
-			return answer{verdict: aborted, words: "stopped"}
+			return Answer{Verdict: Aborted, Words: "stopped"}
 		case timed.Err() != nil && !unsent:
-			return answer{verdict: again, words: fmt.Sprintf("no answer within %v", c.timeout)}
+			return Answer{Verdict: Retry, Words: fmt.Sprintf("no answer within %v", c.timeout)}
 		}
-		return answer{verdict: again, words: peerWords(c.secrets, withoutURL(err).Error())}
+		return Answer{Verdict: Retry, Words: peerWords(c.secrets, withoutURL(err).Error())}
 	}
 	defer resp.Body.Close()
 	defer time.AfterFunc(bodyTimeout, cancel).Stop()
 
-	a := answer{verdict: judge(resp.StatusCode, c.retryOn429), status: resp.StatusCode}
+	a := Answer{Verdict: judge(resp.StatusCode, c.retryOn429), Status: resp.StatusCode}
 	// An answer that breaks off here has still given its status.
 	text, broken := io.ReadAll(io.LimitReader(resp.Body, maxReadWords+1))
 	if broken != nil { // in the middle of a secret, perhaps
 		text = []byte(c.secrets.HideCut(string(text)))
 	}
-	stored, speaks2 := written(resp.Header)
-	a.speaks2 = speaks2
+	stored, speaksV2 := written(resp.Header)
+	a.SpeaksV2 = speaksV2
 	a.webPage = isWebPage(text)
 	switch {
-	case a.verdict != delivered:
-		a.words = statusWords(resp.StatusCode, peerWords(c.secrets, string(text)))
+	case a.Verdict != Delivered:
+		a.Words = statusWords(resp.StatusCode, peerWords(c.secrets, string(text)))
 	case a.webPage:
 		// Nothing says that it was stored, and behind another URL, or once a proxy's
 		// page is gone, it still can be.
-		a.verdict = again
-		a.words = statusWords(resp.StatusCode, "a web page, which no receiver answers with: "+peerWords(c.secrets, string(text)))
-	case b.version == wire.V2 && !stored:
-		a.verdict = foreign
-		a.words = statusWords(resp.StatusCode, "it does not confirm that anything was stored")
+		a.Verdict = Retry
+		a.Words = statusWords(resp.StatusCode, "a web page, which no receiver answers with: "+peerWords(c.secrets, string(text)))
+	case b.Version == wire.V2 && !stored:
+		a.Verdict = NotV2
+		a.Words = statusWords(resp.StatusCode, "it does not confirm that anything was stored")
 	}
-	if a.verdict == again {
-		a.retryAfter = parseRetryAfter(resp.Header.Get("Retry-After"), time.Now())
+	if a.Verdict == Retry {
+		a.RetryAfter = parseRetryAfter(resp.Header.Get("Retry-After"), time.Now())
 	}
 	_, _ = io.CopyN(io.Discard, resp.Body, maxDrain) // so that the connection is used again
 	return a
@@ -255,7 +275,7 @@ func written(h http.Header) (stored, speaks2 bool) {
 
 // isWebPage says whether an answer begins as HTML does. Its Content-Type says less:
 // some frameworks give every answer that of HTML. (Receivers answer with nothing, or
-// with some words: Prometheus, VictoriaMetrics, Thanos, Cortex, Mimir.)
+// with some Words: Prometheus, VictoriaMetrics, Thanos, Cortex, Mimir.)
 func isWebPage(text []byte) bool {
 	return strings.HasPrefix(http.DetectContentType(text), "text/html")
 }

@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package remotewrite
+package client
 
 import (
 	"context"
@@ -19,8 +19,8 @@ import (
 )
 
 // withToken is an endpoint that needs a token.
-func withToken(url, tokenURL string) EndpointConfig {
-	return EndpointConfig{URL: url, HTTPClient: config.HTTPClientConfig{OAuth2: &config.OAuth2{
+func withToken(url, tokenURL string) Config {
+	return Config{URL: url, HTTP: config.HTTPClientConfig{OAuth2: &config.OAuth2{
 		ClientID: "id", ClientSecret: "cl1ent/secret", TokenURL: tokenURL, EndpointParams: map[string]string{"password": "pa55word", "audience": "metrics"},
 	}}}
 }
@@ -50,7 +50,7 @@ func TestTokenEndpointsThatHang(t *testing.T) {
 			client := testClient(t, cfg)
 			for range 3 {
 				a := attempt(t, client)
-				if a.verdict != again || !strings.Contains(a.words, tokenURL+"?<hidden> (oauth2.token_url)") {
+				if a.Verdict != Retry || !strings.Contains(a.Words, tokenURL+"?<hidden> (oauth2.token_url)") {
 					t.Errorf("answer %+v", a)
 				}
 			}
@@ -58,7 +58,7 @@ func TestTokenEndpointsThatHang(t *testing.T) {
 	}
 	hanging.SetFault(receiver.TokenWorks)
 	url, seen := accepting(t)
-	if a := attempt(t, testClient(t, withToken(url, hanging.URL()))); a.verdict != delivered {
+	if a := attempt(t, testClient(t, withToken(url, hanging.URL()))); a.Verdict != Delivered {
 		t.Errorf("answer %+v", a)
 	}
 	if h := <-seen; !strings.HasPrefix(h.Get("Authorization"), "Bearer t0ken-of-fetch-") {
@@ -82,17 +82,17 @@ func TestOneFetchAtATime(t *testing.T) {
 	client := testClient(t, withToken(url, gate.URL))
 
 	leaving, leave := context.WithCancel(t.Context())
-	left := make(chan verdict, 1)
-	go func() { left <- client.post(leaving, &body{}, 0).verdict }()
+	left := make(chan Verdict, 1)
+	go func() { left <- client.Post(leaving, &Body{}, 0).Verdict }()
 	<-asked
 	leave()
-	if v := <-left; v != aborted {
+	if v := <-left; v != Aborted {
 		t.Errorf("verdict %v", v)
 	}
 	var posts sync.WaitGroup
 	for range 10 {
 		posts.Go(func() {
-			if a := client.post(t.Context(), &body{data: []byte("payload")}, 0); a.verdict != delivered {
+			if a := client.Post(t.Context(), &Body{Data: []byte("payload")}, 0); a.Verdict != Delivered {
 				t.Errorf("answer %+v", a)
 			}
 		})
@@ -119,15 +119,15 @@ func TestFetchEndsWithItsClient(t *testing.T) {
 	cfg := withToken(url, server.URL)
 	cfg.Timeout = time.Hour
 	client := testClient(t, cfg)
-	done := make(chan answer, 1)
-	go func() { done <- client.post(t.Context(), &body{}, 0) }()
+	done := make(chan Answer, 1)
+	go func() { done <- client.Post(t.Context(), &Body{}, 0) }()
 	<-asked
-	client.close()
+	client.Close()
 	<-ended
-	if a := <-done; a.verdict != again {
+	if a := <-done; a.Verdict != Retry {
 		t.Errorf("answer %+v", a)
 	}
-	if a := attempt(t, client); a.verdict != again || !strings.Contains(a.words, "other settings") {
+	if a := attempt(t, client); a.Verdict != Retry || !strings.Contains(a.Words, "other settings") {
 		t.Errorf("answer %+v of a closed client", a)
 	}
 }
@@ -140,15 +140,15 @@ func TestTokenEndpointThatEchoes(t *testing.T) {
 	tokens.SetFault(receiver.TokenEchoes)
 	url, _ := accepting(t)
 	assertion := withToken(url, tokens.URL())
-	assertion.HTTPClient.OAuth2.GrantType, assertion.HTTPClient.OAuth2.ClientCertificateKey = grantJWT, rsaKey
-	for _, cfg := range []EndpointConfig{withToken(url, tokens.URL()), assertion} {
+	assertion.HTTP.OAuth2.GrantType, assertion.HTTP.OAuth2.ClientCertificateKey = grantJWT, rsaKey
+	for _, cfg := range []Config{withToken(url, tokens.URL()), assertion} {
 		a := attempt(t, testClient(t, cfg))
-		if a.verdict != again || !strings.Contains(a.words, "no token from "+tokens.URL()) {
+		if a.Verdict != Retry || !strings.Contains(a.Words, "no token from "+tokens.URL()) {
 			t.Errorf("answer %+v", a)
 		}
 		for _, secret := range []string{"cl1ent", "pa55word", "=metrics", "eyJ"} {
-			if strings.Contains(a.words, secret) {
-				t.Errorf("%s is in %s", secret, a.words)
+			if strings.Contains(a.Words, secret) {
+				t.Errorf("%s is in %s", secret, a.Words)
 			}
 		}
 	}
@@ -166,7 +166,7 @@ func TestTokenRequestsStayAtHome(t *testing.T) {
 		t.Cleanup(first.Close)
 		url, _ := accepting(t)
 		a := attempt(t, testClient(t, withToken(url, first.URL)))
-		if got := tokens.Fetches() - before; got != fetches || (a.verdict == delivered) != (fetches > 0) {
+		if got := tokens.Fetches() - before; got != fetches || (a.Verdict == Delivered) != (fetches > 0) {
 			t.Errorf("%s: %d requests, answer %+v", host, got, a)
 		}
 	}
