@@ -14,13 +14,6 @@ import (
 	"github.com/skydive-project/skybridge/aggregator"
 )
 
-// Names says what addresses and nodes are called, for a person's eye. Its methods
-// answer at once, "" where nothing is known, and change nothing by being called.
-type Names interface {
-	KnownNode(tid string) aggregator.NodeNames
-	KnownAddress(addr string) string
-}
-
 // Page is what /api/v1/connections answers; docs/reference/api.md describes it.
 // What has one value for each direction has initiator to target first; without the
 // label direction it has one value, the sum.

@@ -78,6 +78,13 @@ func labelOf(row *aggregator.TrafficRow, label string) string {
 	return ""
 }
 
+// Names says what addresses and nodes are called, for a person's eye. Its methods
+// answer at once, "" where nothing is known, and change nothing by being called.
+type Names interface {
+	KnownNode(tid string) aggregator.NodeNames
+	KnownAddress(addr string) string
+}
+
 // rowNames are what is known of a connection's ends and of the node that reported
 // it, beside its labels.
 type rowNames struct {
