@@ -138,7 +138,7 @@ func TestExactnessWithinBounds(t *testing.T) {
 			}
 		}
 		if overflow != 0 {
-			r.Fatalf("the overflow and what is counted as folded differ by %d bytes", int64(overflow))
+			r.Fatalf("the overflow and what is counted as overflow differ by %d bytes", int64(overflow))
 		}
 	})
 	if len(folded) != int(overflowReasons)-1 {

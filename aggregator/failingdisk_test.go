@@ -264,7 +264,7 @@ func TestFailingDiskWithOtherLabels(t *testing.T) {
 	m.cfg.Labels = []string{"target_ip"}
 	m.start()
 	if m.recover.ResetReason == "" {
-		t.Fatal("it goes on from what no process can remove")
+		t.Fatal("it continues from what no process can remove")
 	}
 	for i := range int64(5) {
 		f := m.flow("1", 3000+i, 0)

@@ -36,7 +36,7 @@ func TestFeedTime(t *testing.T) {
 		at     int // minutes
 		want   int // minutes of feed time
 	}{
-		{name: "nobody is live", at: 60, want: 0},
+		{name: "no one is live", at: 60, want: 0},
 		{name: "one is live", events: []event{{0, "a", true}}, at: 60, want: 60},
 		{name: "an outage stops it", events: []event{{0, "a", true}, {10, "a", false}, {30, "a", true}}, at: 60, want: 40},
 		{name: "one of two is down for less than the grace", events: []event{{0, "a", true}, {0, "b", true}, {10, "b", false}}, at: 35, want: 10},

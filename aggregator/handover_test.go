@@ -127,7 +127,7 @@ func TestOpenedAsOthersSaw(t *testing.T) {
 	}{
 		{"it raises the total", true, true},
 		{"the other was as quick", false, true},
-		{"nobody answered", true, false},
+		{"no one answered", true, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := crossingConfig(true)
@@ -165,7 +165,7 @@ func TestOpenedAsOthersSaw(t *testing.T) {
 				want += 5000 - 300
 			}
 			if told != want {
-				t.Errorf("%d bytes where the server's port is told, want %d\n%s", told, want, w.receiver)
+				t.Errorf("%d bytes where the server's port is known, want %d\n%s", told, want, w.receiver)
 			}
 		})
 	}
@@ -188,10 +188,10 @@ func TestBoundsUseThePrimaryObserver(t *testing.T) {
 	}
 	checkBounds(t, w.Aggregator)
 	if n, other := w.seriesOfNode("n1"), w.origins.nodes.byTID["n2"]; n != 8 || other.series != 0 || other.overflowBytes != 0 {
-		t.Errorf("%d series of the first node, %d of the other, which has %d bytes folded; want 8, 0 and 0", n, other.series, other.overflowBytes)
+		t.Errorf("%d series of the first node, %d of the other, which has %d bytes in the overflow; want 8, 0 and 0", n, other.series, other.overflowBytes)
 	}
 	if n := w.origins.nodes.byTID["n1"].overflowBytes; n != 3000 {
-		t.Errorf("%d bytes folded, want 3000", n)
+		t.Errorf("%d bytes in the overflow, want 3000", n)
 	}
 	w.wantBytes("in all", 6000)
 	if n := w.total("bytes{direction=initiator_to_target,initiator_ip=other"); n != 3000 {
@@ -275,7 +275,7 @@ func TestTwoFlowsOfOneCapture(t *testing.T) {
 	w.Update([]Flow{b1, b2})
 	w.wantBytes("two captures", 1500)
 	w.Update([]Flow{w.grown(a1, 1100), w.grown(a2, 600), w.grown(b1, 1100), w.grown(b2, 700)})
-	w.wantBytes("they go on", 1800)
+	w.wantBytes("they continue", 1800)
 }
 
 // TestViewOfALaterTime proves that what a capture took over from others is not

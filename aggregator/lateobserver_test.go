@@ -59,7 +59,7 @@ func TestFlowReportedAfterItsSuccessor(t *testing.T) {
 		m.wantBytes("the one before", 1700)
 		m.restart()
 		m.Update([]Flow{m.grown(a, 1100), m.grown(b, 1100)})
-		m.wantBytes("they go on", 1800)
+		m.wantBytes("they continue", 1800)
 	})
 }
 
@@ -86,7 +86,7 @@ func TestLateRecordOfReportedTraffic(t *testing.T) {
 		m.wantBytes("the one before", 1700)
 		m.restart()
 		m.Update([]Flow{m.grown(a, 300)})
-		m.wantBytes("it goes on", 1800)
+		m.wantBytes("it continues", 1800)
 	})
 }
 
@@ -119,7 +119,7 @@ func TestObserverThatReturns(t *testing.T) {
 		m.Update([]Flow{a})
 		m.wantBytes("it is back", 1050)
 		m.Update([]Flow{m.grown(a, 90)})
-		m.wantBytes("it goes on", 1090)
+		m.wantBytes("it continues", 1090)
 	})
 }
 
@@ -158,7 +158,7 @@ func TestHistoryOfOne(t *testing.T) {
 		m.wantBytes("what the first one reports", 2000)
 		m.restart()
 		m.Update([]Flow{m.grown(b, 7300), m.grown(a, 7300)})
-		m.wantBytes("they go on", 2300)
+		m.wantBytes("they continue", 2300)
 	})
 }
 
@@ -223,7 +223,7 @@ func TestDeliveredLate(t *testing.T) {
 	m.wantBytes("what was delivered late", 9000)
 	m.pass(time.Minute)
 	m.Update([]Flow{m.grown(a, 10000)})
-	m.wantBytes("it goes on", 10000)
+	m.wantBytes("it continues", 10000)
 }
 
 // TestFlowFromBeforeTheClockWasSetBack proves that a flow which began before an agent's

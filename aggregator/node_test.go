@@ -48,11 +48,11 @@ func TestMaxSeriesPerNode(t *testing.T) {
 	w.tick()
 	const reason = "max_series_per_node"
 	if got, want := w.metric("skybridge_overflow_bytes_total", reason), float64(9000); got != want {
-		t.Errorf("%v bytes folded, want %v", got, want)
+		t.Errorf("%v bytes in the overflow, want %v", got, want)
 	}
 	about := func(when string) {
 		if n := w.metric("skybridge_overflow_connections", reason); n < 80 || n > 100 {
-			t.Errorf("%v connections folded %s, want about 90", n, when)
+			t.Errorf("%v connections in the overflow %s, want about 90", n, when)
 		}
 	}
 	about("now")
@@ -79,7 +79,7 @@ func TestMaxSeriesPerNode(t *testing.T) {
 		w.tick()
 	}
 	if n := w.metric("skybridge_overflow_connections", reason); n != 0 {
-		t.Errorf("%v connections folded of late, want 0", n)
+		t.Errorf("%v connections in the overflow of late, want 0", n)
 	}
 }
 

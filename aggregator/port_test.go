@@ -44,7 +44,7 @@ func TestServerSide(t *testing.T) {
 		{"A opened it", 40000, 50000, opened(OpenedByA, true), "ephemeral 50000"},
 		{"A opened it from a listed port", 443, 50000, opened(OpenedByA, true), "ephemeral 50000"},
 		{"B opened it", 50000, 443, opened(OpenedByB, true), "50000 ephemeral"},
-		{"A knocked and nobody answered", 40000, 50000, opened(OpenedByA, false), "ephemeral ephemeral"},
+		{"A knocked and no one answered", 40000, 50000, opened(OpenedByA, false), "ephemeral ephemeral"},
 		{"no ports", -1, 1 << 40, nil, "ephemeral ephemeral"},
 	}
 	for _, test := range tests {

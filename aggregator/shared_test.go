@@ -109,7 +109,7 @@ func TestObserversReload(t *testing.T) {
 			// A third capture, on the first one's node, comes only now.
 			third := seenBy(w.grown(a, 2000), "n1", "c3")
 			w.Update([]Flow{w.grown(a, 2000), third, w.grown(b, 2000)})
-			w.wantBytes("it goes on", c.want)
+			w.wantBytes("it continues", c.want)
 			fresh := w.flow("9", 100, 0)
 			fresh.TransportA = 9
 			again := seenBy(fresh, "n2", "c2")

@@ -19,7 +19,7 @@ func TestRankChanges(t *testing.T) {
 		k, fit          int
 		losers, winners int
 	}{
-		{"nobody", nil, nil, 2, 2, 0, 0},
+		{"no one", nil, nil, 2, 2, 0, 0},
 		{"free places", []uint64{5}, []uint64{9, 1}, 3, 3, 0, 2},
 		{"more than places", []uint64{5}, []uint64{9, 5, 1}, 3, 3, 0, 2},
 		{"free places that max_series has no room for", []uint64{5}, []uint64{9, 5, 1}, 3, 1, 0, 1},
@@ -155,10 +155,10 @@ func TestTopK(t *testing.T) {
 	}
 	folded := uint64(w.metric("skybridge_overflow_bytes_total", "top_k"))
 	if overflow, _ := w.series("other"); overflow != folded || folded == 0 {
-		t.Errorf("%d bytes in the overflow, %d counted as folded", overflow, folded)
+		t.Errorf("%d bytes in the overflow, %d counted as overflow", overflow, folded)
 	}
 	if n := w.metric("skybridge_overflow_connections", "top_k"); n < 3 || n > 5 {
-		t.Errorf("%v connections folded of late, want about 4", n)
+		t.Errorf("%v connections in the overflow of late, want about 4", n)
 	}
 }
 

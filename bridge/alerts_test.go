@@ -60,8 +60,8 @@ func (l *lab) scrape(all []scraped) []scraped {
 // TestPushAlerts: Prometheus' own alerts on remote write, with the job selector set,
 // and the bridge's fire over what a bridge really says of a receiver that is down,
 // of one that is slow, of one that refuses some, of one at a wrong URL, where everything
-// is refused, and of one for which two series get one name, and never over one that is
-// well.
+// is refused, and of one for which two series get one name, and never over one that
+// works.
 func TestPushAlerts(t *testing.T) {
 	const slowDial = 8 * time.Second
 	var all []scraped

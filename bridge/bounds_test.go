@@ -28,9 +28,9 @@ func TestBoundsAreExact(t *testing.T) {
 	t.Logf("seed %d", seed)
 	r.changing(script.Options{Seed: seed, Connections: 300, Steps: 20, Analyzers: 2, Now: time.Now().UnixMilli()}, bounds)
 	r.halt()
-	want := reference.Fold(r.Reference.Totals())
+	want := reference.Overflow(r.Reference.Totals())
 	got := judge.Sums(r.raw())
-	if diff := judge.Diff(want, reference.Fold(got)); diff != "" || len(want) == 0 {
+	if diff := judge.Diff(want, reference.Overflow(got)); diff != "" || len(want) == 0 {
 		t.Errorf("raw samples differ from what was reported:\n%s", diff)
 	}
 	folded := uint64(0)
@@ -40,7 +40,7 @@ func TestBoundsAreExact(t *testing.T) {
 		}
 	}
 	if folded == 0 {
-		t.Error("nothing was folded: nothing was judged")
+		t.Error("nothing was in the overflow: nothing was judged")
 	}
 	anchored := map[reference.Series]uint64{}
 	for _, metric := range []string{reference.BytesMetric, reference.PacketsMetric} {
@@ -52,7 +52,7 @@ func TestBoundsAreExact(t *testing.T) {
 			anchored[reference.Parse(metric, s.Labels.Map())] += uint64(s.Samples[0].V)
 		}
 	}
-	if diff := judge.Diff(want, reference.Fold(anchored)); diff != "" {
+	if diff := judge.Diff(want, reference.Overflow(anchored)); diff != "" {
 		t.Errorf("increase(… anchored) differs from what was reported:\n%s", diff)
 	}
 	r.judgeWrites()

@@ -174,7 +174,7 @@ func TestWaitingForTheClock(t *testing.T) {
 			t.Error("no samples when the clock had passed the last ones")
 		}
 		if word, wait := l.readyWord(), l.metric("skybridge_clock_wait_seconds"); word != "ready" || wait != 0 {
-			t.Errorf("ready says %q and the metric %v when all is well", word, wait)
+			t.Errorf("ready says %q and the metric %v when all works", word, wait)
 		}
 		for _, want := range []string{"the clock was set", "no samples until it has passed them", "the clock has passed the last samples"} {
 			if n := strings.Count(l.logs.String(), want); n != 1 {

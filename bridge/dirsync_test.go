@@ -68,7 +68,7 @@ func TestFreshStorageSurvivesALossOfPower(t *testing.T) {
 			lenient.Restarted()
 			strict.Restarted()
 			l.start()
-			if text := l.logs.String(); strings.Contains(text, "counter begins anew") {
+			if text := l.logs.String(); strings.Contains(text, "counters resets") {
 				t.Fatalf("the state is lost:\n%s", text)
 			}
 			l.report("a", 1, 150)

@@ -46,7 +46,7 @@ func TestStopDuringRecovery(t *testing.T) {
 	r.start()
 	r.awaitTicks(1)
 	if diff := judge.Diff(last, judge.Last(r.raw())); diff != "" {
-		t.Errorf("the counters did not go on:\n%s", diff)
+		t.Errorf("the counters did not continue:\n%s", diff)
 	}
 	r.halt()
 	r.judgeExact()

@@ -199,7 +199,7 @@ func TestInterfacesEnd(t *testing.T) {
 	r.awaitTicks(1)
 	r.halt()
 	if n, _ := lives("eth0"); n < 2 {
-		t.Errorf("eth0 has %d lives, want it to begin anew under its first name", n)
+		t.Errorf("eth0 has %d lives, want it to reset under its first name", n)
 	}
 	r.judgeExactWithSites()
 	if w := r.prom.Writes(); w.Refused() > 0 {

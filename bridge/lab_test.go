@@ -74,7 +74,7 @@ func newLab(t *testing.T) *lab {
 	return l
 }
 
-// configure writes the configuration: what is given, and an analyzer that nobody
+// configure writes the configuration: what is given, and an analyzer that no one
 // asks.
 func (l *lab) configure(text string) {
 	l.t.Helper()
@@ -95,7 +95,7 @@ func (l *lab) dial(ctx context.Context, network, address string) (net.Conn, erro
 	dial := l.dials[address]
 	l.mu.Unlock()
 	if dial == nil {
-		return nil, &net.OpError{Op: "dial", Net: network, Err: net.UnknownNetworkError("nobody at " + address)}
+		return nil, &net.OpError{Op: "dial", Net: network, Err: net.UnknownNetworkError("nothing listens at " + address)}
 	}
 	return dial(ctx, network, address)
 }

@@ -27,7 +27,7 @@ func (r *rig) reloadNow() {
 	select {
 	case r.reload <- struct{}{}:
 	case <-r.ctx.Done():
-		r.t.Fatal("nobody takes the reload")
+		r.t.Fatal("no one takes the reload")
 	}
 	// The bridge takes the next one when this one is done.
 	select {

@@ -27,7 +27,7 @@ func TestRestartGoesOn(t *testing.T) {
 	r.start()
 	r.awaitTicks(1)
 	if diff := judge.Diff(before, judge.Last(r.raw())); diff != "" {
-		t.Errorf("the counters did not go on:\n%s", diff)
+		t.Errorf("the counters did not continue:\n%s", diff)
 	}
 	r.play(30)
 	r.halt()
@@ -35,11 +35,11 @@ func TestRestartGoesOn(t *testing.T) {
 	for _, s := range r.raw() {
 		lives := prom.Incarnations(s.Samples)
 		if last := lives[len(lives)-1]; len(lives) != 1 || last.Ended {
-			t.Errorf("%v has %d incarnations (the last ended: %v), want one that goes on", s.Labels, len(lives), last.Ended)
+			t.Errorf("%v has %d incarnations (the last ended: %v), want one that continues", s.Labels, len(lives), last.Ended)
 		}
 	}
 	if text := r.logs.String(); !strings.Contains(text, "counters continue where they were") {
-		t.Errorf("nothing says that the counters went on:\n%s", text)
+		t.Errorf("nothing says that the counters continued:\n%s", text)
 	}
 }
 

@@ -49,7 +49,7 @@ type rig struct {
 	plays  uint64
 	// address is the flag of the listener; empty leaves it to the file.
 	address string
-	// service is notified of the bridge's status, fs is the disk of dir; nil: nobody, the
+	// service is notified of the bridge's status, fs is the disk of dir; nil: no one, the
 	// system's own.
 	service *notify.Service
 	fs      disk.FS

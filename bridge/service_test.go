@@ -114,7 +114,7 @@ func TestWatchdogOfWhatHangs(t *testing.T) {
 			release()
 			stop()
 			<-fed
-			r.await(func() (bool, string) { return m.after(before, "WATCHDOG=1") > 0, "no beat after it went on" })
+			r.await(func() (bool, string) { return m.after(before, "WATCHDOG=1") > 0, "no beat after it continued" })
 			if err := r.healthy(); err != nil {
 				t.Errorf("not healthy after that: %v", err)
 			}

@@ -51,7 +51,7 @@ func TestStatusOfABridge(t *testing.T) {
 		}
 	}
 	if folded == 0 || len(s.Overflow) != 3 {
-		t.Errorf("nothing is folded:\n%s", page)
+		t.Errorf("nothing is in the overflow:\n%s", page)
 	}
 }
 

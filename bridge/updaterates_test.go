@@ -43,7 +43,7 @@ func TestPulse(t *testing.T) {
 		}
 		a.Updates = 0 // it was left and came back
 		if got := p.rate(now, &a); got != 0 {
-			t.Errorf("%s: %v after its counter began anew", interval, got)
+			t.Errorf("%s: %v after its counter was reset", interval, got)
 		}
 	}
 }

@@ -109,7 +109,7 @@ func scan(t *testing.T, d *disktest.Disk, name string) (numbers []uint32, damage
 }
 
 // TestSegments proves that frames are read back from each segment, that a damaged one
-// costs no other, that what is cut off at the end is told from it, and that a write
+// costs no other, that what is cut off at the end is distinguished from it, and that a write
 // that fails leaves nothing.
 func TestSegments(t *testing.T) {
 	d := disktest.New(1)

@@ -15,7 +15,7 @@ var ErrGone = errors.New("the file was deleted or replaced while it was in use; 
 // Gone returns an error that wraps [ErrGone] where the name of a file that somebody
 // has open, with size bytes in it, leads to no file any more, or to a shorter one:
 // it was deleted, or an older copy was put in its place. What is written to such a
-// file succeeds, and nobody will ever read it. Other troubles are no answer: nil.
+// file succeeds, and no process will ever read it. Other troubles are no answer: nil.
 func Gone(system FS, name string, size int64) error {
 	f, err := system.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {

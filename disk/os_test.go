@@ -14,7 +14,7 @@ import (
 	"github.com/skydive-project/skybridge/disk"
 )
 
-// TestOS proves what the operations do to real files, and that nobody but the
+// TestOS proves what the operations do to real files, and that no one but the
 // owner can read them.
 func TestOS(t *testing.T) {
 	fs, dir := disk.OS{}, filepath.Join(t.TempDir(), "a", "b")
@@ -68,7 +68,7 @@ func TestOS(t *testing.T) {
 	}
 }
 
-// TestLock proves that a lock is held once at a time, whoever asks.
+// TestLock proves that a lock is held once at a time, whichever process asks.
 func TestLock(t *testing.T) {
 	fs, name := disk.OS{}, filepath.Join(t.TempDir(), "lock")
 	for range 2 {

@@ -13,7 +13,7 @@ import (
 	"sync/atomic"
 )
 
-// Format says how the segments of some data are told from anything else. A segment
+// Format identifies the segments of some data. A segment
 // is a file of frames:
 //
 //	header:  magic[8] version u32 crc u32 salt u64
@@ -93,7 +93,7 @@ func (s *Segment) ReadAt(b []byte, offset int64) (int, error) {
 	return f.ReadAt(b, offset)
 }
 
-// Close closes the file; nobody may be reading.
+// Close closes the file; no read may be under way.
 func (s *Segment) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -20,7 +20,7 @@ var ErrHangs = errors.New("the disk does not answer")
 // WithTimeout returns system with an end to every operation: one that takes longer
 // than limit fails with [ErrHangs], and so does, at once, every other until it has ended
 // after all, which it may do with or without its effect, as with any error. So a network
-// drive whose server is gone is a disk in trouble, and not a process that stands still;
+// drive whose server is gone is a failing disk, and not a process that stands still;
 // and what is tried on it meanwhile does not pile up.
 func WithTimeout(system FS, limit time.Duration) FS {
 	return &timedFS{system: system, limit: limit}

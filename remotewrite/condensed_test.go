@@ -257,7 +257,7 @@ func TestCondenseAcrossRenaming(t *testing.T) {
 			return receiver.Fault{Status: int(status.Load())}
 		}})
 		cfg := EndpointConfig{Name: "a", URL: "http://a/", BacklogWindow: 2 * time.Minute, ExternalLabels: []wire.Label{{Name: "site", Value: "old"}}}
-		gone := EndpointConfig{Name: "gone", URL: "http://nobody/", BacklogWindow: 2 * time.Minute}
+		gone := EndpointConfig{Name: "gone", URL: "http://absent/", BacklogWindow: 2 * time.Minute}
 		r.apply(cfg, gone)
 		samples := 0
 		tick := func(fill func(t *queue.TickBuilder, before int64)) {

@@ -24,7 +24,7 @@ func TestCursorsLost(t *testing.T) {
 		r.judged = true // it may send what the receiver has
 		rec := r.receiver("a", receiver.Config{})
 		endpoint := EndpointConfig{Name: "a", URL: "http://a/", BacklogWindow: 5 * time.Minute}
-		r.apply(endpoint, EndpointConfig{Name: "away", URL: "http://nobody/"}) // for which ticks stay
+		r.apply(endpoint, EndpointConfig{Name: "away", URL: "http://absent/"}) // for which ticks stay
 		start := time.Now().UnixMilli()
 		value := func(a string, zero bool, v float64) {
 			time.Sleep(pushInterval)

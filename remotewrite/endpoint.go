@@ -280,7 +280,7 @@ func (e *endpoint) ready(ctx context.Context, t *queue.Tick) (*settings, error) 
 	return s, e.tooOld(t, s.cfg.SampleAgeLimit)
 }
 
-// build makes the body of a request, whose block may lie on a disk in trouble.
+// build makes the body of a request, whose block may be on a failing disk.
 func (e *endpoint) build(ctx context.Context, w *workspace, req request, v wire.Version) (count wire.Count, err error) {
 	err = e.cursor.Retry(ctx, queue.DamagedBlock, func() (err error) {
 		count, err = w.build(req, v)

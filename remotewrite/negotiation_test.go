@@ -339,7 +339,7 @@ func TestFailsOnTwo(t *testing.T) {
 }
 
 // TestTroubleIsNoVersion proves that a receiver of 2.0 alone which refuses 1.0 as it does
-// samples, and is in trouble for a moment when it is first asked, is not taken for one
+// samples, and fails for a moment when it is first asked, is not taken for one
 // that refuses both: it gets what comes after the trouble.
 func TestTroubleIsNoVersion(t *testing.T) {
 	for _, status := range []int{400, 409, 422} {

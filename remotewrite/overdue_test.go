@@ -24,9 +24,9 @@ import (
 func TestReceiverThatIsDownIsNotOverdue(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		fail *receiver.Fault // nil: nobody is there
+		fail *receiver.Fault // nil: no one is there
 	}{
-		{"nobody there", nil},
+		{"no one there", nil},
 		{"an error", &receiver.Fault{Status: http.StatusInternalServerError}},
 		{"an hour of quiet", &receiver.Fault{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"3600"}}}},
 		{"no answer", &receiver.Fault{HangForever: true}},

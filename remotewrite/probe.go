@@ -95,7 +95,7 @@ func (e *endpoint) triesOther(s *settings, t *queue.Tick, n *negotiation, v wire
 		e.spoken.rejects(t.Number, rejection{v.Other(), n.refusal.Status}, rejection{v, a.Status})
 		return false
 	case n.refusal.Status != 0:
-		// Between both refusals it was in trouble: it may be another by now.
+		// Between both refusals it failed: it may be another receiver by now.
 	case !e.spoken.mayBeVersion(rejection{v, a.Status}, t.Number):
 		return false
 	}
@@ -116,7 +116,7 @@ func (e *endpoint) gaveUpOther(n *negotiation, t *queue.Tick) bool {
 	switch n.refusal.Status {
 	case http.StatusBadRequest, http.StatusConflict, http.StatusUnprocessableEntity:
 		if n.ask == wire.V2 && n.failures >= askAttempts {
-			if e.spoken.proven() { // else it may speak 2.0 alone, and be in trouble
+			if e.spoken.proven() { // else it may speak 2.0 alone, and be failing
 				e.spoken.rejects(t.Number, rejection{wire.V1, n.refusal.Status})
 			}
 			return true

@@ -31,7 +31,7 @@ const (
 type rewriter struct {
 	external []wire.Label
 	rules    []*relabel.Config
-	// lost is told of a series of which nothing will be sent, by its labels in the
+	// lost is called for a series of which nothing will be sent, by its labels in the
 	// log and what they became. It is called once for each.
 	lost func(reason, series, renamed string)
 
@@ -51,7 +51,7 @@ type rewriter struct {
 	raw     []byte // of a block that is on disk
 }
 
-// seriesKey stands for a series' labels. 128 bits of hash, seeded anew in each
+// seriesKey stands for a series' labels. 128 bits of hash, with another seed in each
 // process, so that two series share one in theory only.
 type seriesKey [2]uint64
 
@@ -97,7 +97,7 @@ func (r *rewriter) rewrite(t *queue.Tick) (out rewritten, err error) {
 	r.tick++
 	defer func() {
 		if err != nil {
-			r.tick-- // nobody lost its name by missing a tick that could not be read
+			r.tick-- // no series lost its name by missing a tick that could not be read
 		}
 	}()
 	if r.past != nil {

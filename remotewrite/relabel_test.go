@@ -153,7 +153,7 @@ func TestCollision(t *testing.T) {
 		tick("2 1-")    // and stays so: it would be counted from the middle
 		tick("2 3+")    // the zero would have the stale marker's time: it is moved behind it
 		tick("2- 3 4+") // 4 is refused
-		tick("2+ 3 4-") // 2 is back and refused anew
+		tick("2+ 3 4-") // 2 is back and refused again
 		tick("2 3-")    //
 		tick("2-")      //
 		tick("2+")      // 2 is back once more, and the name is free

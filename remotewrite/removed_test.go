@@ -22,9 +22,9 @@ func TestRemovedEndpoint(t *testing.T) {
 			if err := r.open(); err != nil {
 				t.Fatal(err)
 			}
-			r.apply(EndpointConfig{Name: name, URL: "http://nobody/"})
+			r.apply(EndpointConfig{Name: name, URL: "http://absent/"})
 		}
-		r.apply(EndpointConfig{Name: "a", URL: "http://nobody/"})
+		r.apply(EndpointConfig{Name: "a", URL: "http://absent/"})
 		for i := range int64(7) {
 			r.value(1000*(i+1), 0, false, 1)
 		}

@@ -14,7 +14,7 @@ import "github.com/skydive-project/skybridge/remotewrite/queue"
 // It returns whether p, or the external labels that the log was opened with,
 // give other names. Then what follows is the same as at a reload: the caller ends
 // all series, under the names that they have, and calls [Sender.Apply] and
-// [Log.SetExternalLabels] with its configuration before it begins them anew. To do
+// [Log.SetExternalLabels] with its configuration before it starts them again. To do
 // so in any case is right as well. Until then, Renames tells the same of the
 // endpoints. Where nothing is remembered, as in memory, Resume is Apply.
 func (s *Sender) Resume(p *Endpoints) (renames bool, err error) {
@@ -23,7 +23,7 @@ func (s *Sender) Resume(p *Endpoints) (renames bool, err error) {
 
 // Renames says whether Apply would give other names to the series of an endpoint
 // that stays. The ticks that are in the log by then keep the old ones; so the
-// caller ends all series before it calls Apply, and begins them anew after it.
+// caller ends all series before it calls Apply, and starts them again after it.
 func (s *Sender) Renames(cfgs []EndpointConfig) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

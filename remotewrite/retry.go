@@ -33,7 +33,7 @@ func (b *backoff) next() time.Duration {
 }
 
 // quietTime is until when a receiver asked to be left alone. All senders of an
-// endpoint share it: what one of them was told holds for the others.
+// endpoint share it: what one of them learned holds for the others.
 // It ends by the monotonic clock: the time of day may be set meanwhile, and a wish of
 // a minute must not become one of hours.
 type quietTime struct{ until atomic.Pointer[time.Time] }

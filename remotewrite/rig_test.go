@@ -114,7 +114,7 @@ func (r *rig) dial(ctx context.Context, network, address string) (net.Conn, erro
 	dial := r.dials[address]
 	r.mu.Unlock()
 	if dial == nil {
-		return nil, &net.OpError{Op: "dial", Net: network, Err: net.UnknownNetworkError("nobody at " + address)}
+		return nil, &net.OpError{Op: "dial", Net: network, Err: net.UnknownNetworkError("nothing listens at " + address)}
 	}
 	return dial(ctx, network, address)
 }

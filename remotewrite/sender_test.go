@@ -72,7 +72,7 @@ func TestApplyDiff(t *testing.T) {
 			return config.HTTPClientConfig{BasicAuth: &config.BasicAuth{Username: "u", Password: password}}
 		}
 		a, b, c := r.receiver("a", receiver.Config{Fail: wrong}), r.receiver("b", receiver.Config{}), r.receiver("c", receiver.Config{})
-		r.apply(EndpointConfig{URL: "http://a/", HTTPClient: auth("wrong")}, EndpointConfig{Name: "b", URL: "http://nobody/"}, EndpointConfig{Name: "gone", URL: "http://nobody/"})
+		r.apply(EndpointConfig{URL: "http://a/", HTTPClient: auth("wrong")}, EndpointConfig{Name: "b", URL: "http://absent/"}, EndpointConfig{Name: "gone", URL: "http://absent/"})
 		r.value(15000, 1, true, 1)
 		synctest.Wait()
 
@@ -94,7 +94,7 @@ func TestApplyDiff(t *testing.T) {
 				t.Errorf("%s: %s", name, diff)
 			}
 		}
-		for _, gone := range [][]string{{"remote_name", "gone"}, {"remote_name", "b", "url", "http://nobody/"}} {
+		for _, gone := range [][]string{{"remote_name", "gone"}, {"remote_name", "b", "url", "http://absent/"}} {
 			if got := r.metric(prefix+"sent_batch_duration_seconds", gone...); got != 0 {
 				t.Errorf("metrics of %q are still there", gone)
 			}
@@ -110,11 +110,11 @@ func TestApplyDiff(t *testing.T) {
 			t.Errorf("recovery is logged %d times", got)
 		}
 
-		// Nobody left: nothing is kept.
+		// No one left: nothing is kept.
 		r.apply()
 		r.value(45000, 1, false, 3)
 		if ticks := r.log.Usage().Ticks; ticks != 0 {
-			t.Errorf("%d ticks kept for nobody", ticks)
+			t.Errorf("%d ticks kept for no one", ticks)
 		}
 	})
 }

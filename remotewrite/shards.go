@@ -93,7 +93,7 @@ type group struct {
 	running sync.WaitGroup // senders, the first one aside
 
 	mu       sync.Mutex
-	requests []request // that nobody has taken
+	requests []request // that no shard has taken
 	senders  int       // that were started
 	errs     []error
 }
@@ -161,7 +161,7 @@ func (w *workspace) forget() { w.built = wire.Unknown }
 
 func (w *workspace) holds() wire.Version { return w.built }
 
-// ready makes a body that nobody reads.
+// ready makes a body that is not in use.
 func (w *workspace) ready(v wire.Version) {
 	if w.body == nil || !w.body.Idle() {
 		w.body = &client.Body{} // a transport still reads the old one

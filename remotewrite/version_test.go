@@ -97,7 +97,7 @@ func TestNegotiation(t *testing.T) {
 // speaker is a receiver whose version changes.
 type speaker struct{ without2 atomic.Bool }
 
-// fail answers 2.0 as a receiver does that drops it, while it is told to.
+// fail answers 2.0 as a receiver does that drops it, while it should.
 func (s *speaker) fault(_ int, r *http.Request) receiver.Fault {
 	if s.without2.Load() && strings.Contains(r.Header.Get("Content-Type"), "v2") {
 		return receiver.Fault{Status: 415}
@@ -105,7 +105,7 @@ func (s *speaker) fault(_ int, r *http.Request) receiver.Fault {
 	return receiver.Fault{}
 }
 
-// TestAskedAgain proves when 2.0 is tried anew: after a day, at a reload, and for
+// TestAskedAgain proves when 2.0 is tried again: after a day, at a reload, and for
 // another URL; and that a receiver that unlearns it is served all the same.
 func TestAskedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

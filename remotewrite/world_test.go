@@ -62,7 +62,7 @@ type world struct {
 	endless bool
 	before  int64 // time of the last tick
 	// uncertain is how many samples a crash may have taken, of ticks that were not
-	// on disk; restarts is how often the process began anew.
+	// on disk; restarts is how often the process was reset.
 	uncertain, restarts int
 }
 

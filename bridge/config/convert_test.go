@@ -53,7 +53,7 @@ func TestConvertGolden(t *testing.T) {
 	}
 }
 
-// TestConvertNative proves that a native file, sound or not, is told apart.
+// TestConvertNative proves that a native file, sound or not, is recognized.
 func TestConvertNative(t *testing.T) {
 	for _, yaml := range []string{minimal, "web: {}\n"} {
 		if _, _, err := Convert("f", []byte(yaml)); err == nil ||

@@ -19,7 +19,7 @@ import (
 	"github.com/skydive-project/skybridge/internal/leaks"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files again")
 
 func TestMain(m *testing.M) { leaks.Main(m, nil) }
 
@@ -54,7 +54,7 @@ func golden(t *testing.T, name, got string) {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff(string(want), got); d != "" {
-		t.Errorf("%s (-want +got, write anew with -update):\n%s", path, d)
+		t.Errorf("%s (-want +got, write again with -update):\n%s", path, d)
 	}
 }
 

@@ -114,7 +114,7 @@ func TestOwnListener(t *testing.T) {
 }
 
 // TestVariables proves that what looks like an environment variable is noticed: in a
-// URL it is an error, elsewhere a warning, and what only has a dollar is neither.
+// URL it is an error, elsewhere a warning, and what only has a dollar is not reported.
 func TestVariables(t *testing.T) {
 	const inURL = " contains a variable, and environment variables are not expanded: write the value itself; a $ that is meant is written %24"
 	const elsewhere = " contains a variable, and environment variables are not expanded: it is taken as it is"

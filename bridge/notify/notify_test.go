@@ -82,7 +82,7 @@ func (m *manager) want(t *testing.T, want ...string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if diff := cmp.Diff(want, m.told); diff != "" {
-		t.Errorf("what systemd was told differs:\n%s", diff)
+		t.Errorf("what systemd received differs:\n%s", diff)
 	}
 }
 
@@ -203,7 +203,7 @@ func TestWatchdog(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if len(m.beats) == before {
-			t.Error("no beats after it went on")
+			t.Error("no beats after it continued")
 		}
 		m.want(t, "0s STATUS=fine", "0s READY=1", "1h0m14s STATUS=hangs: push", "2h0m10s STATUS=fine")
 	})
@@ -226,7 +226,7 @@ func TestStatusPace(t *testing.T) {
 	})
 }
 
-// TestNobodyListens proves that a message that cannot be sent is said once, and the
+// TestNo oneListens proves that a message that cannot be sent is said once, and the
 // status is sent again when it can be.
 func TestNobodyListens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

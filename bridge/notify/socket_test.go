@@ -38,7 +38,7 @@ func TestFromEnvironment(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 
-	// Nobody reads it any more: messages fail when it is full, and hold nothing up.
+	// No one reads it any more: messages fail when it is full, and hold nothing up.
 	for range 10_000 {
 		if err = send("STATUS=hello"); err != nil {
 			break

@@ -10,7 +10,7 @@
 // of the queue. What the queue has no room for is dropped and counted, and Skydive's
 // cumulative metrics make up for it at each flow's next update.
 //
-// Skydive's own client is not used: it hides HTTP status codes, has neither
+// Skydive's own client is not used: it hides HTTP status codes, has no
 // read limit nor backoff, and its package brings the server's dependencies
 // along. Its server is the peer in the tests.
 package skydive

@@ -29,8 +29,8 @@ import (
 	"github.com/skydive-project/skybridge/internal/await"
 )
 
-// Fault 1: another subscriber leaves, the analyzer forgets everybody, pings go
-// on. The watchdog reconnects, and that brings the data back.
+// Fault 1: another subscriber leaves, the analyzer forgets everybody, pings
+// continue. The watchdog reconnects, and that brings the data back.
 func TestFault1SilentFeed(t *testing.T) {
 	a := startAnalyzer(t, analyzer.Config{})
 	other := otherClient(t, a, "other", "flow", "stats")

@@ -142,7 +142,7 @@ func TestSeveralAnalyzers(t *testing.T) {
 	}
 }
 
-// While the sink does not take anything, the readers go on: the analyzer is
+// While the sink does not take anything, the readers continue: the analyzer is
 // not stalled, what does not fit is dropped and counted, the rest arrives.
 func TestSlowSinkDoesNotStallTheAnalyzer(t *testing.T) {
 	a := startAnalyzer(t, analyzer.Config{})

@@ -107,7 +107,7 @@ func BenchmarkScrapeGaugeVec(b *testing.B) {
 }
 
 // BenchmarkConnections is a refresh of the status page with 100,000 connections, when
-// nobody has looked for a second. Its bar: 200 ms.
+// no one has looked for a second. Its bar: 200 ms.
 func BenchmarkConnections(b *testing.B) {
 	for _, bm := range []struct{ name, query string }{
 		{"rate", ""},

@@ -16,7 +16,7 @@ type gate struct {
 	empty  chan struct{} // not nil once closed; then closed when inside is 0
 }
 
-// enter reports whether the request may go on; if so, leave must follow.
+// enter reports whether the request may continue; if so, leave must follow.
 func (g *gate) enter() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -36,7 +36,7 @@ func (g *gate) leave() {
 	}
 }
 
-// close lets nobody in any more, waits until all have left or ctx ends, and
+// close lets no request in any more, waits until all have left or ctx ends, and
 // returns how many are still inside. It is called once.
 func (g *gate) close(ctx context.Context) int {
 	g.mu.Lock()

@@ -30,7 +30,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		defer s.contain(r)
 
 		if r.Body != nil && r.Body != http.NoBody {
-			// net/http reads what a handler left of the body before it goes on,
+			// net/http reads what a handler left of the body before it continues,
 			// and would wait for it without end. Not supported by a recorder in a
 			// test: then there is nothing to bound.
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.limits.body))
@@ -59,7 +59,7 @@ func secure(h http.Header) {
 	set("Cache-Control", "no-store")
 }
 
-// contain logs a handler's panic and cuts the connection, so that nobody takes
+// contain logs a handler's panic and cuts the connection, so that no client takes
 // half an answer for a whole one.
 func (s *Server) contain(r *http.Request) {
 	p := recover()

@@ -48,5 +48,5 @@ func (s *Server) serveReload(w http.ResponseWriter, _ *http.Request) {
 func plain(w http.ResponseWriter, status int, line string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write([]byte(line + "\n")) // nobody is left to tell
+	_, _ = w.Write([]byte(line + "\n")) // the client has left
 }

@@ -170,7 +170,7 @@ func TestTLSAndBasicAuth(t *testing.T) {
 		}{
 			{"", "", 401},
 			{"prometheus", "wrong", 401},
-			{"nobody", "correct horse", 401},
+			{"no one", "correct horse", 401},
 			{"prometheus", "correct horse", 200},
 		} {
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+r.Addr()+"/metrics?collect[]=connections", nil)

@@ -33,7 +33,7 @@ func allocated(t *testing.T, connections int, header ...string) uint64 {
 }
 
 // A page of 250,000 series costs what a page of 250 costs, compressed or not.
-// All that is allocated anew is counted, so the page's share of memory beside
+// All that is allocated again is counted, so the page's share of memory beside
 // the buffers that are reused cannot be larger.
 func TestMemoryDoesNotGrowWithSeries(t *testing.T) {
 	for _, encoding := range []string{"identity", "gzip"} {

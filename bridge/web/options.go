@@ -55,7 +55,7 @@ type Options struct {
 	Names connections.Names
 	// Reload reads the configuration again, and logs how that went. It may be
 	// called from several requests at once. Its context does not end with the
-	// client's connection (a half-done reload helps nobody), only with the server.
+	// client's connection (a half-done reload is of no use), only with the server.
 	Reload func(context.Context) error
 
 	Version string

@@ -11,7 +11,7 @@ import (
 // Overdue returns for how long the server's own handler has not answered the
 // request for /-/ready that a call before made, 0 where it did; then it makes
 // another. Whatever the answer was, it shows that handlers run. The request goes past
-// the listener: one that is full is no sign that anything hangs, and nobody may have
+// the listener: one that is full is no sign that anything hangs, and no client may have
 // the bridge killed by filling it.
 func (s *Server) Overdue() time.Duration {
 	if !s.asking.CompareAndSwap(false, true) {
@@ -30,7 +30,7 @@ func (s *Server) Overdue() time.Duration {
 	return 0
 }
 
-// nowhere takes an answer that nobody reads.
+// nowhere takes an answer that is not read.
 type nowhere struct{}
 
 func (nowhere) Header() http.Header         { return http.Header{} }

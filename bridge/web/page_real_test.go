@@ -24,7 +24,7 @@ import (
 	"github.com/skydive-project/skybridge/internal/rows"
 )
 
-// moving is a Source whose rates change: the fastest connection is told.
+// moving is a Source whose rates change: the fastest connection is fixed.
 type moving struct {
 	rows.Source
 	mu      sync.Mutex
@@ -67,7 +67,7 @@ const firstRow = `document.querySelector("#rows tr").innerText`
 
 // TestBrowserLive proves of 100,000 connections that the page follows what changes
 // without being loaded again, that it sorts, filters and turns pages by pointer and by
-// keyboard, and that it stops when nobody looks.
+// keyboard, and that it stops when no one looks.
 func TestBrowserLive(t *testing.T) {
 	m := newMoving(100_000)
 	m.lead(40000)
@@ -241,7 +241,7 @@ func TestBrowserHostile(t *testing.T) {
 	b.want(`document.title`, "skybridge")
 	// Even a script that wanted to could not.
 	b.want(`(() => { try { document.body.innerHTML = "<b>"; return "markup" } catch (e) { return e.name } })()`, "TypeError")
-	b.forgive() // it was told off for that
+	b.forgive() // it complained about that
 	b.picture("hostile")
 }
 

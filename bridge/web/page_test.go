@@ -22,7 +22,7 @@ import (
 	"github.com/skydive-project/skybridge/internal/rows"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files again")
 
 // smallPage is a page that a person can check: both directions, IPv6, absent
 // labels, no RTT, captures, one own metric of each plain type.

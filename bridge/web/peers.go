@@ -12,11 +12,11 @@ import (
 )
 
 // peerListener bounds how many connections one address has at a time and closes
-// further ones at once, so that nobody takes all places alone.
+// further ones at once, so that no address takes all places.
 //
 // It is what keeps guessing passwords harmless, too. exporter-toolkit checks one
 // password at a time, which takes about 60 ms of one core at bcrypt's cost of 10;
-// whoever has the right one waits behind those who guess. So how long is bounded by
+// a client with the right one waits behind those who guess. So how long is bounded by
 // how many requests one address can have under way: this many connections, with
 // limits.streams each over HTTP/2.
 type peerListener struct {

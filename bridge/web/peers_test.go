@@ -101,7 +101,7 @@ func closed(c net.Conn) bool {
 	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// Whoever holds connections open without a word, as slowloris does, holds as many as
+// A client that holds connections open without a word, as slowloris does, holds as many as
 // one address may; the next are closed at once and counted, others are served, and
 // what is given back can be used again.
 func TestOneAddressCannotTakeAllConnections(t *testing.T) {
@@ -205,7 +205,7 @@ func TestGuessingPasswordsLocksNobodyOut(t *testing.T) {
 			}
 		})
 	}
-	begun.Wait() // each has been answered once, and goes on
+	begun.Wait() // each has been answered once, and continues
 	own := &http.Transport{DisableKeepAlives: true}
 	for range 2 {
 		if status, err := ask(&http.Client{Transport: own}, "fakepassword"); err != nil || status != http.StatusOK {
@@ -216,7 +216,7 @@ func TestGuessingPasswordsLocksNobodyOut(t *testing.T) {
 	guessing.Wait()
 }
 
-// Over HTTP/2 a connection has as many requests under way as it may: a client is told.
+// Over HTTP/2 a connection has as many requests under way as it may: a client learns it.
 func TestStreamsAreBounded(t *testing.T) {
 	dir := t.TempDir()
 	pool := certificate(t, dir)

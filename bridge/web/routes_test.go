@@ -131,7 +131,7 @@ func TestReloadOutlivesItsClient(t *testing.T) {
 	}
 	r.endLife()
 	if under.Err() == nil {
-		t.Error("goes on after the server's end")
+		t.Error("continues after the server's end")
 	}
 }
 

@@ -155,7 +155,7 @@ func (s slowly) Read(b []byte) (int, error) {
 	return s.Reader.Read(b)
 }
 
-// Clients that begin a request and do not go on hold nothing for long.
+// Clients that begin a request and do not continue hold nothing for long.
 func TestStalledRequestsAreCutOff(t *testing.T) {
 	for _, tc := range []struct{ name, sent string }{
 		{"no request", ""},
@@ -337,7 +337,7 @@ func TestRunCutsWhatTakesTooLong(t *testing.T) {
 	})
 }
 
-// A handler that hears nobody is reported, not waited for without end.
+// A handler that hears no one is reported, not waited for without end.
 func TestRunReportsWhatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})

@@ -69,8 +69,8 @@ func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request) {
 // writeAside makes a page in memory before the client gets its first byte. It is
 // for collect[]=self alone, whose page is some tens of kB whatever the number of
 // series. Nothing waits for the client while a page is written, so one after the
-// other is enough, and a client that does not read keeps its own page but neither
-// a buffer nor a compressor, and delays no other.
+// other is enough, and a client that does not read keeps its own page but no
+// buffer and no compressor, and delays no other.
 func (s *Server) writeAside(ctx context.Context, out io.Writer, want expose.Parts, format expfmt.Format, compressed bool) error {
 	var page bytes.Buffer
 	render := func() error {

@@ -30,7 +30,7 @@ type limits struct {
 	// connections is how many connections one listener has at once; the next
 	// wait in the kernel's queue until one ends, at the latest after idle. It is
 	// half of the usual 1,024 file descriptors: analyzers and receivers keep
-	// theirs whoever connects here.
+	// theirs whatever connects here.
 	connections int
 	// perPeer is how many of these one address has; further ones are closed at once.
 	// streams is how many requests a connection has under way over HTTP/2. Together

@@ -30,7 +30,7 @@ const (
 	feedFlag       = "feed.listen-address"
 )
 
-// retention keeps a demo that nobody ends from filling the disk.
+// retention keeps a demo that is left running from filling the disk.
 const retention = 24 * time.Hour
 
 // options of one demo.

@@ -52,7 +52,7 @@ func describe(w io.Writer, p places) {
 	fmt.Fprintf(w, `skybridge demo: %s
 
   feed        %s
-  bridge      %s/  (status page: who is talking)  and  %s/metrics
+  bridge      %s/  (status page: top connections)  and  %s/metrics
               configured by %s
   Prometheus  %s/  (query page; its API is under /api/v1/)
 

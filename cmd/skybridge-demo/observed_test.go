@@ -65,7 +65,7 @@ func TestEverythingOfferedIsAnswered(t *testing.T) {
 			"flow_class", "initiator_name", "target_name", "host", "initiator_network", "target_network",
 		},
 		"cluster_networks": []string{"10.42.0.0/16"},
-		// How many flows are known is told once the feed has been whole for that long.
+		// How many flows are known is exported once the feed has been whole for that long.
 		"connection_timeout": "20s", "flow_retention": "25s",
 		"networks": map[string][]string{"front": {"10.42.0.0/24"}, "back": {"10.42.1.0/24"}},
 	})
@@ -75,7 +75,7 @@ func TestEverythingOfferedIsAnswered(t *testing.T) {
 func TestBoundsAreAnswered(t *testing.T) {
 	all := slices.DeleteFunc(ofDocs(t), func(q question) bool { return !strings.Contains(q.query, `{initiator_ip="other"}`) })
 	if len(all) == 0 {
-		t.Error("nobody asks for it")
+		t.Error("no one asks for it")
 	}
 	ask(t, all, map[string]any{"max_series": 100})
 }

@@ -201,7 +201,7 @@ func (r *recorder) SendFlows(flows []analyzer.Flow) {
 }
 
 // Played in real time, records go out soon after their update, each capture has its
-// statistics, and play returns when it is told to.
+// statistics, and play returns when it should.
 func TestPlay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

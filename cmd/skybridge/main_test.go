@@ -220,7 +220,7 @@ func TestSIGTERMStopsInOrder(t *testing.T) {
 }
 
 // TestSecondSignalExitsAtOnce stops a bridge that has something to flush and
-// nobody who takes it, and does not wait for its deadline.
+// no one who takes it, and does not wait for its deadline.
 func TestSecondSignalExitsAtOnce(t *testing.T) {
 	cmd, a, logs := running(t, "remote_write: [{url: 'http://127.0.0.1:9/'}]\n")
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {

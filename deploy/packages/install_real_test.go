@@ -174,7 +174,7 @@ func TestRPM(t *testing.T) {
 }
 
 // TestRPMOfTheShippedConfiguration proves that an upgrade leaves the configuration
-// readable for the service where nobody has changed it: rpm then writes it anew.
+// readable for the service where no one has changed it: rpm then writes it again.
 func TestRPMOfTheShippedConfiguration(t *testing.T) {
 	s := newScratch(t)
 	s.rpm("-i", built(t, packedOlder, "*.x86_64.rpm"))

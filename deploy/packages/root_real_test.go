@@ -99,7 +99,7 @@ func newScratch(t *testing.T) *scratch {
 	}
 	s.write("usr/bin/systemctl", systemctl, 0o755)
 	if err := syscall.Mknod(s.path("dev/null"), syscall.S_IFCHR|0o666, 1<<8|3); err != nil {
-		// Where devices cannot be made, a file takes what nobody reads.
+		// Where devices cannot be made, a file takes what no one reads.
 		s.write("dev/null", "", 0o666)
 	}
 	return s

@@ -72,7 +72,7 @@ func Start(cfg Config) (*Analyzer, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	a := &Analyzer{cfg: cfg, addr: cfg.Addr}
-	// An address that is somebody else's is told at once.
+	// An address in use is an error at once.
 	if err := a.start(func(address string) (net.Listener, error) { return net.Listen("tcp", address) }); err != nil {
 		return nil, err
 	}
@@ -240,7 +240,7 @@ func (a *Analyzer) WaitSubscribers(ctx context.Context, n int) error {
 }
 
 // Forget brings fault 1 about without a second client: every namespace is
-// forgotten, as if some subscriber had left. Pings go on.
+// forgotten, as if some subscriber had left. Pings continue.
 func (a *Analyzer) Forget() {
 	_, _, e := a.parts()
 	e.forget()

@@ -40,7 +40,7 @@ type record struct {
 //
 // The fault that it shares with the real one (fault 1 of the feed's notes): a
 // namespace is sent while it is known, any subscriber makes its namespaces
-// known when it connects, and whoever disconnects makes all of them unknown.
+// known when it connects, and one that disconnects makes all of them unknown.
 type endpoint struct {
 	pool ws.StructSpeakerPool
 

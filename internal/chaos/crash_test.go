@@ -14,7 +14,7 @@ import (
 )
 
 // TestWhatACrashTakes kills bridges over and over, and nothing is reported again
-// afterwards but by the flows that go on. It measures the bytes that are gone
+// afterwards but by the flows that continue. It measures the bytes that are gone
 // with each crash: at most what was reported since the last tick that was on
 // disk, and nothing counts twice.
 func TestWhatACrashTakes(t *testing.T) {

@@ -23,9 +23,9 @@ const (
 	receiverVersion kind = "receiver version" // another release, which speaks one version only
 	tokensHang      kind = "tokens hang"      // the token endpoint accepts and never answers
 	tokensRefused   kind = "tokens refused"   // it refuses, with the request that it got
-	analyzerRestart kind = "analyzer restart" // gone, and back with nobody subscribed
+	analyzerRestart kind = "analyzer restart" // gone, and back without subscribers
 	analyzerCut     kind = "analyzer cut"     // the connection ends without a word
-	silentFeed      kind = "silent feed"      // pings go on, the subscription is forgotten
+	silentFeed      kind = "silent feed"      // pings continue, the subscription is forgotten
 	repeated        kind = "repeated reports" // flows are reported again as they were
 	reload          kind = "reload"           // of what does not concern series
 	rename          kind = "rename"           // a reload that gives series other labels

@@ -101,7 +101,7 @@ func (w *faults) fault(r *http.Request) (f receiver.Fault) {
 		}
 		f.NoAnswer, f.Store = true, stored
 		if !stored {
-			f.Status = http.StatusBadGateway // nobody gets to see it
+			f.Status = http.StatusBadGateway // no one gets to see it
 		}
 	}
 	return f

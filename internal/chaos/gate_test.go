@@ -17,7 +17,7 @@ import (
 	"github.com/skydive-project/skybridge/internal/loopback"
 )
 
-// gate is the address of a receiver, at which at times there is nobody. It is
+// gate is the address of a receiver, at which at times there is no one. It is
 // opened and shut by one goroutine.
 type gate struct {
 	next    http.Handler

@@ -99,7 +99,7 @@ func (m *machine) check() bool {
 	}
 }
 
-// kill is a loss of power. The process goes on for a moment, but nothing that it
+// kill is a loss of power. The process continues for a moment, but nothing that it
 // does is seen by anybody.
 func (m *machine) kill() {
 	if m.life == nil {

@@ -26,7 +26,7 @@ func TestTheJudgeIsContent(t *testing.T) {
 }
 
 // TestTheJudgeFindsALostSample proves that one sample that does not arrive, though
-// the bridge is told that it did, is found.
+// the bridge learns that it did, is found.
 func TestTheJudgeFindsALostSample(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1, 30, calm)

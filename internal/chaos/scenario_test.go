@@ -13,11 +13,11 @@ import (
 	"github.com/skydive-project/skybridge/internal/script"
 )
 
-// stepMillis is the agents' update period on their own clocks. The feed is told
+// stepMillis is the agents' update period on their own clocks. The feed learns
 // in half of that.
 const stepMillis = 500
 
-// scenario is what the agents report. Everything that is sent is told to the
+// scenario is what the agents report. Everything that is sent is reported to the
 // reference, heard or not: in the end it is said once more.
 type scenario struct {
 	analyzers []*analyzer.Analyzer
@@ -91,7 +91,7 @@ func (s *scenario) grow(f analyzer.Flow, from int64) {
 	}
 }
 
-// advance goes on with the scenario as far as it has come after the given time.
+// advance continues with the scenario as far as it has come after the given time.
 func (s *scenario) advance(elapsed time.Duration) {
 	for s.told < len(s.rest) && time.Duration(s.told)*s.every <= elapsed {
 		s.told++

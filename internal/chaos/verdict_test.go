@@ -16,7 +16,7 @@ import (
 )
 
 // verdict says what is wrong with what the receivers have; nothing, if all is
-// well. The bridge has stopped.
+// right. The bridge has stopped.
 func (w *world) verdict() (problems []string) {
 	w.t.Helper()
 	complain := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }

@@ -1,8 +1,8 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package disktest is a disk in memory that loses power and breaks when it is
-// told to.
+// Package disktest is a disk in memory that loses power and fails when a
+// test says so.
 //
 // It is as unkind as POSIX allows: after a loss of power, what was not synced is
 // there or not, sector by sector, and a file whose directory was not synced may

@@ -46,7 +46,7 @@ func TestLogReference(t *testing.T) {
 	}
 	for message := range written {
 		if said[message] == "" {
-			t.Errorf("docs/reference/logs.md has a line that nobody logs:\n%s", message)
+			t.Errorf("docs/reference/logs.md has a line that no one logs:\n%s", message)
 		}
 	}
 }

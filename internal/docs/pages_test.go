@@ -190,7 +190,7 @@ func TestMetricNames(t *testing.T) {
 			texts = append(texts, docs.Page{Path: filepath.Base(file), Text: string(text)})
 		}
 	}
-	// What goes on with * { or … is the beginning of several names; what follows a
+	// What continues with * { or … is the beginning of several names; what follows a
 	// colon or ends in one is a recorded series.
 	name := regexp.MustCompile(`[:\w]*\b(?:skybridge|skydive_(?:network|capture)|prometheus_remote_storage)_[a-z0-9_]+[:*{…]?`)
 	checked := 0

@@ -26,7 +26,7 @@ func TestWrittenComesBack(t *testing.T) {
 	samples := []prom.Sample{
 		at(0, 0), at(15, 100), at(30, 250), at(45, stale()), // one life of 250
 		at(100, 0), at(115, 7), at(130, stale()), // one of 7
-		at(200, 0), at(215, 1000), at(230, 1000), // one of 1000, which goes on
+		at(200, 0), at(215, 1000), at(230, 1000), // one of 1000, which continues
 	}
 	for _, s := range samples {
 		mustWrite(t, server, series("a", s), series("b", s))

@@ -38,7 +38,7 @@ type Series struct {
 // Stale markers are passed over, so that the sum is the same over RawSeries of
 // a Server, which has them, and of a Client, which by PromQL's rules has not.
 // The sum can therefore not tell a series that returned above its last value
-// from one that went on: a series that returns has to begin with an explicit
+// from one that continued: a series that returns has to begin with an explicit
 // zero. Incarnations tells whether it did.
 //
 // The sum is exact while the counters are integers and it is below 2^53.
@@ -69,7 +69,7 @@ type Incarnation struct {
 	// Ended tells whether a stale marker ended it, at EndedAt.
 	Ended   bool
 	EndedAt int64
-	// Markers is how many stale markers stand at its end: 1 if all is well.
+	// Markers is how many stale markers stand at its end: 1 as a rule.
 	Markers int
 }
 
@@ -78,7 +78,7 @@ type Incarnation struct {
 func (i Incarnation) FromZero() bool { return len(i.Samples) > 0 && i.Samples[0].V == 0 }
 
 // Incarnations splits a counter's raw samples, stale markers included, where
-// the counter ended (a marker) or began anew (a value below the one before).
+// the counter ended (a marker) or was reset (a value below the one before).
 // Markers before the first value are left out.
 func Incarnations(samples []Sample) []Incarnation {
 	var lives []Incarnation

@@ -45,7 +45,7 @@ func TestResetAwareSum(t *testing.T) {
 		{"back without a zero and higher: as PromQL sees it", []float64{0, 100, nan, 140}, 140},
 		{"life without bytes", []float64{0, 0, nan, 0, 0, nan, 0, 9}, 9},
 		{"marker first", []float64{nan, 0, 3}, 3},
-		{"2^52 ends and begins anew", []float64{0, 1<<52 - 1, nan, 0, 1}, 1 << 52},
+		{"2^52 ends and resets", []float64{0, 1<<52 - 1, nan, 0, 1}, 1 << 52},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := prom.ResetAwareSum(samples(test.values)); got != test.want {
@@ -71,7 +71,7 @@ func TestIncarnations(t *testing.T) {
 		want   string
 	}{
 		{"nothing", nil, ""},
-		{"one life that goes on", []float64{0, 1, 2}, "0 1 2; "},
+		{"one life that continues", []float64{0, 1, 2}, "0 1 2; "},
 		{"ended and back", []float64{0, 1, nan, 0, 5}, "0 1 †30; 0 5; "},
 		{"reset without a marker", []float64{0, 9, 0, 5}, "0 9; 0 5; "},
 		{"begins without a zero", []float64{4, 9, nan}, "!4 9 †30; "},

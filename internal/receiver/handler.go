@@ -29,7 +29,7 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	if err != nil {
-		return // the sender went away; there is nobody to answer
+		return // the sender went away; there is no one to answer
 	}
 	hash := bodyHash(sha256.Sum256(body))
 	samples, err := parse(version, body, r.violate)

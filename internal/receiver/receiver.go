@@ -40,7 +40,7 @@ type Config struct {
 	Without1, Without2 *Fault
 	// MaxBytes, where not 0, is the size of a body above which it is refused with 413.
 	MaxBytes int
-	// GiveUps allows that a sender goes on to newer samples of a series without a
+	// GiveUps allows that a sender continues with newer samples of a series without a
 	// final answer for older ones, as it does when those are too old.
 	GiveUps bool
 	// Clock, where given, is the receiver's time of day: it refuses, with 400, a

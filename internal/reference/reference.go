@@ -109,7 +109,7 @@ func New() *Reference {
 }
 
 // Least returns what must have been counted at least where agents' clocks are set. If
-// every record was heard in its order, that is all of flows that were told from their
+// every record was heard in its order, that is all of flows that were reported from their
 // first update on, or began in no span that the clock had passed twice, as it seems when
 // records come late. If not, and no flow was evicted, it is all of those whose times are
 // in order.
@@ -228,9 +228,9 @@ func (r *Reference) counted(v View) iter.Seq2[*flow, int] {
 	}
 }
 
-// Fold returns totals as every bound on series keeps them, whatever it folds and
+// Overflow returns totals as every bound on series keeps them, whatever it moves to the overflow and
 // when: summed by metric, direction and protocol.
-func Fold(totals map[Series]uint64) map[Series]uint64 {
+func Overflow(totals map[Series]uint64) map[Series]uint64 {
 	folded := map[Series]uint64{}
 	for s, n := range totals {
 		folded[Series{Metric: s.Metric, Direction: s.Direction, Protocol: s.Protocol}] += n

@@ -142,7 +142,7 @@ func (w *Writer) connection(i int) *connection {
 	case 5:
 		c.a, c.b = fmt.Sprintf("fd77::%x", i+1), "fd77::ffff"
 	case 4:
-		c.tunnel = "7a" // one that nobody reports: it is older than the epoch, say
+		c.tunnel = "7a" // one that is not reported: it is older than the epoch, say
 	case 6:
 		c.carries = true
 	case 7:

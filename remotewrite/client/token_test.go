@@ -29,7 +29,7 @@ func withToken(url, tokenURL string) Config {
 // token endpoint fails to answer, says which one it was, and that the next one
 // succeeds when it answers again.
 func TestTokenEndpointsThatHang(t *testing.T) {
-	deaf, err := net.Listen("tcp", "127.0.0.1:0") // connections are made, and nobody answers
+	deaf, err := net.Listen("tcp", "127.0.0.1:0") // connections are made, and no one answers
 	if err != nil {
 		t.Fatal(err)
 	}

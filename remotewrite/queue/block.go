@@ -16,7 +16,7 @@ import (
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
-// A disk that does not answer is asked again for a while before what lies there
+// A disk that does not answer is asked again for a while before what is stored there
 // is given up: else an hour of ticks would be gone within a moment of trouble.
 const (
 	readPause   = time.Second
@@ -81,7 +81,7 @@ func Lasting(err error) bool {
 }
 
 // Retry calls read until it succeeds, fails for good, or has failed for a
-// minute; where the disk does not answer at all, nothing is known of what lies there,
+// minute; where the disk does not answer at all, nothing is known of what is stored there,
 // and the wait has no end. What is to be read is named by what.
 func (c *Cursor) Retry(ctx context.Context, what string, read func() error) error {
 	l := c.log

@@ -88,9 +88,9 @@ func (l *Log) compactUnwanted() {
 	}
 }
 
-// shed makes the oldest ticks in memory compacted, and then gives them up, until the
+// dropFromMemory compacts the oldest ticks in memory, and then drops them, until the
 // rest of those fits. Until something ended in one there is nothing to keep of it.
-func (l *Log) shed() {
+func (l *Log) dropFromMemory() {
 	s := l.store
 	for _, compacted := range []bool{true, false} {
 		kept := false // of a tick before
@@ -119,7 +119,7 @@ func (l *Log) giveUpInMemory(i int) {
 	l.ticks[i] = left
 	l.bytes -= t.bytes
 	l.store.memory -= t.bytes
-	l.seldom.Warn("the disk is in trouble and memory is full, dropped the oldest tick in memory",
+	l.seldom.Warn("the disk is failing and memory is full, dropped the oldest tick in memory",
 		"tick", time.UnixMilli(t.At).UTC(), "samples", t.Samples, "ended_series", t.Ended, "ended_bytes", t.EndedBytes)
 }
 

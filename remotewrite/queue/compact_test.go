@@ -255,7 +255,7 @@ func TestCompactionSaves(t *testing.T) {
 	}
 }
 
-// TestMemoryKeepsEnds proves that ticks which wait in memory for a disk in trouble
+// TestMemoryKeepsEnds proves that ticks which wait in memory for a failing disk
 // give up what ended in them last, also where nothing ended in those that follow.
 func TestMemoryKeepsEnds(t *testing.T) {
 	d := disktest.New(1)
@@ -291,7 +291,7 @@ func TestMemoryKeepsEnds(t *testing.T) {
 		t.Error("the newest tick is compacted")
 	}
 	c.Close()
-	_ = l.Close() // the disk is in trouble
+	_ = l.Close() // the disk is failing
 }
 
 // sameState compares states by what is in them.

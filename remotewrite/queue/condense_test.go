@@ -60,7 +60,7 @@ func TestCondenseDropped(t *testing.T) {
 	select {
 	case <-changed:
 	default:
-		t.Error("nobody is told")
+		t.Error("no one learns it")
 	}
 	if dropped := c.Outcome().total().Samples; c.next != 2 || dropped != 13 {
 		t.Errorf("next is %d, %d samples dropped", c.next, dropped)

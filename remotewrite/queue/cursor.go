@@ -67,7 +67,7 @@ type Cursor struct {
 	window int64
 	// sent is the latest time of any sample that may have been sent.
 	sent int64
-	// waits is told how long a pause while the disk is read again will take; not guarded.
+	// OnWait is called with how long a pause while the disk is read again will take; not guarded.
 	OnWait func(time.Duration)
 	// step is how many groups of what is held, or was by the process before, have
 	// their answer.

@@ -11,7 +11,7 @@ import (
 )
 
 // TestCursorAddedBesideOpenTick proves that an endpoint which comes while a tick
-// is built for nobody begins with the tick after it.
+// is built for no one begins with the tick after it.
 func TestCursorAddedBesideOpenTick(t *testing.T) {
 	r := newRig(t, Config{})
 	tick := r.log.Begin(1000)

@@ -13,5 +13,5 @@
 // ([Cursor.Outcome]).
 //
 // The package knows no receiver: an endpoint is an identity, and what it wants kept
-// beside its cursor is opaque. It calls nobody back under a lock.
+// beside its cursor is opaque. It makes no calls back under a lock.
 package queue

@@ -40,12 +40,12 @@ type Config struct {
 
 	// Dir is the log's own directory.
 	Dir string
-	// MemoryMaxBytes bounds the ticks that wait in memory for a disk in trouble; 0
+	// MemoryMaxBytes bounds the ticks that wait in memory while the disk fails; 0
 	// is no bound.
 	MemoryMaxBytes int64
 	// Opened is the time now, 0 if ages are not to be measured against it, but only
-	// against the newest tick. Receivers that others write to as well have gone on
-	// while nobody wrote to the log.
+	// against the newest tick. Receivers with other writers too have newer samples
+	// while nothing is appended to the log.
 	Opened time.Time
 	// FS is the file system; nil is the system's own.
 	FS disk.FS
@@ -232,7 +232,7 @@ func (l *Log) publish(t *Tick, unread bool) {
 	switch {
 	case len(l.cursors) == 0:
 	case unread:
-		// An endpoint came while the tick was built for nobody. It starts after
+		// An endpoint came while the tick was built without an endpoint. It starts after
 		// the tick, as if it had come a moment later.
 		for c := range l.cursors {
 			c.begun, c.sent, c.passed = t.At, t.At, l.total
@@ -265,7 +265,7 @@ func (l *Log) enforceBounds() {
 			}
 		default:
 			if l.store != nil {
-				l.shed()
+				l.dropFromMemory()
 			} else {
 				l.compactUnwanted()
 			}

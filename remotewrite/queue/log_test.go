@@ -28,7 +28,7 @@ func wantNoLoss(t *testing.T, c *Cursor) {
 }
 
 // TestLogReleases proves that a tick is kept as long as a cursor needs it, and
-// that nothing is kept for nobody.
+// that nothing is kept for no one.
 func TestLogReleases(t *testing.T) {
 	r := newRig(t, Config{})
 	want := func(ticks int) {
@@ -131,7 +131,7 @@ func TestLogBounds(t *testing.T) {
 }
 
 // TestAppendRejects proves what makes a tick unfit, and that the cursors then
-// count and repair it as dropped where time has gone on.
+// count and repair it as dropped where time has continued.
 func TestAppendRejects(t *testing.T) {
 	for _, c := range []struct {
 		name string

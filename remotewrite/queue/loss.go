@@ -20,7 +20,7 @@ type Outcome struct {
 }
 
 // Outcome returns what has become of ticks since it was last called; so it is counted
-// once, and by nobody who holds the log's lock.
+// once, and never with the log's lock held.
 func (c *Cursor) Outcome() (o Outcome) {
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()

@@ -220,7 +220,7 @@ func (l *Log) recoverMarks() error {
 	onDisk := true
 	for _, m := range found.list {
 		if m.from > l.next {
-			// The ticks before it are gone, as with a disk that was in trouble, and
+			// The ticks before it are gone, as with a disk that failed, and
 			// their numbers are used again: under these names, also for a later start.
 			m.from, onDisk = l.next, false
 		}

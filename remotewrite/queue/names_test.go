@@ -81,7 +81,7 @@ func TestMarksBound(t *testing.T) {
 		c := r.log.Cursor("a")
 		for i := range maxMarks + 2 {
 			if r.log.SetNames(namesFor("a", fmt.Sprint(behind, i)), false) {
-				t.Error("names differ that nobody keeps")
+				t.Error("names differ that no one keeps")
 			}
 			n, at := r.log.LastTick()
 			r.value(at+1000, 0, false, float64(n))

@@ -16,8 +16,8 @@ import (
 
 // Open returns the durable log in cfg.Dir, with what a former process left
 // there, and with its metrics registered on reg. The endpoints of the former
-// process continue where they were when a Sender's first Apply names them. Nobody
-// else may use the directory. Damage is no error: what cannot be read is skipped,
+// process continue where they were when a Sender's first Apply names them. No other
+// process may use the directory. Damage is no error: what cannot be read is skipped,
 // counted and logged. Close ends the log.
 func Open(cfg Config, reg prometheus.Registerer, logger *slog.Logger) (*Log, error) {
 	inMemory := cfg
@@ -187,7 +187,7 @@ func (c *Cursor) state() cursorState {
 
 // Commit makes the cursor durable. An endpoint does so before it sends anything of
 // a group: after a crash at worst that group is sent again, which receivers accept
-// as nothing newer of its series has gone out. Where the disk is in trouble, the
+// as nothing newer of its series has gone out. While the disk fails, the
 // endpoint continues: then a crash makes it repeat older groups, which receivers
 // refuse or know already. Only if those are to be condensed by then, or have been, what
 // began and ended in them may count twice; exactness is suspended.

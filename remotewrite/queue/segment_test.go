@@ -238,8 +238,8 @@ func TestFilesOfAnotherUser(t *testing.T) {
 	}
 }
 
-// TestTrouble proves what is said of a disk in trouble and when, that memory is
-// bounded meanwhile, and that all of it is durable once the disk is well.
+// TestTrouble proves what is said of a failing disk and when, that memory is
+// bounded meanwhile, and that all of it is durable once the disk works.
 func TestTrouble(t *testing.T) {
 	d := disktest.New(1)
 	r := newRig(t, Config{FS: d, Dir: "log", MemoryMaxBytes: 1500})
@@ -256,7 +256,7 @@ func TestTrouble(t *testing.T) {
 			t.Errorf("tick %d: trouble %v", i, err)
 		}
 	}
-	for words, want := range map[string]int{"the disk is in trouble: ticks": 1, "well again": 1, "memory is full": 1} {
+	for words, want := range map[string]int{"the disk is failing: ticks": 1, "works again": 1, "memory is full": 1} {
 		if got := r.count(words); got != want {
 			t.Errorf("%q is logged %d times", words, got)
 		}
@@ -333,7 +333,7 @@ func FuzzLogFiles(f *testing.F) {
 			t.Errorf("%d ticks are missing, %d counted", missing, got.lost)
 		}
 		if !changed && (missing > 0 || got.corruptions > 0) {
-			t.Errorf("%d ticks are missing of files that nobody changed", missing)
+			t.Errorf("%d ticks are missing of files that no one changed", missing)
 		}
 	})
 }

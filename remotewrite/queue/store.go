@@ -79,7 +79,7 @@ func (s *store) write(t *Tick) (*Tick, error) {
 }
 
 // persist brings a tick to disk, after those that wait in memory for it. It
-// returns the tick as it is to be kept: as it was, if the disk is in trouble. The
+// returns the tick as it is to be kept: as it was, if the disk fails. The
 // caller holds appending.
 func (l *Log) persist(t *Tick) *Tick {
 	err := fs.ErrClosed

@@ -28,7 +28,7 @@ type TickBuilder struct {
 	ends     wire.Builder
 	// endedBytes sums what byte counters that end have counted.
 	endedBytes uint64
-	// unread: nobody is there to read the tick, so nothing is encoded.
+	// unread: there is no cursor to read the tick, so nothing is encoded.
 	unread bool
 	err    error
 }
@@ -61,7 +61,7 @@ func (t *TickBuilder) Zero(m *wire.Metric, at int64) {
 
 // Value gives a series' value at the tick's time. start is the time of the zero
 // that the counter began with, in ms and before the tick; 0 for gauges, and for
-// counters whose beginning nobody knows.
+// counters whose beginning is unknown.
 func (t *TickBuilder) Value(m *wire.Metric, start int64, v float64) {
 	if start >= t.at {
 		t.fail("value of %s started at %d ms, not before its tick at %d", m.Name, start, t.at)
@@ -166,7 +166,7 @@ func (t *Tick) bare() *Tick {
 	return &c
 }
 
-// groups are all blocks of the tick, in the order in which they lie on disk.
+// groups are all blocks of the tick, in the order of the file.
 func (t *Tick) groups() [3][]Block { return [3][]Block{t.Zeros, t.Values, t.Ends} }
 
 // valuesOnly returns the tick as it is when its zeros have their answer.

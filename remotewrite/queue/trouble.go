@@ -3,7 +3,7 @@
 
 package queue
 
-// Parts of a durable log that can be in trouble by themselves.
+// Parts of a durable log that can fail by themselves.
 const (
 	partLog     = "log"
 	partCursors = "cursors"
@@ -15,9 +15,9 @@ func (l *Log) noteTrouble(part string, err error) {
 	changed, now := l.store.trouble.Note(part, err)
 	switch {
 	case changed && now != nil:
-		l.logger.Error("the disk is in trouble: ticks are kept in memory, and a crash now would lose them; exactness is suspended", "err", now)
+		l.logger.Error("the disk is failing: ticks are kept in memory, and a crash now would lose them; exactness is suspended", "err", now)
 	case changed:
-		l.logger.Info("the disk is well again: ticks are durable")
+		l.logger.Info("the disk works again: ticks are durable")
 	}
 }
 

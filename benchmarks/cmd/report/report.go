@@ -128,7 +128,7 @@ func command(args []string) string {
 	return fmt.Sprintf("make bench-report FLAGS=%q", strings.Join(shown, " "))
 }
 
-// say tells whoever waits how far the run is.
+// say reports how far the run is.
 func (r *report) say(format string, args ...any) { fmt.Fprintf(r.progress, format+"\n", args...) }
 
 // disk returns a new directory on the disk to measure with, and what removes it.

@@ -161,7 +161,7 @@ var odd = []struct{ name, msg, want string }{
 	{"opened by A at once", flowMessage(`[{"UUID":"u","Metric":{},"TCPMetric":{"ABSynStart":5,"BASynStart":5},"Start":5}]`), "1 0"},
 	{"opened by one of them", flowMessage(`[{"UUID":"u","Metric":{},"TCPMetric":{"ABSynStart":5,"BASynStart":5},"Start":4}]`), "1 0"},
 	{"opened by B", flowMessage(`[{"UUID":"u","Metric":{},"TCPMetric":{"ABSynStart":7,"BASynStart":6}}]`), "1 0"},
-	{"nobody answers", flowMessage(`[{"UUID":"u","Metric":{},"TCPMetric":{"ABSynStart":7,"BASynStart":0}}]`), "1 0"},
+	{"no one answers", flowMessage(`[{"UUID":"u","Metric":{},"TCPMetric":{"ABSynStart":7,"BASynStart":0}}]`), "1 0"},
 	{"SYN times bad, then good", flowMessage(`[{"UUID":"u","Metric":{},"TCPMetric":[],"TCPMetric":{"ABSynStart":"x","BASynStart":8,"ABSynStart":7}}]`), "1 0"},
 	{"SYN times good, then bad", flowMessage(`[{"UUID":"u","Metric":{},"TCPMetric":{"ABSynStart":7,"BASynStart":8,"BASynStart":1.5}},{"UUID":"u","Metric":{},"TCPMetric":{"ABSynStart":7,"BASynStart":8},"TCPMetric":null}]`), "2 0"},
 	{"names of another type", flowMessage(`[{"UUID":"u","Metric":{},"Application":5,"ParentUUID":{},"LayersPath":["GRE"],"TCPMetric":"x"}]`), "1 0"},

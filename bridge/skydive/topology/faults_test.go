@@ -14,7 +14,7 @@ func answerUnauthorized(w http.ResponseWriter, _ *http.Request) {
 	http.Error(w, "Wrong credentials", http.StatusUnauthorized)
 }
 
-// answerSlow begins an answer and then never goes on.
+// answerSlow begins an answer and then never continues.
 func answerSlow(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, "[")
 	_ = http.NewResponseController(w).Flush() // it can

@@ -74,7 +74,7 @@ func TestRecordedInterfaces(t *testing.T) {
 }
 
 // TestTopologyFaults meets every kind of answer that is none: it is counted by
-// its kind, what was known stays, and when the analyzer is well again, so is all.
+// its kind, what was known stays, and when the analyzer works again, so does all.
 func TestTopologyFaults(t *testing.T) {
 	for _, c := range []struct {
 		name  string

@@ -15,9 +15,9 @@ import (
 // terms. A term is part of a label's value or of a name, or label=value for all of a
 // value. The case of ASCII letters does not matter. It is for one goroutine.
 type filter struct {
-	terms []term
-	names Names  // nil: none
-	lower []byte // a text in lower case
+	terms   []term
+	names   Names  // nil: none
+	scratch []byte // a text in lower case
 }
 
 type term struct {
@@ -54,7 +54,7 @@ func (f *filter) match(row *aggregator.TrafficRow) bool {
 func (f *filter) matchTerm(t *term, row *aggregator.TrafficRow) bool {
 	if t.label != "" {
 		value := labelOf(row, t.label)
-		return len(value) == len(t.value) && string(f.fold(value)) == t.value
+		return len(value) == len(t.value) && string(f.lower(value)) == t.value
 	}
 	// No term has the separator in it, so none matches across two values.
 	if f.contains(row.Values, t.text) {
@@ -113,12 +113,12 @@ func namesOf(row *aggregator.TrafficRow, names Names) (n rowNames) {
 // contains says whether s contains part, which is in lower case, whatever the case
 // of s. The time that it takes grows with the length of s, not with that of part, and
 // it allocates nothing but for the longest s.
-func (f *filter) contains(s string, part []byte) bool { return bytes.Contains(f.fold(s), part) }
+func (f *filter) contains(s string, part []byte) bool { return bytes.Contains(f.lower(s), part) }
 
-// fold returns s in lower case, until the next call.
-func (f *filter) fold(s string) []byte {
-	f.lower = appendLower(f.lower[:0], s)
-	return f.lower
+// lower returns s in lower case, until the next call.
+func (f *filter) lower(s string) []byte {
+	f.scratch = appendLower(f.scratch[:0], s)
+	return f.scratch
 }
 
 // appendLower appends strings.ToLower of s, for ASCII.

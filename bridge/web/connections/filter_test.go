@@ -66,7 +66,7 @@ func (s *leaving) KnownAddress(string) string {
 
 func (s *leaving) KnownNode(string) aggregator.NodeNames { return aggregator.NodeNames{} }
 
-// TestReaderLeavesMidway: the list is not made to its end for nobody, what there is of
+// TestReaderLeavesMidway: the list is not made to its end for no one, what there is of
 // it is let go, and the next reader gets all of it.
 func TestReaderLeavesMidway(t *testing.T) {
 	const n = 5 * leaveRows

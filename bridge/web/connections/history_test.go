@@ -76,7 +76,7 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 }
 
-// BenchmarkHistory is what the page costs at each tick, with nobody looking.
+// BenchmarkHistory is what the page costs at each tick, with no one looking.
 func BenchmarkHistory(b *testing.B) {
 	h := newHistory(rows.Many(100_000))
 	b.ReportAllocs()

@@ -16,7 +16,7 @@ const (
 	maxListed = 250_000
 	// listFor is how long a list is good for: all readers share it.
 	listFor = time.Second
-	// listKept is how long a list is kept that nobody reads.
+	// listKept is how long a list that is not read is kept.
 	listKept = time.Minute
 	// maxOrders bounds how many orders of a list are kept; each takes 4 B a row.
 	maxOrders = 4
@@ -109,7 +109,7 @@ func (l *list) page(ctx context.Context, q Query) (listPage, error) {
 	return p, nil
 }
 
-// scan makes the list anew. The memory of the last one is used again. Where the
+// scan makes the list again. The memory of the last one is used again. Where the
 // reader leaves, there is no list.
 func (l *list) scan(ctx context.Context, now time.Time) error {
 	l.taken, l.totals, l.orders = now, listTotals{}, nil
@@ -171,7 +171,7 @@ func (l *list) order(ctx context.Context, q Query) ([]uint32, error) {
 	return which, nil
 }
 
-// rest lets go of a list that nobody has read for a while. It waits for nobody.
+// rest releases a list that has not been read for a while. It does not wait.
 func (l *list) rest() {
 	select {
 	case l.turn <- struct{}{}:

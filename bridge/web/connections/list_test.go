@@ -67,7 +67,7 @@ func TestReaderThatLeaves(t *testing.T) {
 }
 
 // TestListIsBounded proves that what is kept of a list has a bound, that what is
-// beyond it is counted, and that nothing is kept that nobody reads.
+// beyond it is counted, and that nothing is kept that no one reads.
 func TestListIsBounded(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	s := rows.Many(1000)
@@ -103,7 +103,7 @@ func TestListIsBounded(t *testing.T) {
 	}
 	now = now.Add(1)
 	if l.rest(); l.rows != nil || l.orders != nil {
-		t.Error("kept although nobody reads it")
+		t.Error("kept although no one reads it")
 	}
 	if p, _ := l.page(t.Context(), Query{Sort: SortRate, Limit: 50}); len(p.rows) != 10 {
 		t.Errorf("%d rows when somebody comes back", len(p.rows))

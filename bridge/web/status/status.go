@@ -112,7 +112,7 @@ type Bound struct {
 	Limit int `json:"limit"`
 }
 
-// Overflow is what one bound folds: bytes since the process began, and about how many
+// Overflow is what one bound moved to the overflow series: bytes since the process began, and about how many
 // connections these are now.
 type Overflow struct {
 	Reason      string `json:"reason"`
