@@ -83,7 +83,7 @@ func TestBoundsAreAnswered(t *testing.T) {
 // ask runs a demo with this aggregation until every question has an answer.
 func ask(t *testing.T, left []question, aggregation map[string]any) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	out, logs, ended := newTerminal(), newTerminal(), make(chan error, 1)
 	go func() {
@@ -101,7 +101,7 @@ func ask(t *testing.T, left []question, aggregation map[string]any) {
 	// Rates need two scrapes, and some metrics an update or a topology.
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
-	for rounds := 0; len(left) > 0 && rounds < 60; rounds++ {
+	for rounds := 0; len(left) > 0 && rounds < 150; rounds++ {
 		left = slices.DeleteFunc(left, func(q question) bool {
 			found, err := client.Query(ctx, q.query, time.Now())
 			if err != nil {
