@@ -12,6 +12,7 @@ import (
 // Portless says whether flows that have addresses but no ports count: ICMP, ESP, GRE.
 type Portless string
 
+// The values of [Portless].
 const (
 	PortlessSkip  Portless = "skip" // "" is the same
 	PortlessCount Portless = "count"

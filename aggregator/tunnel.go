@@ -7,6 +7,7 @@ package aggregator
 // it carries; their sum has the payload twice.
 type Tunnels string
 
+// The values of [Tunnels].
 const (
 	TunnelsBoth  Tunnels = "both"
 	TunnelsInner Tunnels = "inner" // what is carried

@@ -91,7 +91,7 @@ func TestCoverage(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				asked[l.Get(labels.MetricName)] = true
+				asked[l.Get(model.MetricNameLabel)] = true
 				fires[l.Get("alertname")] = l
 			}
 			if !strings.HasPrefix(q.Expr, "max_over_time(ALERTS{") {

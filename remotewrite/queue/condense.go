@@ -43,10 +43,10 @@ import (
 // then, the values of the rest are given up (skipSums).
 
 const (
-	// CondenseSteps is how many groups the batch has, and CondenseSums the one with the values of
-	// what began in it, counted from 0.
+	// CondenseSteps is how many groups the batch has.
 	CondenseSteps = 5
-	CondenseSums  = 3
+	// CondenseSums is the group with the values of what began in the batch, counted from 0.
+	CondenseSums = 3
 	// condenseTarget is how many ends the batch has at least, where there are as many: ten
 	// requests, so that there is something to send in parallel.
 	condenseTarget = 10 * wire.MaxBlockSamples

@@ -94,7 +94,8 @@ func (b *Builder) Add(set *LabelSet, m *Metric, sample Sample) {
 	s = append(s, refs.name...)
 	s = append(s, labels[split:]...)
 	s = append(s, b.sample...)
-	b.series = append(s, refs.metadata...)
+	s = append(s, refs.metadata...)
+	b.series = s
 
 	b.count.add(sample.Value)
 	b.expanded += b.set.width

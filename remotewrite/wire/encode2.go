@@ -53,7 +53,8 @@ func (e *encoder2) add(r *Reader) error {
 	if len(e.labels) > 0 {
 		b = append(appendUvarint(append(b, tagLabelsRefs), uint64(len(e.labels))), e.labels...)
 	}
-	e.series = append(b, e.rest...)
+	b = append(b, e.rest...)
+	e.series = b
 	return nil
 }
 
