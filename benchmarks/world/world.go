@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/skydive-project/skybridge/internal/analyzer"
@@ -74,7 +75,7 @@ func Series(n int, add func(l labels.Labels, counter bool)) {
 		f := flow(0, id, 0)
 		for i, metric := range []string{"total_bytes", "total_packets", "rtt_nanoseconds", "total_bytes", "total_packets"} {
 			add(labels.FromStrings(
-				labels.MetricName, "skydive_network_connection_"+metric,
+				model.MetricNameLabel, "skydive_network_connection_"+metric,
 				"direction", []string{"initiator_to_target", "target_to_initiator"}[i/3],
 				"initiator_ip", f.Network.A, "initiator_port", strconv.FormatInt(f.Transport.A, 10),
 				"node_tid", f.NodeTID, "protocol", f.Transport.Protocol,
