@@ -94,37 +94,36 @@ type captureFamily struct {
 	of func(r *CaptureRow) (value uint64, ok bool)
 }
 
-// captureTable has a row for each metric of captures.
-func captureTable() []captureFamily {
-	return []captureFamily{
-		{Family{Name: "skydive_capture_flows", Help: "Flows in the capture's tables, by their latest reports."},
-			func(r *CaptureRow) (uint64, bool) { return r.FlowCount, true }},
-		{Family{Name: "skydive_capture_flows_dropped_total", Counter: true,
-			Help: "Flows that the capture evicted because a table was full, those with the oldest packets first."},
-			func(r *CaptureRow) (uint64, bool) { return r.FlowDropped, true }},
-		{Family{Name: "skydive_capture_kernel_flows_dropped_total", Counter: true,
-			Help: "Flows that the capture dropped because its kernel table was full."},
-			func(r *CaptureRow) (uint64, bool) { return r.KernelFlowDropped, true }},
-		{Family{Name: "skydive_capture_packets_dropped_total", Counter: true, Foreign: true,
-			Help: "Packets that the capture lost, from Skydive's topology. Absent if topology is off or does not update them."},
-			func(r *CaptureRow) (uint64, bool) { return r.PacketsDropped, r.HasPackets }},
-		{Family{Name: "skydive_capture_packets_received_total", Counter: true, Foreign: true,
-			Help: "Packets that the capture received, from Skydive's topology. Absent if topology is off or does not update them."},
-			func(r *CaptureRow) (uint64, bool) { return r.PacketsReceived, r.HasPackets }},
-		{Family{Name: "skydive_capture_flows_known",
-			Help: "Flows of the capture that the bridge has records of. Compare with skydive_capture_flows. Absent until the feed was uninterrupted for flow_retention."},
-			func(r *CaptureRow) (uint64, bool) { return r.FlowsKnown, r.FlowsKnown > 0 }},
-	}
+// captureTable has a row for each metric of captures. It is not made by a function, as
+// gaugeTable is, for it is asked for each value.
+var captureTable = [...]captureFamily{
+	{Family{Name: "skydive_capture_flows", Help: "Flows in the capture's tables, by their latest reports."},
+		func(r *CaptureRow) (uint64, bool) { return r.FlowCount, true }},
+	{Family{Name: "skydive_capture_flows_dropped_total", Counter: true,
+		Help: "Flows that the capture evicted because a table was full, those with the oldest packets first."},
+		func(r *CaptureRow) (uint64, bool) { return r.FlowDropped, true }},
+	{Family{Name: "skydive_capture_kernel_flows_dropped_total", Counter: true,
+		Help: "Flows that the capture dropped because its kernel table was full."},
+		func(r *CaptureRow) (uint64, bool) { return r.KernelFlowDropped, true }},
+	{Family{Name: "skydive_capture_packets_dropped_total", Counter: true, Foreign: true,
+		Help: "Packets that the capture lost, from Skydive's topology. Absent if topology is off or does not update them."},
+		func(r *CaptureRow) (uint64, bool) { return r.PacketsDropped, r.HasPackets }},
+	{Family{Name: "skydive_capture_packets_received_total", Counter: true, Foreign: true,
+		Help: "Packets that the capture received, from Skydive's topology. Absent if topology is off or does not update them."},
+		func(r *CaptureRow) (uint64, bool) { return r.PacketsReceived, r.HasPackets }},
+	{Family{Name: "skydive_capture_flows_known",
+		Help: "Flows of the capture that the bridge has records of. Compare with skydive_capture_flows. Absent until the feed was uninterrupted for flow_retention."},
+		func(r *CaptureRow) (uint64, bool) { return r.FlowsKnown, r.FlowsKnown > 0 }},
 }
 
 // CaptureFamilies returns the metrics of captures; see [CaptureRow.Value].
 func CaptureFamilies() []Family {
 	var families []Family
-	for _, row := range captureTable() {
+	for _, row := range captureTable {
 		families = append(families, row.Family)
 	}
 	return families
 }
 
 // Value returns a capture's number in one of [CaptureFamilies]; not ok: it has none.
-func (r *CaptureRow) Value(family int) (value uint64, ok bool) { return captureTable()[family].of(r) }
+func (r *CaptureRow) Value(family int) (value uint64, ok bool) { return captureTable[family].of(r) }
