@@ -81,6 +81,12 @@ func AllLabels() []string {
 // ObserverLabels returns the labels that differ between the observers of a connection.
 func ObserverLabels() []string { return labelsOf(ofObserver) }
 
+// PortLabels returns the labels that [Config.Ports] concerns.
+func PortLabels() []string { return labelsOf(ofPort) }
+
+// NetworkLabels returns the labels that [Config.Networks] concerns.
+func NetworkLabels() []string { return labelsOf(ofNetwork) }
+
 func labelsOf(t trait) []string {
 	var names []string
 	for _, row := range labelTable() {

@@ -16,7 +16,7 @@ func chosenLabels(cfg Config) []string {
 	if cfg.Ports != DropPorts {
 		return cfg.Labels
 	}
-	ports := labelsOf(ofPort)
+	ports := PortLabels()
 	return slices.DeleteFunc(slices.Clone(cfg.Labels), func(name string) bool { return slices.Contains(ports, name) })
 }
 

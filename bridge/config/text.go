@@ -87,7 +87,7 @@ func printable(s string) bool {
 
 // labelValue reports whether s can be the value of a label as it is.
 func labelValue(s string) bool {
-	return s != "" && len(s) <= 256 && printable(s) && model.LabelValue(s).IsValid()
+	return s != "" && len(s) <= aggregator.MaxLabelValue && printable(s) && model.LabelValue(s).IsValid()
 }
 
 // subscriberPath is where an analyzer serves flows (skydive-feed.md).

@@ -132,8 +132,8 @@ func (a *Aggregation) check(r *reader, path string) {
 	among := func(labels ...string) int {
 		return slices.IndexFunc(a.Labels, func(l string) bool { return slices.Contains(labels, l) })
 	}
-	ports, told := []string{"initiator_port", "target_port"}, ""
-	if i := among("node_tid", "capture_id", "node_name", "host", "node_type"); i >= 0 {
+	ports, told := aggregator.PortLabels(), ""
+	if i := among(aggregator.ObserverLabels()...); i >= 0 {
 		told = a.Labels[i]
 	}
 	if others := func(l string) bool { return !slices.Contains(ports, l) }; a.Ports == "drop" && !slices.ContainsFunc(a.Labels, others) && r.sound(path+".labels") {
@@ -148,7 +148,7 @@ func (a *Aggregation) check(r *reader, path string) {
 		{"exclude_protocols", len(a.ExcludeProtocols) == 3, "names every protocol: no connection is left"},
 		{"ports", a.Ports != "keep" && among(ports...) < 0, "has no effect: no port is among the labels"},
 		{"service_ports", len(a.ServicePorts) > 0 && a.Ports != "service", "has no effect unless ports is service"},
-		{"networks", len(a.Networks) > 0 && among("initiator_network", "target_network") < 0, "has no effect: neither initiator_network nor target_network is among the labels"},
+		{"networks", len(a.Networks) > 0 && among(aggregator.NetworkLabels()...) < 0, "has no effect: neither initiator_network nor target_network is among the labels"},
 		{"observers", a.Observers == "one" && told != "", "is one, which counts as all, because the label " + told + " tells one observer from another"},
 	} {
 		if w.when {
@@ -223,7 +223,11 @@ func (c *Config) check(r *reader, _ string) {
 
 // interfaceLabels returns the labels that network interfaces have.
 func interfaceLabels() []string {
-	return []string{"interface_name", "host", "interface_type", "ipv4", "ipv6", "node_tid"}
+	var names []string
+	for _, l := range new(aggregator.InterfaceLabels).All() {
+		names = append(names, l.Name)
+	}
+	return names
 }
 
 // checkLabels notes external labels that are labels of what is pushed.
