@@ -13,8 +13,7 @@ import (
 	"sync/atomic"
 )
 
-// Format identifies the segments of some data. A segment
-// is a file of frames:
+// Format identifies the segments of some data. A segment is a file of frames:
 //
 //	header:  magic[8] version u32 crc u32 salt u64
 //	frame…:  magic u32, size of the head u32, crc u32, head, body

@@ -41,7 +41,7 @@ type EndpointConfig struct {
 	SampleAgeLimit time.Duration
 	// BacklogWindow is how old a tick may be to be sent as it is, measured against
 	// the newest one, as receivers do; older ones are condensed (condense.go). 0 is no
-	// bound. Prometheus and its relatives refuse what is about an hour behind.
+	// bound. Prometheus and receivers built on it refuse what is about an hour behind.
 	BacklogWindow time.Duration
 	// MetadataInterval is how often a receiver that is sent 1.0 gets the metadata
 	// of the metrics, 0: never. In 2.0 it always comes with the series.

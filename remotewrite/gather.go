@@ -14,7 +14,7 @@ import (
 )
 
 // gatherer makes the blocks of the batch out of the ends of its ticks, named as the
-// endpoint names its series. One goroutine uses it, for one condensed.
+// endpoint names its series. One goroutine uses it, for one batch.
 //
 // It reads the ends twice: first to learn which series ended more than once, then
 // to write. So it holds some 50 bytes for a series, and not its labels.

@@ -32,8 +32,8 @@ func (t *Tick) compacted() *Tick {
 	return &c
 }
 
-// compactOldest makes the oldest tick in memory compacted that is not, the newest aside.
-// It is false where that would not help: drop the oldest then.
+// compactOldest compacts the oldest tick in memory that is not compacted, the newest
+// aside. It is false where that would not help: drop the oldest then.
 func (l *Log) compactOldest() bool {
 	var compacted int64
 	for i, t := range l.ticks[:len(l.ticks)-1] {
@@ -50,7 +50,7 @@ func (l *Log) compactOldest() bool {
 	return false
 }
 
-// compactInMemory makes the tick at index i compacted, which is in memory.
+// compactInMemory compacts the tick at index i, which is in memory.
 func (l *Log) compactInMemory(i int) {
 	t := l.ticks[i]
 	l.replaceCompacted(i)
@@ -67,8 +67,8 @@ func (l *Log) replaceCompacted(i int) {
 	}
 }
 
-// compactUnwanted makes ticks in memory compacted that are too old for every endpoint: all
-// that will be asked of them is their ends.
+// compactUnwanted compacts ticks in memory that are too old for every endpoint: all that
+// will be asked of them is their ends.
 func (l *Log) compactUnwanted() {
 	var widest int64
 	for c := range l.cursors {
@@ -123,8 +123,8 @@ func (l *Log) giveUpInMemory(i int) {
 		"tick", time.UnixMilli(t.At).UTC(), "samples", t.Samples, "ended_series", t.Ended, "ended_bytes", t.EndedBytes)
 }
 
-// makeRoom makes the oldest segments compacted, and drops the oldest compacted ones, until n
-// more bytes fit. The caller holds appending.
+// makeRoom compacts the oldest segments, and drops the oldest compacted ones, until n more
+// bytes fit. The caller holds appending.
 func (l *Log) makeRoom(n int64) {
 	s := l.store
 	for {

@@ -29,7 +29,7 @@ import (
 // at most a push interval before P. P is the first tick that is younger than nine
 // tenths of the window by the length of the groups: the edge moves on while an
 // endpoint catches up, and requests wait for their answers. All ticks up to P are
-// condensed, in one condensed or several, each of which looks for P again. P itself is,
+// condensed, in one batch or several, each of which looks for P again. P itself is,
 // because zeros of its counters may lie before the groups; those of later ticks do
 // not, nor do zeros that stand in for lost ones.
 //

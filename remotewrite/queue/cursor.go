@@ -73,7 +73,7 @@ type Cursor struct {
 	// their answer.
 	step int
 	// condensing is the last tick of the batch that begins at next, 0: there is none;
-	// stamp is the time of the first group of that condensed, or of the last one.
+	// stamp is the time of the first group of that batch, or of the last one.
 	condensing uint64
 	stamp      int64
 	// doubt: of ticks before that number it is not known which ones were sent.
@@ -207,7 +207,7 @@ waiting:
 		case c.condensing != 0:
 			c.holdCondensed(i)
 		case c.mustCondense(l.ticks[i]) && c.next < c.doubt:
-			// To condensed what was sent would count it twice; and what began there may
+			// To condense what was sent would count it twice; and what began there may
 			// have its zero.
 			t := l.ticks[i]
 			c.lose(t, ReasonTooOld)

@@ -252,8 +252,7 @@ func (l *Log) publish(t *Tick, unread bool) {
 	l.broadcast()
 }
 
-// enforceBounds makes the oldest ticks compacted, and drops compacted ones, until the rest
-// fits. On disk, room is made before a tick is written (compact.go).
+// enforceBounds compacts the oldest ticks, and drops compacted ones, until the rest fits. On disk, room is made before a tick is written (compact.go).
 func (l *Log) enforceBounds() {
 	for len(l.ticks) > 1 {
 		switch {

@@ -47,7 +47,7 @@ type Config struct {
 
 func (c *Config) targets() ([]access.Target, error) {
 	if c.Enabled && (c.RefreshInterval <= 0 || c.CacheSize <= 0) {
-		return nil, errors.New("topology: the topology's refresh interval and cache size must be positive")
+		return nil, errors.New("topology: refresh interval and cache size must be positive")
 	}
 	var out []access.Target
 	for i, raw := range c.Analyzers {
