@@ -14,10 +14,12 @@ const (
 	DirectionTargetToInitiator = "target_to_initiator"
 )
 
-// Separator follows each label value in [Row.Values]. It does not occur in valid UTF-8.
-const Separator = 0xFF
-
-const separatorText = "\xff"
+// Separator follows each label value in [Row.Values], SeparatorText is it as a text. It
+// does not occur in valid UTF-8.
+const (
+	Separator     = 0xFF
+	SeparatorText = "\xff"
+)
 
 // Layout says which labels connections have. It is immutable and shared.
 type Layout struct {
@@ -37,7 +39,7 @@ func (l *Layout) Values(values string) iter.Seq2[int, string] {
 		for i := range l.Names {
 			value := ""
 			if i != l.Direction {
-				value, rest, _ = strings.Cut(rest, separatorText)
+				value, rest, _ = strings.Cut(rest, SeparatorText)
 			}
 			if !yield(i, value) {
 				return

@@ -59,7 +59,7 @@ func (p *page) connection(row *aggregator.Row, values *[2]uint64, both bool) {
 		} else if n := plainPrefix(rest); n < len(rest) && rest[n] == aggregator.Separator {
 			value, rest = rest[:n], rest[n+1:]
 		} else {
-			value, rest, _ = strings.Cut(rest, separatorString)
+			value, rest, _ = strings.Cut(rest, aggregator.SeparatorText)
 			plain = false
 		}
 		if value == "" { // no label
@@ -96,8 +96,6 @@ func (p *page) connection(row *aggregator.Row, values *[2]uint64, both bool) {
 	}
 	p.buf = b
 }
-
-const separatorString = "\xff" // aggregator.Separator
 
 // lineBytes bounds the length of one line with empty label values.
 func lineBytes(family string, layout *aggregator.Layout) int {
