@@ -10,6 +10,10 @@ import "time"
 // could begin on the grid.
 const MinTickGap = 2
 
+// OnGrid returns the latest multiple of the interval since the Unix epoch that is not after
+// at, all in milliseconds: receivers that keep one sample of each interval align it so.
+func OnGrid(at, interval int64) int64 { return at / interval * interval }
+
 // Point is one connection at a tick.
 type Point struct {
 	Row
@@ -120,8 +124,8 @@ func (a *Aggregator) tickTimes(at, interval int64) tickTimes {
 	if a.ending {
 		t.rushed = max(a.lastTick+1, at-interval)
 	}
-	grid := (at - 1) / interval * interval
-	if a.noGridTick && at%interval == 0 {
+	grid := OnGrid(at-1, interval)
+	if a.noGridTick && at == OnGrid(at, interval) {
 		a.noGridTick, a.earliestZero = false, at+1
 	}
 	if !a.noGridTick && grid >= a.latest.at && grid >= a.earliestZero {

@@ -20,12 +20,13 @@ func (b *Bridge) tickLoop(ctx context.Context) {
 	for {
 		b.ticksDue.Busy() // the lock may be held by a reload that does not end
 		b.ticking.Lock()
-		interval := b.cfg.Global.PushInterval
+		interval := b.cfg.Global.PushInterval.Milliseconds()
 		b.ticking.Unlock()
 		b.ticksDue.Idle()
 		// Ticks are aligned to the time of day, which is read again after the wait.
 		now := b.clock.now()
-		timer.Reset(onGrid(now, interval).Add(interval).Sub(now))
+		next := aggregator.OnGrid(now.UnixMilli(), interval) + interval
+		timer.Reset(time.UnixMilli(next).Sub(now))
 		select {
 		case <-ctx.Done():
 			return
@@ -35,7 +36,7 @@ func (b *Bridge) tickLoop(ctx context.Context) {
 		b.ticksDue.Busy()
 		b.ticking.Lock()
 		b.checkClock()
-		if at := onGrid(b.clock.now(), b.cfg.Global.PushInterval).UnixMilli(); at >= b.aggregator.LastTick()+aggregator.MinTickGap {
+		if at := aggregator.OnGrid(b.clock.now().UnixMilli(), b.cfg.Global.PushInterval.Milliseconds()); at >= b.aggregator.LastTick()+aggregator.MinTickGap {
 			b.tick(at)
 		}
 		b.ticking.Unlock()
@@ -45,13 +46,6 @@ func (b *Bridge) tickLoop(ctx context.Context) {
 
 // maxAhead is how far ahead of the clock a reload makes ticks: four of the longest intervals.
 const maxAhead = 16 * time.Minute
-
-// onGrid returns the latest multiple of the interval since the Unix epoch, as receivers align
-// the intervals of which they keep one sample.
-func onGrid(t time.Time, interval time.Duration) time.Time {
-	ms := interval.Milliseconds()
-	return time.UnixMilli(t.UnixMilli() / ms * ms)
-}
 
 // checkClock logs that the clock was set, and that ticks wait after it was set back: samples
 // that are not later than the last ones would be refused as out of order. Waiting loses
@@ -119,17 +113,17 @@ func (b *Bridge) tickNow() {
 // With last, the process ends: the next one may begin on the grid after that, so they are as
 // early as possible. The caller holds ticking, and holds updates back.
 func (b *Bridge) endAll(last bool) {
-	interval := b.cfg.Global.PushInterval
+	interval := b.cfg.Global.PushInterval.Milliseconds()
 	gap := interval
 	if last {
-		gap = time.Millisecond
+		gap = 1
 	}
 	for first := true; b.aggregator.EndAll(last) > 0; first = false {
 		if first {
 			b.tickNow()
 			continue
 		}
-		at := onGrid(time.UnixMilli(b.aggregator.LastTick()-1), interval).Add(interval + gap).UnixMilli()
+		at := aggregator.OnGrid(b.aggregator.LastTick()-1, interval) + interval + gap
 		b.ahead.Store(at)
 		b.tick(at)
 	}

@@ -27,7 +27,7 @@ const (
 // sample is accepted by every receiver.
 type negotiation struct {
 	under *settings // that it is for
-	// ask is the version to send in, whatever is known; unknownVersion: what is known.
+	// ask is the version to send in, whatever is known; wire.Unknown: what is known.
 	ask wire.Version
 	// failures in that version, in a row.
 	failures int

@@ -156,7 +156,7 @@ func (e *endpoint) putAway(w *workspace) {
 }
 
 // forget and holds are about the version of the body that was built last for the
-// request at hand, unknownVersion: none.
+// request at hand, wire.Unknown: none.
 func (w *workspace) forget() { w.built = wire.Unknown }
 
 func (w *workspace) holds() wire.Version { return w.built }

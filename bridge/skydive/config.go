@@ -10,28 +10,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/bridge/skydive/access"
 )
 
 // defaultQueueBytes holds about 80,000 flows, some seconds of a busy feed.
 const defaultQueueBytes = 64 << 20
-
-// Sink takes what the analyzers say. Update and Stats are called from one
-// goroutine, one after the other; what is passed to them is valid during the
-// call only.
-type Sink interface {
-	Update(flows []aggregator.Flow)
-	Stats(aggregator.CaptureStats)
-
-	// AnalyzerUp says that an analyzer is subscribed, AnalyzerDown that it is
-	// not. Down is also called once for each analyzer when it is first tried.
-	// For one analyzer they come in order; otherwise from any goroutine.
-	AnalyzerUp(analyzer string)
-	AnalyzerDown(analyzer string)
-	// AnalyzerGone says that a reload removed an analyzer.
-	AnalyzerGone(analyzer string)
-}
 
 // Config says what to subscribe to, and how.
 type Config struct {
