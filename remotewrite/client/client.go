@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -23,10 +22,6 @@ import (
 )
 
 const (
-	// maxReceiverWords is how much of a receiver's error text is kept, and
-	// maxReadWords how much of it is read: secrets are hidden before it is cut.
-	maxReceiverWords = 512
-	maxReadWords     = 8 << 10
 	// maxDrain is how much of an answer is read to keep its connection; past it
 	// a new connection is cheaper.
 	maxDrain = 64 << 10
@@ -35,8 +30,6 @@ const (
 	bodyTimeout = time.Second
 	// messageV2 is the protobuf message of remote-write 2.0.
 	messageV2 = "io.prometheus.write.v2.Request"
-	// maxRedirects is the limit of net/http's own policy.
-	maxRedirects = 10
 )
 
 // Verdict is what an attempt means for the request.
@@ -164,16 +157,6 @@ func (c *Client) Close() {
 	c.http.CloseIdleConnections()
 }
 
-// keepsMethod follows a redirect only where the request stays what it is: 307
-// and 308. The others make a GET without a body out of a POST, which a receiver
-// might even answer with 200.
-func keepsMethod(next *http.Request, via []*http.Request) error {
-	if next.Method != http.MethodPost || len(via) >= maxRedirects {
-		return http.ErrUseLastResponse
-	}
-	return nil
-}
-
 // customHeader is the headers of the configuration without those that are HTTP's.
 func customHeader(custom map[string]string) http.Header {
 	h := make(http.Header, len(custom))
@@ -278,43 +261,4 @@ func written(h http.Header) (stored, speaks2 bool) {
 // with some Words: Prometheus, VictoriaMetrics, Thanos, Cortex, Mimir.)
 func isWebPage(text []byte) bool {
 	return strings.HasPrefix(http.DetectContentType(text), "text/html")
-}
-
-// statusWords is an error answer in the receiver's words. The text after the
-// code is the code's own, for the one in the answer can be of any length.
-func statusWords(status int, said string) string {
-	words := fmt.Sprintf("HTTP status %d %s", status, http.StatusText(status))
-	if said != "" {
-		words += ": " + said
-	}
-	return words
-}
-
-// peerWords is the beginning of what a peer said, or of an error that quotes it,
-// fit for logs and pages: some answer with the request that they refuse, secrets
-// and all.
-func peerWords(set *secrets.Set, said string) string {
-	if len(said) > maxReadWords {
-		said = set.HideCut(said[:maxReadWords])
-	} else {
-		said = set.Hide(said)
-	}
-	said = strings.TrimSpace(strings.ToValidUTF8(said, "\uFFFD"))
-	if len(said) > maxReceiverWords {
-		said = strings.ToValidUTF8(said[:maxReceiverWords], "")
-	}
-	return said
-}
-
-// withoutURL returns an error without the URL that net/http puts around it, for
-// that can hold secrets.
-func withoutURL(err error) error {
-	for {
-		// One inside another where a proxy is asked on the way.
-		wrapped, ok := errors.AsType[*url.Error](err)
-		if !ok {
-			return err
-		}
-		err = wrapped.Err
-	}
 }

@@ -7,8 +7,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
-	"strings"
 
 	"github.com/prometheus/common/config"
 
@@ -56,22 +54,6 @@ func (c *credentials) CloseIdleConnections() {
 	if next, ok := c.next.(interface{ CloseIdleConnections() }); ok {
 		next.CloseIdleConnections()
 	}
-}
-
-// redirectedAway reports whether any hop of a chain of redirects led to another
-// host than the first request's, or to it without TLS.
-func redirectedAway(req *http.Request) bool {
-	for r := req; r.Response != nil && r.Response.Request != nil; r = r.Response.Request {
-		if leads(r.Response.Request.URL, r.URL) {
-			return true
-		}
-	}
-	return false
-}
-
-// leads reports whether the way from one URL to another leaves the host or TLS.
-func leads(from, to *url.URL) bool {
-	return !strings.EqualFold(from.Hostname(), to.Hostname()) || from.Scheme == "https" && to.Scheme != "https"
 }
 
 // add sets the headers, but those that the protocol has set.

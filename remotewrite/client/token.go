@@ -69,14 +69,6 @@ func newTokens(cfg *config.OAuth2, timeout time.Duration, set *secrets.Set, opts
 	return t, nil
 }
 
-// staysAtHome follows redirects that do not take the client's secret elsewhere.
-func staysAtHome(next *http.Request, via []*http.Request) error {
-	if len(via) >= maxRedirects || leads(via[0].URL, next.URL) {
-		return http.ErrUseLastResponse
-	}
-	return nil
-}
-
 // close ends a fetch, and waits for it.
 func (t *tokens) close() {
 	t.mu.Lock() // none begins after it

@@ -4,7 +4,6 @@
 package wire
 
 import (
-	"math"
 	"slices"
 )
 
@@ -20,24 +19,6 @@ const (
 	// above 32 MiB.
 	maxBlockBytes = 1 << 20
 	maxExpanded   = 8 << 20
-)
-
-// Tags of io.prometheus.write.v2.Request and the messages in it.
-const (
-	tagSymbols    = 4<<3 | 2
-	tagTimeseries = 5<<3 | 2
-
-	tagLabelsRefs = 1<<3 | 2
-	tagSamples    = 2<<3 | 2
-	tagMetadata   = 5<<3 | 2
-
-	tagValue     = 1<<3 | 1
-	tagTimestamp = 2<<3 | 0
-	tagStart     = 3<<3 | 0
-
-	tagType = 1<<3 | 0
-	tagHelp = 3<<3 | 0
-	tagUnit = 4<<3 | 0
 )
 
 // Block is some samples, none of which share their series. Data is all of it: a
@@ -205,6 +186,3 @@ func (e *encodedSet) turn(set *LabelSet, symbols *symbolTable) {
 		e.split = len(e.refs)
 	}
 }
-
-// isZero says whether a value is one that protobuf leaves out; -0 is zero to it.
-func isZero(value uint64) bool { return math.Float64frombits(value) == 0 }

@@ -5,8 +5,6 @@ package wire
 
 import (
 	"fmt"
-
-	"github.com/klauspost/compress/s2"
 )
 
 // Encoder makes request bodies of blocks. Its buffers are kept from request to
@@ -58,8 +56,3 @@ func (e *Encoder) Encode(dst []byte, v Version, data []byte, from, to int, chang
 	}
 	return Compress(dst, plain), count, nil
 }
-
-// Compress returns the snappy form of plain, in the memory of dst where it has room
-// there. Of the packages that write it, s2 is the fastest: 45 ns a sample of 1.0, where
-// golang/snappy takes 300.
-func Compress(dst, plain []byte) []byte { return s2.EncodeSnappy(dst[:cap(dst)], plain) }
