@@ -19,10 +19,13 @@ import (
 // BenchmarkSampler measures the points of 2,000 connections, neighbours of one node,
 // becoming the 10,000 samples of a tick.
 func BenchmarkSampler(b *testing.B) {
-	l := queue.New(queue.Config{
+	l, err := queue.Open(queue.Config{
 		ExternalLabels: []wire.Label{{Name: "cluster", Value: "eu-west-1"}, {Name: "env", Value: "production"}, {Name: "replica", Value: "skybridge-0"}},
 		MaxBytes:       1,
 	}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		b.Fatal(err)
+	}
 	// Nothing is encoded without a reader.
 	sender := remotewrite.NewSender(l, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 	defer sender.Close()

@@ -29,8 +29,8 @@ func (b *Bridge) openLog(cfg *config.Config, registry prometheus.Registerer) (er
 	logger, path := component(b.logger, "log"), b.options.StoragePath
 	registerSuspended(registry, func() bool { return b.failure() != nil })
 	if path == "" {
-		b.log = queue.New(logConfig(cfg), registry, logger)
-		return nil
+		b.log, err = queue.Open(logConfig(cfg), registry, logger)
+		return err
 	}
 	if b.disk = b.options.StorageFS; b.disk == nil {
 		b.disk = disk.OS{}

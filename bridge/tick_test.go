@@ -31,9 +31,13 @@ func TestTicksAreAligned(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		log, err := queue.Open(logConfig(&cfg), registry, logger)
+		if err != nil {
+			t.Fatal(err)
+		}
 		b := &Bridge{
 			logger: logger, metrics: newMetrics(registry), clock: newClock(nil), aggregator: a, sampler: newSampler(),
-			log: queue.New(logConfig(&cfg), registry, logger), cfg: &cfg, changed: make(chan struct{}, 1),
+			log: log, cfg: &cfg, changed: make(chan struct{}, 1),
 			published: func() {}, ticksDue: progress.NewDeadline(),
 		}
 		ctx, cancel := context.WithCancel(t.Context())

@@ -135,7 +135,7 @@ func TestEndlessAttemptsAreBounded(t *testing.T) {
 		if got := r.sender.Status()[0]; got.BacklogTicks != 1 || got.LastError != "no attempt within 2s: 3 before it do not end" {
 			t.Errorf("%+v", got)
 		}
-		if n := r.logged.count("no answer within 2s, and the attempt does not end"); n == 0 {
+		if n := r.count("no answer within 2s, and the attempt does not end"); n == 0 {
 			t.Error("not logged")
 		}
 		if err := r.sender.Flush(canceled(t)); err == nil || !strings.Contains(err.Error(), "not acknowledged") {
@@ -164,7 +164,7 @@ func TestCloseDuringAnEndlessAttempt(t *testing.T) {
 		if took := time.Since(began); took > closeTimeout {
 			t.Errorf("it took %v", took)
 		}
-		if n := r.logged.count("does not end although it was stopped"); n != 1 {
+		if n := r.count("does not end although it was stopped"); n != 1 {
 			t.Errorf("logged %d times", n)
 		}
 		if err := r.open(); err != nil {

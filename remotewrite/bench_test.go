@@ -57,7 +57,7 @@ func fill(t *queue.TickBuilder, conns []connection) {
 // appendTicks is the loop of a benchmark that appends ticks of 2,000 connections
 // to a log. It returns how many samples each has.
 func appendTicks(b *testing.B, l *queue.Log) (samples int) {
-	l.Cursor("a")
+	l.Cursor("a", nil)
 	conns := connections(2000)
 	at := int64(1_700_000_015_000)
 	b.ReportAllocs()
@@ -74,9 +74,18 @@ func appendTicks(b *testing.B, l *queue.Log) (samples int) {
 	return samples
 }
 
+func benchLog(b *testing.B, cfg queue.Config) *queue.Log {
+	b.Helper()
+	l, err := queue.Open(cfg, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return l
+}
+
 // BenchmarkAppend measures a tick of 10,000 samples from Begin to Append.
 func BenchmarkAppend(b *testing.B) {
-	l := queue.New(queue.Config{ExternalLabels: benchExternal, MaxBytes: 1}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	l := benchLog(b, queue.Config{ExternalLabels: benchExternal, MaxBytes: 1})
 	samples := appendTicks(b, l)
 	size := l.Usage().Bytes
 	b.ReportMetric(float64(size)/float64(samples), "B-log/sample")
@@ -103,8 +112,8 @@ func perSample(b *testing.B, samples int) {
 // BenchmarkRewrite measures relabelling a block of 2,000 samples whose series are
 // known, as at every tick but their first, from block to block.
 func BenchmarkRewrite(b *testing.B) {
-	l := queue.New(queue.Config{ExternalLabels: benchExternal}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	c := l.Cursor("a")
+	l := benchLog(b, queue.Config{ExternalLabels: benchExternal})
+	c := l.Cursor("a", nil)
 	t := l.Begin(1_700_000_015_000)
 	fill(t, connections(wire.MaxBlockSamples/5))
 	tick := appended(b, l, c, t)
@@ -147,7 +156,7 @@ func BenchmarkCommit(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	c := l.Cursor("a")
+	c := l.Cursor("a", nil)
 	for n := uint64(0); b.Loop(); n++ {
 		c.KeepNumber(n)
 		c.Commit()
@@ -160,8 +169,8 @@ func BenchmarkCommit(b *testing.B) {
 // BenchmarkCondense measures five ticks, in each of which 1,000 connections end, becoming
 // the bodies of the batch's requests.
 func BenchmarkCondense(b *testing.B) {
-	l := queue.New(queue.Config{ExternalLabels: benchExternal}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	c := l.Cursor("a")
+	l := benchLog(b, queue.Config{ExternalLabels: benchExternal})
+	c := l.Cursor("a", nil)
 	e := &endpoint{log: l, cursor: c, deadline: progress.NewDeadline()}
 	e.settings.Store(&settings{})
 	conns := connections(5000)

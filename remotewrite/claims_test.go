@@ -484,7 +484,7 @@ func TestRememberedIsBounded(t *testing.T) {
 			w.r.flush()
 		}
 		remembered := func() int {
-			if _, refused, _ := w.r.sender.live.all()[0].cursor.Past(); refused != nil {
+			if refused := w.r.sender.live.all()[0].cursor.Past().Hashes; refused != nil {
 				return len(refused.List)
 			}
 			return 0

@@ -189,7 +189,7 @@ func TestCompactedRetention(t *testing.T) {
 					r.apply(EndpointConfig{Name: "a", URL: "http://a/", BacklogWindow: time.Hour})
 					const ticks = 60
 					thinTicks(t, r, ticks)
-					if n := r.logged.count("kept only what ended"); !durable && n == 0 {
+					if n := r.count("kept only what ended"); !durable && n == 0 {
 						t.Error("the log was never full")
 					}
 					if n := r.metric("skybridge_log_disk_bytes"); durable && n > float64(c.max) {

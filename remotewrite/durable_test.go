@@ -191,7 +191,7 @@ func runDurable(t *testing.T, p plan, courses []course) (problems []string) {
 	}
 	time.Sleep(time.Minute) // until the receiver has noticed that requests were cut off
 	if len(problems) > 0 {
-		problems = append(problems, w.rig.logged.b.String())
+		problems = append(problems, w.rig.logged.String())
 	}
 	return problems
 }

@@ -147,7 +147,7 @@ func TestDeadBesideHealthy(t *testing.T) {
 			t.Errorf("log has %d ticks", ticks)
 		}
 		// One warning in ten seconds and endpoint at most, whatever the backoff.
-		if n, most := r.logged.count("push failed"), 2*ticks*15/10+2; n == 0 || n > most {
+		if n, most := r.count("push failed"), 2*ticks*15/10+2; n == 0 || n > most {
 			t.Errorf("%d warnings, want at most %d", n, most)
 		}
 		err := r.sender.Flush(canceled(t))

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/common/config"
 
 	"github.com/skydive-project/skybridge/disk"
+	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/receiver"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 )
@@ -44,7 +45,7 @@ func TestTicksAheadWait(t *testing.T) {
 		if n := rec.Early(); n != 0 {
 			t.Errorf("%d requests came too early", n)
 		}
-		if n := r.logged.count("they wait for their time"); n != 1 {
+		if n := r.count("they wait for their time"); n != 1 {
 			t.Errorf("%d log lines, want 1", n)
 		}
 	})
@@ -111,7 +112,7 @@ func TestClockOfTheSender(t *testing.T) {
 				if got := float64(rec.Stored()); got != test.stored {
 					t.Errorf("%v samples stored, want %v", got, test.stored)
 				}
-				if got := r.metricOf(reg, prefix+"samples_dropped_total"); got != test.dropped {
+				if got := await.Sum(t, reg, prefix+"samples_dropped_total"); got != test.dropped {
 					t.Errorf("%v samples dropped, want %v", got, test.dropped)
 				}
 			})

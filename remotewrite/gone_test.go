@@ -77,7 +77,7 @@ func TestGone(t *testing.T) {
 				r.apply(EndpointConfig{URL: "http://a/"})
 				r.flush()
 				for _, words := range []string{"it is not known what the endpoints had sent", "it is not known how the series of older ticks were called"} {
-					if r.logged.count(words) != 0 {
+					if r.count(words) != 0 {
 						t.Errorf("%q is logged", words)
 					}
 				}

@@ -234,7 +234,7 @@ func TestBothVersionsRefused(t *testing.T) {
 				if got := r.metric(prefix+"samples_failed_total") + r.metric(prefix+"samples_dropped_total"); got < 50*81 {
 					t.Errorf("%v samples are counted", got)
 				}
-				if got := r.logged.count("receiver refused samples"); got == 0 || got > 80 {
+				if got := r.count("receiver refused samples"); got == 0 || got > 80 {
 					t.Errorf("%d lines in the log", got)
 				}
 				r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: MessageAuto})
@@ -288,8 +288,8 @@ func TestRefusedSamplesAreNoVersion(t *testing.T) {
 				}
 				r.wantMetric(20*3*10, prefix+"samples_failed_total")
 				r.wantMetric(100+21*100-600, prefix+"samples_total")
-				if r.logged.count(c.refusal.Body) == 0 || r.logged.count("does not confirm") > 1 {
-					t.Error(r.logged.b.String())
+				if r.count(c.refusal.Body) == 0 || r.count("does not confirm") > 1 {
+					t.Error(r.logged.String())
 				}
 			})
 		})
@@ -397,8 +397,8 @@ func TestWebPage(t *testing.T) {
 				if !strings.Contains(status.LastError, "a web page, which no receiver answers with") || !status.LastSuccess.IsZero() || status.OK() {
 					t.Errorf("%+v", status)
 				}
-				if got := r.logged.count("level=WARN msg=\"push failed, will be repeated\""); got == 0 || got >= rec.Requests() || r.logged.count("Log in") != got {
-					t.Errorf("%d warnings of %d requests: %s", got, rec.Requests(), r.logged.b.String())
+				if got := r.count("level=WARN msg=\"push failed, will be repeated\""); got == 0 || got >= rec.Requests() || r.count("Log in") != got {
+					t.Errorf("%d warnings of %d requests: %s", got, rec.Requests(), r.logged.String())
 				}
 				down.Store(false)
 				f.tick()

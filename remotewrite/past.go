@@ -32,9 +32,8 @@ type past struct {
 
 // past returns that of the endpoint's cursor.
 func (e *endpoint) past() *past {
-	p := &past{since: make(map[seriesKey]int64)}
-	p.begun, p.refused, p.resumed = e.cursor.Past()
-	return p
+	known := e.cursor.Past()
+	return &past{begun: known.Begun, refused: known.Hashes, resumed: known.Resumed, since: make(map[seriesKey]int64)}
 }
 
 // apply gives the past to the first rewriter, nil: there is none. What was refused

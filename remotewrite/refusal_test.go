@@ -132,7 +132,7 @@ func TestRefusedTraffic(t *testing.T) {
 				if got := r.metric(prefix+"samples_failed_total") + r.metric(prefix+"samples_dropped_total", "reason", reasonRefused); got != c.refused {
 					t.Errorf("%v samples are refused or not sent, want %v", got, c.refused)
 				}
-				if over := r.logged.count("receiver accepts samples again"); (over == 1) != (c.delivered > 1000 && c.name != "404 to values") {
+				if over := r.count("receiver accepts samples again"); (over == 1) != (c.delivered > 1000 && c.name != "404 to values") {
 					t.Errorf("the log says %d times that it accepts again", over)
 				}
 				s := r.sender.Status()[0]
@@ -183,8 +183,8 @@ func TestRemedies(t *testing.T) {
 				if s := r.sender.Status()[0]; !strings.Contains(s.LastRemedy, c.want) || (s.LastRemedy == "") != (c.want == "") {
 					t.Errorf("the status has %q, want %q", s.LastRemedy, c.want)
 				}
-				if n := r.logged.count(` remedy="`); (n > 0) != (c.want != "") || r.logged.count(c.want) == 0 {
-					t.Errorf("the log says\n%s", r.logged.b.String())
+				if n := r.count(` remedy="`); (n > 0) != (c.want != "") || r.count(c.want) == 0 {
+					t.Errorf("the log says\n%s", r.logged.String())
 				}
 			})
 		})

@@ -110,8 +110,8 @@ func TestRelabel(t *testing.T) {
 					if c.want != "" && len(rec.Series()[c.want]) != 3 {
 						t.Errorf("%v", rec.Series())
 					}
-					if c.says != "" && r.logged.count(c.says) != 1 {
-						t.Errorf("the log does not say %s: %s", c.says, r.logged.b.String())
+					if c.says != "" && r.count(c.says) != 1 {
+						t.Errorf("the log does not say %s: %s", c.says, r.logged.String())
 					}
 					r.wantMetric(0, prefix+"samples_pending")
 				})
@@ -167,8 +167,8 @@ func TestCollision(t *testing.T) {
 			t.Error(diff)
 		}
 		r.wantMetric(14, prefix+"samples_dropped_total", "reason", reasonCollision)
-		if r.logged.count(`series="test_bytes{ip=\"x\",port=\"2\"}" relabelled="test_bytes{ip=\"x\"}"`) == 0 {
-			t.Error(r.logged.b.String())
+		if r.count(`series="test_bytes{ip=\"x\",port=\"2\"}" relabelled="test_bytes{ip=\"x\"}"`) == 0 {
+			t.Error(r.logged.String())
 		}
 	})
 }
@@ -437,7 +437,7 @@ func checkLives(key string, samples []receiver.Sample, bad func(string, ...any),
 // TestRenamedIsBounded proves that what is remembered of series goes with them.
 func TestRenamedIsBounded(t *testing.T) {
 	r := newRig(t, queue.Config{})
-	c := r.log.Cursor("a")
+	c := r.log.Cursor("a", nil)
 	w := newRewriter(&EndpointConfig{ExternalLabels: []wire.Label{{Name: "x", Value: "y"}}}, func(string, string, string) {})
 	const each = 3000
 	for k := range int64(20) {

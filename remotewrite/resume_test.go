@@ -190,8 +190,8 @@ func TestNamesLost(t *testing.T) {
 				if renames, err := r.sender.Resume(r.prepare(two.endpoint("a"))); renames || err != nil {
 					t.Errorf("renames %v, %v", renames, err)
 				}
-				if n := r.logged.count("it is not known how the series of older ticks were called"); n != 1 {
-					t.Errorf("logged %d times: %s", n, r.logged.b.String())
+				if n := r.count("it is not known how the series of older ticks were called"); n != 1 {
+					t.Errorf("logged %d times: %s", n, r.logged.String())
 				}
 				r.value(35000, 20001, true, 8)
 				up.Store(true)

@@ -4,7 +4,6 @@
 package remotewrite
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -17,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/config"
 
+	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/leaks"
 	"github.com/skydive-project/skybridge/internal/receiver"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
@@ -41,7 +41,7 @@ type rig struct {
 	log    *queue.Log
 	sender *Sender
 	reg    *prometheus.Registry
-	logged *lockedBuffer
+	logged *await.Logs
 	past   []*prometheus.Registry // of processes that have ended
 	// judged: the test looks at the receivers' violations itself. A test in a
 	// bubble that fails takes the whole test with it, so rapid could not shrink.
@@ -54,7 +54,7 @@ type rig struct {
 func newRig(t *testing.T, cfg queue.Config) *rig {
 	t.Helper()
 	r := &rig{
-		t: t, cfg: cfg, logged: &lockedBuffer{},
+		t: t, cfg: cfg, logged: &await.Logs{},
 		dials: make(map[string]func(context.Context, string, string) (net.Conn, error)),
 	}
 	if err := r.open(); err != nil {
@@ -69,9 +69,7 @@ func (r *rig) open() (err error) {
 	r.reg = prometheus.NewPedanticRegistry()
 	r.cfg.CheckNames = CheckNames
 	logger := slog.New(slog.NewTextHandler(r.logged, nil))
-	if r.cfg.FS == nil && r.cfg.Dir == "" {
-		r.log = queue.New(r.cfg, r.reg, logger)
-	} else if r.log, err = queue.Open(r.cfg, r.reg, logger); err != nil {
+	if r.log, err = queue.Open(r.cfg, r.reg, logger); err != nil {
 		return err
 	}
 	r.sender = NewSender(r.log, r.reg, logger, WithVersion("test"), WithHTTPClientOption(config.WithDialContextFunc(r.dial)))
@@ -182,7 +180,7 @@ func (r *rig) value(at, start int64, zero bool, v float64) {
 // metric returns the sum of a metric's values over all series that have labels.
 func (r *rig) metric(name string, labels ...string) float64 {
 	r.t.Helper()
-	return r.metricOf(r.reg, name, labels...)
+	return await.Sum(r.t, r.reg, name, labels...)
 }
 
 // metricEver returns that of all processes together.
@@ -190,35 +188,7 @@ func (r *rig) metricEver(name string, labels ...string) float64 {
 	r.t.Helper()
 	sum := r.metric(name, labels...)
 	for _, reg := range r.past {
-		sum += r.metricOf(reg, name, labels...)
-	}
-	return sum
-}
-
-func (r *rig) metricOf(reg *prometheus.Registry, name string, labels ...string) float64 {
-	r.t.Helper()
-	families, err := reg.Gather()
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	var sum float64
-	for _, family := range families {
-		if family.GetName() != name {
-			continue
-		}
-	series:
-		for _, m := range family.GetMetric() {
-			have := make(map[string]string)
-			for _, l := range m.GetLabel() {
-				have[l.GetName()] = l.GetValue()
-			}
-			for i := 0; i < len(labels); i += 2 {
-				if have[labels[i]] != labels[i+1] {
-					continue series
-				}
-			}
-			sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
-		}
+		sum += await.Sum(r.t, reg, name, labels...)
 	}
 	return sum
 }
@@ -232,20 +202,5 @@ func (r *rig) wantMetric(want float64, name string, labels ...string) {
 
 var keyA = receiver.Key("test_bytes", map[string]string{"a": "1"})
 
-// lockedBuffer is a buffer for logs of several goroutines.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *lockedBuffer) count(words string) int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return strings.Count(b.b.String(), words)
-}
+// count is how often words were logged.
+func (r *rig) count(words string) int { return strings.Count(r.logged.String(), words) }

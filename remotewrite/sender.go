@@ -180,9 +180,8 @@ func (s *Sender) start(id string, first *settings) *endpoint {
 	e := &endpoint{id: id, log: s.log, hash: queue.HashOf([]byte(id)), logger: s.logger, seldom: logging.RateLimited(s.logger), now: s.now, deadline: progress.NewDeadline(), workspaces: &s.workspaces, cancel: cancel, stopped: make(chan struct{})}
 	first.metrics = s.metrics.endpoint(metricLabels(&first.cfg), &e.highestSent)
 	e.settings.Store(first)
-	e.cursor = s.log.Cursor(id)
-	e.cursor.OnWait = e.deadline.Set
-	e.spoken.reset(knownVersion(e.cursor.Number))
+	e.cursor = s.log.Cursor(id, e.deadline.Set)
+	e.spoken.reset(knownVersion(e.cursor.Past().Number))
 	e.cursor.SetWindow(first.cfg.BacklogWindow.Milliseconds())
 	s.ends.Go(func() {
 		e.run(ctx)
@@ -242,7 +241,7 @@ func (s *Sender) Flush(ctx context.Context) error {
 	}()
 	var err error
 	for _, e := range endpoints {
-		if err = e.cursor.AwaitEnd(ctx, e.stopped); err != nil {
+		if err = e.cursor.AwaitEnd(ctx); err != nil {
 			break
 		}
 	}

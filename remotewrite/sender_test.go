@@ -106,7 +106,7 @@ func TestApplyDiff(t *testing.T) {
 		if diff := cmp.Diff([]string{"c http://c/", order[1], "b http://b/"}, order); diff != "" || !strings.HasSuffix(order[1], " http://a/") {
 			t.Errorf("%q", order)
 		}
-		if got := r.logged.count("receiver accepts samples again"); got != 2 {
+		if got := r.count("receiver accepts samples again"); got != 2 {
 			t.Errorf("recovery is logged %d times", got)
 		}
 

@@ -93,8 +93,8 @@ func TestSampleTooLarge(t *testing.T) {
 		}
 		r.wantMetric(3, prefix+"samples_failed_total")
 		r.wantMetric(0, prefix+"samples_pending")
-		if r.logged.count(`samples=1 first_series="test_bytes{tuple=\"333`) == 0 {
-			t.Errorf("%.2000s", r.logged.b.String())
+		if r.count(`samples=1 first_series="test_bytes{tuple=\"333`) == 0 {
+			t.Errorf("%.2000s", r.logged.String())
 		}
 	})
 }

@@ -86,8 +86,8 @@ func TestNegotiation(t *testing.T) {
 				r.wantMetric(c.dropped, prefix+"samples_dropped_total", "reason", reasonRefused)
 				r.wantMetric(0, prefix+"samples_pending")
 				r.wantMetric(map[string]float64{"1.0": 1, "2.0": 2}[c.version], "skybridge_remote_write_version")
-				if r.logged.count(c.says) == 0 {
-					t.Errorf("the log does not say %q: %s", c.says, r.logged.b.String())
+				if r.count(c.says) == 0 {
+					t.Errorf("the log does not say %q: %s", c.says, r.logged.String())
 				}
 			})
 		})

@@ -7,12 +7,15 @@ package await
 
 import (
 	"bytes"
+	"iter"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 )
 
 // Patience is how long a test waits for what must happen.
@@ -93,32 +96,47 @@ func (l *Logs) WaitFor(t *testing.T, text string) {
 // where there is none.
 func Metric(t *testing.T, from prometheus.Gatherer, name string, labels ...string) float64 {
 	t.Helper()
+	for v := range values(t, from, name, labels) {
+		return v
+	}
+	return -1
+}
+
+// Sum returns the sum of a counter's or gauge's values, or of a histogram's counts, over
+// all series with the labels.
+func Sum(t testing.TB, from prometheus.Gatherer, name string, labels ...string) (sum float64) {
+	t.Helper()
+	for v := range values(t, from, name, labels) {
+		sum += v
+	}
+	return sum
+}
+
+// values are those of a metric's series with the labels.
+func values(t testing.TB, from prometheus.Gatherer, name string, labels []string) iter.Seq[float64] {
+	t.Helper()
 	families, err := from.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range families {
-		if f.GetName() != name {
-			continue
-		}
-	metrics:
-		for _, m := range f.GetMetric() {
-			for i := 0; i < len(labels); i += 2 {
-				same := false
-				for _, l := range m.GetLabel() {
-					same = same || l.GetName() == labels[i] && l.GetValue() == labels[i+1]
+	return func(yield func(float64) bool) {
+		for _, f := range families {
+			if f.GetName() != name {
+				continue
+			}
+			for _, m := range f.GetMetric() {
+				all := true
+				for i := 0; i < len(labels); i += 2 {
+					all = all && slices.ContainsFunc(m.GetLabel(), func(l *dto.LabelPair) bool {
+						return l.GetName() == labels[i] && l.GetValue() == labels[i+1]
+					})
 				}
-				if !same {
-					continue metrics
+				if all && !yield(m.GetCounter().GetValue()+m.GetGauge().GetValue()+float64(m.GetHistogram().GetSampleCount())) {
+					return
 				}
 			}
-			if m.GetGauge() != nil {
-				return m.GetGauge().GetValue()
-			}
-			return m.GetCounter().GetValue()
 		}
 	}
-	return -1
 }
 
 // MetricIs waits until a metric has a value; it asks again and again.

@@ -4,23 +4,14 @@
 package queue
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"slices"
-	"time"
 
 	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
-)
-
-// A disk that does not answer is asked again for a while before what is stored there
-// is given up: else an hour of ticks would be gone within a moment of trouble.
-const (
-	readPause   = time.Second
-	readRetries = 60
 )
 
 // Block is a block in the log. Where segment is not nil, data is nil and on
@@ -78,58 +69,4 @@ func (b *Block) readFrom(r io.ReaderAt, into []byte) error {
 // were written, or are gone.
 func Lasting(err error) bool {
 	return errors.Is(err, disk.ErrDamaged) || errors.Is(err, wire.ErrBlock) || errors.Is(err, fs.ErrNotExist)
-}
-
-// Retry calls read until it succeeds, fails for good, or has failed for a
-// minute; where the disk does not answer at all, nothing is known of what is stored there,
-// and the wait has no end. What is to be read is named by what.
-func (c *Cursor) Retry(ctx context.Context, what string, read func() error) error {
-	l := c.log
-	for attempt := 0; ; attempt++ {
-		c.OnWait(0)
-		err := read()
-		if err == nil || l.store == nil {
-			return err
-		}
-		if errors.Is(err, disk.ErrHangs) {
-			attempt = 0
-		}
-		if Lasting(err) || attempt == readRetries {
-			l.store.damaged(l, what, err)
-			return err
-		}
-		l.seldom.Warn("log cannot be read, will be tried again", "err", err)
-		c.OnWait(readPause)
-		select {
-		case <-time.After(readPause):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// Load reads the index of a tick that is on disk. What cannot be read is
-// returned as broken; the error is the context's.
-func (c *Cursor) Load(ctx context.Context, t *Tick) (loaded *Tick, err error) {
-	if t.segment == nil {
-		return t, nil
-	}
-	err = c.Retry(ctx, damagedTick, func() (err error) {
-		loaded, err = t.segment.load(t)
-		return err
-	})
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	if err != nil {
-		loaded = t.bare()
-		loaded.Broken = true
-	}
-	return loaded, nil
-}
-
-// damaged counts and logs what cannot be read.
-func (s *store) damaged(l *Log, what string, err error) {
-	s.metrics.corruptions.WithLabelValues(what).Inc()
-	l.seldom.Error("log is damaged; what cannot be read is skipped", "what", what, "err", err)
 }

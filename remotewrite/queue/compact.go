@@ -8,120 +8,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"time"
 
 	"github.com/skydive-project/skybridge/disk"
 )
-
-// A tick is compacted when only its ends are left. Where the log is full, its oldest
-// ticks become compacted before any is dropped: that is all that condensing needs of them,
-// and mostly a small part. Compacted ticks may take half of the log's bytes, so that a
-// dead endpoint leaves room for those that are only late; past it, and past the
-// log's age, the oldest are dropped and what ended in them is lost.
-
-// compactedShare is the part of the bytes that compacted ticks may take, as a divisor.
-const compactedShare = 2
-
-// compacted returns a copy of a tick in memory with its ends alone.
-func (t *Tick) compacted() *Tick {
-	c := *t
-	c.Zeros, c.Values, c.Compacted, c.bytes = nil, nil, true, tickOverhead
-	for i := range c.Ends {
-		c.bytes += int64(len(c.Ends[i].Data)) + tickOverhead
-	}
-	return &c
-}
-
-// compactOldest compacts the oldest tick in memory that is not compacted, the newest
-// aside. It is false where that would not help: drop the oldest then.
-func (l *Log) compactOldest() bool {
-	var compacted int64
-	for i, t := range l.ticks[:len(l.ticks)-1] {
-		if t.Compacted {
-			compacted += t.bytes
-			continue
-		}
-		if (i == 0 && t.Ended == 0) || compacted > l.maxBytes/compactedShare {
-			return false
-		}
-		l.compactInMemory(i)
-		return true
-	}
-	return false
-}
-
-// compactInMemory compacts the tick at index i, which is in memory.
-func (l *Log) compactInMemory(i int) {
-	t := l.ticks[i]
-	l.replaceCompacted(i)
-	l.seldom.Warn("log is full, kept only what ended in its oldest ticks; the receivers that wait for them get their sums later",
-		"tick", time.UnixMilli(t.At).UTC(), "samples", t.Samples, "ended_series", t.Ended, "log_bytes", l.bytes)
-}
-
-func (l *Log) replaceCompacted(i int) {
-	t, left := l.ticks[i], l.ticks[i].compacted()
-	l.ticks[i] = left
-	l.bytes += left.bytes - t.bytes
-	if l.store != nil {
-		l.store.memory += left.bytes - t.bytes
-	}
-}
-
-// compactUnwanted compacts ticks in memory that are too old for every endpoint: all that
-// will be asked of them is their ends.
-func (l *Log) compactUnwanted() {
-	var widest int64
-	for c := range l.cursors {
-		if c.window == 0 {
-			return
-		}
-		widest = max(widest, c.window)
-	}
-	for i, t := range l.ticks[:max(0, len(l.ticks)-1)] {
-		switch {
-		case t.Compacted:
-		case !l.tooOld(t, widest):
-			return
-		default:
-			l.replaceCompacted(i)
-		}
-	}
-}
-
-// dropFromMemory compacts the oldest ticks in memory, and then drops them, until the
-// rest of those fits. Until something ended in one there is nothing to keep of it.
-func (l *Log) dropFromMemory() {
-	s := l.store
-	for _, compacted := range []bool{true, false} {
-		kept := false // of a tick before
-		for i := 0; i < len(l.ticks)-1 && s.memoryMax > 0 && s.memory > s.memoryMax; i++ {
-			t := l.ticks[i]
-			if t.segment != nil || t.gone != "" {
-				continue
-			}
-			kept = kept || t.Compacted || t.Ended > 0
-			switch {
-			case compacted && t.Compacted:
-			case compacted && kept:
-				l.compactInMemory(i)
-			default:
-				l.giveUpInMemory(i)
-			}
-		}
-	}
-}
-
-// giveUpInMemory leaves nothing of the tick at index i but that it was there.
-func (l *Log) giveUpInMemory(i int) {
-	t := l.ticks[i]
-	left := t.bare()
-	left.gone, left.bytes = ReasonLogFull, 0
-	l.ticks[i] = left
-	l.bytes -= t.bytes
-	l.store.memory -= t.bytes
-	l.seldom.Warn("the disk is failing and memory is full, dropped the oldest tick in memory",
-		"tick", time.UnixMilli(t.At).UTC(), "samples", t.Samples, "ended_series", t.Ended, "ended_bytes", t.EndedBytes)
-}
 
 // makeRoom compacts the oldest segments, and drops the oldest compacted ones, until n more
 // bytes fit. The caller holds appending.
@@ -269,7 +158,7 @@ func (l *Log) endsOf(t *Tick) (*Tick, error) {
 	if t.Ended == 0 {
 		return c, nil
 	}
-	loaded, err := t.segment.load(t)
+	loaded, err := t.load()
 	if err == nil {
 		c.Ends = make([]Block, len(loaded.Ends))
 		for i := range loaded.Ends {
@@ -282,7 +171,7 @@ func (l *Log) endsOf(t *Tick) (*Tick, error) {
 		if !Lasting(err) {
 			return nil, err
 		}
-		l.store.damaged(l, DamagedBlock, err)
+		l.store.damaged(DamagedBlock, err)
 		l.mu.Lock()
 		for cur := range l.cursors {
 			if cur.next <= t.Number {

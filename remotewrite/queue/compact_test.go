@@ -5,14 +5,11 @@ package queue
 
 import (
 	"fmt"
-	"log/slog"
 	"maps"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/internal/disktest"
@@ -26,15 +23,9 @@ func TestCompactionCrashPoints(t *testing.T) {
 	for _, power := range []bool{false, true} {
 		for dieAt := 0; ; dieAt++ {
 			d := disktest.New(uint64(dieAt))
-			cfg := Config{FS: d, Dir: "log", MaxBytes: 3000, SegmentBytes: 500}
-			open := func() (*Log, error) {
-				return Open(cfg, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-			}
-			l, err := open()
-			if err != nil {
-				t.Fatal(err)
-			}
-			c := l.Cursor("a")
+			cfg := Config{FS: d, MaxBytes: 3000, SegmentBytes: 500}
+			l := openLog(t, cfg)
+			c := l.Cursor("a", nil)
 			l.ReleaseParked()
 			durable := 0
 			for i := range ticks {
@@ -46,9 +37,7 @@ func TestCompactionCrashPoints(t *testing.T) {
 						return nil
 					})
 				}
-				if err := appendTo(l, endingTick(l, i)); err != nil {
-					t.Fatal(err)
-				}
+				appendTo(t, l, endingTick(l, i))
 				if !d.Dead() {
 					durable = i + 1
 				}
@@ -61,9 +50,7 @@ func TestCompactionCrashPoints(t *testing.T) {
 				d.Kill()
 			}
 			d.Fail(nil)
-			if l, err = open(); err != nil {
-				t.Fatal(err)
-			}
+			l = openLog(t, cfg)
 			var ended uint64
 			compacted := 0
 			for i, tick := range l.ticks {
@@ -73,7 +60,7 @@ func TestCompactionCrashPoints(t *testing.T) {
 				if tick.Compacted {
 					compacted++
 				}
-				loaded, err := tick.segment.load(tick)
+				loaded, err := tick.load()
 				if err != nil || len(loaded.Ends) != 1 {
 					t.Fatalf("died at %d: tick %d: %d blocks of ends, %v", dieAt, tick.Number, len(loaded.Ends), err)
 				}
@@ -85,9 +72,7 @@ func TestCompactionCrashPoints(t *testing.T) {
 			if n := len(l.ticks); n < durable || ended != uint64(n*(n-1)/2) || compacted == 0 {
 				t.Errorf("died at %d: %d ticks with %d bytes, %d compacted; %d were durable", dieAt, n, ended, compacted, durable)
 			}
-			if err := l.Close(); err != nil {
-				t.Fatal(err)
-			}
+			closeLog(t, l)
 			if survived {
 				if dieAt < 10 {
 					t.Errorf("only %d operations", dieAt)
@@ -115,19 +100,14 @@ func endingTick(l *Log, i int) *TickBuilder {
 // segment is compacted does not take the place of one that still waits.
 func TestCompactedMeanwhile(t *testing.T) {
 	d := disktest.New(1)
-	l, err := Open(Config{FS: d, Dir: "log", MaxBytes: 3000, SegmentBytes: 1000}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := l.Cursor("a")
+	l := openLog(t, Config{FS: d, MaxBytes: 3000, SegmentBytes: 1000})
+	c := l.Cursor("a", nil)
 	defer wantNoLoss(t, c)
 	l.ReleaseParked()
 	meanwhile := false
 	for i := range 12 {
 		if i == 2 {
-			if _, _, err := c.Take(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			take(t, c)
 			d.Fail(func(_ int, op disktest.Op, _ string) error {
 				if op == disktest.Rename && !meanwhile {
 					meanwhile = true
@@ -136,9 +116,7 @@ func TestCompactedMeanwhile(t *testing.T) {
 				return nil
 			})
 		}
-		if err := appendTo(l, endingTick(l, i)); err != nil {
-			t.Fatal(err)
-		}
+		appendTo(t, l, endingTick(l, i))
 	}
 	if !meanwhile {
 		t.Fatal("nothing was compacted")
@@ -153,10 +131,7 @@ func TestCompactedMeanwhile(t *testing.T) {
 	if len(l.ticks) != 11 || bytes != l.bytes {
 		t.Errorf("%d ticks of %d bytes, counted %d", len(l.ticks), bytes, l.bytes)
 	}
-	c.Close()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	closeLog(t, l, c)
 }
 
 // TestCompactionHangs has the disk not answer while a compacted segment takes the place of a whole
@@ -165,12 +140,8 @@ func TestCompactedMeanwhile(t *testing.T) {
 func TestCompactionHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hanging := &disktest.Hanging{FS: disktest.New(1)}
-		l, err := Open(Config{FS: disk.WithTimeout(hanging, time.Second), Dir: "log", MaxBytes: 3000, SegmentBytes: 1000},
-			prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := l.Cursor("a")
+		l := openLog(t, Config{FS: disk.WithTimeout(hanging, time.Second), MaxBytes: 3000, SegmentBytes: 1000})
+		c := l.Cursor("a", nil)
 		defer wantNoLoss(t, c)
 		l.ReleaseParked()
 		hung := false
@@ -182,9 +153,7 @@ func TestCompactionHangs(t *testing.T) {
 					return op == disktest.Rename && i > 0
 				})
 			}
-			if err := appendTo(l, endingTick(l, i)); err != nil {
-				t.Fatal(err)
-			}
+			appendTo(t, l, endingTick(l, i))
 			if release != nil {
 				release()
 				synctest.Wait()
@@ -196,7 +165,8 @@ func TestCompactionHangs(t *testing.T) {
 		for _, tick := range l.ticks {
 			loaded := tick
 			if tick.segment != nil {
-				if loaded, err = tick.segment.load(tick); err != nil {
+				var err error
+				if loaded, err = tick.load(); err != nil {
 					t.Errorf("tick %d: %v", tick.Number, err)
 					continue
 				}
@@ -208,10 +178,7 @@ func TestCompactionHangs(t *testing.T) {
 		if len(l.ticks) != 12 {
 			t.Errorf("%d ticks are left", len(l.ticks))
 		}
-		c.Close()
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
+		closeLog(t, l, c)
 	})
 }
 
@@ -220,24 +187,17 @@ func TestCompactionHangs(t *testing.T) {
 func TestCompactionSaves(t *testing.T) {
 	d := disktest.New(1)
 	open := func() (*Log, *Cursor) {
-		l, err := Open(Config{FS: d, Dir: "log", MaxBytes: 3000, SegmentBytes: 1000}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := l.Cursor("a")
+		l := openLog(t, Config{FS: d, MaxBytes: 3000, SegmentBytes: 1000})
+		c := l.Cursor("a", nil)
 		t.Cleanup(func() { wantNoLoss(t, c) })
 		l.ReleaseParked()
 		return l, c
 	}
 	l, c := open()
 	for i := range 12 {
-		if err := appendTo(l, endingTick(l, i)); err != nil {
-			t.Fatal(err)
-		}
+		appendTo(t, l, endingTick(l, i))
 		if i == 0 {
-			if _, _, err := c.Take(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			take(t, c)
 			c.Done(nil, false)
 		}
 	}
@@ -246,24 +206,16 @@ func TestCompactionSaves(t *testing.T) {
 	}
 	d.Kill()
 	l, c = open()
-	if _, _, err := c.Take(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	c.Close()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	take(t, c)
+	closeLog(t, l, c)
 }
 
 // TestMemoryKeepsEnds proves that ticks which wait in memory for a failing disk
 // give up what ended in them last, also where nothing ended in those that follow.
 func TestMemoryKeepsEnds(t *testing.T) {
 	d := disktest.New(1)
-	l, err := Open(Config{FS: d, Dir: "log", MemoryMaxBytes: 6000}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := l.Cursor("a")
+	l := openLog(t, Config{FS: d, MemoryMaxBytes: 6000})
+	c := l.Cursor("a", nil)
 	l.ReleaseParked()
 	d.Fail(func(int, disktest.Op, string) error { return disktest.ErrDead })
 	for i := range 12 {
@@ -275,11 +227,9 @@ func TestMemoryKeepsEnds(t *testing.T) {
 				tick.Value(rttMetric, 0, float64(i*g))
 			}
 		}
-		if err := appendTo(l, tick); err != nil {
-			t.Fatal(err)
-		}
+		appendTo(t, l, tick)
 	}
-	if n := l.store.memory; n > 6000 || n != l.bytes {
+	if n := l.memory; n > 6000 || n != l.bytes {
 		t.Errorf("%d bytes in memory, of %d", n, l.bytes)
 	}
 	for i, tick := range l.ticks {
@@ -304,8 +254,8 @@ func sameState(a, b cursorState) bool {
 // FuzzIndex proves that whatever stands in a frame or a cursor file, nothing
 // panics, and that what is accepted is what would be written.
 func FuzzIndex(f *testing.F) {
-	l := New(Config{}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	l.Cursor("a")
+	l := openLog(f, Config{})
+	l.Cursor("a", nil)
 	tick := l.Begin(1000)
 	tick.Labels([]wire.Label{{Name: "a", Value: "1"}})
 	tick.Zero(bytesMetric, 1)

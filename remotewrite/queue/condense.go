@@ -43,27 +43,12 @@ import (
 // then, the values of the rest are given up (skipSums).
 
 const (
-	// CondenseSteps is how many groups the batch has.
-	CondenseSteps = 5
-	// CondenseSums is the group with the values of what began in the batch, counted from 0.
-	CondenseSums = 3
 	// condenseTarget is how many ends the batch has at least, where there are as many: ten
 	// requests, so that there is something to send in parallel.
 	condenseTarget = 10 * wire.MaxBlockSamples
 	// condenseSpacing stands for a push interval that is not known, ms.
 	condenseSpacing = 1000
 )
-
-// Condensed is what of some ticks is sent in their place.
-type Condensed struct {
-	Ticks    []*Tick    // with ends; those in memory without the rest
-	segments []*segment // of ticks; the cursor has a reference
-	end      totals     // of the last tick
-	lastAt   int64      // its time
-	Begun    int64      // the cursor's
-	gaveUp   bool
-	Step     int // groups that a former process got answered
-}
 
 // mustCondense says whether a tick cannot be sent as it is.
 func (c *Cursor) mustCondense(t *Tick) bool {
@@ -159,17 +144,6 @@ func (c *Cursor) holdCondensed(i int) {
 	c.held = t
 }
 
-// skipSums gives up the values of what began in the batch at next, of which a former
-// process had sent some, or all, and some more than can be made out of what is left.
-func (c *Cursor) skipSums() {
-	c.step++
-	for _, t := range c.log.ticks[c.log.index(c.next):] {
-		if t.Number <= c.condensing {
-			c.loseEnds(t.Ended, t.EndedBytes, ReasonUnreadable)
-		}
-	}
-}
-
 // Restamp gives the rest of the held condensed a time that is accepted now.
 func (c *Cursor) Restamp(ctx context.Context) error {
 	l := c.log
@@ -183,25 +157,6 @@ func (c *Cursor) Restamp(ctx context.Context) error {
 		c.held.At = base
 		return true
 	})
-}
-
-// Condense has the held tick condensed, with those after it. What of it was answered
-// must not be counted again.
-func (c *Cursor) Condense(answered int64) {
-	l := c.log
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	defer l.broadcast()
-	t := c.held
-	c.release()
-	c.step = 0
-	if i := l.index(c.next); i == len(l.ticks) || l.ticks[i].Number != t.Number {
-		// The log has dropped it meanwhile.
-		c.lose(t, ReasonLogFull)
-		c.goTo(t.Number + 1)
-		return
-	}
-	c.partial = answered
 }
 
 // passCondensed counts the ticks of the batch, which has its answers, as skipped.

@@ -5,11 +5,8 @@ package queue
 
 import (
 	"fmt"
-	"log/slog"
 	"testing"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/skydive-project/skybridge/internal/disktest"
 )
@@ -17,15 +14,13 @@ import (
 // TestCondenseHoldsEnds proves that an endpoint which condenses ticks in memory keeps only
 // their ends there, and copies of its own: others may condensed them too.
 func TestCondenseHoldsEnds(t *testing.T) {
-	l := New(Config{PushInterval: pushInterval}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	c := l.Cursor("a")
+	l := openLog(t, Config{PushInterval: pushInterval})
+	c := l.Cursor("a", nil)
 	defer wantNoLoss(t, c)
 	c.SetWindow(time.Minute.Milliseconds())
-	l.Cursor("a") // takes ticks of any age, so that they are whole in the log
+	l.Cursor("a", nil) // takes ticks of any age, so that they are whole in the log
 	for i := range 12 {
-		if err := l.Append(endingTick(l, i)); err != nil {
-			t.Fatal(err)
-		}
+		appendTo(t, l, endingTick(l, i))
 	}
 	held, _, err := c.Take(t.Context())
 	if err != nil || held.Condensed == nil || len(held.Condensed.Ticks) < 2 {
@@ -44,17 +39,11 @@ func TestCondenseHoldsEnds(t *testing.T) {
 // TestCondenseDropped proves that who waits for an endpoint learns that it has nothing
 // left, where the log has dropped what the endpoint held and would condensed.
 func TestCondenseDropped(t *testing.T) {
-	l := New(Config{MaxAge: time.Minute}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	c := l.Cursor("a")
-	if err := l.Append(endingTick(l, 0)); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := c.Take(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Append(l.Begin(2 * 60_000)); err != nil { // drops it
-		t.Fatal(err)
-	}
+	l := openLog(t, Config{MaxAge: time.Minute})
+	c := l.Cursor("a", nil)
+	appendTo(t, l, endingTick(l, 0))
+	take(t, c)
+	appendTo(t, l, l.Begin(2*60_000)) // drops it
 	changed := l.changed
 	c.Condense(0)
 	select {
@@ -74,20 +63,15 @@ func TestCondenseTorn(t *testing.T) {
 		t.Run(fmt.Sprintf("group %d under way", step), func(t *testing.T) {
 			d := disktest.New(1)
 			open := func() (*Log, *Cursor) {
-				l, err := Open(Config{FS: d, Dir: "log", SegmentBytes: 1, PushInterval: pushInterval}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-				if err != nil {
-					t.Fatal(err)
-				}
-				c := l.Cursor("a")
+				l := openLog(t, Config{FS: d, SegmentBytes: 1, PushInterval: pushInterval})
+				c := l.Cursor("a", nil)
 				c.SetWindow(time.Minute.Milliseconds())
 				l.ReleaseParked()
 				return l, c
 			}
 			l, c := open()
 			for i := range 12 {
-				if err := l.Append(endingTick(l, i)); err != nil {
-					t.Fatal(err)
-				}
+				appendTo(t, l, endingTick(l, i))
 			}
 			held, _, err := c.Take(t.Context())
 			if err != nil || held.Condensed == nil {
@@ -95,10 +79,7 @@ func TestCondenseTorn(t *testing.T) {
 			}
 			ends := len(held.Condensed.Ticks)
 			c.Answered(step)
-			c.Close()
-			if err := l.Close(); err != nil {
-				t.Fatal(err)
-			}
+			closeLog(t, l, c)
 			if err := d.Remove(segments(d)[0]); err != nil {
 				t.Fatal(err)
 			}
@@ -113,10 +94,7 @@ func TestCondenseTorn(t *testing.T) {
 			if series := int(c.Outcome().total().Series); held.Condensed.Step != want || series != lost {
 				t.Errorf("continues at group %d, %d series lost, want %d, %d", held.Condensed.Step, series, want, lost)
 			}
-			c.Close()
-			if err := l.Close(); err != nil {
-				t.Fatal(err)
-			}
+			closeLog(t, l, c)
 		})
 	}
 }

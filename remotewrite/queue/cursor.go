@@ -4,7 +4,6 @@
 package queue
 
 import (
-	"context"
 	"time"
 )
 
@@ -44,95 +43,27 @@ import (
 // restart it is there again, or is missed and counted then.
 type Cursor struct {
 	log *Log
-	// id identifies the endpoint on disk; named: there is one.
-	id    Hash
-	named bool
-	// next is the number of the tick that is held, or else to be taken next.
-	next uint64
+	id  Hash // of the endpoint
+	// What survives the process.
+	cursorState
 	held *Tick
 	// detached: the endpoint was removed, and its goroutine may be about to end. The
-	// cursor is none of the log's any more, and takes nothing.
-	detached bool
+	// cursor is none of the log's any more, and takes nothing. closed: it has ended.
+	detached, closed bool
 	// pending counts samples of ticks that are held or wait.
 	pending int64
-	// passed is what all ticks held that were dealt with, up to here; what a cursor
-	// misses on disk is counted by it.
-	passed totals
-	// begun is the time of the last tick whose zeros all have their answer:
-	// what started before it began at the receiver.
-	begun int64
-	// lost is the time of the last tick that was dropped, given up or condensed.
-	lost int64
 	// window is how old a tick may be to be sent as it is, ms; 0 is no bound.
 	window int64
-	// sent is the latest time of any sample that may have been sent.
-	sent int64
-	// OnWait is called with how long a pause while the disk is read again will take; not guarded.
-	OnWait func(time.Duration)
-	// step is how many groups of what is held, or was by the process before, have
-	// their answer.
-	step int
-	// condensing is the last tick of the batch that begins at next, 0: there is none;
-	// stamp is the time of the first group of that batch, or of the last one.
-	condensing uint64
-	stamp      int64
-	// doubt: of ticks before that number it is not known which ones were sent.
-	doubt uint64
-	// hashes are what the endpoint keeps here for a process that begins with next, or
-	// with what is held, before its taking; resumed is the tick at which a former process
-	// had left the cursor, 0: none had.
-	hashes  *Hashes
+	// onWait is called with how long a pause while the disk is read again will take; not guarded.
+	onWait func(time.Duration)
+	// resumed is the tick at which a former process had left the cursor, 0: none had.
 	resumed uint64
-	// number is another thing that the endpoint keeps here.
-	Number uint64
 	// partial is what of the tick next was answered before it had to be condensed.
 	partial int64
 	// The state when held was taken, but for begun; and the one on disk.
 	taken, saved cursorState
 	// unclaimed is what outcome has not returned yet.
 	unclaimed Outcome
-}
-
-// addCursor adds a cursor at the log's end. The counters that run get no zero: to an
-// endpoint that comes late their totals begin with the first sample.
-func (l *Log) addCursor() *Cursor {
-	c := &Cursor{log: l, next: l.next, passed: l.total, begun: l.lastAt, lost: Never, sent: l.lastAt, stamp: Never, OnWait: func(time.Duration) {}}
-	l.cursors[c] = struct{}{}
-	return c
-}
-
-// Detach takes the cursor out of the log while its endpoint still runs, and returns
-// where it was. What it holds can be read until close.
-func (c *Cursor) Detach() Position {
-	l := c.log
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	p := c.positionLocked()
-	c.detached = true
-	delete(l.cursors, c)
-	l.release()
-	l.broadcast()
-	return p
-}
-
-// Close says that the endpoint has ended. Where it was removed, and in a log in
-// memory, what it held is let go of; else the cursor stays where it is, for the next
-// process.
-func (c *Cursor) Close() {
-	l := c.log
-	l.mu.Lock()
-	state := c.state()
-	c.release()
-	if !c.detached && l.store != nil && c.named {
-		c.lost, c.passed, c.hashes = state.lost, state.passed, state.hashes
-		l.mu.Unlock()
-		return
-	}
-	delete(l.cursors, c)
-	l.release()
-	l.broadcast()
-	l.mu.Unlock()
-	l.sweep()
 }
 
 // release ends the holding of a tick.
@@ -147,91 +78,6 @@ func (c *Cursor) release() {
 		c.held.segment.release()
 	}
 	c.held = nil
-}
-
-// Await waits until there is something to take.
-func (c *Cursor) Await(ctx context.Context) error {
-	return c.log.wait(ctx, func() bool { return c.hold() != nil })
-}
-
-// Take waits for the next tick, or for ticks to be condensed, and holds them. Missing
-// describes the zeros that the tick's counters need beside their own, nil: none.
-func (c *Cursor) Take(ctx context.Context) (t *Tick, missing *Gap, err error) {
-	l := c.log
-	var zerosDone bool
-	var finalsAt int64
-	err = l.wait(ctx, func() bool {
-		if t = c.hold(); t == nil {
-			return false
-		}
-		if t.Condensed == nil {
-			zerosDone = c.begun >= t.At
-			missing, finalsAt = c.gap(t), c.finalsAt(t)
-		}
-		return true
-	})
-	if err != nil || t.Condensed != nil {
-		return t, nil, err
-	}
-	if t, err = c.Load(ctx, t); err != nil {
-		return nil, nil, err
-	}
-	if zerosDone { // by the process before
-		t = t.valuesOnly()
-	}
-	if finalsAt != 0 {
-		loaded := *t
-		loaded.FinalsAt = finalsAt
-		t = &loaded
-	}
-	return t, missing, nil
-}
-
-// hold finds the next tick that can be sent, and holds it; nil: there is none
-// yet. What lies before it and cannot be sent is counted.
-func (c *Cursor) hold() *Tick {
-	l, first := c.log, c.next
-waiting:
-	for c.held == nil && c.next < l.next && !c.detached {
-		i := l.index(c.next)
-		switch {
-		case i == len(l.ticks):
-			c.miss(l.total, l.lastAt)
-			c.goTo(l.next)
-		case l.ticks[i].Number > c.next:
-			c.miss(l.ticks[i].before, l.ticks[i].After)
-			c.goTo(l.ticks[i].Number)
-		case l.ticks[i].gone != "":
-			c.lose(l.ticks[i], l.ticks[i].gone)
-			c.goTo(c.next + 1)
-		case c.condensing != 0:
-			c.holdCondensed(i)
-		case c.mustCondense(l.ticks[i]) && c.next < c.doubt:
-			// To condense what was sent would count it twice; and what began there may
-			// have its zero.
-			t := l.ticks[i]
-			c.lose(t, ReasonTooOld)
-			c.begun = max(c.begun, t.At)
-			c.goTo(c.next + 1)
-		case c.mustCondense(l.ticks[i]):
-			if !c.plan(i) {
-				break waiting
-			}
-			c.holdCondensed(i)
-		default:
-			t := l.ticks[i]
-			c.taken = c.state()
-			c.held, c.sent = t, max(c.sent, t.At)
-			if t.segment != nil {
-				t.segment.refs++
-			}
-		}
-	}
-	if c.next > first {
-		l.release()
-		l.broadcast()
-	}
-	return c.held
 }
 
 // goTo moves on to the tick number next. Where that is in the midst of the batch, what
@@ -250,64 +96,105 @@ func (c *Cursor) pass(end totals) {
 	c.passed.samples, c.passed.stale = max(c.passed.samples, end.samples), max(c.passed.stale, end.stale)
 }
 
+// What a cursor does about ticks that it will not send: it counts them, and knows
+// what the next tick needs in their place. The cases stand at Cursor.
+
+// miss counts ticks that the log does not have any more, up to one that ended at
+// end and after.
+func (c *Cursor) miss(end totals, after int64) {
+	c.lost = max(c.lost, after)
+	samples, stale := max(0, end.samples-c.passed.samples), max(0, end.stale-c.passed.stale)
+	c.pass(end)
+	if samples > 0 {
+		c.unclaimed.count(ReasonUnreadable, Loss{Samples: samples, Stale: stale})
+	}
+}
+
+// lose counts a tick that was dropped before it was taken.
+func (c *Cursor) lose(t *Tick, reason string) {
+	// Else the tick before had their last values, and was answered.
+	if c.lost >= t.After || c.held != nil {
+		c.loseEnds(t.Ended, t.EndedBytes, reason)
+	}
+	c.lost = max(c.lost, t.At)
+	c.pending -= int64(t.Samples)
+	c.pass(t.end())
+	c.unclaimed.count(reason, Loss{Samples: int64(t.Samples), Stale: int64(t.Stale)})
+}
+
+// loseEnds counts what ended in ticks that were lost.
+func (c *Cursor) loseEnds(series int, bytes uint64, reason string) {
+	if series > 0 {
+		c.unclaimed.count(reason, Loss{Series: int64(series), Bytes: bytes})
+	}
+}
+
+// Gap says which counters of a tick need a zero beside their own: those that began
+// from From on and before Before. At is the zero's time. All are in ms.
+type Gap struct{ From, Before, At int64 }
+
+// gap says which counters of t, the next tick, began in ticks that were lost:
+// those whose start is at or after begun (a counter's zero is never earlier than
+// the tick before its first value) and before lost (a start at lost or later has
+// its zero in t).
+//
+// Their zero's time is that of the last lost tick, which is the tick before t,
+// or a push interval before t where that is later. No sample of theirs can stand
+// there or later: the last lost tick was not sent, or only zeros of it were, and
+// zeros lie before their tick. And it is as near to their first value as any
+// counter's zero is, so rate() over any range that usually works sees it.
+func (c *Cursor) gap(t *Tick) *Gap {
+	if c.lost <= c.begun {
+		return nil
+	}
+	return &Gap{From: c.begun, Before: c.lost, At: c.zeroAt(t)}
+}
+
+// zeroAt is that time.
+func (c *Cursor) zeroAt(t *Tick) int64 {
+	if c.log.pushInterval > 0 {
+		return max(c.lost, t.At-c.log.pushInterval)
+	}
+	return c.lost
+}
+
 // Steps of a tick that is sent as it is: groups with an answer.
 const (
 	StepZeros  = 1
 	StepFinals = 2 // where there are any
 )
 
-// Answered records that so many groups of what is held have their answer.
-func (c *Cursor) Answered(step int) {
-	c.log.mu.Lock()
-	defer c.log.mu.Unlock()
-	c.step = max(c.step, step)
-	if c.held.Condensed == nil {
-		c.begun = c.held.At // its zeros come first
+// finalsAt is the time at which what ended in t, the next tick, gets its final
+// value once more, 0: it has it. Where the tick before t was lost, so was that
+// value. The time is after that of a missing zero.
+func (c *Cursor) finalsAt(t *Tick) int64 {
+	if c.lost < t.After || t.Ended == 0 || c.step > StepZeros {
+		return 0
+	}
+	if at := c.zeroAt(t) + 1; at < t.At {
+		return at
+	}
+	return 0
+}
+
+// skipSums gives up the values of what began in the batch at next, of which a former
+// process had sent some, or all, and some more than can be made out of what is left.
+func (c *Cursor) skipSums() {
+	c.step++
+	for _, t := range c.log.ticks[c.log.index(c.next):] {
+		if t.Number <= c.condensing {
+			c.loseEnds(t.Ended, t.EndedBytes, ReasonUnreadable)
+		}
 	}
 }
 
-// KeepWhileHeld has them kept for one that begins with it.
-func (c *Cursor) KeepWhileHeld(hashes *Hashes) {
-	c.log.mu.Lock()
-	defer c.log.mu.Unlock()
-	c.taken.hashes = hashes
-}
-
-// KeepNumber has a number kept.
-func (c *Cursor) KeepNumber(n uint64) {
-	c.log.mu.Lock()
-	defer c.log.mu.Unlock()
-	c.Number = n
-}
-
-// Done lets go of the held tick, whose samples all have their answer or were given
-// up, and moves on. The hashes are kept for a process that begins there. Where values
-// were refused, what ends at the next tick may lack its last.
-func (c *Cursor) Done(hashes *Hashes, valuesRefused bool) {
-	l := c.log
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	t := c.held
-	c.hashes = hashes
-	if valuesRefused {
-		c.lost = max(c.lost, t.At)
+// state is what of the cursor survives the process. While a tick is held, it is
+// what it was when that was taken: the tick may have to be sent again with all
+// that belongs to it.
+func (c *Cursor) state() cursorState {
+	s := c.cursorState
+	if c.held != nil {
+		s.lost, s.passed, s.hashes = c.taken.lost, c.taken.passed, c.taken.hashes
 	}
-	c.release()
-	c.pending -= int64(t.Samples)
-	if t.Condensed != nil {
-		c.passCondensed(t)
-	} else {
-		c.pass(t.end())
-	}
-	c.goTo(t.Number + 1)
-	l.release()
-	l.broadcast()
-}
-
-// Expired says whether the held tick, or group of the batch, has become too old to be
-// accepted, and whether it is too old for the log as well.
-func (c *Cursor) Expired(t *Tick) (toSend, toKeep bool) {
-	c.log.mu.Lock()
-	defer c.log.mu.Unlock()
-	return c.log.tooOld(t, c.window), t.Condensed == nil && c.log.tooOld(t, c.log.maxAge)
+	return s
 }

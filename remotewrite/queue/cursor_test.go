@@ -15,8 +15,8 @@ import (
 func TestCursorAddedBesideOpenTick(t *testing.T) {
 	r := newRig(t, Config{})
 	tick := r.log.Begin(1000)
-	cur := r.log.Cursor("a")
-	r.append(tick)
+	cur := r.log.Cursor("a", nil)
+	appendTo(t, r.log, tick)
 	r.value(2000, 0, false, 1)
 	got, missing, err := cur.Take(t.Context())
 	if err != nil || got.At != 2000 || missing != nil {
@@ -29,20 +29,6 @@ func TestCursorAddedBesideOpenTick(t *testing.T) {
 func TestGap(t *testing.T) {
 	const interval = 10
 	step := func(r *rig, at int64) { r.value(at, 0, false, 1) }
-	take := func(t *testing.T, c *Cursor) (*Tick, *Gap) {
-		t.Helper()
-		tick, missing, err := c.Take(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return tick, missing
-	}
-	finish := func(t *testing.T, c *Cursor) {
-		t.Helper()
-		take(t, c)
-		c.Answered(StepZeros)
-		c.Done(nil, false)
-	}
 	for _, c := range []struct {
 		name string
 		walk func(t *testing.T, r *rig, c *Cursor)
@@ -126,7 +112,7 @@ func TestGap(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t, Config{MaxBytes: 1, PushInterval: interval * time.Millisecond})
-			cur := r.log.Cursor("a")
+			cur := r.log.Cursor("a", nil)
 			c.walk(t, r, cur)
 			tick, got := take(t, cur)
 			if tick.At != c.at {
@@ -143,7 +129,7 @@ func TestGap(t *testing.T) {
 // missing zero goes.
 func TestPushIntervalChanges(t *testing.T) {
 	r := newRig(t, Config{MaxBytes: 1, PushInterval: 10 * time.Millisecond})
-	cur := r.log.Cursor("a")
+	cur := r.log.Cursor("a", nil)
 	for _, at := range []int64{10, 20, 100} { // drops the first two
 		r.value(at, 0, false, 1)
 	}

@@ -31,19 +31,34 @@ func HashOf(b []byte) Hash {
 // Hashes is a set of hashes. It is immutable; nil is none.
 type Hashes struct{ List []Hash }
 
-// cursorState is what of a cursor survives the process; see cursor for the
-// fields. Where the tick next has its zeros answered, begun is its time.
+// cursorState is what of a cursor survives the process. Where the tick next has its
+// zeros answered, begun is its time.
 type cursorState struct {
-	next        uint64
-	begun, lost int64
-	passed      totals
+	// next is the number of the tick that is held, or else to be taken next.
+	next uint64
+	// begun is the time of the last tick whose zeros all have their answer:
+	// what started before it began at the receiver.
+	begun int64
+	// lost is the time of the last tick that was dropped, given up or condensed.
+	lost int64
+	// passed is what all ticks held that were dealt with, up to here; what a cursor
+	// misses on disk is counted by it.
+	passed totals
 
-	sent       int64 // never: not known
-	step       int
+	// sent is the latest time of any sample that may have been sent; Never: not known.
+	sent int64
+	// step is how many groups of what is held, or was by the process before, have
+	// their answer.
+	step int
+	// condensing is the last tick of the batch that begins at next, 0: there is none;
+	// stamp is the time of the first group of that batch, or of the last one.
 	condensing uint64
 	stamp      int64
-	doubt      uint64
+	// doubt: of ticks before that number it is not known which ones were sent.
+	doubt uint64
 
+	// hashes are what the endpoint keeps here for a process that begins with next, or
+	// with what is held, before its taking; number is another thing that it keeps.
 	hashes *Hashes
 	number uint64
 }
@@ -151,4 +166,10 @@ func (s *store) readCursors() (newest *cursors, damaged int, err error) {
 		damaged++
 	}
 	return nil, damaged, err
+}
+
+// identity reads an endpoint's hash.
+func identity(d *disk.Decoder) (id Hash) {
+	copy(id[:], d.Take(uint64(len(id))))
+	return id
 }

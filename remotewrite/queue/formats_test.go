@@ -5,11 +5,9 @@ package queue
 
 import (
 	"encoding/binary"
-	"log/slog"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/skydive-project/skybridge/disk"
 )
@@ -42,17 +40,12 @@ func testOlderFormat(t *testing.T, version uint32, old []byte, want cursorState)
 		t.Fatal(err)
 	}
 
-	l, err := Open(Config{FS: d, Dir: "log"}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := l.Cursor("a")
+	l := openLog(t, Config{FS: d})
+	c := l.Cursor("a", nil)
 	if got := c.state(); got != want {
 		t.Errorf("state %+v, want %+v", got, want)
 	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	closeLog(t, l)
 	got, err := reopen(t, d)
 	if err != nil || got.corruptions != 0 || got.lost != 0 {
 		t.Fatalf("%+v, %v", got, err)

@@ -39,7 +39,7 @@ func TestLogReleases(t *testing.T) {
 	}
 	r.value(1000, 0, false, 1)
 	want(0)
-	fast, slow := r.log.Cursor("a"), r.log.Cursor("a")
+	fast, slow := r.log.Cursor("a", nil), r.log.Cursor("a", nil)
 	r.value(2000, 0, false, 2)
 	r.value(3000, 0, false, 3)
 	want(2)
@@ -54,9 +54,7 @@ func TestLogReleases(t *testing.T) {
 	if got := slow.Position(); got.Ticks != 2 || got.Samples != 2 {
 		t.Errorf("slow cursor is at %+v", got)
 	}
-	if _, _, err := slow.Take(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	take(t, slow)
 	slow.Done(nil, false)
 	want(1)
 	slow.Close()
@@ -69,7 +67,7 @@ func TestLogReleases(t *testing.T) {
 // TestLogBounds proves what each bound drops, from whom, and how it is counted.
 func TestLogBounds(t *testing.T) {
 	r := newRig(t, Config{})
-	probe := r.log.Cursor("a")
+	probe := r.log.Cursor("a", nil)
 	r.value(1, 0, false, 1)
 	tickBytes := r.log.Usage().Bytes
 	probe.Close()
@@ -92,13 +90,10 @@ func TestLogBounds(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t, c.cfg)
-			cur := r.log.Cursor("a")
+			cur := r.log.Cursor("a", nil)
 			var got []int64
 			take := func() {
-				tick, _, err := cur.Take(t.Context())
-				if err != nil {
-					t.Fatal(err)
-				}
+				tick, _ := take(t, cur)
 				got = append(got, tick.At)
 			}
 			for i, at := range c.times {
@@ -146,7 +141,7 @@ func TestAppendRejects(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t, Config{})
-			cur := r.log.Cursor("a")
+			cur := r.log.Cursor("a", nil)
 			r.value(1000, 0, false, 1)
 			tick := r.log.Begin(c.at)
 			tick.Labels(nil)

@@ -7,12 +7,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
@@ -78,7 +76,7 @@ func TestMarks(t *testing.T) {
 func TestMarksBound(t *testing.T) {
 	r := newRig(t, Config{})
 	for _, behind := range []bool{false, true} {
-		c := r.log.Cursor("a")
+		c := r.log.Cursor("a", nil)
 		for i := range maxMarks + 2 {
 			if r.log.SetNames(namesFor("a", fmt.Sprint(behind, i)), false) {
 				t.Error("names differ that no one keeps")
@@ -86,9 +84,7 @@ func TestMarksBound(t *testing.T) {
 			n, at := r.log.LastTick()
 			r.value(at+1000, 0, false, float64(n))
 			if !behind {
-				if _, _, err := c.Take(t.Context()); err != nil {
-					t.Fatal(err)
-				}
+				take(t, c)
 				c.Done(nil, false)
 			}
 		}
@@ -106,6 +102,9 @@ func TestMarksBound(t *testing.T) {
 		t.Errorf("logged %d times", n)
 	}
 }
+
+// marksFile is where the marks of a log in "log" are.
+const marksFile = "log/" + markName
 
 // understood is [Config.CheckNames] of these tests.
 func understood(text string) (string, error) {
@@ -146,37 +145,27 @@ func TestMarkFile(t *testing.T) {
 func TestMarksNotUnderstood(t *testing.T) {
 	d := disktest.New(1)
 	odd := "odd"
-	s := &store{fs: d, dir: "log"}
 	names := namesFor("a", "one")
 	names[HashOf([]byte("b"))] = odd
-	if err := s.writeMarks([]*mark{{from: 3, names: names}, {from: 5, names: namesFor("a", "two")}}); err != nil {
+	if err := writeMarks(d, marksFile, []*mark{{from: 3, names: names}, {from: 5, names: namesFor("a", "two")}}); err != nil {
 		t.Fatal(err)
 	}
-	reg := prometheus.NewRegistry()
-	l, err := Open(Config{FS: d, Dir: "log", CheckNames: understood}, reg, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := newRig(t, Config{FS: d, CheckNames: understood})
+	l := r.log
 	// No tick is there, so all of it is past: the last names hold from the first on.
 	if got := namesAt(&l.marks, "a", 1); got != "two" || namesAt(&l.marks, "b", 1) != "" || len(l.marks.list) != 1 {
 		t.Errorf("a is called %q, %d marks", got, len(l.marks.list))
 	}
-	r := &rig{t: t, reg: reg}
 	r.wantMetric(1, "skybridge_log_corruptions_total")
 	// That the marks now begin earlier must be durable before the ticks are.
-	c := l.Cursor("a")
+	c := l.Cursor("a", nil)
 	tick := l.Begin(1000)
-	if err := l.Append(tick); err != nil {
-		t.Fatal(err)
-	}
-	found, err := l.store.readMarks(understood)
+	appendTo(t, l, tick)
+	found, err := readMarks(d, marksFile, understood)
 	if err != nil || len(found.list) != 1 || found.list[0].from != 1 {
 		t.Errorf("%+v, %v", found, err)
 	}
-	c.Close()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	closeLog(t, l, c)
 }
 
 // FuzzMarks proves that no bytes make the reading of marks panic, and that what
@@ -208,13 +197,12 @@ func FuzzMarks(f *testing.F) {
 func TestMarksFitTheirFile(t *testing.T) {
 	const large = 15 << 20
 	d := disktest.New(1)
-	s := &store{fs: d, dir: "log"}
 	written := func(m *marks) int {
 		t.Helper()
-		if err := s.writeMarks(m.list); err != nil {
+		if err := writeMarks(d, marksFile, m.list); err != nil {
 			t.Fatal(err)
 		}
-		found, err := s.readMarks(understood)
+		found, err := readMarks(d, marksFile, understood)
 		if err != nil || len(found.problems) > 0 || found.lost || len(found.list) != len(m.list) {
 			t.Fatalf("%d of %d marks are read: %v, %v", len(found.list), len(m.list), err, found.problems)
 		}
@@ -247,10 +235,10 @@ func TestMarksFitTheirFile(t *testing.T) {
 
 	// One that is too large by itself is not written: the file before it stays.
 	m.add(&mark{from: 200, names: map[Hash]string{{}: strings.Repeat("z", maxMarkFile)}})
-	if err := s.writeMarks(m.list); err == nil || len(m.list) != 1 {
+	if err := writeMarks(d, marksFile, m.list); err == nil || len(m.list) != 1 {
 		t.Errorf("%d marks: %v", len(m.list), err)
 	}
-	if found, err := s.readMarks(understood); len(found.list) != 30 || err != nil {
+	if found, err := readMarks(d, marksFile, understood); len(found.list) != 30 || err != nil {
 		t.Errorf("%d marks are left: %v", len(found.list), err)
 	}
 }

@@ -14,9 +14,9 @@ import (
 	"github.com/skydive-project/skybridge/disk"
 )
 
-// recover reads what a former process left: the index of every segment, and the
+// recover reads what a former process left in the directory: the index of every segment, and the
 // cursors. Errors are those that a person has to look at; damage is none.
-func (l *Log) recover() error {
+func (l *Log) recover(checkNames func(text string) (string, error)) error {
 	s := l.store
 	// What else fails than making it is in the way of each segment too, which says so.
 	made := disk.MakeDir(s.fs, s.dir)
@@ -38,7 +38,7 @@ func (l *Log) recover() error {
 	if err := l.recoverCursors(); err != nil {
 		return err
 	}
-	if err := l.recoverMarks(); err != nil {
+	if err := l.recoverMarks(checkNames); err != nil {
 		return err
 	}
 	l.release()
@@ -53,7 +53,7 @@ func (l *Log) recover() error {
 		// It must not come back after a loss of power: with segments after it, it would
 		// be taken for damage.
 		if err := s.fs.SyncDir(s.dir); err != nil {
-			l.noteTrouble(partLog, err)
+			s.noteTrouble(partLog, err)
 		}
 	}
 	if len(l.cursors) > 0 && len(l.ticks) > 0 {
@@ -61,12 +61,6 @@ func (l *Log) recover() error {
 			"first", time.UnixMilli(l.ticks[0].At).UTC(), "last", time.UnixMilli(l.lastAt).UTC())
 	}
 	return nil
-}
-
-// notAllowed says that a file may not be read, which a person can mend: nothing of it
-// is given up.
-func notAllowed(err error) error {
-	return fmt.Errorf("log: %w: give the files to the user who runs the bridge (chown -R)", err)
 }
 
 // passed makes what comes later than t.
@@ -82,7 +76,7 @@ func (l *Log) recoverSegment(name string, size int64, last bool) error {
 	s := l.store
 	g := &segment{Segment: disk.NewSegment(s.fs, name), size: size, compacted: true}
 	damaged := func(what string, err error) {
-		s.damaged(l, what, fmt.Errorf("segment %s: %w", filepath.Base(name), err))
+		s.damaged(what, fmt.Errorf("segment %s: %w", filepath.Base(name), err))
 	}
 	defer g.Close()
 	err := g.ReadHeader(&segmentFormat)
@@ -142,7 +136,7 @@ func (l *Log) recoverSegment(name string, size int64, last bool) error {
 		if err == nil {
 			err = s.fs.SyncDir(s.dir)
 		}
-		l.noteTrouble(partLog, err)
+		s.noteTrouble(partLog, err)
 	}
 	s.segments = append(s.segments, g)
 	s.bytes += g.size
@@ -183,7 +177,7 @@ func (l *Log) recoverCursors() error {
 	name := s.path(cursorName)
 	found, damaged, err := s.readCursors()
 	for range damaged {
-		s.damaged(l, damagedCursors, fmt.Errorf("a copy in %s: %w", cursorName, disk.ErrDamaged))
+		s.damaged(damagedCursors, fmt.Errorf("a copy in %s: %w", cursorName, disk.ErrDamaged))
 	}
 	switch {
 	case errors.Is(err, fs.ErrPermission):
@@ -192,7 +186,7 @@ func (l *Log) recoverCursors() error {
 		return fmt.Errorf("log: %s: %w", name, err)
 	case errors.Is(err, fs.ErrNotExist) && len(l.ticks) == 0:
 	case err != nil:
-		s.damaged(l, damagedCursors, fmt.Errorf("%s: %w", cursorName, err))
+		s.damaged(damagedCursors, fmt.Errorf("%s: %w", cursorName, err))
 	}
 	if found == nil {
 		if len(l.ticks) > 0 {
@@ -212,3 +206,29 @@ func (l *Log) recoverCursors() error {
 	}
 	return nil
 }
+
+// wildcard stands for every endpoint that the log does not know, at the place
+// where they start when the cursor file is lost: the oldest tick. What some of
+// them had sent is sent again; receivers take it for what it is.
+var wildcard Hash
+
+// addParked adds a cursor that waits for its endpoint.
+func (l *Log) addParked(id Hash, state cursorState) {
+	c := l.addCursor()
+	c.id = id
+	c.resume(state)
+	if c.sent == Never {
+		// A file of version 1. What was under way may have been sent.
+		c.sent = max(c.begun, c.lost)
+		if i := l.index(c.next); i < len(l.ticks) {
+			c.sent = max(c.sent, l.ticks[i].At)
+		}
+	}
+	for _, t := range l.ticks[l.index(c.next):] {
+		c.pending += int64(t.Samples)
+	}
+	l.parked[id] = c
+}
+
+// resume puts the cursor where another was.
+func (c *Cursor) resume(s cursorState) { c.cursorState, c.resumed = s, s.next }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/leaks"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
@@ -38,36 +39,70 @@ type rig struct {
 func newRig(t *testing.T, cfg Config) *rig {
 	t.Helper()
 	r := &rig{t: t, reg: prometheus.NewPedanticRegistry()}
-	logger := slog.New(slog.NewTextHandler(&r.logged, nil))
-	if cfg.FS == nil {
-		r.log = New(cfg, r.reg, logger)
-		return r
+	r.log = openWith(t, cfg, r.reg, slog.New(slog.NewTextHandler(&r.logged, nil)))
+	return r
+}
+
+// openLog opens a log, in memory or on cfg.FS.
+func openLog(t testing.TB, cfg Config) *Log {
+	t.Helper()
+	return openWith(t, cfg, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+}
+
+func openWith(t testing.TB, cfg Config, reg prometheus.Registerer, logger *slog.Logger) *Log {
+	t.Helper()
+	if cfg.FS != nil {
+		cfg.Dir = "log"
 	}
-	var err error
-	if r.log, err = Open(cfg, r.reg, logger); err != nil {
+	l, err := Open(cfg, reg, logger)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return r
+	return l
+}
+
+// closeLog ends endpoints and then the log.
+func closeLog(t testing.TB, l *Log, cursors ...*Cursor) {
+	t.Helper()
+	for _, c := range cursors {
+		c.Close()
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// take takes the next tick.
+func take(t testing.TB, c *Cursor) (*Tick, *Gap) {
+	t.Helper()
+	tick, missing, err := c.Take(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tick, missing
+}
+
+// finish takes the next tick, which is answered whole.
+func finish(t testing.TB, c *Cursor) *Tick {
+	t.Helper()
+	tick, _ := take(t, c)
+	c.Answered(StepZeros)
+	c.Done(nil, false)
+	return tick
 }
 
 // count is how often words are logged.
 func (r *rig) count(words string) int { return strings.Count(r.logged.String(), words) }
 
-func (r *rig) append(tick *TickBuilder) {
-	r.t.Helper()
-	if err := appendTo(r.log, tick); err != nil {
-		r.t.Fatal(err)
-	}
-}
-
 // appendTo appends a tick, and publishes it also where the disk does not take it.
-func appendTo(l *Log, tick *TickBuilder) error {
+func appendTo(t testing.TB, l *Log, tick *TickBuilder) {
+	t.Helper()
 	err := l.Append(tick)
 	if errors.Is(err, ErrUndurable) {
 		l.Publish()
-		return nil
+	} else if err != nil {
+		t.Fatal(err)
 	}
-	return err
 }
 
 // value appends a tick with one counter sample, with its zero where zero is set.
@@ -79,29 +114,12 @@ func (r *rig) value(at, start int64, zero bool, v float64) {
 		tick.Zero(bytesMetric, start)
 	}
 	tick.Value(bytesMetric, start, v)
-	r.append(tick)
-}
-
-// metric returns the sum of a metric's values over all of its series.
-func (r *rig) metric(name string) (sum float64) {
-	r.t.Helper()
-	families, err := r.reg.Gather()
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	for _, family := range families {
-		if family.GetName() == name {
-			for _, m := range family.GetMetric() {
-				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
-			}
-		}
-	}
-	return sum
+	appendTo(r.t, r.log, tick)
 }
 
 func (r *rig) wantMetric(want float64, name string) {
 	r.t.Helper()
-	if got := r.metric(name); got != want {
+	if got := await.Sum(r.t, r.reg, name); got != want {
 		r.t.Errorf("%s = %v, want %v", name, got, want)
 	}
 }

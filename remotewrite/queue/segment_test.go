@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/skydive-project/skybridge/disk"
+	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
@@ -28,11 +29,8 @@ import (
 func diskOf(t testing.TB, ticks int) *disktest.Disk {
 	t.Helper()
 	d := disktest.New(1)
-	l, err := Open(Config{FS: d, Dir: "log", SegmentBytes: 250}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := l.Cursor("a")
+	l := openLog(t, Config{FS: d, SegmentBytes: 250})
+	c := l.Cursor("a", nil)
 	l.SetNames(namesFor("a", "one"), false)
 	for i := range int64(ticks) {
 		tick := l.Begin(1000 * (i + 1))
@@ -41,19 +39,10 @@ func diskOf(t testing.TB, ticks int) *disktest.Disk {
 			tick.Zero(bytesMetric, 1)
 		}
 		tick.Value(bytesMetric, 1, float64(i))
-		if err := l.Append(tick); err != nil {
-			t.Fatal(err)
-		}
+		appendTo(t, l, tick)
 	}
-	if _, _, err := c.Take(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	c.Answered(StepZeros)
-	c.Done(nil, false)
-	c.Close()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	finish(t, c)
+	closeLog(t, l, c)
 	return d
 }
 
@@ -77,27 +66,22 @@ func reopen(t testing.TB, d *disktest.Disk) (found, error) {
 		return found{}, err
 	}
 	var f found
-	c := l.Cursor("a")
+	c := l.Cursor("a", nil)
 	l.ReleaseParked()
 	// The next tick tells what is missing before it.
 	tick := l.Begin(lastWritten)
 	tick.Labels([]wire.Label{{Name: "a", Value: "1"}})
 	tick.Value(bytesMetric, 1, lastWritten/1000-1)
-	if err := l.Append(tick); err != nil {
-		t.Fatal(err)
-	}
+	appendTo(t, l, tick)
 	for c.Position().Ticks > 0 {
-		tick, _, err := c.Take(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		tick, _ := take(t, c)
 		if tick.Broken {
 			c.GiveUp(tick.Samples, tick.Stale, ReasonUnreadable)
 		}
 		for i := range tick.Values {
 			data, _, err := tick.Values[i].Load(nil)
 			if err != nil {
-				l.store.damaged(l, DamagedBlock, err)
+				l.store.damaged(DamagedBlock, err)
 				c.GiveUp(tick.Samples, tick.Stale, ReasonUnreadable)
 				continue
 			}
@@ -116,20 +100,8 @@ func reopen(t testing.TB, d *disktest.Disk) (found, error) {
 	}
 	c.Close()
 	f.lost = int(c.Outcome().total().Samples)
-	families, err := reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, family := range families {
-		if family.GetName() == "skybridge_log_corruptions_total" {
-			for _, m := range family.GetMetric() {
-				f.corruptions += m.GetCounter().GetValue()
-			}
-		}
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	f.corruptions = await.Sum(t, reg, "skybridge_log_corruptions_total")
+	closeLog(t, l)
 	return f, nil
 }
 
@@ -242,8 +214,8 @@ func TestFilesOfAnotherUser(t *testing.T) {
 // bounded meanwhile, and that all of it is durable once the disk works.
 func TestTrouble(t *testing.T) {
 	d := disktest.New(1)
-	r := newRig(t, Config{FS: d, Dir: "log", MemoryMaxBytes: 1500})
-	c := r.log.Cursor("a")
+	r := newRig(t, Config{FS: d, MemoryMaxBytes: 1500})
+	c := r.log.Cursor("a", nil)
 	for i, full := range []bool{false, true, true, true, true, true, true, true, true, false} {
 		d.Fail(func(_ int, op disktest.Op, _ string) error {
 			if full && op == disktest.Write {
@@ -261,11 +233,9 @@ func TestTrouble(t *testing.T) {
 			t.Errorf("%q is logged %d times", words, got)
 		}
 	}
-	ticks, inMemory := 0, r.metric("skybridge_log_memory_bytes")
+	ticks, inMemory := 0, await.Sum(t, r.reg, "skybridge_log_memory_bytes")
 	for c.Position().Ticks > 0 {
-		if _, _, err := c.Take(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		take(t, c)
 		c.Done(nil, false)
 		ticks++
 	}
