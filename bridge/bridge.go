@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	commoncfg "github.com/prometheus/common/config"
 
 	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/bridge/config"
@@ -62,7 +63,7 @@ type Options struct {
 
 	// For tests: the clock, how receivers are reached, and timeouts (zero: defaultTiming).
 	clock  clockReader
-	sender []remotewrite.Option
+	sender []commoncfg.HTTPClientOption
 	timing timing
 
 	secrets *secrets.Set // what the logger hides, too
@@ -198,7 +199,7 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 		return nil, err
 	}
 	b.sender = remotewrite.NewSender(b.log, registry, component(b.logger, "remote_write"),
-		append([]remotewrite.Option{remotewrite.WithVersion(versionText()), remotewrite.WithClock(b.clock.now), remotewrite.WithSecrets(options.secrets)}, options.sender...)...)
+		remotewrite.Options{Version: versionText(), HTTP: options.sender, Secrets: options.secrets, Now: b.clock.now})
 	if err := b.openState(cfg); err != nil {
 		return nil, err
 	}

@@ -16,7 +16,6 @@ import (
 
 	commoncfg "github.com/prometheus/common/config"
 
-	"github.com/skydive-project/skybridge/remotewrite"
 	"github.com/skydive-project/skybridge/secrets"
 )
 
@@ -62,13 +61,13 @@ func newLab(t *testing.T) *lab {
 		ListenAddress: "127.0.0.1:0",
 		Logger:        slog.New(slog.NewTextHandler(l.logs, nil)),
 		secrets:       secrets.New(),
-		sender: []remotewrite.Option{
-			remotewrite.WithHTTPClientOption(commoncfg.WithDialContextFunc(func(ctx context.Context, network, address string) (net.Conn, error) {
+		sender: []commoncfg.HTTPClientOption{
+			commoncfg.WithDialContextFunc(func(ctx context.Context, network, address string) (net.Conn, error) {
 				return l.dial(ctx, network, address)
-			})),
+			}),
 			// A connection of a real socket that waits for nothing in particular would
 			// keep the bubble's time from passing.
-			remotewrite.WithHTTPClientOption(commoncfg.WithKeepAlivesDisabled()),
+			commoncfg.WithKeepAlivesDisabled(),
 		},
 	}
 	return l

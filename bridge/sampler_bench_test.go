@@ -27,7 +27,7 @@ func BenchmarkSampler(b *testing.B) {
 		b.Fatal(err)
 	}
 	// Nothing is encoded without a reader.
-	sender := remotewrite.NewSender(l, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	sender := remotewrite.NewSender(l, prometheus.NewRegistry(), slog.New(slog.DiscardHandler), remotewrite.Options{})
 	defer sender.Close()
 	prepared, err := sender.Prepare([]remotewrite.EndpointConfig{{URL: "http://127.0.0.1:1/"}})
 	if err != nil || sender.Apply(prepared) != nil {

@@ -9,19 +9,12 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/remotewrite/client"
-	"github.com/skydive-project/skybridge/secrets"
 )
 
 // attemptGrace is how long an attempt may take to end after its timeout, or after it
 // was stopped, before it is left to itself. One that obeys its context needs a few
 // milliseconds.
 const attemptGrace = time.Second
-
-// poster makes single attempts at a receiver: a [client.Client].
-type poster interface {
-	Post(ctx context.Context, b *client.Body, attempt int) client.Answer
-	Close()
-}
 
 // post makes an attempt, and returns when it has ended or has had its time, whatever
 // it runs: a token's source, a dialer or a secret's file on a network drive may ignore
@@ -58,8 +51,7 @@ func (e *endpoint) post(ctx context.Context, s *settings, b *client.Body, attemp
 	case a := <-ended:
 		return a
 	case <-over.C:
-		e.logger.Warn("an attempt at the receiver does not end although it was stopped; it is left to itself",
-			"remote_name", s.cfg.label(), "url", secrets.URL(s.cfg.URL))
+		s.logger.Warn("an attempt at the receiver does not end although it was stopped; it is left to itself")
 		return client.Answer{Verdict: client.Aborted, Words: "stopped"}
 	}
 }

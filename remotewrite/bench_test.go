@@ -124,7 +124,7 @@ func BenchmarkRewrite(b *testing.B) {
 	if err := cfg.complete(); err != nil {
 		b.Fatal(err)
 	}
-	w := newRewriter(&cfg, func(string, string, string) {})
+	w := newRewriter(cfg.naming(), newSeeds(), func(string, string, string) {})
 	b.ReportAllocs()
 	for b.Loop() {
 		if out, err := w.rewrite(tick); err != nil || out.tick.Samples != wire.MaxBlockSamples {
@@ -171,7 +171,7 @@ func BenchmarkCommit(b *testing.B) {
 func BenchmarkCondense(b *testing.B) {
 	l := benchLog(b, queue.Config{ExternalLabels: benchExternal})
 	c := l.Cursor("a", nil)
-	e := &endpoint{log: l, cursor: c, deadline: progress.NewDeadline()}
+	e := &endpoint{log: l, cursor: c, deadline: progress.NewDeadline(), seeds: newSeeds()}
 	e.settings.Store(&settings{})
 	conns := connections(5000)
 	f := &queue.Condensed{Begun: queue.Never}

@@ -9,6 +9,10 @@ import (
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 )
 
+// seriesKey stands for a series' labels. 128 bits of hash, with another seed in each
+// process, so that two series share one in theory only.
+type seriesKey [2]uint64
+
 // claims says which series of the log holds a name, where relabelling gives one
 // name to several. Two series under one name would be two samples of a series in
 // a request, or a counter that jumps between two counts; so the first in the
@@ -23,6 +27,7 @@ import (
 // place in the log. That is enough: every other series that began before that place
 // holds its name; see past.
 type claims struct {
+	tick    uint32                // counts the ticks that were rewritten
 	held    map[seriesKey]claim   // by the name
 	refused map[seriesKey]refusal // by the series in the log
 
@@ -33,11 +38,9 @@ type claims struct {
 	former     map[queue.Hash]bool
 	formerEnd  int64
 	patient    bool
-	remembered int           // how many of refused
-	forgotten  int           // how many there was no room for, since it was last read
-	released   []queue.Hash  // of refused, by the tick that is rewritten
-	changed    bool          // since snapshot was made
-	snapshot   *queue.Hashes // see remember
+	remembered int          // how many of refused
+	forgotten  int          // how many there was no room for, since it was last read
+	released   []queue.Hash // of refused, by the tick that is rewritten
 }
 
 // maxRemembered bounds how many refused series an endpoint remembers across a
@@ -58,6 +61,7 @@ type refusal struct {
 
 type claim struct {
 	holder seriesKey
+	began  int64  // ms, of a series that was learned of
 	last   int64  // time of its last sample, ms
 	seen   uint32 // the tick that had it
 	ended  bool
@@ -78,16 +82,16 @@ func newClaims() claims {
 }
 
 // take claims a name for a sample at time at of series in, which may be the zero that
-// a counter begins with or a stale marker. tick counts up; key is what in is made of.
+// a counter begins with or a stale marker; key is what in is made of.
 // The start of what is granted is to be moved by the answer, and so is a zero.
-func (c *claims) take(name, in seriesKey, key []byte, at int64, zero, stale bool, tick uint32) (answer taken, moved int64) {
+func (c *claims) take(name, in seriesKey, key []byte, at int64, zero, stale bool) (answer taken, moved int64) {
 	if len(c.former) > 0 {
-		c.resume(in, key, tick)
+		c.resume(in, key)
 	}
 	// With a zero the series begins again: its end was in a tick that is lost.
 	was, known := c.refused[in]
-	if known && (c.patient || was.seen+1 >= tick) && !zero {
-		if was.seen = tick; stale {
+	if known && (c.patient || was.seen+1 >= c.tick) && !zero {
+		if was.seen = c.tick; stale {
 			c.release(in)
 		} else {
 			c.refused[in] = was
@@ -101,30 +105,30 @@ func (c *claims) take(name, in seriesKey, key []byte, at int64, zero, stale bool
 	case h.ended && zero && h.holder != in && at == h.last:
 		moved = 1
 	case h.holder == in:
-	case (h.ended || h.seen+1 < tick) && at > h.last:
+	case (h.ended || h.seen+1 < c.tick) && at > h.last:
 	default:
 		if !stale {
-			c.refuse(in, key, tick)
+			c.refuse(in, key)
 		}
 		return refusedNow, 0
 	}
 	if known {
 		c.release(in)
 	}
-	c.held[name] = claim{holder: in, last: at, seen: tick, ended: stale, moved: moved}
+	c.held[name] = claim{holder: in, last: at, seen: c.tick, ended: stale, moved: moved}
 	return granted, moved
 }
 
 // refuse records that a series is not sent from this tick on.
-func (c *claims) refuse(in seriesKey, key []byte, tick uint32) {
+func (c *claims) refuse(in seriesKey, key []byte) {
 	was, known := c.refused[in]
-	was.seen = tick
+	was.seen = c.tick
 	switch {
 	case known || !c.durable:
 	case c.remembered+len(c.former) >= maxRemembered:
 		c.forgotten++
 	default:
-		was.hash, was.remembered, c.changed = queue.HashOf(key), true, true
+		was.hash, was.remembered = queue.HashOf(key), true
 		c.remembered++
 	}
 	c.refused[in] = was
@@ -135,17 +139,25 @@ func (c *claims) release(in seriesKey) {
 	if was, ok := c.refused[in]; ok {
 		if was.remembered {
 			c.remembered--
-			c.released, c.changed = append(c.released, was.hash), true
+			c.released = append(c.released, was.hash)
 		}
 		delete(c.refused, in)
 	}
 }
 
+// expect sets the series that the process before refused.
+func (c *claims) expect(refused *queue.Hashes) {
+	c.patient, c.former = true, make(map[queue.Hash]bool, len(refused.List))
+	for _, hash := range refused.List {
+		c.former[hash] = true
+	}
+}
+
 // resume refuses a series that the process before refused.
-func (c *claims) resume(in seriesKey, key []byte, tick uint32) {
+func (c *claims) resume(in seriesKey, key []byte) {
 	if hash := queue.HashOf(key); c.former[hash] {
 		delete(c.former, hash)
-		c.refused[in] = refusal{seen: tick, hash: hash, remembered: true}
+		c.refused[in] = refusal{seen: c.tick, hash: hash, remembered: true}
 		c.remembered++
 	}
 }
@@ -158,7 +170,6 @@ func (c *claims) endFormer(at int64) {
 	case c.formerEnd == 0:
 		c.formerEnd = at + formerRefusals.Milliseconds()
 	case at >= c.formerEnd:
-		c.changed = c.changed || len(c.former) > 0
 		c.former, c.patient = nil, false
 	}
 }
@@ -171,23 +182,20 @@ func (c *claims) remember(after bool) *queue.Hashes {
 	if after {
 		c.released = c.released[:0]
 	}
-	if !c.changed {
-		return c.snapshot
+	n := c.remembered + len(c.former) + len(c.released)
+	if n == 0 {
+		return nil
 	}
-	c.changed, c.snapshot = len(c.released) > 0, nil
-	if n := c.remembered + len(c.former) + len(c.released); n > 0 {
-		hashes := append(make([]queue.Hash, 0, n), c.released...)
-		for hash := range c.former {
-			hashes = append(hashes, hash)
-		}
-		for _, r := range c.refused {
-			if r.remembered {
-				hashes = append(hashes, r.hash)
-			}
-		}
-		c.snapshot = &queue.Hashes{List: hashes}
+	hashes := append(make([]queue.Hash, 0, n), c.released...)
+	for hash := range c.former {
+		hashes = append(hashes, hash)
 	}
-	return c.snapshot
+	for _, r := range c.refused {
+		if r.remembered {
+			hashes = append(hashes, r.hash)
+		}
+	}
+	return &queue.Hashes{List: hashes}
 }
 
 // move records that the zero of a name's holder is moved behind what may stand at
@@ -200,22 +208,22 @@ func (c *claims) move(name seriesKey) (moved int64) {
 }
 
 // forget drops what is long gone, when that is a good part of what is kept.
-func (c *claims) forget(tick uint32) {
+func (c *claims) forget() {
 	gone := 0
 	for _, h := range c.held {
-		if h.seen+1 < tick {
+		if h.seen+1 < c.tick {
 			gone++
 		}
 	}
 	if gone > len(c.held)/4+256 {
 		for name, h := range c.held {
-			if h.seen+1 < tick {
+			if h.seen+1 < c.tick {
 				delete(c.held, name)
 			}
 		}
 	}
 	for in, r := range c.refused {
-		if r.seen+1 < tick && !c.patient {
+		if r.seen+1 < c.tick && !c.patient {
 			c.release(in)
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"net/url"
 	"reflect"
-	"strings"
 	"time"
 
 	"github.com/prometheus/common/config"
@@ -149,26 +148,12 @@ func (c *EndpointConfig) complete() error {
 	return errors.Join(errs...)
 }
 
-// checkExternal complains about external labels, which are sorted.
-func checkExternal(labels []wire.Label) error {
-	var errs []error
-	for i, l := range labels {
-		if !model.LegacyValidation.IsValidLabelName(l.Name) || strings.HasPrefix(l.Name, "__") || l.Value == "" {
-			errs = append(errs, fmt.Errorf("external_labels: %q is no valid name, or has no value", l.Name))
-		}
-		if i > 0 && labels[i-1].Name == l.Name {
-			errs = append(errs, fmt.Errorf("external_labels: %q is there twice", l.Name))
-		}
-	}
-	return errors.Join(errs...)
-}
-
 // sameAs says whether o means the same. Both are complete.
 func (c *EndpointConfig) sameAs(o *EndpointConfig) bool {
 	a, b := *c, *o
 	// Compiled expressions do not compare.
 	a.WriteRelabelConfigs, b.WriteRelabelConfigs = nil, nil
-	return reflect.DeepEqual(a, b) && c.naming() == o.naming()
+	return reflect.DeepEqual(a, b) && c.naming().text() == o.naming().text()
 }
 
 func setDefault[T comparable](field *T, value T) {
@@ -177,3 +162,6 @@ func setDefault[T comparable](field *T, value T) {
 		*field = value
 	}
 }
+
+// naming is what decides about the names of an endpoint's series.
+func (c *EndpointConfig) naming() naming { return naming{c.ExternalLabels, c.WriteRelabelConfigs} }

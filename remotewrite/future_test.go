@@ -100,8 +100,9 @@ func TestClockOfTheSender(t *testing.T) {
 				r := newRig(t, queue.Config{})
 				rec := r.receiver("a", receiver.Config{})
 				reg := prometheus.NewRegistry()
-				sender := NewSender(r.log, reg, slog.New(slog.DiscardHandler), WithVersion("test"), WithHTTPClientOption(config.WithDialContextFunc(r.dial)),
-					WithClock(func() time.Time { return time.Now().Add(test.off) }))
+				sender := NewSender(r.log, reg, slog.New(slog.DiscardHandler), Options{
+					HTTP: []config.HTTPClientOption{config.WithDialContextFunc(r.dial)}, Now: func() time.Time { return time.Now().Add(test.off) },
+				})
 				defer sender.Close()
 				prepared, err := sender.Prepare([]EndpointConfig{{URL: "http://a/", ProtobufMessage: Message1, SampleAgeLimit: 50 * time.Minute}})
 				if err != nil || sender.Apply(prepared) != nil {

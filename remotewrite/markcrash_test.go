@@ -107,7 +107,7 @@ func (w *markWorld) restart(c called, end func()) {
 	text, _ := w.r.log.NamesInForce(queue.HashOf([]byte("a")))
 	i := slices.IndexFunc(w.might, func(m called) bool {
 		e := m.endpoint("a")
-		return e.naming() == text && slices.Equal(m.external(), w.r.log.ExternalLabels())
+		return e.naming().text() == text && slices.Equal(m.external(), w.r.log.ExternalLabels())
 	})
 	if i < 0 {
 		w.bad("%v and %s are in force, not any of %v", w.r.log.ExternalLabels(), text, w.might)

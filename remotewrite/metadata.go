@@ -12,7 +12,6 @@ import (
 	"github.com/skydive-project/skybridge/remotewrite/client"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
-	"github.com/skydive-project/skybridge/secrets"
 )
 
 // Remote-write 1.0 has metadata in requests of its own (2.0 has it in each
@@ -54,7 +53,7 @@ func (e *endpoint) sendFamilies(ctx context.Context, s *settings, list []prompb.
 	default:
 		s.metrics.metadataFailed.Add(float64(len(list)))
 		e.noteError(a)
-		e.seldom.Warn("receiver did not take metadata; samples are sent on", "remote_name", s.cfg.label(), "url", secrets.URL(s.cfg.URL), "err", a.Words)
+		s.seldom.Warn("receiver did not take metadata; samples are sent on", "err", a.Words)
 	}
 }
 
@@ -68,32 +67,23 @@ func families(blocks []queue.Block) (list []prompb.MetricMetadata, err error) {
 		if data, raw, err = blocks[i].Load(raw); err != nil {
 			return nil, err
 		}
-		if err := r.Reset(data); err != nil {
-			return nil, err
-		}
 		last := uint32(0) // the name of the series before
-		for {
-			ok, err := r.Next()
-			if err != nil {
-				return nil, err
-			}
-			if !ok {
-				break
-			}
+		err = r.Each(data, func() error {
 			if r.NameRef() == last {
-				continue
+				return nil
 			}
 			last = r.NameRef()
 			m, err := r.Metric()
-			if err != nil {
-				return nil, err
-			}
-			if !seen[m.Name] {
+			if err == nil && !seen[m.Name] {
 				seen[m.Name] = true
 				list = append(list, prompb.MetricMetadata{
 					Type: prompb.MetricMetadata_MetricType(m.Type), MetricFamilyName: m.Name, Help: m.Help, Unit: m.Unit,
 				})
 			}
+			return err
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
 	return list, nil

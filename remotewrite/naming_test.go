@@ -30,7 +30,7 @@ func TestNamingText(t *testing.T) {
 		if err := c.complete(); err != nil {
 			t.Fatal(err)
 		}
-		text := c.naming()
+		text := c.naming().text()
 		n, err := CheckNames(text)
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
@@ -42,7 +42,7 @@ func TestNamingText(t *testing.T) {
 	}
 	// What an older version wrote, without a field or with spaces, is the same.
 	n, err := CheckNames(`{ "external_labels": [{"Value": "1", "Name": "z"}] }`)
-	if want := (&EndpointConfig{ExternalLabels: []wire.Label{{Name: "z", Value: "1"}}}).naming(); err != nil || n != want {
+	if want := (&EndpointConfig{ExternalLabels: []wire.Label{{Name: "z", Value: "1"}}}).naming().text(); err != nil || n != want {
 		t.Errorf("%+v, %v, want %s", n, err, want)
 	}
 	for name, text := range map[string]string{
@@ -66,7 +66,7 @@ func TestNamesHaveNoSecrets(t *testing.T) {
 		ExternalLabels:      []wire.Label{{Name: "site", Value: "one"}},
 		WriteRelabelConfigs: []*relabel.Config{act(relabel.LabelDrop, "", "port")}}
 	for _, secret := range []string{"hunter", "http", "X-Key"} {
-		if strings.Contains(endpoint.naming(), secret) {
+		if strings.Contains(endpoint.naming().text(), secret) {
 			t.Errorf("%s is in the names", secret)
 		}
 	}
@@ -76,7 +76,7 @@ func TestNamesHaveNoSecrets(t *testing.T) {
 // read is written as the same.
 func FuzzNames(f *testing.F) {
 	f.Add((&EndpointConfig{ExternalLabels: []wire.Label{{Name: "a", Value: "1"}},
-		WriteRelabelConfigs: []*relabel.Config{act(relabel.LabelDrop, "", "port"), replace("a", "(.)", "b", "x$1")}}).naming())
+		WriteRelabelConfigs: []*relabel.Config{act(relabel.LabelDrop, "", "port"), replace("a", "(.)", "b", "x$1")}}).naming().text())
 	f.Fuzz(func(t *testing.T, text string) {
 		names, err := CheckNames(text)
 		if err != nil {

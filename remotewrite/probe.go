@@ -4,13 +4,11 @@
 package remotewrite
 
 import (
-	"context"
 	"net/http"
 
 	"github.com/skydive-project/skybridge/remotewrite/client"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
-	"github.com/skydive-project/skybridge/secrets"
 )
 
 const (
@@ -40,28 +38,6 @@ type negotiation struct {
 	// since.
 	unanswered bool
 }
-
-// probe finds out whether the receiver speaks 2.0, where that is due, by sending
-// it the first few samples of the group. It returns the group without them.
-func (e *endpoint) probe(ctx context.Context, t *queue.Tick, group []request, done *tally) ([]request, error) {
-	if !e.spoken.due(e.settings.Load().cfg.ProtobufMessage) || group[0].repair != nil || !e.newest() {
-		return group, nil
-	}
-	small := group[0]
-	small.to = min(small.to, small.from+probeSamples)
-	w := e.workspaces.Get().(*workspace)
-	defer e.putAway(w)
-	if _, err := e.deliver(ctx, t, small, w, done, &negotiation{ask: wire.V2, fresh: true}); err != nil {
-		return group, err
-	}
-	if group[0].from = small.to; group[0].from == group[0].to {
-		group = group[1:]
-	}
-	return group, nil
-}
-
-// newest says whether the held tick is the last one in the log.
-func (e *endpoint) newest() bool { return e.cursor.Position().Ticks <= 1 }
 
 // choose returns the version for the next attempt.
 func (e *endpoint) choose(s *settings, n *negotiation) wire.Version {
@@ -148,12 +124,12 @@ func (e *endpoint) settle(s *settings, n *negotiation, v wire.Version) {
 		return
 	}
 	e.cursor.KeepNumber(uint64(v))
-	attrs := []any{"remote_name", s.cfg.label(), "url", secrets.URL(s.cfg.URL), "version", v.String()}
+	attrs := []any{"version", v.String()}
 	if n.refusal.Status != 0 {
 		attrs = append(attrs, "answer_to_"+v.Other().String(), n.refusal.Words)
 	}
 	if not2 {
 		attrs = append(attrs, "asked_again_in", reprobeAfter)
 	}
-	e.logger.Info("found out the receiver's remote-write version", attrs...)
+	s.logger.Info("found out the receiver's remote-write version", attrs...)
 }

@@ -73,7 +73,7 @@ func testPrometheus(t *testing.T, accepts remoteapi.MessageTypes, send Message, 
 	t.Cleanup(server.Close)
 
 	r := newRig(t, queue.Config{ExternalLabels: []wire.Label{{Name: "Cluster", Value: "c"}, {Name: "zone", Value: "z"}}})
-	sender := NewSender(r.log, prometheus.NewRegistry(), logger, WithVersion("test"))
+	sender := NewSender(r.log, prometheus.NewRegistry(), logger, Options{Version: "test"})
 	t.Cleanup(sender.Close)
 	prepared, err := sender.Prepare([]EndpointConfig{{URL: server.URL, ProtobufMessage: send, MinBackoff: time.Millisecond, MaxBackoff: time.Millisecond, MinShards: 4, MaxSamplesPerSend: 50}})
 	if err != nil || sender.Apply(prepared) != nil {

@@ -438,7 +438,7 @@ func checkLives(key string, samples []receiver.Sample, bad func(string, ...any),
 func TestRenamedIsBounded(t *testing.T) {
 	r := newRig(t, queue.Config{})
 	c := r.log.Cursor("a", nil)
-	w := newRewriter(&EndpointConfig{ExternalLabels: []wire.Label{{Name: "x", Value: "y"}}}, func(string, string, string) {})
+	w := newRewriter(naming{ExternalLabels: []wire.Label{{Name: "x", Value: "y"}}}, newSeeds(), func(string, string, string) {})
 	const each = 3000
 	for k := range int64(20) {
 		tick := r.log.Begin(1000 * (k + 1))

@@ -4,6 +4,10 @@
 package remotewrite
 
 import (
+	"iter"
+	"math"
+
+	"github.com/skydive-project/skybridge/remotewrite/client"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
@@ -75,4 +79,87 @@ func (p *repair) change(s *wire.Sample) bool {
 		s.Value, s.Start = wire.StaleMarker, 0
 	}
 	return true
+}
+
+// workspace is what a sender needs to make a request.
+type workspace struct {
+	encoder wire.Encoder
+	body    *client.Body
+	built   wire.Version
+}
+
+// forget and holds are about the version of the body that was built last for the
+// request at hand, wire.Unknown: none.
+func (w *workspace) forget() { w.built = wire.Unknown }
+
+func (w *workspace) holds() wire.Version { return w.built }
+
+// ready makes a body that is not in use.
+func (w *workspace) ready(v wire.Version) {
+	if w.body == nil || !w.body.Idle() {
+		w.body = &client.Body{} // a transport still reads the old one
+	}
+	w.body.Version = v
+}
+
+// build makes the body of req in a version of the protocol. A whole block in 2.0
+// is sent as it is.
+func (w *workspace) build(req request, v wire.Version) (count wire.Count, err error) {
+	w.ready(v)
+	// The bytes of a block on disk are the body's own, so they may be sent.
+	data, raw, err := req.block.Load(w.body.Raw)
+	if w.body.Raw = raw; err != nil {
+		return count, err
+	}
+	w.built = v
+	if v == wire.V2 && req.isWholeBlock() {
+		w.body.Data = data
+		return req.block.Count, nil
+	}
+	var change func(*wire.Sample) bool
+	if req.repair != nil {
+		change = req.repair.change
+	}
+	if w.body.Data, count, err = w.encoder.Encode(w.body.Buffer, v, data, req.from, req.to, change); err == nil {
+		w.body.Buffer = w.body.Data
+	}
+	return count, err
+}
+
+// samples are those that a request carries, as the block has them, as far as it can be
+// read: it was readable when it was sent.
+func (req *request) samples() iter.Seq[*wire.Reader] {
+	return func(yield func(*wire.Reader) bool) {
+		var r wire.Reader
+		data, _, err := req.block.Load(nil)
+		if err != nil || r.Reset(data) != nil {
+			return
+		}
+		for i := range req.to {
+			if ok, err := r.Next(); !ok || err != nil || i >= req.from && !yield(&r) {
+				return
+			}
+		}
+	}
+}
+
+// bytesCounted sums the byte counters of a request.
+func (req *request) bytesCounted() (sum uint64) {
+	for r := range req.samples() {
+		if m, err := r.Metric(); err == nil && m.Unit == queue.UnitBytes && r.Start != 0 { // as TickBuilder.End counts
+			sum += uint64(max(0, math.Float64frombits(r.Value)))
+		}
+	}
+	return sum
+}
+
+// firstSeries names the first series that a request carries, for people:
+// name{label="value"}. It is empty where there is none.
+func (req *request) firstSeries() string {
+	for r := range req.samples() {
+		if req.repair == nil || req.repair.covers(r.Start) {
+			return wire.SeriesName(r.Labels())
+		}
+	}
+	return ""
 }

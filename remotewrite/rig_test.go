@@ -72,7 +72,7 @@ func (r *rig) open() (err error) {
 	if r.log, err = queue.Open(r.cfg, r.reg, logger); err != nil {
 		return err
 	}
-	r.sender = NewSender(r.log, r.reg, logger, WithVersion("test"), WithHTTPClientOption(config.WithDialContextFunc(r.dial)))
+	r.sender = NewSender(r.log, r.reg, logger, Options{Version: "test", HTTP: []config.HTTPClientOption{config.WithDialContextFunc(r.dial)}})
 	return nil
 }
 

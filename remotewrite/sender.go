@@ -4,11 +4,11 @@
 package remotewrite
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"sync"
 	"time"
 
@@ -45,41 +45,37 @@ type Sender struct {
 // closeTimeout is how long Close waits for endpoints to end.
 const closeTimeout = 5 * time.Second
 
-// Option changes a Sender at its creation.
-type Option func(*Sender)
-
-// WithVersion sets the version that stands in the User-Agent, skybridge/version.
-func WithVersion(version string) Option {
-	return func(s *Sender) { s.agent = "skybridge/" + version }
-}
-
-// WithHTTPClientOption passes an option to the HTTP clients of all endpoints,
-// such as config.WithDialContextFunc.
-func WithHTTPClientOption(opt config.HTTPClientOption) Option {
-	return func(s *Sender) { s.http = append(s.http, opt) }
-}
-
-// WithSecrets makes the sender hide the secrets in set, and read files by it; what
-// it gets to know of secrets is added. Else it has a set of its own.
-func WithSecrets(set *secrets.Set) Option {
-	return func(s *Sender) { s.secrets = set }
-}
-
-// WithClock sets where the time of day comes from, against which samples are too
-// old or too far ahead; else it is time.Now.
-func WithClock(now func() time.Time) Option {
-	return func(s *Sender) { s.now = now }
+// Options are what a Sender needs from the process that it is in; the zero value will do.
+type Options struct {
+	// Version stands in the User-Agent, skybridge/version; "" is unknown.
+	Version string
+	// HTTP are options for the HTTP clients of all endpoints, such as
+	// config.WithDialContextFunc.
+	HTTP []config.HTTPClientOption
+	// Secrets are hidden, and files are read by the set; what the sender gets to know of
+	// secrets is added. nil: it has a set of its own.
+	Secrets *secrets.Set
+	// Now is the time of day, against which samples are too old or too far ahead; nil is
+	// time.Now.
+	Now func() time.Time
 }
 
 // NewSender returns a sender without endpoints, with its metrics registered on
 // reg. Close ends it.
-func NewSender(log *queue.Log, reg prometheus.Registerer, logger *slog.Logger, opts ...Option) *Sender {
-	s := &Sender{log: log, logger: logger, agent: "skybridge/unknown", secrets: secrets.New(), now: time.Now}
-	s.workspaces.New = func() any { return new(workspace) }
-	s.metrics = newSenderMetrics(reg, &s.live)
-	for _, opt := range opts {
-		opt(s)
+func NewSender(log *queue.Log, reg prometheus.Registerer, logger *slog.Logger, opts Options) *Sender {
+	s := &Sender{
+		log: log, logger: logger, agent: "skybridge/" + cmp.Or(opts.Version, "unknown"),
+		http: opts.HTTP, secrets: opts.Secrets, now: opts.Now,
 	}
+	if s.secrets == nil {
+		s.secrets = secrets.New()
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	s.workspaces.New = func() any { return new(workspace) }
+	s.metrics = newSenderMetrics(reg, s.live.account)
+	reg.MustRegister(&s.live)
 	return s
 }
 
@@ -106,7 +102,11 @@ func (s *Sender) Prepare(cfgs []EndpointConfig) (*Endpoints, error) {
 			errs = append(errs, fmt.Errorf("%s: %w", where, err))
 			continue
 		}
-		next := &settings{cfg: cfg, attempts: make(chan struct{}, cfg.MaxShards), replaced: make(chan struct{})}
+		next := &settings{
+			cfg: cfg, name: cfg.label(), url: secrets.URL(cfg.URL),
+			attempts: make(chan struct{}, cfg.MaxShards), replaced: make(chan struct{}),
+		}
+		next.logger = s.logger.With("remote_name", next.name, "url", next.url)
 		var err error
 		if next.client, err = client.New(next.cfg.client(s.agent), s.secrets, s.http...); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", where, err))
@@ -170,19 +170,16 @@ func (s *Sender) apply(p *Endpoints, keep bool) (renames bool, err error) {
 	return renames, nil
 }
 
-func metricLabels(cfg *EndpointConfig) prometheus.Labels {
-	return prometheus.Labels{"remote_name": cfg.label(), "url": secrets.URL(cfg.URL)}
-}
-
 // start runs a new endpoint.
 func (s *Sender) start(id string, first *settings) *endpoint {
 	ctx, cancel := context.WithCancel(context.Background())
-	e := &endpoint{id: id, log: s.log, hash: queue.HashOf([]byte(id)), logger: s.logger, seldom: logging.RateLimited(s.logger), now: s.now, deadline: progress.NewDeadline(), workspaces: &s.workspaces, cancel: cancel, stopped: make(chan struct{})}
-	first.metrics = s.metrics.endpoint(metricLabels(&first.cfg), &e.highestSent)
-	e.settings.Store(first)
+	e := &endpoint{
+		id: id, hash: queue.HashOf([]byte(id)), log: s.log, seldom: logging.RateLimited(s.logger), now: s.now, deadline: progress.NewDeadline(),
+		seeds: newSeeds(), workspaces: &s.workspaces, cancel: cancel, stopped: make(chan struct{}),
+	}
 	e.cursor = s.log.Cursor(id, e.deadline.Set)
 	e.spoken.reset(knownVersion(e.cursor.Past().Number))
-	e.cursor.SetWindow(first.cfg.BacklogWindow.Milliseconds())
+	s.use(e, first)
 	s.ends.Go(func() {
 		e.run(ctx)
 		e.cursor.Close()
@@ -192,26 +189,31 @@ func (s *Sender) start(id string, first *settings) *endpoint {
 	return e
 }
 
+// use makes settings those of an endpoint.
+func (s *Sender) use(e *endpoint, next *settings) {
+	next.seldom = e.seldom.With("remote_name", next.name, "url", next.url)
+	next.metrics = s.metrics.endpoint(next.labels(), &e.highestSent)
+	e.settings.Store(next)
+	e.cursor.SetWindow(next.cfg.BacklogWindow.Milliseconds())
+}
+
 // remove ends an endpoint, and does not wait for that: from here on it has no part
 // in the log, and its requests in flight are cut off.
 func (s *Sender) remove(e *endpoint) {
 	if left := e.cursor.Detach(); left.Ticks > 0 {
-		e.logger.Warn("the endpoint was removed before it had sent everything; the rest is lost", "ticks", left.Ticks, "samples", left.Samples)
+		e.settings.Load().logger.Warn("the endpoint was removed before it had sent everything; the rest is lost", "ticks", left.Ticks, "samples", left.Samples)
 		s.metrics.abandoned.Add(float64(left.Samples))
 	}
 	e.cancel()
-	s.metrics.forget(metricLabels(&e.settings.Load().cfg))
+	s.metrics.forget(e.settings.Load().labels())
 }
 
 // change gives a running endpoint new settings. Requests in flight end under the
 // old ones; those that wait are woken.
 func (s *Sender) change(e *endpoint, next *settings) {
 	old := e.settings.Load()
-	before, after := metricLabels(&old.cfg), metricLabels(&next.cfg)
-	next.metrics = s.metrics.endpoint(after, &e.highestSent)
 	e.account()
-	e.settings.Store(next)
-	e.cursor.SetWindow(next.cfg.BacklogWindow.Milliseconds())
+	s.use(e, next)
 	e.quiet.clear()
 	e.recent.clear() // what was wrong may be right now
 	e.size.clear()
@@ -221,8 +223,8 @@ func (s *Sender) change(e *endpoint, next *settings) {
 		e.spoken.reset(wire.Unknown) // another receiver
 		e.cursor.KeepNumber(uint64(wire.Unknown))
 	}
-	if !reflect.DeepEqual(before, after) {
-		s.metrics.forget(before)
+	if old.name != next.name || old.url != next.url {
+		s.metrics.forget(old.labels())
 	}
 }
 
@@ -251,8 +253,8 @@ func (s *Sender) Flush(ctx context.Context) error {
 	errs := []error{err}
 	for _, e := range endpoints {
 		if p := e.cursor.Position(); p.Ticks > 0 {
-			cfg := &e.settings.Load().cfg
-			errs = append(errs, fmt.Errorf("%s (%s): %d ticks with %d samples are not acknowledged", cfg.label(), secrets.URL(cfg.URL), p.Ticks, p.Samples))
+			of := e.settings.Load()
+			errs = append(errs, fmt.Errorf("%s (%s): %d ticks with %d samples are not acknowledged", of.name, of.url, p.Ticks, p.Samples))
 		}
 	}
 	return fmt.Errorf("remote write: flush: %w", errors.Join(errs...))
@@ -285,88 +287,49 @@ func (s *Sender) Close() {
 		e.account()
 		if !e.hasStopped() {
 			// Its place in the log stays what it is: the next process sends again what it has in hand.
-			cfg := &e.settings.Load().cfg
-			s.logger.Error("an endpoint does not end; it is left to itself", "remote_name", cfg.label(), "url", secrets.URL(cfg.URL), "waited", closeTimeout)
+			e.settings.Load().logger.Error("an endpoint does not end; it is left to itself", "waited", closeTimeout)
 		}
 	}
 }
 
-// EndpointStatus is how an endpoint is doing.
-type EndpointStatus struct {
-	Name string
-	// URL is without user, password and values of its query.
-	URL string
-	// BacklogTicks and BacklogSamples are what is being sent or waits.
-	BacklogTicks   int
-	BacklogSamples int64
-	// WaitsSince is the time of the oldest tick among them; zero where there is none.
-	WaitsSince time.Time
-	// Version is the remote-write version that requests are in, "2.0" or "1.0".
-	Version string
-	// Shards is how many requests go out at once.
-	Shards int
-	// LastSuccess is when the receiver last stored something.
-	LastSuccess time.Time
-	// LastError is the last trouble, in the receiver's own words where it had
-	// some, at most some hundred bytes; untrusted text. It stays after a success.
-	LastError   string
-	LastErrorAt time.Time
-	// LastRemedy is what usually helps against it, "" where nothing is known to.
-	LastRemedy string
-	// RefusedSamples were refused in the last 15 minutes, or not sent because the
-	// receiver had refused their zeros; LostBytes are the traffic bytes that were lost
-	// to it for good meanwhile, for whatever reason (skybridge_lost_bytes_total).
-	RefusedSamples, LostBytes uint64
+// Resume is Apply for a process that continues the series of the one before it.
+// Those run under the names of that process, which a durable log remembers: so
+// these stay in force, both the log's external labels ([Log.ExternalLabels]) and
+// what each endpoint that stays makes of the series, for ticks that are appended
+// from now on; everything else in p holds at once.
+//
+// It returns whether p, or the external labels that the log was opened with,
+// give other names. Then what follows is the same as at a reload: the caller ends
+// all series, under the names that they have, and calls [Sender.Apply] and
+// [Log.SetExternalLabels] with its configuration before it starts them again. To do
+// so in any case is right as well. Until then, Renames tells the same of the
+// endpoints. Where nothing is remembered, as in memory, Resume is Apply.
+func (s *Sender) Resume(p *Endpoints) (renames bool, err error) {
+	return s.apply(p, true)
 }
 
-// State is how an endpoint is doing, in a word.
-type State string
-
-// The states of an endpoint. All but StateOK want somebody to look.
-const (
-	StateOK           State = "ok"
-	StateNotContacted State = "not contacted" // nothing was sent to it yet, or nothing was answered
-	StateRefusing     State = "refusing"      // it refused samples in the last 15 minutes
-	StateFailing      State = "failing"       // its latest answer was not a good one, or there was none
-)
-
-// State returns the endpoint's state.
-func (s *EndpointStatus) State() State {
-	switch {
-	case s.RefusedSamples > 0:
-		return StateRefusing
-	case s.LastSuccess.Before(s.LastErrorAt):
-		return StateFailing
-	case s.LastSuccess.IsZero():
-		return StateNotContacted
-	}
-	return StateOK
-}
-
-// OK says whether the endpoint is in the state that it should be in.
-func (s *EndpointStatus) OK() bool { return s.State() == StateOK }
-
-// Status returns the endpoints' state, in the order of the config.
-func (s *Sender) Status() []EndpointStatus {
-	endpoints := s.live.all()
-	out := make([]EndpointStatus, 0, len(endpoints))
-	for _, e := range endpoints {
-		e.account()
-		cfg, p := &e.settings.Load().cfg, e.cursor.Position()
-		var waits time.Time
-		if p.Ticks > 0 {
-			waits = time.UnixMilli(p.Oldest)
+// Renames says whether Apply would give other names to the series of an endpoint
+// that stays. The ticks that are in the log by then keep the old ones; so the
+// caller ends all series before it calls Apply, and starts them again after it.
+func (s *Sender) Renames(cfgs []EndpointConfig) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.live.all() {
+		inForce, _ := s.log.NamesInForce(e.hash)
+		for i := range cfgs {
+			if cfgs[i].identity() == e.id && cfgs[i].naming().text() != inForce {
+				return true
+			}
 		}
-		refused, lost := e.recent.sum()
-		e.mu.Lock()
-		out = append(out, EndpointStatus{
-			Name: cfg.label(), URL: secrets.URL(cfg.URL),
-			BacklogTicks: p.Ticks, BacklogSamples: p.Samples, WaitsSince: waits, Shards: int(e.senders.Load()),
-			Version:     e.spoken.use(cfg.ProtobufMessage).String(),
-			LastSuccess: e.lastSuccess, LastError: e.lastError, LastErrorAt: e.lastErrorAt, LastRemedy: e.lastRemedy,
-			RefusedSamples: refused, LostBytes: lost,
-		})
-		e.mu.Unlock()
 	}
-	return out
+	return false
+}
+
+// namesOf returns the names that the settings give.
+func namesOf(wanted []*settings) map[queue.Hash]string {
+	names := make(map[queue.Hash]string, len(wanted))
+	for _, s := range wanted {
+		names[queue.HashOf([]byte(s.cfg.identity()))] = s.cfg.naming().text()
+	}
+	return names
 }

@@ -7,10 +7,8 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/skydive-project/skybridge/remotewrite/client"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
@@ -32,32 +30,6 @@ func senderCount(minShards, maxShards, waiting, requests int, took, pushInterval
 	}
 	desired = max(1, min(desired, requests))
 	return min(desired, max(1, maxShards)), desired
-}
-
-// waits keeps how long requests wait for their answers: the mean, in which the latest
-// ones weigh most.
-type waits struct{ mean atomic.Int64 } // ns
-
-func (w *waits) add(d time.Duration) {
-	for {
-		mean := w.mean.Load()
-		next := mean + (int64(d)-mean)/8
-		if mean == 0 {
-			next = int64(d)
-		}
-		if w.mean.CompareAndSwap(mean, next) {
-			return
-		}
-	}
-}
-
-// tally counts the samples of a tick that have their final answer; what a repair
-// makes is not the tick's own and is not counted.
-type tally struct{ samples, stale atomic.Int64 }
-
-func (t *tally) add(count wire.Count) {
-	t.samples.Add(int64(count.Samples))
-	t.stale.Add(int64(count.Stale))
 }
 
 // sendGroup sends requests, none of which shares a series with another, and returns
@@ -136,59 +108,42 @@ func (e *endpoint) staff(g *group, send func()) {
 	e.desired.Store(int64(max(desired, g.senders)))
 }
 
-// workspace is what a sender needs to make a request.
-type workspace struct {
-	encoder wire.Encoder
-	body    *client.Body
-	built   wire.Version
+// probe finds out whether the receiver speaks 2.0, where that is due, by sending
+// it the first few samples of the group. It returns the group without them.
+func (e *endpoint) probe(ctx context.Context, t *queue.Tick, group []request, done *tally) ([]request, error) {
+	if !e.spoken.due(e.settings.Load().cfg.ProtobufMessage) || group[0].repair != nil || !e.newest() {
+		return group, nil
+	}
+	small := group[0]
+	small.to = min(small.to, small.from+probeSamples)
+	w := e.workspaces.Get().(*workspace)
+	defer e.putAway(w)
+	if _, err := e.deliver(ctx, t, small, w, done, &negotiation{ask: wire.V2, fresh: true}); err != nil {
+		return group, err
+	}
+	if group[0].from = small.to; group[0].from == group[0].to {
+		group = group[1:]
+	}
+	return group, nil
 }
 
-// putAway keeps a workspace for later, but not the block whose data it sent.
-func (e *endpoint) putAway(w *workspace) {
-	switch {
-	case w.body == nil:
-	case w.body.Idle():
-		w.body.Data = nil
-	default:
-		w.body = nil // an attempt that was left to itself still has it
+// sendBarrier sends a group whole.
+func (e *endpoint) sendBarrier(ctx context.Context, t *queue.Tick, group []request, done *tally) error {
+	e.requests = group
+	e.group.reset()
+	defer clear(group) // so that idle buffers do not keep blocks alive
+	if len(group) == 0 {
+		return nil
 	}
-	e.workspaces.Put(w)
-}
-
-// forget and holds are about the version of the body that was built last for the
-// request at hand, wire.Unknown: none.
-func (w *workspace) forget() { w.built = wire.Unknown }
-
-func (w *workspace) holds() wire.Version { return w.built }
-
-// ready makes a body that is not in use.
-func (w *workspace) ready(v wire.Version) {
-	if w.body == nil || !w.body.Idle() {
-		w.body = &client.Body{} // a transport still reads the old one
+	// Before anything of this group goes out, it must be on disk that the one before
+	// is done: a resend would come after newer samples of its series.
+	e.cursor.Commit()
+	if err := e.awaitItsTime(ctx, t); err != nil {
+		return err
 	}
-	w.body.Version = v
-}
-
-// build makes the body of req in a version of the protocol. A whole block in 2.0
-// is sent as it is.
-func (w *workspace) build(req request, v wire.Version) (count wire.Count, err error) {
-	w.ready(v)
-	// The bytes of a block on disk are the body's own, so they may be sent.
-	data, raw, err := req.block.Load(w.body.Raw)
-	if w.body.Raw = raw; err != nil {
-		return count, err
+	group, err := e.probe(ctx, t, group, done)
+	if err != nil || len(group) == 0 {
+		return err
 	}
-	w.built = v
-	if v == wire.V2 && req.isWholeBlock() {
-		w.body.Data = data
-		return req.block.Count, nil
-	}
-	var change func(*wire.Sample) bool
-	if req.repair != nil {
-		change = req.repair.change
-	}
-	if w.body.Data, count, err = w.encoder.Encode(w.body.Buffer, v, data, req.from, req.to, change); err == nil {
-		w.body.Buffer = w.body.Data
-	}
-	return count, err
+	return e.sendGroup(ctx, t, group, done)
 }

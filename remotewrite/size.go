@@ -4,11 +4,8 @@
 package remotewrite
 
 import (
-	"context"
 	"sync"
 	"time"
-
-	"github.com/skydive-project/skybridge/remotewrite/queue"
 )
 
 const (
@@ -82,20 +79,4 @@ func (l *sizeLimit) clear() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.samples, l.singles = 0, 0
-}
-
-// deliverHalves delivers a request that was too large, in halves. It returns the size
-// of the largest part that was taken.
-func (e *endpoint) deliverHalves(ctx context.Context, t *queue.Tick, req request, w *workspace, done *tally) (taken int, err error) {
-	first, second := req, req
-	first.to = req.from + (req.to-req.from)/2
-	second.from = first.to
-	for _, half := range [...]request{first, second} {
-		n, err := e.deliver(ctx, t, half, w, done, &negotiation{})
-		if err != nil {
-			return 0, err
-		}
-		taken = max(taken, n)
-	}
-	return taken, nil
 }

@@ -219,8 +219,9 @@ func (r *Reader) readMetadata() (metadata, error) {
 	return m, nil
 }
 
-// Check reads a block to its end, which Reset turns to.
-func (r *Reader) Check(data []byte) error {
+// Each calls f when it has read a series of a block, for each of them in turn. It ends
+// with the first error, of f or wrapping [ErrBlock].
+func (r *Reader) Each(data []byte, f func() error) error {
 	if err := r.Reset(data); err != nil {
 		return err
 	}
@@ -228,10 +229,18 @@ func (r *Reader) Check(data []byte) error {
 		if ok, err := r.Next(); !ok || err != nil {
 			return err
 		}
-		if _, err := r.readMetadata(); err != nil {
+		if err := f(); err != nil {
 			return err
 		}
 	}
+}
+
+// Check reads a block to its end.
+func (r *Reader) Check(data []byte) error {
+	return r.Each(data, func() error {
+		_, err := r.readMetadata()
+		return err
+	})
 }
 
 // AppendKey appends what tells the labels of the series read last from those of others,

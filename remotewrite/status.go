@@ -5,26 +5,12 @@ package remotewrite
 
 import (
 	"math"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/skydive-project/skybridge/remotewrite/queue"
-	"github.com/skydive-project/skybridge/secrets"
 )
-
-// liveEndpoints is the endpoints that run, in the order of the config. As a
-// prometheus.Collector it gives those of their gauges that follow from their
-// state at the moment of the scrape.
-type liveEndpoints struct{ list atomic.Pointer[[]*endpoint] }
-
-func (l *liveEndpoints) all() []*endpoint {
-	if list := l.list.Load(); list != nil {
-		return *list
-	}
-	return nil
-}
 
 // gauge is a gauge with one value for each endpoint.
 type gauge struct {
@@ -81,9 +67,9 @@ func (l *liveEndpoints) Describe(ch chan<- *prometheus.Desc) {
 func (l *liveEndpoints) Collect(ch chan<- prometheus.Metric) {
 	all := gauges()
 	for _, e := range l.all() {
-		p, cfg := e.cursor.Position(), &e.settings.Load().cfg
+		p, of := e.cursor.Position(), e.settings.Load()
 		for _, g := range all {
-			ch <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, g.value(e, p), cfg.label(), secrets.URL(cfg.URL))
+			ch <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, g.value(e, p), of.name, of.url)
 		}
 	}
 }
@@ -97,4 +83,84 @@ func (s *Sender) Overdue() time.Duration {
 		longest = max(longest, e.deadline.Overdue())
 	}
 	return longest
+}
+
+// EndpointStatus is how an endpoint is doing.
+type EndpointStatus struct {
+	Name string
+	// URL is without user, password and values of its query.
+	URL string
+	// BacklogTicks and BacklogSamples are what is being sent or waits.
+	BacklogTicks   int
+	BacklogSamples int64
+	// WaitsSince is the time of the oldest tick among them; zero where there is none.
+	WaitsSince time.Time
+	// Version is the remote-write version that requests are in, "2.0" or "1.0".
+	Version string
+	// Shards is how many requests go out at once.
+	Shards int
+	// LastSuccess is when the receiver last stored something.
+	LastSuccess time.Time
+	// LastError is the last trouble, in the receiver's own words where it had
+	// some, at most some hundred bytes; untrusted text. It stays after a success.
+	LastError   string
+	LastErrorAt time.Time
+	// LastRemedy is what usually helps against it, "" where nothing is known to.
+	LastRemedy string
+	// RefusedSamples were refused in the last 15 minutes, or not sent because the
+	// receiver had refused their zeros; LostBytes are the traffic bytes that were lost
+	// to it for good meanwhile, for whatever reason (skybridge_lost_bytes_total).
+	RefusedSamples, LostBytes uint64
+}
+
+// State is how an endpoint is doing, in a word.
+type State string
+
+// The states of an endpoint. All but StateOK want somebody to look.
+const (
+	StateOK           State = "ok"
+	StateNotContacted State = "not contacted" // nothing was sent to it yet, or nothing was answered
+	StateRefusing     State = "refusing"      // it refused samples in the last 15 minutes
+	StateFailing      State = "failing"       // its latest answer was not a good one, or there was none
+)
+
+// State returns the endpoint's state.
+func (s *EndpointStatus) State() State {
+	switch {
+	case s.RefusedSamples > 0:
+		return StateRefusing
+	case s.LastSuccess.Before(s.LastErrorAt):
+		return StateFailing
+	case s.LastSuccess.IsZero():
+		return StateNotContacted
+	}
+	return StateOK
+}
+
+// OK says whether the endpoint is in the state that it should be in.
+func (s *EndpointStatus) OK() bool { return s.State() == StateOK }
+
+// Status returns the endpoints' state, in the order of the config.
+func (s *Sender) Status() []EndpointStatus {
+	endpoints := s.live.all()
+	out := make([]EndpointStatus, 0, len(endpoints))
+	for _, e := range endpoints {
+		e.account()
+		of, p := e.settings.Load(), e.cursor.Position()
+		var waits time.Time
+		if p.Ticks > 0 {
+			waits = time.UnixMilli(p.Oldest)
+		}
+		refused, lost := e.recent.sum()
+		e.mu.Lock()
+		out = append(out, EndpointStatus{
+			Name: of.name, URL: of.url,
+			BacklogTicks: p.Ticks, BacklogSamples: p.Samples, WaitsSince: waits, Shards: int(e.senders.Load()),
+			Version:     e.spoken.use(of.cfg.ProtobufMessage).String(),
+			LastSuccess: e.lastSuccess, LastError: e.lastError, LastErrorAt: e.lastErrorAt, LastRemedy: e.lastRemedy,
+			RefusedSamples: refused, LostBytes: lost,
+		})
+		e.mu.Unlock()
+	}
+	return out
 }

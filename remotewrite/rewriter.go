@@ -29,13 +29,11 @@ const (
 // own labels, relabelled. The result consists of blocks like any other's, so
 // nothing behind it need know. One goroutine uses it.
 type rewriter struct {
-	external []wire.Label
-	rules    []*relabel.Config
+	naming
 	// lost is called for a series of which nothing will be sent, by its labels in the
 	// log and what they became. It is called once for each.
 	lost func(reason, series, renamed string)
 
-	tick    uint32 // counts the ticks that were rewritten
 	known   map[seriesKey]*renamed
 	claims  claims
 	past    *past // nil: a tick was rewritten
@@ -51,10 +49,6 @@ type rewriter struct {
 	raw     []byte // of a block that is on disk
 }
 
-// seriesKey stands for a series' labels. 128 bits of hash, with another seed in each
-// process, so that two series share one in theory only.
-type seriesKey [2]uint64
-
 // renamed is what relabelling made of a series.
 type renamed struct {
 	reason string // why nothing of it is sent, "": it is
@@ -64,146 +58,30 @@ type renamed struct {
 	metric *wire.Metric
 }
 
-// newRewriter returns nil where an endpoint takes the series as they are in the
-// log.
-func newRewriter(cfg *EndpointConfig, lost func(reason, series, renamed string)) *rewriter {
-	if len(cfg.ExternalLabels) == 0 && len(cfg.WriteRelabelConfigs) == 0 {
-		return nil
-	}
-	return makeRewriter(cfg, lost)
-}
-
-// renames says whether the rewriter may change anything.
-func (r *rewriter) renames() bool { return len(r.external) > 0 || len(r.rules) > 0 }
-
-func makeRewriter(cfg *EndpointConfig, lost func(reason, series, renamed string)) *rewriter {
+// newRewriter returns what gives series their names. Rewriters with the same seeds have
+// the same key for the same name.
+func newRewriter(n naming, seeds [2]maphash.Seed, lost func(reason, series, renamed string)) *rewriter {
 	return &rewriter{
-		external: cfg.ExternalLabels, rules: cfg.WriteRelabelConfigs, lost: lost,
+		naming: n, lost: lost, seeds: seeds,
 		known: make(map[seriesKey]*renamed), metrics: make(map[wire.Metric]*wire.Metric), claims: newClaims(),
 		builder: labels.NewBuilder(labels.EmptyLabels()),
-		seeds:   [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
 	}
 }
 
-// rewritten is a tick as one endpoint is sent it, and how many samples of the
-// original are not in it, by reason.
-type rewritten struct {
-	tick    *queue.Tick
-	dropped map[string]int
-}
+// newSeeds returns the seeds of an endpoint's keys.
+func newSeeds() [2]maphash.Seed { return [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()} }
 
-// rewrite relabels a tick. An error means that the tick cannot be read.
-func (r *rewriter) rewrite(t *queue.Tick) (out rewritten, err error) {
-	r.tick++
-	defer func() {
-		if err != nil {
-			r.tick-- // no series lost its name by missing a tick that could not be read
-		}
-	}()
-	if r.past != nil {
-		if r.past.last = t.After; !r.past.learned {
-			if err := r.learn(t); err != nil && !queue.Lasting(err) {
-				return out, err
-			}
-		}
-	}
-	out = rewritten{tick: &queue.Tick{Number: t.Number, At: t.At, FinalsAt: t.FinalsAt, Broken: t.Broken}, dropped: make(map[string]int)}
-	if out.tick.Zeros, err = r.rewriteGroup(t.Zeros, out.dropped); err != nil {
-		return out, err
-	}
-	if t.FinalsAt != 0 {
-		// Before their stale markers, which free the names.
-		if out.tick.Ends, err = r.rewriteGroup(t.Ends, make(map[string]int)); err != nil {
-			return out, err
-		}
-	}
-	if out.tick.Values, err = r.rewriteGroup(t.Values, out.dropped); err != nil {
-		return out, err
-	}
-	for _, group := range [][]queue.Block{out.tick.Zeros, out.tick.Values} {
-		for i := range group {
-			out.tick.Samples += group[i].Samples
-			out.tick.Stale += group[i].Stale
-		}
-	}
-	r.past = nil
-	r.claims.endFormer(t.At)
-	r.forget()
-	return out, nil
-}
-
-// rewriteGroup relabels the blocks of a group.
-func (r *rewriter) rewriteGroup(blocks []queue.Block, dropped map[string]int) ([]queue.Block, error) {
+// each calls f with the reader at each sample of blocks.
+func (r *rewriter) each(blocks []queue.Block, f func() error) (err error) {
 	for i := range blocks {
-		data, raw, err := blocks[i].Load(r.raw)
-		r.raw = raw
-		if err == nil {
-			err = r.reader.Reset(data)
-		}
-		if err != nil {
-			r.group.Discard()
-			return nil, err
-		}
-		for {
-			ok, err := r.reader.Next()
-			if err == nil && ok {
-				err = r.sample(dropped)
-			}
-			if err != nil {
-				r.group.Discard()
-				return nil, err
-			}
-			if !ok {
-				break
-			}
-		}
-	}
-	return queue.InMemory(r.group.Take()), nil
-}
-
-// sample relabels the reader's sample and adds it to the group.
-func (r *rewriter) sample(dropped map[string]int) error {
-	in := r.seriesKey()
-	s, known := r.known[in]
-	if !known {
-		var err error
-		if s, err = r.evaluate(); err != nil {
+		var data []byte
+		if data, r.raw, err = blocks[i].Load(r.raw); err != nil {
 			return err
 		}
-		if len(r.known) < maxRenamed {
-			r.known[in] = s
+		if err := r.reader.Each(data, f); err != nil {
+			return err
 		}
 	}
-	s.seen = r.tick
-	reason, first := s.reason, !known
-	at, start := r.reader.At, r.reader.Start
-	if reason == "" {
-		zero := start != 0 && start == at
-		answer, moved := r.claims.take(s.out, in, r.key, at, zero, r.reader.Value == wire.StaleMarker, r.tick)
-		if answer == granted && zero && moved == 0 && r.mayHaveEnded(at) {
-			moved = r.claims.move(s.out)
-		}
-		if start != 0 {
-			start += moved
-		}
-		if zero {
-			at += moved
-		}
-		switch answer {
-		case refusedNow:
-			reason, first = reasonCollision, true
-		case refusedBefore:
-			reason, first = reasonCollision, false
-		}
-	}
-	if reason != "" {
-		dropped[reason]++
-		if first && reason != reasonDroppedSeries {
-			r.lost(reason, wire.SeriesName(r.reader.Labels()), s.name())
-		}
-		return nil
-	}
-	r.group.Add(&s.set, s.metric, wire.Sample{Value: r.reader.Value, At: at, Start: start})
 	return nil
 }
 
@@ -265,10 +143,10 @@ func (r *rewriter) relabel(in []wire.Label) (out []wire.Label) {
 		r.scratch.Add(l.Name, l.Value)
 	}
 	r.builder.Reset(r.scratch.Labels())
-	for _, l := range r.external {
+	for _, l := range r.ExternalLabels {
 		r.builder.Set(l.Name, l.Value)
 	}
-	if !relabel.ProcessBuilder(r.builder, r.rules...) {
+	if !relabel.ProcessBuilder(r.builder, r.WriteRelabelConfigs...) {
 		return nil
 	}
 	out = in[:0]
@@ -301,16 +179,45 @@ func (s *renamed) name() string {
 func (r *rewriter) forget() {
 	seen := 0
 	for _, s := range r.known {
-		if s.seen == r.tick {
+		if s.seen == r.claims.tick {
 			seen++
 		}
 	}
 	if len(r.known) >= maxRenamed || len(r.known) > seen+seen/4+1024 {
 		for key, s := range r.known {
-			if s.seen != r.tick {
+			if s.seen != r.claims.tick {
 				delete(r.known, key)
 			}
 		}
 	}
-	r.claims.forget(r.tick)
+	r.claims.forget()
+}
+
+// lookUp returns what the reader's series is called, without remembering it: it
+// has ended.
+func (r *rewriter) lookUp() (*renamed, error) {
+	if s, ok := r.known[r.seriesKey()]; ok {
+		return s, nil
+	}
+	return r.evaluate()
+}
+
+// past is what an endpoint's first rewriter has to know of the ticks before its
+// own: of those that a former process sent, or that are older than the endpoint.
+//
+// A series that began before begun, and is not among those that were refused, holds
+// its name; one that begins later does not get it, wherever it stands in its tick.
+// For an endpoint that is new, and where what was refused is not known, several can
+// have begun before under one name: then the one that began first holds it.
+type past struct {
+	begun   int64  // see queue.Past
+	resumed uint64 // see queue.Past
+	last    int64  // time of the tick before the first that is rewritten
+	learned bool   // all holders are known
+}
+
+// named is what gives series certain names at an endpoint; see [naming].
+type named struct {
+	text     string
+	rewriter *rewriter
 }
