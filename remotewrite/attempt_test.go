@@ -70,44 +70,40 @@ func TestAttemptsThatDoNotEnd(t *testing.T) {
 			r.apply(healthy, other)
 		}, whole[2:]},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, queue.Config{})
-				good, bad := r.receiver("healthy", receiver.Config{}), r.receiver("hung", receiver.Config{})
-				r.apply(healthy, hung)
-				endless := r.hang(1)
-				defer endless.release()
-				r.value(30000, 15000, true, 1)
-				time.Sleep(time.Second) // in the midst of an attempt
-				if endless.under.Load() != 1 {
-					t.Fatalf("%d attempts, want 1", endless.under.Load())
-				}
-				began := time.Now()
-				if _, err := r.sender.Prepare([]EndpointConfig{healthy, hung}); err != nil {
-					t.Fatal(err)
-				}
-				c.then(r)
-				if r.sender.Status(); time.Since(began) > 0 {
-					t.Errorf("the change took %v", time.Since(began))
-				}
-				r.value(45000, 15000, false, 2)
-				r.value(60000, 15000, false, 3)
-				synctest.Wait()
-				if diff := cmp.Diff(map[string][]receiver.Sample{keyA: whole}, good.Series()); diff != "" {
-					t.Errorf("the healthy endpoint: %s", diff)
-				}
-				r.flush()
-				got := map[string][]receiver.Sample{}
-				if c.want != nil {
-					got[keyA] = c.want
-				}
-				if diff := cmp.Diff(got, bad.Series()); diff != "" {
-					t.Error(diff)
-				}
-				if ticks := r.log.Usage().Ticks; ticks != 0 {
-					t.Errorf("%d ticks are kept", ticks)
-				}
-			})
+		bubble(t, c.name, func(t *testing.T) {
+			r := newRig(t, queue.Config{})
+			good, bad := r.receiver("healthy", receiver.Config{}), r.receiver("hung", receiver.Config{})
+			r.apply(healthy, hung)
+			endless := r.hang(1)
+			defer endless.release()
+			r.value(30000, 15000, true, 1)
+			time.Sleep(time.Second) // in the midst of an attempt
+			if endless.under.Load() != 1 {
+				t.Fatalf("%d attempts, want 1", endless.under.Load())
+			}
+			began := time.Now()
+			if _, err := r.sender.Prepare([]EndpointConfig{healthy, hung}); err != nil {
+				t.Fatal(err)
+			}
+			c.then(r)
+			if r.sender.Status(); time.Since(began) > 0 {
+				t.Errorf("the change took %v", time.Since(began))
+			}
+			r.value(45000, 15000, false, 2)
+			r.value(60000, 15000, false, 3)
+			synctest.Wait()
+			if diff := cmp.Diff(map[string][]receiver.Sample{keyA: whole}, good.Series()); diff != "" {
+				t.Errorf("the healthy endpoint: %s", diff)
+			}
+			r.flush()
+			got := map[string][]receiver.Sample{}
+			if c.want != nil {
+				got[keyA] = c.want
+			}
+			wantEqual(t, got, bad.Series())
+			if ticks := r.log.Usage().Ticks; ticks != 0 {
+				t.Errorf("%d ticks are kept", ticks)
+			}
 		})
 	}
 }
@@ -167,16 +163,12 @@ func TestCloseDuringAnEndlessAttempt(t *testing.T) {
 		if n := r.count("does not end although it was stopped"); n != 1 {
 			t.Errorf("logged %d times", n)
 		}
-		if err := r.open(); err != nil {
-			t.Fatal(err)
-		}
+		r.start()
 		r.apply(EndpointConfig{URL: "http://a/", Timeout: time.Minute})
 		r.flush()
 		endless.release() // after the next process has sent it
 		synctest.Wait()
-		if diff := cmp.Diff(map[string][]receiver.Sample{keyA: {sample(15000, 0), sample(30000, 1)}}, rec.Series()); diff != "" {
-			t.Error(diff)
-		}
+		wantEqual(t, map[string][]receiver.Sample{keyA: {sample(15000, 0), sample(30000, 1)}}, rec.Series())
 	})
 }
 
@@ -203,13 +195,9 @@ func TestRemovedWhileItsDiskHangs(t *testing.T) {
 		release()
 		r.value(45000, 15000, false, 2)
 		r.flush()
-		if diff := cmp.Diff(map[string][]receiver.Sample{keyA: {sample(45000, 2)}}, rec.Series()); diff != "" {
-			t.Error(diff)
-		}
+		wantEqual(t, map[string][]receiver.Sample{keyA: {sample(45000, 2)}}, rec.Series())
 		r.halt(nil)
-		if err := r.open(); err != nil {
-			t.Fatal(err)
-		}
+		r.start()
 		r.apply(cfg)
 		r.value(60000, 15000, false, 3)
 		r.flush()

@@ -16,7 +16,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/prometheus/model/relabel"
 
 	"github.com/skydive-project/skybridge/internal/disktest"
@@ -47,9 +46,7 @@ func newSharing(t *testing.T, log queue.Config) *sharing {
 	log.FS, log.Dir = w.d, "log"
 	w.r = newRig(t, log)
 	w.up.Store(true)
-	cfg := upWhen(&w.up)
-	cfg.GiveUps = true
-	w.rec = w.r.receiver("a", cfg)
+	w.rec = w.r.receiver("a", receiver.Config{GiveUps: true, Fail: unless(&w.up, receiver.Fault{Status: 503})})
 	w.cfg = EndpointConfig{Name: "a", URL: "http://a/", WriteRelabelConfigs: []*relabel.Config{act(relabel.LabelDrop, "", "port")}}
 	w.r.apply(w.cfg)
 	return w
@@ -92,15 +89,13 @@ func (w *sharing) append(script string, at int64) {
 // restart ends the process and begins another; how is stop, kill or power.
 func (w *sharing) restart(how string) {
 	w.r.t.Helper()
-	w.r.halt(map[string]func(){"stop": nil, "kill": w.d.Kill, "power": w.d.LosePower}[how])
-	w.reopen()
+	w.r.restart(how)
+	w.resume()
 }
 
-func (w *sharing) reopen() {
+// resume has the endpoint continue in the process that was started.
+func (w *sharing) resume() {
 	w.r.t.Helper()
-	if err := w.r.open(); err != nil {
-		w.r.t.Fatal(err)
-	}
 	w.rec.Restarted()
 	w.r.apply(w.cfg)
 	synctest.Wait()
@@ -128,29 +123,27 @@ func TestHoldersSurvive(t *testing.T) {
 		{"a backlog begins with an end", []string{"1+10000", "1=20000", "down", "2+4000000 1-", "2=5000000", "restart", "up", "2=5010000 3+7"}, 20_007},
 	} {
 		for _, how := range []string{"", "stop", "kill", "power"} {
-			t.Run(c.name+"/"+how, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					w := newSharing(t, queue.Config{})
-					for _, step := range c.script {
-						switch {
-						case step == "up" || step == "down":
-							w.up.Store(step == "up")
-						case step != "restart":
-							w.tick(step)
-						case how != "":
-							w.restart(how)
-						}
+			bubble(t, c.name+"/"+how, func(t *testing.T) {
+				w := newSharing(t, queue.Config{})
+				for _, step := range c.script {
+					switch {
+					case step == "up" || step == "down":
+						w.up.Store(step == "up")
+					case step != "restart":
+						w.tick(step)
+					case how != "":
+						w.restart(how)
 					}
-					w.r.flush()
-					samples := w.rec.Series()[portless]
-					if got := receiver.Increase(samples); got != c.want {
-						t.Errorf("increase %v, want %v: %v", got, c.want, samples)
-					}
-					for _, problem := range sharedLives(samples) {
-						t.Error(problem)
-					}
-					w.r.wantMetric(0, prefix+"samples_failed_total")
-				})
+				}
+				w.r.flush()
+				samples := w.rec.Series()[portless]
+				if got := receiver.Increase(samples); got != c.want {
+					t.Errorf("increase %v, want %v: %v", got, c.want, samples)
+				}
+				for _, problem := range sharedLives(samples) {
+					t.Error(problem)
+				}
+				w.r.wantMetric(0, prefix+"samples_failed_total")
 			})
 		}
 	}
@@ -199,9 +192,7 @@ func TestHoldersInPrometheus(t *testing.T) {
 	tick(2, 4_000_000, 15_000)
 	for n := int64(3); n < 6; n++ {
 		r.halt(nil)
-		if err := r.open(); err != nil {
-			t.Fatal(err)
-		}
+		r.start()
 		r.apply(cfg)
 		tick(n, 5_010_000, 20_000)
 	}
@@ -246,13 +237,15 @@ func TestHoldersUnknown(t *testing.T) {
 			if err := w.d.Remove("log/" + "cursors"); err != nil {
 				w.r.t.Error(err)
 			}
-			w.reopen()
+			w.r.start()
+			w.resume()
 			w.r.wantMetric(1, "skybridge_log_corruptions_total", "what", "cursors")
 		},
 		"file is damaged": func(w *sharing) {
 			w.r.halt(nil)
 			w.d.SetBytes("log/"+"cursors", []byte("damaged"))
-			w.reopen()
+			w.r.start()
+			w.resume()
 			w.r.wantMetric(1, "skybridge_log_corruptions_total", "what", "cursors")
 		},
 		"removed": func(w *sharing) {
@@ -265,19 +258,17 @@ func TestHoldersUnknown(t *testing.T) {
 			w.restart("stop")
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := newSharing(t, queue.Config{})
-				w.r.judged = true // it may send what the receiver has
-				w.tick("1+10000")
-				w.tick("2+4000000 1=15000")
-				lose(w)
-				w.tick("2=5010000 1=20000")
-				w.r.flush()
-				if got := receiver.Increase(w.rec.Series()[portless]); got != 20_000 {
-					t.Errorf("increase %v, want 20000: %v", got, w.rec.Series())
-				}
-			})
+		bubble(t, name, func(t *testing.T) {
+			w := newSharing(t, queue.Config{})
+			w.r.judged = true // it may send what the receiver has
+			w.tick("1+10000")
+			w.tick("2+4000000 1=15000")
+			lose(w)
+			w.tick("2=5010000 1=20000")
+			w.r.flush()
+			if got := receiver.Increase(w.rec.Series()[portless]); got != 20_000 {
+				t.Errorf("increase %v, want 20000: %v", got, w.rec.Series())
+			}
 		})
 	}
 }
@@ -309,7 +300,8 @@ func TestHoldersOfLostTicks(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			w.reopen()
+			w.r.start()
+			w.resume()
 			w.up.Store(true)
 			for _, script := range c.after {
 				w.tick(script)
@@ -328,48 +320,46 @@ func TestHoldersOfLostTicks(t *testing.T) {
 func TestHoldersOfCondensed(t *testing.T) {
 	for _, maxBytes := range []int64{0, 8000} { // where only the ends of some ticks are left
 		for _, how := range []string{"", "stop", "kill"} {
-			t.Run(fmt.Sprint(maxBytes, how), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					w := newSharing(t, queue.Config{PushInterval: pushInterval, SegmentBytes: 1, MaxBytes: maxBytes})
-					compacted := false
-					w.d.Fail(func(_ int, op disktest.Op, name string) error {
-						compacted = compacted || op == disktest.Rename && strings.HasSuffix(name, ".seg")
-						return nil
-					})
-					w.at = time.Now().UnixMilli()
-					w.cfg.BacklogWindow = 5 * time.Minute
-					w.r.apply(w.cfg)
-					w.tick("4+10000")
-					w.tick("4=10000 5+90000")
-					w.up.Store(false)
-					w.tick("4=15000 5- 2+4000000")
-					w.tick("4=15000 2=5000000")
-					w.tick("2- 4=15000")
-					w.tick("4-")
-					w.tick("1+8")
-					w.tick("2+5000000 1=8")
-					w.tick("2- 1=9")
-					for range 40 {
-						w.tick("1=9")
-					}
-					if how != "" {
-						w.restart(how)
-					}
-					if compacted != (maxBytes > 0) {
-						t.Errorf("only ends are left of some tick: %v", compacted)
-					}
-					w.up.Store(true)
-					w.tick("1=10")
-					w.r.flush()
-					// Of port 2, the first is refused: another held the name. The second is sent
-					// between a zero and an end of its own, before the one that lives on begins.
-					if got := receiver.Increase(w.rec.Series()[portless]); got != 15_000+5_000_000+10 {
-						t.Errorf("increase %v, want 5015010: %v", got, w.rec.Series())
-					}
-					if n := w.r.metric("skybridge_condensed_series_total"); n == 0 {
-						t.Error("nothing was condensed")
-					}
+			bubble(t, fmt.Sprint(maxBytes, how), func(t *testing.T) {
+				w := newSharing(t, queue.Config{PushInterval: pushInterval, SegmentBytes: 1, MaxBytes: maxBytes})
+				compacted := false
+				w.d.Fail(func(_ int, op disktest.Op, name string) error {
+					compacted = compacted || op == disktest.Rename && strings.HasSuffix(name, ".seg")
+					return nil
 				})
+				w.at = time.Now().UnixMilli()
+				w.cfg.BacklogWindow = 5 * time.Minute
+				w.r.apply(w.cfg)
+				w.tick("4+10000")
+				w.tick("4=10000 5+90000")
+				w.up.Store(false)
+				w.tick("4=15000 5- 2+4000000")
+				w.tick("4=15000 2=5000000")
+				w.tick("2- 4=15000")
+				w.tick("4-")
+				w.tick("1+8")
+				w.tick("2+5000000 1=8")
+				w.tick("2- 1=9")
+				for range 40 {
+					w.tick("1=9")
+				}
+				if how != "" {
+					w.restart(how)
+				}
+				if compacted != (maxBytes > 0) {
+					t.Errorf("only ends are left of some tick: %v", compacted)
+				}
+				w.up.Store(true)
+				w.tick("1=10")
+				w.r.flush()
+				// Of port 2, the first is refused: another held the name. The second is sent
+				// between a zero and an end of its own, before the one that lives on begins.
+				if got := receiver.Increase(w.rec.Series()[portless]); got != 15_000+5_000_000+10 {
+					t.Errorf("increase %v, want 5015010: %v", got, w.rec.Series())
+				}
+				if n := w.r.metric("skybridge_condensed_series_total"); n == 0 {
+					t.Error("nothing was condensed")
+				}
 			})
 		}
 	}
@@ -406,9 +396,7 @@ func TestHoldersOfOtherNames(t *testing.T) {
 			receiver.Key("test_rtt", map[string]string{"ip": "x"}):                           {sample(15000, 1), sample(30000, 2), sample(45000, 3)},
 			receiver.Key("test_rtt", map[string]string{"ip": "x", "port": "2", "site": "b"}): {sample(60000, 4)},
 		}
-		if diff := cmp.Diff(want, w.rec.Series()); diff != "" {
-			t.Error(diff)
-		}
+		wantEqual(t, want, w.rec.Series())
 	})
 }
 
@@ -442,22 +430,20 @@ func TestZeroIsMovedOnlyForSharedNames(t *testing.T) {
 // missing in the first ticks after a restart, as those of the topology are until it answers.
 func TestHoldersOfTopology(t *testing.T) {
 	for _, how := range []string{"stop", "kill", "power"} {
-		t.Run(how, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := newSharing(t, queue.Config{})
-				for _, script := range []string{"1=10000", "2=4000000 1=15000", "restart", "", "", "2=5010000 1=20000", "2=5010000 1=20000"} {
-					if script == "restart" {
-						w.restart(how)
-						continue
-					}
-					w.tick(script)
+		bubble(t, how, func(t *testing.T) {
+			w := newSharing(t, queue.Config{})
+			for _, script := range []string{"1=10000", "2=4000000 1=15000", "restart", "", "", "2=5010000 1=20000", "2=5010000 1=20000"} {
+				if script == "restart" {
+					w.restart(how)
+					continue
 				}
-				w.r.flush()
-				samples := w.rec.Series()[portless]
-				if last := samples[len(samples)-1]; last.Value() != 20_000 {
-					t.Errorf("last value %v, want 20000: %v", last.Value(), samples)
-				}
-			})
+				w.tick(script)
+			}
+			w.r.flush()
+			samples := w.rec.Series()[portless]
+			if last := samples[len(samples)-1]; last.Value() != 20_000 {
+				t.Errorf("last value %v, want 20000: %v", last.Value(), samples)
+			}
 		})
 	}
 }
@@ -576,7 +562,8 @@ func runHolders(t *testing.T, script []string, n int, power bool) (got []receive
 				w.d.Kill()
 			}
 		})
-		w.reopen()
+		w.r.start()
+		w.resume()
 		return true
 	}
 	for _, step := range script {

@@ -11,7 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/prometheus/model/relabel"
 
 	"github.com/skydive-project/skybridge/internal/disktest"
@@ -37,12 +36,7 @@ func condensedArrives(t *testing.T, message Message, rules []*relabel.Config) {
 	r := newRig(t, queue.Config{PushInterval: pushInterval})
 	var up atomic.Bool
 	up.Store(true)
-	rec := r.receiver("a", receiver.Config{GiveUps: true, Fail: func(int, *http.Request) receiver.Fault {
-		if !up.Load() {
-			return receiver.Fault{Status: 503}
-		}
-		return receiver.Fault{}
-	}})
+	rec := r.receiver("a", receiver.Config{GiveUps: true, Fail: unless(&up, receiver.Fault{Status: 503})})
 	r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: message, BacklogWindow: 100 * time.Second, WriteRelabelConfigs: rules})
 	started := time.Now().UnixMilli()
 	at := func(n int64) int64 { return started + 15000*n }
@@ -151,9 +145,7 @@ func condensedArrives(t *testing.T, message Message, rules []*relabel.Config) {
 			samples[i].Start = 0
 		}
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
+	wantEqual(t, want, got)
 	r.wantMetric(5, "skybridge_condensed_series_total") // one of them twice
 	r.wantMetric(0, prefix+"samples_dropped_total")
 	r.wantMetric(0, "skybridge_lost_series_total")
@@ -172,49 +164,42 @@ func TestCompactedRetention(t *testing.T) {
 		{"does not fit", 4_000, 1},
 	} {
 		for _, durable := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s, durable %v", c.name, durable), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					cfg := queue.Config{MaxBytes: c.max, PushInterval: pushInterval}
-					if durable {
-						cfg.FS, cfg.Dir, cfg.SegmentBytes = disktest.New(1), "log", 1000
-					}
-					r := newRig(t, cfg)
-					var up atomic.Bool
-					rec := r.receiver("a", receiver.Config{GiveUps: true, Fail: func(int, *http.Request) receiver.Fault {
-						if !up.Load() {
-							return receiver.Fault{Status: 503}
-						}
-						return receiver.Fault{}
-					}})
-					r.apply(EndpointConfig{Name: "a", URL: "http://a/", BacklogWindow: time.Hour})
-					const ticks = 60
-					thinTicks(t, r, ticks)
-					if n := r.count("kept only what ended"); !durable && n == 0 {
-						t.Error("the log was never full")
-					}
-					if n := r.metric("skybridge_log_disk_bytes"); durable && n > float64(c.max) {
-						t.Errorf("%v bytes on disk", n)
-					}
-					if n := r.log.Usage().Bytes; n > c.max {
-						t.Errorf("%d bytes in the log", n)
-					}
-					up.Store(true)
-					r.flush()
-					var got float64
-					for i := range ticks {
-						samples := rec.Series()[receiver.Key(bytesMetric.Name, map[string]string{"life": fmt.Sprint(i)})]
-						got += receiver.Increase(samples)
-					}
-					lostSeries, lostBytes := r.metric("skybridge_lost_series_total", "reason", queue.ReasonLogFull), r.metric("skybridge_lost_bytes_total", "reason", queue.ReasonLogFull)
-					// Each tick but the last two began one that counted 100 and ended. The first
-					// that is lost may have arrived: its value was in a tick that was being sent.
-					if want := 100*(ticks-2) - lostBytes; got < want || got > want+100 || (c.lost == 0 && got != want) || lostSeries != lostBytes/100 || lostSeries < c.lost || (c.lost == 0 && lostSeries > 0) {
-						t.Errorf("increase %v, want %v or one more: %v series with %v bytes lost", got, want, lostSeries, lostBytes)
-					}
-					if u := r.log.Usage(); u.Ticks != 0 || u.Bytes != 0 {
-						t.Errorf("%d ticks with %d bytes are left", u.Ticks, u.Bytes)
-					}
-				})
+			bubble(t, fmt.Sprintf("%s, durable %v", c.name, durable), func(t *testing.T) {
+				cfg := queue.Config{MaxBytes: c.max, PushInterval: pushInterval}
+				if durable {
+					cfg.FS, cfg.Dir, cfg.SegmentBytes = disktest.New(1), "log", 1000
+				}
+				r := newRig(t, cfg)
+				var up atomic.Bool
+				rec := r.receiver("a", receiver.Config{GiveUps: true, Fail: unless(&up, receiver.Fault{Status: 503})})
+				r.apply(EndpointConfig{Name: "a", URL: "http://a/", BacklogWindow: time.Hour})
+				const ticks = 60
+				thinTicks(t, r, ticks)
+				if n := r.count("kept only what ended"); !durable && n == 0 {
+					t.Error("the log was never full")
+				}
+				if n := r.metric("skybridge_log_disk_bytes"); durable && n > float64(c.max) {
+					t.Errorf("%v bytes on disk", n)
+				}
+				if n := r.log.Usage().Bytes; n > c.max {
+					t.Errorf("%d bytes in the log", n)
+				}
+				up.Store(true)
+				r.flush()
+				var got float64
+				for i := range ticks {
+					samples := rec.Series()[receiver.Key(bytesMetric.Name, map[string]string{"life": fmt.Sprint(i)})]
+					got += receiver.Increase(samples)
+				}
+				lostSeries, lostBytes := r.metric("skybridge_lost_series_total", "reason", queue.ReasonLogFull), r.metric("skybridge_lost_bytes_total", "reason", queue.ReasonLogFull)
+				// Each tick but the last two began one that counted 100 and ended. The first
+				// that is lost may have arrived: its value was in a tick that was being sent.
+				if want := 100*(ticks-2) - lostBytes; got < want || got > want+100 || (c.lost == 0 && got != want) || lostSeries != lostBytes/100 || lostSeries < c.lost || (c.lost == 0 && lostSeries > 0) {
+					t.Errorf("increase %v, want %v or one more: %v series with %v bytes lost", got, want, lostSeries, lostBytes)
+				}
+				if u := r.log.Usage(); u.Ticks != 0 || u.Bytes != 0 {
+					t.Errorf("%d ticks with %d bytes are left", u.Ticks, u.Bytes)
+				}
 			})
 		}
 	}

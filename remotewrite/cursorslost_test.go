@@ -50,9 +50,7 @@ func TestCursorsLost(t *testing.T) {
 		}
 		time.Sleep(20 * time.Minute)
 		r.cfg.Opened = time.Now()
-		if err := r.open(); err != nil {
-			t.Fatal(err)
-		}
+		r.start()
 		rec.Restarted()
 		r.apply(endpoint)
 		for range 3 {

@@ -4,7 +4,6 @@
 package remotewrite
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -14,7 +13,6 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/receiver"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 )
@@ -129,52 +127,6 @@ func fault(kind string) receiver.Fault {
 	return receiver.Fault{}
 }
 
-// run follows the plan and returns what is wrong at its end.
-func run(t *testing.T, p plan) (problems []string) {
-	w := &world{rig: newRig(t, p.log), appended: make(map[string]map[int64]given), endless: p.log.MaxBytes > 0}
-	w.rig.judged = true
-	w.down.Store("")
-	w.rec = w.rig.receiver("a", receiver.Config{Without1: p.without1, Without2: p.without2, MaxBytes: p.maxBytes, GiveUps: p.log.MaxAge > 0, Fail: func(n int, _ *http.Request) receiver.Fault {
-		if down := w.down.Load().(string); down != "" {
-			return fault(down)
-		}
-		if n < len(p.faults) {
-			return fault(p.faults[n])
-		}
-		return receiver.Fault{}
-	}})
-	w.rig.apply(p.endpoint)
-	for _, tick := range p.ticks {
-		time.Sleep(tick.gap)
-		if tick.reload {
-			p.endpoint.MaxSamplesPerSend = p.endpoint.MaxSamplesPerSend%6 + 1
-			w.rig.apply(p.endpoint)
-		}
-		if tick.swap {
-			p.without1, p.without2 = p.without2, p.without1
-			if p.without1 != nil && (p.without1.Status == 0 || p.without1.Status == 400) {
-				// One that drops 1.0 without a word cannot be found out. And 400 to 1.0 is
-				// about the samples, where 2.0 fails.
-				p.without1 = &receiver.Fault{Status: 415}
-			}
-			w.rec.Speak(p.without1, p.without2)
-		}
-		w.down.Store(tick.down)
-		w.tick(tick)
-		synctest.Wait()
-	}
-	w.down.Store("")
-	ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
-	defer cancel()
-	if err := w.rig.sender.Flush(ctx); err != nil {
-		problems = append(problems, err.Error())
-	}
-	for _, v := range w.rec.Violations() {
-		problems = append(problems, "violation: "+v)
-	}
-	return append(problems, w.check(p)...)
-}
-
 // check compares what the receiver has with what was appended.
 func (w *world) check(p plan) (problems []string) {
 	bad := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
@@ -284,32 +236,31 @@ func (w *world) checkPending(bad func(string, ...any)) {
 	}
 }
 
-// TestDurableExactness proves the same of a durable log.
-func TestDurableExactness(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		p := drawPlan(rt)
-		p.log.FS, p.log.Dir = disktest.New(1), "log"
-		var problems []string
-		synctest.Test(t, func(t *testing.T) {
-			problems = run(t, p)
-		})
-		if len(problems) > 0 {
-			slices.Sort(problems)
-			rt.Fatalf("%q", problems)
-		}
-	})
-}
-
 // TestExactness proves the purpose of the package: whatever ticks come and
 // whatever the receiver does, every sample arrives or is counted; no duty of a
 // sender is broken; and each counter's increase at the receiver is what was
 // counted up to the last sample of each of its lives that arrived.
-func TestExactness(t *testing.T) {
+func TestExactness(t *testing.T) { checkPlans(t, nil) }
+
+// TestDurableExactness proves the same of a durable log.
+func TestDurableExactness(t *testing.T) {
+	checkPlans(t, func(*rapid.T) course { return course{dieAt: -1} })
+}
+
+// checkPlans plays random plans, on a disk where draw gives the courses of their ticks.
+func checkPlans(t *testing.T, draw func(t *rapid.T) course) {
 	rapid.Check(t, func(rt *rapid.T) {
 		p := drawPlan(rt)
+		var courses []course
+		if draw != nil {
+			p.log.SegmentBytes = rapid.SampledFrom([]int64{0, 1, 700, 3000}).Draw(rt, "segment bytes")
+			for range p.ticks {
+				courses = append(courses, draw(rt))
+			}
+		}
 		var problems []string
 		synctest.Test(t, func(t *testing.T) {
-			problems = run(t, p)
+			problems = run(t, p, courses)
 		})
 		if len(problems) > 0 {
 			slices.Sort(problems)

@@ -14,8 +14,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/skydive-project/skybridge/internal/receiver"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
@@ -79,31 +77,27 @@ func TestFaults(t *testing.T) {
 		{name: "slow answer", fail: failing(1, receiver.Fault{Status: 200, Body: "done", AnswerPause: time.Hour}), want: whole, took: [2]time.Duration{time.Second, time.Second}},
 		{name: "redirect", fail: failing(1, receiver.Fault{Status: 301, Header: http.Header{"Location": {"http://elsewhere/"}}}), want: whole, retried: 1, took: [2]time.Duration{minBackoff, minBackoff}, words: "301"},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, queue.Config{})
-				rec := r.receiver("a", receiver.Config{Fail: c.fail, Final429: c.final429, UserAgent: "skybridge/test"})
-				r.apply(EndpointConfig{URL: "http://a/", Timeout: 10 * time.Second, MinBackoff: minBackoff, MaxBackoff: maxBackoff, RetryOn429: !c.final429})
-				began := time.Now()
-				r.value(20000, 5000, true, 7)
-				r.value(35000, 5000, false, 9)
-				r.flush()
-				if took := time.Since(began); took < c.took[0] || took > c.took[1] {
-					t.Errorf("took %v, want %v to %v", took, c.took[0], c.took[1])
-				}
-				if diff := cmp.Diff(map[string][]receiver.Sample{keyA: c.want}, rec.Series()); diff != "" {
-					t.Error(diff)
-				}
-				r.wantMetric(3-c.failed-c.dropped+min(1, c.dropped), prefix+"samples_total")
-				r.wantMetric(c.failed, prefix+"samples_failed_total")
-				r.wantMetric(c.retried, prefix+"samples_retried_total")
-				r.wantMetric(c.dropped, prefix+"samples_dropped_total")
-				r.wantMetric(0, prefix+"samples_pending")
-				status := r.sender.Status()[0]
-				if !strings.Contains(status.LastError, c.words) || (c.words == "" && c.retried+c.failed == 0 && status.LastError != "") {
-					t.Errorf("last error %q, want %q in it", status.LastError, c.words)
-				}
-			})
+		bubble(t, c.name, func(t *testing.T) {
+			r := newRig(t, queue.Config{})
+			rec := r.receiver("a", receiver.Config{Fail: c.fail, Final429: c.final429, UserAgent: "skybridge/test"})
+			r.apply(EndpointConfig{URL: "http://a/", Timeout: 10 * time.Second, MinBackoff: minBackoff, MaxBackoff: maxBackoff, RetryOn429: !c.final429})
+			began := time.Now()
+			r.value(20000, 5000, true, 7)
+			r.value(35000, 5000, false, 9)
+			r.flush()
+			if took := time.Since(began); took < c.took[0] || took > c.took[1] {
+				t.Errorf("took %v, want %v to %v", took, c.took[0], c.took[1])
+			}
+			wantEqual(t, map[string][]receiver.Sample{keyA: c.want}, rec.Series())
+			r.wantMetric(3-c.failed-c.dropped+min(1, c.dropped), prefix+"samples_total")
+			r.wantMetric(c.failed, prefix+"samples_failed_total")
+			r.wantMetric(c.retried, prefix+"samples_retried_total")
+			r.wantMetric(c.dropped, prefix+"samples_dropped_total")
+			r.wantMetric(0, prefix+"samples_pending")
+			status := r.sender.Status()[0]
+			if !strings.Contains(status.LastError, c.words) || (c.words == "" && c.retried+c.failed == 0 && status.LastError != "") {
+				t.Errorf("last error %q, want %q in it", status.LastError, c.words)
+			}
 		})
 	}
 }
@@ -169,12 +163,7 @@ func TestRepairArrives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, queue.Config{MaxBytes: 1, PushInterval: pushInterval})
 		var up atomic.Bool
-		rec := r.receiver("a", receiver.Config{Fail: func(int, *http.Request) receiver.Fault {
-			if !up.Load() {
-				return receiver.Fault{Status: 503}
-			}
-			return receiver.Fault{}
-		}})
+		rec := r.receiver("a", receiver.Config{Fail: unless(&up, receiver.Fault{Status: 503})})
 		r.apply(EndpointConfig{URL: "http://a/", MaxSamplesPerSend: 1})
 		tick := func(at int64, fill func(t *queue.TickBuilder, label func(string))) {
 			tick := r.log.Begin(at)
@@ -231,9 +220,7 @@ func TestRepairArrives(t *testing.T) {
 			key("test_bytes", "newer"): {sample(45000, 0), sample(60000, 3)},
 			key("test_rtt", "again"):   {sample(15000, 5), sample(60000, 6)},
 		}
-		if diff := cmp.Diff(want, rec.Series()); diff != "" {
-			t.Error(diff)
-		}
+		wantEqual(t, want, rec.Series())
 		r.wantMetric(8, prefix+"samples_dropped_total", "reason", queue.ReasonLogFull)
 		r.wantMetric(1, "skybridge_stale_markers_dropped_total")
 		if got := receiver.Increase(slices.Clone(rec.Series()[key("test_bytes", "again")])); got != 250 {

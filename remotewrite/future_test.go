@@ -59,30 +59,28 @@ func TestTicksAheadAtTheEnd(t *testing.T) {
 		durable bool
 		stored  int
 	}{{"durable", true, 0}, {"memory", false, 2}} {
-		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				cfg := queue.Config{}
-				if test.durable {
-					cfg.FS, cfg.Dir = disk.OS{}, t.TempDir()
-				}
-				r := newRig(t, cfg)
-				rec := r.receiver("a", receiver.Config{})
-				r.apply(EndpointConfig{URL: "http://a/"})
-				r.value(time.Now().Add(time.Hour).UnixMilli(), 1, true, 1)
-				time.Sleep(time.Second)
-				ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
-				defer cancel()
-				if err := r.sender.Flush(ctx); (err != nil) != test.durable {
-					t.Errorf("flush: %v", err)
-				}
-				if got := rec.Stored(); got != test.stored {
-					t.Errorf("%d samples stored, want %d", got, test.stored)
-				}
-				r.sender.Close()
-				if err := r.log.Close(); err != nil {
-					t.Error(err)
-				}
-			})
+		bubble(t, test.name, func(t *testing.T) {
+			cfg := queue.Config{}
+			if test.durable {
+				cfg.FS, cfg.Dir = disk.OS{}, t.TempDir()
+			}
+			r := newRig(t, cfg)
+			rec := r.receiver("a", receiver.Config{})
+			r.apply(EndpointConfig{URL: "http://a/"})
+			r.value(time.Now().Add(time.Hour).UnixMilli(), 1, true, 1)
+			time.Sleep(time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+			defer cancel()
+			if err := r.sender.Flush(ctx); (err != nil) != test.durable {
+				t.Errorf("flush: %v", err)
+			}
+			if got := rec.Stored(); got != test.stored {
+				t.Errorf("%d samples stored, want %d", got, test.stored)
+			}
+			r.sender.Close()
+			if err := r.log.Close(); err != nil {
+				t.Error(err)
+			}
 		})
 	}
 }
@@ -95,28 +93,26 @@ func TestClockOfTheSender(t *testing.T) {
 		off             time.Duration
 		stored, dropped float64
 	}{{"right", 0, 2, 0}, {"an hour ahead", time.Hour, 0, 2}, {"an hour behind", -time.Hour, 0, 0}} {
-		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, queue.Config{})
-				rec := r.receiver("a", receiver.Config{})
-				reg := prometheus.NewRegistry()
-				sender := NewSender(r.log, reg, slog.New(slog.DiscardHandler), Options{
-					HTTP: []config.HTTPClientOption{config.WithDialContextFunc(r.dial)}, Now: func() time.Time { return time.Now().Add(test.off) },
-				})
-				defer sender.Close()
-				prepared, err := sender.Prepare([]EndpointConfig{{URL: "http://a/", ProtobufMessage: Message1, SampleAgeLimit: 50 * time.Minute}})
-				if err != nil || sender.Apply(prepared) != nil {
-					t.Fatal(err)
-				}
-				r.value(time.Now().UnixMilli(), time.Now().UnixMilli()-1, true, 1)
-				time.Sleep(time.Minute)
-				if got := float64(rec.Stored()); got != test.stored {
-					t.Errorf("%v samples stored, want %v", got, test.stored)
-				}
-				if got := await.Sum(t, reg, prefix+"samples_dropped_total"); got != test.dropped {
-					t.Errorf("%v samples dropped, want %v", got, test.dropped)
-				}
+		bubble(t, test.name, func(t *testing.T) {
+			r := newRig(t, queue.Config{})
+			rec := r.receiver("a", receiver.Config{})
+			reg := prometheus.NewRegistry()
+			sender := NewSender(r.log, reg, slog.New(slog.DiscardHandler), Options{
+				HTTP: []config.HTTPClientOption{config.WithDialContextFunc(r.dial)}, Now: func() time.Time { return time.Now().Add(test.off) },
 			})
+			defer sender.Close()
+			prepared, err := sender.Prepare([]EndpointConfig{{URL: "http://a/", ProtobufMessage: Message1, SampleAgeLimit: 50 * time.Minute}})
+			if err != nil || sender.Apply(prepared) != nil {
+				t.Fatal(err)
+			}
+			r.value(time.Now().UnixMilli(), time.Now().UnixMilli()-1, true, 1)
+			time.Sleep(time.Minute)
+			if got := float64(rec.Stored()); got != test.stored {
+				t.Errorf("%v samples stored, want %v", got, test.stored)
+			}
+			if got := await.Sum(t, reg, prefix+"samples_dropped_total"); got != test.dropped {
+				t.Errorf("%v samples dropped, want %v", got, test.dropped)
+			}
 		})
 	}
 }

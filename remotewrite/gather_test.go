@@ -5,7 +5,6 @@ package remotewrite
 
 import (
 	"fmt"
-	"net/http"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -26,12 +25,7 @@ func TestCondenseForgets(t *testing.T) {
 		r := newRig(t, queue.Config{PushInterval: pushInterval, CondenseEnds: 1})
 		var up atomic.Bool
 		up.Store(true)
-		rec := r.receiver("a", receiver.Config{GiveUps: true, Fail: func(int, *http.Request) receiver.Fault {
-			if !up.Load() {
-				return receiver.Fault{Status: 503}
-			}
-			return receiver.Fault{}
-		}})
+		rec := r.receiver("a", receiver.Config{GiveUps: true, Fail: unless(&up, receiver.Fault{Status: 503})})
 		r.apply(EndpointConfig{URL: "http://a/", BacklogWindow: 2 * time.Minute, WriteRelabelConfigs: []*relabel.Config{replace("a", "lives.*", "a", "lives")}})
 		const ticks = 40
 		for i := range ticks {

@@ -9,8 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/receiver"
@@ -28,60 +26,54 @@ func TestGone(t *testing.T) {
 		{"deleted", func(d *disktest.Disk, name string) { _ = d.Remove(name) }},
 		{"replaced", func(d *disktest.Disk, name string) { d.SetBytes(name, d.Bytes(name)[:30]) }},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				d := disktest.New(1)
-				r := newRig(t, queue.Config{FS: d, Dir: "log"})
-				rec := r.receiver("a", receiver.Config{})
-				r.apply(EndpointConfig{URL: "http://a/"})
-				var want []receiver.Sample
-				value := func(v float64) {
-					time.Sleep(pushInterval)
-					at := time.Now().UnixMilli()
-					r.value(at, at-1000, v == 1, v)
-					if v == 1 {
-						want = append(want, sample(at-1000, 0))
-					}
-					want = append(want, sample(at, v))
-					synctest.Wait()
+		bubble(t, c.name, func(t *testing.T) {
+			d := disktest.New(1)
+			r := newRig(t, queue.Config{FS: d, Dir: "log"})
+			rec := r.receiver("a", receiver.Config{})
+			r.apply(EndpointConfig{URL: "http://a/"})
+			var want []receiver.Sample
+			value := func(v float64) {
+				time.Sleep(pushInterval)
+				at := time.Now().UnixMilli()
+				r.value(at, at-1000, v == 1, v)
+				if v == 1 {
+					want = append(want, sample(at-1000, 0))
 				}
-				value(1)
-				value(2)
-				files := d.Files()
-				for _, name := range files {
-					c.do(d, name)
+				want = append(want, sample(at, v))
+				synctest.Wait()
+			}
+			value(1)
+			value(2)
+			files := d.Files()
+			for _, name := range files {
+				c.do(d, name)
+			}
+			value(3)
+			if err := r.log.Trouble(); !errors.Is(err, disk.ErrGone) {
+				t.Errorf("trouble where files are gone: %v", err)
+			}
+			value(4)
+			if err := r.log.Trouble(); err != nil {
+				t.Errorf("trouble with new files: %v", err)
+			}
+			r.flush()
+			r.wantMetric(0, prefix+"samples_dropped_total")
+			wantEqual(t, map[string][]receiver.Sample{keyA: want}, rec.Series())
+			_, last := r.log.LastTick()
+			r.sender.Close()
+			r.halt(d.Kill)
+			r.start()
+			if _, at := r.log.LastTick(); at != last {
+				t.Errorf("the next process finds ticks up to %d, want %d", at, last)
+			}
+			rec.Restarted()
+			r.apply(EndpointConfig{URL: "http://a/"})
+			r.flush()
+			for _, words := range []string{"it is not known what the endpoints had sent", "it is not known how the series of older ticks were called"} {
+				if r.count(words) != 0 {
+					t.Errorf("%q is logged", words)
 				}
-				value(3)
-				if err := r.log.Trouble(); !errors.Is(err, disk.ErrGone) {
-					t.Errorf("trouble where files are gone: %v", err)
-				}
-				value(4)
-				if err := r.log.Trouble(); err != nil {
-					t.Errorf("trouble with new files: %v", err)
-				}
-				r.flush()
-				r.wantMetric(0, prefix+"samples_dropped_total")
-				if diff := cmp.Diff(map[string][]receiver.Sample{keyA: want}, rec.Series()); diff != "" {
-					t.Error(diff)
-				}
-				_, last := r.log.LastTick()
-				r.sender.Close()
-				r.halt(d.Kill)
-				if err := r.open(); err != nil {
-					t.Fatal(err)
-				}
-				if _, at := r.log.LastTick(); at != last {
-					t.Errorf("the next process finds ticks up to %d, want %d", at, last)
-				}
-				rec.Restarted()
-				r.apply(EndpointConfig{URL: "http://a/"})
-				r.flush()
-				for _, words := range []string{"it is not known what the endpoints had sent", "it is not known how the series of older ticks were called"} {
-					if r.count(words) != 0 {
-						t.Errorf("%q is logged", words)
-					}
-				}
-			})
+			}
 		})
 	}
 }

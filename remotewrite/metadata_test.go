@@ -60,35 +60,33 @@ func TestMetadataInterval(t *testing.T) {
 		{"2.0", Message2, time.Minute, 0, 0, 0, 0},
 		{"seldom", Message1, time.Hour, 0, 1, 1, 0},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, queue.Config{})
-				rec := r.receiver("a", receiver.Config{Fail: func(_ int, req *http.Request) receiver.Fault {
-					if req.ContentLength < 60 { // a sample has more labels than its metric has help
-						return receiver.Fault{Status: c.fail}
-					}
-					return receiver.Fault{}
-				}})
-				r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: c.message, MetadataInterval: c.interval})
-				const ticks = 10
-				for i := range int64(ticks) {
-					tick := r.log.Begin((i + 1) * 15000)
-					tick.Labels([]wire.Label{{Name: "a", Value: "a rather long value, in no way compressible: 0123456789"}})
-					tick.Value(bytesMetric, 0, float64(i))
-					r.append(tick)
-					synctest.Wait()
-					time.Sleep(pushInterval)
+		bubble(t, c.name, func(t *testing.T) {
+			r := newRig(t, queue.Config{})
+			rec := r.receiver("a", receiver.Config{Fail: func(_ int, req *http.Request) receiver.Fault {
+				if req.ContentLength < 60 { // a sample has more labels than its metric has help
+					return receiver.Fault{Status: c.fail}
 				}
-				if got := rec.Requests() - ticks; got != c.want {
-					t.Errorf("%d metadata requests, want %d", got, c.want)
-				}
-				r.wantMetric(c.sent, prefix+"metadata_total")
-				r.wantMetric(c.failed, prefix+"metadata_failed_total")
-				r.wantMetric(ticks, prefix+"samples_total")
-				if got := r.metric(prefix + "metadata_bytes_total"); (got > 0) != (c.sent > 0) {
-					t.Errorf("%v bytes", got)
-				}
-			})
+				return receiver.Fault{}
+			}})
+			r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: c.message, MetadataInterval: c.interval})
+			const ticks = 10
+			for i := range int64(ticks) {
+				tick := r.log.Begin((i + 1) * 15000)
+				tick.Labels([]wire.Label{{Name: "a", Value: "a rather long value, in no way compressible: 0123456789"}})
+				tick.Value(bytesMetric, 0, float64(i))
+				r.append(tick)
+				synctest.Wait()
+				time.Sleep(pushInterval)
+			}
+			if got := rec.Requests() - ticks; got != c.want {
+				t.Errorf("%d metadata requests, want %d", got, c.want)
+			}
+			r.wantMetric(c.sent, prefix+"metadata_total")
+			r.wantMetric(c.failed, prefix+"metadata_failed_total")
+			r.wantMetric(ticks, prefix+"samples_total")
+			if got := r.metric(prefix + "metadata_bytes_total"); (got > 0) != (c.sent > 0) {
+				t.Errorf("%v bytes", got)
+			}
 		})
 	}
 }

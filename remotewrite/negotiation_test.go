@@ -102,36 +102,29 @@ func TestVersionRefused(t *testing.T) {
 		)
 	}
 	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, queue.Config{})
-				var down atomic.Bool
-				rec := r.receiver("a", receiver.Config{Fail: func(int, *http.Request) receiver.Fault {
-					if down.Load() {
-						return receiver.Fault{Status: 503}
-					}
-					return receiver.Fault{}
-				}})
-				r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: MessageAuto, MaxSamplesPerSend: 25, MinShards: 4, MaxShards: 4})
-				f := &traffic{rig: r, series: 100}
-				events := c.events
-				for i := range 12 {
-					if len(events) > 0 && events[0].tick == i {
-						rec.Speak(events[0].without1, events[0].without2)
-						down.Store(events[0].down)
-						events = events[1:]
-					}
-					f.tick()
+		bubble(t, c.name, func(t *testing.T) {
+			r := newRig(t, queue.Config{})
+			var down atomic.Bool
+			rec := r.receiver("a", receiver.Config{Fail: while(&down, receiver.Fault{Status: 503})})
+			r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: MessageAuto, MaxSamplesPerSend: 25, MinShards: 4, MaxShards: 4})
+			f := &traffic{rig: r, series: 100}
+			events := c.events
+			for i := range 12 {
+				if len(events) > 0 && events[0].tick == i {
+					rec.Speak(events[0].without1, events[0].without2)
+					down.Store(events[0].down)
+					events = events[1:]
 				}
-				r.flush()
-				f.want(rec)
-				if got := rec.Unspoken(); got < 1 || got > c.unspoken {
-					t.Errorf("%d requests in a version that is not spoken, want 1 to %d", got, c.unspoken)
-				}
-				if got := r.sender.Status()[0].Version; got != c.version {
-					t.Errorf("version %s, want %s", got, c.version)
-				}
-			})
+				f.tick()
+			}
+			r.flush()
+			f.want(rec)
+			if got := rec.Unspoken(); got < 1 || got > c.unspoken {
+				t.Errorf("%d requests in a version that is not spoken, want 1 to %d", got, c.unspoken)
+			}
+			if got := r.sender.Status()[0].Version; got != c.version {
+				t.Errorf("version %s, want %s", got, c.version)
+			}
 		})
 	}
 }
@@ -153,43 +146,34 @@ func TestVersionSurvivesRestart(t *testing.T) {
 		{name: "2.0, then only 1.0", up: true, then2: no, unspoken: 2}, // and the fresh tick asks
 		{name: "1.0, then only 2.0", up: true, without2: no, then1: no, unspoken: 1},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, queue.Config{FS: disktest.New(1), Dir: "log", PushInterval: pushInterval})
-				var up atomic.Bool
-				up.Store(c.up)
-				rec := r.receiver("a", receiver.Config{Without1: c.without1, Without2: c.without2, Fail: func(int, *http.Request) receiver.Fault {
-					if !up.Load() {
-						return receiver.Fault{Status: 503}
-					}
-					return receiver.Fault{}
-				}})
-				cfg := EndpointConfig{URL: "http://a/", ProtobufMessage: MessageAuto}
-				r.apply(cfg)
-				f := &traffic{rig: r, series: 50}
-				f.tick()
-				f.tick()
-				up.Store(false)
-				f.tick()
-				f.tick()
-				r.halt(nil)
-				rec.Restarted()
-				rec.Speak(c.then1, c.then2)
-				if err := r.open(); err != nil {
-					t.Fatal(err)
-				}
-				before := rec.Unspoken()
-				r.apply(cfg)
-				up.Store(true)
-				r.flush() // the backlog
-				f.tick()
-				f.tick()
-				r.flush()
-				f.want(rec)
-				if got := rec.Unspoken() - before; got != c.unspoken {
-					t.Errorf("%d requests in a version that is not spoken, want %d", got, c.unspoken)
-				}
-			})
+		bubble(t, c.name, func(t *testing.T) {
+			r := newRig(t, queue.Config{FS: disktest.New(1), Dir: "log", PushInterval: pushInterval})
+			var up atomic.Bool
+			up.Store(c.up)
+			rec := r.receiver("a", receiver.Config{Without1: c.without1, Without2: c.without2, Fail: unless(&up, receiver.Fault{Status: 503})})
+			cfg := EndpointConfig{URL: "http://a/", ProtobufMessage: MessageAuto}
+			r.apply(cfg)
+			f := &traffic{rig: r, series: 50}
+			f.tick()
+			f.tick()
+			up.Store(false)
+			f.tick()
+			f.tick()
+			r.halt(nil)
+			rec.Restarted()
+			rec.Speak(c.then1, c.then2)
+			r.start()
+			before := rec.Unspoken()
+			r.apply(cfg)
+			up.Store(true)
+			r.flush() // the backlog
+			f.tick()
+			f.tick()
+			r.flush()
+			f.want(rec)
+			if got := rec.Unspoken() - before; got != c.unspoken {
+				t.Errorf("%d requests in a version that is not spoken, want %d", got, c.unspoken)
+			}
 		})
 	}
 }
@@ -204,47 +188,45 @@ func TestBothVersionsRefused(t *testing.T) {
 		{401, 1}, {404, 1}, {400, 1},
 		{415, 40}, // this cannot be about anything else
 	} {
-		t.Run(fmt.Sprint(c.status), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, queue.Config{})
-				var refuses atomic.Bool
-				refuses.Store(true)
-				var in2 atomic.Int64
-				rec := r.receiver("a", receiver.Config{Fail: func(_ int, req *http.Request) receiver.Fault {
-					if !refuses.Load() {
-						return receiver.Fault{}
-					}
-					if is2(req) {
-						in2.Add(1)
-					}
-					return receiver.Fault{Status: c.status, Body: "go away"}
-				}})
-				r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: MessageAuto})
-				f := &traffic{rig: r, series: 50}
-				for range 2 {
-					in2.Store(0)
-					for range 40 {
-						f.tick()
-					}
-					if got := int(in2.Load()); got != c.asked {
-						t.Errorf("2.0 was tried %d times, want %d", got, c.asked)
-					}
-					time.Sleep(reprobeAfter)
+		bubble(t, fmt.Sprint(c.status), func(t *testing.T) {
+			r := newRig(t, queue.Config{})
+			var refuses atomic.Bool
+			refuses.Store(true)
+			var in2 atomic.Int64
+			rec := r.receiver("a", receiver.Config{Fail: func(_ int, req *http.Request) receiver.Fault {
+				if !refuses.Load() {
+					return receiver.Fault{}
 				}
-				if got := r.metric(prefix+"samples_failed_total") + r.metric(prefix+"samples_dropped_total"); got < 50*81 {
-					t.Errorf("%v samples are counted", got)
+				if is2(req) {
+					in2.Add(1)
 				}
-				if got := r.count("receiver refused samples"); got == 0 || got > 80 {
-					t.Errorf("%d lines in the log", got)
+				return receiver.Fault{Status: c.status, Body: "go away"}
+			}})
+			r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: MessageAuto})
+			f := &traffic{rig: r, series: 50}
+			for range 2 {
+				in2.Store(0)
+				for range 40 {
+					f.tick()
 				}
-				r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: MessageAuto})
-				refuses.Store(false)
-				f.tick()
-				f.tick()
-				if got := r.sender.Status()[0].Version; got != "2.0" || rec.Stored() < 100 {
-					t.Errorf("version %s, %d samples stored", got, rec.Stored())
+				if got := int(in2.Load()); got != c.asked {
+					t.Errorf("2.0 was tried %d times, want %d", got, c.asked)
 				}
-			})
+				time.Sleep(reprobeAfter)
+			}
+			if got := r.metric(prefix+"samples_failed_total") + r.metric(prefix+"samples_dropped_total"); got < 50*81 {
+				t.Errorf("%v samples are counted", got)
+			}
+			if got := r.count("receiver refused samples"); got == 0 || got > 80 {
+				t.Errorf("%d lines in the log", got)
+			}
+			r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: MessageAuto})
+			refuses.Store(false)
+			f.tick()
+			f.tick()
+			if got := r.sender.Status()[0].Version; got != "2.0" || rec.Stored() < 100 {
+				t.Errorf("version %s, %d samples stored", got, rec.Stored())
+			}
 		})
 	}
 }
@@ -263,35 +245,33 @@ func TestRefusedSamplesAreNoVersion(t *testing.T) {
 		{"1.0, drops 2.0", &receiver.Fault{}, receiver.Fault{Status: 409, Body: "out of order"}, "1.0", 21},
 		{"2.0 that counts", nil, receiver.Fault{Status: 400, Header: some, Body: "label too long"}, "2.0", 0},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, queue.Config{})
-				var refuse atomic.Int64 // how many of the next requests
-				rec := r.receiver("a", receiver.Config{Without2: c.without2, Fail: func(_ int, req *http.Request) receiver.Fault {
-					if (c.without2 == nil || !is2(req)) && refuse.Add(-1) >= 0 {
-						return c.refusal
-					}
-					return receiver.Fault{}
-				}})
-				r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: MessageAuto, MaxSamplesPerSend: 10})
-				f := &traffic{rig: r, series: 100}
+		bubble(t, c.name, func(t *testing.T) {
+			r := newRig(t, queue.Config{})
+			var refuse atomic.Int64 // how many of the next requests
+			rec := r.receiver("a", receiver.Config{Without2: c.without2, Fail: func(_ int, req *http.Request) receiver.Fault {
+				if (c.without2 == nil || !is2(req)) && refuse.Add(-1) >= 0 {
+					return c.refusal
+				}
+				return receiver.Fault{}
+			}})
+			r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: MessageAuto, MaxSamplesPerSend: 10})
+			f := &traffic{rig: r, series: 100}
+			f.tick()
+			for range 20 {
+				refuse.Store(3)
 				f.tick()
-				for range 20 {
-					refuse.Store(3)
-					f.tick()
-				}
-				if got := r.sender.Status()[0].Version; got != c.version {
-					t.Errorf("version %s, want %s", got, c.version)
-				}
-				if got := rec.Unspoken(); got > c.asked {
-					t.Errorf("%d requests in the other version, want at most %d", got, c.asked)
-				}
-				r.wantMetric(20*3*10, prefix+"samples_failed_total")
-				r.wantMetric(100+21*100-600, prefix+"samples_total")
-				if r.count(c.refusal.Body) == 0 || r.count("does not confirm") > 1 {
-					t.Error(r.logged.String())
-				}
-			})
+			}
+			if got := r.sender.Status()[0].Version; got != c.version {
+				t.Errorf("version %s, want %s", got, c.version)
+			}
+			if got := rec.Unspoken(); got > c.asked {
+				t.Errorf("%d requests in the other version, want at most %d", got, c.asked)
+			}
+			r.wantMetric(20*3*10, prefix+"samples_failed_total")
+			r.wantMetric(100+21*100-600, prefix+"samples_total")
+			if r.count(c.refusal.Body) == 0 || r.count("does not confirm") > 1 {
+				t.Error(r.logged.String())
+			}
 		})
 	}
 }
@@ -300,40 +280,38 @@ func TestRefusedSamplesAreNoVersion(t *testing.T) {
 // neither the question at the start nor one after a refusal.
 func TestFailsOnTwo(t *testing.T) {
 	for name, fault := range map[string]receiver.Fault{"500": {Status: 500}, "reset": {NoAnswer: true, Status: 500}, "hang": {HangForever: true}} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, queue.Config{})
-				var refuse atomic.Bool
-				var in2 atomic.Int64
-				rec := r.receiver("a", receiver.Config{GiveUps: true, Fail: func(_ int, req *http.Request) receiver.Fault {
-					if is2(req) {
-						in2.Add(1)
-						return fault
-					}
-					if refuse.CompareAndSwap(true, false) {
-						return receiver.Fault{Status: 400}
-					}
-					return receiver.Fault{}
-				}})
-				r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: MessageAuto, Timeout: 2 * time.Second})
-				f := &traffic{rig: r, series: 20}
-				for range 10 {
-					f.tick()
+		bubble(t, name, func(t *testing.T) {
+			r := newRig(t, queue.Config{})
+			var refuse atomic.Bool
+			var in2 atomic.Int64
+			rec := r.receiver("a", receiver.Config{GiveUps: true, Fail: func(_ int, req *http.Request) receiver.Fault {
+				if is2(req) {
+					in2.Add(1)
+					return fault
 				}
-				r.flush()
-				f.want(rec)
-				if got := in2.Load(); got != askAttempts {
-					t.Errorf("%d requests in 2.0, want %d", got, askAttempts)
+				if refuse.CompareAndSwap(true, false) {
+					return receiver.Fault{Status: 400}
 				}
-				refuse.Store(true)
+				return receiver.Fault{}
+			}})
+			r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: MessageAuto, Timeout: 2 * time.Second})
+			f := &traffic{rig: r, series: 20}
+			for range 10 {
 				f.tick()
-				f.tick()
-				r.flush()
-				r.wantMetric(20, prefix+"samples_failed_total")
-				if got := r.sender.Status()[0].Version; got != "1.0" || in2.Load() != 2*askAttempts {
-					t.Errorf("version %s, %d requests in 2.0", got, in2.Load())
-				}
-			})
+			}
+			r.flush()
+			f.want(rec)
+			if got := in2.Load(); got != askAttempts {
+				t.Errorf("%d requests in 2.0, want %d", got, askAttempts)
+			}
+			refuse.Store(true)
+			f.tick()
+			f.tick()
+			r.flush()
+			r.wantMetric(20, prefix+"samples_failed_total")
+			if got := r.sender.Status()[0].Version; got != "1.0" || in2.Load() != 2*askAttempts {
+				t.Errorf("version %s, %d requests in 2.0", got, in2.Load())
+			}
 		})
 	}
 }
@@ -343,29 +321,27 @@ func TestFailsOnTwo(t *testing.T) {
 // that refuses both: it gets what comes after the trouble.
 func TestTroubleIsNoVersion(t *testing.T) {
 	for _, status := range []int{400, 409, 422} {
-		t.Run(fmt.Sprint(status), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, queue.Config{})
-				var trouble atomic.Bool
-				trouble.Store(true)
-				rec := r.receiver("a", receiver.Config{GiveUps: true, Without1: &receiver.Fault{Status: status}, Fail: func(_ int, req *http.Request) receiver.Fault {
-					if is2(req) && trouble.Load() {
-						return receiver.Fault{Status: 503}
-					}
-					return receiver.Fault{}
-				}})
-				r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: MessageAuto})
-				f := &traffic{rig: r, series: 50}
+		bubble(t, fmt.Sprint(status), func(t *testing.T) {
+			r := newRig(t, queue.Config{})
+			var trouble atomic.Bool
+			trouble.Store(true)
+			rec := r.receiver("a", receiver.Config{GiveUps: true, Without1: &receiver.Fault{Status: status}, Fail: func(_ int, req *http.Request) receiver.Fault {
+				if is2(req) && trouble.Load() {
+					return receiver.Fault{Status: 503}
+				}
+				return receiver.Fault{}
+			}})
+			r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: MessageAuto})
+			f := &traffic{rig: r, series: 50}
+			f.tick()
+			time.Sleep(pushInterval / 2)
+			trouble.Store(false)
+			for range 3 {
 				f.tick()
-				time.Sleep(pushInterval / 2)
-				trouble.Store(false)
-				for range 3 {
-					f.tick()
-				}
-				if got := r.sender.Status()[0].Version; got != "2.0" || rec.Stored() < 3*50 {
-					t.Errorf("version %s, %d samples stored, want at least %d", got, rec.Stored(), 3*50)
-				}
-			})
+			}
+			if got := r.sender.Status()[0].Version; got != "2.0" || rec.Stored() < 3*50 {
+				t.Errorf("version %s, %d samples stored, want at least %d", got, rec.Stored(), 3*50)
+			}
 		})
 	}
 }
@@ -377,35 +353,33 @@ func TestWebPage(t *testing.T) {
 	html := http.Header{"Content-Type": {"text/html; charset=utf-8"}}
 	page := receiver.Fault{Status: 200, Drop: true, Header: html, Body: "\n<!DOCTYPE html><title>Log in</title>"}
 	for _, message := range []Message{Message1, Message2, MessageAuto} {
-		t.Run(string(message), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, queue.Config{})
-				var down atomic.Bool
-				down.Store(true)
-				rec := r.receiver("a", receiver.Config{Fail: func(int, *http.Request) receiver.Fault {
-					if down.Load() {
-						return page
-					}
-					return receiver.Fault{Status: 200, Header: html, Body: "stored, all <b>well</b>"}
-				}})
-				r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: message})
-				f := &traffic{rig: r, series: 50}
-				for range 4 {
-					f.tick()
+		bubble(t, string(message), func(t *testing.T) {
+			r := newRig(t, queue.Config{})
+			var down atomic.Bool
+			down.Store(true)
+			rec := r.receiver("a", receiver.Config{Fail: func(int, *http.Request) receiver.Fault {
+				if down.Load() {
+					return page
 				}
-				status := r.sender.Status()[0]
-				if !strings.Contains(status.LastError, "a web page, which no receiver answers with") || !status.LastSuccess.IsZero() || status.OK() {
-					t.Errorf("%+v", status)
-				}
-				if got := r.count("level=WARN msg=\"push failed, will be repeated\""); got == 0 || got >= rec.Requests() || r.count("Log in") != got {
-					t.Errorf("%d warnings of %d requests: %s", got, rec.Requests(), r.logged.String())
-				}
-				down.Store(false)
+				return receiver.Fault{Status: 200, Header: html, Body: "stored, all <b>well</b>"}
+			}})
+			r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: message})
+			f := &traffic{rig: r, series: 50}
+			for range 4 {
 				f.tick()
-				f.tick()
-				r.flush()
-				f.want(rec)
-			})
+			}
+			status := r.sender.Status()[0]
+			if !strings.Contains(status.LastError, "a web page, which no receiver answers with") || !status.LastSuccess.IsZero() || status.OK() {
+				t.Errorf("%+v", status)
+			}
+			if got := r.count("level=WARN msg=\"push failed, will be repeated\""); got == 0 || got >= rec.Requests() || r.count("Log in") != got {
+				t.Errorf("%d warnings of %d requests: %s", got, rec.Requests(), r.logged.String())
+			}
+			down.Store(false)
+			f.tick()
+			f.tick()
+			r.flush()
+			f.want(rec)
 		})
 	}
 }

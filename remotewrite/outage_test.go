@@ -139,9 +139,7 @@ func (r *outageRun) restart(how string) {
 		}
 	})
 	r.disk.Fail(nil)
-	if err := r.rig.open(); err != nil {
-		r.rig.t.Fatal(err)
-	}
+	r.rig.start()
 	for _, rec := range r.receivers {
 		rec.Restarted()
 	}

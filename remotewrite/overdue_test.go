@@ -10,8 +10,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/receiver"
@@ -31,25 +29,23 @@ func TestReceiverThatIsDownIsNotOverdue(t *testing.T) {
 		{"an hour of quiet", &receiver.Fault{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"3600"}}}},
 		{"no answer", &receiver.Fault{HangForever: true}},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, queue.Config{})
-				if c.fail != nil {
-					r.receiver("a", receiver.Config{GiveUps: true, Fail: func(int, *http.Request) receiver.Fault { return *c.fail }})
+		bubble(t, c.name, func(t *testing.T) {
+			r := newRig(t, queue.Config{})
+			if c.fail != nil {
+				r.receiver("a", receiver.Config{GiveUps: true, Fail: func(int, *http.Request) receiver.Fault { return *c.fail }})
+			}
+			r.apply(EndpointConfig{URL: "http://a/", MinShards: 2, MaxShards: 4, MaxBackoff: 20 * time.Second, RetryOn429: true})
+			for i := range 480 {
+				at := time.Now().UnixMilli()
+				r.value(at, at-1000, i == 0, float64(i))
+				time.Sleep(pushInterval)
+				if late := r.sender.Overdue(); late > 0 {
+					t.Fatalf("overdue by %s after %s", late, time.Duration(i+1)*pushInterval)
 				}
-				r.apply(EndpointConfig{URL: "http://a/", MinShards: 2, MaxShards: 4, MaxBackoff: 20 * time.Second, RetryOn429: true})
-				for i := range 480 {
-					at := time.Now().UnixMilli()
-					r.value(at, at-1000, i == 0, float64(i))
-					time.Sleep(pushInterval)
-					if late := r.sender.Overdue(); late > 0 {
-						t.Fatalf("overdue by %s after %s", late, time.Duration(i+1)*pushInterval)
-					}
-				}
-				if r.sender.Status()[0].BacklogTicks < 100 {
-					t.Error("the receiver was not down: nothing waits")
-				}
-			})
+			}
+			if r.sender.Status()[0].BacklogTicks < 100 {
+				t.Error("the receiver was not down: nothing waits")
+			}
 		})
 	}
 }
@@ -117,9 +113,7 @@ func TestDiskThatDoesNotAnswer(t *testing.T) {
 		release()
 		tick(42)
 		r.flush()
-		if diff := cmp.Diff(map[string][]receiver.Sample{keyA: want}, rec.Series()); diff != "" {
-			t.Error(diff)
-		}
+		wantEqual(t, map[string][]receiver.Sample{keyA: want}, rec.Series())
 		if err := r.log.Trouble(); err != nil {
 			t.Errorf("trouble after that: %v", err)
 		}

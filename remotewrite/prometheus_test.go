@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	remoteapi "github.com/prometheus/client_golang/exp/api/remote"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/model/labels"
@@ -107,9 +106,7 @@ func testPrometheus(t *testing.T, accepts remoteapi.MessageTypes, send Message, 
 	if err := sender.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(want, stored(t, db)); diff != "" {
-		t.Error(diff)
-	}
+	wantEqual(t, want, stored(t, db))
 	if got := sender.Status()[0].Version; got != version {
 		t.Errorf("version %s is spoken, want %s", got, version)
 	}

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/skydive-project/skybridge/internal/receiver"
@@ -104,51 +103,49 @@ func TestRefusedTraffic(t *testing.T) {
 		// is missing: all that 2, 4 and 5 had counted by their first value there.
 		{"400", 400, meanwhile, 140 + 10, 10 + 10 + 2 + 12},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, queue.Config{PushInterval: pushInterval})
-				var tick atomic.Int32
-				rec := r.receiver("a", receiver.Config{GiveUps: true, Fail: func(n int, _ *http.Request) receiver.Fault {
-					if c.refuses(int(tick.Load()), n) {
-						return receiver.Fault{Status: c.status, Body: "no"}
-					}
-					return receiver.Fault{}
-				}})
-				r.apply(EndpointConfig{URL: "http://a/"})
-				if s := r.sender.Status()[0]; s.State() != StateNotContacted || s.OK() {
-					t.Errorf("before any tick: %s", s.State())
+		bubble(t, c.name, func(t *testing.T) {
+			r := newRig(t, queue.Config{PushInterval: pushInterval})
+			var tick atomic.Int32
+			rec := r.receiver("a", receiver.Config{GiveUps: true, Fail: func(n int, _ *http.Request) receiver.Fault {
+				if c.refuses(int(tick.Load()), n) {
+					return receiver.Fault{Status: c.status, Body: "no"}
 				}
-				start := map[string]int64{}
-				for i, steps := range ticks {
-					tick.Store(int32(i))
-					r.steps(20_000+int64(i)*pushInterval.Milliseconds(), start, steps...)
-					r.flush()
-				}
-				if got := increase(rec); got != c.delivered {
-					t.Errorf("%v bytes arrived, want %v", got, c.delivered)
-				}
-				r.wantMetric(310, "skybridge_lost_bytes_total", "reason", reasonRefused)
-				r.wantMetric(2, "skybridge_lost_series_total", "reason", reasonRefused)
-				if got := r.metric(prefix+"samples_failed_total") + r.metric(prefix+"samples_dropped_total", "reason", reasonRefused); got != c.refused {
-					t.Errorf("%v samples are refused or not sent, want %v", got, c.refused)
-				}
-				if over := r.count("receiver accepts samples again"); (over == 1) != (c.delivered > 1000 && c.name != "404 to values") {
-					t.Errorf("the log says %d times that it accepts again", over)
-				}
-				s := r.sender.Status()[0]
-				if s.State() != StateRefusing || float64(s.RefusedSamples) != c.refused || s.LostBytes != 310 {
-					t.Errorf("%s, %d samples, %d bytes", s.State(), s.RefusedSamples, s.LostBytes)
-				}
-				// After a quarter of an hour it is over.
-				time.Sleep(14 * time.Minute)
-				if s := r.sender.Status()[0]; s.State() != StateRefusing {
-					t.Errorf("after 14 minutes: %s", s.State())
-				}
-				time.Sleep(time.Minute)
-				if s := r.sender.Status()[0]; s.State() != StateOK || !s.OK() || s.RefusedSamples != 0 || s.LostBytes != 0 {
-					t.Errorf("after 15 minutes: %+v", s)
-				}
-			})
+				return receiver.Fault{}
+			}})
+			r.apply(EndpointConfig{URL: "http://a/"})
+			if s := r.sender.Status()[0]; s.State() != StateNotContacted || s.OK() {
+				t.Errorf("before any tick: %s", s.State())
+			}
+			start := map[string]int64{}
+			for i, steps := range ticks {
+				tick.Store(int32(i))
+				r.steps(20_000+int64(i)*pushInterval.Milliseconds(), start, steps...)
+				r.flush()
+			}
+			if got := increase(rec); got != c.delivered {
+				t.Errorf("%v bytes arrived, want %v", got, c.delivered)
+			}
+			r.wantMetric(310, "skybridge_lost_bytes_total", "reason", reasonRefused)
+			r.wantMetric(2, "skybridge_lost_series_total", "reason", reasonRefused)
+			if got := r.metric(prefix+"samples_failed_total") + r.metric(prefix+"samples_dropped_total", "reason", reasonRefused); got != c.refused {
+				t.Errorf("%v samples are refused or not sent, want %v", got, c.refused)
+			}
+			if over := r.count("receiver accepts samples again"); (over == 1) != (c.delivered > 1000 && c.name != "404 to values") {
+				t.Errorf("the log says %d times that it accepts again", over)
+			}
+			s := r.sender.Status()[0]
+			if s.State() != StateRefusing || float64(s.RefusedSamples) != c.refused || s.LostBytes != 310 {
+				t.Errorf("%s, %d samples, %d bytes", s.State(), s.RefusedSamples, s.LostBytes)
+			}
+			// After a quarter of an hour it is over.
+			time.Sleep(14 * time.Minute)
+			if s := r.sender.Status()[0]; s.State() != StateRefusing {
+				t.Errorf("after 14 minutes: %s", s.State())
+			}
+			time.Sleep(time.Minute)
+			if s := r.sender.Status()[0]; s.State() != StateOK || !s.OK() || s.RefusedSamples != 0 || s.LostBytes != 0 {
+				t.Errorf("after 15 minutes: %+v", s)
+			}
 		})
 	}
 }
@@ -173,20 +170,18 @@ func TestRemedies(t *testing.T) {
 		{receiver.Fault{Status: 400, Body: "out of order"}, ""},
 		{receiver.Fault{Status: 503}, ""},
 	} {
-		t.Run(strconv.Itoa(c.fault.Status), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, queue.Config{})
-				r.receiver("a", receiver.Config{GiveUps: true, Fail: failing(1, c.fault)})
-				r.apply(EndpointConfig{URL: "http://a/"})
-				r.value(20000, 5000, true, 7)
-				r.flush()
-				if s := r.sender.Status()[0]; !strings.Contains(s.LastRemedy, c.want) || (s.LastRemedy == "") != (c.want == "") {
-					t.Errorf("the status has %q, want %q", s.LastRemedy, c.want)
-				}
-				if n := r.count(` remedy="`); (n > 0) != (c.want != "") || r.count(c.want) == 0 {
-					t.Errorf("the log says\n%s", r.logged.String())
-				}
-			})
+		bubble(t, strconv.Itoa(c.fault.Status), func(t *testing.T) {
+			r := newRig(t, queue.Config{})
+			r.receiver("a", receiver.Config{GiveUps: true, Fail: failing(1, c.fault)})
+			r.apply(EndpointConfig{URL: "http://a/"})
+			r.value(20000, 5000, true, 7)
+			r.flush()
+			if s := r.sender.Status()[0]; !strings.Contains(s.LastRemedy, c.want) || (s.LastRemedy == "") != (c.want == "") {
+				t.Errorf("the status has %q, want %q", s.LastRemedy, c.want)
+			}
+			if n := r.count(` remedy="`); (n > 0) != (c.want != "") || r.count(c.want) == 0 {
+				t.Errorf("the log says\n%s", r.logged.String())
+			}
 		})
 	}
 }

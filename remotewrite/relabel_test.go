@@ -15,7 +15,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/relabel"
@@ -91,30 +90,26 @@ func TestRelabel(t *testing.T) {
 		}), replace("a", ".*", "__name__", "1st")}, reason: reasonInvalid, says: "no valid series"},
 	} {
 		for _, message := range []Message{Message1, Message2} {
-			t.Run(c.name+" "+string(message), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					r := newRig(t, queue.Config{ExternalLabels: []wire.Label{{Name: "zone", Value: "eu"}}})
-					rec := r.receiver("a", receiver.Config{})
-					r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: message, ExternalLabels: c.external, WriteRelabelConfigs: c.rules})
-					r.value(20000, 5000, true, 7)
-					r.value(35000, 5000, false, 9)
-					r.flush()
-					got, want := slices.Collect(maps.Keys(rec.Series())), []string{c.want}
-					if c.want == "" {
-						want = nil
-						r.wantMetric(3, prefix+"samples_dropped_total", "reason", c.reason)
-					}
-					if diff := cmp.Diff(want, got); diff != "" {
-						t.Error(diff)
-					}
-					if c.want != "" && len(rec.Series()[c.want]) != 3 {
-						t.Errorf("%v", rec.Series())
-					}
-					if c.says != "" && r.count(c.says) != 1 {
-						t.Errorf("the log does not say %s: %s", c.says, r.logged.String())
-					}
-					r.wantMetric(0, prefix+"samples_pending")
-				})
+			bubble(t, c.name+" "+string(message), func(t *testing.T) {
+				r := newRig(t, queue.Config{ExternalLabels: []wire.Label{{Name: "zone", Value: "eu"}}})
+				rec := r.receiver("a", receiver.Config{})
+				r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: message, ExternalLabels: c.external, WriteRelabelConfigs: c.rules})
+				r.value(20000, 5000, true, 7)
+				r.value(35000, 5000, false, 9)
+				r.flush()
+				got, want := slices.Collect(maps.Keys(rec.Series())), []string{c.want}
+				if c.want == "" {
+					want = nil
+					r.wantMetric(3, prefix+"samples_dropped_total", "reason", c.reason)
+				}
+				wantEqual(t, want, got)
+				if c.want != "" && len(rec.Series()[c.want]) != 3 {
+					t.Errorf("%v", rec.Series())
+				}
+				if c.says != "" && r.count(c.says) != 1 {
+					t.Errorf("the log does not say %s: %s", c.says, r.logged.String())
+				}
+				r.wantMetric(0, prefix+"samples_pending")
 			})
 		}
 	}
@@ -163,9 +158,7 @@ func TestCollision(t *testing.T) {
 			sample(45001, 0), sample(60000, 51004), sample(75000, 51005), sample(90000, 51006), {At: 105000, Bits: wire.StaleMarker},
 			sample(120000, 0), sample(135000, 50009), sample(150000, 50010),
 		}}
-		if diff := cmp.Diff(want, rec.Series()); diff != "" {
-			t.Error(diff)
-		}
+		wantEqual(t, want, rec.Series())
 		r.wantMetric(14, prefix+"samples_dropped_total", "reason", reasonCollision)
 		if r.count(`series="test_bytes{ip=\"x\",port=\"2\"}" relabelled="test_bytes{ip=\"x\"}"`) == 0 {
 			t.Error(r.logged.String())
@@ -213,9 +206,7 @@ func TestRename(t *testing.T) {
 		}
 		close(up)
 		r.flush()
-		if diff := cmp.Diff(want, rec.Series()); diff != "" {
-			t.Error(diff)
-		}
+		wantEqual(t, want, rec.Series())
 		if _, err := r.sender.Prepare([]EndpointConfig{{URL: "ftp://x/"}, {URL: "http://y/", ExternalLabels: []wire.Label{{Name: "1", Value: "x"}}},
 			{URL: "http://z/", WriteRelabelConfigs: []*relabel.Config{{Action: relabel.HashMod}}}}); err == nil || strings.Count(err.Error(), "endpoint ") != 3 {
 			t.Errorf("check: %v", err)
@@ -299,10 +290,7 @@ func checkRelabelKeepsSums(t *testing.T, restarts bool) {
 				if ends[i] == "" {
 					return
 				}
-				r.halt(map[string]func(){"stop": nil, "kill": d.Kill, "power": d.LosePower}[ends[i]])
-				if err := r.open(); err != nil {
-					t.Fatal(err)
-				}
+				r.restart(ends[i])
 				rec.Restarted()
 				r.apply(cfg)
 			}, func() { down.Store(false) })

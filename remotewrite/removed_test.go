@@ -19,9 +19,7 @@ func TestRemovedEndpoint(t *testing.T) {
 		d := disktest.New(1)
 		r := newRig(t, queue.Config{FS: d, Dir: "log", SegmentBytes: 250})
 		again := func(name string) {
-			if err := r.open(); err != nil {
-				t.Fatal(err)
-			}
+			r.start()
 			r.apply(EndpointConfig{Name: name, URL: "http://absent/"})
 		}
 		r.apply(EndpointConfig{Name: "a", URL: "http://absent/"})

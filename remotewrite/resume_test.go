@@ -6,7 +6,6 @@ package remotewrite
 import (
 	"bytes"
 	"math"
-	"net/http"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -36,16 +35,6 @@ func (c called) key() string {
 	return receiver.Key("test_bytes", map[string]string{"a": "1", "zone": c.zone, "site": c.site + "1"})
 }
 
-// upWhen is a receiver that is down until up is set.
-func upWhen(up *atomic.Bool) receiver.Config {
-	return receiver.Config{Fail: func(int, *http.Request) receiver.Fault {
-		if up.Load() {
-			return receiver.Fault{}
-		}
-		return receiver.Fault{Status: 503}
-	}}
-}
-
 // TestResume proves that a configuration that changes names between two processes
 // is what a reload is: the backlog on disk, and what is appended to end its series,
 // go out under the names that they began with, and only then the new ones hold. It
@@ -53,74 +42,66 @@ func upWhen(up *atomic.Bool) receiver.Config {
 func TestResume(t *testing.T) {
 	courses := []called{{"eu", "one"}, {"us", "two"}, {"us", "three"}, {"us", "three"}, {"de", "three"}, {"eu", "one"}}
 	for _, how := range []string{"reload", "stop", "kill"} {
-		t.Run(how, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				d := disktest.New(1)
-				r := newRig(t, queue.Config{FS: d, Dir: "log", ExternalLabels: courses[0].external()})
-				var up atomic.Bool
-				rec := r.receiver("a", upWhen(&up))
-				want := map[string][]receiver.Sample{}
-				give := func(c called, samples ...receiver.Sample) { want[c.key()] = append(want[c.key()], samples...) }
-				r.apply(courses[0].endpoint("a"))
-				at := int64(0)
-				for i, c := range courses {
-					now := []EndpointConfig{c.endpoint("a")}
-					former := courses[max(0, i-1)]
-					switch {
-					case how == "reload":
-						if got := r.sender.Renames(now); got != (c.site != former.site) {
-							t.Errorf("%v: renames %v", c, got)
-						}
-					case i > 0:
-						var kill func()
-						if how == "kill" {
-							kill = d.Kill
-						}
-						r.halt(kill)
-						r.cfg.ExternalLabels = c.external()
-						if err := r.open(); err != nil {
-							t.Fatal(err)
-						}
-						renames, err := r.sender.Resume(r.prepare(now...))
-						if err != nil || renames != (c != former) {
-							t.Errorf("%v: renames %v, %v", c, renames, err)
-						}
-						if got := r.sender.Renames(now); got != (c.site != former.site) {
-							t.Errorf("%v: renames %v after Resume", c, got)
-						}
-						if diff := cmp.Diff(former.external(), r.log.ExternalLabels()); diff != "" {
-							t.Error(diff)
-						}
+		bubble(t, how, func(t *testing.T) {
+			d := disktest.New(1)
+			r := newRig(t, queue.Config{FS: d, Dir: "log", ExternalLabels: courses[0].external()})
+			var up atomic.Bool
+			rec := r.receiver("a", receiver.Config{Fail: unless(&up, receiver.Fault{Status: 503})})
+			want := map[string][]receiver.Sample{}
+			give := func(c called, samples ...receiver.Sample) { want[c.key()] = append(want[c.key()], samples...) }
+			r.apply(courses[0].endpoint("a"))
+			at := int64(0)
+			for i, c := range courses {
+				now := []EndpointConfig{c.endpoint("a")}
+				former := courses[max(0, i-1)]
+				switch {
+				case how == "reload":
+					if got := r.sender.Renames(now); got != (c.site != former.site) {
+						t.Errorf("%v: renames %v", c, got)
 					}
-					if i > 0 { // the walk of a reload: values, stale markers, new names
-						at += 1000
-						r.value(at, at-2000, false, 9)
-						tick := r.log.Begin(at + 500)
-						tick.Labels([]wire.Label{{Name: "a", Value: "1"}})
-						tick.Stale(bytesMetric)
-						r.append(tick)
-						give(former, sample(at, 9), receiver.Sample{At: at + 500, Bits: wire.StaleMarker})
+				case i > 0:
+					var kill func()
+					if how == "kill" {
+						kill = d.Kill
 					}
-					r.apply(now...)
-					r.log.SetExternalLabels(c.external())
-					if r.sender.Renames(now) {
-						t.Errorf("%v: not in force after Apply", c)
+					r.halt(kill)
+					r.cfg.ExternalLabels = c.external()
+					r.start()
+					renames, err := r.sender.Resume(r.prepare(now...))
+					if err != nil || renames != (c != former) {
+						t.Errorf("%v: renames %v, %v", c, renames, err)
 					}
-					at += 15000
-					r.value(at, at-1000, true, 7)
-					give(c, sample(at-1000, 0), sample(at, 7))
+					if got := r.sender.Renames(now); got != (c.site != former.site) {
+						t.Errorf("%v: renames %v after Resume", c, got)
+					}
+					wantEqual(t, former.external(), r.log.ExternalLabels())
 				}
-				up.Store(true)
-				r.flush()
-				got := rec.Series()
-				for _, samples := range want {
-					slices.SortFunc(samples, func(a, b receiver.Sample) int { return int(a.At - b.At) })
+				if i > 0 { // the walk of a reload: values, stale markers, new names
+					at += 1000
+					r.value(at, at-2000, false, 9)
+					tick := r.log.Begin(at + 500)
+					tick.Labels([]wire.Label{{Name: "a", Value: "1"}})
+					tick.Stale(bytesMetric)
+					r.append(tick)
+					give(former, sample(at, 9), receiver.Sample{At: at + 500, Bits: wire.StaleMarker})
 				}
-				if diff := cmp.Diff(want, got); diff != "" {
-					t.Error(diff)
+				r.apply(now...)
+				r.log.SetExternalLabels(c.external())
+				if r.sender.Renames(now) {
+					t.Errorf("%v: not in force after Apply", c)
 				}
-				r.wantMetric(0, "skybridge_log_corruptions_total")
-			})
+				at += 15000
+				r.value(at, at-1000, true, 7)
+				give(c, sample(at-1000, 0), sample(at, 7))
+			}
+			up.Store(true)
+			r.flush()
+			got := rec.Series()
+			for _, samples := range want {
+				slices.SortFunc(samples, func(a, b receiver.Sample) int { return int(a.At - b.At) })
+			}
+			wantEqual(t, want, got)
+			r.wantMetric(0, "skybridge_log_corruptions_total")
 		})
 	}
 }
@@ -135,7 +116,7 @@ func TestNamesOutliveSegments(t *testing.T) {
 		r := newRig(t, queue.Config{FS: d, Dir: "log", SegmentBytes: 1, ExternalLabels: one.external()})
 		var up atomic.Bool
 		up.Store(true)
-		a, b := r.receiver("a", upWhen(&up)), r.receiver("b", upWhen(&up))
+		a, b := r.receiver("a", receiver.Config{Fail: unless(&up, receiver.Fault{Status: 503})}), r.receiver("b", receiver.Config{Fail: unless(&up, receiver.Fault{Status: 503})})
 		r.apply(one.endpoint("a"))
 		r.value(20000, 5000, true, 7)
 		r.flush()
@@ -143,9 +124,7 @@ func TestNamesOutliveSegments(t *testing.T) {
 		for _, end := range []func(){nil, d.Kill} {
 			r.halt(end)
 			r.cfg.ExternalLabels = two.external()
-			if err := r.open(); err != nil {
-				t.Fatal(err)
-			}
+			r.start()
 			renames, err := r.sender.Resume(r.prepare(two.endpoint("a"), two.endpoint("b")))
 			if n := len(segments(d)); n > 0 || !renames || err != nil {
 				t.Fatalf("%d segments are left, renames %v, %v", n, renames, err)
@@ -156,12 +135,8 @@ func TestNamesOutliveSegments(t *testing.T) {
 		mixed := called{"eu", "two"} // b had no names before
 		wantA := map[string][]receiver.Sample{one.key(): {sample(5000, 0), sample(20000, 7), sample(35000, 8)}}
 		wantB := map[string][]receiver.Sample{mixed.key(): {sample(35000, 8)}}
-		if diff := cmp.Diff(wantA, a.Series()); diff != "" {
-			t.Error(diff)
-		}
-		if diff := cmp.Diff(wantB, b.Series()); diff != "" {
-			t.Error(diff)
-		}
+		wantEqual(t, wantA, a.Series())
+		wantEqual(t, wantB, b.Series())
 	})
 }
 
@@ -172,36 +147,32 @@ func TestNamesLost(t *testing.T) {
 		"gone":    func(d *disktest.Disk) { _ = d.Remove("log/marks") },
 		"damaged": func(d *disktest.Disk) { d.SetBytes("log/marks", d.Bytes("log/marks")[1:]) },
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				d := disktest.New(1)
-				one, two := called{"eu", "one"}, called{"us", "two"}
-				r := newRig(t, queue.Config{FS: d, Dir: "log", ExternalLabels: one.external()})
-				var up atomic.Bool
-				rec := r.receiver("a", upWhen(&up))
-				r.apply(one.endpoint("a"))
-				r.value(20000, 5000, true, 7)
-				r.halt(nil)
-				damage(d)
-				r.cfg.ExternalLabels = two.external()
-				if err := r.open(); err != nil {
-					t.Fatal(err)
-				}
-				if renames, err := r.sender.Resume(r.prepare(two.endpoint("a"))); renames || err != nil {
-					t.Errorf("renames %v, %v", renames, err)
-				}
-				if n := r.count("it is not known how the series of older ticks were called"); n != 1 {
-					t.Errorf("logged %d times: %s", n, r.logged.String())
-				}
-				r.value(35000, 20001, true, 8)
-				up.Store(true)
-				r.flush()
-				old := called{"eu", "two"} // external labels lie in the ticks
-				if diff := cmp.Diff(map[string][]receiver.Sample{
-					old.key(): {sample(5000, 0), sample(20000, 7)}, two.key(): {sample(20001, 0), sample(35000, 8)}}, rec.Series()); diff != "" {
-					t.Error(diff)
-				}
-			})
+		bubble(t, name, func(t *testing.T) {
+			d := disktest.New(1)
+			one, two := called{"eu", "one"}, called{"us", "two"}
+			r := newRig(t, queue.Config{FS: d, Dir: "log", ExternalLabels: one.external()})
+			var up atomic.Bool
+			rec := r.receiver("a", receiver.Config{Fail: unless(&up, receiver.Fault{Status: 503})})
+			r.apply(one.endpoint("a"))
+			r.value(20000, 5000, true, 7)
+			r.halt(nil)
+			damage(d)
+			r.cfg.ExternalLabels = two.external()
+			r.start()
+			if renames, err := r.sender.Resume(r.prepare(two.endpoint("a"))); renames || err != nil {
+				t.Errorf("renames %v, %v", renames, err)
+			}
+			if n := r.count("it is not known how the series of older ticks were called"); n != 1 {
+				t.Errorf("logged %d times: %s", n, r.logged.String())
+			}
+			r.value(35000, 20001, true, 8)
+			up.Store(true)
+			r.flush()
+			old := called{"eu", "two"} // external labels lie in the ticks
+			if diff := cmp.Diff(map[string][]receiver.Sample{
+				old.key(): {sample(5000, 0), sample(20000, 7)}, two.key(): {sample(20001, 0), sample(35000, 8)}}, rec.Series()); diff != "" {
+				t.Error(diff)
+			}
 		})
 	}
 }

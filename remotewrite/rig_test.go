@@ -8,15 +8,20 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/config"
 
 	"github.com/skydive-project/skybridge/internal/await"
+	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/leaks"
 	"github.com/skydive-project/skybridge/internal/receiver"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
@@ -57,9 +62,7 @@ func newRig(t *testing.T, cfg queue.Config) *rig {
 		t: t, cfg: cfg, logged: &await.Logs{},
 		dials: make(map[string]func(context.Context, string, string) (net.Conn, error)),
 	}
-	if err := r.open(); err != nil {
-		t.Fatal(err)
-	}
+	r.start()
 	t.Cleanup(func() { r.sender.Close() })
 	return r
 }
@@ -76,6 +79,14 @@ func (r *rig) open() (err error) {
 	return nil
 }
 
+// start is open without an error.
+func (r *rig) start() {
+	r.t.Helper()
+	if err := r.open(); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 // halt ends the process, as SIGTERM does where how is nil, else by how.
 func (r *rig) halt(how func()) {
 	r.t.Helper()
@@ -86,6 +97,48 @@ func (r *rig) halt(how func()) {
 		r.t.Error(err)
 	}
 	r.past = append(r.past, r.reg)
+}
+
+// bubble is a subtest with fake time.
+func bubble(t *testing.T, name string, f func(t *testing.T)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
+}
+
+// wantEqual proves that two values are the same.
+func wantEqual(t *testing.T, want, got any, opts ...cmp.Option) {
+	t.Helper()
+	if diff := cmp.Diff(want, got, opts...); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// unless is a receiver's answer until up is set, and while it is one as long as down is.
+func unless(up *atomic.Bool, answer receiver.Fault) func(int, *http.Request) receiver.Fault {
+	return func(int, *http.Request) receiver.Fault {
+		if up.Load() {
+			return receiver.Fault{}
+		}
+		return answer
+	}
+}
+
+func while(down *atomic.Bool, answer receiver.Fault) func(int, *http.Request) receiver.Fault {
+	return func(int, *http.Request) receiver.Fault {
+		if down.Load() {
+			return answer
+		}
+		return receiver.Fault{}
+	}
+}
+
+// restart ends the process and begins another; how is stop, kill or power, of a disk
+// that the rig has.
+func (r *rig) restart(how string) {
+	r.t.Helper()
+	d := r.cfg.FS.(*disktest.Disk)
+	r.halt(map[string]func(){"stop": nil, "kill": d.Kill, "power": d.LosePower}[how])
+	r.start()
 }
 
 // receiver starts a receiver that is reached as http://host/.

@@ -72,44 +72,42 @@ func TestFarReceiver(t *testing.T) {
 		answersAfter time.Duration
 		shards       float64 // at least, and 5 more at most
 	}{{"near", 2 * time.Millisecond, 1}, {"far", 100 * time.Millisecond, 13}} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, queue.Config{PushInterval: pushInterval})
-				r.receiver("a", receiver.Config{Fail: func(int, *http.Request) receiver.Fault {
-					ready := make(chan struct{})
-					time.AfterFunc(c.answersAfter, func() { close(ready) })
-					return receiver.Fault{Hang: ready}
-				}})
-				r.apply(EndpointConfig{Name: "a", URL: "http://a/", MaxSamplesPerSend: 2})
-				const series = 2000 // of 1,000 requests
-				tick := func() {
-					at := time.Now().UnixMilli()
-					tick := r.log.Begin(at)
-					for i := range series {
-						tick.Labels([]wire.Label{{Name: "a", Value: fmt.Sprint(i)}})
-						tick.Value(rttMetric, 0, float64(at))
-					}
-					r.append(tick)
+		bubble(t, c.name, func(t *testing.T) {
+			r := newRig(t, queue.Config{PushInterval: pushInterval})
+			r.receiver("a", receiver.Config{Fail: func(int, *http.Request) receiver.Fault {
+				ready := make(chan struct{})
+				time.AfterFunc(c.answersAfter, func() { close(ready) })
+				return receiver.Fault{Hang: ready}
+			}})
+			r.apply(EndpointConfig{Name: "a", URL: "http://a/", MaxSamplesPerSend: 2})
+			const series = 2000 // of 1,000 requests
+			tick := func() {
+				at := time.Now().UnixMilli()
+				tick := r.log.Begin(at)
+				for i := range series {
+					tick.Labels([]wire.Label{{Name: "a", Value: fmt.Sprint(i)}})
+					tick.Value(rttMetric, 0, float64(at))
 				}
-				for range 3 {
-					tick()
-					time.Sleep(pushInterval)
-					if got := r.sender.Status()[0]; got.BacklogTicks != 0 {
-						t.Fatalf("%+v", got)
-					}
-					if got := r.metric(prefix + "shards"); got < c.shards || got > c.shards+5 {
-						t.Errorf("%v shards, want about %v", got, c.shards)
-					}
-				}
-				for range 3 {
-					tick()
-					time.Sleep(2 * time.Millisecond)
-				}
+				r.append(tick)
+			}
+			for range 3 {
+				tick()
 				time.Sleep(pushInterval)
 				if got := r.sender.Status()[0]; got.BacklogTicks != 0 {
-					t.Errorf("three ticks take longer than one: %+v", got)
+					t.Fatalf("%+v", got)
 				}
-			})
+				if got := r.metric(prefix + "shards"); got < c.shards || got > c.shards+5 {
+					t.Errorf("%v shards, want about %v", got, c.shards)
+				}
+			}
+			for range 3 {
+				tick()
+				time.Sleep(2 * time.Millisecond)
+			}
+			time.Sleep(pushInterval)
+			if got := r.sender.Status()[0]; got.BacklogTicks != 0 {
+				t.Errorf("three ticks take longer than one: %+v", got)
+			}
 		})
 	}
 }

@@ -12,8 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/skydive-project/skybridge/internal/receiver"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
@@ -24,42 +22,40 @@ import (
 // but once an hour, and after a change of the configuration.
 func TestTooLarge(t *testing.T) {
 	for _, message := range []Message{Message1, Message2, MessageAuto} {
-		t.Run(string(message), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, queue.Config{})
-				var large atomic.Int64
-				const most = 6000 // bytes: 2,000 samples have more than 15,000
-				rec := r.receiver("a", receiver.Config{MaxBytes: most, Fail: func(_ int, req *http.Request) receiver.Fault {
-					if req.ContentLength > most {
-						large.Add(1)
-					}
-					return receiver.Fault{}
-				}})
-				cfg := EndpointConfig{URL: "http://a/", ProtobufMessage: message}
-				r.apply(cfg)
-				f := &traffic{rig: r, series: 3000}
-				step := func(want bool) {
-					t.Helper()
-					large.Store(0)
-					f.tick()
-					if got := large.Load(); got > 0 != want || got > 40 {
-						t.Errorf("tick %d: %d requests were too large", f.ticks, got)
-					}
+		bubble(t, string(message), func(t *testing.T) {
+			r := newRig(t, queue.Config{})
+			var large atomic.Int64
+			const most = 6000 // bytes: 2,000 samples have more than 15,000
+			rec := r.receiver("a", receiver.Config{MaxBytes: most, Fail: func(_ int, req *http.Request) receiver.Fault {
+				if req.ContentLength > most {
+					large.Add(1)
 				}
-				step(true)
-				for range 8 {
-					step(false)
+				return receiver.Fault{}
+			}})
+			cfg := EndpointConfig{URL: "http://a/", ProtobufMessage: message}
+			r.apply(cfg)
+			f := &traffic{rig: r, series: 3000}
+			step := func(want bool) {
+				t.Helper()
+				large.Store(0)
+				f.tick()
+				if got := large.Load(); got > 0 != want || got > 40 {
+					t.Errorf("tick %d: %d requests were too large", f.ticks, got)
 				}
-				time.Sleep(sizeKept)
-				step(true)
+			}
+			step(true)
+			for range 8 {
 				step(false)
-				cfg.MaxShards = 7
-				r.apply(cfg)
-				step(true)
-				step(false)
-				r.flush()
-				f.want(rec)
-			})
+			}
+			time.Sleep(sizeKept)
+			step(true)
+			step(false)
+			cfg.MaxShards = 7
+			r.apply(cfg)
+			step(true)
+			step(false)
+			r.flush()
+			f.want(rec)
 		})
 	}
 }
@@ -106,12 +102,7 @@ func TestEverythingTooLarge(t *testing.T) {
 		r := newRig(t, queue.Config{})
 		var refuses atomic.Bool
 		refuses.Store(true)
-		rec := r.receiver("a", receiver.Config{Fail: func(int, *http.Request) receiver.Fault {
-			if refuses.Load() {
-				return receiver.Fault{Status: 413}
-			}
-			return receiver.Fault{}
-		}})
+		rec := r.receiver("a", receiver.Config{Fail: while(&refuses, receiver.Fault{Status: 413})})
 		r.apply(EndpointConfig{URL: "http://a/"})
 		f := &traffic{rig: r, series: 2000}
 		for range 10 {
@@ -137,12 +128,7 @@ func TestRepairsTooLarge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, queue.Config{MaxBytes: 1, PushInterval: pushInterval})
 		var up atomic.Bool
-		rec := r.receiver("a", receiver.Config{GiveUps: true, MaxBytes: 200, Fail: func(int, *http.Request) receiver.Fault {
-			if !up.Load() {
-				return receiver.Fault{Status: 503}
-			}
-			return receiver.Fault{}
-		}})
+		rec := r.receiver("a", receiver.Config{GiveUps: true, MaxBytes: 200, Fail: unless(&up, receiver.Fault{Status: 503})})
 		r.apply(EndpointConfig{URL: "http://a/"})
 		f := &traffic{rig: r, series: 30}
 		r.value(time.Now().UnixMilli(), 1, false, 0) // held, while the zeros of the next are dropped
@@ -163,12 +149,7 @@ func TestRepairsTooLarge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, queue.Config{PushInterval: pushInterval})
 		var up atomic.Bool
-		rec := r.receiver("a", receiver.Config{GiveUps: true, MaxBytes: 200, Fail: func(int, *http.Request) receiver.Fault {
-			if !up.Load() {
-				return receiver.Fault{Status: 503}
-			}
-			return receiver.Fault{}
-		}})
+		rec := r.receiver("a", receiver.Config{GiveUps: true, MaxBytes: 200, Fail: unless(&up, receiver.Fault{Status: 503})})
 		r.apply(EndpointConfig{URL: "http://a/", BacklogWindow: 2 * time.Minute})
 		for i := range int64(20) { // in each tick, 20 counters begin, and those of the tick before end
 			time.Sleep(pushInterval)
@@ -219,8 +200,6 @@ func TestMetadataTooLarge(t *testing.T) {
 		r.flush()
 		synctest.Wait()
 		got := []float64{r.metric(prefix + "metadata_total"), r.metric(prefix + "metadata_failed_total")}
-		if diff := cmp.Diff([]float64{7, 0}, got); diff != "" {
-			t.Error(diff)
-		}
+		wantEqual(t, []float64{7, 0}, got)
 	})
 }

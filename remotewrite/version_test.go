@@ -11,8 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/skydive-project/skybridge/internal/receiver"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
@@ -57,39 +55,35 @@ func TestNegotiation(t *testing.T) {
 		{name: "only 2.0 wanted, 415", message: Message2, without2: no(receiver.Fault{Status: 415}), version: "2.0", unspoken: 2, failed: 2, dropped: 2, says: "receiver refused samples"},
 		{name: "only 2.0 wanted, nothing stored", message: Message2, without2: no(receiver.Fault{}), version: "2.0", unspoken: 3, failed: 3, says: "does not confirm"},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, queue.Config{})
-				rec := r.receiver("a", receiver.Config{Without2: c.without2, Fail: c.fail})
-				message := c.message
-				setDefault(&message, MessageAuto)
-				r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: message, Timeout: 10 * time.Second})
-				r.value(20000, 5000, true, 7)
-				r.flush()
-				r.value(35000, 5000, false, 9)
-				r.flush()
-				want := map[string][]receiver.Sample{}
-				if c.want != nil {
-					want[keyA] = c.want
-				}
-				if diff := cmp.Diff(want, rec.Series()); diff != "" {
-					t.Error(diff)
-				}
-				if got := r.sender.Status()[0].Version; got != c.version {
-					t.Errorf("version %s, want %s", got, c.version)
-				}
-				if got := rec.Unspoken(); got != c.unspoken {
-					t.Errorf("%d requests in a version that is not spoken, want %d", got, c.unspoken)
-				}
-				r.wantMetric(3-c.failed-c.dropped+min(1, c.dropped), prefix+"samples_total")
-				r.wantMetric(c.failed, prefix+"samples_failed_total")
-				r.wantMetric(c.dropped, prefix+"samples_dropped_total", "reason", reasonRefused)
-				r.wantMetric(0, prefix+"samples_pending")
-				r.wantMetric(map[string]float64{"1.0": 1, "2.0": 2}[c.version], "skybridge_remote_write_version")
-				if r.count(c.says) == 0 {
-					t.Errorf("the log does not say %q: %s", c.says, r.logged.String())
-				}
-			})
+		bubble(t, c.name, func(t *testing.T) {
+			r := newRig(t, queue.Config{})
+			rec := r.receiver("a", receiver.Config{Without2: c.without2, Fail: c.fail})
+			message := c.message
+			setDefault(&message, MessageAuto)
+			r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: message, Timeout: 10 * time.Second})
+			r.value(20000, 5000, true, 7)
+			r.flush()
+			r.value(35000, 5000, false, 9)
+			r.flush()
+			want := map[string][]receiver.Sample{}
+			if c.want != nil {
+				want[keyA] = c.want
+			}
+			wantEqual(t, want, rec.Series())
+			if got := r.sender.Status()[0].Version; got != c.version {
+				t.Errorf("version %s, want %s", got, c.version)
+			}
+			if got := rec.Unspoken(); got != c.unspoken {
+				t.Errorf("%d requests in a version that is not spoken, want %d", got, c.unspoken)
+			}
+			r.wantMetric(3-c.failed-c.dropped+min(1, c.dropped), prefix+"samples_total")
+			r.wantMetric(c.failed, prefix+"samples_failed_total")
+			r.wantMetric(c.dropped, prefix+"samples_dropped_total", "reason", reasonRefused)
+			r.wantMetric(0, prefix+"samples_pending")
+			r.wantMetric(map[string]float64{"1.0": 1, "2.0": 2}[c.version], "skybridge_remote_write_version")
+			if r.count(c.says) == 0 {
+				t.Errorf("the log does not say %q: %s", c.says, r.logged.String())
+			}
 		})
 	}
 }
