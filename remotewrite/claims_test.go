@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -28,23 +27,24 @@ import (
 // sharing plays series that relabelling gives one name, told apart in the log by a
 // label port of one letter.
 type sharing struct {
-	r     *rig
-	d     *disktest.Disk
-	up    atomic.Bool
-	rec   *receiver.Receiver
-	cfg   EndpointConfig
-	at    int64
-	start map[string]int64 // of what lives
-	final map[string]float64
+	r   *rig
+	d   *disktest.Disk
+	up  atomic.Bool
+	rec *receiver.Receiver
+	cfg EndpointConfig
+	at  int64
+	*script
 }
 
 // portless is the name that all series have.
 var portless = receiver.Key("test_bytes", map[string]string{"ip": "x"})
 
 func newSharing(t *testing.T, log queue.Config) *sharing {
-	w := &sharing{d: disktest.New(1), start: make(map[string]int64), final: make(map[string]float64)}
+	w := &sharing{d: disktest.New(1)}
 	log.FS, log.Dir = w.d, "log"
 	w.r = newRig(t, log)
+	w.script = newScript(w.r)
+	w.gauge, w.label, w.common = rttMetric, "port", []wire.Label{{Name: "ip", Value: "x"}}
 	w.up.Store(true)
 	w.rec = w.r.receiver("a", receiver.Config{GiveUps: true, Fail: unless(&w.up, receiver.Fault{Status: 503})})
 	w.cfg = EndpointConfig{Name: "a", URL: "http://a/", WriteRelabelConfigs: []*relabel.Config{act(relabel.LabelDrop, "", "port")}}
@@ -52,38 +52,17 @@ func newSharing(t *testing.T, log queue.Config) *sharing {
 	return w
 }
 
-// tick appends a tick in the order of script: 1+5 is a zero and the value 5 of the
-// series of port 1, 1=7 a value, 1- the end. Beside each counter there is a gauge.
-func (w *sharing) tick(script string) {
+// tick appends a tick a push interval after the last.
+func (w *sharing) tick(words string) {
 	w.r.t.Helper()
 	w.at += pushInterval.Milliseconds()
-	w.append(script, w.at)
+	w.append(words, w.at)
 }
 
-func (w *sharing) append(script string, at int64) {
+func (w *sharing) append(words string, at int64) {
 	w.r.t.Helper()
 	time.Sleep(time.Until(time.UnixMilli(at)))
-	tick := w.r.log.Begin(at)
-	for part := range strings.FieldsSeq(script) {
-		port := part[:1]
-		tick.Labels([]wire.Label{{Name: "ip", Value: "x"}, {Name: "port", Value: port}})
-		value, _ := strconv.ParseFloat(part[2:], 64)
-		switch part[1] {
-		case '+':
-			w.start[port] = at - pushInterval.Milliseconds()
-			tick.Zero(bytesMetric, w.start[port])
-			fallthrough
-		case '=':
-			w.final[port] = value
-			tick.Value(bytesMetric, w.start[port], value)
-			tick.Value(rttMetric, 0, value)
-		case '-':
-			tick.End(bytesMetric, w.start[port], w.final[port])
-			tick.Stale(rttMetric)
-		}
-	}
-	w.r.append(tick)
-	synctest.Wait()
+	w.script.tick(at, words)
 }
 
 // restart ends the process and begins another; how is stop, kill or power.
@@ -370,27 +349,17 @@ func TestHoldersOfCondensed(t *testing.T) {
 func TestHoldersOfOtherNames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newSharing(t, queue.Config{})
-		gauge := func(value float64, ports ...string) {
-			w.at += pushInterval.Milliseconds()
-			tick := w.r.log.Begin(w.at)
-			for _, port := range ports {
-				tick.Labels([]wire.Label{{Name: "ip", Value: "x"}, {Name: "port", Value: port}})
-				tick.Value(rttMetric, 0, value)
-			}
-			w.r.append(tick)
-			synctest.Wait()
-		}
-		gauge(1, "1")
-		gauge(2, "2", "1") // 2 is refused
+		w.tick("1~1")
+		w.tick("2~2 1~2") // 2 is refused
 		w.restart("stop")
-		gauge(3, "2", "1")
+		w.tick("2~3 1~3")
 		w.r.wantMetric(1, prefix+"samples_dropped_total", "reason", reasonCollision)
 		w.cfg.WriteRelabelConfigs = []*relabel.Config{replace("ip", ".*", "site", "b")}
 		w.up.Store(false)
 		w.r.apply(w.cfg)
 		w.restart("stop")
 		w.up.Store(true)
-		gauge(4, "2")
+		w.tick("2~4")
 		w.r.flush()
 		want := map[string][]receiver.Sample{
 			receiver.Key("test_rtt", map[string]string{"ip": "x"}):                           {sample(15000, 1), sample(30000, 2), sample(45000, 3)},

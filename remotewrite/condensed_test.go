@@ -40,83 +40,24 @@ func condensedArrives(t *testing.T, message Message, rules []*relabel.Config) {
 	r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: message, BacklogWindow: 100 * time.Second, WriteRelabelConfigs: rules})
 	started := time.Now().UnixMilli()
 	at := func(n int64) int64 { return started + 15000*n }
-	tick := func(n int64, fill func(t *queue.TickBuilder, label func(string))) {
+	ticks := newScript(r)
+	tick := func(n int64, words string) {
 		time.Sleep(time.Until(time.UnixMilli(at(n))))
-		tick := r.log.Begin(at(n))
-		fill(tick, func(a string) { tick.Labels([]wire.Label{{Name: "a", Value: a}}) })
-		r.append(tick)
-		synctest.Wait()
+		ticks.tick(at(n), words)
 	}
-	idle := func(t *queue.TickBuilder, label func(string)) {
-		label("lives")
-		t.Value(bytesMetric, at(3), 3)
-	}
-	tick(1, func(t *queue.TickBuilder, label func(string)) {
-		for _, a := range []string{"known", "again"} {
-			label(a)
-			t.Zero(bytesMetric, at(0))
-			t.Value(bytesMetric, at(0), 10)
-		}
-		label("known")
-		t.Value(rttMetric, 0, 5)
-		label("older") // than anybody who looked: it has no start
-		t.Value(bytesMetric, 0, 1000)
-	})
+	tick(1, "known+10 again+10 known~5 older:1000") // older than anybody who looked: it has no start
 	up.Store(false)
-	tick(2, func(t *queue.TickBuilder, label func(string)) { // held, and given up in the end
-		label("known")
-		t.Value(bytesMetric, at(0), 20)
-		label("again")
-		t.Value(bytesMetric, at(0), 11)
-	})
-	tick(3, func(t *queue.TickBuilder, label func(string)) {
-		label("known")
-		t.End(bytesMetric, at(0), 20)
-		t.Stale(rttMetric)
-		label("older")
-		t.End(bytesMetric, 0, 1010)
-		label("again")
-		t.End(bytesMetric, at(0), 11)
-		label("unseen")
-		t.Zero(bytesMetric, at(2))
-		t.Value(bytesMetric, at(2), 7)
-	})
-	tick(4, func(t *queue.TickBuilder, label func(string)) {
-		label("unseen")
-		t.End(bytesMetric, at(2), 7)
-		label("again")
-		t.Zero(bytesMetric, at(3)+1)
-		t.Value(bytesMetric, at(3)+1, 100)
-		label("lives")
-		t.Zero(bytesMetric, at(3))
-		t.Value(bytesMetric, at(3), 3)
-	})
-	tick(5, func(t *queue.TickBuilder, label func(string)) {
-		idle(t, label)
-		label("again")
-		t.End(bytesMetric, at(3)+1, 100)
-	})
-	tick(6, func(t *queue.TickBuilder, label func(string)) {
-		idle(t, label)
-		label("again")
-		t.Zero(bytesMetric, at(5)+1)
-		t.Value(bytesMetric, at(5)+1, 1000)
-	})
-	tick(7, func(t *queue.TickBuilder, label func(string)) {
-		idle(t, label)
-		label("again")
-		t.End(bytesMetric, at(5)+1, 1000)
-	})
+	tick(2, "known=20 again=11") // held, and given up in the end
+	tick(3, "known- known~ older-1010 again- unseen+7")
+	tick(4, "unseen- again>100 lives+3")
+	tick(5, "lives=3 again-")
+	tick(6, "lives=3 again>1000")
+	tick(7, "lives=3 again-")
 	for n := int64(8); n < 16; n++ {
-		tick(n, idle)
+		tick(n, "lives=3")
 	}
 	up.Store(true)
-	tick(16, func(t *queue.TickBuilder, label func(string)) {
-		idle(t, label)
-		label("again")
-		t.Zero(bytesMetric, at(15)+1)
-		t.Value(bytesMetric, at(15)+1, 1)
-	})
+	tick(16, "lives=3 again>1")
 	r.flush()
 
 	// The first condensed, of ticks 2 to 4, was planned at tick 9 and got its time at tick
@@ -245,32 +186,23 @@ func TestCondenseAcrossRenaming(t *testing.T) {
 		gone := EndpointConfig{Name: "gone", URL: "http://absent/", BacklogWindow: 2 * time.Minute}
 		r.apply(cfg, gone)
 		samples := 0
-		tick := func(fill func(t *queue.TickBuilder, before int64)) {
+		script := newScript(r)
+		tick := func(words string) {
 			time.Sleep(pushInterval)
-			now := time.Now().UnixMilli()
-			tick := r.log.Begin(now)
-			tick.Labels([]wire.Label{{Name: "a", Value: "1"}})
-			fill(tick, now-pushInterval.Milliseconds())
-			r.append(tick)
+			script.tick(time.Now().UnixMilli(), words)
 			samples = int(r.metric(prefix + "samples_in_total"))
-			synctest.Wait()
 		}
-		life := func(v float64) {
-			var start int64
-			tick(func(t *queue.TickBuilder, before int64) {
-				start = before
-				t.Zero(bytesMetric, start)
-				t.Value(bytesMetric, start, v)
-			})
-			tick(func(t *queue.TickBuilder, _ int64) { t.End(bytesMetric, start, v) })
-			tick(func(*queue.TickBuilder, int64) {})
+		life := func(v string) {
+			tick("1+" + v)
+			tick("1-")
+			tick("")
 		}
-		life(7)
+		life("7")
 		cfg.ExternalLabels = []wire.Label{{Name: "site", Value: "new"}}
 		r.apply(cfg, gone)
-		life(8)
+		life("8")
 		for range 10 {
-			tick(func(*queue.TickBuilder, int64) {})
+			tick("")
 		}
 		r.apply(cfg)
 		r.wantMetric(float64(samples), "skybridge_abandoned_samples_total")
@@ -286,7 +218,7 @@ func TestCondenseAcrossRenaming(t *testing.T) {
 		r.wantMetric(0, "skybridge_refused_bytes_total")
 		status.Store(400)
 		sent := r.metric(prefix + "bytes_total")
-		tick(func(t *queue.TickBuilder, _ int64) { t.Value(rttMetric, 0, 1) })
+		tick("1~1")
 		if n := r.metric("skybridge_refused_bytes_total"); n <= 0 || n != r.metric(prefix+"bytes_total")-sent {
 			t.Errorf("%v bytes refused", n)
 		}

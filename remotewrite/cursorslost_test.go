@@ -12,7 +12,6 @@ import (
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/receiver"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
-	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // TestCursorsLost proves that a process that does not know any more what it has
@@ -25,25 +24,14 @@ func TestCursorsLost(t *testing.T) {
 		rec := r.receiver("a", receiver.Config{})
 		endpoint := EndpointConfig{Name: "a", URL: "http://a/", BacklogWindow: 5 * time.Minute}
 		r.apply(endpoint, EndpointConfig{Name: "away", URL: "http://absent/"}) // for which ticks stay
-		start := time.Now().UnixMilli()
-		value := func(a string, zero bool, v float64) {
+		ticks := newScript(r)
+		tick := func(words string) {
 			time.Sleep(pushInterval)
-			tick := r.log.Begin(time.Now().UnixMilli())
-			tick.Labels([]wire.Label{{Name: "a", Value: a}})
-			if zero {
-				tick.Zero(bytesMetric, time.Now().UnixMilli()-1)
-			}
-			if v < 0 {
-				tick.End(bytesMetric, start, -v)
-			} else {
-				tick.Value(bytesMetric, start, v)
-			}
-			r.append(tick)
-			synctest.Wait()
+			ticks.tick(time.Now().UnixMilli(), words)
 		}
-		value("ends", true, 10)
-		value("ends", false, -10)
-		value("lives", true, 100)
+		tick("ends+10")
+		tick("ends-")
+		tick("lives+100")
 		r.halt(nil)
 		if err := d.Remove("log/" + "cursors"); err != nil {
 			t.Fatal(err)
@@ -54,7 +42,7 @@ func TestCursorsLost(t *testing.T) {
 		rec.Restarted()
 		r.apply(endpoint)
 		for range 3 {
-			value("lives", false, 150)
+			tick("lives=150")
 		}
 		r.flush()
 		got := make(map[string]float64)

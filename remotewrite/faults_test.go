@@ -16,7 +16,6 @@ import (
 
 	"github.com/skydive-project/skybridge/internal/receiver"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
-	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // failing fails the first n requests.
@@ -165,57 +164,17 @@ func TestRepairArrives(t *testing.T) {
 		var up atomic.Bool
 		rec := r.receiver("a", receiver.Config{Fail: unless(&up, receiver.Fault{Status: 503})})
 		r.apply(EndpointConfig{URL: "http://a/", MaxSamplesPerSend: 1})
-		tick := func(at int64, fill func(t *queue.TickBuilder, label func(string))) {
-			tick := r.log.Begin(at)
-			fill(tick, func(a string) { tick.Labels([]wire.Label{{Name: "a", Value: a}}) })
-			r.append(tick)
-			synctest.Wait()
-		}
-		tick(15000, func(t *queue.TickBuilder, label func(string)) { // held while the receiver is down
-			label("old")
-			t.Zero(bytesMetric, 1)
-			t.Value(bytesMetric, 1, 10)
-			label("again")
-			t.Zero(bytesMetric, 1)
-			t.Value(bytesMetric, 1, 100)
-			t.Value(rttMetric, 0, 5)
-		})
-		tick(30000, func(t *queue.TickBuilder, label func(string)) { // dropped: an end and a beginning
-			label("old")
-			t.Value(bytesMetric, 1, 20)
-			label("again")
-			t.Stale(bytesMetric)
-			label("new")
-			t.Zero(bytesMetric, 15000)
-			t.Value(bytesMetric, 15000, 7)
-		})
-		tick(45000, func(t *queue.TickBuilder, label func(string)) { // dropped: it came back
-			label("old")
-			t.Value(bytesMetric, 1, 30)
-			label("again")
-			t.Zero(bytesMetric, 30001)
-			t.Value(bytesMetric, 30001, 101)
-			label("new")
-			t.Value(bytesMetric, 15000, 8)
-		})
+		ticks := newScript(r)
+		ticks.tick(15000, "old+10 again+100 again~5") // held while the receiver is down
+		ticks.tick(30000, "old=20 again- new+7")      // dropped: an end and a beginning
+		ticks.tick(45000, "old=30 again>101 new=8")   // dropped: it came back
 		up.Store(true)
-		tick(60000, func(t *queue.TickBuilder, label func(string)) {
-			label("old")
-			t.Value(bytesMetric, 1, 40)
-			label("again")
-			t.Value(bytesMetric, 30001, 150)
-			t.Value(rttMetric, 0, 6)
-			label("new")
-			t.Value(bytesMetric, 15000, 9)
-			label("newer")
-			t.Zero(bytesMetric, 45000)
-			t.Value(bytesMetric, 45000, 3)
-		})
+		ticks.tick(60000, "old=40 again=150 again~6 new=9 newer+3")
 		r.flush()
 		key := func(name, a string) string { return receiver.Key(name, map[string]string{"a": a}) }
 		want := map[string][]receiver.Sample{
-			key("test_bytes", "old"):   {sample(1, 0), sample(15000, 10), sample(60000, 40)},
-			key("test_bytes", "again"): {sample(1, 0), sample(15000, 100), sample(45000, 0), sample(60000, 150)},
+			key("test_bytes", "old"):   {sample(0, 0), sample(15000, 10), sample(60000, 40)},
+			key("test_bytes", "again"): {sample(0, 0), sample(15000, 100), sample(45000, 0), sample(60000, 150)},
 			key("test_bytes", "new"):   {sample(45000, 0), sample(60000, 9)},
 			key("test_bytes", "newer"): {sample(45000, 0), sample(60000, 3)},
 			key("test_rtt", "again"):   {sample(15000, 5), sample(60000, 6)},

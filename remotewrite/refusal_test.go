@@ -4,7 +4,6 @@
 package remotewrite
 
 import (
-	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -14,75 +13,20 @@ import (
 
 	"github.com/skydive-project/skybridge/internal/receiver"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
-	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
-
-// counterStep is what one series does at a tick: it has a value, and a zero where it
-// begins, or it ends.
-type counterStep struct {
-	name       string
-	begin, end bool
-	value      float64
-}
-
-// step appends a tick a push interval after the last.
-func (r *rig) steps(at int64, start map[string]int64, steps ...counterStep) {
-	r.t.Helper()
-	tick := r.log.Begin(at)
-	for _, s := range steps {
-		tick.Labels([]wire.Label{{Name: "a", Value: s.name}})
-		for _, m := range []*wire.Metric{bytesMetric, packetsMetric} {
-			switch {
-			case s.end:
-				tick.End(m, start[s.name], s.value)
-				continue
-			case s.begin:
-				start[s.name] = at - pushInterval.Milliseconds()
-				tick.Zero(m, start[s.name])
-			}
-			tick.Value(m, start[s.name], s.value)
-		}
-	}
-	r.append(tick)
-}
-
-// increase sums what the receiver's byte counters have increased by.
-func increase(rec *receiver.Receiver) (sum float64) {
-	for key, samples := range rec.Series() {
-		if !strings.HasPrefix(key, "test_bytes") {
-			continue
-		}
-		before := math.NaN() // without a zero the first value is no increase
-		for _, s := range samples {
-			v := math.Float64frombits(s.Bits)
-			switch {
-			case s.Bits == wire.StaleMarker, math.IsNaN(before):
-			case v < before:
-				sum += v
-			default:
-				sum += v - before
-			}
-			before = v
-			if s.Bits == wire.StaleMarker {
-				before = math.NaN()
-			}
-		}
-	}
-	return sum
-}
 
 // TestRefusedTraffic proves what becomes of traffic while a receiver refuses: of one
 // that refuses everything without a look at it, what lives on is there to the byte
 // once it accepts, and what ended is counted as lost to the byte; of one that refuses
 // values only, what ends is sent once more.
 func TestRefusedTraffic(t *testing.T) {
-	ticks := [][]counterStep{
-		{{name: "1", begin: true, value: 10}},
-		{{name: "1", value: 110}, {name: "2", begin: true, value: 200}, {name: "3", begin: true, value: 300}}, // refused from here
-		{{name: "1", value: 120}, {name: "2", value: 210}, {name: "3", value: 310}, {name: "4", begin: true, value: 400}},
-		{{name: "1", value: 130}, {name: "2", value: 220}, {name: "3", end: true, value: 310}, {name: "4", value: 410}, {name: "5", begin: true, value: 500}},
-		{{name: "1", value: 140}, {name: "2", value: 230}, {name: "4", end: true, value: 410}, {name: "5", end: true, value: 500}}, // accepted
-		{{name: "1", end: true, value: 140}, {name: "2", value: 240}},
+	ticks := []string{
+		"1+10",
+		"1=110 2+200 3+300", // refused from here
+		"1=120 2=210 3=310 4+400",
+		"1=130 2=220 3- 4=410 5+500",
+		"1=140 2=230 4- 5-", // accepted
+		"1- 2=240",
 	}
 	meanwhile := func(tick, _ int) bool { return tick >= 1 && tick <= 3 }
 	for _, c := range []struct {
@@ -116,10 +60,11 @@ func TestRefusedTraffic(t *testing.T) {
 			if s := r.sender.Status()[0]; s.State() != StateNotContacted || s.OK() {
 				t.Errorf("before any tick: %s", s.State())
 			}
-			start := map[string]int64{}
-			for i, steps := range ticks {
+			script := newScript(r)
+			script.counters = append(script.counters, packetsMetric)
+			for i, words := range ticks {
 				tick.Store(int32(i))
-				r.steps(20_000+int64(i)*pushInterval.Milliseconds(), start, steps...)
+				script.tick(20_000+int64(i)*pushInterval.Milliseconds(), words)
 				r.flush()
 			}
 			if got := increase(rec); got != c.delivered {
