@@ -6,8 +6,6 @@ package remotewrite
 import (
 	"fmt"
 	"maps"
-	"net"
-	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -18,7 +16,6 @@ import (
 	"github.com/prometheus/prometheus/model/relabel"
 
 	"github.com/skydive-project/skybridge/internal/disktest"
-	"github.com/skydive-project/skybridge/internal/prom"
 	"github.com/skydive-project/skybridge/internal/receiver"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
@@ -134,52 +131,6 @@ func sharedLives(samples []receiver.Sample) (problems []string) {
 		return a.Bits == 0 && b.Bits == 0 // moved by the process after the one that died
 	}), func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }, false)
 	return problems
-}
-
-// TestHoldersInPrometheus judges the same in a Prometheus: two series, 20,000 bytes of
-// the one that holds the name and a history of 5,000,000 of the other.
-func TestHoldersInPrometheus(t *testing.T) {
-	server, err := prom.Start(prom.Options{KeepLive: time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	r := newRig(t, queue.Config{Dir: t.TempDir()})
-	r.dials[server.Addr()] = (&net.Dialer{}).DialContext
-	cfg := EndpointConfig{URL: server.WriteURL(), WriteRelabelConfigs: []*relabel.Config{act(relabel.LabelDrop, "", "port")}}
-	r.apply(cfg)
-	begin := time.Now().Add(-10 * time.Minute).UnixMilli()
-	tick := func(n int64, values ...float64) { // of port 2, if there is one, and port 1
-		at := func(n int64) int64 { return begin + n*pushInterval.Milliseconds() }
-		tick := r.log.Begin(at(n))
-		for i, v := range values {
-			born := int64(len(values) - 1 - i)
-			tick.Labels([]wire.Label{{Name: "ip", Value: "x"}, {Name: "port", Value: fmt.Sprint(born + 1)}})
-			if n == born+1 {
-				tick.Zero(bytesMetric, at(born))
-			}
-			tick.Value(bytesMetric, at(born), v)
-		}
-		r.append(tick)
-		r.flush()
-	}
-	tick(1, 10_000)
-	tick(2, 4_000_000, 15_000)
-	for n := int64(3); n < 6; n++ {
-		r.halt(nil)
-		r.start()
-		r.apply(cfg)
-		tick(n, 5_010_000, 20_000)
-	}
-	got, err := server.Client().AnchoredIncrease(t.Context(), "test_bytes", time.UnixMilli(begin), time.UnixMilli(begin+6*pushInterval.Milliseconds()))
-	if err != nil || len(got) != 1 || got[0].Samples[0].V != 20_000 {
-		t.Errorf("increase %v, %v, want 20000", got, err)
-	}
-	r.wantMetric(0, prefix+"samples_failed_total")
 }
 
 // TestHoldersWithoutState proves that where every counter begins again without an end,
@@ -480,22 +431,18 @@ func TestHolderCrashes(t *testing.T) {
 		"down", "3- 2=5020000 4=6 5+4000000", "2- 5=5000000 4-", "5=5010000 6+7", "up", "5=5020000 6=8 2+4000000", "5- 2=5000000 6-", "2=5010000 7+9",
 	}
 	const want = 20_000 + 6 + 8 + 9
-	for _, power := range []bool{false, true} {
-		for n, lived := 0, false; !lived; n++ {
-			synctest.Test(t, func(t *testing.T) {
-				var got []receiver.Sample
-				if got, lived = runHolders(t, script, n, power); receiver.Increase(got) != want {
-					t.Errorf("power %v, dead at %d: increase %v, want %v: %v", power, n, receiver.Increase(got), want, got)
-				}
-				for _, problem := range sharedLives(got) {
-					t.Errorf("power %v, dead at %d: %s", power, n, problem)
-				}
-			})
-			if lived && n < 20 {
-				t.Errorf("only %d operations: is anything written?", n)
+	everywhere(t, func(n int, power bool) (lived bool) {
+		synctest.Test(t, func(t *testing.T) {
+			var got []receiver.Sample
+			if got, lived = runHolders(t, script, n, power); receiver.Increase(got) != want {
+				t.Errorf("power %v, dead at %d: increase %v, want %v: %v", power, n, receiver.Increase(got), want, got)
 			}
-		}
-	}
+			for _, problem := range sharedLives(got) {
+				t.Errorf("power %v, dead at %d: %s", power, n, problem)
+			}
+		})
+		return lived
+	})
 }
 
 // runHolders plays a script in a process that dies at the n-th operation on the disk,
@@ -503,15 +450,7 @@ func TestHolderCrashes(t *testing.T) {
 func runHolders(t *testing.T, script []string, n int, power bool) (got []receiver.Sample, lived bool) {
 	w := newSharing(t, queue.Config{SegmentBytes: 300})
 	w.rec.Close()
-	w.rec = w.r.receiver("a", receiver.Config{Fail: func(int, *http.Request) receiver.Fault {
-		switch {
-		case w.d.Dead():
-			return receiver.Fault{ResetAfter: 1} // the process cannot send any more
-		case w.up.Load():
-			return receiver.Fault{}
-		}
-		return receiver.Fault{Status: 503}
-	}})
+	w.rec = w.r.receiver("a", receiver.Config{Fail: whileAlive(w.d, &w.up)})
 	w.d.Fail(func(i int, _ disktest.Op, _ string) error {
 		if i >= n {
 			return disktest.ErrDead
@@ -524,13 +463,7 @@ func runHolders(t *testing.T, script []string, n int, power bool) (got []receive
 			return false
 		}
 		lived = false
-		w.r.halt(func() {
-			if power {
-				w.d.LosePower()
-			} else {
-				w.d.Kill()
-			}
-		})
+		w.r.crash(power)
 		w.r.start()
 		w.resume()
 		return true

@@ -6,6 +6,7 @@ package remotewrite
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -115,7 +116,7 @@ func TestCompactedRetention(t *testing.T) {
 				rec := r.receiver("a", receiver.Config{GiveUps: true, Fail: unless(&up, receiver.Fault{Status: 503})})
 				r.apply(EndpointConfig{Name: "a", URL: "http://a/", BacklogWindow: time.Hour})
 				const ticks = 60
-				thinTicks(t, r, ticks)
+				thinTicks(r, ticks)
 				if n := r.count("kept only what ended"); !durable && n == 0 {
 					t.Error("the log was never full")
 				}
@@ -127,11 +128,7 @@ func TestCompactedRetention(t *testing.T) {
 				}
 				up.Store(true)
 				r.flush()
-				var got float64
-				for i := range ticks {
-					samples := rec.Series()[receiver.Key(bytesMetric.Name, map[string]string{"life": fmt.Sprint(i)})]
-					got += receiver.Increase(samples)
-				}
+				got := increase(rec)
 				lostSeries, lostBytes := r.metric("skybridge_lost_series_total", "reason", queue.ReasonLogFull), r.metric("skybridge_lost_bytes_total", "reason", queue.ReasonLogFull)
 				// Each tick but the last two began one that counted 100 and ended. The first
 				// that is lost may have arrived: its value was in a tick that was being sent.
@@ -148,27 +145,22 @@ func TestCompactedRetention(t *testing.T) {
 
 // thinTicks appends ticks in which one counter begins and another ends, among
 // gauges that make the ticks large.
-func thinTicks(t *testing.T, r *rig, n int) {
+func thinTicks(r *rig, n int) {
+	ticks := newScript(r)
 	for i := range n {
 		time.Sleep(pushInterval)
 		at := time.Now().UnixMilli()
-		tick := r.log.Begin(at)
+		var words strings.Builder
 		for g := range 100 {
-			tick.Labels([]wire.Label{{Name: "gauge", Value: fmt.Sprint(g)}})
-			tick.Value(rttMetric, 0, float64(at*7919%1000003))
+			fmt.Fprintf(&words, "gauge%d~%d ", g, at*7919%1000003)
 		}
-		start := func(i int) int64 { return at - int64(pushInterval/time.Millisecond)*int64(i) }
 		if i < n-2 {
-			tick.Labels([]wire.Label{{Name: "life", Value: fmt.Sprint(i)}})
-			tick.Zero(bytesMetric, start(1))
-			tick.Value(bytesMetric, start(1), 100)
+			fmt.Fprintf(&words, "%d+100 ", i)
 		}
 		if i > 0 && i < n-1 {
-			tick.Labels([]wire.Label{{Name: "life", Value: fmt.Sprint(i - 1)}})
-			tick.End(bytesMetric, start(2), 100)
+			fmt.Fprintf(&words, "%d- ", i-1)
 		}
-		r.append(tick)
-		synctest.Wait()
+		ticks.tick(at, words.String())
 	}
 }
 

@@ -5,7 +5,6 @@ package remotewrite
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -152,15 +151,7 @@ func runMarks(t *testing.T, n int, power, sickens bool) (lived bool, problems []
 		d := disktest.New(uint64(n))
 		w := &markWorld{d: d, force: first, given: make(map[string]map[int64]called), certain: make(map[int64]bool)}
 		w.r = newRig(t, queue.Config{FS: d, Dir: "log", SegmentBytes: 300, ExternalLabels: first.external()})
-		w.rec = w.r.receiver("a", receiver.Config{Fail: func(int, *http.Request) receiver.Fault {
-			switch {
-			case d.Dead():
-				return receiver.Fault{ResetAfter: 1} // the process cannot send any more
-			case w.up.Load():
-				return receiver.Fault{}
-			}
-			return receiver.Fault{Status: 503}
-		}})
+		w.rec = w.r.receiver("a", receiver.Config{Fail: whileAlive(d, &w.up)})
 		w.r.apply(first.endpoint("a"))
 		var sick atomic.Bool
 		d.Fail(func(i int, _ disktest.Op, name string) error {
@@ -215,17 +206,13 @@ func (w *markWorld) judge() {
 // fails to take the marks for a while, every sample arrives under the names that
 // were in force when it was given, and the next process knows those of the last.
 func TestMarkCrashes(t *testing.T) {
-	for _, power := range []bool{false, true} {
-		for _, sickens := range []bool{false, true} {
-			for n, lived := 0, false; !lived; n++ {
-				var problems []string
-				if lived, problems = runMarks(t, n, power, sickens); len(problems) > 0 {
-					t.Errorf("power %v, sick %v, dead at %d: %q", power, sickens, n, problems)
-				}
-				if lived && n < 20 {
-					t.Errorf("only %d operations: is anything written?", n)
-				}
+	for _, sickens := range []bool{false, true} {
+		everywhere(t, func(n int, power bool) bool {
+			lived, problems := runMarks(t, n, power, sickens)
+			if len(problems) > 0 {
+				t.Errorf("power %v, sick %v, dead at %d: %q", power, sickens, n, problems)
 			}
-		}
+			return lived
+		})
 	}
 }

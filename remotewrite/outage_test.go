@@ -126,20 +126,7 @@ func newOutageRun(t *testing.T, o outage) *outageRun {
 // counted, as the bridge does.
 func (r *outageRun) restart(how string) {
 	r.rig.sender.Close()
-	r.rig.halt(func() {
-		if how == "stop" {
-			if err := r.rig.log.Close(); err != nil {
-				r.rig.t.Error(err)
-			}
-		}
-		if how == "power" {
-			r.disk.LosePower()
-		} else {
-			r.disk.Kill()
-		}
-	})
-	r.disk.Fail(nil)
-	r.rig.start()
+	r.rig.restart(how)
 	for _, rec := range r.receivers {
 		rec.Restarted()
 	}

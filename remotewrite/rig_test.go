@@ -138,7 +138,40 @@ func (r *rig) restart(how string) {
 	r.t.Helper()
 	d := r.cfg.FS.(*disktest.Disk)
 	r.halt(map[string]func(){"stop": nil, "kill": d.Kill, "power": d.LosePower}[how])
+	d.Fail(nil)
 	r.start()
+}
+
+// crash ends the process at once, by itself or with the power.
+func (r *rig) crash(power bool) {
+	d := r.cfg.FS.(*disktest.Disk)
+	r.halt(map[bool]func(){false: d.Kill, true: d.LosePower}[power])
+}
+
+// everywhere plays a process that dies at its n-th operation on the disk, by itself or
+// with the power, for each n until it lives.
+func everywhere(t *testing.T, play func(n int, power bool) (lived bool)) {
+	t.Helper()
+	for _, power := range []bool{false, true} {
+		for n, lived := 0, false; !lived; n++ {
+			if lived = play(n, power); lived && n < 20 {
+				t.Errorf("only %d operations: is anything written?", n)
+			}
+		}
+	}
+}
+
+// whileAlive is a receiver that is up or not, and that a dead process cannot reach.
+func whileAlive(d *disktest.Disk, up *atomic.Bool) func(int, *http.Request) receiver.Fault {
+	return func(int, *http.Request) receiver.Fault {
+		switch {
+		case d.Dead():
+			return receiver.Fault{ResetAfter: 1}
+		case up.Load():
+			return receiver.Fault{}
+		}
+		return receiver.Fault{Status: 503}
+	}
 }
 
 // receiver starts a receiver that is reached as http://host/.

@@ -151,31 +151,23 @@ func TestRepairsTooLarge(t *testing.T) {
 		var up atomic.Bool
 		rec := r.receiver("a", receiver.Config{GiveUps: true, MaxBytes: 200, Fail: unless(&up, receiver.Fault{Status: 503})})
 		r.apply(EndpointConfig{URL: "http://a/", BacklogWindow: 2 * time.Minute})
-		for i := range int64(20) { // in each tick, 20 counters begin, and those of the tick before end
+		ticks := newScript(r)
+		for i := range 20 { // in each tick, 20 counters begin, and those of the tick before end
 			time.Sleep(pushInterval)
-			now := time.Now().UnixMilli()
-			tick := r.log.Begin(now)
+			var words strings.Builder
 			for n := range 20 {
 				if i < 18 {
-					tick.Labels([]wire.Label{{Name: "tuple", Value: fmt.Sprint(i, n)}})
-					tick.Zero(bytesMetric, now-pushInterval.Milliseconds())
-					tick.Value(bytesMetric, now-pushInterval.Milliseconds(), 1000)
+					fmt.Fprintf(&words, "%d_%d+1000 ", i, n)
 				}
 				if i > 0 && i < 19 {
-					tick.Labels([]wire.Label{{Name: "tuple", Value: fmt.Sprint(i-1, n)}})
-					tick.End(bytesMetric, now-2*pushInterval.Milliseconds(), 1000)
+					fmt.Fprintf(&words, "%d_%d- ", i-1, n)
 				}
 			}
-			r.append(tick)
-			synctest.Wait()
+			ticks.tick(time.Now().UnixMilli(), words.String())
 		}
 		up.Store(true)
 		r.flush()
-		var got float64
-		for _, samples := range rec.Series() {
-			got += receiver.Increase(samples)
-		}
-		if want := 18 * 20 * 1000.0; got != want {
+		if got, want := increase(rec), 18*20*1000.0; got != want {
 			t.Errorf("%v bytes, want %v", got, want)
 		}
 		r.wantMetric(0, prefix+"samples_failed_total")

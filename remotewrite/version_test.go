@@ -88,24 +88,11 @@ func TestNegotiation(t *testing.T) {
 	}
 }
 
-// speaker is a receiver whose version changes.
-type speaker struct{ without2 atomic.Bool }
-
-// fail answers 2.0 as a receiver does that drops it, while it should.
-func (s *speaker) fault(_ int, r *http.Request) receiver.Fault {
-	if s.without2.Load() && strings.Contains(r.Header.Get("Content-Type"), "v2") {
-		return receiver.Fault{Status: 415}
-	}
-	return receiver.Fault{}
-}
-
 // TestAskedAgain proves when 2.0 is tried again: after a day, at a reload, and for
-// another URL; and that a receiver that unlearns it is served all the same.
+// another URL.
 func TestAskedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, queue.Config{})
-		var s speaker
-		s.without2.Store(true)
 		asked := 0
 		rec := r.receiver("a", receiver.Config{Without2: &receiver.Fault{Status: 415}})
 		cfg := EndpointConfig{Name: "a", URL: "http://a/", ProtobufMessage: MessageAuto}
@@ -135,9 +122,8 @@ func TestAskedAgain(t *testing.T) {
 		r.apply(cfg)
 		tick(1)
 
-		// Another receiver, which speaks 2.0 and then does not.
-		other := r.receiver("b", receiver.Config{Fail: s.fault})
-		s.without2.Store(false)
+		// Another receiver, which speaks 2.0.
+		other := r.receiver("b", receiver.Config{})
 		cfg.URL = "http://b/"
 		r.apply(cfg)
 		tick(0)
@@ -198,7 +184,7 @@ func TestBacklogDecidesNothing(t *testing.T) {
 			if !up.Load() {
 				return receiver.Fault{Status: 503}
 			}
-			if strings.Contains(req.Header.Get("Content-Type"), "v2") {
+			if is2(req) {
 				second.Add(1)
 			}
 			return receiver.Fault{}
