@@ -68,38 +68,12 @@ func (m *marks) add(next *mark) (dropped *mark) {
 		return nil // it was taken back before any tick
 	}
 	m.list = append(m.list, next)
-	if n := len(m.list) - m.fitting(); n > 0 {
-		dropped = m.list[n-1]
-		m.list = slices.Delete(m.list, 0, n)
+	// No more than can be read again, but one at least.
+	for len(m.list) > 1 && (len(m.list) > maxMarks || len(appendMarks(nil, m.list)) > maxMarkFile) {
+		dropped = m.list[0]
+		m.list = slices.Delete(m.list, 0, 1)
 	}
 	return dropped
-}
-
-// fitting returns how many of the newest marks there may be: at least one, and no more
-// than the mark file can be read with.
-func (m *marks) fitting() (n int) {
-	const number = binary.MaxVarintLen64
-	size := 2 * number
-	texts := map[string]bool{} // marks share most of them
-	for n < min(len(m.list), maxMarks) {
-		next := m.list[len(m.list)-1-n]
-		size += 3 * number
-		for _, l := range next.external {
-			size += 2*number + len(l.Name) + len(l.Value)
-		}
-		for _, text := range next.names {
-			size += len(Hash{}) + number
-			if !texts[text] {
-				texts[text] = true
-				size += number + len(text)
-			}
-		}
-		if n > 0 && size > maxMarkFile {
-			break
-		}
-		n++
-	}
-	return n
 }
 
 // at returns the names of an endpoint at a tick. Where a mark does not have it, it
