@@ -137,10 +137,7 @@ func BenchmarkRewrite(b *testing.B) {
 // BenchmarkAppendDurable measures the same tick on the way to a real disk: to the
 // page cache and, but for the part that is the disk's own, its sync.
 func BenchmarkAppendDurable(b *testing.B) {
-	l, err := queue.Open(queue.Config{ExternalLabels: benchExternal, MaxBytes: 64 << 20, Dir: b.TempDir()}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	if err != nil {
-		b.Fatal(err)
-	}
+	l := benchLog(b, queue.Config{ExternalLabels: benchExternal, MaxBytes: 64 << 20, Dir: b.TempDir()})
 	samples := appendTicks(b, l)
 	u := l.Usage()
 	b.ReportMetric(float64(u.Bytes)/float64(u.Ticks*samples), "B-disk/sample")
@@ -152,10 +149,7 @@ func BenchmarkAppendDurable(b *testing.B) {
 // BenchmarkCommit measures an endpoint's place becoming durable, which comes before
 // each group that it sends.
 func BenchmarkCommit(b *testing.B) {
-	l, err := queue.Open(queue.Config{Dir: b.TempDir()}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
-	if err != nil {
-		b.Fatal(err)
-	}
+	l := benchLog(b, queue.Config{Dir: b.TempDir()})
 	c := l.Cursor("a", nil)
 	for n := uint64(0); b.Loop(); n++ {
 		c.KeepNumber(n)

@@ -122,37 +122,23 @@ func TestCollision(t *testing.T) {
 		r := newRig(t, queue.Config{})
 		rec := r.receiver("a", receiver.Config{})
 		r.apply(EndpointConfig{URL: "http://a/", WriteRelabelConfigs: []*relabel.Config{act(relabel.LabelDrop, "", "port")}})
-		at := int64(0)
-		// Letters: zero and value, value, stale marker of the series of that port.
-		tick := func(script string) {
+		at, ticks := int64(0), newScript(r)
+		ticks.label, ticks.common = "port", []wire.Label{{Name: "ip", Value: "x"}}
+		tick := func(words string) {
 			at += 15000
-			tick := r.log.Begin(at)
-			for part := range strings.FieldsSeq(script) {
-				tick.Labels([]wire.Label{{Name: "ip", Value: "x"}, {Name: "port", Value: part[:1]}})
-				value := float64(part[0])*1000 + float64(at/15000)
-				switch part[1:] {
-				case "+":
-					tick.Zero(bytesMetric, at-15000)
-					fallthrough
-				case "":
-					tick.Value(bytesMetric, 1, value)
-				case "-":
-					tick.Stale(bytesMetric)
-				}
-			}
-			r.append(tick)
+			ticks.tick(at, words)
 			r.flush()
 		}
-		tick("1+")      // 1 holds the name
-		tick("2+ 1")    // 2 is refused, though it stands first
-		tick("2 1-")    // and stays so: it would be counted from the middle
-		tick("2 3+")    // the zero would have the stale marker's time: it is moved behind it
-		tick("2- 3 4+") // 4 is refused
-		tick("2+ 3 4-") // 2 is back and refused again
-		tick("2 3-")    //
-		tick("2-")      //
-		tick("2+")      // 2 is back once more, and the name is free
-		tick("2 5+")    // one more, refused
+		tick("1+49001")            // 1 holds the name
+		tick("2+50002 1=49002")    // 2 is refused, though it stands first
+		tick("2=50003 1-")         // and stays so: it would be counted from the middle
+		tick("2=50004 3+51004")    // the zero would have the stale marker's time: it is moved behind it
+		tick("2- 3=51005 4+52005") // 4 is refused
+		tick("2+50006 3=51006 4-") // 2 is back and refused again
+		tick("2=50007 3-")         //
+		tick("2-")                 //
+		tick("2+50009")            // 2 is back once more, and the name is free
+		tick("2=50010 5+53010")    // one more, refused
 		want := map[string][]receiver.Sample{receiver.Key("test_bytes", map[string]string{"ip": "x"}): {
 			sample(0, 0), sample(15000, 49001), sample(30000, 49002), {At: 45000, Bits: wire.StaleMarker},
 			sample(45001, 0), sample(60000, 51004), sample(75000, 51005), sample(90000, 51006), {At: 105000, Bits: wire.StaleMarker},
@@ -171,25 +157,13 @@ func TestCollision(t *testing.T) {
 func TestRename(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, queue.Config{})
-		up := make(chan struct{})
-		rec := r.receiver("a", receiver.Config{Fail: func(int, *http.Request) receiver.Fault {
-			select {
-			case <-up:
-				return receiver.Fault{}
-			default:
-				return receiver.Fault{Status: 503}
-			}
-		}})
+		var up atomic.Bool
+		rec := r.receiver("a", receiver.Config{Fail: unless(&up, receiver.Fault{Status: 503})})
 		cfg := func(site string) EndpointConfig {
 			return EndpointConfig{Name: "a", URL: "http://a/", ProtobufMessage: Message1, ExternalLabels: []wire.Label{{Name: "site", Value: site}}}
 		}
 		r.apply(cfg("one"))
-		end := func(at int64) {
-			tick := r.log.Begin(at)
-			tick.Labels([]wire.Label{{Name: "a", Value: "1"}})
-			tick.Stale(bytesMetric)
-			r.append(tick)
-		}
+		ticks := newScript(r)
 		at, want := int64(20000), map[string][]receiver.Sample{}
 		for _, site := range []string{"one", "two", "three"} {
 			if renames := r.sender.Renames([]EndpointConfig{cfg(site)}); renames != (site != "one") {
@@ -197,14 +171,13 @@ func TestRename(t *testing.T) {
 			}
 			r.apply(cfg(site))
 			r.apply(cfg(site))
-			r.value(at, at-15000, true, 7)
-			end(at + 1000)
-			synctest.Wait()
+			ticks.tick(at, "1+7")
+			ticks.tick(at+1000, "1-")
 			want[receiver.Key("test_bytes", map[string]string{"a": "1", "site": site})] = []receiver.Sample{
 				sample(at-15000, 0), sample(at, 7), {At: at + 1000, Bits: wire.StaleMarker}}
 			at += 30000
 		}
-		close(up)
+		up.Store(true)
 		r.flush()
 		wantEqual(t, want, rec.Series())
 		if _, err := r.sender.Prepare([]EndpointConfig{{URL: "ftp://x/"}, {URL: "http://y/", ExternalLabels: []wire.Label{{Name: "1", Value: "x"}}},

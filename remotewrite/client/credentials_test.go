@@ -95,7 +95,7 @@ func TestFilesOfCredentials(t *testing.T) {
 			return config.HTTPClientConfig{HTTPHeaders: &config.Headers{Headers: map[string]config.Header{"X-Key": {Files: []string{f}}}}}
 		}},
 		{"oauth2.client_secret_file", "pa55word", func(f string) config.HTTPClientConfig { return oauth(config.OAuth2{ClientSecretFile: f}) }},
-		{"oauth2.client_certificate_key_file", rsaKey, func(f string) config.HTTPClientConfig {
+		{"oauth2.client_certificate_key_file", rsaKey(t), func(f string) config.HTTPClientConfig {
 			return oauth(config.OAuth2{ClientCertificateKeyFile: f, GrantType: grantJWT})
 		}},
 		{"CA cert", certificate, func(f string) config.HTTPClientConfig {

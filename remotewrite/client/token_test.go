@@ -5,6 +5,10 @@ package client
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -140,7 +144,7 @@ func TestTokenEndpointThatEchoes(t *testing.T) {
 	tokens.SetFault(receiver.TokenEchoes)
 	url, _ := accepting(t)
 	assertion := withToken(url, tokens.URL())
-	assertion.HTTP.OAuth2.GrantType, assertion.HTTP.OAuth2.ClientCertificateKey = grantJWT, rsaKey
+	assertion.HTTP.OAuth2.GrantType, assertion.HTTP.OAuth2.ClientCertificateKey = grantJWT, config.Secret(rsaKey(t))
 	for _, cfg := range []Config{withToken(url, tokens.URL()), assertion} {
 		a := attempt(t, testClient(t, cfg))
 		if a.Verdict != Retry || !strings.Contains(a.Words, "no token from "+tokens.URL()) {
@@ -172,31 +176,12 @@ func TestTokenRequestsStayAtHome(t *testing.T) {
 	}
 }
 
-// rsaKey is a key for assertions, made for these tests.
-const rsaKey = `-----BEGIN RSA PRIVATE KEY-----
-MIIEpAIBAAKCAQEA7os6obiXspJDXSW4eGCU/lRsrcSeLDw8SLemfPrTOdIEfBAW
-k6zJK0ju7twgt2m6Iqq+qPi/fMIrAI2pPqSyBOOAOKAx5xAJ9/Yhm+ULhm4H80To
-09UCBBx+cRhUcLhukngTd8ePMhT626abG8/r/2UX7lIGoVgXEmHgoBN9cTcy3/5b
-8vdHcpK1p9lvngpuVDsadlLxXAsrEKSg7jrt4Yqc9e4sf2V7b2q8Uk9ntz7NyZy0
-vt6c9jlTXUVfkqSUv1EGJ2nt4v9N1bO4kXfI1RWKt4V9ditb9uulxK/6wDJskCxV
-tG8S/qFEZllrPdwg2GRFfksyQOEoXbssTfZ7gwIDAQABAoIBACm3zMW6uEEBJmnU
-bnoS/guqrSUItVbsI+jdwW6rGSTMD3+4+pHSDo6U30CD2+7nvSdR8C0x7588f/PF
-UpuDhySmuuZsUb3kxrGIaKFQgd79QEOxwfxGDOe2KgDSbfYWszPHbzQsAOWT2Llw
-XkETcGUGg5Ro4QL3mnVbC8NDFVWmqLz92Gp2+hffAIiC4yQmfQOsuVTQfprcQwEm
-PE1zrkr1gWh6tEbEO6YmpmMnqf/JRdx1Otn2aIkeCTvHQeW0a765mUbMw2kUea9B
-tj4JQlv19d+wOR4kXRRfvDIBMZAbuy1BICbcojCtMYene6oqhcCdERq3HNHXtJzv
-XrX/vdECgYEA+WV4qfrnRMSxl3mX+Sz6n2plB3pcqqqvH/376jfOHDO46Pu+ai+4
-HmPMYM2pb1uU3Mj1rhGkwnowhWxZtL11lHEK4S0sZZaHtJB2GXYsFW0mT8umgdho
-ZFVN77Wlj0nqhA3hNLjnNWsMeTuWhVV0azm7iDFXLWXnsI4uZrugmPECgYEA9Nwx
-tD2EgwuqJA3+X8gC805DXMIMsReGmH42ApUlNJyRwlEub33HG2/gahAiHpB1j6AJ
-nrBTKOeF6OSolApB1M3H0GItq16BefCGH39e2yABrt+hAXt86vNVzM1gWsr7dUeZ
-jSeDsAb1Zt9J9GDEich0AuRlK6ogOKor69AsO7MCgYEAv8dDzpJeHQeT+QNL1hS8
-dLIAFowFjkfKezN38FgRaqZrXt2XQ1iGoPflRdtgm301L8JpCf4PUG1dunvjT5UR
-QaDb2OQ/666hlDwyVMoGhEN23o2f8OFVBTKDx/1K3rDcYce6kixNv0oeQWuNB+L6
-rymqB8TJYOOoEqCDFgTaLkECgYEA1J/EtXvZ7qWZZ9eS9P9MuJRUYF7NAJaqNQ8b
-vWBfv3DaDX/LL9tro0Kh/9fkmN/ehgp1cAwzGkj5ekPcszi4856BjU1D1RSqoAWh
-ogZLi0Ie1Aiy2gOudKM69S2+JvkuJCg5iV4vtxJD1MG+iWviHrcnLj/ALot7kVkL
-7KiHUIsCgYBfBet7oC5/tBqpSYq2uGejL9SS7JBMWvf6UHQBQ8P/rxbcxJKp0uMp
-Pi99UviAxYZAyJPOZokxQiX1/scW2VH+l5mFkmaXcqzTzdZmBw93+eFOj/BXzCJF
-SId5fahe7NzexkO41EN7yHCUSm3LFodXjvlYmwmhKZXZe1EBcemJeg==
------END RSA PRIVATE KEY-----`
+// rsaKey makes a key for assertions.
+func rsaKey(t *testing.T) string {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}))
+}

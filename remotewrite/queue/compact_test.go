@@ -24,9 +24,7 @@ func TestCompactionCrashPoints(t *testing.T) {
 		for dieAt := 0; ; dieAt++ {
 			d := disktest.New(uint64(dieAt))
 			cfg := Config{FS: d, MaxBytes: 3000, SegmentBytes: 500}
-			l := openLog(t, cfg)
-			c := l.Cursor("a", nil)
-			l.ReleaseParked()
+			l, c := openFor(t, cfg)
 			durable := 0
 			for i := range ticks {
 				if i == ticks/2 {
@@ -96,14 +94,20 @@ func endingTick(l *Log, i int) *TickBuilder {
 	return tick
 }
 
+// appendEnding appends the first n of them.
+func appendEnding(t *testing.T, l *Log, n int) {
+	t.Helper()
+	for i := range n {
+		appendTo(t, l, endingTick(l, i))
+	}
+}
+
 // TestCompactedMeanwhile proves that a tick which an endpoint is done with while its
 // segment is compacted does not take the place of one that still waits.
 func TestCompactedMeanwhile(t *testing.T) {
 	d := disktest.New(1)
-	l := openLog(t, Config{FS: d, MaxBytes: 3000, SegmentBytes: 1000})
-	c := l.Cursor("a", nil)
+	l, c := openFor(t, Config{FS: d, MaxBytes: 3000, SegmentBytes: 1000})
 	defer wantNoLoss(t, c)
-	l.ReleaseParked()
 	meanwhile := false
 	for i := range 12 {
 		if i == 2 {
@@ -140,10 +144,8 @@ func TestCompactedMeanwhile(t *testing.T) {
 func TestCompactionHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hanging := &disktest.Hanging{FS: disktest.New(1)}
-		l := openLog(t, Config{FS: disk.WithTimeout(hanging, time.Second), MaxBytes: 3000, SegmentBytes: 1000})
-		c := l.Cursor("a", nil)
+		l, c := openFor(t, Config{FS: disk.WithTimeout(hanging, time.Second), MaxBytes: 3000, SegmentBytes: 1000})
 		defer wantNoLoss(t, c)
-		l.ReleaseParked()
 		hung := false
 		for i := range 12 {
 			var release func()
@@ -187,10 +189,8 @@ func TestCompactionHangs(t *testing.T) {
 func TestCompactionSaves(t *testing.T) {
 	d := disktest.New(1)
 	open := func() (*Log, *Cursor) {
-		l := openLog(t, Config{FS: d, MaxBytes: 3000, SegmentBytes: 1000})
-		c := l.Cursor("a", nil)
+		l, c := openFor(t, Config{FS: d, MaxBytes: 3000, SegmentBytes: 1000})
 		t.Cleanup(func() { wantNoLoss(t, c) })
-		l.ReleaseParked()
 		return l, c
 	}
 	l, c := open()
@@ -214,9 +214,7 @@ func TestCompactionSaves(t *testing.T) {
 // give up what ended in them last, also where nothing ended in those that follow.
 func TestMemoryKeepsEnds(t *testing.T) {
 	d := disktest.New(1)
-	l := openLog(t, Config{FS: d, MemoryMaxBytes: 6000})
-	c := l.Cursor("a", nil)
-	l.ReleaseParked()
+	l, c := openFor(t, Config{FS: d, MemoryMaxBytes: 6000})
 	d.Fail(func(int, disktest.Op, string) error { return disktest.ErrDead })
 	for i := range 12 {
 		tick := endingTick(l, i)

@@ -19,9 +19,7 @@ func TestCondenseHoldsEnds(t *testing.T) {
 	defer wantNoLoss(t, c)
 	c.SetWindow(time.Minute.Milliseconds())
 	l.Cursor("a", nil) // takes ticks of any age, so that they are whole in the log
-	for i := range 12 {
-		appendTo(t, l, endingTick(l, i))
-	}
+	appendEnding(t, l, 12)
 	held, _, err := c.Take(t.Context())
 	if err != nil || held.Condensed == nil || len(held.Condensed.Ticks) < 2 {
 		t.Fatalf("held %+v, %v, want a batch of several ticks", held, err)
@@ -63,16 +61,12 @@ func TestCondenseTorn(t *testing.T) {
 		t.Run(fmt.Sprintf("group %d under way", step), func(t *testing.T) {
 			d := disktest.New(1)
 			open := func() (*Log, *Cursor) {
-				l := openLog(t, Config{FS: d, SegmentBytes: 1, PushInterval: pushInterval})
-				c := l.Cursor("a", nil)
+				l, c := openFor(t, Config{FS: d, SegmentBytes: 1, PushInterval: pushInterval})
 				c.SetWindow(time.Minute.Milliseconds())
-				l.ReleaseParked()
 				return l, c
 			}
 			l, c := open()
-			for i := range 12 {
-				appendTo(t, l, endingTick(l, i))
-			}
+			appendEnding(t, l, 12)
 			held, _, err := c.Take(t.Context())
 			if err != nil || held.Condensed == nil {
 				t.Fatalf("held %+v, %v, want a batch", held, err)

@@ -61,6 +61,15 @@ func openWith(t testing.TB, cfg Config, reg prometheus.Registerer, logger *slog.
 	return l
 }
 
+// openFor opens a log for one endpoint, "a".
+func openFor(t testing.TB, cfg Config) (*Log, *Cursor) {
+	t.Helper()
+	l := openLog(t, cfg)
+	c := l.Cursor("a", nil)
+	l.ReleaseParked()
+	return l, c
+}
+
 // closeLog ends endpoints and then the log.
 func closeLog(t testing.TB, l *Log, cursors ...*Cursor) {
 	t.Helper()

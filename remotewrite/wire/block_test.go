@@ -106,6 +106,26 @@ func build(b *Builder, d drawn) (Block, []plainSample) {
 // request2 is the remote-write 2.0 request of samples, made from Prometheus' own
 // types. Symbols are numbered as a block numbers them.
 func request2(samples []plainSample) *writev2.Request {
+	return numbered(samples, func(s plainSample, symbol func(string) uint32) {
+		for _, l := range s.labels { // a block meets the labels of a set first
+			if l.Name != NameLabel {
+				symbol(l.Name)
+				symbol(l.Value)
+			}
+		}
+		symbol(NameLabel)
+		symbol(s.metric.Name)
+	})
+}
+
+// asTheyAppear is the same with symbols in the order of their first use.
+func asTheyAppear(samples []plainSample) *writev2.Request {
+	return numbered(samples, func(plainSample, func(string) uint32) {})
+}
+
+// numbered is a request whose symbols have the order in which first calls for those of
+// each sample, and then that of their use.
+func numbered(samples []plainSample, first func(s plainSample, symbol func(string) uint32)) *writev2.Request {
 	req := &writev2.Request{Symbols: []string{""}}
 	symbol := func(s string) uint32 {
 		i := slices.Index(req.Symbols, s)
@@ -116,15 +136,8 @@ func request2(samples []plainSample) *writev2.Request {
 		return uint32(i)
 	}
 	for _, s := range samples {
-		for _, l := range s.labels { // a block meets the labels of a set first
-			if l.Name != NameLabel {
-				symbol(l.Name)
-				symbol(l.Value)
-			}
-		}
+		first(s, symbol)
 		ts := writev2.TimeSeries{Samples: []writev2.Sample{{Value: math.Float64frombits(s.Value), Timestamp: s.At, StartTimestamp: s.Start}}}
-		symbol(NameLabel)
-		symbol(s.metric.Name)
 		for _, l := range s.labels {
 			ts.LabelsRefs = append(ts.LabelsRefs, symbol(l.Name), symbol(l.Value))
 		}

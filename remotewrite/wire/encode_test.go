@@ -33,30 +33,6 @@ func encode(t rapid.TB, e *Encoder, v Version, data []byte, from, to int, change
 	return plain
 }
 
-// asTheyAppear is the 2.0 request of samples, made from Prometheus' own types,
-// with symbols in the order of their first use.
-func asTheyAppear(samples []plainSample) *writev2.Request {
-	req := &writev2.Request{Symbols: []string{""}}
-	symbol := func(s string) uint32 {
-		i := slices.Index(req.Symbols, s)
-		if i < 0 {
-			i = len(req.Symbols)
-			req.Symbols = append(req.Symbols, s)
-		}
-		return uint32(i)
-	}
-	for _, s := range samples {
-		ts := writev2.TimeSeries{Samples: []writev2.Sample{{Value: math.Float64frombits(s.Value), Timestamp: s.At, StartTimestamp: s.Start}}}
-		for _, l := range s.labels {
-			ts.LabelsRefs = append(ts.LabelsRefs, symbol(l.Name), symbol(l.Value))
-		}
-		help, unit := symbol(s.metric.Help), symbol(s.metric.Unit)
-		ts.Metadata = writev2.Metadata{Type: writev2.Metadata_MetricType(s.metric.Type), HelpRef: help, UnitRef: unit}
-		req.Timeseries = append(req.Timeseries, ts)
-	}
-	return req
-}
-
 // TestEncode proves that the request of any part of a block is, byte for byte, what
 // Prometheus' own encoder makes of the same samples, in both versions, and that the block
 // stays as it is.
