@@ -83,7 +83,7 @@ func (w *sharing) resume() {
 func TestHoldersSurvive(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		script []string // restart, down and up stand for themselves
+		script []string // see play
 		want   float64
 	}{
 		{"one is refused before", []string{"1+10000", "2+4000000 1=15000", "restart", "2=5010000 1=20000"}, 20_000},
@@ -101,21 +101,7 @@ func TestHoldersSurvive(t *testing.T) {
 		for _, how := range []string{"", "stop", "kill", "power"} {
 			bubble(t, c.name+"/"+how, func(t *testing.T) {
 				w := newSharing(t, queue.Config{})
-				for _, step := range c.script {
-					switch {
-					case step == "up" || step == "down":
-						w.up.Store(step == "up")
-					case step != "restart":
-						w.tick(step)
-					case how != "":
-						w.restart(how)
-					}
-				}
-				w.r.flush()
-				samples := w.rec.Series()[portless]
-				if got := receiver.Increase(samples); got != c.want {
-					t.Errorf("increase %v, want %v: %v", got, c.want, samples)
-				}
+				samples := w.play(how, c.script, c.want)
 				for _, problem := range sharedLives(samples) {
 					t.Error(problem)
 				}
@@ -125,123 +111,110 @@ func TestHoldersSurvive(t *testing.T) {
 	}
 }
 
+// TestHoldersOfTheUnknown proves who has a name where not all is known of the time before
+// the process, or the endpoint: the series that began first, of those that are known.
+func TestHoldersOfTheUnknown(t *testing.T) {
+	two := []string{"1+10000", "2+4000000 1=15000"}
+	for _, c := range []struct {
+		name   string
+		before []string
+		script []string
+		want   float64
+	}{
+		// Without the state every counter begins again without an end: the first that does
+		// has the name.
+		{"state lost", []string{"1+10000", "2+4000000 1=20000"}, []string{"restart", "", "2+5 1+300", "2=7 1=400"}, 20_007},
+		{"state lost, and some ticks are empty", []string{"1+10000", "2+4000000 1=20000"}, []string{"restart", "", "", "", "2+5 1+300", "2=7 1=400"}, 20_007},
+		{"state lost, and the holder is late", []string{"1+10000", "2+4000000 1=20000"}, []string{"restart", "", "2+5", "2=7 1+300", "2=7 1=400"}, 20_007},
+		// The cursors are missing, or damaged, as those of an older version.
+		{"cursors lost", two, []string{"lose cursors", "2=5010000 1=20000"}, 20_000},
+		{"cursors damaged", two, []string{"damage cursors", "2=5010000 1=20000"}, 20_000},
+		{"removed", two, []string{"remove", "2=4500000 1=16000", "add", "2=5010000 1=20000"}, 20_000},
+		{"removed, and the process restarted", two, []string{"remove", "restart", "2=5010000 1=20000"}, 20_000},
+		// A series whose beginning is in ticks that the next process cannot read does not
+		// get the name of one that began before; one that was refused, and ended in them,
+		// may get it when it begins again.
+		{"ticks with a beginning lost", []string{"1+10000"},
+			[]string{"down", "2+4000000 1=15000", "2=5000000 1=17000", "lose segments", "up", "2=5010000 1=20000"}, 20_000},
+		{"ticks with an end lost", []string{"1+10000", "2+4000000 1=20000", "2=5000000 1=20000"},
+			[]string{"down", "2- 1-", "lose segments", "up", "2+5", "2=7"}, 20_007},
+		// Both are missing in the first ticks, as those of the topology are until it answers.
+		{"both are late", []string{"1=10000", "2=4000000 1=15000"}, []string{"restart", "", "", "2=5010000 1=20000", "2=5010000 1=20000"}, 10_000},
+	} {
+		for _, how := range []string{"stop", "kill", "power"} {
+			bubble(t, c.name+"/"+how, func(t *testing.T) {
+				w := newSharing(t, queue.Config{SegmentBytes: 1})
+				w.r.judged = true // it may send what the receiver has
+				w.play(how, append(c.before, c.script...), c.want)
+			})
+		}
+	}
+}
+
+// play plays a script and proves what the name's increase is. Its steps are ticks, and
+// what happens between them: the process is restarted ("" is not at all), or finds
+// its files without some, the endpoint is removed and added, the receiver is down and up.
+func (w *sharing) play(how string, script []string, want float64) []receiver.Sample {
+	w.r.t.Helper()
+	for _, step := range script {
+		verb, what, _ := strings.Cut(step, " ")
+		switch verb {
+		case "up", "down":
+			w.up.Store(verb == "up")
+		case "restart":
+			if how != "" {
+				w.restart(how)
+			}
+		case "remove":
+			w.r.apply()
+		case "add":
+			w.r.apply(w.cfg)
+		case "lose", "damage":
+			w.r.halt(nil)
+			w.spoil(verb, map[string]string{"cursors": "log/cursors", "segments": ".seg"}[what])
+			w.r.start()
+			w.resume()
+			if what == "cursors" {
+				w.r.wantMetric(1, "skybridge_log_corruptions_total", "what", what)
+			}
+		default:
+			w.tick(step)
+		}
+	}
+	w.r.flush()
+	samples := w.rec.Series()[portless]
+	if got := receiver.Increase(samples); got != want {
+		w.r.t.Errorf("increase %v, want %v: %v", got, want, samples)
+	}
+	return samples
+}
+
+// spoil loses or damages the files whose names end so.
+func (w *sharing) spoil(how, suffix string) {
+	w.r.t.Helper()
+	spoiled := 0
+	for _, name := range w.d.Files() {
+		if !strings.HasSuffix(name, suffix) {
+			continue
+		}
+		spoiled++
+		if how == "damage" {
+			w.d.SetBytes(name, []byte("damaged"))
+		} else if err := w.d.Remove(name); err != nil {
+			w.r.t.Error(err)
+		}
+	}
+	if spoiled == 0 {
+		w.r.t.Errorf("there is no %s", suffix)
+	}
+}
+
 // sharedLives says where samples are not lives one after another.
 func sharedLives(samples []receiver.Sample) (problems []string) {
 	checkLives(portless, slices.CompactFunc(samples, func(a, b receiver.Sample) bool {
 		return a.Bits == 0 && b.Bits == 0 // moved by the process after the one that died
 	}), func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }, false)
 	return problems
-}
-
-// TestHoldersWithoutState proves that where every counter begins again without an end,
-// as after the loss of the state, a name is the first one's that begins again.
-func TestHoldersWithoutState(t *testing.T) {
-	for _, ticks := range [][]string{
-		{"", "2+5 1+300", "2=7 1=400"},
-		{"", "", "", "2+5 1+300", "2=7 1=400"},
-		{"", "2+5", "2=7 1+300", "2=7 1=400"}, // the other has not come back by then
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			w := newSharing(t, queue.Config{})
-			w.tick("1+10000")
-			w.tick("2+4000000 1=20000")
-			w.restart("kill")
-			for _, script := range ticks {
-				w.tick(script)
-			}
-			w.r.flush()
-			if got := receiver.Increase(w.rec.Series()[portless]); got != 20_007 {
-				t.Errorf("increase %v, want 20007: %v", got, w.rec.Series())
-			}
-		})
-	}
-}
-
-// TestHoldersUnknown proves that where it is not known who held a name, the series that
-// began first does: without the cursors, with those of an older version, which had
-// none, and for an endpoint that was away.
-func TestHoldersUnknown(t *testing.T) {
-	for name, lose := range map[string]func(w *sharing){
-		"file is missing": func(w *sharing) {
-			w.r.halt(nil)
-			if err := w.d.Remove("log/" + "cursors"); err != nil {
-				w.r.t.Error(err)
-			}
-			w.r.start()
-			w.resume()
-			w.r.wantMetric(1, "skybridge_log_corruptions_total", "what", "cursors")
-		},
-		"file is damaged": func(w *sharing) {
-			w.r.halt(nil)
-			w.d.SetBytes("log/"+"cursors", []byte("damaged"))
-			w.r.start()
-			w.resume()
-			w.r.wantMetric(1, "skybridge_log_corruptions_total", "what", "cursors")
-		},
-		"removed": func(w *sharing) {
-			w.r.apply()
-			w.tick("2=4500000 1=16000")
-			w.r.apply(w.cfg)
-		},
-		"removed, and the process restarted": func(w *sharing) {
-			w.r.apply()
-			w.restart("stop")
-		},
-	} {
-		bubble(t, name, func(t *testing.T) {
-			w := newSharing(t, queue.Config{})
-			w.r.judged = true // it may send what the receiver has
-			w.tick("1+10000")
-			w.tick("2+4000000 1=15000")
-			lose(w)
-			w.tick("2=5010000 1=20000")
-			w.r.flush()
-			if got := receiver.Increase(w.rec.Series()[portless]); got != 20_000 {
-				t.Errorf("increase %v, want 20000: %v", got, w.rec.Series())
-			}
-		})
-	}
-}
-
-// TestHoldersOfLostTicks proves that a series whose beginning is in ticks that the next
-// process cannot read does not get the name of one that began before, and that one which
-// was refused, and ended in them, may get it when it begins again.
-func TestHoldersOfLostTicks(t *testing.T) {
-	for _, c := range []struct {
-		before, lost, after []string
-		want                float64
-	}{
-		{[]string{"1+10000"}, []string{"2+4000000 1=15000", "2=5000000 1=17000"}, []string{"2=5010000 1=20000"}, 20_000},
-		{[]string{"1+10000", "2+4000000 1=20000", "2=5000000 1=20000"}, []string{"2- 1-"}, []string{"2+5", "2=7"}, 20_007},
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			w := newSharing(t, queue.Config{SegmentBytes: 1})
-			for _, script := range c.before {
-				w.tick(script)
-			}
-			w.up.Store(false)
-			for _, script := range c.lost {
-				w.tick(script)
-			}
-			w.r.halt(nil)
-			lost := slices.DeleteFunc(w.d.Files(), func(name string) bool { return !strings.HasSuffix(name, ".seg") })
-			for _, name := range lost {
-				if err := w.d.Remove(name); err != nil {
-					t.Error(err)
-				}
-			}
-			w.r.start()
-			w.resume()
-			w.up.Store(true)
-			for _, script := range c.after {
-				w.tick(script)
-			}
-			w.r.flush()
-			if got := receiver.Increase(w.rec.Series()[portless]); len(lost) == 0 || got != c.want {
-				t.Errorf("%d segments lost, increase %v, want %v: %v", len(lost), got, c.want, w.rec.Series())
-			}
-		})
-	}
 }
 
 // TestHoldersOfCondensed proves that what began and ended in ticks that are condensed does
@@ -341,28 +314,6 @@ func TestZeroIsMovedOnlyForSharedNames(t *testing.T) {
 			}
 			if first != 15000+moved {
 				t.Errorf("the zero is at %d, want %d: %v", first, 15000+moved, w.rec.Series())
-			}
-		})
-	}
-}
-
-// TestHoldersOfTopology proves that a name stays with its holder where both series are
-// missing in the first ticks after a restart, as those of the topology are until it answers.
-func TestHoldersOfTopology(t *testing.T) {
-	for _, how := range []string{"stop", "kill", "power"} {
-		bubble(t, how, func(t *testing.T) {
-			w := newSharing(t, queue.Config{})
-			for _, script := range []string{"1=10000", "2=4000000 1=15000", "restart", "", "", "2=5010000 1=20000", "2=5010000 1=20000"} {
-				if script == "restart" {
-					w.restart(how)
-					continue
-				}
-				w.tick(script)
-			}
-			w.r.flush()
-			samples := w.rec.Series()[portless]
-			if last := samples[len(samples)-1]; last.Value() != 20_000 {
-				t.Errorf("last value %v, want 20000: %v", last.Value(), samples)
 			}
 		})
 	}
