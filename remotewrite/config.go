@@ -36,7 +36,7 @@ type EndpointConfig struct {
 	// ProtobufMessage is what requests are made of. Default MessageAuto.
 	ProtobufMessage Message
 	// SampleAgeLimit drops what is older than that by the clock, 0: nothing. The
-	// log has a bound of its own, LogConfig.MaxAge.
+	// log has a bound of its own, queue.Config.MaxAge.
 	SampleAgeLimit time.Duration
 	// BacklogWindow is how old a tick may be to be sent as it is, measured against
 	// the newest one, as receivers do; older ones are condensed (condense.go). 0 is no

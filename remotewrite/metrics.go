@@ -14,7 +14,7 @@ import (
 
 // Reasons of samples_dropped_total, beside those of the log.
 const (
-	reasonRefused = "refused" // without their zeros, which the receiver refused all (refusal.go)
+	reasonRefused = "refused" // without their zeros, which the receiver refused all (endpoint.go)
 
 	reasonDroppedSeries = "dropped_series"    // by write_relabel_configs; Prometheus' own word
 	reasonCollision     = "relabel_collision" // relabelled to the name of another series

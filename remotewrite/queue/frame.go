@@ -14,6 +14,19 @@ import (
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
+// segmentFormat is that of the log's segments: a frame is a tick, its head an index
+// of varints, its body the blocks (docs/reference/files.md).
+var segmentFormat = disk.Format{
+	Magic:      "skyblog\x00",
+	Version:    2,          // 1 had no ends
+	FrameMagic: 0x4b434954, // "TICK"
+	// A million series have 500 blocks of about 12 bytes each.
+	MaxHead: 16 << 20,
+	Suffix:  ".seg",
+}
+
+const segmentHeader = disk.HeaderSize
+
 // Kinds of ticks in a frame.
 const (
 	kindSamples   = 0

@@ -52,7 +52,7 @@ type Log struct {
 	changed chan struct{} // closed and replaced whenever a waiter should look
 }
 
-// SetPushInterval changes the usual distance of two ticks; see LogConfig.
+// SetPushInterval changes the usual distance of two ticks; see Config.
 func (l *Log) SetPushInterval(d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -38,7 +38,7 @@ func (m *mark) sameNames(o *mark) bool {
 }
 
 // marks are the changes of names that a log knows of, in order. On a durable log
-// they are in a file of their own (namesfile.go), which is synced before the first
+// they are in a file of their own, which is synced before the first
 // tick that uses the last of them: so whatever becomes of a tick's segment, its
 // names are known as long as it is.
 type marks struct {
