@@ -152,6 +152,8 @@ var odd = []struct{ name, msg, want string }{
 	{"transport null", flowMessage(`[{"UUID":"u","Metric":{},"Transport":{"A":5},"Transport":null,"Network":{"A":"x"},"Network":null}]`), "1 0"},
 	{"transport twice", flowMessage(`[{"UUID":"u","Metric":{},"Transport":{"A":"x"},"Transport":{"B":5},"Network":{"A":1},"Network":{"B":"x"}}]`), "1 0"},
 	{"port is a string", flowMessage(`[{"UUID":"u","Metric":{},"Transport":{"A":"80"}}]`), "0 1"},
+	{"protocol is a number", flowMessage(`[{"UUID":"u","Metric":{},"Transport":{"Protocol":6,"ID":1,"x":2}}]`), "0 1"},
+	{"counter is a list", flowMessage(`[{"UUID":"u","Metric":{"ABPackets":[],"x":2}}]`), "0 1"},
 	{"transport is a number", flowMessage(`[{"UUID":"u","Metric":{},"Transport":6}]`), "0 1"},
 	{"address is a number", flowMessage(`[{"UUID":"u","Metric":{},"Network":{"A":6}}]`), "0 1"},
 	{"network is a list", flowMessage(`[{"UUID":"u","Metric":{},"Network":["a"]}]`), "0 1"},
