@@ -45,6 +45,7 @@ var (
 // node is what the bridge needs of a node of Skydive's topology.
 type node struct {
 	id, host, tid, name, kind string
+	parent                    string // ID of the node that it is a part of, where that has containers
 	created, revision         int64
 
 	ether      bool // a network interface as the old connector took it
@@ -110,16 +111,16 @@ type rawMetadata struct {
 }
 
 // node returns what the JSON means; false where it cannot be a node.
-func (r *rawNode) node() (node, bool) {
+func (r *rawNode) node() (*node, bool) {
 	m := &r.rawMetadata
-	n := node{
+	n := &node{
 		id: r.FlatID, host: fit(r.FlatHost), created: r.FlatCreatedAt, revision: r.FlatRevision,
 		domain: fit(r.Domain), vm: fit(r.VM), ports: append(r.PortIPV4, r.PortIPV6...),
 		namespace: fit(r.Namespace), podIP: fit(r.PodIP), nodeIP: fit(r.NodeIP), containerIP: fit(r.ContainerIP),
 	}
 	if r.Metadata != nil {
 		m = r.Metadata
-		n = node{
+		n = &node{
 			id: r.ID, host: fit(r.Host), created: r.CreatedAt, revision: r.Revision,
 			domain: fit(m.Libvirt.Domain), vm: fit(m.ExtID.VM), ports: append(m.Neutron.IPV4, m.Neutron.IPV6...),
 			namespace: fit(m.K8s.Namespace), podIP: fit(m.K8s.IP), nodeIP: fit(m.K8s.Extra.Status.HostIP), containerIP: fit(m.Container.Hosts.IP),
