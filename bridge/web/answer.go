@@ -18,7 +18,7 @@ const worthPacking = 1400
 // place takes a place among the answers being written, or refuses with 503. They are
 // in memory until the client has taken them, so there is a bound on how many.
 func (s *Server) place(w http.ResponseWriter, r *http.Request) (release func(), ok bool) {
-	if release, ok = s.answers.enter(r); !ok {
+	if release, ok = s.answers.enter(client(r)); !ok {
 		s.metrics.answersRejected.Inc()
 		w.Header().Set("Retry-After", "5")
 		plain(w, http.StatusServiceUnavailable, fmt.Sprintf(

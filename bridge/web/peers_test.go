@@ -39,26 +39,6 @@ func TestPeer(t *testing.T) {
 	}
 }
 
-// What is given back leaves nothing behind: addresses are many.
-func TestPeersAreForgotten(t *testing.T) {
-	l := newPeerListener(nil, 2, nil)
-	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
-	for _, addr := range []netip.Addr{a, a, b} {
-		if !l.enter(addr) {
-			t.Errorf("%s has no place", addr)
-		}
-	}
-	if l.enter(a) {
-		t.Error("three of two places")
-	}
-	for _, addr := range []netip.Addr{a, b, a} {
-		l.leave(addr)
-	}
-	if len(l.open) != 0 {
-		t.Errorf("left: %v", l.open)
-	}
-}
-
 // listening runs a server on loopback and returns its address; stop ends it.
 func listening(t *testing.T, change func(*Options)) (r rig, address string, stop func()) {
 	t.Helper()

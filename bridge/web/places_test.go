@@ -15,13 +15,10 @@ import (
 	"testing"
 )
 
-// requestFrom is a request of the client at remote.
-func requestFrom(remote string) *http.Request { return &http.Request{RemoteAddr: remote} }
-
 // TestPlacesAreShared proves that a peer gets half of what the others leave free,
 // whatever its ports and addresses within a network, and that peers are forgotten.
 func TestPlacesAreShared(t *testing.T) {
-	p := newPlaces(8)
+	p := newPlaces(fairly(8))
 	var leaves []func()
 	for _, c := range []struct {
 		remotes []string
@@ -35,7 +32,7 @@ func TestPlacesAreShared(t *testing.T) {
 	} {
 		got := 0
 		for i := range 20 {
-			if leave, ok := p.enter(requestFrom(c.remotes[i%len(c.remotes)])); ok {
+			if leave, ok := p.enter(client(&http.Request{RemoteAddr: c.remotes[i%len(c.remotes)]})); ok {
 				leaves = append(leaves, leave)
 				got++
 			}

@@ -40,7 +40,7 @@ func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	write := s.writeAside
 	if want != expose.Self {
 		write = s.writeScrape
-		leave, ok := s.scrapes.enter(r)
+		leave, ok := s.scrapes.enter(client(r))
 		if !ok {
 			s.metrics.scrapes.WithLabelValues(resultRejected).Inc()
 			h.Del("Content-Encoding")

@@ -265,11 +265,11 @@ func TestAssets(t *testing.T) {
 func TestAnswersAreBounded(t *testing.T) {
 	r := newRig(t, nil)
 	// Two of one address, one of another, and so on, until all places are taken.
-	r.answers = newPlaces(4)
+	r.answers = newPlaces(fairly(4))
 	var leave func()
 	for _, remote := range []string{"198.51.100.1:1", "198.51.100.1:2", "198.51.100.2:1", "198.51.100.3:1"} {
 		var ok bool
-		if leave, ok = r.answers.enter(requestFrom(remote)); !ok {
+		if leave, ok = r.answers.enter(client(&http.Request{RemoteAddr: remote})); !ok {
 			t.Errorf("%s has no place", remote)
 		}
 	}

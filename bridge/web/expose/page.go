@@ -141,23 +141,33 @@ func (p *page) bytes(b []byte) {
 	}
 }
 
-// value ends a sample's line.
-func (p *page) value(v uint64) {
-	const longest = len(" 18446744073709551615\n")
+// sample writes a sample of the family begun; a label without a value is none.
+func (p *page) sample(labels []struct{ Name, Value string }, value uint64) {
+	const longest = len("} 18446744073709551615\n")
+	if !p.headed {
+		p.head()
+	}
+	p.text(p.begun.Name)
+	separator := byte('{')
+	for _, l := range labels {
+		if l.Value == "" {
+			continue
+		}
+		p.room(len(l.Name) + escapedMax*len(l.Value) + len(`,=""`))
+		p.buf = append(p.buf, separator)
+		p.buf = append(p.buf, l.Name...)
+		p.buf = append(p.buf, '=', '"')
+		p.buf = appendEscaped(p.buf, l.Value)
+		p.buf = append(p.buf, '"')
+		separator = ','
+	}
 	p.room(longest)
+	if separator == ',' {
+		p.buf = append(p.buf, '}')
+	}
 	p.buf = append(p.buf, ' ')
-	p.buf = strconv.AppendUint(p.buf, v, 10)
+	p.buf = strconv.AppendUint(p.buf, value, 10)
 	p.buf = append(p.buf, '\n')
-}
-
-// label adds one label; separator is '{' before the first.
-func (p *page) label(separator byte, name, value string) {
-	p.room(len(name) + escapedMax*len(value) + len(`,=""`))
-	p.buf = append(p.buf, separator)
-	p.buf = append(p.buf, name...)
-	p.buf = append(p.buf, '=', '"')
-	p.buf = appendEscaped(p.buf, value)
-	p.buf = append(p.buf, '"')
 }
 
 // family begins a family; its header comes with its first sample.
