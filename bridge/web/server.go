@@ -8,6 +8,7 @@ package web
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -123,7 +124,7 @@ func New(opts Options) (*Server, error) {
 	}
 	s := &Server{
 		opts: opts, limits: defaultLimits(), metrics: m, seldom: logging.RateLimited(opts.Logger),
-		exposer: expose.New(opts.Source, opts.Gatherer), gzip: expose.NewCompressor(), answerDue: progress.NewDeadline(),
+		exposer: expose.New(opts.Source, opts.Gatherer), gzip: expose.NewCompressor(io.Discard), answerDue: progress.NewDeadline(),
 		connections: connections.New(opts.Source, opts.Names, time.Now), ticked: make(chan struct{}, 1),
 	}
 	s.scrapes = newPlaces(fairly(s.limits.scrapes))

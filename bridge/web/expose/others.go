@@ -9,30 +9,30 @@ import "github.com/skydive-project/skybridge/aggregator"
 
 // interfaceFamilies writes the families of network interfaces.
 func (p *page) interfaceFamilies(source Source) {
-	p.interfaces = source.ScrapeInterfaces(p.interfaces[:0])
+	rows := source.ScrapeInterfaces(nil)
 	for i, family := range aggregator.InterfaceFamilies() {
 		p.family(family)
-		for j := range p.interfaces {
+		for j := range rows {
 			if p.stopped() {
 				return
 			}
-			labels := p.interfaces[j].All()
-			p.sample(labels[:], p.interfaces[j].Values[i])
+			labels := rows[j].All()
+			p.sample(labels[:], rows[j].Values[i])
 		}
 	}
 }
 
 // captureFamilies writes the families of captures.
 func (p *page) captureFamilies(source Source) {
-	p.captures = source.ScrapeCaptures(p.captures[:0])
+	rows := source.ScrapeCaptures(nil)
 	for i, family := range aggregator.CaptureFamilies() {
 		p.family(family)
-		for j := range p.captures {
+		for j := range rows {
 			if p.stopped() {
 				return
 			}
-			if value, ok := p.captures[j].Value(i); ok {
-				p.sample([]struct{ Name, Value string }{{"capture_id", p.captures[j].CaptureID}}, value)
+			if value, ok := rows[j].Value(i); ok {
+				p.sample([]struct{ Name, Value string }{{"capture_id", rows[j].CaptureID}}, value)
 			}
 		}
 	}
