@@ -9,8 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 )
@@ -52,16 +50,12 @@ func TestPlacesAreShared(t *testing.T) {
 // TestOneAddressCannotTakeAllScrapes proves that another address is served while one
 // has as many scrapes under way as it can, over HTTP/1.1 and as streams of HTTP/2.
 func TestOneAddressCannotTakeAllScrapes(t *testing.T) {
-	dir := t.TempDir()
-	pool := certificate(t, dir)
-	if err := os.WriteFile(filepath.Join(dir, "web.yml"), []byte("tls_server_config: {cert_file: web.crt, key_file: web.key}\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	certificates, pool := certificate(t)
 	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
 		t.Run(proto, func(t *testing.T) {
 			s := &closedSource{entered: make(chan struct{}), open: make(chan struct{})}
-			_, address, stop := listening(t, func(o *Options) { o.Source, o.ConfigFile = s, filepath.Join(dir, "web.yml") })
-			defer stop()
+			r, _ := listening(t, certificates, func(o *Options) { o.Source = s })
+			address := r.Addr()
 			client := func(local string) *http.Client {
 				transport := &http.Transport{
 					DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
