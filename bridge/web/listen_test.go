@@ -4,24 +4,20 @@
 package web
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/skydive-project/skybridge/internal/loopback"
 	"github.com/skydive-project/skybridge/internal/rows"
@@ -104,43 +100,27 @@ func TestBadWebConfigFile(t *testing.T) {
 	bad(filepath.Join(dir, "absent"), os.ErrNotExist)
 }
 
-// certificate makes a new self-signed one for 127.0.0.1, web.crt and web.key in a directory
-// of its own, and returns the web configuration that has it and a pool that trusts it.
+// certificate writes one for 127.0.0.1, web.crt and web.key, to a directory of its own, and returns the web configuration that has it and a pool that trusts it.
 func certificate(t *testing.T) (web string, pool *x509.CertPool) {
 	t.Helper()
 	dir := t.TempDir()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotAfter:     time.Now().Add(time.Hour),
-		IsCA:         true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	of := server.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(of.PrivateKey)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, block := range map[string]*pem.Block{
-		"web.crt": {Type: "CERTIFICATE", Bytes: der},
-		"web.key": {Type: "PRIVATE KEY", Bytes: keyDER},
+		"web.crt": {Type: "CERTIFICATE", Bytes: of.Certificate[0]},
+		"web.key": {Type: "PRIVATE KEY", Bytes: key},
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	pool = x509.NewCertPool()
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool.AddCert(leaf)
+	pool.AddCert(server.Certificate())
 	return fmt.Sprintf("tls_server_config: {cert_file: %[1]s/web.crt, key_file: %[1]s/web.key}\n", dir), pool
 }
 

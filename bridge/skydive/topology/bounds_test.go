@@ -139,8 +139,7 @@ func TestBoundsAreCounted(t *testing.T) {
 		{"more than there can be names", 7, 1, 6},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			a := startAnalyzer(t)
-			a.SetTopology([]json.RawMessage{nodeJSON("a", "eth0", 5, addresses(c.addresses))}, nil)
+			a := startAnalyzer(t, nodeJSON("a", "eth0", 5, addresses(c.addresses)))
 			r := newRig(t, Config{Analyzers: []string{a.URL()}, CacheSize: c.cacheSize, RefreshInterval: time.Hour})
 			r.waitRound(t, 0, "eth0=5")
 			r.sink.mu.Lock()
