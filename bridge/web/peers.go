@@ -41,7 +41,7 @@ func (l *peerListener) Accept() (net.Conn, error) {
 			return conn, nil
 		}
 		if leave, ok := l.open.enter(tcp.AddrPort().Addr()); ok {
-			return &peerConn{Conn: conn, leave: leave}, nil
+			return &peerConn{conn, sync.OnceFunc(leave)}, nil
 		}
 		l.refused.Inc()
 		_ = conn.Close() // nothing was said yet
@@ -52,11 +52,10 @@ func (l *peerListener) Accept() (net.Conn, error) {
 // that, who may come again at once.
 type peerConn struct {
 	net.Conn
-	once  sync.Once
 	leave func()
 }
 
 func (c *peerConn) Close() error {
-	c.once.Do(c.leave)
+	c.leave()
 	return c.Conn.Close()
 }

@@ -64,7 +64,7 @@ func TestStatusPageInTrouble(t *testing.T) {
 	r := newRig(t, func(o *Options) {
 		o.State = func() status.Status {
 			return status.Status{
-				Message: "not subscribed to any analyzer", ExactnessSuspended: true, ClockWaitSeconds: 3533,
+				Now: time.Now(), Message: "not subscribed to any analyzer", ExactnessSuspended: true, ClockWaitSeconds: 3533,
 				Storage:   status.Storage{Trouble: "log: write: no space left on device"},
 				Topology:  []status.Topology{{URL: "http://a", LastError: "HTTP status 401"}, {URL: "http://b"}},
 				Endpoints: []status.Endpoint{{URL: "http://c", LastError: "out of order sample", LastErrorAt: time.Now(), LagSeconds: 200, BacklogTicks: 14, State: "failing"}, {URL: "http://d", State: "not contacted"}},

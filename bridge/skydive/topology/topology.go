@@ -127,12 +127,7 @@ func New(cfg Config, reg prometheus.Registerer, logger *slog.Logger) (*Topology,
 		return nil, err
 	}
 	t.metrics = m
-	ask := func() {
-		select {
-		case t.wanted <- struct{}{}:
-		default:
-		}
-	}
+	ask := func() { signal(t.wanted) }
 	t.nodes = newNames[aggregator.NodeNames](cfg.CacheSize, m.evicted.WithLabelValues(nameNode), m.unknown.WithLabelValues(nameNode), ask)
 	t.addresses = newNames[string](cfg.CacheSize, m.evicted.WithLabelValues(nameAddress), m.unknown.WithLabelValues(nameAddress), ask)
 	return t, nil
@@ -164,11 +159,16 @@ func (t *Topology) Reload(cfg Config) error {
 	}
 	t.cfg = &cfg
 	t.mu.Unlock()
+	signal(t.changed)
+	return nil
+}
+
+// signal leaves a token, if there is none yet.
+func signal(to chan<- struct{}) {
 	select {
-	case t.changed <- struct{}{}:
+	case to <- struct{}{}:
 	default:
 	}
-	return nil
 }
 
 // Status returns how asking goes, by analyzer; nothing where that is disabled.
