@@ -45,8 +45,8 @@ func NewPage(pprof bool) (*Page, error) {
 		"sparkOf": func(rates []float64, list connections.Page) *sparkView {
 			return newSparkView(rates, len(list.HistoryAt))
 		},
-		"initiator": func(c connections.Connection) endView { return endOf(&c, "initiator") },
-		"target":    func(c connections.Connection) endView { return endOf(&c, "target") },
+		"initiator": func(c connections.Connection) endView { return endOf(&c, "initiator", c.Names.Initiator) },
+		"target":    func(c connections.Connection) endView { return endOf(&c, "target", c.Names.Target) },
 		"where":     func(c connections.Connection) endView { return whereOf(&c) },
 	}).Parse(strings.ReplaceAll(string(text), "\n", ""))
 	if err != nil {
