@@ -87,11 +87,15 @@ func TestRecordedHolders(t *testing.T) {
 // TestPacketsOfSeveralAnalyzers proves that packets do not fall or leave for an answer
 // that has them from long before, whichever comes first and whose node is the latest,
 // nor where the one that knows more is out of reach; and that they fall with the capture.
+// What the node is a part of is what any of them says.
 func TestPacketsOfSeveralAnalyzers(t *testing.T) {
 	reported := func(revision int64, packets ...uint64) *answer {
 		n := node{id: "n", tid: "t", revision: revision}
 		for i, p := range packets {
 			n.captures = append(n.captures, aggregator.CapturePackets{CaptureID: string(rune('a' + i)), NodeTID: "t", Received: p, Dropped: p / 10})
+		}
+		if len(packets) == 2 {
+			n.parent = "ns"
 		}
 		return &answer{nodes: map[string]*node{"n": &n}}
 	}
@@ -116,6 +120,9 @@ func TestPacketsOfSeveralAnalyzers(t *testing.T) {
 		}
 		if !slices.Equal(got, round.want) {
 			t.Errorf("round %d: %v packets, want %v", i, got, round.want)
+		}
+		if got, want := g.nodes["n"].node.parent, map[int]string{2: "ns"}[len(round.want)]; got != want {
+			t.Errorf("round %d: part of %q, want %q", i, got, want)
 		}
 	}
 }
