@@ -4,6 +4,7 @@
 package skydive
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -96,3 +97,5 @@ func (c *Config) sameConnection(o *Config) bool {
 	return c.HostID == o.HostID && c.Account.Same(&o.Account) &&
 		slices.Equal(slices.Sorted(slices.Values(c.CaptureIDs)), slices.Sorted(slices.Values(o.CaptureIDs)))
 }
+
+func (c *Config) queueBytes() int { return cmp.Or(c.QueueBytes, defaultQueueBytes) }

@@ -6,20 +6,15 @@ package skydive
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
-	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -107,9 +102,7 @@ func TestFault2Conflict(t *testing.T) {
 // The analyzer drops a connection, or dies and comes back. Faults 4 and 5:
 // what follows arrives under the same UUIDs, with cumulative metrics.
 func TestFault4And5ConnectionLossAndRestart(t *testing.T) {
-	a := startAnalyzer(t, analyzer.Config{})
-	r := newRig(t, Config{Analyzers: []string{a.URL()}}).run(t)
-	waitSubscribed(t, a, 1)
+	a, r := subscribe(t, Config{})
 	a.SendFlows([]analyzer.Flow{flow("u")})
 	r.waitFlow(t, "u")
 	a.DropAll()
@@ -172,40 +165,8 @@ func TestPongs(t *testing.T) {
 	}
 }
 
-// Whatever comes, a single byte of a slow message too, puts the deadline off.
-func TestLiveness(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		here, there := net.Pipe()
-		defer func() { _, _ = here.Close(), there.Close() }()
-		alive := &liveness{Conn: here}
-		if err := alive.start(peerTimeout); err != nil {
-			t.Fatal(err)
-		}
-		begin := time.Now()
-		go func() {
-			for range 20 {
-				<-time.After(peerTimeout / 2)
-				_, _ = there.Write([]byte("x"))
-			}
-		}()
-		b := make([]byte, 1)
-		for i := range 20 {
-			if _, err := alive.Read(b); err != nil {
-				t.Fatalf("read %d: %v", i, err)
-			}
-		}
-		_, err := alive.Read(b)
-		var timeout net.Error
-		if took := time.Since(begin); !errors.As(err, &timeout) || !timeout.Timeout() || took != 11*peerTimeout {
-			t.Errorf("%v after %v", err, took)
-		}
-	})
-}
-
 func TestTooLargeMessage(t *testing.T) {
-	a := startAnalyzer(t, analyzer.Config{})
-	r := newRig(t, Config{Analyzers: []string{a.URL()}}, unhurried).run(t)
-	waitSubscribed(t, a, 1)
+	a, r := subscribe(t, Config{}, unhurried)
 	// The largest that is allowed arrives …
 	pad := maxMessage - len(flowMessage(`[`+soundFlow+`]`))
 	a.SendRaw([]byte(flowMessage(`[` + soundFlow + `]` + strings.Repeat(" ", pad))))
@@ -236,21 +197,16 @@ func TestCredentials(t *testing.T) {
 		newRig(t, cfg("bridge", given("s3cret"))).run(t).waitUps(t, 1)
 	})
 	t.Run("wrong", func(t *testing.T) {
-		r := newRig(t, cfg("bridge", given("wr0ng"))).run(t)
-		r.logs.WaitFor(t, `check skydive.basic_auth.username and skydive.basic_auth.password_file`)
-		if text := r.logs.String() + r.feed.Status()[0].LastError; strings.Contains(text, "wr0ng") || !strings.Contains(text, "Wrong credentials") {
+		text := newRig(t, cfg("bridge", given("wr0ng"))).fails(t, reasonUnauthorized, `check skydive.basic_auth.username and skydive.basic_auth.password_file`)
+		if strings.Contains(text, "wr0ng") || !strings.Contains(text, "Wrong credentials") {
 			t.Errorf("the log: %s", text)
-		}
-		if got := r.reconnects(t, a, reasonUnauthorized); got < 1 {
-			t.Errorf("counted %v", got)
 		}
 	})
 	t.Run("none", func(t *testing.T) {
-		newRig(t, cfg("", nil)).run(t).logs.WaitFor(t, "it wants credentials: set skydive.basic_auth.username")
+		newRig(t, cfg("", nil)).fails(t, reasonUnauthorized, "it wants credentials: set skydive.basic_auth.username")
 	})
 	t.Run("unreadable", func(t *testing.T) {
-		r := newRig(t, cfg("bridge", func() (string, error) { return "", errors.New("no such file") })).run(t)
-		r.logs.WaitFor(t, "reason=credentials")
+		newRig(t, cfg("bridge", func() (string, error) { return "", errors.New("no such file") })).fails(t, reasonCredentials, "no such file")
 	})
 	t.Run("corrected", func(t *testing.T) {
 		// The password is read at each connect: a corrected file is enough.
@@ -268,26 +224,11 @@ func TestCredentials(t *testing.T) {
 // certificate returns a server's key pair for 127.0.0.1 and who trusts it.
 func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "analyzer"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
 	pool := x509.NewCertPool()
-	pool.AddCert(cert)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
+	pool.AddCert(server.Certificate())
+	return server.TLS.Certificates[0], pool
 }
 
 func TestTLS(t *testing.T) {
@@ -305,31 +246,25 @@ func TestTLS(t *testing.T) {
 		}
 	})
 	t.Run("unknown authority", func(t *testing.T) {
-		r := newRig(t, Config{Analyzers: []string{a.URL()}}).run(t)
-		r.logs.WaitFor(t, "check skydive.tls_config")
+		newRig(t, Config{Analyzers: []string{a.URL()}}).fails(t, reasonTLS, "check skydive.tls_config")
 	})
 	t.Run("not TLS", func(t *testing.T) {
-		r := newRig(t, Config{Analyzers: []string{strings.Replace(a.URL(), "wss", "ws", 1)}}).run(t)
-		r.logs.WaitFor(t, "HTTP request to an HTTPS server")
+		newRig(t, Config{Analyzers: []string{strings.Replace(a.URL(), "wss", "ws", 1)}}).fails(t, reasonHTTP, "HTTP request to an HTTPS server")
 	})
 	t.Run("TLS to a plain one", func(t *testing.T) {
 		plainOne := startAnalyzer(t, analyzer.Config{})
-		r := newRig(t, Config{Analyzers: []string{strings.Replace(plainOne.URL(), "ws", "wss", 1)}}).run(t)
-		r.logs.WaitFor(t, "reason=tls")
+		newRig(t, Config{Analyzers: []string{strings.Replace(plainOne.URL(), "ws", "wss", 1)}}).fails(t, reasonTLS, "TLS")
 	})
 }
 
 func TestOtherAnswers(t *testing.T) {
 	a := startAnalyzer(t, analyzer.Config{})
-	r := newRig(t, Config{Analyzers: []string{a.URL() + "/nowhere"}}).run(t)
-	r.logs.WaitFor(t, "reason=http_status")
-	r.logs.WaitFor(t, "HTTP 404 Not Found")
+	newRig(t, Config{Analyzers: []string{a.URL() + "/nowhere"}}).fails(t, reasonHTTP, "HTTP 404 Not Found")
 
 	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "come back later", http.StatusServiceUnavailable)
 	})
-	r = newRig(t, Config{Analyzers: []string{url}}).run(t)
-	r.logs.WaitFor(t, `HTTP 503 Service Unavailable, \"come back later\"`)
+	newRig(t, Config{Analyzers: []string{url}}).fails(t, reasonHTTP, `HTTP 503 Service Unavailable, \"come back later\"`)
 }
 
 func listen(t *testing.T) net.Listener {

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
-	"math/rand/v2"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -24,33 +22,16 @@ import (
 // Feed subscribes to analyzers and feeds a [Sink]. Its methods may be called
 // concurrently.
 type Feed struct {
-	sink    Sink
-	log     *slog.Logger
-	metrics *metrics
-	queue   *queue
-	buffers buffers
-	timing  timing
+	intake
 
-	counting *progress.Deadline // of the message that is decoded and counted
-
-	reloading sync.Mutex // one Reload at a time
+	reloading sync.Mutex // one Reload at a time; guards what follows up to mu
+	cfg       *Config
+	ctx       context.Context // of Run; nil before it
+	ended     bool            // Run is about to be over
+	wg        sync.WaitGroup  // the links' goroutines; added to only while not ended
 
 	mu    sync.Mutex
-	cfg   *Config
-	links map[string]*link // by target's name
-	ctx   context.Context  // of Run; nil before it
-	ended bool             // Run is over or about to be
-	wg    sync.WaitGroup   // the links' goroutines; added to only with mu held and not ended
-}
-
-// timing is what tests shorten, and the proxy, which the environment sets once
-// for a process.
-type timing struct {
-	minDelay, maxDelay time.Duration
-	peer, pong         time.Duration
-	closing            time.Duration // for the close frame of the analyzer
-	random             func() float64
-	proxy              access.Proxy
+	links map[string]*link // by target's name; changed only with reloading held, too
 }
 
 // NewFeed checks the configuration and registers the metrics. Skipped records
@@ -62,86 +43,42 @@ func NewFeed(cfg Config, sink Sink, skipped *prometheus.CounterVec, reg promethe
 	if cfg.Account.Secrets == nil {
 		cfg.Account.Secrets = secrets.New()
 	}
-	q := newQueue(queueBytes(&cfg))
+	q := newQueue(cfg.queueBytes())
 	m, err := newMetrics(reg, skipped, q)
 	if err != nil {
 		return nil, err
 	}
 	return &Feed{
-		sink: sink, log: logger, metrics: m, queue: q, cfg: &cfg, counting: progress.NewDeadline(),
-		links: map[string]*link{},
-		timing: timing{
-			minDelay: minDelay, maxDelay: maxDelay, peer: peerTimeout, pong: pongTimeout, closing: closeTimeout,
-			random: rand.Float64, proxy: http.ProxyFromEnvironment,
-		},
+		intake: intake{sink: sink, log: logger, metrics: m, queue: q, counting: progress.NewDeadline(), timing: defaultTiming()},
+		cfg:    &cfg, links: map[string]*link{},
 	}, nil
-}
-
-func queueBytes(cfg *Config) int {
-	if cfg.QueueBytes == 0 {
-		return defaultQueueBytes
-	}
-	return cfg.QueueBytes
 }
 
 // Run feeds the sink until the context ends. It then closes the connections,
 // decodes what is queued and returns when all its goroutines have. It can be
 // called once.
 func (f *Feed) Run(ctx context.Context) error {
-	if err := f.start(ctx); err != nil {
-		return err
+	f.reloading.Lock()
+	if f.ctx != nil {
+		f.reloading.Unlock()
+		return errors.New("skydive: the feed was run before")
 	}
+	f.ctx = ctx
+	f.connect(false)
+	f.reloading.Unlock()
 	decoded := make(chan struct{})
 	go func() {
 		defer close(decoded)
 		f.decodeQueued()
 	}()
 	<-ctx.Done()
-	f.mu.Lock()
+	f.reloading.Lock()
 	f.ended = true
-	f.mu.Unlock()
+	f.reloading.Unlock()
 	f.wg.Wait()
 	f.queue.close()
 	<-decoded
 	return nil
-}
-
-func (f *Feed) start(ctx context.Context) error {
-	f.reloading.Lock()
-	defer f.reloading.Unlock()
-	f.mu.Lock()
-	if f.ctx != nil {
-		f.mu.Unlock()
-		return errors.New("skydive: the feed was run before")
-	}
-	f.ctx = ctx
-	cfg := f.cfg
-	f.mu.Unlock()
-	targets, err := cfg.targets()
-	if err != nil {
-		return err
-	}
-	// The sink knows of every analyzer before the first is up.
-	for _, t := range targets {
-		f.sink.AnalyzerDown(t.Name)
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, t := range targets {
-		f.startLocked(t, cfg)
-	}
-	return nil
-}
-
-func (f *Feed) startLocked(t access.Target, cfg *Config) {
-	l := f.newLink(t, cfg)
-	f.links[t.Name] = l
-	ctx, cancel := context.WithCancel(f.ctx)
-	l.cancel = cancel
-	f.wg.Go(func() {
-		defer cancel()
-		l.run(ctx)
-	})
 }
 
 // Reload changes the configuration. Analyzers whose settings are the same keep
@@ -149,16 +86,12 @@ func (f *Feed) startLocked(t access.Target, cfg *Config) {
 // the others are left, which is waited for, and connected again. An invalid
 // configuration changes nothing.
 func (f *Feed) Reload(cfg Config) error {
-	targets, err := cfg.targets()
-	if err != nil {
+	if _, err := cfg.targets(); err != nil {
 		return err
 	}
 	f.reloading.Lock()
 	defer f.reloading.Unlock()
-
-	f.mu.Lock()
 	if f.ended {
-		f.mu.Unlock()
 		return errors.New("skydive: the feed has ended")
 	}
 	old := f.cfg
@@ -166,52 +99,65 @@ func (f *Feed) Reload(cfg Config) error {
 		cfg.Account.Secrets = old.Account.Secrets
 	}
 	f.cfg = &cfg
-	f.queue.maxBytes.Store(int64(queueBytes(&cfg)))
-	if f.ctx == nil {
-		f.mu.Unlock()
-		return nil
+	f.queue.maxBytes.Store(int64(cfg.queueBytes()))
+	if f.ctx != nil {
+		f.connect(old.sameConnection(&cfg))
 	}
-	same := old.sameConnection(&cfg)
-	known := maps.Clone(f.links)
+	return nil
+}
+
+// connect makes the links those of the configuration. Links that are there stay where
+// same says that a connection would be made as they were.
+func (f *Feed) connect(same bool) {
+	targets, _ := f.cfg.targets() // checked before
+	target := func(name string) int {
+		return slices.IndexFunc(targets, func(t access.Target) bool { return t.Name == name })
+	}
 	var leaving []*link
 	for name, l := range f.links {
-		i := slices.IndexFunc(targets, func(t access.Target) bool { return t.Name == name })
-		if i >= 0 && same && targets[i] == l.to {
-			l.cfg.Store(&cfg)
-			l.watchdog.configure(cfg.SilenceTimeout)
+		if i := target(name); i >= 0 && same && targets[i] == l.to {
+			l.cfg.Store(f.cfg)
+			l.watchdog.configure(f.cfg.SilenceTimeout)
 			continue
 		}
-		leaving = append(leaving, l)
-		delete(f.links, name)
 		l.cancel()
+		leaving = append(leaving, l)
 	}
-	f.mu.Unlock()
 	for _, l := range leaving {
 		<-l.done
 	}
+	// The sink knows of every analyzer before the first is up.
 	for _, t := range targets {
-		if known[t.Name] == nil {
+		if f.links[t.Name] == nil {
 			f.sink.AnalyzerDown(t.Name)
 		}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.ended {
-		return errors.New("skydive: the feed has ended")
-	}
 	for _, l := range leaving {
-		if !slices.ContainsFunc(targets, func(t access.Target) bool { return t.Name == l.to.Name }) {
+		delete(f.links, l.to.Name)
+		if target(l.to.Name) < 0 {
 			f.metrics.remove(l.to.Name)
 			f.sink.AnalyzerGone(l.to.Name)
 		}
 	}
 	for _, t := range targets {
 		if f.links[t.Name] == nil {
-			f.startLocked(t, &cfg)
+			l := newLink(&f.intake, t, f.cfg)
+			f.links[t.Name] = l
+			ctx, cancel := context.WithCancel(f.ctx)
+			l.cancel = cancel
+			f.wg.Go(func() {
+				defer cancel()
+				l.run(ctx)
+			})
 		}
 	}
-	return nil
 }
+
+// Overdue returns for how long the message that is being decoded and counted has been so;
+// 0: the feed waits for one. Microseconds are usual.
+func (f *Feed) Overdue() time.Duration { return f.counting.Overdue() }
 
 // Subscribed reports whether at least one analyzer is subscribed now.
 func (f *Feed) Subscribed() bool {

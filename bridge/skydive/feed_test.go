@@ -145,13 +145,8 @@ func TestSeveralAnalyzers(t *testing.T) {
 // While the sink does not take anything, the readers continue: the analyzer is
 // not stalled, what does not fit is dropped and counted, the rest arrives.
 func TestSlowSinkDoesNotStallTheAnalyzer(t *testing.T) {
-	a := startAnalyzer(t, analyzer.Config{})
-	hold := make(chan struct{})
-	r := newRig(t, Config{Analyzers: []string{a.URL()}, QueueBytes: 64 << 10})
-	r.sink.hold = hold
-	r.run(t)
-	waitSubscribed(t, a, 1)
-	r.waitUps(t, 1)
+	a, r := subscribe(t, Config{QueueBytes: 64 << 10})
+	release := r.sink.block()
 
 	const messages = 200
 	batch := make([]analyzer.Flow, 100)
@@ -166,7 +161,7 @@ func TestSlowSinkDoesNotStallTheAnalyzer(t *testing.T) {
 	// Everything sent was read, though the sink has returned from nothing.
 	r.sink.Wait(t, "the first call", func() bool { r.sink.mu.Lock(); defer r.sink.mu.Unlock(); return r.sink.calls == 1 })
 	r.waitMetric(t, messages+1, "skybridge_messages_received_total", "analyzer", a.URL())
-	close(hold)
+	release()
 	dropped := r.metric(t, "skybridge_messages_shed_total")
 	if got := r.feed.Status()[0].Dropped; float64(got) != dropped {
 		t.Errorf("the status says %d dropped, the metric %v", got, dropped)
@@ -189,29 +184,8 @@ func TestSlowSinkDoesNotStallTheAnalyzer(t *testing.T) {
 	}
 }
 
-// What is queued when the feed ends is delivered before Run returns.
-func TestDrainsAtTheEnd(t *testing.T) {
-	a := startAnalyzer(t, analyzer.Config{})
-	hold := make(chan struct{})
-	r := newRig(t, Config{Analyzers: []string{a.URL()}})
-	r.sink.hold = hold
-	r.run(t)
-	waitSubscribed(t, a, 1)
-	for i := range 50 {
-		a.SendFlows([]analyzer.Flow{flow(fmt.Sprint(i))})
-	}
-	r.waitMetric(t, 50, "skybridge_messages_received_total", "analyzer", a.URL())
-	go close(hold)
-	r.stop()
-	if got := r.sink.received(); got != 50 {
-		t.Errorf("%d of 50 delivered", got)
-	}
-}
-
 func TestMalformedIsCountedAndLoggedOnce(t *testing.T) {
-	a := startAnalyzer(t, analyzer.Config{})
-	r := newRig(t, Config{Analyzers: []string{a.URL()}}).run(t)
-	waitSubscribed(t, a, 1)
+	a, r := subscribe(t, Config{})
 	for range 3 {
 		a.SendRaw([]byte(flowMessage(`[` + soundFlow + `,{"UUID":5},` + soundFlow + `]`)))
 		a.SendRaw([]byte(flowMessage(`[` + soundFlow + `,`)))

@@ -102,6 +102,21 @@ func endless(w io.Writer, begin, text string) {
 	}
 }
 
+// fails runs a feed until it has logged what is wrong, which it counts, and returns its log.
+func (r *rig) fails(t *testing.T, why reason, logged string) (log string) {
+	t.Helper()
+	r.run(t)
+	r.logs.WaitFor(t, logged)
+	r.stop()
+	if got := r.metric(t, "skybridge_reconnects_total", "reason", string(why)); got < 1 {
+		t.Errorf("counted %v; the log:\n%s", got, r.logs)
+	}
+	if r.sink.count("up") != 0 {
+		t.Error("was subscribed")
+	}
+	return r.logs.String() + r.feed.Status()[0].LastError
+}
+
 // Whatever an analyzer, or what is taken for one, answers to the handshake: the
 // bridge says what is wrong and tries again.
 func TestBrokenHandshakes(t *testing.T) {
@@ -144,16 +159,8 @@ func TestBrokenHandshakes(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := newRig(t, Config{Analyzers: []string{"ws://" + answer(t, c.with)}}).run(t)
-			r.logs.WaitFor(t, c.logged)
-			r.stop()
-			if got := r.metric(t, "skybridge_reconnects_total", "reason", string(c.reason)); got < 1 {
-				t.Errorf("counted %v; the log:\n%s", got, r.logs)
-			}
-			if r.sink.count("up") != 0 {
-				t.Error("was subscribed")
-			}
-			if n := len(r.logs.String()); n > 4000 {
+			r := newRig(t, Config{Analyzers: []string{"ws://" + answer(t, c.with)}})
+			if n := len(r.fails(t, c.reason, c.logged)); n > 5000 {
 				t.Errorf("logged %d bytes", n)
 			}
 		})
@@ -204,24 +211,18 @@ func TestProxies(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := newRig(t, Config{Analyzers: []string{"ws://analyzer.invalid"}}, through(answer(t, c.with))).run(t)
-			r.logs.WaitFor(t, c.logged)
-			r.stop()
-			if got := r.metric(t, "skybridge_reconnects_total", "reason", string(c.reason)); got < 1 {
-				t.Errorf("counted %v; the log:\n%s", got, r.logs)
-			}
-			if strings.Contains(r.logs.String(), "pr0xy") {
-				t.Errorf("the log: %s", r.logs)
+			r := newRig(t, Config{Analyzers: []string{"ws://analyzer.invalid"}}, through(answer(t, c.with)))
+			if log := r.fails(t, c.reason, c.logged); strings.Contains(log, "pr0xy") {
+				t.Errorf("the log: %s", log)
 			}
 		})
 	}
 	t.Run("an invalid URL", func(t *testing.T) {
 		r := newRig(t, Config{Analyzers: []string{"ws://analyzer.invalid"}}, func(f *Feed) {
 			f.timing.proxy = func(*http.Request) (*url.URL, error) { return nil, errors.New("bad http://user:pr0xy@x") }
-		}).run(t)
-		r.logs.WaitFor(t, "HTTP_PROXY")
-		if strings.Contains(r.logs.String(), "pr0xy") {
-			t.Errorf("the log: %s", r.logs)
+		})
+		if log := r.fails(t, reasonDial, "HTTP_PROXY"); strings.Contains(log, "pr0xy") {
+			t.Errorf("the log: %s", log)
 		}
 	})
 	t.Run("a way through", func(t *testing.T) {

@@ -31,42 +31,32 @@ type metrics struct {
 }
 
 func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, q *queue) (*metrics, error) {
-	analyzer := []string{"analyzer"}
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	}
+	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	gauges := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
+	}
+	queued := func(name, help string, now func() int) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(now()) })
+	}
 	m := &metrics{
-		skipped: skipped,
-		updates: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "skybridge_updates_received_total",
-			Help: "Flow records decoded."}),
-		dropped: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "skybridge_messages_shed_total",
-			Help: "Messages dropped because the queue of undecoded messages was full."}),
-		messages: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "skybridge_messages_received_total",
-			Help: "Data messages from the analyzer, including dropped ones."}, analyzer),
-		bytes: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "skybridge_message_bytes_received_total",
-			Help: "Bytes of data messages from the analyzer, including dropped ones."}, analyzer),
-		reconnects: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "skybridge_reconnects_total",
-			Help: "Reconnects to the analyzer, by the reason why the connection ended or the attempt failed."},
-			[]string{"analyzer", "reason"}),
-		connected: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "skybridge_feed_connected",
-			Help: "Whether the bridge is subscribed to the analyzer."}, analyzer),
-		last: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "skybridge_feed_last_message_timestamp_seconds",
-			Help: "Time of the last data message from the analyzer, in seconds since the epoch."}, analyzer),
+		skipped:    skipped,
+		updates:    counter("skybridge_updates_received_total", "Flow records decoded."),
+		dropped:    counter("skybridge_messages_shed_total", "Messages dropped because the queue of undecoded messages was full."),
+		messages:   counters("skybridge_messages_received_total", "Data messages from the analyzer, including dropped ones.", "analyzer"),
+		bytes:      counters("skybridge_message_bytes_received_total", "Bytes of data messages from the analyzer, including dropped ones.", "analyzer"),
+		reconnects: counters("skybridge_reconnects_total", "Reconnects to the analyzer, by the reason why the connection ended or the attempt failed.", "analyzer", "reason"),
+		connected:  gauges("skybridge_feed_connected", "Whether the bridge is subscribed to the analyzer.", "analyzer"),
+		last:       gauges("skybridge_feed_last_message_timestamp_seconds", "Time of the last data message from the analyzer, in seconds since the epoch.", "analyzer"),
 	}
 	for _, c := range []prometheus.Collector{
 		m.updates, m.dropped, m.messages, m.bytes, m.reconnects, m.connected, m.last,
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "skybridge_feed_queue_bytes",
-			Help: "Bytes of messages in the queue of undecoded messages."},
-			func() float64 { return float64(q.bytes.Load()) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "skybridge_feed_queue_messages",
-			Help: "Messages in the queue of undecoded messages."},
-			func() float64 { return float64(len(q.messages)) }),
+		queued("skybridge_feed_queue_bytes", "Bytes of messages in the queue of undecoded messages.", func() int { return int(q.bytes.Load()) }),
+		queued("skybridge_feed_queue_messages", "Messages in the queue of undecoded messages.", func() int { return len(q.messages) }),
 	} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("skydive: register metrics: %w", err)

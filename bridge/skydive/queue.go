@@ -15,7 +15,7 @@ const queueMessages = defaultQueueBytes / smallestBuffer
 // raw is a message as it came.
 type raw struct {
 	buf  *buffer
-	from *link
+	from *traffic
 	at   time.Time
 }
 

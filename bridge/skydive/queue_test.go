@@ -89,19 +89,6 @@ func TestBuffersReadAnySize(t *testing.T) {
 	}
 }
 
-// A giant's memory is not kept.
-func TestGiantsAreNotPooled(t *testing.T) {
-	var p buffers
-	b := p.get(pooledClasses)
-	if b.pooled() || !p.get(pooledClasses-1).pooled() {
-		t.Error("the wrong sizes are pooled")
-	}
-	p.put(b)
-	if again := p.get(pooledClasses); again == b {
-		t.Error("kept")
-	}
-}
-
 // TestBufferSizes proves that every message gets the smallest buffer that takes it, and
 // that less than a ninth of it is empty.
 func TestBufferSizes(t *testing.T) {

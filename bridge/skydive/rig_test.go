@@ -102,6 +102,15 @@ func (s *sink) seen(uuid string) bool {
 	return slices.ContainsFunc(s.flows, func(f aggregator.Flow) bool { return string(f.UUID) == uuid })
 }
 
+// block has the sink take nothing more until it is released.
+func (s *sink) block() (release func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	hold := make(chan struct{})
+	s.hold = hold
+	return func() { close(hold) }
+}
+
 func (s *sink) received() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -199,6 +208,17 @@ func startAnalyzer(t *testing.T, cfg analyzer.Config) *analyzer.Analyzer {
 	}
 	t.Cleanup(a.Stop)
 	return a
+}
+
+// subscribe starts an analyzer and a feed, and waits until they know of each other.
+func subscribe(t *testing.T, cfg Config, tweaks ...func(*Feed)) (*analyzer.Analyzer, *rig) {
+	t.Helper()
+	a := startAnalyzer(t, analyzer.Config{})
+	cfg.Analyzers = []string{a.URL()}
+	r := newRig(t, cfg, tweaks...).run(t)
+	waitSubscribed(t, a, 1)
+	r.waitUps(t, 1)
+	return a, r
 }
 
 // waitSubscribed waits until the analyzer would reach n subscribers.

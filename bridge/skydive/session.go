@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -16,12 +17,52 @@ import (
 	"github.com/skydive-project/skybridge/secrets"
 )
 
-const (
-	// pongTimeout is shorter than the 7.0 s after which the analyzer drops us.
-	pongTimeout = 5 * time.Second
-	// closeTimeout is how long the analyzer may take to send its close frame.
-	closeTimeout = time.Second
-)
+// run connects again and again until the context ends.
+func (l *link) run(ctx context.Context) {
+	defer close(l.done)
+	for {
+		fail, lasted := l.connect(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		wait := l.backoff.after(fail.reason, lasted, time.Now())
+		l.failed(fail, wait)
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
+}
+
+// connect is one attempt and, if it succeeds, its session. It returns how long
+// the session lasted.
+func (l *link) connect(ctx context.Context) (*failure, time.Duration) {
+	cfg := l.cfg.Load()
+	sub, fail := dial(ctx, cfg, l.to, l.intake.timing.proxy)
+	if fail != nil {
+		return fail, 0
+	}
+	begin := time.Now()
+	l.watchdog.begin(begin)
+	l.setConnected(true, begin)
+	captures := "all"
+	if len(cfg.CaptureIDs) > 0 {
+		captures = strings.Join(cfg.CaptureIDs, ",")
+	}
+	l.log.Info("subscribed to the analyzer", "captures", captures)
+	l.log.Debug("what the analyzer was asked for", "namespaces", cfg.namespaces())
+	l.intake.sink.AnalyzerUp(l.to.Name)
+
+	fail = l.session(ctx, sub)
+
+	end := time.Now()
+	l.setConnected(false, end)
+	l.intake.sink.AnalyzerDown(l.to.Name)
+	return fail, end.Sub(begin)
+}
 
 // session reads one connection until it ends, which it always does in a
 // failure; where the context ended it, the failure does not matter.
@@ -29,13 +70,13 @@ func (l *link) session(ctx context.Context, sub *subscription) *failure {
 	conn := sub.conn
 	conn.SetReadLimit(maxMessage)
 	conn.SetPingHandler(func(data string) error {
-		err := conn.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(l.feed.timing.pong))
+		err := conn.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(l.intake.timing.pong))
 		if err == nil || errors.Is(err, websocket.ErrCloseSent) { // a close frame does not wait for pongs
 			return nil
 		}
 		return &pongError{err}
 	})
-	if err := sub.alive.start(l.feed.timing.peer); err != nil {
+	if err := sub.alive.start(l.intake.timing.peer); err != nil {
 		return &failure{reasonLost, err}
 	}
 
@@ -46,7 +87,7 @@ func (l *link) session(ctx context.Context, sub *subscription) *failure {
 	go func() {
 		silent := l.watchdog.watch(watching)
 		if silent || ctx.Err() != nil {
-			leave(conn, readDone, l.feed.timing.closing)
+			leave(conn, readDone, l.intake.timing.closing)
 		}
 		guard <- silent
 	}()
@@ -88,11 +129,11 @@ func (l *link) read(conn *websocket.Conn) error {
 		if err != nil {
 			return err
 		}
-		buf, err := l.feed.buffers.read(r, &scratch)
+		buf, err := l.intake.buffers.read(r, &scratch)
 		if err != nil {
 			return err
 		}
-		l.received(buf, time.Now())
+		l.intake.receive(&l.traffic, buf, time.Now())
 	}
 }
 

@@ -15,13 +15,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"log/slog"
-
-	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/skydive-project/skybridge/bridge/web/status"
-	"github.com/skydive-project/skybridge/internal/rows"
 )
 
 // activationChild makes the test binary serve on the sockets that it was
@@ -34,17 +27,9 @@ func serveActivated() int {
 	if err := os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid())); err != nil { // as systemd does between fork and exec
 		return 2
 	}
-	registry := prometheus.NewRegistry()
-	s, err := New(Options{
-		SystemdSocket: true,
-		Source:        &rows.Source{},
-		Gatherer:      registry,
-		Registerer:    registry,
-		Healthy:       func() (bool, string) { return true, "healthy" },
-		Ready:         func() (bool, string) { return true, "activated" },
-		State:         func() status.Status { return status.Status{} },
-		Logger:        slog.New(slog.DiscardHandler),
-	})
+	opts, _ := quietOptions()
+	opts.SystemdSocket, opts.Ready = true, func() (bool, string) { return true, "activated" }
+	s, err := New(opts)
 	if err == nil {
 		err = s.Listen()
 	}

@@ -18,13 +18,17 @@ const worthPacking = 1400
 // place takes a place among the answers being written, or refuses with 503. They are
 // in memory until the client has taken them, so there is a bound on how many.
 func (s *Server) place(w http.ResponseWriter, r *http.Request) (release func(), ok bool) {
-	if release, ok = s.answers.enter(r); !ok {
+	if release, ok = s.answers.enter(client(r)); !ok {
 		s.metrics.answersRejected.Inc()
-		w.Header().Set("Retry-After", "5")
-		plain(w, http.StatusServiceUnavailable, fmt.Sprintf(
-			"busy: %d requests are answered at once, of one address half of them at most", s.limits.answers))
+		busy(w, "%d requests are answered at once, of one address half of them at most", s.limits.answers)
 	}
 	return release, ok
+}
+
+// busy refuses a request for which there is no place.
+func busy(w http.ResponseWriter, why string, most int) {
+	w.Header().Set("Retry-After", "5")
+	plain(w, http.StatusServiceUnavailable, "busy: "+fmt.Sprintf(why, most))
 }
 
 // answerJSON answers with a value as JSON.

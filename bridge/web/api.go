@@ -5,7 +5,6 @@ package web
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/skydive-project/skybridge/bridge/web/connections"
 	"github.com/skydive-project/skybridge/bridge/web/status"
@@ -14,7 +13,7 @@ import (
 // serveStatusPage serves the page at /.
 func (s *Server) serveStatusPage(w http.ResponseWriter, r *http.Request) {
 	s.withConnections(w, r, false, func(q connections.Query, list connections.Page) {
-		body, err := s.page.Write(s.status(), q, list)
+		body, err := s.page.Write(s.opts.State(), q, list)
 		if err != nil {
 			s.seldom.Error("writing the status page failed", "err", err)
 			plain(w, http.StatusInternalServerError, "the page could not be written")
@@ -59,14 +58,5 @@ func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer release()
-	s.answerJSON(w, r, s.status())
-}
-
-// status is the state of everything now.
-func (s *Server) status() status.Status {
-	state := s.opts.State()
-	if state.Now.IsZero() {
-		state.Now = time.Now().UTC()
-	}
-	return state
+	s.answerJSON(w, r, s.opts.State())
 }

@@ -42,7 +42,7 @@ func TestCollect(t *testing.T) {
 		{"?collect[]=self;x", nil},
 	} {
 		t.Run(tc.query, func(t *testing.T) {
-			s, own := smallPage()
+			s, own, _ := smallPage()
 			r := newRig(t, func(o *Options) { o.Source, o.Gatherer = s, own })
 			target := "/metrics" + strings.NewReplacer("<", "%3C", ">", "%3E").Replace(tc.query)
 			w := r.get(target, "Accept", acceptOpenMetrics)

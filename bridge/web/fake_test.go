@@ -12,6 +12,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -144,12 +146,10 @@ type rig struct {
 	registry *prometheus.Registry
 }
 
-// newRig returns a server with an empty source, its own registry and a quiet
-// log, all of which change may replace.
-func newRig(t testing.TB, change func(*Options)) rig {
-	t.Helper()
+// quietOptions are an empty source, a registry and a quiet log.
+func quietOptions() (Options, *prometheus.Registry) {
 	registry := prometheus.NewRegistry()
-	opts := Options{
+	return Options{
 		ListenAddress: "127.0.0.1:0",
 		Source:        &rows.Source{},
 		Gatherer:      registry,
@@ -159,7 +159,14 @@ func newRig(t testing.TB, change func(*Options)) rig {
 		State:         func() status.Status { return status.Status{Ready: true, Message: "ready"} },
 		Version:       "1.2.3",
 		Logger:        slog.New(slog.DiscardHandler),
-	}
+	}, registry
+}
+
+// newRig returns a server with an empty source, its own registry and a quiet
+// log, all of which change may replace.
+func newRig(t testing.TB, change func(*Options)) rig {
+	t.Helper()
+	opts, registry := quietOptions()
 	if change != nil {
 		change(&opts)
 	}
@@ -262,19 +269,40 @@ func (d *discard) Header() http.Header         { return d.header }
 func (d *discard) WriteHeader(int)             {}
 func (d *discard) Write(b []byte) (int, error) { d.n += int64(len(b)); return len(b), nil }
 
-// running is a server on a listener, ended by stop.
-func (r rig) running(t *testing.T) (stop func() error) {
+// listening is a server on loopback, ended by stop; web is its web configuration file,
+// "" for none.
+func listening(t *testing.T, web string, change func(*Options)) (r rig, stop func()) {
 	t.Helper()
+	r = newRig(t, func(o *Options) {
+		if web != "" {
+			o.ConfigFile = webFile(t, t.TempDir(), web)
+		}
+		if change != nil {
+			change(o)
+		}
+	})
 	if err := r.Listen(); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()
-	stop = sync.OnceValue(func() error {
+	stop = sync.OnceFunc(func() {
 		cancel()
-		return <-done
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	})
-	t.Cleanup(func() { _ = stop() })
-	return stop
+	t.Cleanup(stop)
+	return r, stop
+}
+
+// webFile writes a web configuration file to dir.
+func webFile(t *testing.T, dir, text string) (path string) {
+	t.Helper()
+	path = filepath.Join(dir, "web.yml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }

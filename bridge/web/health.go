@@ -3,31 +3,24 @@
 
 package web
 
-import "net/http"
+import (
+	"cmp"
+	"net/http"
+)
 
-// serveHealthy says whether the process is to be left alone: 503 is for one that hangs,
-// which only a restart ends.
-func (s *Server) serveHealthy(w http.ResponseWriter, _ *http.Request) {
-	ok, word := s.opts.Healthy()
-	status := http.StatusOK
-	if !ok {
-		status = http.StatusServiceUnavailable
+// verdict answers 200 where all is good and 503 where not. The body has a word either way,
+// since a ready bridge can still have something to say. /-/healthy says whether the process
+// is to be left alone: 503 is for one that hangs, which only a restart ends. /-/ready says
+// whether the bridge does its work.
+func verdict(of func() (ok bool, word string), good, bad string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		ok, word := of()
+		status, otherwise := http.StatusOK, good
+		if !ok {
+			status, otherwise = http.StatusServiceUnavailable, bad
+		}
+		plain(w, status, cmp.Or(word, otherwise))
 	}
-	plain(w, status, word)
-}
-
-// serveReady says whether the bridge does its work; the body has the word either
-// way, since a ready bridge can still have something to say.
-func (s *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
-	ok, word := s.opts.Ready()
-	status, otherwise := http.StatusOK, "ready"
-	if !ok {
-		status, otherwise = http.StatusServiceUnavailable, "not ready"
-	}
-	if word == "" {
-		word = otherwise
-	}
-	plain(w, status, word)
 }
 
 // serveReload runs the reload and returns its error in full: who may reload may

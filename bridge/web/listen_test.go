@@ -4,24 +4,22 @@
 package web
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
+	"github.com/skydive-project/skybridge/internal/loopback"
 	"github.com/skydive-project/skybridge/internal/rows"
 )
 
@@ -71,17 +69,14 @@ func TestBadListenAddress(t *testing.T) {
 // start wait.
 func TestIrregularWebConfigFile(t *testing.T) {
 	dir := t.TempDir()
-	pipe, file := filepath.Join(dir, "pipe"), filepath.Join(dir, "web.yml")
+	pipe := filepath.Join(dir, "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, content := range []string{"", "{cert_file: pipe, key_file: web.yml}", "{cert_file: web.yml, key_file: /dev/zero}", "{client_ca_file: pipe}"} {
 		name := pipe
 		if content != "" {
-			name = file
-			if err := os.WriteFile(file, []byte("tls_server_config: "+content), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			name = webFile(t, dir, "tls_server_config: "+content)
 		}
 		r := newRig(t, func(o *Options) { o.ConfigFile = name })
 		if err := r.Listen(); err == nil || !strings.Contains(err.Error(), "--web.config.file") || !strings.Contains(err.Error(), "is not a regular file") {
@@ -91,76 +86,51 @@ func TestIrregularWebConfigFile(t *testing.T) {
 }
 
 func TestBadWebConfigFile(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "web.yml")
-	for _, content := range []string{"tls_server_config: {cert_file: absent.pem, key_file: absent.key}", "tls: 1", "basic_auth_users: {a: plain}"} {
-		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
+	dir := t.TempDir()
+	bad := func(file string, want error) {
+		t.Helper()
 		r := newRig(t, func(o *Options) { o.ConfigFile = file })
-		if err := r.Listen(); err == nil || !strings.Contains(err.Error(), "--web.config.file") {
-			t.Errorf("%s: error: %v", content, err)
+		if err := r.Listen(); err == nil || !strings.Contains(err.Error(), "--web.config.file") || want != nil && !errors.Is(err, want) {
+			t.Errorf("error: %v", err)
 		}
 	}
-	r := newRig(t, func(o *Options) { o.ConfigFile = file + ".absent" })
-	if err := r.Listen(); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("error: %v", err)
+	for _, content := range []string{"tls_server_config: {cert_file: absent.pem, key_file: absent.key}", "tls: 1", "basic_auth_users: {a: plain}"} {
+		bad(webFile(t, dir, content), nil)
 	}
+	bad(filepath.Join(dir, "absent"), os.ErrNotExist)
 }
 
-// certificate writes a new self-signed one for 127.0.0.1 to dir and returns a
-// pool that trusts it.
-func certificate(t *testing.T, dir string) *x509.CertPool {
+// certificate writes one for 127.0.0.1, web.crt and web.key, to a directory of its own, and returns the web configuration that has it and a pool that trusts it.
+func certificate(t *testing.T) (web string, pool *x509.CertPool) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotAfter:     time.Now().Add(time.Hour),
-		IsCA:         true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	dir := t.TempDir()
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	of := server.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(of.PrivateKey)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, block := range map[string]*pem.Block{
-		"web.crt": {Type: "CERTIFICATE", Bytes: der},
-		"web.key": {Type: "PRIVATE KEY", Bytes: keyDER},
+		"web.crt": {Type: "CERTIFICATE", Bytes: of.Certificate[0]},
+		"web.key": {Type: "PRIVATE KEY", Bytes: key},
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	pool := x509.NewCertPool()
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool.AddCert(leaf)
-	return pool
+	pool = x509.NewCertPool()
+	pool.AddCert(server.Certificate())
+	return fmt.Sprintf("tls_server_config: {cert_file: %[1]s/web.crt, key_file: %[1]s/web.key}\n", dir), pool
 }
 
-// TLS and users by exporter-toolkit's file over a real listener, HTTP/1.1 and 2.
+// TLS and users by exporter-toolkit's file over a real listener, HTTP/1.1 and 2, whose port
+// is free again when Run has returned.
 func TestTLSAndBasicAuth(t *testing.T) {
-	dir := t.TempDir()
-	pool := certificate(t, dir)
-	file := filepath.Join(dir, "web.yml")
-	config := "tls_server_config: {cert_file: web.crt, key_file: web.key}\n" +
-		"http_server_config: {headers: {X-Frame-Options: sameorigin}}\n" +
-		"basic_auth_users: {prometheus: '$2a$04$jwmtaGME4bmvJdKeusiPruYSppHJNxIkgQM5mY4BNZULZilNOcPK.'}\n" // correct horse
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s := rows.Many(500)
-	r := newRig(t, func(o *Options) { o.Source, o.ConfigFile = s, file })
-	stop := r.running(t)
-
+	certificates, pool := certificate(t)
+	r, stop := listening(t, certificates+"http_server_config: {headers: {X-Frame-Options: sameorigin}}\n"+
+		"basic_auth_users: {prometheus: '$2a$04$jwmtaGME4bmvJdKeusiPruYSppHJNxIkgQM5mY4BNZULZilNOcPK.'}\n", // correct horse
+		func(o *Options) { o.Source = rows.Many(500) })
 	for _, http2 := range []bool{false, true} {
 		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: http2}
 		client := &http.Client{Transport: transport}
@@ -212,7 +182,10 @@ func TestTLSAndBasicAuth(t *testing.T) {
 		t.Errorf("plain HTTP: status %d", plain.StatusCode)
 	}
 	http.DefaultClient.CloseIdleConnections()
-	if err := stop(); err != nil {
-		t.Error(err)
+	stop()
+	again, err := loopback.Listen(r.Addr())
+	if err != nil {
+		t.Fatalf("the port is not free: %v", err)
 	}
+	again.Close()
 }

@@ -29,6 +29,9 @@ type metrics struct {
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	}
 	m := &metrics{
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "skybridge_http_requests_in_flight",
@@ -43,22 +46,10 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Help:    "Duration of complete scrapes of /metrics, including the client's reading.",
 			Buckets: []float64{0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 10},
 		}),
-		gatherErrors: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "skybridge_http_gather_errors_total",
-			Help: "Scrapes without some of the bridge's own metrics because these could not be gathered or written.",
-		}),
-		panics: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "skybridge_http_panics_total",
-			Help: "HTTP requests whose handler panicked.",
-		}),
-		answersRejected: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "skybridge_http_answers_rejected_total",
-			Help: "Requests for the status page or the API rejected because of too many concurrent ones.",
-		}),
-		refused: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "skybridge_http_connections_refused_total",
-			Help: "Connections closed immediately because their address had too many.",
-		}),
+		gatherErrors:    counter("skybridge_http_gather_errors_total", "Scrapes without some of the bridge's own metrics because these could not be gathered or written."),
+		panics:          counter("skybridge_http_panics_total", "HTTP requests whose handler panicked."),
+		answersRejected: counter("skybridge_http_answers_rejected_total", "Requests for the status page or the API rejected because of too many concurrent ones."),
+		refused:         counter("skybridge_http_connections_refused_total", "Connections closed immediately because their address had too many."),
 	}
 	for _, result := range []string{resultOK, resultAborted, resultRejected} {
 		m.scrapes.WithLabelValues(result)

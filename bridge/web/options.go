@@ -5,7 +5,6 @@ package web
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -60,23 +59,4 @@ type Options struct {
 
 	Version string
 	Logger  *slog.Logger
-}
-
-func (o *Options) validate() error {
-	var errs []error
-	need := func(ok bool, what string) {
-		if !ok {
-			errs = append(errs, errors.New("web: option missing: "+what))
-		}
-	}
-	need(o.Source != nil, "Source")
-	need(o.Gatherer != nil, "Gatherer")
-	need(o.Registerer != nil, "Registerer")
-	need(o.Healthy != nil, "Healthy")
-	need(o.Ready != nil, "Ready")
-	need(o.State != nil, "State")
-	need(o.Logger != nil, "Logger")
-	need(o.Reload != nil || !o.EnableLifecycle, "Reload (with EnableLifecycle)")
-	need(o.ListenAddress != "" || o.SystemdSocket, "ListenAddress or SystemdSocket")
-	return errors.Join(errs...)
 }

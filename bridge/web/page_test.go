@@ -15,7 +15,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/common/model"
 	"pgregory.net/rapid"
 
 	"github.com/skydive-project/skybridge/aggregator"
@@ -25,9 +24,9 @@ import (
 var update = flag.Bool("update", false, "write the golden files again")
 
 // smallPage is a page that a person can check: both directions, IPv6, absent
-// labels, no RTT, captures, one own metric of each plain type.
-func smallPage() (*rows.Source, prometheus.Gatherer) {
-	s := &rows.Source{
+// labels, no RTT, captures, one own metric of each plain type. all is what is on it.
+func smallPage() (s *rows.Source, own prometheus.Gatherer, all map[string]float64) {
+	s = &rows.Source{
 		Rows: []aggregator.Row{
 			{
 				Layout:  rows.DefaultLayout(),
@@ -62,22 +61,23 @@ func smallPage() (*rows.Source, prometheus.Gatherer) {
 	reg.MustRegister(c, g)
 	c.Add(12)
 	g.Set(9)
-	return s, reg
+	all = want(s)
+	all[`{__name__="skybridge_updates_received_total"}`] = 12
+	all[`{__name__="skybridge_series"}`] = 9
+	return s, reg, all
 }
 
+// TestGoldenPages holds every line of a page in either format: names never change, so
+// OpenMetrics calls counters without _total unknown.
 func TestGoldenPages(t *testing.T) {
 	for _, tc := range []struct{ file, accept string }{
 		{"page.txt", acceptText},
 		{"page.openmetrics.txt", acceptOpenMetrics},
 	} {
 		t.Run(tc.file, func(t *testing.T) {
-			s, own := smallPage()
+			s, own, all := smallPage()
 			r := newRig(t, func(o *Options) { o.Source, o.Gatherer = s, own })
 			w := r.get("/metrics", "Accept", tc.accept)
-
-			all := want(s)
-			all[`{__name__="skybridge_updates_received_total"}`] = 12
-			all[`{__name__="skybridge_series"}`] = 9
 			check(t, w, all)
 
 			path := filepath.Join("testdata", tc.file)
@@ -97,65 +97,6 @@ func TestGoldenPages(t *testing.T) {
 	}
 }
 
-// The types and units of each format: names never change, so OpenMetrics calls
-// counters without _total unknown.
-func TestTypesAndUnits(t *testing.T) {
-	s, own := smallPage()
-	r := newRig(t, func(o *Options) { o.Source, o.Gatherer = s, own })
-
-	text, err := parse(r.get("/metrics", "Accept", acceptText).Body.Bytes(), acceptText)
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantTypes := map[string]model.MetricType{
-		"skydive_network_connection_total_bytes":     model.MetricTypeCounter,
-		"skydive_network_connection_total_packets":   model.MetricTypeCounter,
-		"skydive_network_connection_rtt_nanoseconds": model.MetricTypeGauge,
-		"skydive_capture_flows":                      model.MetricTypeGauge,
-		"skydive_capture_flows_dropped_total":        model.MetricTypeCounter,
-		"skydive_capture_kernel_flows_dropped_total": model.MetricTypeCounter,
-		"skydive_capture_packets_dropped_total":      model.MetricTypeCounter,
-		"skydive_capture_packets_received_total":     model.MetricTypeCounter,
-		"skydive_capture_flows_known":                model.MetricTypeGauge,
-		"skybridge_updates_received_total":           model.MetricTypeCounter,
-		"skybridge_series":                           model.MetricTypeGauge,
-	}
-	for what := range strings.FieldsSeq("rx_bytes tx_bytes rx_packets tx_packets rx_dropped tx_dropped rx_errors tx_errors rx_missed_errors tx_missed_errors collisions") {
-		wantTypes["skydive_network_interface_"+what] = model.MetricTypeCounter
-	}
-	if diff := cmp.Diff(wantTypes, text.types); diff != "" {
-		t.Errorf("text types (-want +got):\n%s", diff)
-	}
-
-	om, err := parse(r.get("/metrics", "Accept", acceptOpenMetrics).Body.Bytes(), acceptOpenMetrics)
-	if err != nil {
-		t.Fatal(err)
-	}
-	inOpenMetrics := make(map[string]model.MetricType)
-	for name, kind := range wantTypes {
-		base, total := strings.CutSuffix(name, "_total")
-		if kind == model.MetricTypeCounter && !total {
-			kind = model.MetricTypeUnknown
-		}
-		inOpenMetrics[base] = kind
-	}
-	if diff := cmp.Diff(inOpenMetrics, om.types); diff != "" {
-		t.Errorf("OpenMetrics types (-want +got):\n%s", diff)
-	}
-	wantUnits := map[string]string{
-		"skydive_network_interface_rx_bytes":         "bytes",
-		"skydive_network_interface_tx_bytes":         "bytes",
-		"skydive_network_interface_rx_packets":       "packets",
-		"skydive_network_interface_tx_packets":       "packets",
-		"skydive_network_connection_total_bytes":     "bytes",
-		"skydive_network_connection_total_packets":   "packets",
-		"skydive_network_connection_rtt_nanoseconds": "nanoseconds",
-	}
-	if diff := cmp.Diff(wantUnits, om.units); diff != "" {
-		t.Errorf("units (-want +got):\n%s", diff)
-	}
-}
-
 func TestEmptyPages(t *testing.T) {
 	r := newRig(t, func(o *Options) { o.Gatherer = prometheus.NewRegistry() })
 	if got := r.get("/metrics", "Accept", acceptText).Body.String(); got != "" {
@@ -166,37 +107,35 @@ func TestEmptyPages(t *testing.T) {
 	}
 }
 
-// Values that try to end the label, the line or the page, or to be markup, are
-// read back as they were sent.
+// Values that try to end the label, the line or the page, or to be markup, are read
+// back as they were sent; what is not UTF-8 costs its own bytes, not the page.
 func TestHostileValues(t *testing.T) {
 	hostile := []string{
 		`"`, `\`, "\n", `\n`, `\\"`, "\"} 1\nevil_total 1\n# EOF\n", "# EOF", "# EOF\n",
 		"<script>alert(1)</script>", "{}", ",", "=", `a="b",c="d"`, "\t\r\v\f ", "é日本🜛", "\u2028\uFEFF\uFFFD",
 		strings.Repeat(`\`, 999), strings.Repeat("日", 12<<10), strings.Repeat("\"\n", 20<<10),
+		"x\x80y", "\xc3", "\xe6\x97", strings.Repeat("\x80", 40<<10), strings.Repeat("ab\xe6\x97", 20<<10),
 	}
-	layout := &aggregator.Layout{Names: []string{"a", "direction", "z"}, Direction: 1}
-	s := &rows.Source{}
-	for i, v := range hostile {
-		s.Rows = append(s.Rows,
-			aggregator.Row{Layout: layout, Values: rows.Values(v, ""), Bytes: [2]uint64{uint64(i), 1}, Gauges: aggregator.Gauges{5}},
-			aggregator.Row{Layout: layout, Values: rows.Values("", v), Bytes: [2]uint64{uint64(i), 2}},
-			aggregator.Row{Layout: layout, Values: rows.Values(v, v), Packets: [2]uint64{uint64(i), 3}})
-		s.Captures = append(s.Captures, aggregator.CaptureRow{CaptureID: v, FlowCount: uint64(i)})
-	}
-	r := newRig(t, func(o *Options) { o.Source = s })
-	for _, accept := range []string{acceptText, acceptOpenMetrics} {
-		check(t, r.get("/metrics?collect[]=connections&collect[]=interfaces&collect[]=captures", "Accept", accept), want(s))
+	for _, v := range hostile {
+		s, readBack := hostileRows(v), hostileRows(replaceInvalid(v))
+		r := newRig(t, func(o *Options) { o.Source = s })
+		for _, accept := range []string{acceptText, acceptOpenMetrics} {
+			check(t, r.get("/metrics?collect[]=connections&collect[]=interfaces&collect[]=captures", "Accept", accept), want(readBack))
+		}
 	}
 }
 
-// What is not UTF-8 costs its own bytes, not the page.
-func TestInvalidUTF8(t *testing.T) {
-	layout := &aggregator.Layout{Names: []string{"a"}, Direction: -1}
-	for _, v := range []string{"x\x80y", "\xc3", "\xe6\x97", strings.Repeat("\x80", 40<<10), strings.Repeat("ab\xe6\x97", 20<<10)} {
-		s := &rows.Source{Rows: []aggregator.Row{{Layout: layout, Values: rows.Values(v), Bytes: [2]uint64{7}}}}
-		clean := &rows.Source{Rows: []aggregator.Row{{Layout: layout, Values: rows.Values(replaceInvalid(v)), Bytes: [2]uint64{7}}}}
-		r := newRig(t, func(o *Options) { o.Source = s })
-		check(t, r.get("/metrics?collect[]=connections"), want(clean))
+// hostileRows have a value wherever one can come from elsewhere: in the first label, the
+// last and both, and in what is written in pieces.
+func hostileRows(v string) *rows.Source {
+	layout := &aggregator.Layout{Names: []string{"a", "direction", "z"}, Direction: 1}
+	return &rows.Source{
+		Rows: []aggregator.Row{
+			{Layout: layout, Values: rows.Values(v, ""), Bytes: [2]uint64{1, 2}, Gauges: aggregator.Gauges{5}},
+			{Layout: layout, Values: rows.Values("", v), Bytes: [2]uint64{3, 4}},
+			{Layout: layout, Values: rows.Values(v, v), Packets: [2]uint64{5, 6}},
+		},
+		Captures: []aggregator.CaptureRow{{CaptureID: v, FlowCount: 7}},
 	}
 }
 
@@ -274,4 +213,22 @@ func TestRowWithMissingValues(t *testing.T) {
 			t.Errorf("%q: %v", v, err)
 		}
 	}
+}
+
+// FuzzLabelEscape: what Prometheus' parser reads back is the value, in both
+// formats and on both paths of the writer (in one go, in pieces).
+func FuzzLabelEscape(f *testing.F) {
+	for _, v := range []string{"10.0.0.1", `a"b\c` + "\n", "# EOF", "é日🜛", "x\x80", "\x00", `\`, strings.Repeat("\\", 300)} {
+		f.Add(v)
+	}
+	f.Fuzz(func(t *testing.T, v string) {
+		if v = strings.ReplaceAll(v, "\xff", ""); v == "" { // the separator; rows without values are the same
+			return
+		}
+		s, clean := hostileRows(v), hostileRows(replaceInvalid(v))
+		r := newRig(t, func(o *Options) { o.Source = s })
+		for _, accept := range []string{acceptText, acceptOpenMetrics} {
+			check(t, r.get("/metrics?collect[]=connections&collect[]=interfaces&collect[]=captures", "Accept", accept), want(clean))
+		}
+	})
 }

@@ -5,7 +5,6 @@ package web
 
 import (
 	"net"
-	"net/netip"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,15 +20,12 @@ import (
 // limits.streams each over HTTP/2.
 type peerListener struct {
 	net.Listener
-	most    int
+	open    *places
 	refused prometheus.Counter
-
-	mu   sync.Mutex
-	open map[netip.Addr]int
 }
 
 func newPeerListener(l net.Listener, most int, refused prometheus.Counter) *peerListener {
-	return &peerListener{Listener: l, most: most, refused: refused, open: map[netip.Addr]int{}}
+	return &peerListener{l, newPlaces(func(int) int { return most }), refused}
 }
 
 // Accept returns the next connection of an address that has room for it. What has no
@@ -44,44 +40,11 @@ func (l *peerListener) Accept() (net.Conn, error) {
 		if !ok {
 			return conn, nil
 		}
-		addr := peer(tcp.AddrPort().Addr())
-		if l.enter(addr) {
-			return &peerConn{Conn: conn, leave: func() { l.leave(addr) }}, nil
+		if leave, ok := l.open.enter(tcp.AddrPort().Addr()); ok {
+			return &peerConn{conn, sync.OnceFunc(leave)}, nil
 		}
 		l.refused.Inc()
 		_ = conn.Close() // nothing was said yet
-	}
-}
-
-// peer is what one client has: an IPv4 address, or a network of 64 bits of IPv6, whose
-// addresses are for the taking.
-func peer(addr netip.Addr) netip.Addr {
-	addr = addr.Unmap().WithZone("")
-	if addr.Is4() {
-		return addr
-	}
-	network, err := addr.Prefix(64)
-	if err != nil {
-		return addr
-	}
-	return network.Addr()
-}
-
-func (l *peerListener) enter(addr netip.Addr) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.open[addr] >= l.most {
-		return false
-	}
-	l.open[addr]++
-	return true
-}
-
-func (l *peerListener) leave(addr netip.Addr) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.open[addr]--; l.open[addr] == 0 {
-		delete(l.open, addr)
 	}
 }
 
@@ -89,11 +52,10 @@ func (l *peerListener) leave(addr netip.Addr) {
 // that, who may come again at once.
 type peerConn struct {
 	net.Conn
-	once  sync.Once
 	leave func()
 }
 
 func (c *peerConn) Close() error {
-	c.once.Do(c.leave)
+	c.leave()
 	return c.Conn.Close()
 }

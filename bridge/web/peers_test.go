@@ -15,7 +15,6 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -35,49 +34,6 @@ func TestPeer(t *testing.T) {
 	} {
 		if got := peer(netip.MustParseAddr(in)); got != netip.MustParseAddr(want) {
 			t.Errorf("%s is of %s, want %s", in, got, want)
-		}
-	}
-}
-
-// What is given back leaves nothing behind: addresses are many.
-func TestPeersAreForgotten(t *testing.T) {
-	l := newPeerListener(nil, 2, nil)
-	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
-	for _, addr := range []netip.Addr{a, a, b} {
-		if !l.enter(addr) {
-			t.Errorf("%s has no place", addr)
-		}
-	}
-	if l.enter(a) {
-		t.Error("three of two places")
-	}
-	for _, addr := range []netip.Addr{a, b, a} {
-		l.leave(addr)
-	}
-	if len(l.open) != 0 {
-		t.Errorf("left: %v", l.open)
-	}
-}
-
-// listening runs a server on loopback and returns its address; stop ends it.
-func listening(t *testing.T, change func(*Options)) (r rig, address string, stop func()) {
-	t.Helper()
-	r = newRig(t, func(o *Options) {
-		o.ListenAddress = "127.0.0.1:0"
-		if change != nil {
-			change(o)
-		}
-	})
-	if err := r.Listen(); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- r.Run(ctx) }()
-	return r, r.Addr(), func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
 		}
 	}
 }
@@ -105,8 +61,8 @@ func closed(c net.Conn) bool {
 // one address may; the next are closed at once and counted, others are served, and
 // what is given back can be used again.
 func TestOneAddressCannotTakeAllConnections(t *testing.T) {
-	r, address, stop := listening(t, nil)
-	defer stop()
+	r, _ := listening(t, "", nil)
+	address := r.Addr()
 	most := defaultLimits().perPeer
 	held := make([]net.Conn, most)
 	for i := range held {
@@ -158,14 +114,9 @@ func TestOneAddressCannotTakeAllConnections(t *testing.T) {
 // While one address guesses passwords on as many connections as it gets, a scraper of
 // another one is served with the right one.
 func TestGuessingPasswordsLocksNobodyOut(t *testing.T) {
-	dir := t.TempDir()
 	// bcrypt at its lowest cost, 4: the order of things is the same.
-	const users = "basic_auth_users: {scraper: '$2a$04$EdPwebLr1WYchZXN7o8g1O5wrZ7Qz1ODpTGdt6.I.hjffXd/BTsDO'}\n" // fakepassword
-	if err := os.WriteFile(filepath.Join(dir, "web.yml"), []byte(users), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	_, address, stop := listening(t, func(o *Options) { o.ConfigFile = filepath.Join(dir, "web.yml") })
-	defer stop()
+	r, _ := listening(t, "basic_auth_users: {scraper: '$2a$04$EdPwebLr1WYchZXN7o8g1O5wrZ7Qz1ODpTGdt6.I.hjffXd/BTsDO'}", nil) // fakepassword
+	address := r.Addr()
 
 	ask := func(client *http.Client, password string) (int, error) {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/metrics?collect[]=self", nil)
@@ -218,14 +169,9 @@ func TestGuessingPasswordsLocksNobodyOut(t *testing.T) {
 
 // Over HTTP/2 a connection has as many requests under way as it may: a client learns it.
 func TestStreamsAreBounded(t *testing.T) {
-	dir := t.TempDir()
-	pool := certificate(t, dir)
-	if err := os.WriteFile(filepath.Join(dir, "web.yml"), []byte("tls_server_config: {cert_file: web.crt, key_file: web.key}\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	_, address, stop := listening(t, func(o *Options) { o.ConfigFile = filepath.Join(dir, "web.yml") })
-	defer stop()
-	conn, err := tls.Dial("tcp", address, &tls.Config{RootCAs: pool, NextProtos: []string{"h2"}})
+	certificates, pool := certificate(t)
+	r, _ := listening(t, certificates, nil)
+	conn, err := tls.Dial("tcp", r.Addr(), &tls.Config{RootCAs: pool, NextProtos: []string{"h2"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,8 +201,7 @@ func TestStreamsAreBounded(t *testing.T) {
 
 // A header or a body that is larger than anybody needs is refused, not read.
 func TestRequestsAreBounded(t *testing.T) {
-	r, address, stop := listening(t, nil)
-	defer stop()
+	r, _ := listening(t, "", nil)
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
 	do := func(req *http.Request) int {
 		t.Helper()
@@ -267,7 +212,7 @@ func TestRequestsAreBounded(t *testing.T) {
 		defer answer.Body.Close()
 		return answer.StatusCode
 	}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/metrics", nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+r.Addr()+"/metrics", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,28 +9,33 @@ import (
 	"sync"
 )
 
-// places bounds how many requests of a kind are served at once. A peer gets another
-// place only while it has fewer than are free: of eight a single peer takes four, the
-// next one two, and there is always one left for a peer that has none, until four of
-// them share the eight. It may be used from many goroutines.
+// places bounds how many things of a kind, requests or connections, peers have at once.
+// It may be used from many goroutines.
 type places struct {
-	most int
+	share func(taken int) int // how many a peer may have where so many are taken by all
 
 	mu    sync.Mutex
 	taken int
 	held  map[netip.Addr]int
 }
 
-func newPlaces(most int) *places { return &places{most: most, held: map[netip.Addr]int{}} }
+func newPlaces(share func(taken int) int) *places {
+	return &places{share: share, held: map[netip.Addr]int{}}
+}
 
-// enter takes a place for a request; if there is one for its peer, leave must follow.
-func (p *places) enter(r *http.Request) (leave func(), ok bool) {
-	// What has no address, such as a Unix socket's client, is one peer, the zero Addr.
-	remote, _ := netip.ParseAddrPort(r.RemoteAddr)
-	addr := peer(remote.Addr())
+// fairly bounds how many places there are. A peer gets another one only while it has
+// fewer than are free: of eight a single peer takes four, the next one two, and there is
+// always one left for a peer that has none, until four of them share the eight.
+func fairly(most int) (share func(taken int) int) {
+	return func(taken int) int { return most - taken }
+}
+
+// enter takes a place for a client; if there is one for its peer, leave must follow.
+func (p *places) enter(client netip.Addr) (leave func(), ok bool) {
+	addr := peer(client)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.held[addr] >= p.most-p.taken {
+	if p.held[addr] >= p.share(p.taken) {
 		return nil, false
 	}
 	p.held[addr]++
@@ -45,4 +50,25 @@ func (p *places) leave(addr netip.Addr) {
 	if p.held[addr]--; p.held[addr] == 0 {
 		delete(p.held, addr)
 	}
+}
+
+// client returns the address that a request comes from. What has none, such as a Unix
+// socket's client, is one client, the zero Addr.
+func client(r *http.Request) netip.Addr {
+	remote, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return remote.Addr()
+}
+
+// peer is what one client has: an IPv4 address, or a network of 64 bits of IPv6, whose
+// addresses are for the taking.
+func peer(addr netip.Addr) netip.Addr {
+	addr = addr.Unmap().WithZone("")
+	if addr.Is4() {
+		return addr
+	}
+	network, err := addr.Prefix(64)
+	if err != nil {
+		return addr
+	}
+	return network.Addr()
 }

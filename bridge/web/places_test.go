@@ -9,19 +9,14 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 )
 
-// requestFrom is a request of the client at remote.
-func requestFrom(remote string) *http.Request { return &http.Request{RemoteAddr: remote} }
-
 // TestPlacesAreShared proves that a peer gets half of what the others leave free,
 // whatever its ports and addresses within a network, and that peers are forgotten.
 func TestPlacesAreShared(t *testing.T) {
-	p := newPlaces(8)
+	p := newPlaces(fairly(8))
 	var leaves []func()
 	for _, c := range []struct {
 		remotes []string
@@ -35,7 +30,7 @@ func TestPlacesAreShared(t *testing.T) {
 	} {
 		got := 0
 		for i := range 20 {
-			if leave, ok := p.enter(requestFrom(c.remotes[i%len(c.remotes)])); ok {
+			if leave, ok := p.enter(client(&http.Request{RemoteAddr: c.remotes[i%len(c.remotes)]})); ok {
 				leaves = append(leaves, leave)
 				got++
 			}
@@ -55,16 +50,12 @@ func TestPlacesAreShared(t *testing.T) {
 // TestOneAddressCannotTakeAllScrapes proves that another address is served while one
 // has as many scrapes under way as it can, over HTTP/1.1 and as streams of HTTP/2.
 func TestOneAddressCannotTakeAllScrapes(t *testing.T) {
-	dir := t.TempDir()
-	pool := certificate(t, dir)
-	if err := os.WriteFile(filepath.Join(dir, "web.yml"), []byte("tls_server_config: {cert_file: web.crt, key_file: web.key}\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	certificates, pool := certificate(t)
 	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
 		t.Run(proto, func(t *testing.T) {
 			s := &closedSource{entered: make(chan struct{}), open: make(chan struct{})}
-			_, address, stop := listening(t, func(o *Options) { o.Source, o.ConfigFile = s, filepath.Join(dir, "web.yml") })
-			defer stop()
+			r, _ := listening(t, certificates, func(o *Options) { o.Source = s })
+			address := r.Addr()
 			client := func(local string) *http.Client {
 				transport := &http.Transport{
 					DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {

@@ -17,8 +17,8 @@ func (s *Server) routes() http.Handler {
 		mux.Handle("GET "+path, asset)
 	}
 	mux.HandleFunc("GET /metrics", s.serveMetrics)
-	mux.HandleFunc("GET /-/healthy", s.serveHealthy)
-	mux.HandleFunc("GET /-/ready", s.serveReady)
+	mux.HandleFunc("GET /-/healthy", verdict(s.opts.Healthy, "healthy", "not healthy"))
+	mux.HandleFunc("GET /-/ready", verdict(s.opts.Ready, "ready", "not ready"))
 	mux.HandleFunc("GET /api/v1/status", s.serveStatus)
 	mux.HandleFunc("GET /api/v1/connections", s.serveConnections)
 

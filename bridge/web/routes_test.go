@@ -173,18 +173,6 @@ func TestOperatorsHeadersWin(t *testing.T) {
 	}
 }
 
-func TestOptionsAreChecked(t *testing.T) {
-	_, err := New(Options{EnableLifecycle: true})
-	if err == nil {
-		t.Fatal("no error")
-	}
-	for _, what := range []string{"Source", "Gatherer", "Registerer", "Ready", "State", "Logger", "Reload", "ListenAddress"} {
-		if !strings.Contains(err.Error(), what) {
-			t.Errorf("%s is not named: %v", what, err)
-		}
-	}
-}
-
 // Two servers on one registry are a mistake that is reported, not a panic.
 func TestMetricsRegisteredTwice(t *testing.T) {
 	r := newRig(t, nil)

@@ -18,15 +18,15 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/skydive-project/skybridge/internal/loopback"
 	"github.com/skydive-project/skybridge/internal/rows"
 )
 
 // pipes is a listener whose connections are in memory, for tests on fake time.
 type pipes struct {
-	conns chan net.Conn
-	once  sync.Once
-	end   chan struct{}
+	conns   chan net.Conn
+	once    sync.Once
+	end     chan struct{}
+	clients []net.Conn
 }
 
 func newPipes() *pipes { return &pipes{conns: make(chan net.Conn), end: make(chan struct{})} }
@@ -50,23 +50,72 @@ func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"
 // dial returns the client's end of a new connection.
 func (p *pipes) dial() net.Conn {
 	client, server := net.Pipe()
+	p.clients = append(p.clients, client)
 	p.conns <- server
 	return client
 }
 
-// bubble runs a server on pipes within the bubble; stop ends it and returns
-// Run's error.
-func bubble(t *testing.T, change func(*Options)) (r rig, p *pipes, stop func() error) {
-	r = newRig(t, change)
-	p = newPipes()
-	r.listeners = []net.Listener{p}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- r.Run(ctx) }()
-	return r, p, func() error { cancel(); return <-done }
+// bubble is a server on pipes, on fake time.
+type bubble struct {
+	rig
+	*testing.T
+
+	pipes *pipes
+	stop  func() error // ends it and returns Run's error
 }
 
-const request = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+// inBubble runs a test with a server; at its end the clients have left and the server
+// ends without an error.
+func inBubble(t *testing.T, change func(*Options), test func(*bubble)) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &bubble{rig: newRig(t, change), T: t, pipes: newPipes()}
+		b.listeners = []net.Listener{b.pipes}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- b.rig.Run(ctx) }()
+		b.stop = sync.OnceValue(func() error { cancel(); return <-done })
+		test(b)
+		for _, c := range b.pipes.clients {
+			c.Close()
+		}
+		if err := b.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// send opens a connection and begins a request on it.
+func (b *bubble) send(text string) net.Conn {
+	b.Helper()
+	c := b.pipes.dial()
+	if _, err := io.WriteString(c, text); err != nil {
+		b.Fatal(err)
+	}
+	return c
+}
+
+// answer reads an answer with status 200 and returns its type and its body.
+func (b *bubble) answer(r io.Reader) (contentType, body string) {
+	b.Helper()
+	answer, err := http.ReadResponse(bufio.NewReader(r), nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	text, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		b.Errorf("status %d, %v", answer.StatusCode, err)
+	}
+	return answer.Header.Get("Content-Type"), string(text)
+}
+
+// get is the beginning of a request for a path.
+func get(path string) string { return "GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n" }
+
+func endless() *rows.Source {
+	s := rows.Many(1000)
+	s.Endless = true
+	return s
+}
 
 // A client that does not read its page is cut off after limits.chunk, one that
 // reads a little now and then after limits.page.
@@ -88,28 +137,17 @@ func TestSlowReadersAreCutOff(t *testing.T) {
 		}, defaultLimits().page},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := rows.Many(1000)
-				s.Endless = true
-				r, p, stop := bubble(t, func(o *Options) { o.Source = s })
-				c := p.dial()
+			inBubble(t, func(o *Options) { o.Source = endless() }, func(b *bubble) {
 				start := time.Now()
-				if _, err := io.WriteString(c, request); err != nil {
-					t.Fatal(err)
-				}
-				tc.read(c)
-				for r.metric(t, "skybridge_http_scrapes_total", resultAborted) == 0 {
+				tc.read(b.send(get("/metrics")))
+				for b.metric(b.T, "skybridge_http_scrapes_total", resultAborted) == 0 {
 					time.Sleep(time.Second)
 					if time.Since(start) > time.Hour {
-						t.Fatal("not cut off")
+						b.Fatal("not cut off")
 					}
 				}
 				if took := time.Since(start); took < tc.end || took > tc.end+21*time.Second {
-					t.Errorf("cut off after %s", took)
-				}
-				c.Close()
-				if err := stop(); err != nil {
-					t.Error(err)
+					b.Errorf("cut off after %s", took)
 				}
 			})
 		})
@@ -118,31 +156,15 @@ func TestSlowReadersAreCutOff(t *testing.T) {
 
 // A reader that is slow but steady gets its page.
 func TestSteadyReaderIsServed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := rows.Many(1000)
-		r, p, stop := bubble(t, func(o *Options) { o.Source = s })
-		c := p.dial()
-		if _, err := io.WriteString(c, "GET /metrics?collect[]=connections HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); err != nil {
-			t.Fatal(err)
-		}
-		answer, err := http.ReadResponse(bufio.NewReaderSize(slowly{c}, 4096), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		page, err := io.ReadAll(answer.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := parse(page, answer.Header.Get("Content-Type"))
+	inBubble(t, func(o *Options) { o.Source = rows.Many(1000) }, func(b *bubble) {
+		contentType, page := b.answer(slowly{b.send(get("/metrics?collect[]=connections"))})
+		got, err := parse([]byte(page), contentType)
 		if err != nil || len(got.samples) != 5000 {
-			t.Errorf("%d series, %v", len(got.samples), err)
+			b.Errorf("%d series, %v", len(got.samples), err)
 		}
-		c.Close()
-		if err := stop(); err != nil {
-			t.Error(err)
-		}
-		if got := r.metric(t, "skybridge_http_scrapes_total", resultOK); got != 1 {
-			t.Errorf("counted %v", got)
+		_ = b.stop()
+		if got := b.metric(b.T, "skybridge_http_scrapes_total", resultOK); got != 1 {
+			b.Errorf("counted %v", got)
 		}
 	})
 }
@@ -162,23 +184,14 @@ func TestStalledRequestsAreCutOff(t *testing.T) {
 		{"half a header", "GET /metrics HTTP/1.1\r\nHost: x\r\nX-Slow: "},
 		{"no body", "POST /-/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"},
 		{"half a body", "GET /-/healthy HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"},
-		{"idle", "GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"},
+		{"idle", get("/-/healthy")},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				_, p, stop := bubble(t, nil)
-				c := p.dial()
+			inBubble(t, nil, func(b *bubble) {
 				start := time.Now()
-				if _, err := io.WriteString(c, tc.sent); err != nil {
-					t.Fatal(err)
-				}
-				_, _ = io.Copy(io.Discard, c) // until the server closes
+				_, _ = io.Copy(io.Discard, b.send(tc.sent)) // until the server closes
 				if took := time.Since(start); took > defaultLimits().idle+time.Minute {
-					t.Errorf("closed after %s", took)
-				}
-				c.Close()
-				if err := stop(); err != nil {
-					t.Error(err)
+					b.Errorf("closed after %s", took)
 				}
 			})
 		})
@@ -200,137 +213,87 @@ func wide(t *testing.T, narrow prometheus.Gatherer) prometheus.Gatherer {
 // Clients of collect[]=self that do not read hold nothing that the next one
 // needs, however many they are.
 func TestStalledWatchersLockNobodyOut(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r, p, stop := bubble(t, func(o *Options) { o.Gatherer = wide(t, o.Gatherer) })
-		const ask = "GET /metrics?collect[]=self HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-		stalled := make([]net.Conn, 3*defaultLimits().scrapes)
-		for i := range stalled {
-			stalled[i] = p.dial()
-			if _, err := io.WriteString(stalled[i], ask); err != nil {
-				t.Fatal(err)
-			}
+	inBubble(t, func(o *Options) { o.Gatherer = wide(t, o.Gatherer) }, func(b *bubble) {
+		stalled := 3 * defaultLimits().scrapes
+		for range stalled {
+			b.send(get("/metrics?collect[]=self"))
 		}
 		synctest.Wait()
-		if got := r.metric(t, "skybridge_http_requests_in_flight", ""); got != float64(len(stalled)) {
-			t.Errorf("in flight: %v", got)
+		if got := b.metric(b.T, "skybridge_http_requests_in_flight", ""); got != float64(stalled) {
+			b.Errorf("in flight: %v", got)
 		}
-		c := p.dial()
-		if _, err := io.WriteString(c, ask); err != nil {
-			t.Fatal(err)
-		}
-		answer, err := http.ReadResponse(bufio.NewReader(c), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.Copy(io.Discard, answer.Body); err != nil || answer.StatusCode != http.StatusOK {
-			t.Errorf("status %d, %v", answer.StatusCode, err)
-		}
-		c.Close()
-		for _, c := range stalled {
-			c.Close()
-		}
-		if err := stop(); err != nil {
-			t.Error(err)
-		}
+		b.answer(b.send(get("/metrics?collect[]=self")))
 	})
 }
 
 // One connection more than the limit waits until another ends, and is served
 // then.
 func TestConnectionsAreBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		_, p, stop := bubble(t, nil)
+	inBubble(t, nil, func(b *bubble) {
 		most := defaultLimits().connections
-		open := make([]net.Conn, most)
-		for i := range open {
-			open[i] = p.dial()
+		first := b.pipes.dial()
+		for range most - 1 {
+			b.pipes.dial()
 		}
 		served := make(chan net.Conn, 1)
-		go func() { served <- p.dial() }()
+		go func() { served <- b.pipes.dial() }()
 		synctest.Wait()
 		select {
 		case <-served:
-			t.Errorf("%d connections are open", most+1)
+			b.Errorf("%d connections are open", most+1)
 		default:
 		}
-		open[0].Close()
+		first.Close()
 		c := <-served
-		if _, err := io.WriteString(c, "GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
-			t.Fatal(err)
+		if _, err := io.WriteString(c, get("/-/healthy")); err != nil {
+			b.Fatal(err)
 		}
-		if answer, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || answer.StatusCode != http.StatusOK {
-			t.Errorf("%v, %v", answer, err)
-		}
-		c.Close()
-		for _, c := range open {
-			c.Close()
-		}
-		if err := stop(); err != nil {
-			t.Error(err)
-		}
+		b.answer(c)
 	})
 }
 
 // A request in flight at the end is finished; new ones are not accepted.
 func TestRunEndsGracefully(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		asked, answer := make(chan struct{}), make(chan struct{})
-		_, p, stop := bubble(t, func(o *Options) {
-			o.Ready = func() (bool, string) { close(asked); <-answer; return true, "to the end" }
-		})
-		c := p.dial()
-		if _, err := io.WriteString(c, "GET /-/ready HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
-			t.Fatal(err)
-		}
+	var asked, answer chan struct{}
+	inBubble(t, func(o *Options) {
+		asked, answer = make(chan struct{}), make(chan struct{}) // of the bubble
+		o.Ready = func() (bool, string) { close(asked); <-answer; return true, "to the end" }
+	}, func(b *bubble) {
+		c := b.send(get("/-/ready"))
 		<-asked
 		ended := make(chan error, 1)
-		go func() { ended <- stop() }()
+		go func() { ended <- b.stop() }()
 		synctest.Wait()
 		select {
 		case <-ended:
-			t.Fatal("ended before the request")
+			b.Fatal("ended before the request")
 		default:
 		}
-		if _, err := p.Accept(); !errors.Is(err, net.ErrClosed) {
-			t.Error("still listening")
+		if _, err := b.pipes.Accept(); !errors.Is(err, net.ErrClosed) {
+			b.Error("still listening")
 		}
 		close(answer)
-		got, err := http.ReadResponse(bufio.NewReader(c), nil)
-		if err != nil {
-			t.Fatal(err)
+		if _, text := b.answer(c); text != "to the end\n" {
+			b.Errorf("%q", text)
 		}
-		if text, err := io.ReadAll(got.Body); string(text) != "to the end\n" {
-			t.Errorf("%q, %v", text, err)
-		}
-		c.Close()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
+		<-ended
 	})
 }
 
 // A page without end does not hold the end up: it is cut after the grace.
 func TestRunCutsWhatTakesTooLong(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := rows.Many(1000)
-		s.Endless = true
-		r, p, stop := bubble(t, func(o *Options) { o.Source = s })
-		c := p.dial()
-		if _, err := io.WriteString(c, request); err != nil {
-			t.Fatal(err)
-		}
+	inBubble(t, func(o *Options) { o.Source = endless() }, func(b *bubble) {
+		c := b.send(get("/metrics"))
 		var reader sync.WaitGroup
 		reader.Go(func() { _, _ = io.Copy(io.Discard, slowly{c}) })
 		synctest.Wait()
 		start := time.Now()
-		if err := stop(); err != nil {
-			t.Error(err)
-		}
+		_ = b.stop()
 		if took := time.Since(start); took > 2*defaultLimits().grace {
-			t.Errorf("took %s", took)
+			b.Errorf("took %s", took)
 		}
-		if got := r.metric(t, "skybridge_http_scrapes_total", resultAborted); got != 1 {
-			t.Errorf("counted %v", got)
+		if got := b.metric(b.T, "skybridge_http_scrapes_total", resultAborted); got != 1 {
+			b.Errorf("counted %v", got)
 		}
 		c.Close()
 		reader.Wait()
@@ -339,21 +302,18 @@ func TestRunCutsWhatTakesTooLong(t *testing.T) {
 
 // A handler that hears no one is reported, not waited for without end.
 func TestRunReportsWhatHangs(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		release := make(chan struct{})
-		_, p, stop := bubble(t, func(o *Options) {
-			o.Ready = func() (bool, string) { <-release; return true, "" }
-		})
-		c := p.dial()
-		if _, err := io.WriteString(c, "GET /-/ready HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
-			t.Fatal(err)
-		}
+	var release chan struct{}
+	inBubble(t, func(o *Options) {
+		release = make(chan struct{})
+		o.Ready = func() (bool, string) { <-release; return true, "" }
+	}, func(b *bubble) {
+		b.send(get("/-/ready"))
 		synctest.Wait()
-		if err := stop(); err == nil {
-			t.Error("no error")
+		if err := b.stop(); err == nil {
+			b.Error("no error")
 		}
+		b.stop = func() error { return nil }
 		close(release)
-		c.Close()
 	})
 }
 
@@ -370,35 +330,4 @@ func TestRunReportsABrokenListener(t *testing.T) {
 	if err := r.Run(t.Context()); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("error: %v", err)
 	}
-}
-
-// Over TCP: the address is the one chosen, a scrape works, the port is free
-// again when Run has returned.
-func TestRunOverTCP(t *testing.T) {
-	s := rows.Many(100)
-	r := newRig(t, func(o *Options) { o.Source = s })
-	stop := r.running(t)
-	client := &http.Client{Transport: &http.Transport{}}
-	answer, err := client.Get("http://" + r.Addr() + "/metrics?collect[]=connections") // asks for gzip, unpacks it
-	if err != nil {
-		t.Fatal(err)
-	}
-	page, err := io.ReadAll(answer.Body)
-	answer.Body.Close()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := parse(page, answer.Header.Get("Content-Type"))
-	if err != nil || len(got.samples) != 500 {
-		t.Errorf("%d series, %v", len(got.samples), err)
-	}
-	client.CloseIdleConnections()
-	if err := stop(); err != nil {
-		t.Error(err)
-	}
-	l, err := loopback.Listen(r.Addr())
-	if err != nil {
-		t.Fatalf("the port is not free: %v", err)
-	}
-	l.Close()
 }

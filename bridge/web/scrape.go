@@ -6,7 +6,6 @@ package web
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -40,13 +39,11 @@ func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request) {
 	write := s.writeAside
 	if want != expose.Self {
 		write = s.writeScrape
-		leave, ok := s.scrapes.enter(r)
+		leave, ok := s.scrapes.enter(client(r))
 		if !ok {
 			s.metrics.scrapes.WithLabelValues(resultRejected).Inc()
 			h.Del("Content-Encoding")
-			h.Set("Retry-After", "5")
-			plain(w, http.StatusServiceUnavailable, fmt.Sprintf(
-				"busy: %d scrapes are served at once, of one address half of them at most; collect[]=self alone is always served", s.limits.scrapes))
+			busy(w, "%d scrapes are served at once, of one address half of them at most; collect[]=self alone is always served", s.limits.scrapes)
 			return
 		}
 		defer leave()

@@ -8,6 +8,7 @@ package web
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -115,23 +116,19 @@ type Server struct {
 	seldom      *slog.Logger  // for what peers can repeat
 }
 
-// New checks the options, registers the package's metrics and builds the
-// handlers. It opens nothing.
+// New registers the package's metrics and builds the handlers. It opens nothing.
 func New(opts Options) (*Server, error) {
-	if err := opts.validate(); err != nil {
-		return nil, err
-	}
 	m, err := newMetrics(opts.Registerer)
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{
 		opts: opts, limits: defaultLimits(), metrics: m, seldom: logging.RateLimited(opts.Logger),
-		exposer: expose.New(opts.Source, opts.Gatherer), gzip: expose.NewCompressor(), answerDue: progress.NewDeadline(),
+		exposer: expose.New(opts.Source, opts.Gatherer), gzip: expose.NewCompressor(io.Discard), answerDue: progress.NewDeadline(),
 		connections: connections.New(opts.Source, opts.Names, time.Now), ticked: make(chan struct{}, 1),
 	}
-	s.scrapes = newPlaces(s.limits.scrapes)
-	s.answers = newPlaces(s.limits.answers)
+	s.scrapes = newPlaces(fairly(s.limits.scrapes))
+	s.answers = newPlaces(fairly(s.limits.answers))
 	s.life, s.endLife = context.WithCancel(context.Background())
 	if s.assets, err = status.LoadAssets(); err != nil {
 		return nil, fmt.Errorf("web: %w", err)

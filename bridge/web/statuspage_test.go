@@ -64,7 +64,7 @@ func TestStatusPageInTrouble(t *testing.T) {
 	r := newRig(t, func(o *Options) {
 		o.State = func() status.Status {
 			return status.Status{
-				Message: "not subscribed to any analyzer", ExactnessSuspended: true, ClockWaitSeconds: 3533,
+				Now: time.Now(), Message: "not subscribed to any analyzer", ExactnessSuspended: true, ClockWaitSeconds: 3533,
 				Storage:   status.Storage{Trouble: "log: write: no space left on device"},
 				Topology:  []status.Topology{{URL: "http://a", LastError: "HTTP status 401"}, {URL: "http://b"}},
 				Endpoints: []status.Endpoint{{URL: "http://c", LastError: "out of order sample", LastErrorAt: time.Now(), LagSeconds: 200, BacklogTicks: 14, State: "failing"}, {URL: "http://d", State: "not contacted"}},
@@ -265,11 +265,11 @@ func TestAssets(t *testing.T) {
 func TestAnswersAreBounded(t *testing.T) {
 	r := newRig(t, nil)
 	// Two of one address, one of another, and so on, until all places are taken.
-	r.answers = newPlaces(4)
+	r.answers = newPlaces(fairly(4))
 	var leave func()
 	for _, remote := range []string{"198.51.100.1:1", "198.51.100.1:2", "198.51.100.2:1", "198.51.100.3:1"} {
 		var ok bool
-		if leave, ok = r.answers.enter(requestFrom(remote)); !ok {
+		if leave, ok = r.answers.enter(client(&http.Request{RemoteAddr: remote})); !ok {
 			t.Errorf("%s has no place", remote)
 		}
 	}

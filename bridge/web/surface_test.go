@@ -29,7 +29,7 @@ func FuzzSurface(f *testing.F) {
 	f.Add("GET", "/api/v1/status", "x=1", "", "gzip")
 	f.Add("DELETE", "/api/v1/status/", "", "application/json", "")
 	f.Add("POST", "/debug/pprof/symbol", "0x1+0x2", "", "")
-	s, own := smallPage()
+	s, own, _ := smallPage()
 	r := newRig(f, func(o *Options) {
 		o.Source, o.Gatherer = s, own
 		o.State = func() status.Status { return status.Status{} }

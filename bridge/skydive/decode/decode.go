@@ -5,7 +5,6 @@ package decode
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 )
@@ -91,8 +90,6 @@ func Decode(msg []byte, m *Message) error {
 	return nil
 }
 
-func broken(i int) error { return fmt.Errorf("broken JSON at byte %d", ^i) }
-
 // readEnvelope reads the outer object. Flows are decoded on the way where the
 // fields before them say that they are flows.
 func readEnvelope(b []byte, e *envelope, m *Message) error {
@@ -143,89 +140,4 @@ func readEnvelopeText(b []byte, i int, text *[]byte, bad *bool) int {
 		*text, *bad = s, !ok
 	}
 	return i
-}
-
-// open steps into the array or object at i. Where it is empty there is no
-// more, and the position is the one after it.
-func open(b []byte, i int, closing byte) (int, bool) {
-	i = skipSpace(b, i+1)
-	if i < len(b) && b[i] == closing {
-		return i + 1, false
-	}
-	return i, true
-}
-
-// next steps from the end of a value to the beginning of the one after it, or,
-// where there is no more, behind the array or object. It passes a fault on.
-func next(b []byte, i int, closing byte) (int, bool) {
-	if i < 0 {
-		return i, false
-	}
-	if i < len(b) && b[i] <= ' ' {
-		i = skipSpace(b, i)
-	}
-	if i >= len(b) {
-		return fault(i), false
-	}
-	switch b[i] {
-	case ',':
-		i++
-		if i < len(b) && b[i] > ' ' {
-			return i, true
-		}
-		return skipSpace(b, i), true
-	case closing:
-		return i + 1, false
-	}
-	return fault(i), false
-}
-
-// readKey reads a key and its colon; the position is that of the value.
-func readKey(b []byte, i int) ([]byte, int) {
-	if i >= len(b) || b[i] != '"' {
-		return nil, fault(i)
-	}
-	key, i := readString(b, i+1)
-	if i < 0 {
-		return nil, i
-	}
-	return key, colon(b, i)
-}
-
-// readString reads the string whose text begins at i. One that is not plain is decoded
-// by encoding/json: escapes resolved, and what is not valid UTF-8 replaced by U+FFFD.
-func readString(b []byte, i int) ([]byte, int) {
-	end, plain := stringEnd(b, i)
-	if plain {
-		return b[i:end:end], end + 1
-	}
-	if end < 0 {
-		return nil, end
-	}
-	var text string
-	if json.Unmarshal(b[i-1:end+1], &text) != nil {
-		return nil, fault(i) // cannot be: the syntax has been checked
-	}
-	return []byte(text), end + 1
-}
-
-// readText reads a value that should be a string; null is the empty one. The
-// position is right also where it is something else.
-func readText(b []byte, i, depth int) (s []byte, next int, ok bool) {
-	if i < len(b) && b[i] == '"' {
-		s, i = readString(b, i+1)
-		return s, i, true
-	}
-	ok = i < len(b) && b[i] == 'n'
-	return nil, skip(b, i, depth), ok
-}
-
-// readNumber reads a value that should be a whole number; null is 0. The position
-// is right also where it is something else.
-func readNumber(b []byte, i, depth int) (v int64, next int, ok bool) {
-	if i < len(b) && (b[i]-'0' <= 9 || b[i] == '-') {
-		return integer(b, i)
-	}
-	ok = i < len(b) && b[i] == 'n'
-	return 0, skip(b, i, depth), ok
 }

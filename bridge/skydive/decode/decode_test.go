@@ -8,10 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
-
-	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/internal/analyzer"
 )
 
@@ -152,16 +148,26 @@ var odd = []struct{ name, msg, want string }{
 	{"transport null", flowMessage(`[{"UUID":"u","Metric":{},"Transport":{"A":5},"Transport":null,"Network":{"A":"x"},"Network":null}]`), "1 0"},
 	{"transport twice", flowMessage(`[{"UUID":"u","Metric":{},"Transport":{"A":"x"},"Transport":{"B":5},"Network":{"A":1},"Network":{"B":"x"}}]`), "1 0"},
 	{"port is a string", flowMessage(`[{"UUID":"u","Metric":{},"Transport":{"A":"80"}}]`), "0 1"},
+	{"protocol is a number", flowMessage(`[{"UUID":"u","Metric":{},"Transport":{"Protocol":6,"ID":1,"x":2}}]`), "0 1"},
+	{"counter is a list", flowMessage(`[{"UUID":"u","Metric":{"ABPackets":[],"x":2}}]`), "0 1"},
 	{"transport is a number", flowMessage(`[{"UUID":"u","Metric":{},"Transport":6}]`), "0 1"},
 	{"address is a number", flowMessage(`[{"UUID":"u","Metric":{},"Network":{"A":6}}]`), "0 1"},
 	{"network is a list", flowMessage(`[{"UUID":"u","Metric":{},"Network":["a"]}]`), "0 1"},
 	{"tunnel", flowMessage(`[{"UUID":"u","Metric":{},"LayersPath":"Ethernet/IPv4/UDP/VXLAN","Application":"VXLAN"},{"UUID":"v","Metric":{},"LayersPath":"GRE","ParentUUID":"u"}]`), "2 0"},
 	{"no tunnel any more", flowMessage(`[{"UUID":"u","Metric":{},"LayersPath":"Ethernet/MPLS","LayersPath":"Ethernet/MPLS/x","ParentUUID":"a","ParentUUID":null}]`), "1 0"},
+	{"encapsulations", flowMessage(`[{"UUID":"u","Metric":{},"LayersPath":"Ethernet/IPv4/UDP/Geneve"},{"UUID":"u","Metric":{},"LayersPath":"Ethernet/IPv4/GRE"},{"UUID":"u","Metric":{},"LayersPath":"Ethernet/MPLS"}]`), "3 0"},
+	{"no encapsulations", flowMessage(`[{"UUID":"u","Metric":{},"LayersPath":""},{"UUID":"u","Metric":{},"LayersPath":"Ethernet/IPv4/GRE/MPLS/IPv4"},{"UUID":"u","Metric":{},"LayersPath":"Ethernet/VXLAN/"},{"UUID":"u","Metric":{},"LayersPath":"Ethernet/NVGRE"}]`), "4 0"},
+	{"VLAN and VNI", flowMessage(`[
+		{"UUID":"a","Metric":{},"Link":{"Protocol":"ETHERNET","A":"02:00","B":"02:01","ID":10},"Network":{"Protocol":"IPV4","A":"10.0.0.1","B":"10.0.0.2","ID":5}},
+		{"UUID":"b","Metric":{},"Network":{"Protocol":"IPV4","A":"10.0.0.1","B":"10.0.0.2"}},
+		{"UUID":"c","Metric":{},"Link":{"Protocol":"ETHERNET","ID":4094}},
+		{"UUID":"d","Metric":{},"Link":{"Protocol":"ETHERNET","ID":-1},"Network":null}]`), "4 0"},
 	{"opened by A", flowMessage(`[{"UUID":"u","Metric":{},"TCPMetric":{"ABSynStart":5,"x":[1],"BASynStart":6}}]`), "1 0"},
 	{"opened by A at once", flowMessage(`[{"UUID":"u","Metric":{},"TCPMetric":{"ABSynStart":5,"BASynStart":5},"Start":5}]`), "1 0"},
 	{"opened by one of them", flowMessage(`[{"UUID":"u","Metric":{},"TCPMetric":{"ABSynStart":5,"BASynStart":5},"Start":4}]`), "1 0"},
 	{"opened by B", flowMessage(`[{"UUID":"u","Metric":{},"TCPMetric":{"ABSynStart":7,"BASynStart":6}}]`), "1 0"},
 	{"no one answers", flowMessage(`[{"UUID":"u","Metric":{},"TCPMetric":{"ABSynStart":7,"BASynStart":0}}]`), "1 0"},
+	{"a SYN before all time", flowMessage(`[{"UUID":"u","Metric":{},"TCPMetric":{"ABSynStart":5,"BASynStart":-1}},{"UUID":"u","Metric":{},"TCPMetric":{"BASynStart":5}}]`), "2 0"},
 	{"SYN times bad, then good", flowMessage(`[{"UUID":"u","Metric":{},"TCPMetric":[],"TCPMetric":{"ABSynStart":"x","BASynStart":8,"ABSynStart":7}}]`), "1 0"},
 	{"SYN times good, then bad", flowMessage(`[{"UUID":"u","Metric":{},"TCPMetric":{"ABSynStart":7,"BASynStart":8,"BASynStart":1.5}},{"UUID":"u","Metric":{},"TCPMetric":{"ABSynStart":7,"BASynStart":8},"TCPMetric":null}]`), "2 0"},
 	{"names of another type", flowMessage(`[{"UUID":"u","Metric":{},"Application":5,"ParentUUID":{},"LayersPath":["GRE"],"TCPMetric":"x"}]`), "1 0"},
@@ -171,6 +177,7 @@ var odd = []struct{ name, msg, want string }{
 	{"too deep", flowMessage(`[` + soundFlow + `,{"UUID":"u","Metric":{},"x":` + strings.Repeat("[", 9998) + strings.Repeat("]", 9998) + `}]`), "1 0!"},
 	{"much too deep", flowMessage(`[` + soundFlow + `,` + strings.Repeat(`{"a":[`, 100000)), "1 0!"},
 	{"closes the wrong thing", flowMessage(`[` + soundFlow + `,{"x":[1}]`), "1 0!"},
+	{"stats", `{"Obj":{"CaptureID":"c","FlowCount":1,"FlowDropped":2,"KernelFlowDropped":3,"PacketsDropped":4,"PacketsReceived":5,"x":6},"Namespace":"stats","Type":"stats"}`, "0 0"},
 	{"stats with a list", `{"Namespace":"stats","Type":"stats","Obj":[]}`, "0 0!"},
 	{"stats without Obj", `{"Namespace":"stats","Type":"stats"}`, "0 0!"},
 	{"stats null", `{"Namespace":"stats","Type":"stats","Obj":null}`, "0 0!"},
@@ -182,6 +189,8 @@ var odd = []struct{ name, msg, want string }{
 	{"stats, then broken", `{"Namespace":"stats","Type":"stats","Obj":{"CaptureID":"c","FlowCount":1},}`, "0 0!"},
 }
 
+// TestOddInput proves that what is odd means to the decoder what it means to the
+// reference, whatever the message before it had, and how many flows that leaves.
 func TestOddInput(t *testing.T) {
 	var m Message
 	for _, c := range odd {
@@ -199,79 +208,6 @@ func TestOddInput(t *testing.T) {
 }
 
 func itoa(n int) string { return string(rune('0' + n)) }
-
-func TestTexts(t *testing.T) {
-	var m Message
-	msg := flowMessage("[{\"UUID\":\"\\u00e9\\ud83d\\ude00\\ud83d\\\"\\\\\\/\\b\\f\\n\\r\\tx\",\"NodeTID\":\"a\xff\xc3(\",\"CaptureID\":\"\xc3\xa9\",\"Metric\":{}}]")
-	if err := Decode([]byte(msg), &m); err != nil || len(m.Flows) != 1 {
-		t.Fatalf("%v, %d flows", err, len(m.Flows))
-	}
-	got := []string{string(m.Flows[0].UUID), string(m.Flows[0].NodeTID), string(m.Flows[0].CaptureID)}
-	want := []string{"é😀\uFFFD\"\\/\b\f\n\r\tx", "a\uFFFD\uFFFD(", "é"}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
-}
-
-// TestVLAN proves that a flow has the ids of its own link and network layers: none where
-// they are absent, whatever the flow before it had.
-func TestVLAN(t *testing.T) {
-	var m Message
-	for range 2 {
-		got := compare(t, &m, []byte(flowMessage(`[
-			{"UUID":"a","Metric":{},"Link":{"Protocol":"ETHERNET","A":"02:00","B":"02:01","ID":10},"Network":{"Protocol":"IPV4","A":"10.0.0.1","B":"10.0.0.2","ID":5}},
-			{"UUID":"b","Metric":{},"Network":{"Protocol":"IPV4","A":"10.0.0.1","B":"10.0.0.2"}},
-			{"UUID":"c","Metric":{},"Link":{"Protocol":"ETHERNET","ID":4094}},
-			{"UUID":"d","Metric":{},"Link":{"Protocol":"ETHERNET","ID":0},"Network":null}]`)))
-		var ids [][2]int64
-		for i := range m.Flows {
-			ids = append(ids, [2]int64{m.Flows[i].VLAN, m.Flows[i].VNI})
-		}
-		if diff := cmp.Diff([][2]int64{{10, 5}, {}, {4094, 0}, {}}, ids); diff != "" || got.malformed > 0 {
-			t.Errorf("%d malformed (-want +got):\n%s", got.malformed, diff)
-		}
-	}
-}
-
-// TestOrigin proves what makes a flow a tunnel's, and who opened a connection.
-func TestOrigin(t *testing.T) {
-	for path, want := range map[string]bool{
-		"Ethernet/IPv4/UDP/VXLAN": true, "Ethernet/IPv4/GRE": true, "Ethernet/IPv4/UDP/Geneve": true, "Ethernet/MPLS": true, "GRE": true,
-		"": false, "Ethernet/IPv4/TCP": false, "Ethernet/IPv4/GRE/MPLS/IPv4": false, "Ethernet/VXLAN/": false, "Ethernet/NVGRE": false,
-	} {
-		if got := encapsulates([]byte(path)); got != want {
-			t.Errorf("%q carries others: %v", path, got)
-		}
-	}
-	for _, c := range []struct {
-		syn   synTimes
-		start int64
-		want  aggregator.Opened
-	}{
-		{synTimes{}, 0, aggregator.OpenedUnknown},
-		{synTimes{ab: 5}, 5, aggregator.OpenedUnknown},
-		{synTimes{ba: 5}, 5, aggregator.OpenedUnknown},
-		{synTimes{ab: 5, ba: -1}, 5, aggregator.OpenedUnknown},
-		{synTimes{ab: 5, ba: 6}, 5, aggregator.OpenedByA},
-		{synTimes{ab: 5, ba: 5}, 5, aggregator.OpenedByA},
-		{synTimes{ab: 5, ba: 5}, 4, aggregator.OpenedUnknown},
-		{synTimes{ab: 6, ba: 5}, 4, aggregator.OpenedByB},
-	} {
-		if got := c.syn.opened(c.start); got != c.want {
-			t.Errorf("%+v, begun at %d: opened by %d, want %d", c.syn, c.start, got, c.want)
-		}
-	}
-}
-
-func TestStats(t *testing.T) {
-	var m Message
-	msg := `{"Obj":{"CaptureID":"c","FlowCount":1,"FlowDropped":2,"KernelFlowDropped":3,"PacketsDropped":4,"PacketsReceived":5,"x":6},"Namespace":"stats","Type":"stats"}`
-	got := compare(t, &m, []byte(msg))
-	want := reference{kind: Stats, stats: aggregator.CaptureStats{CaptureID: []byte("c"), FlowCount: 1, FlowDropped: 2, KernelFlowDropped: 3, PacketsDropped: 4, PacketsReceived: 5}}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(reference{}), cmpopts.EquateEmpty()); diff != "" {
-		t.Error(diff)
-	}
-}
 
 // One message of very many tiny flows costs no more memory than the bound: what
 // is beyond it is counted as malformed, and its syntax still checked.

@@ -81,3 +81,52 @@ func readField(b []byte, i int, names keys, after int) (field, pos int) {
 	}
 	return unknown, i
 }
+
+// faults is the set of fields of an object whose last value is unusable. A set
+// and not the first error, for a field that repeats can become right again.
+type faults uint32
+
+func (f faults) with(bit faults, ok bool) faults {
+	if ok {
+		return f &^ bit
+	}
+	return f | bit
+}
+
+// begins says whether an object begins at i. Where another value stands there, the
+// position is the one after it; unless it is null, all fields are unusable.
+func begins(b []byte, i, depth int) (object bool, bad faults, pos int) {
+	if i < len(b) && b[i] == '{' {
+		return true, 0, i
+	}
+	if i >= len(b) || b[i] != 'n' {
+		bad = ^bad
+	}
+	return false, bad, skip(b, i, depth)
+}
+
+// readNumbers reads the object at i, of whose fields those in the list are whole
+// numbers, into to, in the order of the list; what is unusable or absent is 0.
+func readNumbers(b []byte, i, depth int, names keys, to []int64) (object bool, bad faults, pos int) {
+	clear(to)
+	if object, bad, i = begins(b, i, depth); !object {
+		return false, bad, i
+	}
+	i, more := open(b, i, '}')
+	for field := unknown; more; {
+		if field, i = readField(b, i, names, field); i < 0 {
+			return true, bad, i
+		}
+		if field == unknown {
+			i = skip(b, i, depth+1)
+		} else {
+			var ok bool
+			if to[field], i, ok = readNumber(b, i, depth+1); !ok {
+				to[field] = 0
+			}
+			bad = bad.with(1<<field, ok)
+		}
+		i, more = next(b, i, '}')
+	}
+	return true, bad, i
+}

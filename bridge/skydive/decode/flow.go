@@ -11,10 +11,7 @@ import (
 	"github.com/skydive-project/skybridge/aggregator"
 )
 
-// faults is the set of fields of a flow whose last value is unusable. A set
-// and not the first error, for a field that repeats can become right again.
-type faults uint32
-
+// The fields of a flow that can be unusable.
 const (
 	faultUUID faults = 1 << iota
 	faultNodeTID
@@ -45,13 +42,6 @@ var faultTexts = [...]string{
 	"UUID is missing",
 	"Metric is missing",
 	"Metric has a negative counter",
-}
-
-func (f faults) with(bit faults, ok bool) faults {
-	if ok {
-		return f &^ bit
-	}
-	return f | bit
 }
 
 var errNoFlow = errors.New("skydive: an element of Obj is not an object")
@@ -136,6 +126,8 @@ func readFlowFields(b []byte, i int, f *aggregator.Flow) (int, faults) {
 	var bad faults
 	hasMetric := false
 	var syn synTimes
+	var l layer
+	var odd faults
 	i, more := open(b, i, '}')
 	for field := unknown; more; {
 		if field, i = readField(b, i, flowKeys, field); i < 0 {
@@ -153,13 +145,16 @@ func readFlowFields(b []byte, i int, f *aggregator.Flow) (int, faults) {
 			f.CaptureID, i, ok = readText(b, i, depthFlow)
 			bad = bad.with(faultCaptureID, ok)
 		case flowLink:
-			f.VLAN, i = readLayerID(b, i)
+			_, i = readLayer(b, i, depthFlow, &l, false)
+			f.VLAN = l.id
 		case flowNetwork:
-			i, ok = readNetwork(b, i, f)
-			bad = bad.with(faultNetwork, ok)
+			odd, i = readLayer(b, i, depthFlow, &l, false)
+			f.NetworkA, f.NetworkB, f.VNI = l.a, l.b, l.id
+			bad = bad.with(faultNetwork, odd&(1<<layerA|1<<layerB) == 0)
 		case flowTransport:
-			i, ok = readTransport(b, i, f)
-			bad = bad.with(faultTransport, ok)
+			odd, i = readLayer(b, i, depthFlow, &l, true)
+			f.HasTransport, f.TransportProtocol, f.TransportA, f.TransportB = l.present, l.protocol, l.portA, l.portB
+			bad = bad.with(faultTransport, odd&(1<<layerProtocol|1<<layerA|1<<layerB) == 0)
 		case flowStart:
 			f.Start, i, ok = readNumber(b, i, depthFlow)
 			bad = bad.with(faultStart, ok)
@@ -183,7 +178,7 @@ func readFlowFields(b []byte, i int, f *aggregator.Flow) (int, faults) {
 			path, i, _ = readText(b, i, depthFlow)
 			f.Outer = encapsulates(path)
 		case flowTCPMetric:
-			syn, i = readSynTimes(b, i)
+			syn, i = readSynTimes(b, i, depthFlow)
 		default:
 			i = skip(b, i, depthFlow)
 		}
@@ -199,153 +194,12 @@ func readFlowFields(b []byte, i int, f *aggregator.Flow) (int, faults) {
 	return i, bad
 }
 
-// The fields of a layer, as in layerKeys.
-const (
-	layerProtocol = iota
-	layerA
-	layerB
-	layerID
-)
-
-var layerKeys = keysOf("Protocol", "A", "B", "ID")
-
-// readNetwork reads the network layer: addresses as text.
-func readNetwork(b []byte, i int, f *aggregator.Flow) (pos int, ok bool) {
-	f.NetworkA, f.NetworkB, f.VNI = nil, nil, 0
-	if i >= len(b) || b[i] != '{' {
-		ok = i < len(b) && b[i] == 'n'
-		return skip(b, i, depthFlow), ok
-	}
-	okA, okB := true, true
-	i, more := open(b, i, '}')
-	for field := unknown; more; {
-		if field, i = readField(b, i, layerKeys, field); i < 0 {
-			return i, false
-		}
-		switch field {
-		case layerA:
-			f.NetworkA, i, okA = readText(b, i, depthFlow+1)
-		case layerB:
-			f.NetworkB, i, okB = readText(b, i, depthFlow+1)
-		case layerID:
-			f.VNI, i = readID(b, i)
-		default:
-			i = skip(b, i, depthFlow+1)
-		}
-		i, more = next(b, i, '}')
-	}
-	return i, okA && okB
-}
-
-// readTransport reads the transport layer: its protocol and ports.
-func readTransport(b []byte, i int, f *aggregator.Flow) (pos int, ok bool) {
-	f.HasTransport, f.TransportProtocol, f.TransportA, f.TransportB = false, nil, 0, 0
-	if i >= len(b) || b[i] != '{' {
-		ok = i < len(b) && b[i] == 'n'
-		return skip(b, i, depthFlow), ok
-	}
-	f.HasTransport = true
-	okProtocol, okA, okB := true, true, true
-	i, more := open(b, i, '}')
-	for field := unknown; more; {
-		if field, i = readField(b, i, layerKeys, field); i < 0 {
-			return i, false
-		}
-		switch field {
-		case layerProtocol:
-			f.TransportProtocol, i, okProtocol = readText(b, i, depthFlow+1)
-		case layerA:
-			f.TransportA, i, okA = readNumber(b, i, depthFlow+1)
-		case layerB:
-			f.TransportB, i, okB = readNumber(b, i, depthFlow+1)
-		default:
-			i = skip(b, i, depthFlow+1)
-		}
-		i, more = next(b, i, '}')
-	}
-	return i, okProtocol && okA && okB
-}
-
-// The fields of a FlowMetric, as in metricKeys.
-const (
-	metricABPackets = iota
-	metricABBytes
-	metricBAPackets
-	metricBABytes
-	metricStart
-	metricLast
-	metricRTT
-)
-
 var metricKeys = keysOf("ABPackets", "ABBytes", "BAPackets", "BABytes", "Start", "Last", "RTT")
 
 // readMetric reads a FlowMetric.
 func readMetric(b []byte, i int, c *aggregator.Metric) (present bool, pos int, ok bool) {
-	*c = aggregator.Metric{}
-	if i >= len(b) || b[i] != '{' {
-		ok = i < len(b) && b[i] == 'n'
-		return false, skip(b, i, depthFlow), ok
-	}
-	var bad faults // one bit a field, as in a flow
-	i, more := open(b, i, '}')
-	for field := unknown; more; {
-		if field, i = readField(b, i, metricKeys, field); i < 0 {
-			return true, i, false
-		}
-		var to *int64
-		switch field {
-		case metricABPackets:
-			to = &c.ABPackets
-		case metricABBytes:
-			to = &c.ABBytes
-		case metricBAPackets:
-			to = &c.BAPackets
-		case metricBABytes:
-			to = &c.BABytes
-		case metricStart:
-			to = &c.Start
-		case metricLast:
-			to = &c.Last
-		case metricRTT:
-			to = &c.RTT
-		}
-		if to == nil {
-			i = skip(b, i, depthFlow+1)
-		} else {
-			var good bool
-			*to, i, good = readNumber(b, i, depthFlow+1)
-			bad = bad.with(1<<field, good)
-		}
-		i, more = next(b, i, '}')
-	}
-	return true, i, bad == 0
-}
-
-// readLayerID reads the ID of the link layer at i: the VLAN.
-func readLayerID(b []byte, i int) (id int64, pos int) {
-	if i >= len(b) || b[i] != '{' {
-		return 0, skip(b, i, depthFlow)
-	}
-	i, more := open(b, i, '}')
-	for field := unknown; more; {
-		if field, i = readField(b, i, layerKeys, field); i < 0 {
-			return 0, i
-		}
-		if field == layerID {
-			id, i = readID(b, i)
-		} else {
-			i = skip(b, i, depthFlow+1)
-		}
-		i, more = next(b, i, '}')
-	}
-	return id, i
-}
-
-// readID reads the ID of a layer; what is no number is as absent.
-func readID(b []byte, i int) (id int64, pos int) {
-	id, i, ok := readNumber(b, i, depthFlow+1)
-	if !ok || id < 0 {
-		id = 0
-	}
-	return id, i
+	var v [7]int64 // as in metricKeys
+	present, odd, pos := readNumbers(b, i, depthFlow, metricKeys, v[:])
+	*c = aggregator.Metric{ABPackets: v[0], ABBytes: v[1], BAPackets: v[2], BABytes: v[3], Start: v[4], Last: v[5], RTT: v[6]}
+	return present, pos, odd == 0
 }

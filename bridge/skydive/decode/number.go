@@ -8,47 +8,6 @@ import (
 	"strings"
 )
 
-// numberEnd reads a JSON number by its grammar (RFC 8259 section 6).
-func numberEnd(b []byte, i int) int {
-	if i < len(b) && b[i] == '-' {
-		i++
-	}
-	first := i
-	i = digitsEnd(b, i)
-	if i == first {
-		return fault(i)
-	}
-	if b[first] == '0' {
-		i = first + 1 // what follows a leading zero is not part of the number
-	}
-	if i < len(b) && b[i] == '.' {
-		end := digitsEnd(b, i+1)
-		if end == i+1 {
-			return fault(end)
-		}
-		i = end
-	}
-	if i < len(b) && (b[i] == 'e' || b[i] == 'E') {
-		i++
-		if i < len(b) && (b[i] == '+' || b[i] == '-') {
-			i++
-		}
-		end := digitsEnd(b, i)
-		if end == i {
-			return fault(end)
-		}
-		i = end
-	}
-	return i
-}
-
-func digitsEnd(b []byte, i int) int {
-	for i < len(b) && b[i]-'0' <= 9 {
-		i++
-	}
-	return i
-}
-
 // integer reads the number at i. It is not ok when the number has a fraction
 // or does not fit into an int64; the position is right all the same.
 func integer(b []byte, i int) (v int64, next int, ok bool) {

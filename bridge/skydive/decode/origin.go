@@ -24,33 +24,13 @@ func encapsulates(layersPath []byte) bool {
 // agent's clock, 0: never. Captures without ExtraTCPMetric have none.
 type synTimes struct{ ab, ba int64 }
 
+var synKeys = keysOf("ABSynStart", "BASynStart")
+
 // readSynTimes reads a TCPMetric.
-func readSynTimes(b []byte, i int) (t synTimes, pos int) {
-	if i >= len(b) || b[i] != '{' {
-		return t, skip(b, i, depthFlow)
-	}
-	i, more := open(b, i, '}')
-	for more {
-		var key []byte
-		if key, i = readKey(b, i); i < 0 {
-			return t, i
-		}
-		var ok bool
-		switch string(key) {
-		case "ABSynStart":
-			if t.ab, i, ok = readNumber(b, i, depthFlow+1); !ok {
-				t.ab = 0
-			}
-		case "BASynStart":
-			if t.ba, i, ok = readNumber(b, i, depthFlow+1); !ok {
-				t.ba = 0
-			}
-		default:
-			i = skip(b, i, depthFlow+1)
-		}
-		i, more = next(b, i, '}')
-	}
-	return t, i
+func readSynTimes(b []byte, i, depth int) (t synTimes, pos int) {
+	var v [2]int64 // as in synKeys
+	_, _, pos = readNumbers(b, i, depth, synKeys, v[:])
+	return synTimes{v[0], v[1]}, pos
 }
 
 // opened says who opened a connection whose first packet was seen at start. It is

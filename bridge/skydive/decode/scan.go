@@ -5,6 +5,7 @@ package decode
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math/bits"
 )
 
@@ -18,6 +19,9 @@ import (
 const maxDepth = 10000
 
 func fault(i int) int { return ^i }
+
+// broken is the error that a fault means.
+func broken(i int) error { return fmt.Errorf("broken JSON at byte %d", ^i) }
 
 // skipSpace returns the position of the next byte that is no white space,
 // which is len(b) at the end.
@@ -88,7 +92,7 @@ func oddStringEnd(b []byte, i int) int {
 			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
 				i += 2
 			case 'u':
-				if hex4(b, i+2) < 0 {
+				if i+6 > len(b) || !hex(b[i+2:i+6]) {
 					return fault(i)
 				}
 				i += 6
@@ -100,26 +104,55 @@ func oddStringEnd(b []byte, i int) int {
 	return fault(i)
 }
 
-// hex4 reads the four hexadecimal digits at i, or returns -1.
-func hex4(b []byte, i int) rune {
-	if i+4 > len(b) {
-		return -1
-	}
-	var r rune
-	for _, c := range b[i : i+4] {
-		switch {
-		case '0' <= c && c <= '9':
-			c -= '0'
-		case 'a' <= c && c <= 'f':
-			c -= 'a' - 10
-		case 'A' <= c && c <= 'F':
-			c -= 'A' - 10
-		default:
-			return -1
+// hex says whether all of b are hexadecimal digits.
+func hex(b []byte) bool {
+	for _, c := range b {
+		if c-'0' > 9 && c|0x20-'a' > 5 {
+			return false
 		}
-		r = r<<4 | rune(c)
 	}
-	return r
+	return true
+}
+
+// numberEnd reads a JSON number by its grammar (RFC 8259 section 6).
+func numberEnd(b []byte, i int) int {
+	if i < len(b) && b[i] == '-' {
+		i++
+	}
+	first := i
+	i = digitsEnd(b, i)
+	if i == first {
+		return fault(i)
+	}
+	if b[first] == '0' {
+		i = first + 1 // what follows a leading zero is not part of the number
+	}
+	if i < len(b) && b[i] == '.' {
+		end := digitsEnd(b, i+1)
+		if end == i+1 {
+			return fault(end)
+		}
+		i = end
+	}
+	if i < len(b) && (b[i] == 'e' || b[i] == 'E') {
+		i++
+		if i < len(b) && (b[i] == '+' || b[i] == '-') {
+			i++
+		}
+		end := digitsEnd(b, i)
+		if end == i {
+			return fault(end)
+		}
+		i = end
+	}
+	return i
+}
+
+func digitsEnd(b []byte, i int) int {
+	for i < len(b) && b[i]-'0' <= 9 {
+		i++
+	}
+	return i
 }
 
 // literalEnd reads one of true, false and null.
@@ -152,6 +185,41 @@ func colon(b []byte, i int) int {
 		return fault(i)
 	}
 	return skipSpace(b, i+1)
+}
+
+// open steps into the array or object at i. Where it is empty there is no
+// more, and the position is the one after it.
+func open(b []byte, i int, closing byte) (int, bool) {
+	i = skipSpace(b, i+1)
+	if i < len(b) && b[i] == closing {
+		return i + 1, false
+	}
+	return i, true
+}
+
+// next steps from the end of a value to the beginning of the one after it, or,
+// where there is no more, behind the array or object. It passes a fault on.
+func next(b []byte, i int, closing byte) (int, bool) {
+	if i < 0 {
+		return i, false
+	}
+	if i < len(b) && b[i] <= ' ' {
+		i = skipSpace(b, i)
+	}
+	if i >= len(b) {
+		return fault(i), false
+	}
+	switch b[i] {
+	case ',':
+		i++
+		if i < len(b) && b[i] > ' ' {
+			return i, true
+		}
+		return skipSpace(b, i), true
+	case closing:
+		return i + 1, false
+	}
+	return fault(i), false
 }
 
 // skip walks over the value at i, checking its syntax. depth is the number of

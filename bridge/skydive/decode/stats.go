@@ -6,6 +6,8 @@ package decode
 import (
 	"errors"
 	"fmt"
+
+	"github.com/skydive-project/skybridge/aggregator"
 )
 
 // maxCaptureID is the longest capture id in bytes that is taken: ids are kept,
@@ -20,51 +22,34 @@ var (
 	errStatsNegative = errors.New("stats have a negative number")
 )
 
+var statsKeys = keysOf("FlowCount", "FlowDropped", "KernelFlowDropped", "PacketsDropped", "PacketsReceived")
+
 // readStats reads a capture's statistics at i, 0 for an absent Obj. The syntax has
 // been checked.
 func readStats(b []byte, i int, m *Message) error {
 	if i == 0 || b[i] != '{' {
 		return errStatsObject
 	}
+	var v [5]int64 // as in statsKeys
+	_, bad, end := readNumbers(b, i, 1, statsKeys, v[:])
+	if end < 0 {
+		return broken(end)
+	}
 	s := &m.Stats
-	var bad faults // one bit a field, as in a flow
+	*s = aggregator.CaptureStats{FlowCount: v[0], FlowDropped: v[1], KernelFlowDropped: v[2], PacketsDropped: v[3], PacketsReceived: v[4]}
+	text := true
 	i, more := open(b, i, '}')
 	for more {
 		var key []byte
-		if key, i = readKey(b, i); i < 0 {
-			return broken(i)
-		}
-		var field *int64
-		var bit faults
-		switch string(key) {
-		case "CaptureID":
-			var ok bool
-			s.CaptureID, i, ok = readText(b, i, 2)
-			bad = bad.with(1<<0, ok)
-			i, more = next(b, i, '}')
-			continue
-		case "FlowCount":
-			field, bit = &s.FlowCount, 1<<1
-		case "FlowDropped":
-			field, bit = &s.FlowDropped, 1<<2
-		case "KernelFlowDropped":
-			field, bit = &s.KernelFlowDropped, 1<<3
-		case "PacketsDropped":
-			field, bit = &s.PacketsDropped, 1<<4
-		case "PacketsReceived":
-			field, bit = &s.PacketsReceived, 1<<5
-		}
-		if field == nil {
-			i = skip(b, i, 2)
+		if key, i = readKey(b, i); string(key) == "CaptureID" {
+			s.CaptureID, i, text = readText(b, i, 2)
 		} else {
-			var ok bool
-			*field, i, ok = readNumber(b, i, 2)
-			bad = bad.with(bit, ok)
+			i = skip(b, i, 2)
 		}
 		i, more = next(b, i, '}')
 	}
 	switch {
-	case bad != 0:
+	case bad != 0 || !text:
 		return errStatsFields
 	case len(s.CaptureID) == 0:
 		return errStatsCapture

@@ -4,7 +4,6 @@
 package topology
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -54,7 +53,7 @@ func TestAddressesOfANode(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var n node
+			var n *node
 			if _, err := decodeArray(strings.NewReader(string(text)), func(r *rawNode) { n, _ = r.node() }); err != nil {
 				t.Fatal(err)
 			}
@@ -81,7 +80,7 @@ func TestAddressesOfAll(t *testing.T) {
 	g, a := graphOf(limit)
 	for range 3 {
 		for i := range nodes {
-			g.accept(a, node{id: fmt.Sprint(i), tid: fmt.Sprint(i), ipv4: someIPv4(each)})
+			g.accept(a, &node{id: fmt.Sprint(i), tid: fmt.Sprint(i), ipv4: someIPv4(each)})
 		}
 	}
 	kept, cut := 0, 0
@@ -99,18 +98,16 @@ func TestAddressesOfAll(t *testing.T) {
 // addresses share one name in memory.
 func TestClaimsAreBounded(t *testing.T) {
 	for _, containers := range []int{0, 1, 50} {
-		g, a := graphOf(100, node{id: "if", tid: "t", host: "h", name: "eth0", ipv4: someIPv4(250)})
+		g, a := graphOf(100, node{id: "if", parent: "ns", tid: "t", host: "h", name: "eth0", ipv4: someIPv4(250)})
 		for i := range containers {
-			g.accept(a, node{id: fmt.Sprint("c", i), kind: "container", name: fmt.Sprint("c", i)})
-			a.parents[fmt.Sprint("c", i)] = "ns"
+			g.accept(a, &node{id: fmt.Sprint("c", i), kind: "container", name: fmt.Sprint("c", i), parent: "ns"})
 		}
-		a.parents["if"] = "ns"
-		g.combine(t.Context(), []*answer{a}, nil)
-		c := g.holders(t.Context())
+		g.take([]*answer{a})
+		c := g.holders()
 		if len(c.of) != 100 || c.over != 150 {
 			t.Errorf("%d containers: %d claims, %d more", containers, len(c.of), c.over)
 		}
-		names := c.names(t.Context())
+		names := c.names()
 		want := map[int]string{0: "h/eth0", 1: "c0", 50: ""}[containers]
 		if got := names["10.0.0.7"]; containers != 50 && len(names) != 100 || containers == 50 && len(names) != 0 || got != "" && got != want {
 			t.Errorf("%d containers: %d names, %q, want %q", containers, len(names), got, want)
@@ -142,8 +139,7 @@ func TestBoundsAreCounted(t *testing.T) {
 		{"more than there can be names", 7, 1, 6},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			a := startAnalyzer(t)
-			a.SetTopology([]json.RawMessage{nodeJSON("a", "eth0", 5, addresses(c.addresses))}, nil)
+			a := startAnalyzer(t, nodeJSON("a", "eth0", 5, addresses(c.addresses)))
 			r := newRig(t, Config{Analyzers: []string{a.URL()}, CacheSize: c.cacheSize, RefreshInterval: time.Hour})
 			r.waitRound(t, 0, "eth0=5")
 			r.sink.mu.Lock()
@@ -156,27 +152,5 @@ func TestBoundsAreCounted(t *testing.T) {
 				t.Errorf("%v names not taken, want %v", got, c.notTaken)
 			}
 		})
-	}
-}
-
-// TestRoundEndsWithItsContext: a shutdown waits for no large topology.
-func TestRoundEndsWithItsContext(t *testing.T) {
-	const nodes = 10_000
-	over, cancel := context.WithCancel(t.Context())
-	cancel()
-	g, a := graphOf(nodes)
-	for i, address := range someIPv4(nodes) {
-		g.accept(a, node{id: fmt.Sprint(i), tid: fmt.Sprint(i), host: "h", name: "n", ipv4: []string{address}})
-	}
-	if g.combine(over, []*answer{a}, nil); len(g.nodes) != 0 {
-		t.Errorf("%d nodes taken", len(g.nodes))
-	}
-	g.combine(t.Context(), []*answer{a}, nil)
-	if c := g.holders(over); len(c.of) > 1024 {
-		t.Errorf("%d addresses claimed", len(c.of))
-	}
-	c := g.holders(t.Context())
-	if names := c.names(over); len(c.of) != nodes || len(names) != 0 {
-		t.Errorf("%d names of %d", len(names), len(c.of))
 	}
 }

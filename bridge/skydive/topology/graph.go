@@ -5,7 +5,6 @@ package topology
 
 import (
 	"cmp"
-	"context"
 	"slices"
 	"strings"
 
@@ -26,35 +25,20 @@ type graph struct {
 
 // heldNode is a node of the graph.
 type heldNode struct {
-	node   node
-	parent string // ID of the node that it is a part of, where that has containers
+	node   *node
+	by     uint64 // the analyzers whose latest answer has it, a bit each
+	latest *node  // the latest revision in the round under way
 	older  int    // rounds in a row in which only an older revision was reported
 	shown  bool   // its interface is exported
 }
 
 // answer is what one analyzer reports.
 type answer struct {
-	nodes     map[string]node   // by ID
-	parents   map[string]string // by child
+	by        uint64           // the bit of the analyzer
+	nodes     map[string]*node // by ID
 	malformed int
 	addresses int // of all nodes
 	skipped   int // over the limit
-}
-
-func newAnswer() *answer {
-	return &answer{nodes: map[string]node{}, parents: map[string]string{}}
-}
-
-// stride looks at a context once in many steps of a loop.
-type stride struct {
-	ctx  context.Context
-	step int
-}
-
-// over reports whether the context has ended, at the first step and at every 1,024th.
-func (s *stride) over() bool {
-	s.step++
-	return s.step%1024 == 1 && s.ctx.Err() != nil
 }
 
 // addressesPerNode is how many addresses a node may have on average.
@@ -63,13 +47,14 @@ const addressesPerNode = 4
 // accept takes a node into an answer. Over the limit only what is known already is
 // taken: the order of an answer is random, and the same ones should stay. Where there
 // are too many addresses in all, a node is taken without.
-func (g *graph) accept(a *answer, n node) {
+func (g *graph) accept(a *answer, n *node) {
 	if len(a.nodes) >= g.limit && g.nodes[n.id] == nil {
 		a.skipped++
 		return
 	}
-	was := a.nodes[n.id]
-	a.addresses -= was.addresses()
+	if was := a.nodes[n.id]; was != nil {
+		a.addresses -= was.addresses()
+	}
 	if count := n.addresses(); a.addresses+count > addressesPerNode*g.limit {
 		n.ipv4, n.ipv6, n.ports = nil, nil, nil
 		n.cut += count
@@ -78,59 +63,74 @@ func (g *graph) accept(a *answer, n node) {
 	a.nodes[n.id] = n
 }
 
-// combine makes the graph what the analyzers report: the fresh answers, of this round,
-// the latest revision of each node; and of those kept, of analyzers that did not answer,
-// what no fresh one has. It returns how many nodes there was no room for. It ends
-// early with ctx, and the graph is what it was.
-func (g *graph) combine(ctx context.Context, fresh, kept []*answer) (skipped int) {
-	was, nodes, known := g.nodes, make(map[string]*heldNode, len(g.nodes)), len(g.nodes)
-	work := stride{ctx: ctx}
-	for i, a := range slices.Concat(fresh, kept) {
-		isFresh := i < len(fresh)
-		if isFresh {
-			skipped += a.skipped
-		}
-		for id, n := range a.nodes {
-			if work.over() {
-				return skipped
+// take makes the graph what the analyzers report in a round, the latest revision of each
+// node. What only those know that do not answer stays; what one that answers reported
+// before and does not now is gone, unless another one that answers has it. It returns how
+// many nodes there was no room for.
+func (g *graph) take(answers []*answer) (skipped int) {
+	for id, h := range g.nodes {
+		h.latest = nil
+		away := h.by
+		for _, a := range answers {
+			if h.by&a.by != 0 && a.nodes[id] == nil {
+				away = 0
 			}
-			h, old := nodes[id], was[id]
+			away &^= a.by
+		}
+		h.by = away
+	}
+	for _, a := range answers {
+		skipped += a.skipped
+		for id, n := range a.nodes {
+			h := g.nodes[id]
 			switch {
 			case h != nil:
-				packets := mostPackets(n.captures, h.node.captures)
-				if isFresh && n.revision > h.node.revision {
-					h.node = n
-				}
-				h.node.captures, h.parent = packets, cmp.Or(h.parent, a.parents[id])
-				continue
-			case old != nil:
-			case known < g.limit:
-				known++
+			case len(g.nodes) < g.limit:
+				h = &heldNode{}
+				g.nodes[id] = h
 			default:
 				skipped++
 				continue
 			}
-			nodes[id] = &heldNode{node: n, parent: a.parents[id], shown: old != nil && old.shown}
+			h.add(n)
+			h.by |= a.by
 		}
 	}
-	for id, h := range nodes {
-		if old := was[id]; old != nil && h.node.revision < old.node.revision && old.older < olderRounds {
-			h.node, h.older = old.node, old.older+1
+	for id, h := range g.nodes {
+		switch {
+		case h.by == 0:
+			delete(g.nodes, id)
+		case h.latest == nil:
+		case h.node != nil && h.latest.revision < h.node.revision && h.older < olderRounds:
+			h.older++
+		default:
+			h.node, h.older = h.latest, 0
 		}
 	}
-	g.nodes = nodes
 	return skipped
 }
 
-// retract takes from the answers kept what an analyzer reported before and does not now:
-// that is gone, though others that know it cannot be reached.
-func retract(before, now *answer, kept []*answer) {
-	for id := range before.nodes {
-		if !now.has(id) {
-			for _, k := range kept {
-				delete(k.nodes, id)
-			}
-		}
+// add takes what one analyzer reports of the node. Packets are cumulative, and one can
+// have them from long before while its node is not the latest revision, or while it is
+// out of reach.
+func (h *heldNode) add(n *node) {
+	also := h.latest
+	if also == nil && h.by != 0 {
+		also = h.node
+	}
+	if h.latest == nil || n.revision > h.latest.revision {
+		h.latest = n
+	}
+	if also != nil {
+		h.latest.captures, h.latest.parent = mostPackets(n.captures, also.captures), cmp.Or(n.parent, also.parent)
+	}
+}
+
+// forget removes an analyzer that is not asked any more: what no other one has is gone
+// in the next round.
+func (g *graph) forget(by uint64) {
+	for _, h := range g.nodes {
+		h.by &^= by
 	}
 }
 
@@ -171,7 +171,7 @@ func interfaces(nodes map[string]*heldNode, limit int) (rows []aggregator.Interf
 			h.shown = true
 			shown++
 		}
-		n := &h.node
+		n := h.node
 		ipv4, cut4 := joinAddresses(n.ipv4)
 		ipv6, cut6 := joinAddresses(n.ipv6)
 		cut += cut4 + cut6
@@ -194,9 +194,7 @@ func captures(nodes map[string]*heldNode) (rows []aggregator.CapturePackets) {
 	return rows
 }
 
-// mostPackets returns the captures of both, each with the higher numbers: packets are
-// cumulative, and an analyzer can have them from long before while its node is the
-// latest revision.
+// mostPackets returns the captures of both, each with the higher numbers.
 func mostPackets(a, b []aggregator.CapturePackets) []aggregator.CapturePackets {
 	if len(b) == 0 {
 		return a

@@ -5,7 +5,6 @@ package topology
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,36 +22,23 @@ import (
 
 // graphOf is an empty graph and the answer of one analyzer.
 func graphOf(limit int, nodes ...node) (*graph, *answer) {
-	g, a := &graph{limit: limit}, newAnswer()
+	g, a := &graph{limit: limit, nodes: map[string]*heldNode{}}, &answer{by: 1, nodes: map[string]*node{}}
 	for _, n := range nodes {
-		g.accept(a, n)
+		g.accept(a, &n)
 	}
 	return g, a
 }
 
-// cluster is several analyzers and the graph of what they report.
-type cluster struct {
-	Topology
-	analyzers []*source
-}
-
-// round has each analyzer answer; nil is one that does not.
-func (c *cluster) round(ctx context.Context, answers ...*answer) {
-	if c.sources == nil {
-		c.sources, c.graph.limit = map[string]*source{}, 100
-		for i := range answers {
-			c.analyzers = append(c.analyzers, &source{})
-			c.sources[fmt.Sprint(i)] = c.analyzers[i]
-		}
-	}
-	came := map[*source]*answer{}
+// round has analyzers answer; nil is one that does not.
+func (g *graph) round(answers ...*answer) {
+	var came []*answer
 	for i, a := range answers {
 		if a != nil {
-			came[c.analyzers[i]] = a
+			a.by = 1 << i
+			came = append(came, a)
 		}
 	}
-	fresh, kept := c.take(came)
-	c.graph.combine(ctx, fresh, kept)
+	g.take(came)
 }
 
 // TestRecordedHolders reads what a real analyzer answers to the three questions:
@@ -79,17 +65,21 @@ func TestRecordedHolders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if malformed, err := decodeArray(bytes.NewReader(text), func(e *rawEdge) { a.parents[e.Child] = e.Parent }); malformed != 0 || err != nil {
+	if malformed, err := decodeArray(bytes.NewReader(text), func(e *rawEdge) {
+		if n := a.nodes[e.Child]; n != nil {
+			n.parent = e.Parent
+		}
+	}); malformed != 0 || err != nil {
 		t.Fatal(malformed, err)
 	}
-	g.combine(t.Context(), []*answer{a}, nil)
+	g.take([]*answer{a})
 	want := map[string]string{
 		"10.77.0.1": "vm/sky0", "fd77::1": "vm/sky0",
 		"10.77.0.2": "c1", "fd77::2": "c1", // in the namespace of the container
 		"10.77.0.9": "default/p1",
 		"192.0.2.2": "vm/eth0", "fd00::2": "vm/eth0",
 	}
-	if diff := cmp.Diff(want, g.holders(t.Context()).names(t.Context())); diff != "" {
+	if diff := cmp.Diff(want, g.holders().names()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -97,15 +87,19 @@ func TestRecordedHolders(t *testing.T) {
 // TestPacketsOfSeveralAnalyzers proves that packets do not fall or leave for an answer
 // that has them from long before, whichever comes first and whose node is the latest,
 // nor where the one that knows more is out of reach; and that they fall with the capture.
+// What the node is a part of is what any of them says.
 func TestPacketsOfSeveralAnalyzers(t *testing.T) {
 	reported := func(revision int64, packets ...uint64) *answer {
 		n := node{id: "n", tid: "t", revision: revision}
 		for i, p := range packets {
 			n.captures = append(n.captures, aggregator.CapturePackets{CaptureID: string(rune('a' + i)), NodeTID: "t", Received: p, Dropped: p / 10})
 		}
-		return &answer{nodes: map[string]node{"n": n}}
+		if len(packets) == 2 {
+			n.parent = "ns"
+		}
+		return &answer{nodes: map[string]*node{"n": &n}}
 	}
-	var c cluster
+	g, _ := graphOf(100)
 	for i, round := range []struct {
 		answers []*answer // nil: out of reach
 		want    []uint64
@@ -117,15 +111,18 @@ func TestPacketsOfSeveralAnalyzers(t *testing.T) {
 		{[]*answer{reported(10, 0), reported(10, 150, 5)}, []uint64{150, 5}},
 		{[]*answer{reported(11, 0), reported(11, 160)}, []uint64{160}},
 	} {
-		c.round(t.Context(), round.answers...)
+		g.round(round.answers...)
 		var got []uint64
-		for _, c := range captures(c.graph.nodes) {
+		for _, c := range captures(g.nodes) {
 			if got = append(got, c.Received); c.Dropped != c.Received/10 {
 				t.Errorf("round %d: %+v", i, c)
 			}
 		}
 		if !slices.Equal(got, round.want) {
 			t.Errorf("round %d: %v packets, want %v", i, got, round.want)
+		}
+		if got, want := g.nodes["n"].node.parent, map[int]string{2: "ns"}[len(round.want)]; got != want {
+			t.Errorf("round %d: part of %q, want %q", i, got, want)
 		}
 	}
 }
@@ -159,8 +156,8 @@ func TestHolders(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			for range 8 { // maps are walked in any order
 				g, a := graphOf(100, c.nodes...)
-				g.combine(t.Context(), []*answer{a}, nil)
-				names := g.holders(t.Context()).names(t.Context())
+				g.take([]*answer{a})
+				names := g.holders().names()
 				if names["10.0.0.1"] != c.want || len(names) > 1 {
 					t.Fatalf("%v, want %q", names, c.want)
 				}
@@ -173,7 +170,7 @@ func TestHolders(t *testing.T) {
 // if an analyzer that answers has it, or if none that reported it answers since.
 func TestRoundsProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var c cluster
+		g, _ := graphOf(100)
 		reported := map[string]map[int]bool{} // by node, the analyzers whose latest answer has it
 		for range rapid.IntRange(1, 12).Draw(t, "rounds") {
 			answers := make([]*answer, 3)
@@ -181,24 +178,24 @@ func TestRoundsProperty(t *testing.T) {
 				if !rapid.Bool().Draw(t, "answers") {
 					continue
 				}
-				answers[i] = newAnswer()
+				_, answers[i] = graphOf(100)
 				for _, id := range rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "c", "d"}), 0, 4).Draw(t, "nodes") {
-					answers[i].nodes[id] = node{id: id}
+					answers[i].nodes[id] = &node{id: id}
 				}
 			}
 			for _, id := range []string{"a", "b", "c", "d"} {
 				there, retracted := false, false
 				for i, a := range answers {
 					if a != nil {
-						there = there || a.has(id)
-						retracted = retracted || (reported[id][i] && !a.has(id))
+						there = there || a.nodes[id] != nil
+						retracted = retracted || (reported[id][i] && a.nodes[id] == nil)
 					}
 				}
 				if reported[id] == nil || retracted {
 					reported[id] = map[int]bool{}
 				}
 				for i, a := range answers {
-					if a != nil && a.has(id) {
+					if a != nil && a.nodes[id] != nil {
 						reported[id][i] = true
 					}
 				}
@@ -206,9 +203,9 @@ func TestRoundsProperty(t *testing.T) {
 					delete(reported, id)
 				}
 			}
-			c.round(t.Context(), answers...)
+			g.round(answers...)
 			want := slices.Sorted(maps.Keys(reported))
-			if got := slices.Sorted(maps.Keys(c.graph.nodes)); !slices.Equal(got, want) {
+			if got := slices.Sorted(maps.Keys(g.nodes)); !slices.Equal(got, want) {
 				t.Fatalf("%v, want %v", got, want)
 			}
 		}
@@ -224,7 +221,7 @@ func TestOlderRevisions(t *testing.T) {
 	}
 	g, _ := graphOf(100)
 	for i, c := range []struct{ reported, want int64 }{{10, 10}, {9, 10}, {11, 11}, {1, 11}, {2, 11}, {3, 11}, {4, 4}, {5, 5}} {
-		g.combine(t.Context(), report(c.reported), nil)
+		g.take(report(c.reported))
 		if got := g.nodes["a"].node.revision; got != c.want {
 			t.Errorf("%d: reported %d, took %d, want %d", i, c.reported, got, c.want)
 		}
@@ -237,7 +234,7 @@ func TestSameTID(t *testing.T) {
 		node{id: "z", tid: "t", created: 1, ether: true, name: "old"},
 		node{id: "b", tid: "t", created: 2, ether: true, name: "new"},
 		node{id: "a", tid: "t", created: 2, ether: true, name: "other"})
-	g.combine(t.Context(), []*answer{a}, nil)
+	g.take([]*answer{a})
 	rows, _, _ := interfaces(g.byTID(), 10)
 	if len(rows) != 1 || rows[0].Name != "new" {
 		t.Errorf("%v", rows)
@@ -251,9 +248,9 @@ func TestTopologyBounds(t *testing.T) {
 		_, a := graphOf(1000)
 		for i := to - 1; i >= from; i-- { // those that are known come last
 			id := fmt.Sprintf("n%d", i)
-			g.accept(a, node{id: id, tid: id, name: id, ether: true})
+			g.accept(a, &node{id: id, tid: id, name: id, ether: true})
 		}
-		skipped = g.combine(t.Context(), []*answer{a}, nil)
+		skipped = g.take([]*answer{a})
 		rows, more, _ := interfaces(g.byTID(), 2)
 		var list []string
 		for _, r := range rows {
@@ -327,8 +324,8 @@ func FuzzTopology(f *testing.F) {
 		if err == nil && !json.Valid(text) {
 			t.Errorf("taken for JSON: %q", text)
 		}
-		g.combine(t.Context(), []*answer{a}, nil)
-		for _, name := range g.holders(t.Context()).names(t.Context()) {
+		g.take([]*answer{a})
+		for _, name := range g.holders().names() {
 			if name == "" {
 				t.Error("a name is empty")
 			}
@@ -368,8 +365,8 @@ func BenchmarkTopology(b *testing.B) {
 		}); err != nil {
 			b.Fatal(err)
 		}
-		g.combine(b.Context(), []*answer{a}, nil)
-		if rows, _, _ := interfaces(g.byTID(), 100_000); len(rows) != 10_000 || len(g.holders(b.Context()).names(b.Context())) != 10_000 {
+		g.take([]*answer{a})
+		if rows, _, _ := interfaces(g.byTID(), 100_000); len(rows) != 10_000 || len(g.holders().names()) != 10_000 {
 			b.Fatal("not all are there")
 		}
 	}

@@ -5,7 +5,6 @@ package topology
 
 import (
 	"cmp"
-	"context"
 	"net/netip"
 	"strings"
 )
@@ -61,14 +60,10 @@ func (c *claims) add(address string, by claim) {
 	c.of[key] = was.and(by)
 }
 
-// names returns the names of those addresses that have one. It ends early with ctx.
-func (c *claims) names(ctx context.Context) map[string]string {
+// names returns the names of those addresses that have one.
+func (c *claims) names() map[string]string {
 	names := make(map[string]string, len(c.of))
-	work := stride{ctx: ctx}
 	for address, claim := range c.of {
-		if work.over() {
-			break
-		}
 		if claim.name != "" {
 			names[address] = claim.name
 		}
@@ -79,27 +74,22 @@ func (c *claims) names(ctx context.Context) map[string]string {
 // containers says, by node, which containers are in it: a network namespace belongs
 // to them. Several of them are one claim, for however many there are, an address in
 // it has one name or none.
-func (g *graph) containers(work *stride) map[string]claim {
+func (g *graph) containers() map[string]claim {
 	inside := map[string]claim{}
 	for _, h := range g.nodes {
-		if work.over() {
-			break
-		}
-		if h.node.kind == "container" && h.parent != "" && h.node.name != "" {
-			inside[h.parent] = inside[h.parent].and(claim{holderContainer, h.node.name})
+		if n := h.node; n.kind == "container" && n.parent != "" && n.name != "" {
+			inside[n.parent] = inside[n.parent].and(claim{holderContainer, n.name})
 		}
 	}
 	return inside
 }
 
 // holders returns what holds which address, of as many addresses as there may be nodes.
-// It ends early with ctx.
-func (g *graph) holders(ctx context.Context) *claims {
-	work := &stride{ctx: ctx}
-	inside := g.containers(work)
+func (g *graph) holders() *claims {
+	inside := g.containers()
 	c := &claims{of: map[string]claim{}, limit: g.limit}
 	for _, h := range g.nodes {
-		n := &h.node
+		n := h.node
 		c.cut += n.cut
 		switch {
 		case n.kind == "pod":
@@ -117,7 +107,7 @@ func (g *graph) holders(ctx context.Context) *claims {
 					c.add(a, claim{holderVM, vm})
 				}
 			}
-			by := inside[h.parent]
+			by := inside[n.parent]
 			if by.holder == 0 {
 				by = claim{holderInterface, fit(n.host + "/" + n.name)} // all its addresses share it
 			}
@@ -126,9 +116,6 @@ func (g *graph) holders(ctx context.Context) *claims {
 					c.add(a, by)
 				}
 			}
-		}
-		if work.over() {
-			break
 		}
 	}
 	return c

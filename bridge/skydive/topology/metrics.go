@@ -31,7 +31,8 @@ type metrics struct {
 	cut      prometheus.Counter
 }
 
-func newMetrics(reg prometheus.Registerer, t *Topology) (*metrics, error) {
+// newMetrics registers the metrics; nodes and addresses count the names that are known.
+func newMetrics(reg prometheus.Registerer, nodes, addresses func() int) (*metrics, error) {
 	vec := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
@@ -53,8 +54,15 @@ func newMetrics(reg prometheus.Registerer, t *Topology) (*metrics, error) {
 		Name: "skybridge_topology_addresses_cut_total",
 		Help: "Addresses left out at each refresh: beyond their interface's label of 1,024 bytes, the 256 of each kind per node, or topology.cache_size.",
 	})
-	names := prometheus.NewDesc("skybridge_topology_names", "Known names, by kind.", []string{"what"}, nil)
-	for _, c := range []prometheus.Collector{m.requests, m.last, m.skipped, m.evicted, m.unknown, m.ifaces, m.cut, namesCollector{names, t}} {
+	names := func(what string, count func() int) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "skybridge_topology_names", Help: "Known names, by kind.", ConstLabels: prometheus.Labels{"what": what},
+		}, func() float64 { return float64(count()) })
+	}
+	for _, c := range []prometheus.Collector{
+		m.requests, m.last, m.skipped, m.evicted, m.unknown, m.ifaces, m.cut,
+		names(nameNode, nodes), names(nameAddress, addresses),
+	} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("topology: register metrics: %w", err)
 		}
@@ -77,19 +85,4 @@ func (m *metrics) remove(analyzer string) {
 	of := prometheus.Labels{"analyzer": analyzer}
 	m.requests.DeletePartialMatch(of)
 	m.last.DeletePartialMatch(of)
-}
-
-// namesCollector counts names at the moment of the scrape.
-type namesCollector struct {
-	desc *prometheus.Desc
-	t    *Topology
-}
-
-// Describe implements [prometheus.Collector].
-func (c namesCollector) Describe(ch chan<- *prometheus.Desc) { ch <- c.desc }
-
-// Collect implements [prometheus.Collector].
-func (c namesCollector) Collect(ch chan<- prometheus.Metric) {
-	ch <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, float64(c.t.nodes.count()), nameNode)
-	ch <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, float64(c.t.addresses.count()), nameAddress)
 }

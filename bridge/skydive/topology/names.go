@@ -4,7 +4,10 @@
 package topology
 
 import (
+	"cmp"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,34 +16,30 @@ import (
 const (
 	// maxAsked bounds the unknown keys that are remembered, twice over.
 	maxAsked = 16 << 10
-	// namesBatch is how many names are refreshed in one go: about 50 µs, for the
-	// aggregator waits meanwhile.
-	namesBatch = 256
 	// goneFor is how long a name outlives what it named: the last flows of what is
 	// gone are reported at the next update, and end with flow.expire.
 	goneFor = 10 * time.Minute
 )
 
-// names are what keys are called: as many as fit, those in use first. It is safe
-// for concurrent use, and no call waits for longer than a map needs.
+// names are what keys are called: as many as fit, those in use first. get and peek are
+// safe for concurrent use, beside the goroutine that calls the rest.
 type names[V any] struct {
+	size             int
 	evicted, unknown prometheus.Counter
 	ask              func() // called at the sight of an unknown key; must not block
 
-	mu        sync.Mutex
-	size      int
-	known     map[string]*named[V]
-	ring      named[V] // next is the one used latest, prev the one unused longest
-	refreshed time.Time
+	known atomic.Pointer[map[string]*named[V]] // which does not change
+	uses  atomic.Uint64                        // counts them
+
+	mu sync.Mutex
 	// Unknown keys that were asked for: of late, and before.
 	asked, askedBefore map[string]struct{}
 }
 
 type named[V any] struct {
-	key        string
-	value      V
-	seen       time.Time // the latest refresh that had it
-	next, prev *named[V]
+	value V
+	seen  time.Time     // the latest refresh that had it
+	used  atomic.Uint64 // the number of its latest use, 0: none
 }
 
 func newNames[V any](size int, evicted, unknown prometheus.Counter, ask func()) *names[V] {
@@ -51,28 +50,23 @@ func newNames[V any](size int, evicted, unknown prometheus.Counter, ask func()) 
 
 // clear forgets everything.
 func (n *names[V]) clear() {
+	n.known.Store(&map[string]*named[V]{})
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.known, n.asked, n.askedBefore = map[string]*named[V]{}, map[string]struct{}{}, nil
-	n.ring.next, n.ring.prev = &n.ring, &n.ring
+	n.asked, n.askedBefore = map[string]struct{}{}, nil
 }
 
 // get returns what a key is called, and notes it where that is unknown.
 func (n *names[V]) get(key []byte) (value V) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if e := n.known[string(key)]; e != nil {
-		if n.refreshed.Sub(e.seen) <= goneFor {
-			n.unlink(e)
-			n.link(e, &n.ring)
-			return e.value
-		}
-		n.unlink(e)
-		delete(n.known, e.key)
+	if e := (*n.known.Load())[string(key)]; e != nil {
+		e.used.Store(n.uses.Add(1))
+		return e.value
 	}
 	if len(key) == 0 || len(key) > maxNodeText {
 		return value
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if _, ok := n.asked[string(key)]; ok {
 		return value
 	}
@@ -90,9 +84,7 @@ func (n *names[V]) get(key []byte) (value V) {
 
 // peek is get without effects: it neither asks nor counts as use.
 func (n *names[V]) peek(key string) (value V) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if e := n.known[key]; e != nil && n.refreshed.Sub(e.seen) <= goneFor {
+	if e := (*n.known.Load())[key]; e != nil {
 		return e.value
 	}
 	return value
@@ -101,80 +93,57 @@ func (n *names[V]) peek(key string) (value V) {
 // refresh takes the names that there are now, as of the given time. What is
 // missing in them keeps its name for a while.
 func (n *names[V]) refresh(table map[string]V, now time.Time) {
-	n.mu.Lock()
-	n.refreshed = now
-	n.mu.Unlock()
-	batch := make([]string, 0, namesBatch)
-	for key := range table {
-		if batch = append(batch, key); len(batch) == namesBatch {
-			n.take(batch, table, now)
-			batch = batch[:0]
+	was, known := *n.known.Load(), make(map[string]*named[V], len(table))
+	for key, value := range table {
+		e := &named[V]{value: value, seen: now}
+		if old := was[key]; old != nil {
+			e.used.Store(old.used.Load())
+		}
+		known[key] = e
+	}
+	for key, e := range was {
+		if known[key] == nil && now.Sub(e.seen) <= goneFor {
+			known[key] = e
 		}
 	}
-	n.take(batch, table, now)
+	n.answer(known)
+	n.trim(known)
+	n.known.Store(&known)
 }
 
-func (n *names[V]) take(batch []string, table map[string]V, now time.Time) {
+// answer removes from what was asked for what is known now: that is in use.
+func (n *names[V]) answer(known map[string]*named[V]) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, key := range batch {
-		if e := n.known[key]; e != nil {
-			e.value, e.seen = table[key], now
-			continue
+	for _, asked := range []map[string]struct{}{n.asked, n.askedBefore} {
+		for key := range asked {
+			if e := known[key]; e != nil {
+				e.used.Store(n.uses.Add(1))
+				delete(asked, key)
+			}
 		}
-		_, wanted := n.asked[key]
-		_, before := n.askedBefore[key]
-		e := &named[V]{key: key, value: table[key], seen: now}
-		switch coldest := n.ring.prev; {
-		case wanted || before:
-			delete(n.asked, key)
-			delete(n.askedBefore, key)
-			n.link(e, &n.ring)
-		case len(n.known) < n.size:
-			n.link(e, &n.ring)
-		case coldest != &n.ring && now.Sub(coldest.seen) > goneFor: // it is gone
-			n.unlink(coldest)
-			delete(n.known, coldest.key)
-			n.link(e, &n.ring)
-		default:
-			n.evicted.Inc() // not even begun
-			continue
-		}
-		n.known[key] = e
-		n.trim()
 	}
 }
 
-// resize changes how many names are kept.
-func (n *names[V]) resize(size int) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.size = size
-	n.trim()
-}
-
-// trim evicts those unused longest.
-func (n *names[V]) trim() {
-	for len(n.known) > n.size {
-		e := n.ring.prev
-		n.unlink(e)
-		delete(n.known, e.key)
-		n.evicted.Inc()
+// trim removes those that were used longest ago, as many as there is no room for.
+func (n *names[V]) trim(known map[string]*named[V]) {
+	over := len(known) - n.size
+	if over <= 0 {
+		return
 	}
+	type use struct {
+		key  string
+		last uint64
+	}
+	all := make([]use, 0, len(known))
+	for key, e := range known {
+		all = append(all, use{key, e.used.Load()})
+	}
+	slices.SortFunc(all, func(x, y use) int { return cmp.Compare(x.last, y.last) })
+	for _, u := range all[:over] {
+		delete(known, u.key)
+	}
+	n.evicted.Add(float64(over))
 }
 
-func (n *names[V]) count() int {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return len(n.known)
-}
-
-// link puts e behind another.
-func (n *names[V]) link(e, behind *named[V]) {
-	e.prev, e.next = behind, behind.next
-	behind.next.prev, behind.next = e, e
-}
-
-func (n *names[V]) unlink(e *named[V]) {
-	e.prev.next, e.next.prev = e.next, e.prev
-}
+func (n *names[V]) count() int { return len(*n.known.Load()) }

@@ -4,6 +4,7 @@
 package topology
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -45,6 +46,7 @@ var (
 // node is what the bridge needs of a node of Skydive's topology.
 type node struct {
 	id, host, tid, name, kind string
+	parent                    string // ID of the node that it is a part of, where that has containers
 	created, revision         int64
 
 	ether      bool // a network interface as the old connector took it
@@ -110,20 +112,18 @@ type rawMetadata struct {
 }
 
 // node returns what the JSON means; false where it cannot be a node.
-func (r *rawNode) node() (node, bool) {
+func (r *rawNode) node() (*node, bool) {
 	m := &r.rawMetadata
-	n := node{
-		id: r.FlatID, host: fit(r.FlatHost), created: r.FlatCreatedAt, revision: r.FlatRevision,
-		domain: fit(r.Domain), vm: fit(r.VM), ports: append(r.PortIPV4, r.PortIPV6...),
-		namespace: fit(r.Namespace), podIP: fit(r.PodIP), nodeIP: fit(r.NodeIP), containerIP: fit(r.ContainerIP),
-	}
 	if r.Metadata != nil {
 		m = r.Metadata
-		n = node{
-			id: r.ID, host: fit(r.Host), created: r.CreatedAt, revision: r.Revision,
-			domain: fit(m.Libvirt.Domain), vm: fit(m.ExtID.VM), ports: append(m.Neutron.IPV4, m.Neutron.IPV6...),
-			namespace: fit(m.K8s.Namespace), podIP: fit(m.K8s.IP), nodeIP: fit(m.K8s.Extra.Status.HostIP), containerIP: fit(m.Container.Hosts.IP),
-		}
+	}
+	n := &node{
+		id: cmp.Or(r.FlatID, r.ID), host: fit(cmp.Or(r.FlatHost, r.Host)),
+		created: cmp.Or(r.FlatCreatedAt, r.CreatedAt), revision: cmp.Or(r.FlatRevision, r.Revision),
+		domain: fit(cmp.Or(r.Domain, m.Libvirt.Domain)), vm: fit(cmp.Or(r.VM, m.ExtID.VM)),
+		ports:     slices.Concat(r.PortIPV4, r.PortIPV6, m.Neutron.IPV4, m.Neutron.IPV6),
+		namespace: fit(cmp.Or(r.Namespace, m.K8s.Namespace)), podIP: fit(cmp.Or(r.PodIP, m.K8s.IP)),
+		nodeIP: fit(cmp.Or(r.NodeIP, m.K8s.Extra.Status.HostIP)), containerIP: fit(cmp.Or(r.ContainerIP, m.Container.Hosts.IP)),
 	}
 	n.tid, n.name, n.kind = fit(m.TID), fit(m.Name), fit(m.Type)
 	n.ether = m.EncapType == "ether" && n.tid != ""

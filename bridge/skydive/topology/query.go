@@ -106,7 +106,7 @@ func newClient(config *tls.Config, proxy access.Proxy, timeout time.Duration) *h
 }
 
 // ask puts one question and has decode read the answer.
-func ask(ctx context.Context, client *http.Client, cfg *Config, to access.Target, query string, decode func(io.Reader) error) *queryError {
+func ask(ctx context.Context, client *http.Client, account *access.Account, to access.Target, query string, decode func(io.Reader) error) *queryError {
 	body, err := json.Marshal(struct{ GremlinQuery string }{query})
 	if err != nil {
 		return &queryError{resultMalformed, 0, err}
@@ -118,19 +118,19 @@ func ask(ctx context.Context, client *http.Client, cfg *Config, to access.Target
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Accept", "application/json")
 	request.Header.Set("User-Agent", access.ClientType)
-	if err := cfg.Account.Authorize(request.Header, to); err != nil {
+	if err := account.Authorize(request.Header, to); err != nil {
 		return &queryError{resultCredentials, 0, err}
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return unanswered(err, &cfg.Account)
+		return unanswered(err, account)
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
-		return declined(cfg, response)
+		return declined(account, response)
 	}
 	if err := decode(response.Body); err != nil {
-		return unanswered(err, &cfg.Account)
+		return unanswered(err, account)
 	}
 	return nil
 }
@@ -173,12 +173,12 @@ func (t timeoutKept) Timeout() bool { return t.timeout }
 func (t timeoutKept) Unwrap() error { return t.error }
 
 // declined says what an answer other than 200 means.
-func declined(cfg *Config, response *http.Response) *queryError {
-	status := cfg.Account.Refusal(response)
+func declined(account *access.Account, response *http.Response) *queryError {
+	status := account.Refusal(response)
 	e := &queryError{resultHTTP, response.StatusCode, fmt.Errorf("the analyzer answers %s", status)}
 	switch response.StatusCode {
 	case http.StatusUnauthorized:
-		e.result, e.err = resultUnauthorized, cfg.Account.Unauthorized(status)
+		e.result, e.err = resultUnauthorized, account.Unauthorized(status)
 	case http.StatusNotFound:
 		e.err = fmt.Errorf("no topology at this address (%s): set topology.analyzers, or topology.enabled: false", status)
 	}

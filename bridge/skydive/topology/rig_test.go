@@ -25,13 +25,20 @@ import (
 
 func TestMain(m *testing.M) { leaks.Main(m, nil) }
 
-func startAnalyzer(t *testing.T, cfg ...analyzer.Config) *analyzer.Analyzer {
+// startAnalyzer starts an analyzer whose topology has these nodes.
+func startAnalyzer(t *testing.T, nodes ...json.RawMessage) *analyzer.Analyzer {
 	t.Helper()
-	a, err := analyzer.Start(append(cfg, analyzer.Config{})[0])
+	return startAnalyzerWith(t, analyzer.Config{}, nodes...)
+}
+
+func startAnalyzerWith(t *testing.T, cfg analyzer.Config, nodes ...json.RawMessage) *analyzer.Analyzer {
+	t.Helper()
+	a, err := analyzer.Start(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(a.Stop)
+	a.SetTopology(nodes, nil)
 	return a
 }
 

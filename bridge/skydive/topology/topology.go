@@ -4,7 +4,6 @@
 package topology
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -22,7 +21,7 @@ import (
 	"github.com/skydive-project/skybridge/secrets"
 )
 
-// maxAnalyzers is how many analyzers are asked.
+// maxAnalyzers is how many analyzers are asked: each has a bit in the graph.
 const maxAnalyzers = 64
 
 // Sink takes what the topology has of network interfaces and captures:
@@ -92,8 +91,8 @@ type Topology struct {
 // source is one analyzer.
 type source struct {
 	to       access.Target
-	answer   *answer // the latest; nil: none yet
-	plain    bool    // it does not know ValueMap
+	by       uint64 // its bit in the graph
+	plain    bool   // it does not know ValueMap
 	failures uint
 	due      time.Time
 	seldom   *slog.Logger
@@ -123,17 +122,12 @@ func New(cfg Config, reg prometheus.Registerer, logger *slog.Logger) (*Topology,
 		graph:   graph{nodes: map[string]*heldNode{}},
 		seldom:  logging.RateLimited(logger),
 	}
-	m, err := newMetrics(reg, t)
+	m, err := newMetrics(reg, func() int { return t.nodes.count() }, func() int { return t.addresses.count() })
 	if err != nil {
 		return nil, err
 	}
 	t.metrics = m
-	ask := func() {
-		select {
-		case t.wanted <- struct{}{}:
-		default:
-		}
-	}
+	ask := func() { signal(t.wanted) }
 	t.nodes = newNames[aggregator.NodeNames](cfg.CacheSize, m.evicted.WithLabelValues(nameNode), m.unknown.WithLabelValues(nameNode), ask)
 	t.addresses = newNames[string](cfg.CacheSize, m.evicted.WithLabelValues(nameAddress), m.unknown.WithLabelValues(nameAddress), ask)
 	return t, nil
@@ -165,11 +159,16 @@ func (t *Topology) Reload(cfg Config) error {
 	}
 	t.cfg = &cfg
 	t.mu.Unlock()
+	signal(t.changed)
+	return nil
+}
+
+// signal leaves a token, if there is none yet.
+func signal(to chan<- struct{}) {
 	select {
-	case t.changed <- struct{}{}:
+	case to <- struct{}{}:
 	default:
 	}
-	return nil
 }
 
 // Status returns how asking goes, by analyzer; nothing where that is disabled.
@@ -181,101 +180,4 @@ func (t *Topology) Status() []Status {
 		out = append(out, t.sources[name].status)
 	}
 	return out
-}
-
-// Run asks until the context ends. It can be called once.
-func (t *Topology) Run(ctx context.Context, sink Sink) {
-	defer t.disconnect()
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	due := time.Now()
-	for {
-		timer.Reset(time.Until(due))
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.changed:
-			due = time.Now()
-			continue
-		case <-t.wanted:
-			early := time.Now().Add(t.settle)
-			if early.Before(t.early) {
-				early = t.early
-			}
-			if early.Before(due) {
-				due, t.early = early, early.Add(t.interval())
-			}
-			continue
-		case <-timer.C:
-		}
-		started := time.Now()
-		t.adopt(sink)
-		due = started.Add(t.interval())
-		if t.inUse.Enabled {
-			t.round(ctx, sink)
-		}
-		if ctx.Err() != nil {
-			return
-		}
-	}
-}
-
-// interval is the time between rounds; without any, long.
-func (t *Topology) interval() time.Duration {
-	if t.inUse == nil || !t.inUse.Enabled {
-		return time.Hour
-	}
-	return t.inUse.RefreshInterval
-}
-
-// adopt puts a new configuration into force.
-func (t *Topology) adopt(sink Sink) {
-	t.mu.Lock()
-	cfg := t.cfg
-	t.mu.Unlock()
-	if cfg == t.inUse {
-		return
-	}
-	was := t.inUse
-	t.inUse = cfg
-	t.disconnect()
-	t.client = newClient(cfg.Account.TLS, t.proxy.Hidden(cfg.Account.Secrets), t.timeout)
-	var targets []access.Target
-	if cfg.Enabled {
-		targets, _ = cfg.targets() // checked before
-		t.graph.limit = 2 * cfg.CacheSize
-		t.nodes.resize(cfg.CacheSize)
-		t.addresses.resize(cfg.CacheSize)
-	}
-	t.mu.Lock()
-	for name, s := range t.sources {
-		i := slices.IndexFunc(targets, func(o access.Target) bool { return o.Name == name })
-		if i < 0 {
-			delete(t.sources, name)
-			t.metrics.remove(name)
-			continue
-		}
-		s.to, s.failures, s.due, s.plain = targets[i], 0, time.Time{}, false
-	}
-	for _, to := range targets {
-		if t.sources[to.Name] == nil {
-			t.sources[to.Name] = &source{to: to, seldom: logging.RateLimited(t.log.With("analyzer", to.Name)), status: Status{Analyzer: to.Name}}
-			t.metrics.begin(to.Name)
-		}
-	}
-	t.mu.Unlock()
-	if !cfg.Enabled && was != nil && was.Enabled {
-		t.graph.nodes = map[string]*heldNode{}
-		t.nodes.clear()
-		t.addresses.clear()
-		t.metrics.ifaces.Set(0)
-		sink.SetCaptures(nil)
-		sink.SetInterfaces(nil)
-	}
-}
-
-func (t *Topology) disconnect() {
-	if t.client != nil {
-		t.client.CloseIdleConnections()
-	}
 }

@@ -6,6 +6,7 @@ package topology
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"runtime"
@@ -76,29 +77,37 @@ func TestRecordedInterfaces(t *testing.T) {
 // TestTopologyFaults meets every kind of answer that is none: it is counted by
 // its kind, what was known stays, and when the analyzer works again, so does all.
 func TestTopologyFaults(t *testing.T) {
+	status := func(code int, text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { http.Error(w, text, code) }
+	}
+	text := func(text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) }
+	}
 	for _, c := range []struct {
 		name  string
 		fault http.HandlerFunc
 		want  result
 	}{
-		{"unauthorized", answerUnauthorized, resultUnauthorized},
+		{"unauthorized", status(http.StatusUnauthorized, "Wrong credentials"), resultUnauthorized},
 		{"absent", http.NotFound, resultHTTP},
-		{"always bad", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusBadRequest) }, resultHTTP},
+		{"always bad", status(http.StatusBadRequest, "no"), resultHTTP},
 		{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusTemporaryRedirect) }, resultHTTP},
 		{"slow", answerSlow, resultTimeout},
 		{"huge", answerHuge, resultTooLarge},
-		{"garbage", answerGarbage, resultMalformed},
-		{"object", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"a":1}`)) }, resultMalformed},
-		{"nothing", func(http.ResponseWriter, *http.Request) {}, resultMalformed},
-		{"cut", answerCut, resultMalformed},
-		{"more", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`[] []`)) }, resultMalformed},
-		{"wrong types", answerWrongTypes, resultMalformed},
+		{"garbage", text("<html>It works!</html>"), resultMalformed},
+		{"object", text(`{"a":1}`), resultMalformed},
+		{"nothing", text(""), resultMalformed},
+		{"cut", text(`[{"@ID":"a","TID":"t","Name":"eth0","EncapType":"ether"},{"@ID":"b"`), resultMalformed},
+		{"more", text(`[] []`), resultMalformed},
+		// Nothing is of the type it should be of: the old connector panicked at less.
+		{"wrong types", text(`[{"@ID":7},{"@ID":"a","Name":{}},{"@ID":"b","IPV4":"10.0.0.1/24"},{"@ID":"c","Metric":[1]},` +
+			`{"@ID":"d","Metric":{"RxBytes":"many"}},{"@ID":"e","Metric":{"RxBytes":-1}},{"@ID":"f","TID":["t"]},12,"x",[],` +
+			`{"ID":"g","Metadata":[]},{"ID":"h","Metadata":{"K8s":"x"}},{"@ID":"i","@Revision":1.5}]`), resultMalformed},
 		{"hung up", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, resultUnreachable},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			a := startAnalyzer(t)
-			a.SetTopology([]json.RawMessage{nodeJSON("a", "eth0", 5, `,"IPV4":["10.0.0.1/24"]`)}, nil)
+			a := startAnalyzer(t, nodeJSON("a", "eth0", 5, `,"IPV4":["10.0.0.1/24"]`))
 			r := newRig(t, Config{Analyzers: []string{a.URL()}}, func(t *Topology) { t.timeout = 2 * time.Second })
 			r.waitInterfaces(t, "eth0=5")
 			a.FailTopology(c.fault)
@@ -125,13 +134,28 @@ func TestTopologyFaults(t *testing.T) {
 	}
 }
 
+// answerSlow begins an answer and then never continues.
+func answerSlow(w http.ResponseWriter, r *http.Request) {
+	_, _ = io.WriteString(w, "[")
+	_ = http.NewResponseController(w).Flush() // it can
+	<-r.Context().Done()
+}
+
+// answerHuge answers with a node that never ends.
+func answerHuge(w http.ResponseWriter, r *http.Request) {
+	_, err := io.WriteString(w, `[{"@ID":"`)
+	chunk := strings.Repeat("x", 64<<10)
+	for err == nil && r.Context().Err() == nil {
+		_, err = io.WriteString(w, chunk)
+	}
+}
+
 // TestEmptyTopology is an answer as good as any: all interfaces end.
 func TestEmptyTopology(t *testing.T) {
-	a := startAnalyzer(t)
-	a.SetTopology([]json.RawMessage{nodeJSON("a", "eth0", 5, "")}, nil)
+	a := startAnalyzer(t, nodeJSON("a", "eth0", 5, ""))
 	r := newRig(t, Config{Analyzers: []string{a.URL()}})
 	r.waitInterfaces(t, "eth0=5")
-	a.FailTopology(answerEmpty)
+	a.FailTopology(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "[]\n") })
 	r.waitInterfaces(t, "")
 	a.FailTopology(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("null\n")) })
 	r.waitInterfaces(t, "")
@@ -162,8 +186,7 @@ func TestUnreachableTopology(t *testing.T) {
 // carry it to where a redirect leads.
 func TestTopologyCredentials(t *testing.T) {
 	const secret = "t0psecret"
-	a := startAnalyzer(t, analyzer.Config{Users: map[string]string{"bridge": secret}})
-	a.SetTopology([]json.RawMessage{nodeJSON("a", "eth0", 5, "")}, nil)
+	a := startAnalyzerWith(t, analyzer.Config{Users: map[string]string{"bridge": secret}}, nodeJSON("a", "eth0", 5, ""))
 	password := func() (string, error) { return secret, nil }
 	r := newRig(t, Config{Analyzers: []string{a.URL() + "?x-token=qu3ry"}, Account: access.Account{Username: "bridge", Password: password}})
 	r.waitInterfaces(t, "eth0=5")
@@ -183,8 +206,7 @@ func TestTopologyCredentials(t *testing.T) {
 
 // TestTopologyReload changes whom to ask, switches it off, and on again.
 func TestTopologyReload(t *testing.T) {
-	a, b := startAnalyzer(t), startAnalyzer(t)
-	a.SetTopology([]json.RawMessage{nodeJSON("a", "eth0", 5, "")}, nil)
+	a, b := startAnalyzer(t, nodeJSON("a", "eth0", 5, "")), startAnalyzer(t)
 	// A node can have two probes of one capture.
 	b.SetTopology([]json.RawMessage{nodeJSON("b", "eth1", 6, `,"Captures":[{"ID":"c","PacketsReceived":7,"PacketsDropped":1},{"ID":"c","PacketsReceived":2},{"PacketsReceived":1}]`)}, nil)
 	cfg := Config{Enabled: true, Analyzers: []string{a.URL()}, RefreshInterval: 10 * time.Millisecond, CacheSize: 10}

@@ -5,6 +5,7 @@ package connections
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -121,17 +122,9 @@ func (h *history) turn(at int64, total float32, top []candidate) {
 
 // drop forgets those that were among the fastest longest ago.
 func (h *history) drop(over int) {
-	type old struct {
-		values string
-		top    int64
-	}
-	all := make([]old, 0, len(h.of))
-	for values, t := range h.of {
-		all = append(all, old{values, t.top})
-	}
-	slices.SortFunc(all, func(x, y old) int { return cmp.Compare(x.top, y.top) })
-	for _, o := range all[:over] {
-		delete(h.of, o.values)
+	oldest := slices.SortedFunc(maps.Keys(h.of), func(x, y string) int { return cmp.Compare(h.of[x].top, h.of[y].top) })
+	for _, values := range oldest[:over] {
+		delete(h.of, values)
 	}
 }
 

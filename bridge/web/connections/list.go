@@ -59,11 +59,10 @@ type listTotals struct {
 	rate        [2]float64
 }
 
-// listOrder is the rows that a filter lets through, sorted.
+// listOrder is the rows that a query lets through, sorted.
 type listOrder struct {
-	sort, filter string
-	ascending    bool
-	which        []uint32
+	of    Query // whatever its page
+	which []uint32
 }
 
 // listPage is a page of a list.
@@ -142,8 +141,9 @@ func (l *list) scan(ctx context.Context, now time.Time) error {
 // order returns the rows that a query asks for, in its order. Readers who look at
 // the same share it.
 func (l *list) order(ctx context.Context, q Query) ([]uint32, error) {
+	q.Offset, q.Limit = 0, 0
 	for _, o := range l.orders {
-		if o.sort == q.Sort && o.ascending == q.Ascending && o.filter == q.Filter {
+		if o.of == q {
 			return o.which, nil
 		}
 	}
@@ -167,7 +167,7 @@ func (l *list) order(ctx context.Context, q Query) ([]uint32, error) {
 	if len(l.orders) == maxOrders {
 		l.orders = append(l.orders[:0], l.orders[1:]...)
 	}
-	l.orders = append(l.orders, listOrder{q.Sort, q.Filter, q.Ascending, which})
+	l.orders = append(l.orders, listOrder{q, which})
 	return which, nil
 }
 

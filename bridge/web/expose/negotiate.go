@@ -5,6 +5,7 @@ package expose
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,30 +27,23 @@ func Negotiate(h http.Header) expfmt.Format {
 // acceptable joins the lines of a header and drops the elements with q=0, which
 // mean "not this" and which expfmt takes for "this last".
 func acceptable(lines []string) string {
-	var kept []string
-	for _, line := range lines {
-		for element := range strings.SplitSeq(line, ",") {
-			if quality(element) > 0 {
-				kept = append(kept, element)
-			}
-		}
-	}
-	return strings.Join(kept, ",")
+	return strings.Join(slices.DeleteFunc(elements(lines), func(e string) bool { return quality(e) <= 0 }), ",")
 }
+
+// elements are those of a header with a list (RFC 9110, section 5.6.1).
+func elements(lines []string) []string { return strings.Split(strings.Join(lines, ","), ",") }
 
 // AcceptsGzip reads Accept-Encoding (RFC 9110, section 12.5.3): gzip by name,
 // else by *; q=0 refuses.
 func AcceptsGzip(h http.Header) bool {
 	named, rest := -1.0, -1.0
-	for _, line := range h.Values("Accept-Encoding") {
-		for element := range strings.SplitSeq(line, ",") {
-			coding, _, _ := strings.Cut(element, ";")
-			switch strings.ToLower(strings.TrimSpace(coding)) {
-			case "gzip", "x-gzip":
-				named = max(named, quality(element))
-			case "*":
-				rest = max(rest, quality(element))
-			}
+	for _, element := range elements(h.Values("Accept-Encoding")) {
+		coding, _, _ := strings.Cut(element, ";")
+		switch strings.ToLower(strings.TrimSpace(coding)) {
+		case "gzip", "x-gzip":
+			named = max(named, quality(element))
+		case "*":
+			rest = max(rest, quality(element))
 		}
 	}
 	if named >= 0 {

@@ -4,13 +4,10 @@
 package expose
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"strconv"
 	"strings"
-
-	"github.com/klauspost/compress/gzip"
 
 	"github.com/skydive-project/skybridge/aggregator"
 )
@@ -36,25 +33,17 @@ const (
 	pageRows  = 128
 )
 
-// maxKept bounds how many captures, and interfaces, a spare page has room for.
-const maxKept = 256
-
 // page formats series into a buffer and hands it on whenever it is full. The
 // first error of writing sticks: what comes after it does nothing. A page
 // belongs to one goroutine.
 type page struct {
-	ctx         context.Context // of the scrape under way
+	ctx         context.Context // of the scrape
 	w           io.Writer
 	err         error
 	openMetrics bool
 
-	buf      []byte // its capacity stays pageBytes: no row is larger (TestLargestRowFits)
-	rows     []aggregator.Row
-	captures []aggregator.CaptureRow
-	// interfaces are those of the page under way.
-	interfaces []aggregator.InterfaceRow
-	self       bytes.Buffer
-	gzip       *gzip.Writer // nil: not needed yet
+	buf  []byte // its capacity stays pageBytes: no row is larger (TestLargestRowFits)
+	rows []aggregator.Row
 
 	// begun is the family whose samples are being written, headed whether its
 	// header has been: a family without series is left out.
@@ -66,33 +55,8 @@ type page struct {
 	lastBytes  int
 }
 
-func newPage() *page {
-	return &page{buf: make([]byte, 0, pageBytes), rows: make([]aggregator.Row, pageRows)}
-}
-
-// reset begins a page.
-func (p *page) reset(ctx context.Context, w io.Writer, openMetrics bool) {
-	p.ctx, p.w, p.err, p.openMetrics = ctx, w, nil, openMetrics
-	p.buf = p.buf[:0]
-}
-
-// release clears all that the page borrowed, for the next scrape.
-func (p *page) release() {
-	clear(p.rows)
-	p.captures, p.interfaces = emptied(p.captures), emptied(p.interfaces)
-	if p.gzip != nil {
-		p.gzip.Reset(io.Discard) // do not keep the client's connection alive
-	}
-	p.ctx, p.w, p.lastLayout = nil, nil, nil
-}
-
-// emptied returns the memory of rows, unless it is large.
-func emptied[T any](rows []T) []T {
-	if cap(rows) > maxKept {
-		return nil
-	}
-	clear(rows[:cap(rows)])
-	return rows[:0]
+func newPage(ctx context.Context, w io.Writer, openMetrics bool) *page {
+	return &page{ctx: ctx, w: w, openMetrics: openMetrics, buf: make([]byte, 0, pageBytes), rows: make([]aggregator.Row, pageRows)}
 }
 
 // finish writes what is left and returns the page's error.
@@ -141,23 +105,33 @@ func (p *page) bytes(b []byte) {
 	}
 }
 
-// value ends a sample's line.
-func (p *page) value(v uint64) {
-	const longest = len(" 18446744073709551615\n")
+// sample writes a sample of the family begun; a label without a value is none.
+func (p *page) sample(labels []struct{ Name, Value string }, value uint64) {
+	const longest = len("} 18446744073709551615\n")
+	if !p.headed {
+		p.head()
+	}
+	p.text(p.begun.Name)
+	separator := byte('{')
+	for _, l := range labels {
+		if l.Value == "" {
+			continue
+		}
+		p.room(len(l.Name) + escapedMax*len(l.Value) + len(`,=""`))
+		p.buf = append(p.buf, separator)
+		p.buf = append(p.buf, l.Name...)
+		p.buf = append(p.buf, '=', '"')
+		p.buf = appendEscaped(p.buf, l.Value)
+		p.buf = append(p.buf, '"')
+		separator = ','
+	}
 	p.room(longest)
+	if separator == ',' {
+		p.buf = append(p.buf, '}')
+	}
 	p.buf = append(p.buf, ' ')
-	p.buf = strconv.AppendUint(p.buf, v, 10)
+	p.buf = strconv.AppendUint(p.buf, value, 10)
 	p.buf = append(p.buf, '\n')
-}
-
-// label adds one label; separator is '{' before the first.
-func (p *page) label(separator byte, name, value string) {
-	p.room(len(name) + escapedMax*len(value) + len(`,=""`))
-	p.buf = append(p.buf, separator)
-	p.buf = append(p.buf, name...)
-	p.buf = append(p.buf, '=', '"')
-	p.buf = appendEscaped(p.buf, value)
-	p.buf = append(p.buf, '"')
 }
 
 // family begins a family; its header comes with its first sample.

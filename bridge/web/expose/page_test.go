@@ -9,21 +9,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"unsafe"
 
 	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/internal/rows"
 )
-
-// The reused buffers are within the bound as well: with what a scrape allocates
-// and net/http's buffers they stay under 64 kB.
-func TestPageIsSmall(t *testing.T) {
-	p := newPage()
-	rows := cap(p.rows) * int(unsafe.Sizeof(aggregator.Row{}))
-	if total := cap(p.buf) + rows; total > 48<<10 {
-		t.Errorf("%d bytes", total)
-	}
-}
 
 // TestLargestRowFits proves that the lines of a connection with every label, each as
 // long as it can be and of nothing but quotes, fit the buffer.
@@ -34,8 +23,7 @@ func TestLargestRowFits(t *testing.T) {
 		Values: strings.Repeat(strings.Repeat(`"`, aggregator.MaxLabelValue)+"\xff", len(names)-1),
 	}
 	for _, f := range aggregator.ConnectionFamilies() {
-		p := newPage()
-		p.reset(t.Context(), io.Discard, true)
+		p := newPage(t.Context(), io.Discard, true)
 		p.family(f)
 		for range 10 {
 			p.connection(&row, &[2]uint64{math.MaxUint64, math.MaxUint64}, true)
@@ -49,8 +37,7 @@ func TestLargestRowFits(t *testing.T) {
 // No series costs an allocation.
 func TestNoAllocationsPerSeries(t *testing.T) {
 	s := rows.Many(1000)
-	p := newPage()
-	p.reset(t.Context(), io.Discard, true)
+	p := newPage(t.Context(), io.Discard, true)
 	p.connections(s)
 	// Two a family: the cursor, which a Source may keep while it walks.
 	if n := testing.AllocsPerRun(20, func() { p.connections(s) }); n > 6 {

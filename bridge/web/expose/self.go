@@ -4,6 +4,7 @@
 package expose
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -16,15 +17,16 @@ import (
 // none.
 func (p *page) own(gatherer prometheus.Gatherer, format expfmt.Format) error {
 	families, err := gatherer.Gather()
+	var text bytes.Buffer
 	for _, family := range families {
 		// Each family is written aside first, so that one that fails half-way
 		// leaves no half line. The encoder is not closed: that would write # EOF.
-		p.self.Reset()
-		if e := expfmt.NewEncoder(&p.self, format).Encode(family); e != nil {
+		text.Reset()
+		if e := expfmt.NewEncoder(&text, format).Encode(family); e != nil {
 			err = errors.Join(err, fmt.Errorf("write %s: %w", family.GetName(), e))
 			continue
 		}
-		p.bytes(p.self.Bytes())
+		p.bytes(text.Bytes())
 	}
 	return err
 }

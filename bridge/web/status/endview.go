@@ -4,6 +4,7 @@
 package status
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -14,17 +15,13 @@ import (
 // what a person calls it, and what it is exactly.
 type endView struct{ Main, Sub string }
 
-// endOf returns the view of an end: "initiator" or "target".
-func endOf(c *connections.Connection, end string) endView {
+// endOf returns the view of an end, "initiator" or "target", and what else is known as its
+// name.
+func endOf(c *connections.Connection, end, known string) endView {
 	if c.Overflow {
 		return endView{Main: overflowWord}
 	}
-	name := c.Labels[end+"_name"]
-	if name == "" && end == "initiator" {
-		name = c.Names.Initiator
-	} else if name == "" {
-		name = c.Names.Target
-	}
+	name := cmp.Or(c.Labels[end+"_name"], known)
 	address, port := c.Labels[end+"_ip"], c.Labels[end+"_port"]
 	switch {
 	case address == "" && port != "":
@@ -49,19 +46,12 @@ const (
 
 // whereOf says in two lines what a connection is and where it was seen.
 func whereOf(c *connections.Connection) endView {
-	node := c.Labels["node_name"]
-	if node == "" {
-		node = c.Names.Node
-	}
+	node, host := cmp.Or(c.Labels["node_name"], c.Names.Node), cmp.Or(c.Labels["host"], c.Names.Host)
 	if tid := c.Labels["node_tid"]; node == "" && !c.Overflow {
 		node = tid
 		if len(tid) == 36 { // a UUID; its beginning tells nodes apart
 			node = tid[:8] + "…"
 		}
-	}
-	host := c.Labels["host"]
-	if host == "" {
-		host = c.Names.Host
 	}
 	join := func(parts ...string) string {
 		return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " · ")

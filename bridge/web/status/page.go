@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"fmt"
 	"html/template"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -44,8 +45,8 @@ func NewPage(pprof bool) (*Page, error) {
 		"sparkOf": func(rates []float64, list connections.Page) *sparkView {
 			return newSparkView(rates, len(list.HistoryAt))
 		},
-		"initiator": func(c connections.Connection) endView { return endOf(&c, "initiator") },
-		"target":    func(c connections.Connection) endView { return endOf(&c, "target") },
+		"initiator": func(c connections.Connection) endView { return endOf(&c, "initiator", c.Names.Initiator) },
+		"target":    func(c connections.Connection) endView { return endOf(&c, "target", c.Names.Target) },
 		"where":     func(c connections.Connection) endView { return whereOf(&c) },
 	}).Parse(strings.ReplaceAll(string(text), "\n", ""))
 	if err != nil {
@@ -55,19 +56,7 @@ func NewPage(pprof bool) (*Page, error) {
 }
 
 // number is a number of whatever type.
-func number(n any) float64 {
-	switch n := n.(type) {
-	case int:
-		return float64(n)
-	case int64:
-		return float64(n)
-	case uint64:
-		return float64(n)
-	case float64:
-		return n
-	}
-	return 0
-}
+func number(n any) float64 { return reflect.ValueOf(n).Convert(reflect.TypeFor[float64]()).Float() }
 
 // pageView is what the template shows.
 type pageView struct {

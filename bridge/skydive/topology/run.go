@@ -1,0 +1,178 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package topology
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/bridge/skydive/access"
+	"github.com/skydive-project/skybridge/logging"
+)
+
+// Run asks until the context ends. It can be called once.
+func (t *Topology) Run(ctx context.Context, sink Sink) {
+	defer t.disconnect()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	due := time.Now()
+	for {
+		timer.Reset(time.Until(due))
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.changed:
+			due = time.Now()
+			continue
+		case <-t.wanted:
+			early := time.Now().Add(t.settle)
+			if early.Before(t.early) {
+				early = t.early
+			}
+			if early.Before(due) {
+				due, t.early = early, early.Add(t.interval())
+			}
+			continue
+		case <-timer.C:
+		}
+		started := time.Now()
+		t.adopt(sink)
+		due = started.Add(t.interval())
+		if t.inUse.Enabled {
+			t.round(ctx, sink)
+		}
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// interval is the time between rounds; without any, long.
+func (t *Topology) interval() time.Duration {
+	if t.inUse == nil || !t.inUse.Enabled {
+		return time.Hour
+	}
+	return t.inUse.RefreshInterval
+}
+
+// adopt puts a new configuration into force.
+func (t *Topology) adopt(sink Sink) {
+	t.mu.Lock()
+	cfg := t.cfg
+	t.mu.Unlock()
+	if cfg == t.inUse {
+		return
+	}
+	was := t.inUse
+	t.inUse = cfg
+	t.disconnect()
+	t.client = newClient(cfg.Account.TLS, t.proxy.Hidden(cfg.Account.Secrets), t.timeout)
+	var targets []access.Target
+	if cfg.Enabled {
+		targets, _ = cfg.targets() // checked before
+		t.graph.limit, t.nodes.size, t.addresses.size = 2*cfg.CacheSize, cfg.CacheSize, cfg.CacheSize
+	}
+	var bits uint64
+	t.mu.Lock()
+	for name, s := range t.sources {
+		i := slices.IndexFunc(targets, func(o access.Target) bool { return o.Name == name })
+		if i < 0 {
+			delete(t.sources, name)
+			t.graph.forget(s.by)
+			t.metrics.remove(name)
+			continue
+		}
+		s.to, s.failures, s.due, s.plain = targets[i], 0, time.Time{}, false
+		bits |= s.by
+	}
+	for _, to := range targets {
+		if t.sources[to.Name] == nil {
+			by := ^bits & (bits + 1) // the lowest that is free
+			bits |= by
+			t.sources[to.Name] = &source{to: to, by: by, seldom: logging.RateLimited(t.log.With("analyzer", to.Name)), status: Status{Analyzer: to.Name}}
+			t.metrics.begin(to.Name)
+		}
+	}
+	t.mu.Unlock()
+	if !cfg.Enabled && was != nil && was.Enabled {
+		t.graph.nodes = map[string]*heldNode{}
+		t.nodes.clear()
+		t.addresses.clear()
+		t.metrics.ifaces.Set(0)
+		sink.SetCaptures(nil)
+		sink.SetInterfaces(nil)
+	}
+}
+
+func (t *Topology) disconnect() {
+	if t.client != nil {
+		t.client.CloseIdleConnections()
+	}
+}
+
+// round asks every analyzer whose turn it is, all at once, and reports what came of
+// it.
+func (t *Topology) round(ctx context.Context, sink Sink) {
+	var asking sync.WaitGroup
+	var mu sync.Mutex
+	var answers []*answer
+	now := time.Now()
+	for _, s := range t.sources { // only this goroutine changes them
+		if s.due.After(now) {
+			continue
+		}
+		asking.Go(func() {
+			a, err := t.question(ctx, s)
+			if ctx.Err() != nil {
+				return
+			}
+			t.answered(s, a, err)
+			if err == nil {
+				mu.Lock()
+				answers = append(answers, a)
+				mu.Unlock()
+			}
+		})
+	}
+	asking.Wait()
+	if ctx.Err() != nil || len(answers) == 0 {
+		return
+	}
+	skipped := t.graph.take(answers)
+	holders := t.graph.holders()
+	if ctx.Err() != nil {
+		return // a second sooner, where there are half a million nodes
+	}
+	addresses := holders.names()
+	nodes := t.graph.byTID()
+	rows, more, cut := interfaces(nodes, t.inUse.CacheSize)
+	t.metrics.cut.Add(float64(cut + holders.cut))
+	t.metrics.ifaces.Set(float64(len(rows)))
+
+	table := make(map[string]aggregator.NodeNames, len(nodes))
+	for tid, h := range nodes {
+		table[tid] = aggregator.NodeNames{Name: h.node.name, Host: h.node.host, Type: h.node.kind}
+	}
+	at := time.Now()
+	t.nodes.refresh(table, at)
+	t.addresses.refresh(addresses, at)
+	t.metrics.evicted.WithLabelValues(nameAddress).Add(float64(holders.over))
+
+	malformed := 0
+	for _, a := range answers {
+		malformed += a.malformed
+	}
+	t.metrics.skipped.WithLabelValues(nodeMalformed).Add(float64(malformed))
+	t.metrics.skipped.WithLabelValues(nodeLimit).Add(float64(skipped + more))
+	sink.SetCaptures(captures(nodes))
+	sink.SetInterfaces(rows) // last, so that their names are known by then
+	if malformed+skipped+more == 0 {
+		return
+	}
+	t.seldom.Warn("some nodes of the topology do not count: they are malformed, or there are more than topology.cache_size has room for",
+		"malformed", malformed, "too_many", skipped+more)
+}
