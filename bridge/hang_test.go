@@ -99,7 +99,7 @@ func TestHungTokenEndpoint(t *testing.T) {
 // bridge that hangs; and it stops in order although the disk never answers again.
 func TestHungDisk(t *testing.T) {
 	r := newRig(t, 1, prom.Options{})
-	m, fs := &manager{}, &disktest.Hanging{FS: disk.OS{}}
+	m, fs := &manager{}, disktest.NewHanging(disk.OS{})
 	r.dir, r.fs = t.TempDir(), fs
 	r.timing = defaultTiming()
 	r.timing.disk = 300 * time.Millisecond

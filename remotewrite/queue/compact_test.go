@@ -164,7 +164,7 @@ func TestCompactedMeanwhile(t *testing.T) {
 // can be read from whichever of the two has it.
 func TestCompactionHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hanging := &disktest.Hanging{FS: disktest.New(1)}
+		hanging := disktest.NewHanging(disktest.New(1))
 		l, err := Open(Config{FS: disk.WithTimeout(hanging, time.Second), Dir: "log", MaxBytes: 3000, SegmentBytes: 1000},
 			prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 		if err != nil {
