@@ -128,7 +128,7 @@ func TestHungDisk(t *testing.T) {
 	}
 	r.judgeTotal()
 	for _, s := range r.raw() { // no process will continue them
-		if lives := prom.Incarnations(s.Samples); !lives[len(lives)-1].Ended {
+		if lives := prom.Incarnations(s.Samples); !lives[len(lives)-1].Ended() {
 			t.Errorf("%v did not end", s.Labels)
 		}
 	}

@@ -206,7 +206,7 @@ func TestHoldersInPrometheus(t *testing.T) {
 		tick(n, 5_010_000, 20_000)
 	}
 	got, err := server.Client().AnchoredIncrease(t.Context(), "test_bytes", time.UnixMilli(begin), time.UnixMilli(begin+6*pushInterval.Milliseconds()))
-	if err != nil || len(got) != 1 || got[0].Samples[0].V != 20_000 {
+	if err != nil || len(got) != 1 || got[0].Samples[0].Value() != 20_000 {
 		t.Errorf("increase %v, %v, want 20000", got, err)
 	}
 	r.wantMetric(0, prefix+"samples_failed_total")

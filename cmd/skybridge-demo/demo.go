@@ -157,7 +157,7 @@ func guide(ctx context.Context, out io.Writer, where places, client *prom.Client
 			// An error can only be that the demo is about to end.
 			found, _ := client.Query(ctx, "count(skydive_network_connection_total_bytes)", now)
 			if len(found) > 0 && answered(ctx, where, client, now) {
-				invite(out, where, int(found[0].Samples[0].V))
+				invite(out, where, int(found[0].Samples[0].Value()))
 				return
 			}
 		}

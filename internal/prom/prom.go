@@ -59,13 +59,9 @@ type Options struct {
 	Retention time.Duration
 
 	// KeepLive is the period at which the series LiveMetric gets a sample at
-	// now, as any receiver in use always has. 0: only Tick and TickAt do it.
+	// now, as any receiver in use always has. 0: only TickAt does it.
 	// Without a live series the TSDB accepts samples that real ones refuse.
 	KeepLive time.Duration
-
-	// WrapWrite, if set, is put in front of the remote-write handler, for
-	// faults on the way to it. What it answers itself is counted by Writes too.
-	WrapWrite func(http.Handler) http.Handler
 
 	// Home answers "/", where the server would have its web UI; /graph and /query
 	// lead there. nil: a line of text that names the API.
@@ -83,11 +79,11 @@ type Server struct {
 	dir      string
 	ownDir   bool
 
-	db     *tsdb.DB
-	engine *promql.Engine
-	parser parser.Parser
-	client *Client
-	writes writeCounter
+	db       *tsdb.DB
+	engine   *promql.Engine
+	parser   parser.Parser
+	client   *Client
+	refusals refusals
 
 	ticking  sync.Mutex      // held while a live sample is written
 	scraping *scrape.Manager // nil: nothing is scraped
