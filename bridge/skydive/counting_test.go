@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/internal/await"
 )
 
 // TestOverdue proves that a sink which does not give back a message is noticed, and that
@@ -24,7 +25,7 @@ func TestOverdue(t *testing.T) {
 	r.sink.hold = hold
 	r.sink.mu.Unlock()
 	a.SendFlows([]analyzer.Flow{flow("a")})
-	r.sink.Wait(t, "a message", func() bool { r.sink.mu.Lock(); defer r.sink.mu.Unlock(); return r.sink.calls == 1 })
+	await.Until(t, "a message", func() bool { r.sink.mu.Lock(); defer r.sink.mu.Unlock(); return r.sink.calls == 1 })
 	before := r.feed.Overdue()
 	if after := r.feed.Overdue(); before <= 0 || after <= before {
 		t.Errorf("overdue by %s, then by %s: want more and more", before, after)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/bridge/skydive/decode"
+	"github.com/skydive-project/skybridge/internal/await"
 )
 
 // The bytes of a real analyzer's TCP connection, from its 101 on, are read off
@@ -53,7 +54,7 @@ func TestReplaysRawRecording(t *testing.T) {
 			}
 			want = append(want, m.Flows...)
 		}
-		r.sink.Wait(t, "all flows", func() bool { return r.sink.received() >= len(want) })
+		await.Until(t, "all flows", func() bool { return r.sink.received() >= len(want) })
 		r.stop()
 		if err := <-served; err != nil {
 			t.Error(err)
