@@ -118,11 +118,11 @@ func New(o Options) *Writer {
 			if o.Network == nil {
 				c = w.connection(i)
 				c.swapped = len(w.points) > 1 && n == 1 && i%2 == 1
-			} else if c = given(i, o.Network[i]); len(c.of.Points) > 0 && !slices.Contains(c.of.Points, n) {
+			} else if c = (&connection{id: i, Connection: o.Network[i]}); len(c.Points) > 0 && !slices.Contains(c.Points, n) {
 				continue
 			}
 			c.point, c.rng = p, w.rng
-			if c.protocol == gre {
+			if c.Protocol == gre {
 				p.carrier = c
 			} else if i%11 == 0 {
 				c.carrier = p.carrier
@@ -177,7 +177,7 @@ func (w *Writer) Hello() (messages []Message) {
 			w.traffic(c, w.now-1)
 			f := w.update(c, w.now)
 			switch {
-			case c.protocol == gre || w.o.Network != nil:
+			case c.Protocol == gre || w.o.Network != nil:
 			case len(flows) == 0:
 				f.FinishType = 1
 				c.flow = nil
@@ -198,9 +198,9 @@ func (w *Writer) Hello() (messages []Message) {
 // lives says whether a connection has a flow when the bridge comes.
 func (w *Writer) lives(c *connection) bool {
 	if w.o.Network != nil {
-		return c.activity == 1
+		return c.Activity == 1
 	}
-	return w.chance(0.3) || c.protocol == gre
+	return w.chance(0.3) || c.Protocol == gre
 }
 
 // Step lets an update period pass and returns what is reported of it.
@@ -237,17 +237,17 @@ func (w *Writer) watch(c *connection) {
 	p := c.point
 	switch {
 	case c.isSecond: // they have passed
-	case c.flow == nil && c.rng.Float64() < c.activity/2:
+	case c.flow == nil && c.rng.Float64() < c.Activity/2:
 		w.open(c, w.now-int64(c.rng.IntN(int(w.o.Step)-1))-1)
 		w.traffic(c, c.flow.Start-p.offset)
-	case c.flow != nil && !c.of.Short && c.rng.Float64() < c.activity:
+	case c.flow != nil && !c.Short && c.rng.Float64() < c.Activity:
 		w.traffic(c, w.now-int64(c.rng.IntN(int(w.o.Step)-1)))
 	}
 	if c.flow == nil || w.steps%p.update != 0 {
 		return
 	}
 	expire := p.expire
-	if c.of.Application == "DNS" || c.of.Application == "ARP" {
+	if c.Application == "DNS" || c.Application == "ARP" {
 		expire = 1 // agents know them to be short
 	}
 	if w.now+p.offset-c.flow.Last > expire*w.o.Step {
