@@ -222,7 +222,7 @@ func ofDocs(t *testing.T) (all []question) {
 	}
 	p := parser.NewParser(parser.Options{EnableExtendedRangeSelectors: true})
 	for _, page := range pages {
-		for _, query := range page.Queries() {
+		for _, query := range queriesOf(page) {
 			e, err := p.ParseExpr(query)
 			if err != nil {
 				t.Errorf("%s: %v in\n%s", page.Path, err, query)
@@ -235,6 +235,31 @@ func ofDocs(t *testing.T) (all []question) {
 		}
 	}
 	return all
+}
+
+// queriesOf lists the PromQL queries of a page: of each promql block what stands
+// between empty lines or comments.
+func queriesOf(p docs.Page) []string {
+	var queries []string
+	for _, b := range p.Blocks("promql") {
+		var query []string
+		flush := func() {
+			if text := strings.TrimSpace(strings.Join(query, "\n")); text != "" {
+				queries = append(queries, text)
+			}
+			query = nil
+		}
+		for line := range strings.Lines(b.Text) {
+			trimmed := strings.TrimSpace(line)
+			if trimmed == "" || strings.HasPrefix(trimmed, "#") {
+				flush()
+				continue
+			}
+			query = append(query, strings.TrimRight(line, "\n"))
+		}
+		flush()
+	}
+	return queries
 }
 
 // What is scraped here is what deploy/prometheus tells to scrape.

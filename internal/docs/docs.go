@@ -76,28 +76,3 @@ func (p Page) Blocks(language string) []Block {
 	}
 	return blocks
 }
-
-// Queries lists the PromQL queries of the page: of each promql block what stands
-// between empty lines or comments.
-func (p Page) Queries() []string {
-	var queries []string
-	for _, b := range p.Blocks("promql") {
-		var query []string
-		flush := func() {
-			if text := strings.TrimSpace(strings.Join(query, "\n")); text != "" {
-				queries = append(queries, text)
-			}
-			query = nil
-		}
-		for line := range strings.Lines(b.Text) {
-			trimmed := strings.TrimSpace(line)
-			if trimmed == "" || strings.HasPrefix(trimmed, "#") {
-				flush()
-				continue
-			}
-			query = append(query, strings.TrimRight(line, "\n"))
-		}
-		flush()
-	}
-	return queries
-}
