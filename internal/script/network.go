@@ -12,22 +12,6 @@ import (
 	"github.com/skydive-project/skybridge/internal/analyzer"
 )
 
-// Connection describes one of a network.
-type Connection struct {
-	A, B         string        // addresses; none: it is ARP's
-	PortA, PortB int64         // 0: without ports
-	Protocol     string        // of the transport, or the application where there are no ports
-	Application  string        // empty: the protocol
-	Activity     float64       // chance that packets pass in a step
-	Rate         float64       // bytes a second from A to B, of a negative one from B to A
-	Wave         time.Duration // in which the rate swings; 0: it does not
-	Short        bool          // packets pass in one step; what comes later has another port
-	Points       []int         // the capture points that see it; none: all
-}
-
-// portless says whether the protocol has no ports.
-func (c Connection) portless() bool { return c.PortB == 0 }
-
 // draw decides on what passes of a connection in this step, alike at all points that see
 // it, where the network was given.
 func (w *Writer) draw(c *connection) {
@@ -88,28 +72,6 @@ const (
 	gre        = "GRE" // the protocol of tunnels, without ports
 	accessVLAN = 11    // of which captures without tags see something
 )
-
-// connection is a 5-tuple at a capture point, with the flow that Skydive has
-// for it, if any. Its times are ms on the agent's clock.
-type connection struct {
-	Connection
-	rng        *rand.Rand // decides what passes
-	vlan       int64      // 0: none
-	id         int
-	point      *point
-	swapped    bool
-	finish     int64  // FinishType of every update
-	tunnel     string // the flow of a tunnel that carries it, by UUID
-	carrier    *connection
-	second     *connection // the same, as the second capture sees it
-	isSecond   bool
-	carries    bool // it is a tunnel itself
-	generation int  // how many flows it has had
-	flow       *analyzer.Flow
-	updated    int64            // when the latest update was made
-	window     *analyzer.Metric // its LastUpdateMetric
-	reported   analyzer.Metric
-}
 
 func (w *Writer) connection(i int) *connection {
 	c := &connection{id: i, Connection: Connection{
