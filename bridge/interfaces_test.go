@@ -16,7 +16,6 @@ import (
 
 	"github.com/skydive-project/skybridge/internal/judge"
 	"github.com/skydive-project/skybridge/internal/prom"
-	"github.com/skydive-project/skybridge/internal/reference"
 )
 
 const interfaceSelector = `{__name__=~"skydive_network_interface_.+"}`
@@ -212,7 +211,7 @@ func TestInterfacesEnd(t *testing.T) {
 // what was reported.
 func (r *rig) judgeExactWithSites() {
 	r.t.Helper()
-	want, got := r.Reference.By(reference.View{})["bytes{}"], judge.SumsBy(r.raw())["bytes{}"]
+	want, got := r.Reference.By(r.Reference.View)["bytes{}"], judge.SumsBy(r.raw())["bytes{}"]
 	if want == 0 || want != got {
 		r.t.Errorf("%d bytes over all connections, want %d", got, want)
 	}

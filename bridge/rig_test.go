@@ -256,8 +256,7 @@ func (r *rig) judgeTotal() {
 
 // totalArrived reports whether the receiver has that sum, and what it is.
 func (r *rig) totalArrived() (bool, string) {
-	all := reference.View{Tunnels: r.Reference.View.Tunnels, Portless: r.Reference.View.Portless}
-	want, got := r.Reference.By(all)["bytes{}"], judge.SumsBy(r.raw())["bytes{}"]
+	want, got := r.Reference.By(r.Reference.View)["bytes{}"], judge.SumsBy(r.raw())["bytes{}"]
 	return want == got, fmt.Sprintf("%d bytes over all series, want %d", got, want)
 }
 
