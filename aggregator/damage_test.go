@@ -186,7 +186,7 @@ func TestFilesOfAnotherUser(t *testing.T) {
 	names := disk.Files()
 	for _, name := range names {
 		w := newWorld(t, Config{})
-		_, err := w.OpenState(StateConfig{Dir: stateDir, FS: disktest.Forbidding{FS: disk, Name: name}, LastTick: last}, w.warnings.logger)
+		_, err := w.OpenState(StateConfig{Dir: stateDir, FS: disktest.Forbidding(disk, name), LastTick: last}, w.warnings.logger)
 		if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "chown") {
 			t.Errorf("%s: %v", name, err)
 		}

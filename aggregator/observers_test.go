@@ -30,7 +30,7 @@ func withoutNode() (labels []string) {
 type crossings struct {
 	*world
 	all  []*crossing
-	want *reference.Conversations
+	want *reference.Reference
 }
 
 // crossingConfig counts them once: on a node, or anywhere.
@@ -44,7 +44,7 @@ func crossingConfig(one bool) Config {
 
 // newCrossings begins it: every capture has an epoch before anything passes.
 func newCrossings(t *testing.T, cfg Config, all []*crossing) *crossings {
-	cs := &crossings{world: newWorld(t, cfg), all: all, want: reference.NewConversations(cfg.scope() == byTuple)}
+	cs := &crossings{world: newWorld(t, cfg), all: all, want: reference.New()}
 	cs.report(arrival(all, cs.time.UnixMilli())...)
 	cs.pass(time.Minute)
 	return cs
@@ -130,7 +130,7 @@ func TestObserversTogether(t *testing.T) {
 		cs.play(length, &delivery{}, func(int) {})
 		cs.tick() // what a connection carries over that was ending
 		checkBounds(r, cs.Aggregator)
-		want, got := judged(cfg, cs.want.By(view)), judged(cfg, cs.receiver.increases())
+		want, got := judged(cfg, cs.want.Conversations(view, cfg.scope() == byTuple)), judged(cfg, cs.receiver.increases())
 		if swaps(all) {
 			want, got = grouped(want, nil), grouped(got, nil)
 		}
@@ -188,7 +188,7 @@ func TestObserversComeAndGo(t *testing.T) {
 				c.setClock(all[0].watchers[0].node, by)
 			}
 		})
-		least := cs.want.By(reference.View{Labels: withoutNode()})
+		least := cs.want.Conversations(reference.View{Labels: withoutNode()}, !o.oneNode)
 		for _, c := range all {
 			got, least := cs.exported(c), c.in(least)
 			for d := range got {

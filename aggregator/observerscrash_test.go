@@ -32,7 +32,7 @@ func TestObserversAcrossCrashes(t *testing.T) {
 		drawBounds(r, &cfg)
 		m := newCrashingProcess(t, cfg, disktest.New(rapid.Uint64().Draw(r, "disk")), int64(rapid.SampledFrom([]int{1, 1000, 1 << 20}).Draw(r, "least")))
 		defer m.crash(false)
-		want, told := reference.NewConversations(cfg.scope() == byTuple), &latest{}
+		want, told := reference.New(), &latest{}
 		report := func(records []analyzer.Flow) {
 			want.Report(records...)
 			told.report(records)
@@ -105,7 +105,7 @@ func TestObserversAcrossCrashes(t *testing.T) {
 		for range 6 { // also what a connection carries over that was ending
 			m.tick()
 		}
-		if diff := cmp.Diff(grouped(want.By(view), nil), grouped(m.receiver.increases(), nil)); diff != "" {
+		if diff := cmp.Diff(grouped(want.Conversations(view, cfg.scope() == byTuple), nil), grouped(m.receiver.increases(), nil)); diff != "" {
 			r.Errorf("after %d lives totals differ from what was reported (-want +got):\n%s", m.starts, diff)
 		}
 	})

@@ -136,22 +136,21 @@ func (c *crowd) grow(f *crowdFlow, now time.Time) aggregator.Flow {
 
 // want returns what the series of a node must have increased by, those of
 // connections that began after the given time.
-func (c *crowd) want(node string, after time.Time) map[reference.Series]uint64 {
-	want := map[reference.Series]uint64{}
+func (c *crowd) want(node string, after time.Time) map[string]uint64 {
+	want := map[string]uint64{}
 	for i, t := range c.tuples {
 		if string(t.node) != node || !t.first.After(after) {
 			continue
 		}
 		for scheme, totals := range c.totals {
-			s := reference.Series{InitiatorIP: string(t.a), TargetIP: "192.0.2.1", TargetPort: "443", NodeTID: node, Protocol: "TCP"}
+			s := map[string]string{"initiator_ip": string(t.a), "target_ip": "192.0.2.1", "target_port": "443", "node_tid": node, "protocol": "TCP"}
 			if crowdScheme(scheme) == allLabels {
-				s.InitiatorPort = strconv.FormatInt(t.port, 10)
+				s["initiator_port"] = strconv.FormatInt(t.port, 10)
 			}
 			for j, n := range totals[i] {
-				s.Direction = []string{"initiator_to_target", "target_to_initiator"}[j%2]
-				s.Metric = []string{reference.BytesMetric, reference.PacketsMetric}[j/2]
+				s["direction"] = []string{"initiator_to_target", "target_to_initiator"}[j%2]
 				if n > 0 {
-					want[s] = uint64(n)
+					want[reference.Name([]string{"bytes", "packets"}[j/2], s, reference.DefaultLabels())] = uint64(n)
 				}
 			}
 		}

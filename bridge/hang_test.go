@@ -99,7 +99,7 @@ func TestHungTokenEndpoint(t *testing.T) {
 // bridge that hangs; and it stops in order although the disk never answers again.
 func TestHungDisk(t *testing.T) {
 	r := newRig(t, 1, prom.Options{})
-	m, fs := &manager{}, &disktest.Hanging{FS: disk.OS{}}
+	m, fs := &manager{}, disktest.NewHanging(disk.OS{})
 	r.dir, r.fs = t.TempDir(), fs
 	r.timing = defaultTiming()
 	r.timing.disk = 300 * time.Millisecond
@@ -128,7 +128,7 @@ func TestHungDisk(t *testing.T) {
 	}
 	r.judgeTotal()
 	for _, s := range r.raw() { // no process will continue them
-		if lives := prom.Incarnations(s.Samples); !lives[len(lives)-1].Ended {
+		if lives := prom.Incarnations(s.Samples); !lives[len(lives)-1].Ended() {
 			t.Errorf("%v did not end", s.Labels)
 		}
 	}

@@ -102,9 +102,9 @@ func TestInterfacesAreAsRecorded(t *testing.T) {
 				labels = append(labels, fmt.Sprintf("%s=%q", name, v))
 			}
 		}
-		pushed = append(pushed, fmt.Sprintf("%s{%s} %.0f", s.Labels.Get("__name__"), strings.Join(labels, ","), s.Samples[0].V))
+		pushed = append(pushed, fmt.Sprintf("%s{%s} %.0f", s.Labels.Get("__name__"), strings.Join(labels, ","), s.Samples[0].Value()))
 		lives := prom.Incarnations(s.Samples)
-		if len(lives) != 1 || !lives[0].Ended || lives[0].Samples[0].V != lives[0].Samples[len(lives[0].Samples)-1].V {
+		if len(lives) != 1 || !lives[0].Ended() || lives[0].Samples[0].Value() != lives[0].Samples[len(lives[0].Samples)-1].Value() {
 			t.Errorf("%v: %v, want one life of one value, with its end", s.Labels, s.Samples)
 		}
 	}
@@ -113,8 +113,8 @@ func TestInterfacesAreAsRecorded(t *testing.T) {
 	if diff := cmp.Diff(served, pushed); diff != "" {
 		t.Errorf("pushed differs from served (-served +pushed):\n%s", diff)
 	}
-	if w := r.prom.Writes(); w.Refused() > 0 {
-		t.Errorf("%d requests were refused: %q", w.Refused(), w.Refusals)
+	if refused := r.prom.Refused(); len(refused) > 0 {
+		t.Errorf("%d requests were refused: %q", len(refused), refused)
 	}
 }
 
@@ -140,7 +140,7 @@ func TestInterfacesEnd(t *testing.T) {
 				}
 			}
 			all := prom.Incarnations(s.Samples)
-			n, ended = len(all), all[len(all)-1].Ended
+			n, ended = len(all), all[len(all)-1].Ended()
 			if marked := len(all) - 1; ended && stale != marked+1 || !ended && stale != marked {
 				t.Errorf("%s: %d stale markers in %d lives: %v", name, stale, n, s.Samples)
 			}
@@ -202,8 +202,8 @@ func TestInterfacesEnd(t *testing.T) {
 		t.Errorf("eth0 has %d lives, want it to reset under its first name", n)
 	}
 	r.judgeExactWithSites()
-	if w := r.prom.Writes(); w.Refused() > 0 {
-		t.Errorf("%d requests were refused: %q", w.Refused(), w.Refusals)
+	if refused := r.prom.Refused(); len(refused) > 0 {
+		t.Errorf("%d requests were refused: %q", len(refused), refused)
 	}
 }
 
@@ -211,17 +211,7 @@ func TestInterfacesEnd(t *testing.T) {
 // what was reported.
 func (r *rig) judgeExactWithSites() {
 	r.t.Helper()
-	want, got := uint64(0), uint64(0)
-	for s, n := range r.Reference.Totals() {
-		if strings.HasSuffix(s.Metric, "_bytes") {
-			want += n
-		}
-	}
-	for s, n := range judge.Sums(r.raw()) {
-		if strings.HasSuffix(s.Metric, "_bytes") {
-			got += n
-		}
-	}
+	want, got := r.Reference.By(r.Reference.View)["bytes{}"], judge.SumsBy(r.raw())["bytes{}"]
 	if want == 0 || want != got {
 		r.t.Errorf("%d bytes over all connections, want %d", got, want)
 	}

@@ -8,12 +8,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/skydive-project/skybridge/internal/judge"
 	"github.com/skydive-project/skybridge/internal/prom"
@@ -87,15 +85,11 @@ topology: {refresh_interval: 1s}
 	r.halt()
 
 	view := reference.View{Labels: []string{"initiator_ip", "direction", "protocol"}}
-	got, names := map[string]uint64{}, map[string]bool{}
+	names := map[string]bool{}
 	for _, s := range r.raw() {
-		n := uint64(prom.ResetAwareSum(slices.DeleteFunc(s.Samples, prom.Sample.Stale)))
-		if n > 0 {
-			got[viewName(labels.NewBuilder(s.Labels).Keep(append(view.Labels, "__name__")...).Labels())] += n
-		}
 		names[s.Labels.Get("target_name")] = true
 	}
-	if diff := cmp.Diff(r.Reference.By(view), got); diff != "" {
+	if diff := cmp.Diff(r.Reference.By(view), judge.SumsBy(r.raw(), view.Labels...)); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 	for _, name := range []string{"", "shop/web-0", "shop/web-1"} {

@@ -4,7 +4,6 @@
 package bridge
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -89,12 +88,8 @@ func TestObserversCountOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.halt()
-	sums := map[string]uint64{}
-	for s, n := range judge.Sums(r.raw()) {
-		sums[fmt.Sprintf("%s{protocol=%s}", map[string]string{reference.BytesMetric: "bytes", reference.PacketsMetric: "packets"}[s.Metric], s.Protocol)] += n
-	}
 	totals := want.By(reference.View{Labels: []string{"protocol"}, Tunnels: "outer"})
-	if diff := cmp.Diff(totals, sums); diff != "" {
+	if diff := cmp.Diff(totals, judge.SumsBy(r.raw(), "protocol")); diff != "" {
 		t.Errorf("against what the one capture reported (-want +got):\n%s", diff)
 	}
 	if len(totals) != 6 || shared == 0 {

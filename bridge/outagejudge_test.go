@@ -45,8 +45,8 @@ func (r *outageRun) checkDisk() {
 // time against what they reported, series by series.
 func (r *outageRun) judge(t *testing.T, server *prom.Server, after time.Time) {
 	t.Helper()
-	if w := server.Writes(); w.Refused() > 0 {
-		t.Errorf("%d requests were refused: %q", w.Refused(), w.Refusals[:min(3, len(w.Refusals))])
+	if refused := server.Refused(); len(refused) > 0 {
+		t.Errorf("%d requests were refused: %q", len(refused), refused[:min(3, len(refused))])
 	}
 	judged := 0
 	for i := range crowdNodes {
@@ -85,14 +85,14 @@ func checkLives(t *testing.T, series []prom.Series, goOn bool) {
 	t.Helper()
 	wrong, newest := 0, int64(0)
 	for _, s := range series {
-		newest = max(newest, s.Samples[len(s.Samples)-1].T)
+		newest = max(newest, s.Samples[len(s.Samples)-1].At)
 	}
 	for _, s := range series {
 		for i, life := range prom.Incarnations(s.Samples) {
-			if life.FromZero() && life.Ended && life.Markers == 1 {
+			if life.FromZero() && life.Ended() && life.Markers == 1 {
 				continue
 			}
-			if goOn && life.FromZero() && !life.Ended && life.Samples[len(life.Samples)-1].T == newest {
+			if goOn && life.FromZero() && !life.Ended() && life.Samples[len(life.Samples)-1].At == newest {
 				continue
 			}
 			if wrong++; wrong <= 3 {

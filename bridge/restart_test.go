@@ -34,8 +34,8 @@ func TestRestartGoesOn(t *testing.T) {
 	r.judgeExact()
 	for _, s := range r.raw() {
 		lives := prom.Incarnations(s.Samples)
-		if last := lives[len(lives)-1]; len(lives) != 1 || last.Ended {
-			t.Errorf("%v has %d incarnations (the last ended: %v), want one that continues", s.Labels, len(lives), last.Ended)
+		if last := lives[len(lives)-1]; len(lives) != 1 || last.Ended() {
+			t.Errorf("%v has %d incarnations (the last ended: %v), want one that continues", s.Labels, len(lives), last.Ended())
 		}
 	}
 	if text := r.logs.String(); !strings.Contains(text, "counters continue where they were") {
@@ -75,7 +75,7 @@ func TestRestartWithOtherNames(t *testing.T) {
 			continue // of the last configuration: it continues
 		}
 		lives := prom.Incarnations(s.Samples)
-		if total++; lives[len(lives)-1].Ended {
+		if total++; lives[len(lives)-1].Ended() {
 			ended[s.Labels.Get("site")]++
 		} else {
 			t.Errorf("%v did not end", s.Labels)

@@ -18,6 +18,7 @@ import (
 	"github.com/skydive-project/skybridge/internal/analyzer"
 	"github.com/skydive-project/skybridge/internal/judge"
 	"github.com/skydive-project/skybridge/internal/prom"
+	"github.com/skydive-project/skybridge/internal/receiver"
 	"github.com/skydive-project/skybridge/internal/reference"
 	"github.com/skydive-project/skybridge/internal/script"
 )
@@ -69,13 +70,13 @@ func TestPageEqualsPush(t *testing.T) {
 }
 
 // parsePage returns the judged counters of a page.
-func parsePage(t *testing.T, page, contentType string) map[reference.Series]uint64 {
+func parsePage(t *testing.T, page, contentType string) map[string]uint64 {
 	t.Helper()
 	parser, err := textparse.New([]byte(page), contentType, labels.NewSymbolTable(), textparse.ParserOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	values := map[reference.Series]uint64{}
+	values := map[string]uint64{}
 	for {
 		entry, err := parser.Next()
 		if errors.Is(err, io.EOF) {
@@ -90,8 +91,8 @@ func parsePage(t *testing.T, page, contentType string) map[reference.Series]uint
 		_, _, value := parser.Series()
 		var l labels.Labels
 		parser.Labels(&l)
-		if name := l.Get("__name__"); name == reference.BytesMetric || name == reference.PacketsMetric {
-			values[reference.Parse(name, l.Map())] = uint64(value)
+		if strings.HasPrefix(l.Get("__name__"), "skydive_network_connection_total_") {
+			values[judge.Name(l, reference.DefaultLabels())] = uint64(value)
 		}
 	}
 }
@@ -116,7 +117,7 @@ func TestRateOfAConnectionReportedOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(found) != 1 || found[0].Samples[0].V <= 0 {
+	if len(found) != 1 || found[0].Samples[0].Value() <= 0 {
 		t.Errorf("rate is %v, want one positive value", found)
 	}
 	r.halt()
@@ -146,7 +147,7 @@ func TestCapturesArePushedAndServed(t *testing.T) {
 	r.await(func() (bool, string) { return served(packets) })
 	r.awaitTicks(1)
 	series, err := r.prom.RawSeries(r.ctx, "skydive_capture_flows_dropped_total", r.began.Add(-time.Minute), time.Now().Add(time.Minute))
-	if err != nil || len(series) != 1 || prom.ResetAwareSum(series[0].Samples) != 7 {
+	if err != nil || len(series) != 1 || receiver.Increase(series[0].Samples) != 7 {
 		t.Errorf("dropped flows pushed: %v (%v), want an increase of 7", series, err)
 	}
 }

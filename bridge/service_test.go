@@ -74,7 +74,7 @@ func TestWatchdogOfWhatHangs(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := newRig(t, 1, prom.Options{})
-			m, fs := &manager{}, &disktest.Hanging{FS: disk.OS{}}
+			m, fs := &manager{}, disktest.NewHanging(disk.OS{})
 			r.dir, r.fs = t.TempDir(), fs
 			r.service = notify.New(notify.Options{Send: m.send, Watchdog: 6 * time.Second, Logger: slog.New(slog.NewTextHandler(r.logs, nil))})
 			r.configure("", "")

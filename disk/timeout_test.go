@@ -41,7 +41,7 @@ func TestWithTimeout(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				hanging := &disktest.Hanging{FS: disktest.New(1)}
+				hanging := disktest.NewHanging(disktest.New(1))
 				system := disk.WithTimeout(hanging, limit)
 				f, err := system.Create("file")
 				if err != nil {
@@ -80,7 +80,7 @@ func TestWithTimeout(t *testing.T) {
 // the file gets what was to be written, and the memory is left alone.
 func TestWithTimeoutKeepsMemoryApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hanging := &disktest.Hanging{FS: disktest.New(1)}
+		hanging := disktest.NewHanging(disktest.New(1))
 		system := disk.WithTimeout(hanging, time.Second)
 		all := func(disktest.Op, string) bool { return true }
 		f, err := system.Create("file")

@@ -177,7 +177,7 @@ func TestCloseDuringAnEndlessAttempt(t *testing.T) {
 // it changes nothing of its successor's place.
 func TestRemovedWhileItsDiskHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fs := &disktest.Hanging{FS: disktest.New(1)}
+		fs := disktest.NewHanging(disktest.New(1))
 		r := newRig(t, queue.Config{FS: fs, Dir: "log"})
 		rec := r.receiver("a", receiver.Config{})
 		cfg := EndpointConfig{Name: "a", URL: "http://a/"}

@@ -54,7 +54,7 @@ func TestReceiverThatIsDownIsNotOverdue(t *testing.T) {
 // long as that lasts, and no longer.
 func TestDiskThatHangsIsOverdue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fs := &disktest.Hanging{FS: disktest.New(1)}
+		fs := disktest.NewHanging(disktest.New(1))
 		r := newRig(t, queue.Config{FS: fs, Dir: "log"})
 		r.receiver("a", receiver.Config{})
 		r.apply(EndpointConfig{URL: "http://a/"})
@@ -86,7 +86,7 @@ func TestDiskThatHangsIsOverdue(t *testing.T) {
 func TestDiskThatDoesNotAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit = 30 * time.Second
-		fs := &disktest.Hanging{FS: disktest.New(1)}
+		fs := disktest.NewHanging(disktest.New(1))
 		r := newRig(t, queue.Config{FS: disk.WithTimeout(fs, limit), Dir: "log"})
 		rec := r.receiver("a", receiver.Config{})
 		r.apply(EndpointConfig{URL: "http://a/"})

@@ -11,6 +11,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/skydive-project/skybridge/internal/analyzer"
 )
 
 // Connector keeps the latest value of each connection in gauge vectors. Store is for
@@ -65,7 +67,7 @@ func (c *Connector) Store(message []byte) (int, error) {
 	return len(flows), nil
 }
 
-func (c *Connector) entry(f *Flow) *entry {
+func (c *Connector) entry(f *analyzer.Flow) *entry {
 	if e, ok := c.cache[f.L3TrackingID]; ok {
 		c.order.MoveToBack(e.place)
 		return e

@@ -13,6 +13,8 @@ package oldway
 import (
 	"encoding/json"
 	"fmt"
+
+	"github.com/skydive-project/skybridge/internal/analyzer"
 )
 
 type envelope struct {
@@ -21,46 +23,9 @@ type envelope struct {
 	Obj                   json.RawMessage
 }
 
-type layer struct {
-	Protocol, A, B string
-	ID             int64
-}
-
-type metric struct {
-	ABPackets, ABBytes, BAPackets, BABytes, Start, Last, RTT int64
-}
-
-// Flow has the fields of Skydive's flow, but for its DNS, DHCP and VRRP layers, which
-// neither the recordings nor the generated feed have.
-type Flow struct {
-	UUID, LayersPath, Application string
-	Link, Network                 *layer
-	Transport                     *struct {
-		Protocol string
-		A, B, ID int64
-	}
-	ICMP *struct {
-		Type     string
-		Code, ID uint32
-	}
-	LastUpdateMetric, Metric *metric
-	TCPMetric                *struct {
-		ABSynStart, BASynStart                                       int64
-		ABSynTTL, BASynTTL                                           uint32
-		ABFinStart, BAFinStart, ABRstStart, BARstStart               int64
-		ABSegmentOutOfOrder, ABSegmentSkipped, ABSegmentSkippedBytes int64
-		ABPackets, ABBytes, ABSawStart, ABSawEnd                     int64
-		BASegmentOutOfOrder, BASegmentSkipped, BASegmentSkippedBytes int64
-		BAPackets, BABytes, BASawStart, BASawEnd                     int64
-	}
-	IPMetric                                                 *struct{ Fragments, FragmentErrors int64 }
-	Start, Last                                              int64
-	TrackingID, L3TrackingID, ParentUUID, NodeTID, CaptureID string
-	RawPacketsCaptured, FinishType                           int64
-}
-
-// Decode decodes a message of the feed; one that holds no flows has none.
-func Decode(message []byte) ([]*Flow, error) {
+// Decode decodes a message of the feed; one that holds no flows has none. Flows have every
+// field that the recordings and the generated feed have.
+func Decode(message []byte) ([]*analyzer.Flow, error) {
 	var e envelope
 	if err := json.Unmarshal(message, &e); err != nil {
 		return nil, fmt.Errorf("old way: envelope: %w", err)
@@ -68,7 +33,7 @@ func Decode(message []byte) ([]*Flow, error) {
 	if e.Type != "store" {
 		return nil, nil
 	}
-	var flows []*Flow
+	var flows []*analyzer.Flow
 	if err := json.Unmarshal(e.Obj, &flows); err != nil {
 		return nil, fmt.Errorf("old way: flows: %w", err)
 	}

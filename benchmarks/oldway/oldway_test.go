@@ -11,7 +11,28 @@ import (
 	"testing"
 
 	"github.com/skydive-project/skybridge/benchmarks/world"
+	"github.com/skydive-project/skybridge/internal/analyzer"
 )
+
+// BenchmarkDecode is beside that of bridge/skydive/decode, which reads the same messages.
+func BenchmarkDecode(b *testing.B) {
+	messages, err := analyzer.Recording("../../bridge/skydive/testdata/session-mixed.jsonl")
+	if err != nil {
+		b.Fatal(err)
+	}
+	flows := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, m := range messages {
+			decoded, err := Decode(m)
+			if err != nil {
+				b.Fatal(err)
+			}
+			flows += len(decoded)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(flows), "ns/flow")
+}
 
 // TestConnectorShowsWhatItStored looks for the latest values of a connection.
 func TestConnectorShowsWhatItStored(t *testing.T) {

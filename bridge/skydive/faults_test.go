@@ -33,7 +33,7 @@ func TestFault1SilentFeed(t *testing.T) {
 	// On a slow machine the feed is reconnected for silence at any time, and what is
 	// sent meanwhile is lost.
 	sendUntilSeen := func(uuid string) {
-		r.sink.Wait(t, uuid, func() bool {
+		await.Until(t, uuid, func() bool {
 			a.SendFlows([]analyzer.Flow{flow(uuid)})
 			return r.sink.seen(uuid)
 		})
@@ -111,7 +111,7 @@ func TestFault4And5ConnectionLossAndRestart(t *testing.T) {
 		t.Errorf("%v lost connections", got)
 	}
 	a.Stop()
-	r.sink.Wait(t, "down", func() bool { return r.sink.count("down") == 3 })
+	await.Until(t, "down", func() bool { return r.sink.count("down") == 3 })
 	a.SendFlows([]analyzer.Flow{flow("lost in the outage")})
 	r.logs.WaitFor(t, "reason=dial")
 	if err := a.Restart(); err != nil {
@@ -121,7 +121,7 @@ func TestFault4And5ConnectionLossAndRestart(t *testing.T) {
 	later := flow("u")
 	later.Metric.ABBytes = 1000
 	a.SendFlows([]analyzer.Flow{later})
-	r.sink.Wait(t, "the update", func() bool { return r.sink.received() == 2 })
+	await.Until(t, "the update", func() bool { return r.sink.received() == 2 })
 	if r.sink.flows[1].Metric.ABBytes != 1000 {
 		t.Errorf("got %+v", r.sink.flows[1])
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/internal/await"
 )
 
 func TestSubscribesAndDelivers(t *testing.T) {
@@ -42,7 +43,7 @@ func TestSubscribesAndDelivers(t *testing.T) {
 	a.SendFlows(flows)
 	a.SendStats(analyzer.Stats{CaptureID: "c", PacketsReceived: 9})
 	r.waitFlow(t, "u249")
-	r.sink.Wait(t, "stats", func() bool { r.sink.mu.Lock(); defer r.sink.mu.Unlock(); return len(r.sink.stats) == 1 })
+	await.Until(t, "stats", func() bool { r.sink.mu.Lock(); defer r.sink.mu.Unlock(); return len(r.sink.stats) == 1 })
 	first := aggregator.Flow{
 		UUID: []byte("u0"), NodeTID: []byte("n"), CaptureID: []byte("c"), NetworkA: []byte("10.0.0.1"), NetworkB: []byte("10.0.0.2"),
 		HasTransport: true, TransportProtocol: []byte("TCP"), TransportA: 40000, TransportB: 80, Start: 5,
@@ -121,7 +122,7 @@ func TestSeveralAnalyzers(t *testing.T) {
 	r.waitFlow(t, "b")
 	// One that dies leaves the other alone.
 	b.Stop()
-	r.sink.Wait(t, "b down", func() bool { return r.sink.count("down "+b.URL()) == 2 })
+	await.Until(t, "b down", func() bool { return r.sink.count("down "+b.URL()) == 2 })
 	a.SendFlows([]analyzer.Flow{flow("a2")})
 	r.waitFlow(t, "a2")
 	if !r.feed.Subscribed() || r.sink.count("down "+a.URL()) != 1 {
@@ -159,7 +160,7 @@ func TestSlowSinkDoesNotStallTheAnalyzer(t *testing.T) {
 	a.SendRaw([]byte(`{"Namespace":"end","Type":"end"}`))
 	r.logs.WaitFor(t, "queue of undecoded messages is full")
 	// Everything sent was read, though the sink has returned from nothing.
-	r.sink.Wait(t, "the first call", func() bool { r.sink.mu.Lock(); defer r.sink.mu.Unlock(); return r.sink.calls == 1 })
+	await.Until(t, "the first call", func() bool { r.sink.mu.Lock(); defer r.sink.mu.Unlock(); return r.sink.calls == 1 })
 	r.waitMetric(t, messages+1, "skybridge_messages_received_total", "analyzer", a.URL())
 	release()
 	dropped := r.metric(t, "skybridge_messages_shed_total")
@@ -169,7 +170,7 @@ func TestSlowSinkDoesNotStallTheAnalyzer(t *testing.T) {
 	if dropped < messages/2 {
 		t.Fatalf("only %v dropped", dropped)
 	}
-	r.sink.Wait(t, "what was not dropped", func() bool { return r.sink.received() >= 100 })
+	await.Until(t, "what was not dropped", func() bool { return r.sink.received() >= 100 })
 	r.stop()
 	// The last message, of no meaning, may be among the dropped ones.
 	got := float64(r.sink.received()) / 100

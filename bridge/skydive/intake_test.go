@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/internal/await"
 )
 
 // TestBacklogCountsInOrder proves that messages which had to wait count once and in
@@ -51,7 +52,7 @@ func TestOverdue(t *testing.T) {
 	}
 	release := r.sink.block()
 	a.SendFlows([]analyzer.Flow{flow("a")})
-	r.sink.Wait(t, "a message", func() bool { r.sink.mu.Lock(); defer r.sink.mu.Unlock(); return r.sink.calls == 1 })
+	await.Until(t, "a message", func() bool { r.sink.mu.Lock(); defer r.sink.mu.Unlock(); return r.sink.calls == 1 })
 	before := r.feed.Overdue()
 	if after := r.feed.Overdue(); before <= 0 || after <= before {
 		t.Errorf("overdue by %s, then by %s: want more and more", before, after)

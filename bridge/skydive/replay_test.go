@@ -18,6 +18,7 @@ import (
 
 	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/bridge/skydive/decode"
+	"github.com/skydive-project/skybridge/internal/await"
 )
 
 // The bytes of a real analyzer's TCP connection, from its 101 on, are read off
@@ -44,7 +45,7 @@ func TestReplaysRawRecording(t *testing.T) {
 			}
 			want = append(want, m.Flows...)
 		}
-		r.sink.Wait(t, "all flows", func() bool { return r.sink.received() >= len(want) })
+		await.Until(t, "all flows", func() bool { return r.sink.received() >= len(want) })
 		r.stop()
 		if diff := cmp.Diff(want, r.sink.flows, cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("in pieces of %d bytes\n%s", size, diff)

@@ -28,7 +28,6 @@ func TestMain(m *testing.M) { leaks.Main(m, nil) }
 
 // sink records what the feed delivers.
 type sink struct {
-	await.Changes
 	mu     sync.Mutex
 	flows  []aggregator.Flow
 	calls  int
@@ -42,7 +41,6 @@ func (s *sink) Update(flows []aggregator.Flow) {
 	s.calls++
 	hold := s.hold
 	s.mu.Unlock()
-	s.Announce()
 	if hold != nil {
 		<-hold
 	}
@@ -51,7 +49,6 @@ func (s *sink) Update(flows []aggregator.Flow) {
 		s.flows = append(s.flows, cloneFlow(&flows[i]))
 	}
 	s.mu.Unlock()
-	s.Announce()
 }
 
 // cloneFlow returns a copy that shares no memory with the feed's.
@@ -70,7 +67,6 @@ func (s *sink) Stats(c aggregator.CaptureStats) {
 	c.CaptureID = bytes.Clone(c.CaptureID)
 	s.stats = append(s.stats, c)
 	s.mu.Unlock()
-	s.Announce()
 }
 
 func (s *sink) AnalyzerUp(name string)   { s.state("up " + name) }
@@ -81,7 +77,6 @@ func (s *sink) state(what string) {
 	s.mu.Lock()
 	s.states = append(s.states, what)
 	s.mu.Unlock()
-	s.Announce()
 }
 
 func (s *sink) count(state string) int {
@@ -192,12 +187,12 @@ func (r *rig) waitMetric(t *testing.T, want float64, name string, labels ...stri
 // waitUps waits until the feed has subscribed n times.
 func (r *rig) waitUps(t *testing.T, n int) {
 	t.Helper()
-	r.sink.Wait(t, fmt.Sprintf("%d subscriptions", n), func() bool { return r.sink.count("up") >= n })
+	await.Until(t, fmt.Sprintf("%d subscriptions", n), func() bool { return r.sink.count("up") >= n })
 }
 
 func (r *rig) waitFlow(t *testing.T, uuid string) {
 	t.Helper()
-	r.sink.Wait(t, "flow "+uuid, func() bool { return r.sink.seen(uuid) })
+	await.Until(t, "flow "+uuid, func() bool { return r.sink.seen(uuid) })
 }
 
 func startAnalyzer(t *testing.T, cfg analyzer.Config) *analyzer.Analyzer {

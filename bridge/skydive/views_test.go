@@ -127,11 +127,8 @@ func totalOf(t *testing.T, recording string) string {
 		}
 		r.Report(flows...)
 	}
-	sums := map[string]uint64{}
-	for s, n := range r.Totals() {
-		sums[s.Metric] += n
-	}
-	return fmt.Sprintf("%d bytes and %d packets in all", sums[judge.BytesMetric], sums[judge.PacketsMetric])
+	sums := r.By(judge.View{})
+	return fmt.Sprintf("%d bytes and %d packets in all", sums["bytes{}"], sums["packets{}"])
 }
 
 // tableOf counts a recording and returns what connections have then.

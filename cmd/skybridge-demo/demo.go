@@ -53,13 +53,9 @@ type options struct {
 // the bridge's last push still finds its Prometheus.
 func demonstrate(ctx context.Context, o options) (err error) {
 	spans := ranges{update: o.Traffic.Update, push: o.PushInterval}
-	home, err := queryPage(guideQueries(spans))
-	if err != nil {
-		return err
-	}
 	server, err := prom.Start(prom.Options{
 		Dir: o.PrometheusDir, ListenAddress: o.PrometheusAddress, Retention: retention,
-		Home: home, Logger: o.Logger.With("part", "prometheus"),
+		Home: queryPage(guideQueries(spans)), Logger: o.Logger.With("part", "prometheus"),
 	})
 	if err != nil {
 		return listenError(prometheusFlag, err)
@@ -92,20 +88,16 @@ func demonstrate(ctx context.Context, o options) (err error) {
 	if err := writeConfig(where.Config, o, where.Feed, server.WriteURL()); err != nil {
 		return err
 	}
-	return runBridge(ctx, o, where.Config, func(address string) {
+	listening := func(address string) {
 		where.Bridge = "http://" + address
 		if err := server.Scrape(scrapeConfig(address, o.PushInterval)); err != nil {
 			o.Logger.Error("the bridge's own metrics are not scraped", "err", err)
 		}
 		playing.Go(func() { guide(ctx, o.Out, where, server.Client()) })
-	})
-}
-
-// runBridge runs the bridge by the same function as the skybridge command. Its
-// error about a port in use names --web.listen-address, which is called the
-// same here.
-func runBridge(ctx context.Context, o options, config string, listening func(address string)) error {
-	return bridge.Run(ctx, bridge.Options{ConfigFile: config, StoragePath: o.StoragePath, Logger: o.Logger.With("part", "bridge"), Listening: listening})
+	}
+	// By the same function as the skybridge command. Its error about a port in use names
+	// --web.listen-address, which is called the same here.
+	return bridge.Run(ctx, bridge.Options{ConfigFile: where.Config, StoragePath: o.StoragePath, Logger: o.Logger.With("part", "bridge"), Listening: listening})
 }
 
 // writeConfig writes the bridge's configuration: what a user would write, with
@@ -157,7 +149,7 @@ func guide(ctx context.Context, out io.Writer, where places, client *prom.Client
 			// An error can only be that the demo is about to end.
 			found, _ := client.Query(ctx, "count(skydive_network_connection_total_bytes)", now)
 			if len(found) > 0 && answered(ctx, where, client, now) {
-				invite(out, where, int(found[0].Samples[0].V))
+				invite(out, where, int(found[0].Samples[0].Value()))
 				return
 			}
 		}

@@ -4,59 +4,34 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/prometheus/prometheus/promql/parser"
-
 	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/prom"
 )
 
-// terminal keeps what is printed and tells when a text has come.
-type terminal struct {
-	mu      sync.Mutex
-	text    bytes.Buffer
-	changed chan struct{}
-}
-
-func newTerminal() *terminal { return &terminal{changed: make(chan struct{}, 1)} }
-
-func (t *terminal) Write(b []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	select {
-	case t.changed <- struct{}{}:
-	default:
-	}
-	return t.text.Write(b)
-}
-
-func (t *terminal) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.text.String()
-}
-
-// await returns when a text has been printed, or the run has ended without it.
-func (t *terminal) await(test *testing.T, text string, ended <-chan error) {
-	test.Helper()
-	for !strings.Contains(t.String(), text) {
+// awaitText returns when a text has been printed, or the run has ended without it.
+func awaitText(t *testing.T, out *await.Logs, text string, ended <-chan error) {
+	t.Helper()
+	again := time.NewTicker(5 * time.Millisecond)
+	defer again.Stop()
+	for !strings.Contains(out.String(), text) {
 		select {
-		case <-t.changed:
+		case <-again.C:
 		case err := <-ended:
-			test.Fatalf("ended with error %v before it printed %q:\n%s", err, text, t)
-		case <-test.Context().Done():
-			test.Fatalf("never printed %q:\n%s", text, t)
+			t.Fatalf("ended with error %v before it printed %q:\n%s", err, text, out)
+		case <-t.Context().Done():
+			t.Fatalf("never printed %q:\n%s", text, out)
 		}
 	}
 }
@@ -82,9 +57,9 @@ func quick(more ...string) []string {
 func TestDemo(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	out, logs, ended := newTerminal(), newTerminal(), make(chan error, 1)
+	out, logs, ended := &await.Logs{}, &await.Logs{}, make(chan error, 1)
 	go func() { ended <- run(ctx, quick(), out, logs) }()
-	out.await(t, "Ctrl-C ends it", ended)
+	awaitText(t, out, "Ctrl-C ends it", ended)
 	if !strings.Contains(out.String(), `"metric might not be a counter"`) {
 		t.Errorf("nothing on Prometheus' remark in\n%s", out)
 	}
@@ -140,9 +115,9 @@ func TestDemoWithARealAnalyzer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer feed.Stop()
-	out, ended := newTerminal(), make(chan error, 1)
+	out, ended := &await.Logs{}, make(chan error, 1)
 	go func() { ended <- run(ctx, quick("--analyzer=ws://"+feed.Addr()), out, io.Discard) }()
-	out.await(t, "a real Skydive", ended)
+	awaitText(t, out, "a real Skydive", ended)
 	if err := feed.WaitSubscribers(ctx, 1); err != nil {
 		t.Fatal(err)
 	}
@@ -195,63 +170,34 @@ func TestBadFlags(t *testing.T) {
 	}
 }
 
-// The queries on offer are PromQL, without a running demo too.
-func TestGuideQueriesParse(t *testing.T) {
-	p := parser.NewParser(parser.Options{EnableExtendedRangeSelectors: true})
-	for _, q := range guideQueries(ranges{update: time.Minute, push: 15 * time.Second}) {
-		if _, err := p.ParseExpr(q.Query); err != nil {
-			t.Errorf("%s: %v", q.Query, err)
-		}
-	}
-}
-
 // The query page carries the queries, and its policy allows its own script and
 // style and nothing else.
 func TestQueryPage(t *testing.T) {
-	home, err := queryPage(guideQueries(ranges{update: 10 * time.Second, push: 5 * time.Second}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err := prom.Start(prom.Options{Home: home})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer server.Close()
-	response, err := get(t, server.URL()+"/")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	page, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{`rate(skydive_network_connection_total_bytes[1m])`, `"Name":`} {
-		if !strings.Contains(string(page), want) {
+	answer := httptest.NewRecorder()
+	queryPage(guideQueries(ranges{update: 10 * time.Second, push: 5 * time.Second})).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/", nil))
+	page, policy := answer.Body.String(), answer.Header().Get("Content-Security-Policy")
+	for _, want := range []string{
+		`rate(skydive_network_connection_total_bytes[1m])`, `"Name":`,
+		"<script>" + graphScript + "</script>", "<style>" + graphStyle + "</style>",
+	} {
+		if !strings.Contains(page, want) {
 			t.Errorf("not on the page: %s", want)
 		}
 	}
-	policy := response.Header.Get("Content-Security-Policy")
-	for _, part := range []struct{ open, end, directive string }{{"<script>", "</script>", "script-src "}, {"<style>", "</style>", "style-src "}} {
-		text, found := inner(string(page), part.open, part.end)
-		if !found || !strings.Contains(policy, part.directive+source(text)) {
-			t.Errorf("policy %s does not allow the page's own %s", policy, part.directive)
+	for _, want := range []string{"default-src 'none'", "script-src " + source(graphScript), "style-src " + source(graphStyle)} {
+		if !strings.Contains(policy, want) {
+			t.Errorf("policy %s lacks %s", policy, want)
 		}
 	}
-}
-
-func get(t *testing.T, url string) (*http.Response, error) {
-	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-	if err != nil {
-		return nil, err
-	}
-	return (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
 }
 
 func fetch(t *testing.T, url string) string {
 	t.Helper()
-	response, err := get(t, url)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/docs"
 	"github.com/skydive-project/skybridge/internal/prom"
 )
@@ -85,7 +86,7 @@ func ask(t *testing.T, left []question, aggregation map[string]any) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	out, logs, ended := newTerminal(), newTerminal(), make(chan error, 1)
+	out, logs, ended := &await.Logs{}, &await.Logs{}, make(chan error, 1)
 	go func() {
 		ended <- demonstrate(ctx, options{
 			WebAddress: "127.0.0.1:0", PrometheusAddress: "127.0.0.1:0", FeedAddress: "127.0.0.1:0", PushInterval: time.Second,
@@ -94,7 +95,7 @@ func ask(t *testing.T, left []question, aggregation map[string]any) {
 			Out: out, Logger: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		})
 	}()
-	out.await(t, "Ctrl-C ends it", ended)
+	awaitText(t, out, "Ctrl-C ends it", ended)
 	client := prom.NewClient(regexp.MustCompile(`Prometheus  (http://\S+)/ `).FindStringSubmatch(out.String())[1])
 	defer client.Close()
 
@@ -221,7 +222,7 @@ func ofDocs(t *testing.T) (all []question) {
 	}
 	p := parser.NewParser(parser.Options{EnableExtendedRangeSelectors: true})
 	for _, page := range pages {
-		for _, query := range page.Queries() {
+		for _, query := range queriesOf(page) {
 			e, err := p.ParseExpr(query)
 			if err != nil {
 				t.Errorf("%s: %v in\n%s", page.Path, err, query)
@@ -234,6 +235,31 @@ func ofDocs(t *testing.T) (all []question) {
 		}
 	}
 	return all
+}
+
+// queriesOf lists the PromQL queries of a page: of each promql block what stands
+// between empty lines or comments.
+func queriesOf(p docs.Page) []string {
+	var queries []string
+	for _, b := range p.Blocks("promql") {
+		var query []string
+		flush := func() {
+			if text := strings.TrimSpace(strings.Join(query, "\n")); text != "" {
+				queries = append(queries, text)
+			}
+			query = nil
+		}
+		for line := range strings.Lines(b.Text) {
+			trimmed := strings.TrimSpace(line)
+			if trimmed == "" || strings.HasPrefix(trimmed, "#") {
+				flush()
+				continue
+			}
+			query = append(query, strings.TrimRight(line, "\n"))
+		}
+		flush()
+	}
+	return queries
 }
 
 // What is scraped here is what deploy/prometheus tells to scrape.

@@ -75,7 +75,7 @@ func TestExactRangeIsRight(t *testing.T) {
 					t.Fatalf("%d series, %v", len(found), err)
 				}
 				for _, p := range found[0].Samples {
-					if math.Abs(p.V-1) > 1e-9 {
+					if math.Abs(p.Value()-1) > 1e-9 {
 						n++
 					}
 				}

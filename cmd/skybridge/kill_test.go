@@ -113,8 +113,8 @@ func TestKilledWhileTheReceiverIsDown(t *testing.T) {
 		diff := judge.Diff(feed.Reference.Totals(), judge.Sums(series))
 		return diff == "", diff
 	})
-	if w := server.Writes(); w.Refused() > 0 {
-		t.Errorf("%d requests were refused: %q", w.Refused(), w.Refusals)
+	if refused := server.Refused(); len(refused) > 0 {
+		t.Errorf("%d requests were refused: %q", len(refused), refused)
 	}
 	if err := second.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)

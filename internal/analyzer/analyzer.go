@@ -15,7 +15,9 @@ import (
 	"time"
 
 	shttp "github.com/skydive-project/skydive/graffiti/http"
+	"github.com/skydive-project/skydive/graffiti/logging"
 	ws "github.com/skydive-project/skydive/graffiti/websocket"
+	"go.uber.org/zap"
 
 	"github.com/skydive-project/skybridge/internal/loopback"
 )
@@ -40,18 +42,20 @@ type Config struct {
 // Analyzer is a running analyzer. All methods may be called concurrently,
 // [Analyzer.Stop] and [Analyzer.Restart] from one goroutine at a time.
 type Analyzer struct {
-	cfg Config
-
-	mu       sync.Mutex
-	addr     string
-	listener *listener
-	http     *shttp.Server
-	server   *ws.StructServer
-	endpoint *endpoint
-	requests *inflight
-	serving  sync.WaitGroup
-
+	cfg      Config
 	topology topology
+
+	mu   sync.Mutex
+	addr string
+	life *life
+}
+
+// life is the analyzer between two restarts.
+type life struct {
+	http        *shttp.Server
+	endpoint    *endpoint
+	connections connections
+	serving     sync.WaitGroup
 }
 
 // Start starts an analyzer. It runs until [Analyzer.Stop].
@@ -84,37 +88,36 @@ func (a *Analyzer) start(listen func(address string) (net.Listener, error)) erro
 	if err != nil {
 		return err
 	}
-	raw, err := listen(a.addr)
+	listener, err := listen(a.addr)
 	if err != nil {
 		return fmt.Errorf("analyzer: listen on %s: %w", a.addr, err)
 	}
-	log := logger{a.cfg.Logger}
-	l := newListener(raw)
-	host := shttp.NewServer(a.cfg.HostID, "analyzer", "", 0, a.cfg.TLS.Clone(), log)
-	requests := newInflight()
-	host.Handler = requests.wrap(host.Router)
-	host.ErrorLog = slog.NewLogLogger(a.cfg.Logger.Handler(), slog.LevelDebug)
-
-	pongs := &pongListener{}
-	server := ws.NewStructServer(ws.NewServer(host, Path, ws.ServerOpts{
+	l := &life{
+		// Skydive's global logger prints to standard error.
+		http:        shttp.NewServer(a.cfg.HostID, "analyzer", "", 0, a.cfg.TLS.Clone(), silent()),
+		endpoint:    newEndpoint(),
+		connections: connections{open: map[net.Conn]struct{}{}},
+	}
+	l.http.Handler = l.http.Router
+	l.http.ErrorLog = slog.NewLogLogger(a.cfg.Logger.Handler(), slog.LevelDebug)
+	l.http.ConnState = l.connections.track
+	server := ws.NewStructServer(ws.NewServer(l.http, Path, ws.ServerOpts{
 		PingDelay:     a.cfg.PingDelay,
 		PongTimeout:   a.cfg.PongTimeout,
-		Logger:        log,
+		Logger:        silent(),
 		AuthBackend:   backend,
-		PongListeners: []ws.PongListener{pongs},
+		PongListeners: []ws.PongListener{l.endpoint},
 	}))
-	e := newEndpoint(server)
-	pongs.to = e
-	server.AddEventHandler(e)
-
-	a.topology.register(host, backend)
+	l.endpoint.pool = server
+	server.AddEventHandler(l.endpoint)
+	a.topology.register(l.http, backend)
 
 	// Skydive's own Listen hides the port that it got, so the listener is ours
 	// and the rest of its server is used as it is.
-	a.serving.Go(func() {
-		serve := func() error { return host.Server.Serve(l) }
+	l.serving.Go(func() {
+		serve := func() error { return l.http.Server.Serve(listener) }
 		if a.cfg.TLS != nil {
-			serve = func() error { return host.ServeTLS(l, "", "") }
+			serve = func() error { return l.http.ServeTLS(listener, "", "") }
 		}
 		if err := serve(); !errors.Is(err, http.ErrServerClosed) {
 			a.cfg.Logger.Error("analyzer stopped serving", "err", err)
@@ -123,10 +126,12 @@ func (a *Analyzer) start(listen func(address string) (net.Listener, error)) erro
 
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.addr = l.Addr().String()
-	a.listener, a.http, a.server, a.endpoint, a.requests = l, host, server, e, requests
+	a.addr, a.life = listener.Addr().String(), l
 	return nil
 }
+
+// silent returns a logger that logs nothing.
+func silent() logging.Logger { return &logging.DefaultLogger{Logger: zap.NewNop()} }
 
 func (a *Analyzer) authentication() (shttp.AuthenticationBackend, error) {
 	if len(a.cfg.Users) == 0 {
@@ -140,18 +145,11 @@ func (a *Analyzer) authentication() (shttp.AuthenticationBackend, error) {
 	return backend, nil
 }
 
-// pongListener breaks the circle of server and endpoint, which each want the
-// other first. It is filled before the server serves.
-type pongListener struct{ to *endpoint }
-
-// OnPong implements Skydive's PongListener.
-func (p *pongListener) OnPong(c ws.Speaker) { p.to.OnPong(c) }
-
-// parts returns what belongs to the present life of the analyzer.
-func (a *Analyzer) parts() (*listener, *ws.StructServer, *endpoint) {
+// present returns the life of the analyzer that has begun last.
+func (a *Analyzer) present() *life {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.listener, a.server, a.endpoint
+	return a.life
 }
 
 // Addr returns the host:port it listens on, the same after a restart.
@@ -174,44 +172,35 @@ func (a *Analyzer) URL() string {
 // namespace flow and to that of each capture, if anyone made it known. Like the
 // real one it blocks when a subscriber leaves its queue of 10,000 messages full.
 func (a *Analyzer) SendFlows(flows []Flow) {
-	records := make([]record, len(flows))
-	for i := range flows {
-		records[i] = record{flows[i].CaptureID, &flows[i]}
-	}
-	_, _, e := a.parts()
-	e.sendFlows(records)
+	a.present().endpoint.sendFlows(flows)
 }
 
 // SendStats sends a capture's statistics to the namespace stats.
 func (a *Analyzer) SendStats(s Stats) {
-	_, _, e := a.parts()
-	e.sendStats(s)
+	a.present().endpoint.sendStats(s)
 }
 
 // SendRaw sends a whole message as it is to every subscriber, whatever its
 // namespaces and whatever the analyzer has forgotten. It need not be JSON.
 func (a *Analyzer) SendRaw(message []byte) {
-	_, s, _ := a.parts()
-	s.BroadcastMessage(ws.RawMessage(message))
+	a.present().endpoint.pool.BroadcastMessage(ws.RawMessage(message))
 }
 
 // Subscribers returns who is connected.
 func (a *Analyzer) Subscribers() []Subscriber {
-	_, _, e := a.parts()
-	s, _ := e.subscribers()
+	s, _ := a.present().endpoint.subscribers()
 	return s
 }
 
 // Namespaces returns the namespaces that are being sent, sorted; those that
 // fault 1 made the analyzer forget are missing.
 func (a *Analyzer) Namespaces() []string {
-	_, _, e := a.parts()
-	return e.namespaces()
+	return a.present().endpoint.namespaces()
 }
 
 // Accepted returns how many subscriptions there were since the last start.
 func (a *Analyzer) Accepted() int {
-	_, _, e := a.parts()
+	e := a.present().endpoint
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.accepted
@@ -220,7 +209,7 @@ func (a *Analyzer) Accepted() int {
 // Wait returns when ok says so of the subscribers, which it asks at every
 // change, or with the context's error.
 func (a *Analyzer) Wait(ctx context.Context, ok func([]Subscriber) bool) error {
-	_, _, e := a.parts()
+	e := a.present().endpoint
 	for {
 		s, changed := e.subscribers()
 		if ok(s) {
@@ -242,31 +231,30 @@ func (a *Analyzer) WaitSubscribers(ctx context.Context, n int) error {
 // Forget brings fault 1 about without a second client: every namespace is
 // forgotten, as if some subscriber had left. Pings continue.
 func (a *Analyzer) Forget() {
-	_, _, e := a.parts()
-	e.forget()
+	a.present().endpoint.forget()
 }
 
 // DropAll cuts every connection without a word and returns how many it were.
 func (a *Analyzer) DropAll() int {
-	l, _, _ := a.parts()
-	return l.cut()
+	return a.present().connections.cut()
 }
 
 // Stop ends the analyzer as if its process had died: the port and all
 // connections are closed at once. It waits for its goroutines. Sending to a
 // stopped analyzer does nothing.
 func (a *Analyzer) Stop() {
-	a.mu.Lock()
-	host, l, e, requests := a.http, a.listener, a.endpoint, a.requests
-	a.mu.Unlock()
-	// Skydive's own Stop races with clients that are just connecting. Cutting
-	// the connections ends its goroutines as well.
-	_ = host.Close() // it is gone either way
-	l.cut()
-	requests.wait()
-	l.cut() // those that a request became a subscriber on meanwhile
-	e.waitGone()
-	a.serving.Wait()
+	l := a.present()
+	// Skydive's own Stop races with clients that are just connecting. Cutting the
+	// connections ends its goroutines as well; again, those that came meanwhile.
+	for handled := errors.New("not yet"); handled != nil; {
+		l.connections.cut()
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+		handled = l.http.Shutdown(ctx)
+		cancel()
+	}
+	l.connections.cut() // those that a request became a subscriber on
+	l.endpoint.waitGone()
+	l.serving.Wait()
 }
 
 // Restart is Stop, then the same analyzer on the same address, which knows no

@@ -28,12 +28,6 @@ type Subscriber struct {
 	Connected  time.Time
 }
 
-// record is one flow to send with what decides where it goes.
-type record struct {
-	capture string
-	value   any
-}
-
 // endpoint decides what is sent, as Skydive's flow endpoint does. Whether a
 // subscriber then gets it is decided by the server, which has its own list of
 // each one's namespaces.
@@ -42,7 +36,7 @@ type record struct {
 // namespace is sent while it is known, any subscriber makes its namespaces
 // known when it connects, and one that disconnects makes all of them unknown.
 type endpoint struct {
-	pool ws.StructSpeakerPool
+	pool ws.StructSpeakerPool // set before anything is served
 
 	mu       sync.Mutex
 	known    map[string]bool
@@ -52,9 +46,8 @@ type endpoint struct {
 	changed  chan struct{} // closed and replaced at every change
 }
 
-func newEndpoint(pool ws.StructSpeakerPool) *endpoint {
+func newEndpoint() *endpoint {
 	return &endpoint{
-		pool:    pool,
 		known:   map[string]bool{},
 		clients: map[ws.Speaker]Subscriber{},
 		changed: make(chan struct{}),
@@ -163,16 +156,14 @@ func (e *endpoint) knows(ns string) bool {
 	return e.known[ns]
 }
 
-func (e *endpoint) sendFlows(records []record) {
-	for chunk := range slices.Chunk(records, flowsPerMessage) {
-		all := make([]any, len(chunk))
-		byCapture := map[string][]any{}
-		for i, r := range chunk {
-			all[i] = r.value
-			byCapture[r.capture] = append(byCapture[r.capture], r.value)
+func (e *endpoint) sendFlows(flows []Flow) {
+	for chunk := range slices.Chunk(flows, flowsPerMessage) {
+		byCapture := map[string][]Flow{}
+		for _, f := range chunk {
+			byCapture[f.CaptureID] = append(byCapture[f.CaptureID], f)
 		}
 		if e.knows(namespaceFlow) {
-			e.pool.BroadcastMessage(ws.NewStructMessage(namespaceFlow, "store", all))
+			e.pool.BroadcastMessage(ws.NewStructMessage(namespaceFlow, "store", chunk))
 		}
 		for _, capture := range slices.Sorted(maps.Keys(byCapture)) {
 			if ns := namespaceFlow + "/" + capture; e.knows(ns) {

@@ -7,6 +7,7 @@ package await
 
 import (
 	"bytes"
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -21,43 +22,16 @@ import (
 // Patience is how long a test waits for what must happen.
 const Patience = 30 * time.Second
 
-// Changes notifies waiters that something may be different now.
-type Changes struct {
-	mu sync.Mutex
-	ch chan struct{}
-}
-
-// Announce has every Wait look again.
-func (c *Changes) Announce() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.ch != nil {
-		close(c.ch)
-		c.ch = nil
-	}
-}
-
-func (c *Changes) next() <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.ch == nil {
-		c.ch = make(chan struct{})
-	}
-	return c.ch
-}
-
-// Wait waits until ok, which it calls now and after each change.
-func (c *Changes) Wait(t *testing.T, what string, ok func() bool) {
+// Until waits until ok, which it asks every few milliseconds.
+func Until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	limit := time.NewTimer(Patience)
 	defer limit.Stop()
-	for {
-		changed := c.next()
-		if ok() {
-			return
-		}
+	again := time.NewTicker(5 * time.Millisecond)
+	defer again.Stop()
+	for !ok() {
 		select {
-		case <-changed:
+		case <-again.C:
 		case <-limit.C:
 			t.Fatalf("waited in vain: %s", what)
 		}
@@ -66,14 +40,12 @@ func (c *Changes) Wait(t *testing.T, what string, ok func() bool) {
 
 // Logs keeps what is logged.
 type Logs struct {
-	changes Changes
-	mu      sync.Mutex
-	buf     bytes.Buffer
+	mu  sync.Mutex
+	buf bytes.Buffer
 }
 
 // Write implements [io.Writer].
 func (l *Logs) Write(p []byte) (int, error) {
-	defer l.changes.Announce()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.buf.Write(p)
@@ -89,7 +61,7 @@ func (l *Logs) String() string {
 // WaitFor waits until the text has been logged.
 func (l *Logs) WaitFor(t *testing.T, text string) {
 	t.Helper()
-	l.changes.Wait(t, "log with "+text, func() bool { return strings.Contains(l.String(), text) })
+	Until(t, "log with "+text, func() bool { return strings.Contains(l.String(), text) })
 }
 
 // Metric returns the value of a counter or gauge; labels are name, value, …. It is -1
@@ -139,18 +111,8 @@ func values(t testing.TB, from prometheus.Gatherer, name string, labels []string
 	}
 }
 
-// MetricIs waits until a metric has a value; it asks again and again.
+// MetricIs waits until a metric has a value.
 func MetricIs(t *testing.T, want float64, from prometheus.Gatherer, name string, labels ...string) {
 	t.Helper()
-	limit := time.NewTimer(Patience)
-	defer limit.Stop()
-	again := time.NewTicker(5 * time.Millisecond)
-	defer again.Stop()
-	for got := Metric(t, from, name, labels...); got != want; got = Metric(t, from, name, labels...) {
-		select {
-		case <-again.C:
-		case <-limit.C:
-			t.Fatalf("%s is %v, not %v", name, got, want)
-		}
-	}
+	Until(t, fmt.Sprintf("%s of %v", name, want), func() bool { return Metric(t, from, name, labels...) == want })
 }

@@ -55,7 +55,7 @@ func (m *machine) left() bool { return m.lifeLog.left() }
 func (m *machine) start(ctx context.Context) {
 	ctx, m.cancel = context.WithCancel(ctx)
 	m.lifeLog = m.logs.lifeLog()
-	life, ended := &crashingFS{disk: m.disk}, make(chan error, 1)
+	life, ended := newCrashingFS(m.disk), make(chan error, 1)
 	heard, hup := make(chan string, 1), make(chan struct{}, 1)
 	m.life, m.ended, m.heard, m.hup, m.listens, m.stopping = life, ended, heard, hup, false, false
 	options := bridge.Options{

@@ -14,8 +14,6 @@ import (
 	"github.com/golang/snappy"
 	"github.com/prometheus/prometheus/model/labels"
 	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
-
-	"github.com/skydive-project/skybridge/internal/reference"
 )
 
 // proxy stands before the Prometheus and does to requests what the faults
@@ -124,7 +122,7 @@ func (p *proxy) thin(body []byte) []byte {
 	builder := labels.NewScratchBuilder(0)
 	for i, series := range request.Timeseries {
 		name, err := series.ToLabels(&builder, request.Symbols)
-		if err != nil || name.Get("__name__") != reference.BytesMetric || name.Get("direction") != "initiator_to_target" ||
+		if err != nil || name.Get("__name__") != "skydive_network_connection_total_bytes" || name.Get("direction") != "initiator_to_target" ||
 			len(series.Samples) != 1 || series.Samples[0].Value != 0 || len(request.Timeseries) < 2 {
 			continue
 		}

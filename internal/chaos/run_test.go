@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/skydive-project/skybridge/internal/receiver"
 )
 
 // beat is how often the run looks at the clock.
@@ -98,8 +100,12 @@ func (r *run) happen(e event) bool {
 		r.faults[e.target].set(e.kind)
 		r.later(over, func() { r.faults[e.target].set("") })
 	case tokensHang, tokensRefused:
-		r.tokens.set(e.kind)
-		r.later(over, func() { r.tokens.set("") })
+		fault := receiver.TokenHangs
+		if e.kind == tokensRefused {
+			fault = receiver.TokenEchoes
+		}
+		r.tokens.SetFault(fault)
+		r.later(over, func() { r.tokens.SetFault(receiver.TokenExpires) })
 	case analyzerRestart:
 		a := r.analyzers[e.target]
 		a.Stop()

@@ -6,13 +6,14 @@ package chaos
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/skydive-project/skybridge/internal/judge"
 	"github.com/skydive-project/skybridge/internal/prom"
-	"github.com/skydive-project/skybridge/internal/reference"
+	"github.com/skydive-project/skybridge/internal/receiver"
 )
 
 // verdict says what is wrong with what the receivers have; nothing, if all is
@@ -65,7 +66,7 @@ func (w *world) dropped() (sum float64) {
 		w.t.Fatal(err)
 	}
 	for _, s := range series {
-		sum += prom.ResetAwareSum(s.Samples)
+		sum += receiver.Increase(s.Samples)
 	}
 	return sum
 }
@@ -74,8 +75,8 @@ func (w *world) dropped() (sum float64) {
 func (w *world) breaches() (problems []string) {
 	w.t.Helper()
 	complain := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
-	if writes := w.prom.Writes(); writes.Refused() > 0 {
-		complain("Prometheus refused %d requests: %q", writes.Refused(), writes.Refusals)
+	if refused := w.prom.Refused(); len(refused) > 0 {
+		complain("Prometheus refused %d requests: %q", len(refused), refused)
 	}
 	families, err := w.prom.Registry().Gather()
 	if err != nil {
@@ -118,7 +119,7 @@ func (w *world) raw() []prom.Series {
 
 // stored returns by how much each counter grew by the raw samples of each
 // receiver, whatever labels the connection had meanwhile.
-func (w *world) stored() map[string]map[reference.Series]uint64 {
+func (w *world) stored() map[string]map[string]uint64 {
 	w.t.Helper()
 	byAPI, err := w.prom.Client().RawSeries(w.ctx, judge.Selector, w.began.Add(-time.Minute), time.Now().Add(time.Minute))
 	if err != nil {
@@ -131,16 +132,12 @@ func (w *world) stored() map[string]map[reference.Series]uint64 {
 		if err != nil {
 			w.t.Fatalf("series %s: %v", key, err)
 		}
-		if metric := name.Get("__name__"); metric != reference.BytesMetric && metric != reference.PacketsMetric {
+		if !strings.HasPrefix(name.Get("__name__"), "skydive_network_connection_total_") {
 			continue
 		}
-		s := prom.Series{Labels: name}
-		for _, sample := range samples {
-			s.Samples = append(s.Samples, prom.Sample{T: sample.At, V: sample.Value()})
-		}
-		checked = append(checked, s)
+		checked = append(checked, prom.Series{Labels: name, Samples: samples})
 	}
-	return map[string]map[reference.Series]uint64{
+	return map[string]map[string]uint64{
 		"the Prometheus, by its query API,": judge.Sums(byAPI),
 		"the checking receiver":             judge.Sums(checked),
 	}

@@ -49,8 +49,8 @@ type world struct {
 	doors     [targets]http.Handler // to the receivers, faults included
 	gates     [targets]*gate        // the way to them in this life of the bridge
 	faults    [targets]*faults
-	messages  [targets]string // protobuf_message
-	tokens    *tokenEndpoint  // of the second receiver
+	messages  [targets]string       // protobuf_message
+	tokens    *receiver.TokenServer // of the second receiver
 	otherHost *otherHost
 	scenario  *scenario
 
@@ -75,7 +75,9 @@ func newWorld(t *testing.T, seed uint64, connections int, length time.Duration) 
 		t: t, ctx: ctx, rng: rand.New(rand.NewPCG(seed, 4)), began: time.Now(),
 		config: filepath.Join(t.TempDir(), "skybridge.yml"), storage: filepath.Join(t.TempDir(), "storage"), logs: &logs{},
 	}
-	w.tokens, w.otherHost = newTokenEndpoint(t), newOtherHost(t)
+	w.tokens, w.otherHost = receiver.StartTokens(), newOtherHost(t)
+	w.tokens.SetFault(receiver.TokenExpires)
+	t.Cleanup(w.tokens.Close)
 	for i := range targets {
 		a, err := analyzer.Start(analyzer.Config{HostID: fmt.Sprintf("analyzer-%d", i)})
 		if err != nil {
@@ -142,7 +144,7 @@ func (w *world) configure() {
 			w.gates[i].url(), urlSecret, patience, w.messages[i], labels("lane", w.generations[i]))
 		fmt.Fprintf(&b, "    queue_config: {max_samples_per_send: 200, max_backoff: 200ms, max_shards: 4}\n    headers: {X-Api-Key: %s}\n", apiKey)
 	}
-	fmt.Fprintf(&b, "    oauth2: {client_id: chaos, client_secret: %s, token_url: '%s'}\n", clientSecret, w.tokens.server.URL)
+	fmt.Fprintf(&b, "    oauth2: {client_id: chaos, client_secret: %s, token_url: '%s'}\n", clientSecret, w.tokens.URL())
 	next := w.config + ".next"
 	if err := os.WriteFile(next, []byte(b.String()), 0o600); err != nil {
 		w.t.Fatal(err)

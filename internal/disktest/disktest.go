@@ -30,10 +30,11 @@ var ErrDead = errors.New("disktest: the process is dead")
 // sector is what is written whole or not at all.
 const sector = 64 // small, so that small files have several
 
-// Op is an operation that changes something.
+// Op is an operation.
 type Op string
 
-// The operations that count, in the order in which they may fail.
+// The operations: those that change something, which [Disk.Fail] is asked about, and the
+// others.
 const (
 	Create   Op = "create"
 	Write    Op = "write"
@@ -42,6 +43,14 @@ const (
 	Rename   Op = "rename"
 	Remove   Op = "remove"
 	SyncDir  Op = "syncdir"
+
+	Open  Op = "open"
+	Read  Op = "read"
+	Size  Op = "size"
+	Close Op = "close"
+	Mkdir Op = "mkdir"
+	List  Op = "list"
+	Lock  Op = "lock"
 )
 
 // Disk is a file system in memory. The zero value is not ready: see New.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -31,39 +32,24 @@ type Block struct {
 
 // Pages reads every page of the repository that lies at root: those in the root
 // itself, in docs and in deploy.
-func Pages(root string) ([]Page, error) {
-	var pages []Page
-	read := func(path string) error {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return fmt.Errorf("docs: %w", err)
+func Pages(root string) (pages []Page, err error) {
+	files := os.DirFS(root)
+	err = fs.WalkDir(files, ".", func(path string, d fs.DirEntry, err error) error {
+		top, _, _ := strings.Cut(path, "/")
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && !slices.Contains([]string{".", "docs", "deploy"}, top):
+			return fs.SkipDir
+		case d.IsDir() || filepath.Ext(path) != ".md":
+			return nil
 		}
-		relative, err := filepath.Rel(root, path)
-		if err != nil {
-			return fmt.Errorf("docs: %w", err)
-		}
-		pages = append(pages, Page{filepath.ToSlash(relative), string(text)})
-		return nil
-	}
-	top, err := filepath.Glob(filepath.Join(root, "*.md"))
+		text, err := fs.ReadFile(files, path)
+		pages = append(pages, Page{path, string(text)})
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("docs: %w", err)
-	}
-	for _, path := range top {
-		if err := read(path); err != nil {
-			return nil, err
-		}
-	}
-	for _, dir := range []string{"docs", "deploy"} {
-		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() || filepath.Ext(path) != ".md" {
-				return err
-			}
-			return read(path)
-		})
-		if err != nil {
-			return nil, fmt.Errorf("docs: %w", err)
-		}
 	}
 	return pages, nil
 }
@@ -89,29 +75,4 @@ func (p Page) Blocks(language string) []Block {
 		}
 	}
 	return blocks
-}
-
-// Queries lists the PromQL queries of the page: of each promql block what stands
-// between empty lines or comments.
-func (p Page) Queries() []string {
-	var queries []string
-	for _, b := range p.Blocks("promql") {
-		var query []string
-		flush := func() {
-			if text := strings.TrimSpace(strings.Join(query, "\n")); text != "" {
-				queries = append(queries, text)
-			}
-			query = nil
-		}
-		for line := range strings.Lines(b.Text) {
-			trimmed := strings.TrimSpace(line)
-			if trimmed == "" || strings.HasPrefix(trimmed, "#") {
-				flush()
-				continue
-			}
-			query = append(query, strings.TrimRight(line, "\n"))
-		}
-		flush()
-	}
-	return queries
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/skydive-project/skybridge/internal/analyzer"
 	"github.com/skydive-project/skybridge/internal/prom"
+	"github.com/skydive-project/skybridge/internal/receiver"
 	"github.com/skydive-project/skybridge/internal/reference"
 	"github.com/skydive-project/skybridge/internal/script"
 )
@@ -128,45 +129,53 @@ func Metric(ctx context.Context, url, name string) (sum float64, err error) {
 // Selector names every counter that is judged.
 const Selector = `{__name__=~"skydive_network_connection_total_(bytes|packets)"}`
 
-// Sums returns how much each counter grew by its raw samples, those that did.
-// Any NaN is a stale marker here: VictoriaMetrics returns them, and JSON does
-// not tell which NaN it is.
-func Sums(series []prom.Series) map[reference.Series]uint64 {
-	sums := map[reference.Series]uint64{}
+// Sums is [SumsBy] of the default labels.
+func Sums(series []prom.Series) map[string]uint64 {
+	return SumsBy(series, reference.DefaultLabels()...)
+}
+
+// SumsBy returns how much each counter grew by its raw samples, those that did, by its
+// name with these labels ([reference.Name]). Any NaN is a stale marker here:
+// VictoriaMetrics returns them, and JSON does not tell which NaN it is.
+func SumsBy(series []prom.Series, by ...string) map[string]uint64 {
+	sums := map[string]uint64{}
 	for _, s := range series {
-		s.Samples = slices.DeleteFunc(s.Samples, func(s prom.Sample) bool { return math.IsNaN(s.V) })
-		if sum := prom.ResetAwareSum(s.Samples); sum != 0 {
-			sums[name(s.Labels)] += uint64(sum)
+		s.Samples = slices.DeleteFunc(s.Samples, func(s receiver.Sample) bool { return math.IsNaN(s.Value()) })
+		if sum := receiver.Increase(s.Samples); sum != 0 {
+			sums[Name(s.Labels, by)] += uint64(sum)
 		}
 	}
 	return sums
 }
 
 // Last returns each counter's last value.
-func Last(series []prom.Series) map[reference.Series]uint64 {
-	last := map[reference.Series]uint64{}
+func Last(series []prom.Series) map[string]uint64 {
+	last := map[string]uint64{}
 	for _, s := range series {
 		if n := len(s.Samples); n > 0 && !s.Samples[n-1].Stale() {
-			last[name(s.Labels)] = uint64(s.Samples[n-1].V)
+			last[Name(s.Labels, reference.DefaultLabels())] = uint64(s.Samples[n-1].Value())
 		}
 	}
 	return last
 }
 
-func name(l labels.Labels) reference.Series { return reference.Parse(l.Get("__name__"), l.Map()) }
+// Name is what the reference calls a series, with these labels.
+func Name(l labels.Labels, by []string) string {
+	return reference.Name(l.Get("__name__"), l.Map(), by)
+}
 
 // Diff says where got differs from want, at most ten lines of it; empty is
 // equality.
-func Diff(want, got map[reference.Series]uint64) string { return Between(want, want, got) }
+func Diff(want, got map[string]uint64) string { return Between(want, want, got) }
 
 // Between says where got is less than least or more than most, as Diff does.
-func Between(least, most, got map[reference.Series]uint64) string {
+func Between(least, most, got map[string]uint64) string {
 	all := maps.Clone(most)
 	maps.Copy(all, got)
 	var lines []string
 	for s := range all {
 		if got[s] < least[s] || got[s] > most[s] {
-			lines = append(lines, fmt.Sprintf("%s%v: want %d to %d, got %d", s.Metric, s.Labels(), least[s], most[s], got[s]))
+			lines = append(lines, fmt.Sprintf("%s: want %d to %d, got %d", s, least[s], most[s], got[s]))
 		}
 	}
 	slices.Sort(lines)

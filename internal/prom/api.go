@@ -31,13 +31,9 @@ func (s *Server) routes() http.Handler {
 	router := route.New().WithPrefix(apiPrefix)
 	s.api().Register(router)
 
-	var write http.Handler = router
-	if s.options.WrapWrite != nil {
-		write = s.options.WrapWrite(write)
-	}
 	mux := http.NewServeMux()
 	mux.Handle(apiPrefix+"/", router)
-	mux.Handle("POST "+apiPrefix+"/write", s.writes.count(write))
+	mux.Handle("POST "+apiPrefix+"/write", s.refusals.keep(router))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /-/healthy", say("Prometheus Server is Healthy.\n"))
 	mux.HandleFunc("GET /-/ready", say("Prometheus Server is Ready.\n"))

@@ -15,6 +15,8 @@ import (
 	apiv1 "github.com/prometheus/client_golang/api/prometheus/v1"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/skydive-project/skybridge/internal/receiver"
 )
 
 // Client asks a query API over HTTP and knows nothing of what is behind it: a
@@ -57,9 +59,9 @@ func (c *Client) Query(ctx context.Context, expr string, at time.Time) ([]Series
 		for name, value := range metric {
 			names[string(name)] = string(value)
 		}
-		series := Series{Labels: labels.FromMap(names), Samples: make([]Sample, 0, len(points))}
+		series := Series{Labels: labels.FromMap(names), Samples: make([]receiver.Sample, 0, len(points))}
 		for _, p := range points {
-			series.Samples = append(series.Samples, Sample{T: int64(p.Timestamp), V: float64(p.Value)})
+			series.Samples = append(series.Samples, receiver.NewSample(int64(p.Timestamp), float64(p.Value)))
 		}
 		all = append(all, series)
 	}

@@ -14,15 +14,12 @@ import (
 	"github.com/prometheus/prometheus/storage"
 )
 
-// LiveMetric is the name of the series that KeepLive, Tick and TickAt write.
+// LiveMetric is the name of the series that KeepLive and TickAt write.
 const LiveMetric = "prom_live"
 
-// Tick writes the live series at now. From then on the TSDB refuses what lies
-// more than an hour behind (half its block range), as one in use does, unless
-// the out-of-order window is wider.
-func (s *Server) Tick() error { return s.TickAt(time.Now()) }
-
-// TickAt is Tick at a time of the caller's choice. A time that is not after the
+// TickAt writes the live series at a time. From then on the TSDB refuses what lies
+// more than an hour behind it (half its block range), as one in use does, unless
+// the out-of-order window is wider. A time that is not after the
 // last one changes nothing: what a tick is for has been done by a later one,
 // be it of KeepLive, which ticks beside the caller.
 func (s *Server) TickAt(at time.Time) error {
@@ -48,7 +45,7 @@ func (s *Server) keepLive(ctx context.Context, every time.Duration) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
-		if err := s.Tick(); err != nil {
+		if err := s.TickAt(time.Now()); err != nil {
 			s.logger.Warn("prom: live series", "err", err)
 		}
 		select {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
+
+	"github.com/skydive-project/skybridge/internal/receiver"
 )
 
 // RawSeries reads from the storage's querier what it holds of the series that
@@ -26,23 +28,15 @@ func (s *Server) RawSeries(ctx context.Context, selector string, from, to time.T
 	}
 	defer func() { err = errors.Join(err, querier.Close()) }()
 
-	var (
-		all      []Series
-		iterator chunkenc.Iterator
-	)
+	var all []Series
 	set := querier.Select(ctx, true, nil, matchers...)
 	for set.Next() {
-		entry := set.At()
-		series := Series{Labels: entry.Labels().Copy()}
-		iterator = entry.Iterator(iterator)
-		for kind := iterator.Next(); kind != chunkenc.ValNone; kind = iterator.Next() {
-			if kind != chunkenc.ValFloat {
-				return nil, fmt.Errorf("prom: series %s holds a %s", series.Labels, kind)
-			}
-			t, v := iterator.At()
-			series.Samples = append(series.Samples, Sample{T: t, V: v})
+		series := Series{Labels: set.At().Labels().Copy()}
+		samples := set.At().Iterator(nil)
+		for samples.Next() == chunkenc.ValFloat {
+			series.Samples = append(series.Samples, receiver.NewSample(samples.At()))
 		}
-		if err := iterator.Err(); err != nil {
+		if err := samples.Err(); err != nil {
 			return nil, fmt.Errorf("prom: read series %s: %w", series.Labels, err)
 		}
 		if len(series.Samples) > 0 {

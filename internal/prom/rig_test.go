@@ -19,6 +19,7 @@ import (
 
 	"github.com/skydive-project/skybridge/internal/leaks"
 	"github.com/skydive-project/skybridge/internal/prom"
+	"github.com/skydive-project/skybridge/internal/receiver"
 )
 
 func TestMain(m *testing.M) { leaks.Main(m, nil) }
@@ -52,10 +53,10 @@ type testingT interface {
 }
 
 // series is one line of a 1.0 request: a counter of one label.
-func series(who string, samples ...prom.Sample) prompb.TimeSeries {
+func series(who string, samples ...receiver.Sample) prompb.TimeSeries {
 	line := prompb.TimeSeries{Labels: []prompb.Label{{Name: "__name__", Value: metric}, {Name: "who", Value: who}}}
 	for _, s := range samples {
-		line.Samples = append(line.Samples, prompb.Sample{Timestamp: s.T, Value: s.V})
+		line.Samples = append(line.Samples, prompb.Sample{Timestamp: s.At, Value: s.Value()})
 	}
 	return line
 }
@@ -119,8 +120,8 @@ func mustWrite(t *testing.T, server *prom.Server, lines ...prompb.TimeSeries) {
 }
 
 // at is a sample n seconds after past.
-func at(seconds int, v float64) prom.Sample {
-	return prom.Sample{T: past.UnixMilli() + int64(seconds)*1000, V: v}
+func at(seconds int, v float64) receiver.Sample {
+	return receiver.NewSample(past.UnixMilli()+int64(seconds)*1000, v)
 }
 
 func after(seconds int) time.Time { return past.Add(time.Duration(seconds) * time.Second) }

@@ -5,7 +5,6 @@ package prom_test
 
 import (
 	"fmt"
-	"math"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,49 +13,13 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/skydive-project/skybridge/internal/prom"
+	"github.com/skydive-project/skybridge/internal/receiver"
 )
-
-// sameBits compares values by their bits: NaNs differ by them.
-var sameBits = cmp.Comparer(func(a, b prom.Sample) bool {
-	return a.T == b.T && math.Float64bits(a.V) == math.Float64bits(b.V)
-})
 
 var sameLabels = cmp.Comparer(labels.Equal)
 
-func TestResetAwareSum(t *testing.T) {
-	nan := stale()
-	for _, test := range []struct {
-		name   string
-		values []float64
-		want   float64
-	}{
-		{"nothing", nil, 0},
-		{"only a marker", []float64{nan}, 0},
-		{"first sample is a baseline", []float64{100}, 0},
-		{"from zero", []float64{0, 100}, 100},
-		{"from a baseline", []float64{100, 130}, 30},
-		{"standing still", []float64{0, 5, 5, 5}, 5},
-		{"reset to zero", []float64{0, 100, 0, 40}, 140},
-		{"reset to a value", []float64{0, 100, 40}, 140},
-		{"back from zero after a marker", []float64{0, 100, nan, 0, 40}, 140},
-		{"higher than ever after a marker and a zero", []float64{0, 100, nan, 0, 400}, 500},
-		{"back to the same value", []float64{0, 100, nan, 0, 100}, 200},
-		{"back without a zero and lower", []float64{0, 100, nan, 40}, 140},
-		{"back without a zero and higher: as PromQL sees it", []float64{0, 100, nan, 140}, 140},
-		{"life without bytes", []float64{0, 0, nan, 0, 0, nan, 0, 9}, 9},
-		{"marker first", []float64{nan, 0, 3}, 3},
-		{"2^52 ends and resets", []float64{0, 1<<52 - 1, nan, 0, 1}, 1 << 52},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			if got := prom.ResetAwareSum(samples(test.values)); got != test.want {
-				t.Errorf("%v, want %v", got, test.want)
-			}
-		})
-	}
-}
-
-func samples(values []float64) []prom.Sample {
-	var all []prom.Sample
+func samples(values []float64) []receiver.Sample {
+	var all []receiver.Sample
 	for i, v := range values {
 		all = append(all, at(15*i, v))
 	}
@@ -72,11 +35,11 @@ func TestIncarnations(t *testing.T) {
 	}{
 		{"nothing", nil, ""},
 		{"one life that continues", []float64{0, 1, 2}, "0 1 2; "},
-		{"ended and back", []float64{0, 1, nan, 0, 5}, "0 1 †30; 0 5; "},
+		{"ended and back", []float64{0, 1, nan, 0, 5}, "0 1 †1; 0 5; "},
 		{"reset without a marker", []float64{0, 9, 0, 5}, "0 9; 0 5; "},
-		{"begins without a zero", []float64{4, 9, nan}, "!4 9 †30; "},
-		{"back above, without a zero", []float64{0, 9, nan, 12}, "0 9 †30; !12; "},
-		{"ended twice", []float64{0, 9, nan, nan}, "0 9 †30 ×2; "},
+		{"begins without a zero", []float64{4, 9, nan}, "!4 9 †1; "},
+		{"back above, without a zero", []float64{0, 9, nan, 12}, "0 9 †1; !12; "},
+		{"ended twice", []float64{0, 9, nan, nan}, "0 9 †2; "},
 		{"end of what was not seen", []float64{nan, 0, 1}, "0 1; "},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -89,13 +52,10 @@ func TestIncarnations(t *testing.T) {
 					if j > 0 {
 						got += " "
 					}
-					got += fmt.Sprint(s.V)
+					got += fmt.Sprint(s.Value())
 				}
-				if life.Ended {
-					got += fmt.Sprintf(" †%d", (life.EndedAt-past.UnixMilli())/1000)
-				}
-				if life.Markers > 1 {
-					got += fmt.Sprintf(" ×%d", life.Markers)
+				if life.Ended() {
+					got += fmt.Sprintf(" †%d", life.Markers)
 				}
 				got += "; "
 			}
@@ -123,7 +83,7 @@ func TestOraclesAgree(t *testing.T) {
 		add := func(v float64) {
 			now += 15
 			s := at(now, v)
-			body.Samples = append(body.Samples, prompb.Sample{Timestamp: s.T, Value: s.V})
+			body.Samples = append(body.Samples, prompb.Sample{Timestamp: s.At, Value: s.Value()})
 		}
 		for range rapid.IntRange(1, 5).Draw(t, "lives") {
 			var total float64
@@ -158,13 +118,13 @@ func TestOraclesAgree(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := prom.ResetAwareSum(raw[0].Samples); got != fed {
+		if got := receiver.Increase(raw[0].Samples); got != fed {
 			t.Fatalf("querier %v, fed %v", got, fed)
 		}
-		if got := prom.ResetAwareSum(asked[0].Samples); got != fed {
+		if got := receiver.Increase(asked[0].Samples); got != fed {
 			t.Fatalf("query API %v, fed %v", got, fed)
 		}
-		if got := grown[0].Samples[0].V; got != fed {
+		if got := grown[0].Samples[0].Value(); got != fed {
 			t.Fatalf("anchored increase %v, fed %v", got, fed)
 		}
 		var lives float64
@@ -172,7 +132,7 @@ func TestOraclesAgree(t *testing.T) {
 			if !life.FromZero() {
 				t.Fatalf("a life begins at %v", life.Samples[0])
 			}
-			lives += life.Samples[len(life.Samples)-1].V
+			lives += life.Samples[len(life.Samples)-1].Value()
 		}
 		if lives != fed {
 			t.Fatalf("sum of the lives %v, fed %v", lives, fed)

@@ -50,7 +50,7 @@ remote_write: [{url: "%s/api/v1/write"}, {url: "%s/api/v1/write"}]
 	}
 	binary := build(t)
 	var bridge *server
-	sums := func(receiver *server) map[reference.Series]uint64 {
+	sums := func(receiver *server) map[string]uint64 {
 		client := prom.NewClient(receiver.url)
 		defer client.Close()
 		series, err := client.RawSeries(ctx, judge.Selector, began.Add(-time.Minute), time.Now().Add(time.Minute))
@@ -60,7 +60,7 @@ remote_write: [{url: "%s/api/v1/write"}, {url: "%s/api/v1/write"}]
 		return judge.Sums(series)
 	}
 	// VictoriaMetrics makes samples visible about a second after it took them.
-	compare := func(want map[reference.Series]uint64) {
+	compare := func(want map[string]uint64) {
 		t.Helper()
 		var diff string
 		patience := time.Now().Add(10 * time.Second)

@@ -10,12 +10,10 @@ import (
 	"unicode/utf8"
 
 	"github.com/golang/snappy"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/prompb"
 	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
 )
-
-// label is a name and a value.
-type label struct{ name, value string }
 
 // received is one sample of a request, and the series it belongs to.
 type received struct {
@@ -36,7 +34,7 @@ func parse(version int, body []byte, complain func(format string, args ...any)) 
 	return parse1(plain, complain)
 }
 
-func parse1(plain []byte, complain func(string, ...any)) ([]received, error) {
+func parse1(plain []byte, complain func(string, ...any)) (out []received, _ error) {
 	var req prompb.WriteRequest
 	if err := req.Unmarshal(plain); err != nil {
 		return nil, fmt.Errorf("body is not a prometheus.WriteRequest: %w", err)
@@ -48,28 +46,20 @@ func parse1(plain []byte, complain func(string, ...any)) ([]received, error) {
 		complain("request has no series")
 	}
 	for _, m := range req.Metadata {
-		if !validName(m.MetricFamilyName, true) || m.Type == prompb.MetricMetadata_UNKNOWN || m.Help == "" {
+		if !model.LegacyValidation.IsValidMetricName(m.MetricFamilyName) || m.Type == prompb.MetricMetadata_UNKNOWN || m.Help == "" {
 			complain("metadata of %q is not complete", m.MetricFamilyName)
 		}
 	}
-	var out []received
 	for _, ts := range req.Timeseries {
-		labels := make([]label, len(ts.Labels))
-		for i, l := range ts.Labels {
-			labels[i] = label{l.Name, l.Value}
-		}
-		key := checkLabels(labels, complain)
-		if len(ts.Samples) != 1 {
-			complain("%s: %d samples in one request, want 1", key, len(ts.Samples))
-		}
+		key := checkSeries(ts.Labels, len(ts.Samples), complain)
 		for _, s := range ts.Samples {
-			out = append(out, received{key, Sample{At: s.Timestamp, Bits: math.Float64bits(s.Value)}})
+			out = append(out, received{key, NewSample(s.Timestamp, s.Value)})
 		}
 	}
 	return out, nil
 }
 
-func parse2(plain []byte, complain func(string, ...any)) ([]received, error) {
+func parse2(plain []byte, complain func(string, ...any)) (out []received, _ error) {
 	var req writev2.Request
 	if err := req.Unmarshal(plain); err != nil {
 		return nil, fmt.Errorf("body is not an io.prometheus.write.v2.Request: %w", err)
@@ -94,23 +84,19 @@ func parse2(plain []byte, complain func(string, ...any)) ([]received, error) {
 	if len(req.Timeseries) == 0 {
 		complain("request has no series")
 	}
-	var out []received
 	for _, ts := range req.Timeseries {
 		if len(ts.LabelsRefs)%2 != 0 {
 			complain("odd number of label references")
 		}
-		var labels []label
+		var labels []prompb.Label
 		for i := 0; i+1 < len(ts.LabelsRefs); i += 2 {
-			labels = append(labels, label{symbol(ts.LabelsRefs[i]), symbol(ts.LabelsRefs[i+1])})
+			labels = append(labels, prompb.Label{Name: symbol(ts.LabelsRefs[i]), Value: symbol(ts.LabelsRefs[i+1])})
 		}
-		key := checkLabels(labels, complain)
+		key := checkSeries(labels, len(ts.Samples), complain)
 		if ts.Metadata.Type == writev2.Metadata_METRIC_TYPE_UNSPECIFIED || symbol(ts.Metadata.HelpRef) == "" {
 			complain("%s: no metadata", key)
 		}
 		symbol(ts.Metadata.UnitRef)
-		if len(ts.Samples) != 1 {
-			complain("%s: %d samples in one request, want 1", key, len(ts.Samples))
-		}
 		for _, s := range ts.Samples {
 			if s.StartTimestamp > s.Timestamp {
 				complain("%s: sample starts at %d, after its time %d", key, s.StartTimestamp, s.Timestamp)
@@ -121,51 +107,41 @@ func parse2(plain []byte, complain func(string, ...any)) ([]received, error) {
 	return out, nil
 }
 
-// checkLabels checks the labels of a series and returns its Key.
-func checkLabels(labels []label, complain func(string, ...any)) string {
+// checkSeries checks the labels and the number of samples of a series and returns its Key.
+func checkSeries(labels []prompb.Label, samples int, complain func(string, ...any)) string {
+	const valid = model.LegacyValidation // names of the classic data model
 	name, others := "", make(map[string]string)
 	for _, l := range labels {
-		if l.name == "__name__" {
-			name = l.value
+		if l.Name == model.MetricNameLabel {
+			name = l.Value
 		} else {
-			others[l.name] = l.value
+			others[l.Name] = l.Value
 		}
 	}
 	key := Key(name, others)
 	for i, l := range labels {
-		if i > 0 && labels[i-1].name == l.name {
-			complain("%s: label %q is there twice", key, l.name)
-		} else if i > 0 && labels[i-1].name > l.name {
-			complain("%s: label %q is not in order", key, l.name)
+		if i > 0 && labels[i-1].Name == l.Name {
+			complain("%s: label %q is there twice", key, l.Name)
+		} else if i > 0 && labels[i-1].Name > l.Name {
+			complain("%s: label %q is not in order", key, l.Name)
 		}
-		if l.value == "" {
-			complain("%s: label %q has an empty value", key, l.name)
+		if l.Value == "" {
+			complain("%s: label %q has an empty value", key, l.Name)
 		}
-		if !utf8.ValidString(l.value) {
-			complain("%s: label %q is not valid UTF-8", key, l.name)
+		if !utf8.ValidString(l.Value) {
+			complain("%s: label %q is not valid UTF-8", key, l.Name)
 		}
-		if !validName(l.name, false) || (strings.HasPrefix(l.name, "__") && l.name != "__name__") {
-			complain("%s: label name %q is not valid", key, l.name)
+		if !valid.IsValidLabelName(l.Name) || (strings.HasPrefix(l.Name, "__") && l.Name != model.MetricNameLabel) {
+			complain("%s: label name %q is not valid", key, l.Name)
 		}
 	}
 	if name == "" {
 		complain("%s: no __name__", key)
-	} else if !validName(name, true) {
+	} else if !valid.IsValidMetricName(name) {
 		complain("%s: metric name is not valid", key)
 	}
-	return key
-}
-
-// validName checks a name of the classic data model.
-func validName(s string, metric bool) bool {
-	for i, r := range s {
-		switch {
-		case r == '_', 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z':
-		case '0' <= r && r <= '9' && i > 0:
-		case r == ':' && metric:
-		default:
-			return false
-		}
+	if samples != 1 {
+		complain("%s: %d samples in one request, want 1", key, samples)
 	}
-	return s != ""
+	return key
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/golang/snappy"
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/prompb"
 	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
 
@@ -238,25 +239,36 @@ func TestTCP(t *testing.T) {
 
 // TestIncrease proves the sum that tests rely on.
 func TestIncrease(t *testing.T) {
-	stale := math.Float64frombits(staleMarker)
-	for _, c := range []struct {
+	nan := math.Float64frombits(value.StaleNaN)
+	for _, test := range []struct {
 		name   string
 		values []float64
 		want   float64
 	}{
-		{"none", nil, 0},
-		{"first value is no increase", []float64{5}, 0},
-		{"from zero", []float64{0, 5, 5, 7}, 7},
-		{"reset", []float64{0, 5, 2, 3}, 8},
-		{"ended and begun again", []float64{0, 5, stale, 0, 9}, 14},
+		{"nothing", nil, 0},
+		{"only a marker", []float64{nan}, 0},
+		{"first sample is a baseline", []float64{100}, 0},
+		{"from zero", []float64{0, 100}, 100},
+		{"from a baseline", []float64{100, 130}, 30},
+		{"standing still", []float64{0, 5, 5, 5}, 5},
+		{"reset to zero", []float64{0, 100, 0, 40}, 140},
+		{"reset to a value", []float64{0, 100, 40}, 140},
+		{"back from zero after a marker", []float64{0, 100, nan, 0, 40}, 140},
+		{"higher than ever after a marker and a zero", []float64{0, 100, nan, 0, 400}, 500},
+		{"back to the same value", []float64{0, 100, nan, 0, 100}, 200},
+		{"back without a zero and lower", []float64{0, 100, nan, 40}, 140},
+		{"back without a zero and higher: as PromQL sees it", []float64{0, 100, nan, 140}, 140},
+		{"life without bytes", []float64{0, 0, nan, 0, 0, nan, 0, 9}, 9},
+		{"marker first", []float64{nan, 0, 3}, 3},
+		{"2^52 ends and resets", []float64{0, 1<<52 - 1, nan, 0, 1}, 1 << 52},
 	} {
-		t.Run(c.name, func(t *testing.T) {
+		t.Run(test.name, func(t *testing.T) {
 			var samples []Sample
-			for i, v := range c.values {
-				samples = append(samples, Sample{At: int64(i), Bits: math.Float64bits(v)})
+			for i, v := range test.values {
+				samples = append(samples, NewSample(int64(i), v))
 			}
-			if got := Increase(samples); got != c.want {
-				t.Errorf("Increase = %v, want %v", got, c.want)
+			if got := Increase(samples); got != test.want {
+				t.Errorf("%v, want %v", got, test.want)
 			}
 		})
 	}

@@ -19,10 +19,14 @@ type TokenFault int32
 // What a token endpoint can do wrong.
 const (
 	TokenWorks    TokenFault = iota
+	TokenExpires             // its tokens are for one request: they expire at once
 	TokenHangs               // accepts the request and never answers
 	TokenTrickles            // answers, byte after byte, and never ends
 	TokenEchoes              // refuses, with the request's headers and form as reason
 )
+
+// TokenPrefix is what every token begins with.
+const TokenPrefix = "t0ken-of-fetch-"
 
 // TokenServer is an OAuth2 token endpoint. The fault can be set at any time; it is
 // that of the requests that arrive from then on.
@@ -81,8 +85,12 @@ func (s *TokenServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		echo(w, r)
 		_, _ = fmt.Fprintf(w, "\r\n%s\n", form)
 	default:
+		seconds := 3600
+		if fault == TokenExpires {
+			seconds = 1
+		}
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = fmt.Fprintf(w, `{"access_token": "t0ken-of-fetch-%d", "token_type": "Bearer", "expires_in": 3600}`, n)
+		_, _ = fmt.Fprintf(w, `{"access_token": "%s%d", "token_type": "Bearer", "expires_in": %d}`, TokenPrefix, n, seconds)
 	}
 }
 

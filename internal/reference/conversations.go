@@ -5,45 +5,20 @@ package reference
 
 import "github.com/skydive-project/skybridge/internal/analyzer"
 
-// Conversations says what must have been counted of connections that several
-// captures see, where those count once. What one capture alone reported of a
-// connection is the sum of its flows; of the captures the highest sum counts,
-// number by number. That is exact where they saw the connection from its
-// beginning; where one came later, or reports of a flow that is over were lost, it
-// is the least that must have been counted.
-type Conversations struct {
-	one   bool
-	flows *Reference
-	order []*flow // as they were first reported
-}
-
-// NewConversations returns one to which nothing was reported. With one, captures
-// on different nodes count once, too.
-func NewConversations(one bool) *Conversations {
-	return &Conversations{one: one, flows: New()}
-}
-
-// Report takes records in the order in which the bridge read them.
-func (c *Conversations) Report(records ...analyzer.Flow) {
-	for _, f := range records {
-		before := len(c.flows.flows)
-		c.flows.Report(f)
-		if len(c.flows.flows) > before {
-			c.order = append(c.order, c.flows.flows[[2]string{f.UUID, f.CaptureID}])
-		}
-	}
-}
-
 // end is one end of a connection.
 type end struct {
 	address string
 	port    int64
 }
 
-// By returns by how much each counter of a view must have increased, those only that
-// did, named as [Reference.By] does. Labels are as the first flow of the connection
+// Conversations says what must have been counted of connections that several
+// captures see, where those count once; with one, those on different nodes do, too. What
+// one capture alone reported of a connection is the sum of its flows; of the captures the
+// highest sum counts, number by number. That is exact where they saw the connection from
+// its beginning; where one came later, or reports of a flow that is over were lost, it
+// is the least that must have been counted. Labels are as the first flow of the connection
 // has them.
-func (c *Conversations) By(v View) map[string]uint64 {
+func (r *Reference) Conversations(v View, one bool) map[string]uint64 {
 	type key struct {
 		node, protocol string
 		low, high      end
@@ -54,8 +29,8 @@ func (c *Conversations) By(v View) map[string]uint64 {
 		sums  map[[2]string]*[4]int64 // by node and capture
 	}
 	all := map[key]*conversation{}
-	for _, f := range c.order {
-		if !v.has(f.record) || c.flows.excludes(v, f.record) {
+	for _, f := range r.order {
+		if !v.has(f.record) || r.excludes(v, f.record) {
 			continue
 		}
 		var a, b end
@@ -66,7 +41,7 @@ func (c *Conversations) By(v View) map[string]uint64 {
 			a.address, b.address = n.A, n.B
 		}
 		k := key{node: f.record.NodeTID, protocol: protocol(f.record), low: a, high: b}
-		if c.one {
+		if one {
 			k.node = ""
 		}
 		if b.address < a.address || (a.address == b.address && b.port < a.port) {

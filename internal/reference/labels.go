@@ -93,30 +93,50 @@ func carries(f analyzer.Flow) bool {
 	return slices.Contains([]string{"VXLAN", "GENEVE", "GRE", "MPLS"}, layers[len(layers)-1])
 }
 
-// By returns what [Reference.Totals] does, for other labels: each counter is named
-// by its metric, bytes or packets, and its labels in order, those with a value, as
-// in bytes{direction=initiator_to_target,protocol=TCP}.
+// By returns by how much each counter of a view must have increased, those only that
+// did, by [Name].
 func (r *Reference) By(v View) map[string]uint64 {
 	totals := map[string]uint64{}
-	for f, i := range r.counted(v) {
-		totals[v.name(f.record, i)] += uint64(f.last[i] - f.history[i])
+	for _, f := range r.order {
+		if !v.has(f.record) || r.excludes(v, f.record) {
+			continue
+		}
+		for i := range f.last {
+			if f.last[i] > f.history[i] {
+				totals[v.name(f.record, i)] += uint64(f.last[i] - f.history[i])
+			}
+		}
 	}
 	return totals
 }
 
 // name is that of one of a flow's counters, which are in the order of [flow.last].
 func (v View) name(f analyzer.Flow, i int) string {
-	var pairs []string
-	for _, name := range slices.Sorted(slices.Values(v.Labels)) {
-		value := []string{forward, backward}[i%2]
-		if name != "direction" {
-			value = v.value(f, name)
-		}
-		if value != "" {
-			pairs = append(pairs, name+"="+value)
+	values := map[string]string{"direction": []string{"initiator_to_target", "target_to_initiator"}[i%2]}
+	for _, label := range v.Labels {
+		if label != "direction" {
+			values[label] = v.value(f, label)
 		}
 	}
-	return []string{"bytes", "packets"}[i/2] + "{" + strings.Join(pairs, ",") + "}"
+	return Name([]string{"bytes", "packets"}[i/2], values, v.Labels)
+}
+
+// Name is what a counter is called here: bytes or packets, which its metric's name ends
+// in, and some of its labels in order, those with a value, as in
+// bytes{direction=initiator_to_target,protocol=TCP}.
+func Name(metric string, values map[string]string, labels []string) string {
+	var pairs []string
+	for _, label := range slices.Sorted(slices.Values(labels)) {
+		if value := values[label]; value != "" {
+			pairs = append(pairs, label+"="+value)
+		}
+	}
+	return metric[strings.LastIndex(metric, "_")+1:] + "{" + strings.Join(pairs, ",") + "}"
+}
+
+// DefaultLabels are those of a connection where the configuration names none.
+func DefaultLabels() []string {
+	return []string{"initiator_ip", "target_ip", "initiator_port", "target_port", "direction", "node_tid", "protocol"}
 }
 
 // value is that of one label.

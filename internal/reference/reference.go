@@ -15,54 +15,7 @@
 // flow is new: see [Reference.Least].
 package reference
 
-import (
-	"iter"
-	"strconv"
-
-	"github.com/skydive-project/skybridge/internal/analyzer"
-)
-
-// Series names one counter of a connection with the default labels.
-type Series struct {
-	Metric                    string
-	InitiatorIP, TargetIP     string
-	InitiatorPort, TargetPort string
-	Direction                 string
-	NodeTID, Protocol         string
-}
-
-// Labels returns the series' labels without its name, those that have a value.
-func (s Series) Labels() map[string]string {
-	labels := map[string]string{
-		"initiator_ip": s.InitiatorIP, "target_ip": s.TargetIP,
-		"initiator_port": s.InitiatorPort, "target_port": s.TargetPort,
-		"direction": s.Direction, "node_tid": s.NodeTID, "protocol": s.Protocol,
-	}
-	for name, value := range labels {
-		if value == "" {
-			delete(labels, name)
-		}
-	}
-	return labels
-}
-
-// Parse is the inverse of [Series.Labels].
-func Parse(metric string, labels map[string]string) Series {
-	return Series{
-		Metric:      metric,
-		InitiatorIP: labels["initiator_ip"], TargetIP: labels["target_ip"],
-		InitiatorPort: labels["initiator_port"], TargetPort: labels["target_port"],
-		Direction: labels["direction"], NodeTID: labels["node_tid"], Protocol: labels["protocol"],
-	}
-}
-
-// The metrics and directions that are judged.
-const (
-	BytesMetric   = "skydive_network_connection_total_bytes"
-	PacketsMetric = "skydive_network_connection_total_packets"
-	forward       = "initiator_to_target"
-	backward      = "target_to_initiator"
-)
+import "github.com/skydive-project/skybridge/internal/analyzer"
 
 // Reference collects reports. It is not safe for concurrent use.
 type Reference struct {
@@ -73,6 +26,7 @@ type Reference struct {
 	epochs map[[2]string]int64 // by node and capture
 	clocks map[string]*clock   // by node
 	flows  map[[2]string]*flow // by UUID and capture
+	order  []*flow             // as they were first reported
 }
 
 type flow struct {
@@ -115,8 +69,8 @@ func New() *Reference {
 // in order.
 func (r *Reference) Least(heard bool) *Reference {
 	least := *r
-	least.flows = map[[2]string]*flow{}
-	for id, f := range r.flows {
+	least.flows, least.order = map[[2]string]*flow{}, nil
+	for _, f := range r.order {
 		certain := !f.misdated
 		if heard {
 			certain = f.whole
@@ -126,9 +80,14 @@ func (r *Reference) Least(heard bool) *Reference {
 			uncertain.last = f.history
 			f = &uncertain
 		}
-		least.flows[id] = f
+		least.add(f)
 	}
 	return &least
+}
+
+func (r *Reference) add(f *flow) {
+	r.flows[[2]string{f.record.UUID, f.record.CaptureID}] = f
+	r.order = append(r.order, f)
 }
 
 // Report takes records in the order in which the bridge read them. Between
@@ -140,8 +99,7 @@ func (r *Reference) Report(records ...analyzer.Flow) {
 		if r.epochs[source] == 0 && f.FinishType != 1 && lum != nil && lum.Last > 0 {
 			r.epochs[source] = lum.Last
 		}
-		id := [2]string{f.UUID, f.CaptureID}
-		known := r.flows[id]
+		known := r.flows[[2]string{f.UUID, f.CaptureID}]
 		c := r.clocks[f.NodeTID]
 		if c == nil {
 			c = &clock{}
@@ -156,7 +114,7 @@ func (r *Reference) Report(records ...analyzer.Flow) {
 		}
 		if known == nil {
 			known = &flow{record: f}
-			r.flows[id] = known
+			r.add(known)
 			epoch := r.epochs[source]
 			first := epoch != 0 && f.FinishType != 1 && lum != nil && numbers(lum) == numbers(f.Metric)
 			// A Start up to the epoch says nothing once the clock was set back.
@@ -192,48 +150,10 @@ func numbers(m *analyzer.Metric) [4]int64 {
 	return [4]int64{m.ABBytes, m.BABytes, m.ABPackets, m.BAPackets}
 }
 
-// Totals returns by how much each counter must have increased, those only that
-// did.
-func (r *Reference) Totals() map[Series]uint64 {
-	totals := map[Series]uint64{}
-	for f, i := range r.counted(r.View) {
-		s := Series{
-			Metric: []string{BytesMetric, PacketsMetric}[i/2], Direction: []string{forward, backward}[i%2],
-			NodeTID: f.record.NodeTID, Protocol: protocol(f.record),
-		}
-		if n := f.record.Network; n != nil {
-			s.InitiatorIP, s.TargetIP = n.A, n.B
-		}
-		if tr := f.record.Transport; tr != nil {
-			s.InitiatorPort, s.TargetPort = strconv.FormatInt(tr.A, 10), strconv.FormatInt(tr.B, 10)
-		}
-		totals[s] += uint64(f.last[i] - f.history[i])
-	}
-	return totals
-}
-
-// counted are the flows that count in a view, each with the numbers that grew.
-func (r *Reference) counted(v View) iter.Seq2[*flow, int] {
-	return func(yield func(*flow, int) bool) {
-		for _, f := range r.flows {
-			if !v.has(f.record) || r.excludes(v, f.record) {
-				continue
-			}
-			for i := range f.last {
-				if f.last[i] > f.history[i] && !yield(f, i) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// Overflow returns totals as every bound on series keeps them, whatever it moves to the overflow and
-// when: summed by metric, direction and protocol.
-func Overflow(totals map[Series]uint64) map[Series]uint64 {
-	folded := map[Series]uint64{}
-	for s, n := range totals {
-		folded[Series{Metric: s.Metric, Direction: s.Direction, Protocol: s.Protocol}] += n
-	}
-	return folded
+// Totals returns by how much each counter with the default labels must have increased,
+// those only that did, by [Name].
+func (r *Reference) Totals() map[string]uint64 {
+	view := r.View
+	view.Labels = DefaultLabels()
+	return r.By(view)
 }

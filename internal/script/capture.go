@@ -14,7 +14,7 @@ func (w *Writer) addCapture() {
 	p := *w.points[0]
 	p.capture, p.update, p.expire, p.isSet, p.isCut = SecondCapture, 3, 12, false, false
 	for _, c := range w.connections {
-		if c.point == w.points[0] && !c.portless {
+		if c.point == w.points[0] && !c.portless() {
 			second := *c
 			second.point, second.flow, second.isSecond = &p, nil, true
 			c.second = &second

@@ -12,28 +12,6 @@ import (
 	"github.com/skydive-project/skybridge/internal/analyzer"
 )
 
-// Connection describes one of a network.
-type Connection struct {
-	A, B         string        // addresses; none: it is ARP's
-	PortA, PortB int64         // 0: without ports
-	Protocol     string        // of the transport, or the application where there are no ports
-	Application  string        // empty: the protocol
-	Activity     float64       // chance that packets pass in a step
-	Rate         float64       // bytes a second from A to B, of a negative one from B to A
-	Wave         time.Duration // in which the rate swings; 0: it does not
-	Short        bool          // packets pass in one step; what comes later has another port
-	Points       []int         // the capture points that see it; none: all
-}
-
-// given makes a connection of a network that was given.
-func given(id int, of Connection) *connection {
-	c := &connection{
-		of: of, id: id, a: of.A, b: of.B, portA: of.PortA, portB: of.PortB, protocol: of.Protocol,
-		portless: of.PortB == 0, activity: of.Activity,
-	}
-	return c
-}
-
 // draw decides on what passes of a connection in this step, alike at all points that see
 // it, where the network was given.
 func (w *Writer) draw(c *connection) {
@@ -44,26 +22,26 @@ func (w *Writer) draw(c *connection) {
 
 // volume is what passes of a connection at once.
 func (w *Writer) volume(c *connection) (m analyzer.Metric) {
-	if c.of.Rate == 0 {
+	if c.Rate == 0 {
 		m.ABPackets = int64(1 + c.rng.IntN(1<<c.rng.IntN(12)))
 		m.ABBytes = m.ABPackets*60 + int64(c.rng.IntN(int(m.ABPackets)*1400))
-		if c.protocol != "UDP" || c.rng.Float64() < 0.5 {
+		if c.Protocol != "UDP" || c.rng.Float64() < 0.5 {
 			m.BAPackets, m.BABytes = m.ABPackets/2+1, m.ABBytes/3
 		}
 		return m
 	}
 	step := time.Duration(w.o.Step) * time.Millisecond
-	bytes := math.Abs(c.of.Rate) * step.Seconds() * (0.9 + 0.2*c.rng.Float64())
-	if c.of.Wave > 0 {
-		bytes *= 0.6 + 0.35*math.Sin(2*math.Pi*float64(w.steps)*float64(step)/float64(c.of.Wave))
+	bytes := math.Abs(c.Rate) * step.Seconds() * (0.9 + 0.2*c.rng.Float64())
+	if c.Wave > 0 {
+		bytes *= 0.6 + 0.35*math.Sin(2*math.Pi*float64(w.steps)*float64(step)/float64(c.Wave))
 	}
 	m.ABBytes = 60 + int64(bytes)
 	m.ABPackets = 1 + m.ABBytes/1400
-	if c.protocol != "UDP" || c.of.Application != "" {
+	if c.Protocol != "UDP" || c.Application != "" {
 		m.BAPackets = m.ABPackets/2 + 1
 		m.BABytes = 66 * m.BAPackets
 	}
-	if c.of.Rate < 0 {
+	if c.Rate < 0 {
 		m.ABPackets, m.ABBytes, m.BAPackets, m.BABytes = m.BAPackets, m.BABytes, m.ABPackets, m.ABBytes
 	}
 	return m
@@ -95,64 +73,37 @@ const (
 	accessVLAN = 11    // of which captures without tags see something
 )
 
-// connection is a 5-tuple at a capture point, with the flow that Skydive has
-// for it, if any. Its times are ms on the agent's clock.
-type connection struct {
-	of           Connection // where the network was given
-	rng          *rand.Rand // decides what passes
-	vlan         int64      // 0: none
-	id           int
-	point        *point
-	swapped      bool
-	a, b         string
-	portA, portB int64
-	protocol     string
-	portless     bool
-	finish       int64 // FinishType of every update
-	activity     float64
-	tunnel       string // the flow of a tunnel that carries it, by UUID
-	carrier      *connection
-	second       *connection // the same, as the second capture sees it
-	isSecond     bool
-	carries      bool // it is a tunnel itself
-	generation   int  // how many flows it has had
-	flow         *analyzer.Flow
-	updated      int64            // when the latest update was made
-	window       *analyzer.Metric // its LastUpdateMetric
-	reported     analyzer.Metric
-}
-
 func (w *Writer) connection(i int) *connection {
-	c := &connection{
-		id: i, protocol: "TCP",
-		a: fmt.Sprintf("10.77.%d.%d", i/250, i%250+1), b: "10.99.0.1",
-		portA: int64(32768 + i%28000), portB: 443,
-		activity: []float64{1, 0.7, 0.3, 0.08}[i%4],
-	}
+	c := &connection{id: i, Connection: Connection{
+		Protocol: "TCP",
+		A:        fmt.Sprintf("10.77.%d.%d", i/250, i%250+1), B: "10.99.0.1",
+		PortA: int64(32768 + i%28000), PortB: 443,
+		Activity: []float64{1, 0.7, 0.3, 0.08}[i%4],
+	}}
 	switch i % 11 {
 	case 3:
-		c.protocol, c.portB = "UDP", 53
+		c.Protocol, c.PortB = "UDP", 53
 	case 1:
 		c.vlan = []int64{10, accessVLAN}[i/11%2]
 	case 2:
 		if i/11%2 == 0 { // the one before in another VLAN
 			former := w.connection(i - 1)
-			c.a, c.portA, c.vlan = former.a, former.portA, 20
+			c.A, c.PortA, c.vlan = former.A, former.PortA, 20
 		}
 	case 5:
-		c.a, c.b = fmt.Sprintf("fd77::%x", i+1), "fd77::ffff"
+		c.A, c.B = fmt.Sprintf("fd77::%x", i+1), "fd77::ffff"
 	case 4:
 		c.tunnel = "7a" // one that is not reported: it is older than the epoch, say
 	case 6:
 		c.carries = true
 	case 7:
-		c.portless, c.protocol = true, "ICMPv4"
+		c.PortB, c.Protocol = 0, "ICMPv4"
 	case 8:
 		c.finish = 2 + int64(i%2) // the first packet carried FIN or RST
 	case 9:
-		c.protocol, c.portB = "SCTP", 3868
+		c.Protocol, c.PortB = "SCTP", 3868
 	case 10: // it is there all the time
-		c.portless, c.protocol, c.activity = true, gre, 1
+		c.PortB, c.Protocol, c.Activity = 0, gre, 1
 	}
 	return c
 }

@@ -14,46 +14,46 @@ import (
 // open begins a new flow on a connection: a new UUID, counting from 0.
 func (w *Writer) open(c *connection, start int64) {
 	c.generation++
-	if c.of.Short {
-		c.portA = 32768 + int64(c.rng.IntN(28000))
+	if c.Short {
+		c.PortA = 32768 + int64(c.rng.IntN(28000))
 	}
 	f := &analyzer.Flow{
 		UUID:        fmt.Sprintf("%x", w.rng.Uint64()),
-		Application: cmp.Or(c.of.Application, c.protocol),
+		Application: cmp.Or(c.Application, c.Protocol),
 		Link:        &analyzer.Layer{Protocol: "ETHERNET", A: "02:00:00:00:00:0a", B: "02:00:00:00:00:0b", ID: c.vlan},
-		Network:     &analyzer.Layer{Protocol: "IPV4", A: c.a, B: c.b},
-		Transport:   &analyzer.Transport{Protocol: c.protocol, A: c.portA, B: c.portB},
+		Network:     &analyzer.Layer{Protocol: "IPV4", A: c.A, B: c.B},
+		Transport:   &analyzer.Transport{Protocol: c.Protocol, A: c.PortA, B: c.PortB},
 		Metric:      &analyzer.Metric{Start: start + c.point.offset},
 		Start:       start + c.point.offset,
 		NodeTID:     c.point.node,
 		CaptureID:   c.point.capture,
 		FinishType:  c.finish,
-		LayersPath:  "Ethernet/IPv4/" + c.protocol,
+		LayersPath:  "Ethernet/IPv4/" + c.Protocol,
 	}
 	if c.generation%50 == 7 && w.o.Network == nil {
 		f.UUID = fmt.Sprintf("no-number-%d-%d-%s", c.id, c.generation, c.point.node)
 	}
 	switch {
-	case c.a == "":
-		f.Network, f.LayersPath = nil, "Ethernet/"+c.protocol
-	case strings.Contains(c.a, ":"):
-		f.Network.Protocol, f.LayersPath = "IPV6", "Ethernet/IPv6/"+c.protocol
+	case c.A == "":
+		f.Network, f.LayersPath = nil, "Ethernet/"+c.Protocol
+	case strings.Contains(c.A, ":"):
+		f.Network.Protocol, f.LayersPath = "IPV6", "Ethernet/IPv6/"+c.Protocol
 	}
 	if c.swapped {
-		f.Network.A, f.Network.B = c.b, c.a
-		f.Transport.A, f.Transport.B = c.portB, c.portA
+		f.Network.A, f.Network.B = c.B, c.A
+		f.Transport.A, f.Transport.B = c.PortB, c.PortA
 	}
-	if c.portless {
+	if c.portless() {
 		f.Transport = nil
 	}
-	if strings.HasPrefix(c.protocol, "ICMP") {
+	if strings.HasPrefix(c.Protocol, "ICMP") {
 		f.ICMP = &analyzer.ICMP{Type: "ECHO", ID: uint32(c.id + 1)}
 	}
 	if c.carrier != nil {
 		c.tunnel = c.carrier.flow.UUID
 	}
 	f.ParentUUID = c.tunnel
-	if f.Application != c.protocol {
+	if f.Application != c.Protocol {
 		f.LayersPath += "/" + f.Application
 	}
 	if c.carries {
@@ -73,7 +73,7 @@ func (w *Writer) traffic(c *connection, at int64) {
 	m.BABytes += add.BABytes
 	c.point.packets += add.ABPackets + add.BAPackets
 	c.point.bytes += add.ABBytes + add.BABytes
-	if c.protocol == "TCP" || c.flow.ICMP != nil {
+	if c.Protocol == "TCP" || c.flow.ICMP != nil {
 		m.RTT = int64(c.rng.IntN(1_000_000))
 	}
 	m.Last = at + c.point.offset

@@ -17,36 +17,6 @@ import (
 // defaultStep is the time between updates in ms, Skydive's flow.update.
 const defaultStep = 10_000
 
-// Options say how large a script is.
-type Options struct {
-	Seed        uint64
-	Connections int // at each capture point
-	Steps       int // update periods
-	Analyzers   int // each record goes through one of them
-	Now         int64
-	// Step is the time between updates on the agents' clocks in ms, by default
-	// 10,000.
-	Step int64
-	// Points is how many capture points there are on the one link, each on a node of
-	// its own, 9 at most; by default 2.
-	Points int
-	// Clocks: the last point's agent has a clock that is set, and all agents but the
-	// first, or the only one, are cut off now and then and deliver late.
-	Clocks bool
-	// Network are the connections, with nothing wrong but that some end records get lost.
-	// By default there are Connections of all kinds, and everything goes wrong.
-	Network []Connection
-	// Expire is for how many steps a flow has no packets until it ends, by default 6.
-	Expire int64
-	// Captures: on the first point's node there is another capture, [SecondCapture], made
-	// after the hello, which reports every third step and ends flows twice as late. The
-	// first one then reports everything.
-	Captures bool
-}
-
-// SecondCapture is the id of the other capture on the first point's node.
-const SecondCapture = "c0000000-0000-4000-8000-000000000000"
-
 // Message is what one analyzer sends at once.
 type Message struct {
 	Analyzer int
@@ -118,11 +88,11 @@ func New(o Options) *Writer {
 			if o.Network == nil {
 				c = w.connection(i)
 				c.swapped = len(w.points) > 1 && n == 1 && i%2 == 1
-			} else if c = given(i, o.Network[i]); len(c.of.Points) > 0 && !slices.Contains(c.of.Points, n) {
+			} else if c = (&connection{id: i, Connection: o.Network[i]}); len(c.Points) > 0 && !slices.Contains(c.Points, n) {
 				continue
 			}
 			c.point, c.rng = p, w.rng
-			if c.protocol == gre {
+			if c.Protocol == gre {
 				p.carrier = c
 			} else if i%11 == 0 {
 				c.carrier = p.carrier
@@ -132,32 +102,6 @@ func New(o Options) *Writer {
 	}
 	return w
 }
-
-type point struct {
-	node, capture  string
-	offset         int64           // ms, the agent's clock against ours
-	update         int             // how often records are made, in steps
-	expire         int64           // for how many steps a flow has no packets until it ends
-	isSet, isCut   bool            // see [Options.Clocks]
-	wrong          int64           // ms of the offset, where the clock was set
-	cut            int             // steps until the agent is no longer cut off
-	queue          []analyzer.Flow // what the agent sends next
-	delayed        []analyzer.Flow // and what comes a step later
-	carrier        *connection     // the latest GRE tunnel
-	packets, bytes int64           // that passed
-}
-
-// Writer writes a script step by step, without end. It is not safe for concurrent use.
-type Writer struct {
-	o           Options
-	rng         *rand.Rand
-	now         int64
-	points      []*point
-	connections []*connection
-	steps       int
-}
-
-func (w *Writer) chance(p float64) bool { return w.rng.Float64() < p }
 
 // Hello makes the flows that live already when the bridge comes: the first
 // record of a capture may be an end record, which sets no epoch, and some
@@ -177,7 +121,7 @@ func (w *Writer) Hello() (messages []Message) {
 			w.traffic(c, w.now-1)
 			f := w.update(c, w.now)
 			switch {
-			case c.protocol == gre || w.o.Network != nil:
+			case c.Protocol == gre || w.o.Network != nil:
 			case len(flows) == 0:
 				f.FinishType = 1
 				c.flow = nil
@@ -198,9 +142,9 @@ func (w *Writer) Hello() (messages []Message) {
 // lives says whether a connection has a flow when the bridge comes.
 func (w *Writer) lives(c *connection) bool {
 	if w.o.Network != nil {
-		return c.activity == 1
+		return c.Activity == 1
 	}
-	return w.chance(0.3) || c.protocol == gre
+	return w.chance(0.3) || c.Protocol == gre
 }
 
 // Step lets an update period pass and returns what is reported of it.
@@ -237,17 +181,17 @@ func (w *Writer) watch(c *connection) {
 	p := c.point
 	switch {
 	case c.isSecond: // they have passed
-	case c.flow == nil && c.rng.Float64() < c.activity/2:
+	case c.flow == nil && c.rng.Float64() < c.Activity/2:
 		w.open(c, w.now-int64(c.rng.IntN(int(w.o.Step)-1))-1)
 		w.traffic(c, c.flow.Start-p.offset)
-	case c.flow != nil && !c.of.Short && c.rng.Float64() < c.activity:
+	case c.flow != nil && !c.Short && c.rng.Float64() < c.Activity:
 		w.traffic(c, w.now-int64(c.rng.IntN(int(w.o.Step)-1)))
 	}
 	if c.flow == nil || w.steps%p.update != 0 {
 		return
 	}
 	expire := p.expire
-	if c.of.Application == "DNS" || c.of.Application == "ARP" {
+	if c.Application == "DNS" || c.Application == "ARP" {
 		expire = 1 // agents know them to be short
 	}
 	if w.now+p.offset-c.flow.Last > expire*w.o.Step {

@@ -143,7 +143,7 @@ func TestCompactedMeanwhile(t *testing.T) {
 // can be read from whichever of the two has it.
 func TestCompactionHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hanging := &disktest.Hanging{FS: disktest.New(1)}
+		hanging := disktest.NewHanging(disktest.New(1))
 		l, c := openFor(t, Config{FS: disk.WithTimeout(hanging, time.Second), MaxBytes: 3000, SegmentBytes: 1000})
 		defer wantNoLoss(t, c)
 		hung := false

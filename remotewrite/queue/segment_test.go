@@ -197,7 +197,7 @@ func TestFilesOfAnotherUser(t *testing.T) {
 	d := diskOf(t, 3)
 	for _, name := range []string{segments(d)[0], "log/cursors", "log/marks"} {
 		before := d.Bytes(name)
-		_, err := Open(Config{FS: disktest.Forbidding{FS: d, Name: name}, Dir: "log"}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+		_, err := Open(Config{FS: disktest.Forbidding(d, name), Dir: "log"}, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 		if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "chown") {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -46,7 +46,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	bridge := flags.String("skybridge", "", "the bridge's binary")
 	vmagent := flags.String("vmagent", "vmagent", "its program, as Debian's package victoria-metrics has it; empty: leave it out")
 	dir := flags.String("dir", "", "a directory on the disk to measure with; the system's temporary one where empty")
-	out := flags.String("out", "", "put the report between the markers of this file as well")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -71,8 +70,5 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	text, err := r.run(ctx)
 	fmt.Fprint(stdout, text)
-	if err != nil || *out == "" {
-		return err
-	}
-	return replaceReport(*out, text)
+	return err
 }

@@ -6,12 +6,9 @@ package main
 import (
 	"bytes"
 	"net/http"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/golang/snappy"
-	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/prometheus/prompb"
 	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
 )
@@ -58,36 +55,13 @@ func TestReceiverCountsSamples(t *testing.T) {
 	}
 }
 
-func TestReportReplacesReport(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "sizing.md")
-	write := func(text string) {
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write("# Sizing\n" + reportBegins + "old\n" + reportEnds + "more\n")
-	for _, text := range []string{"new\n", "newer\n"} {
-		if err := replaceReport(file, text); err != nil {
-			t.Fatal(err)
-		}
-		got, err := os.ReadFile(file)
-		if diff := cmp.Diff("# Sizing\n"+reportBegins+text+reportEnds+"more\n", string(got)); err != nil || diff != "" {
-			t.Errorf("%v (-want +got):\n%s", err, diff)
-		}
-	}
-	write("# Sizing\n")
-	if err := replaceReport(file, "new"); err == nil {
-		t.Error("a file without marks was taken")
-	}
-}
-
 func TestNumbersAndCommands(t *testing.T) {
 	for v, want := range map[float64]string{0.5: "0.5", 12: "12", 999: "999", 1000: "1,000", 1234567.4: "1,234,567"} {
 		if got := count(v); got != want {
 			t.Errorf("count(%v) is %q, want %q", v, got, want)
 		}
 	}
-	if got := command([]string{"-skybridge=bin/x", "-out=docs/a.md", "-quick", "-rows=push"}); got != `make bench-report FLAGS="-quick -rows=push"` {
+	if got := command([]string{"-skybridge=bin/x", "-dir=/var/tmp", "-quick", "-rows=push"}); got != `make bench-report FLAGS="-quick -rows=push"` {
 		t.Errorf("shown: %q", got)
 	}
 	if got := median([]values{{"a": 3}, {"a": 1}, {"a": 2}, {"a": 10}}, "a"); got != 2.5 {

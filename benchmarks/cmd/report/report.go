@@ -120,7 +120,7 @@ Load of the machine before the run (1, 5, 15 minutes): %s.
 func command(args []string) string {
 	shown := slices.DeleteFunc(slices.Clone(args), func(arg string) bool {
 		name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
-		return slices.Contains([]string{"skybridge", "vmagent", "dir", "out"}, name)
+		return slices.Contains([]string{"skybridge", "vmagent", "dir"}, name)
 	})
 	if len(shown) == 0 {
 		return "make bench-report"

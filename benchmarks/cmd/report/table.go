@@ -4,9 +4,7 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
-	"os"
 	"strings"
 )
 
@@ -54,28 +52,4 @@ func count(v float64) string {
 		digits = digits[:i] + "," + digits[i:]
 	}
 	return digits
-}
-
-// The marks between which a file holds the report.
-const (
-	reportBegins = "<!-- bench-report begins -->\n"
-	reportEnds   = "<!-- bench-report ends -->\n"
-)
-
-// replaceReport puts the report between the marks of a file.
-func replaceReport(file, text string) error {
-	was, err := os.ReadFile(file)
-	if err != nil {
-		return fmt.Errorf("read the file that the report goes into: %w", err)
-	}
-	before, rest, found := bytes.Cut(was, []byte(reportBegins))
-	_, after, closed := bytes.Cut(rest, []byte(reportEnds))
-	if !found || !closed {
-		return fmt.Errorf("%s has no lines %q and %q for the report to go between", file, strings.TrimSpace(reportBegins), strings.TrimSpace(reportEnds))
-	}
-	whole := bytes.Join([][]byte{before, []byte(reportBegins), []byte(text), []byte(reportEnds), after}, nil)
-	if err := os.WriteFile(file, whole, 0o644); err != nil {
-		return fmt.Errorf("write the report: %w", err)
-	}
-	return nil
 }

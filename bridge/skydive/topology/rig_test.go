@@ -44,7 +44,6 @@ func startAnalyzerWith(t *testing.T, cfg analyzer.Config, nodes ...json.RawMessa
 
 // interfaceSink records what the topology delivers.
 type interfaceSink struct {
-	await.Changes
 	mu     sync.Mutex
 	rounds int
 	rows   []aggregator.InterfaceRow
@@ -64,7 +63,6 @@ func (s *interfaceSink) SetInterfaces(rows []aggregator.InterfaceRow) {
 	s.rows = slices.Clone(rows)
 	slices.SortFunc(s.rows, func(a, b aggregator.InterfaceRow) int { return strings.Compare(a.Name+a.NodeTID, b.Name+b.NodeTID) })
 	s.mu.Unlock()
-	s.Announce()
 }
 
 // list returns the interfaces as NAME=RXBYTES, and how many rounds there were.
@@ -132,7 +130,7 @@ func (r *rig) waitRound(t *testing.T, before int, want string) {
 			t.Logf("interfaces: %s\n%s", got, r.logs)
 		}
 	}()
-	r.sink.Wait(t, "interfaces "+want, func() bool {
+	await.Until(t, "interfaces "+want, func() bool {
 		var rounds int
 		got, rounds = r.sink.list()
 		return rounds > before && got == want
