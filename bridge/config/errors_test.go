@@ -116,7 +116,7 @@ func TestOneError(t *testing.T) {
 			"f:4: remote_write[0].oauth2 has no key for its grant_type: add client_certificate_key_file or client_certificate_key, or remove grant_type"},
 		{"authorization without credentials", stanza("authorization: {type: Bearer}"), "f:4: remote_write[0].authorization has no credentials: add credentials_file or credentials"},
 		{"basic authorization", stanza("authorization: {type: basic, credentials: x}"), `f:3: remote_write[0]: authorization type cannot be set to "basic", use "basic_auth" instead: correct this stanza`},
-		{"external label without value", under("global", "external_labels: {a: }"), "f:3: global.external_labels.a has no value: write one, or remove the label"},
+		{"external label without value", under("global", "external_labels: {a: }"), "f:3: global.external_labels.a has no value: write one, or remove the external label"},
 		{"external label too long", under("global", "external_labels: {a: "+strings.Repeat("x", 2049)+"}"), "f:3: global.external_labels.a has 2049 bytes: write at most 2048; receivers refuse more"},
 		{"external labels as list", under("global", "external_labels: [a]"),
 			"f:3: global.external_labels must be a mapping (key: value), it is a list: write its keys on lines of their own, indented, with a space after each colon"},

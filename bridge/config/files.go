@@ -119,7 +119,7 @@ func Convert(name string, data []byte) (native []byte, warnings []Warning, err e
 	plain := []byte(head + string(encode(doc)))
 	for i := 0; i < len(doc.Content); i += 2 {
 		if doc.Content[i].Value == "remote_write" {
-			doc.Content[i+1] = old.RemoteWrite.Node
+			doc.Content[i+1] = &old.RemoteWrite
 		}
 	}
 	// The stanza's comments and style are worth keeping, but not at the price of

@@ -53,13 +53,11 @@ type legacyFile struct {
 			} `key:"prom_sky_con"`
 		} `key:"store"`
 	} `key:"pipeline"`
-	RemoteWrite anyNode `key:"remote_write"`
+	RemoteWrite yaml.Node `key:"remote_write"` // as it stands in the file
+
+	_ ignored `key:"tls" help:"make a skybridge.yml with skybridge convert-config and set skydive.tls_config there"`
+	_ ignored `key:"logging" help:"use the flags --log.level and --log.format"`
 }
-
-// anyNode is a value as it stands in the file.
-type anyNode struct{ *yaml.Node }
-
-func (a *anyNode) parse(_ *reader, n *yaml.Node, _ string) { a.Node = n }
 
 // legacy reads prom_sky_con.yml into c. What its own program could not run with is an
 // error here too.
@@ -82,7 +80,7 @@ func (r *reader) legacy(root *yaml.Node, c *Config) *legacyFile {
 	r.legacyType("pipeline.store.type", p.Store.Type, "prom_sky_con")
 
 	r.lenient = false // the stanza is Prometheus', not the old program's
-	if n := old.RemoteWrite.Node; n != nil {
+	if n := &old.RemoteWrite; n.Kind != 0 {
 		r.value(n, reflect.ValueOf(&c.RemoteWrite).Elem(), "remote_write", key{own: true})
 	}
 	for i := range c.RemoteWrite {

@@ -6,14 +6,15 @@ package config
 import (
 	"fmt"
 	"net/http"
+	"net/netip"
 	"reflect"
 	"regexp"
 	"strings"
+	"time"
 
 	commoncfg "github.com/prometheus/common/config"
 	"github.com/prometheus/prometheus/model/relabel"
 	"go.yaml.in/yaml/v3"
-	"golang.org/x/net/http/httpguts"
 
 	"github.com/skydive-project/skybridge/aggregator"
 )
@@ -50,18 +51,28 @@ func setDefaults(v reflect.Value) {
 	}
 }
 
-// parser is a type of value that reads its own node.
-type parser interface {
-	parse(r *reader, n *yaml.Node, path string)
-}
-
 // value reads n, which is not empty, into v.
 func (r *reader) value(n *yaml.Node, v reflect.Value, path string, k key) {
-	if p, ok := reflect.TypeAssert[parser](v.Addr()); ok {
-		p.parse(r, n, path)
+	switch dst := v.Addr().Interface().(type) {
+	case *time.Duration:
+		r.duration(n, dst, path, k)
 		return
-	}
-	if r.special(n, v.Addr().Interface(), path, k) {
+	case *Size:
+		r.size(n, dst, path, k)
+		return
+	case *netip.Prefix, *ServicePorts, *commoncfg.URL, *commoncfg.TLSVersion, *relabel.Regexp:
+		r.text(n, v, path, k)
+		return
+	case *commoncfg.Headers:
+		r.value(n, reflect.ValueOf(&dst.Headers).Elem(), path, k)
+		return
+	case *map[string]any: // the claims of a token
+		if n.Decode(dst) != nil {
+			r.fail(path, "must be a mapping with distinct keys", "write its keys on lines of their own, indented")
+		}
+		return
+	case *yaml.Node:
+		*dst = *n
 		return
 	}
 	switch v.Kind() {
@@ -86,19 +97,14 @@ func (r *reader) value(n *yaml.Node, v reflect.Value, path string, k key) {
 
 // object reads a mapping into a struct. What is absent stays as it is.
 func (r *reader) object(n *yaml.Node, v reflect.Value, path string) {
-	pairs := r.pairs(n, path)
 	keys := r.keysOf(v.Type())
-	values := make(map[string]*pair, len(pairs))
-	for i := range pairs {
-		values[pairs[i].name] = &pairs[i]
-	}
-	for _, k := range keys {
-		p := values[k.name]
-		if p == nil {
+	for _, p := range r.pairs(n, path) {
+		i := indexOf(keys, p.name)
+		if i < 0 {
+			r.unknownKey(p, keys)
 			continue
 		}
-		p.known = true
-		switch {
+		switch k := keys[i]; {
 		case k.typ == reflect.TypeFor[ignored]():
 			r.warn(p.path, "has no effect: "+k.text("help"))
 		case k.typ == reflect.TypeFor[unsupported]():
@@ -107,18 +113,12 @@ func (r *reader) object(n *yaml.Node, v reflect.Value, path string) {
 			r.value(p.value, v.FieldByIndex(k.index), p.path, k)
 		}
 	}
-	for i := range pairs {
-		if !pairs[i].known {
-			r.unknownKey(&pairs[i], keys)
-		}
-	}
 }
 
 // A pair is a key of the file with its value.
 type pair struct {
 	name, path string
 	value      *yaml.Node
-	known      bool
 }
 
 // pairs returns the keys and values of a mapping, in the order of the file.
@@ -173,10 +173,12 @@ var word = regexp.MustCompile(`^[\w.-]+$`)
 
 // unknownKey notes a key that no field has. What it was meant to be is looked for no
 // longer than errors are shown: that takes long.
-func (r *reader) unknownKey(p *pair, keys []key) {
+func (r *reader) unknownKey(p pair, keys []key) {
 	switch {
+	case r.lenient && indexOf(r.keysOf(reflect.TypeFor[Config]()), p.path) >= 0:
+		r.warn(p.path, "is not read: of skybridge's own keys only remote_write may stand beside pipeline; make a skybridge.yml with skybridge convert-config")
 	case r.lenient:
-		r.warn(p.path, "is not read: "+legacyUnknown(p.path))
+		r.warn(p.path, "is not read: skybridge has no use for it")
 	case strings.HasSuffix(p.name, "_ref"):
 		r.fail(p.path, "is not supported", "there is no secret manager here; use the key that ends in _file")
 	case !wordy(p.name):
@@ -193,20 +195,6 @@ func (r *reader) unknownKey(p *pair, keys []key) {
 		}
 		r.failLine(r.line(p.path), "unknown key "+p.path, suggest(p.name, known))
 	}
-}
-
-// legacyUnknown says what to do instead of a key that is not read.
-func legacyUnknown(path string) string {
-	top, _, _ := strings.Cut(path, ".")
-	switch top {
-	case "tls":
-		return "make a skybridge.yml with skybridge convert-config and set skydive.tls_config there"
-	case "logging":
-		return "use the flags --log.level and --log.format"
-	case "global", "skydive", "aggregation", "topology", "storage", "web":
-		return "of skybridge's own keys only remote_write may stand beside pipeline; make a skybridge.yml with skybridge convert-config"
-	}
-	return "skybridge has no use for it"
 }
 
 // list reads a list. Items that are not sound are left out, but for stanzas, so that
@@ -248,9 +236,7 @@ func (r *reader) list(n *yaml.Node, v reflect.Value, path string, k key) {
 			out = reflect.Append(out, value)
 		}
 	}
-	if most := k.text("most"); most != "" && int64(out.Len()) > bound(most) {
-		r.fail(path, fmt.Sprintf("has %d items", out.Len()), "list at most "+most)
-	}
+	r.atMost(out.Len(), path, k)
 	if out.Len() > 0 {
 		v.Set(out)
 	} else {
@@ -273,24 +259,38 @@ func (r *reader) again(path string, value reflect.Value, seen map[string]bool) b
 	return true
 }
 
-// mapping reads a mapping of headers, or of the parameters of a request. The values may
-// be secret.
+// atMost notes a list, or the lists of a mapping, that have too many items.
+func (r *reader) atMost(items int, path string, k key) {
+	if most := k.text("most"); most != "" && int64(items) > bound(most) {
+		r.fail(path, fmt.Sprintf("has %d items", items), "list at most "+most)
+	}
+}
+
+// mapping reads a mapping whose keys are of the operator's choice: labels, headers,
+// networks, or the parameters of a request.
 func (r *reader) mapping(n *yaml.Node, v reflect.Value, path string, k key) {
-	seen := map[string]bool{}
+	names, seen, of := k.text("names"), map[string]bool{}, map[netip.Prefix]string{}
 	for _, p := range r.pairs(n, path) {
+		if _, what, remedy := checkText(names, p.name); what != "" {
+			r.fail(p.path, what, remedy)
+			continue
+		}
 		item, canonical := reflect.New(v.Type().Elem()).Elem(), http.CanonicalHeaderKey(p.name)
 		if !isNull(p.value) {
 			r.value(p.value, item, p.path, k)
 		}
-		parameter := k.name == "endpoint_params"
+		prefixes, _ := item.Interface().([]netip.Prefix)
+		for _, prefix := range prefixes {
+			if other, again := of[prefix]; again {
+				r.fail(p.path, fmt.Sprintf("has %s, and so has the network %s", prefix, quoted(other)), "give each prefix one name; of those that overlap the longest wins")
+			}
+			of[prefix] = p.name
+		}
 		switch {
-		case !parameter && !r.headerName(p.name, p.path):
-		case !parameter && seen[canonical]:
+		case names == "header" && seen[canonical]:
 			r.fail(p.path, "stands there twice; case does not matter", "remove one of them")
-		case !parameter && isNull(p.value):
-			r.fail(p.path, "has no value", "write one, or remove the header")
-		case !parameter && !httpguts.ValidHeaderFieldValue(item.String()):
-			r.fail(p.path, "has a line break or a control character", "remove it")
+		case isNull(p.value) && k.text("is") != "":
+			r.fail(p.path, "has no value", "write one, or remove the "+names)
 		default:
 			if v.IsNil() {
 				v.Set(reflect.MakeMap(v.Type()))
@@ -299,4 +299,5 @@ func (r *reader) mapping(n *yaml.Node, v reflect.Value, path string, k key) {
 		}
 		seen[canonical] = true
 	}
+	r.atMost(len(of), path, k)
 }

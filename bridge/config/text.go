@@ -6,6 +6,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
@@ -15,6 +16,7 @@ import (
 
 	commoncfg "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/skydive-project/skybridge/aggregator"
 )
@@ -62,6 +64,12 @@ func checkText(kind, s string) (text, what, remedy string) {
 		return refuse(!labelValue(s), "is empty, longer than 256 bytes or cannot be printed", "write Skydive's word, such as DNS or VXLAN")
 	case "label":
 		return refuse(!slices.Contains(aggregator.AllLabels(), s), "is an unknown label: "+quoted(s), "use any of "+strings.Join(aggregator.AllLabels(), ", "))
+	case "network":
+		return refuse(!labelValue(s), "is empty, longer than 256 bytes or cannot be printed", "choose a short name: it becomes the label's value")
+	case "header":
+		return headerName(s)
+	case "header value":
+		return refuse(!httpguts.ValidHeaderFieldValue(s), "has a line break or a control character", "remove it")
 	case "external label":
 		if strings.HasPrefix(s, "__") {
 			return "", "begins with __, which is reserved", "choose another name"
@@ -76,6 +84,22 @@ func checkText(kind, s string) (text, what, remedy string) {
 		return refuse(!model.LegacyValidation.IsValidLabelName(s), "is "+quoted(s)+", which is no label name", "use letters, digits and _, and begin with a letter or _")
 	}
 	return s, "", ""
+}
+
+// headerName checks the name of a header that the operator adds (RFC 9110,
+// section 5.1); some are the protocol's own.
+func headerName(name string) (text, what, remedy string) {
+	canonical := http.CanonicalHeaderKey(name)
+	_, reserved := commoncfg.ReservedHeaders[canonical]
+	switch {
+	case canonical == "Authorization":
+		return "", "must not be set as a header", "use basic_auth, authorization or oauth2"
+	case reserved || canonical == "Retry-Attempt" || canonical == "Transfer-Encoding":
+		return "", "is reserved to the protocol", "remove it"
+	case !httpguts.ValidHeaderFieldName(name):
+		return "", "is no valid name of a header", "use letters, digits and -, and a space after the colon"
+	}
+	return name, "", ""
 }
 
 const httpExample = "write http://host:port/path or https://…"

@@ -5,6 +5,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -231,10 +232,10 @@ func interfaceLabels() []string {
 }
 
 // checkLabels notes external labels that are labels of what is pushed.
-func (r *reader) checkLabels(labels Labels, path string, taken []string) {
-	for _, label := range labels {
-		if slices.Contains(taken, label.Name) {
-			r.fail(path+"."+label.Name, "is already a label of what is pushed", "choose another name")
+func (r *reader) checkLabels(labels map[string]string, path string, taken []string) {
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		if slices.Contains(taken, name) {
+			r.fail(path+"."+name, "is already a label of what is pushed", "choose another name")
 		}
 	}
 }

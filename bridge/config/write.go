@@ -96,9 +96,6 @@ type writer struct {
 	explain bool // adds each key's line of help
 }
 
-// noder is a type of value that makes its own node.
-type noder interface{ node(w writer) *yaml.Node }
-
 // document returns the tree of what is at c, a pointer to a struct.
 func (w writer) document(c any) *yaml.Node {
 	v := reflect.ValueOf(c).Elem()
@@ -138,8 +135,6 @@ func (w writer) object(v, byDefault reflect.Value) *yaml.Node {
 // value returns the node of a value.
 func (w writer) value(v, byDefault reflect.Value, k key) *yaml.Node {
 	switch value := v.Interface().(type) {
-	case noder:
-		return value.node(w)
 	case time.Duration:
 		if value == 0 && k.text("auto") != "" {
 			return textNode("auto")
@@ -152,10 +147,8 @@ func (w writer) value(v, byDefault reflect.Value, k key) *yaml.Node {
 	case commoncfg.TLSVersion:
 		return textNode(value.String())
 	case commoncfg.Headers:
-		return w.texts(reflect.ValueOf(value.Headers))
-	case relabel.Regexp:
-		return textNode(value.String())
-	case netip.Prefix, ServicePorts, Size:
+		return w.mapping(reflect.ValueOf(value.Headers), k)
+	case netip.Prefix, ServicePorts, Size, relabel.Regexp:
 		return textNode(fmt.Sprint(value))
 	case map[string]any:
 		var n yaml.Node // a token's claims
@@ -172,7 +165,7 @@ func (w writer) value(v, byDefault reflect.Value, k key) *yaml.Node {
 	case reflect.Struct:
 		return w.object(v, byDefault)
 	case reflect.Map:
-		return w.texts(v)
+		return w.mapping(v, k)
 	case reflect.Slice:
 		return w.list(v, k)
 	case reflect.String:
@@ -199,17 +192,18 @@ func (w writer) list(v reflect.Value, k key) *yaml.Node {
 	return n
 }
 
-// texts returns the mapping of a map with text keys, sorted. Each text may be secret.
-func (w writer) texts(v reflect.Value) *yaml.Node {
+// mapping returns the node of a map, sorted. But for labels, its texts may be secret.
+func (w writer) mapping(v reflect.Value, k key) *yaml.Node {
 	m := newMapping()
 	names := v.MapKeys()
 	slices.SortFunc(names, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
 	for _, name := range names {
-		if value := v.MapIndex(name); value.Kind() == reflect.String {
-			add(m, name.String(), textNode(w.secret(value.String())))
-		} else {
-			add(m, name.String(), w.value(value, reflect.Zero(value.Type()), key{}))
+		value := v.MapIndex(name)
+		n := w.value(value, reflect.Zero(value.Type()), key{})
+		if value.Kind() == reflect.String && k.text("names") != "external label" {
+			n = textNode(w.secret(value.String()))
 		}
+		add(m, name.String(), n)
 	}
 	return m
 }
