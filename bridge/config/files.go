@@ -16,7 +16,6 @@ import (
 	"syscall"
 	"time"
 
-	commoncfg "github.com/prometheus/common/config"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/skydive-project/skybridge/secrets"
@@ -78,7 +77,7 @@ func Load(path string, process Process) (*Config, []Warning, error) {
 	default:
 		c, _ = r.read(data)
 		if r.checkFiles() && len(r.errs) == 0 {
-			c.checkTLS(r)
+			r.checkTLS()
 		}
 	}
 	return r.result(c)
@@ -191,18 +190,10 @@ func (r *reader) checkFiles() bool {
 }
 
 // checkTLS notes certificates and keys that cannot be used.
-func (c *Config) checkTLS(r *reader) {
-	check := func(c *commoncfg.TLSConfig, path string) {
-		if _, err := secrets.New().NewTLSConfig(*c); err != nil {
-			r.failAt(path, ": "+err.Error(), "check the files and texts of this stanza: PEM blocks, a key that fits its certificate")
-		}
-	}
-	check(&c.Skydive.TLS, "skydive.tls_config")
-	for i := range c.RemoteWrite {
-		client, path := &c.RemoteWrite[i].HTTPClient, fmt.Sprintf("remote_write[%d]", i)
-		check(&client.TLSConfig, path+".tls_config")
-		if client.OAuth2 != nil {
-			check(&client.OAuth2.TLSConfig, path+".oauth2.tls_config")
+func (r *reader) checkTLS() {
+	for _, stanza := range r.tls {
+		if _, err := secrets.New().NewTLSConfig(*stanza.cfg); err != nil {
+			r.failAt(stanza.path, ": "+err.Error(), "check the files and texts of this stanza: PEM blocks, a key that fits its certificate")
 		}
 	}
 }

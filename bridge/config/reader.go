@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	commoncfg "github.com/prometheus/common/config"
 )
 
 // Error is one thing wrong with a configuration file. It holds no secret.
@@ -78,6 +80,7 @@ type reader struct {
 	unknown int // keys
 	keys    map[reflect.Type][]key
 	files   []namedFile
+	tls     []tlsStanza
 
 	errs     []*Error
 	warnings []Warning
@@ -89,6 +92,12 @@ func newReader(name, dir string, process Process) *reader {
 
 // A namedFile is a file that the configuration names at a path of keys.
 type namedFile struct{ name, path string }
+
+// A tlsStanza is a tls_config and its path.
+type tlsStanza struct {
+	cfg  *commoncfg.TLSConfig
+	path string
+}
 
 // Process is what a file cannot say of the process that reads it.
 type Process struct {

@@ -70,6 +70,7 @@ func isStanza(t reflect.Type) bool {
 func (r *reader) checkForeign(c any, path string) {
 	switch c := c.(type) {
 	case *commoncfg.TLSConfig:
+		r.tls = append(r.tls, tlsStanza{c, path})
 		r.libraryError(c.Validate(), path)
 		if c.MinVersion != 0 && c.MaxVersion != 0 && c.MaxVersion < c.MinVersion {
 			r.fail(path+".max_version", "is below min_version", "raise max_version or remove it")
