@@ -43,10 +43,10 @@ type legacyFile struct {
 			Tags []string `key:"excluded_tags" values:"ingress egress internal other"`
 		} `key:"filter"`
 		Transform struct {
-			Type string `key:"type" default:"none"`
+			Type string `key:"type" default:"none" is:"none"`
 		} `key:"transform"`
 		Store struct {
-			Type     string `key:"type"`
+			Type     string `key:"type" is:"prom_sky_con" required:"write type: prom_sky_con"`
 			Settings struct {
 				Port    string `key:"port" default:"9100" is:"old port"`
 				Timeout string `key:"connection_timeout"`
@@ -76,8 +76,7 @@ func (r *reader) legacy(root *yaml.Node, c *Config) *legacyFile {
 	c.Web.ListenAddress = p.Store.Settings.Port
 	r.legacyFeed(&old, c)
 	r.legacyTimeout(p.Store.Settings.Timeout, &c.Aggregation)
-	r.legacyType("pipeline.transform.type", p.Transform.Type, "none")
-	r.legacyType("pipeline.store.type", p.Store.Type, "prom_sky_con")
+	r.validate(reflect.ValueOf(&old).Elem(), "")
 
 	r.lenient = false // the stanza is Prometheus', not the old program's
 	if n := &old.RemoteWrite; n.Kind != 0 {
@@ -88,17 +87,6 @@ func (r *reader) legacy(root *yaml.Node, c *Config) *legacyFile {
 	}
 	c.check(r, "")
 	return &old
-}
-
-// legacyType notes a stage that is not the one of the Prometheus connector.
-func (r *reader) legacyType(path, is, must string) {
-	switch {
-	case is == must || !r.sound(path):
-	case is == "":
-		r.fail(path, "is missing", "write type: "+must)
-	default:
-		r.fail(path, "is "+quoted(is)+", it must be "+must, "skybridge replaces the Prometheus connector only; run other exporters as before")
-	}
 }
 
 // legacyFeed finds the feed: the subscriber's URL, else the analyzers. The topology is

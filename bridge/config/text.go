@@ -54,6 +54,8 @@ func checkText(kind, s string) (text, what, remedy string) {
 		what = "is " + quoted(s)
 		s = ":" + strconv.FormatUint(port, 10)
 		return refuse(err != nil || port == 0, what, "write a port from 1 to 65535; for an address use the flag --web.listen-address")
+	case "none", "prom_sky_con":
+		return refuse(s != kind, "is "+quoted(s)+", it must be "+kind, "skybridge replaces the Prometheus connector only; run other exporters as before")
 	case "name":
 		return refuse(len(s) > 255 || !printable(s), "is too long or has characters that cannot be printed", "choose a short name")
 	case "username": // RFC 7617, section 2

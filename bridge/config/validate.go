@@ -147,7 +147,7 @@ func (a *Aggregation) check(r *reader, path string) {
 		what string
 	}{
 		{"top_k", a.TopK > a.MaxSeries/5, fmt.Sprintf("is %d connections of up to 5 series, more than max_series (%d) has room for: max_series decides", a.TopK, a.MaxSeries)},
-		{"exclude_protocols", len(a.ExcludeProtocols) == 3, "names every protocol: no connection is left"},
+		{"exclude_protocols", len(a.ExcludeProtocols) == len(aggregator.Protocols()), "names every protocol: no connection is left"},
 		{"ports", a.Ports != "keep" && among(ports...) < 0, "has no effect: no port is among the labels"},
 		{"service_ports", len(a.ServicePorts) > 0 && a.Ports != "service", "has no effect unless ports is service"},
 		{"networks", len(a.Networks) > 0 && among(aggregator.NetworkLabels()...) < 0, "has no effect: neither initiator_network nor target_network is among the labels"},
@@ -162,7 +162,7 @@ func (a *Aggregation) check(r *reader, path string) {
 // checkClasses warns where the excluded classes leave no connection.
 func (a *Aggregation) checkClasses(r *reader, path string) {
 	switch {
-	case len(a.ExcludeClasses) == 4:
+	case len(a.ExcludeClasses) == len(aggregator.Classes()):
 		r.warn(path, "names every class: no connection is left")
 	case len(a.ClusterNetworks) == 0 && slices.Contains(a.ExcludeClasses, "other"):
 		r.warn(path, "names other, and without cluster networks every connection is of that class: none is left")
