@@ -18,6 +18,7 @@ import (
 //	key      its name; ",inline" for a struct whose keys stand one level higher
 //	default  as it would be written in the file; absent: the zero value
 //	min, max bounds of a number, duration or size
+//	upto     the key of the same struct that it must not be greater than
 //	zero     0 is allowed beside them, and means this
 //	auto     "auto" is allowed, reads as 0, and means this
 //	values   the words that are allowed; anycase: whatever their case
@@ -80,8 +81,8 @@ type BasicAuth struct {
 // catch slips.
 type Aggregation struct {
 	Labels              []string                  `key:"labels" is:"label" required:"list at least one label, or remove the key for the default" help:"the labels of a connection; counters sum over the others, exactly"`
-	ConnectionTimeout   time.Duration             `key:"connection_timeout" default:"1m" min:"1s" max:"1y" brief:"keep" help:"a connection ends when no traffic was reported for this long after its next update was due"`
-	FlowRetention       time.Duration             `key:"flow_retention" default:"30m" min:"1s" max:"1y" help:"how long a flow without reports is kept; more than twice Skydive's flow.expire"`
+	ConnectionTimeout   time.Duration             `key:"connection_timeout" default:"1m" min:"1s" max:"1y" upto:"flow_retention" brief:"keep" help:"a connection ends when no traffic was reported for this long after its next update was due"`
+	FlowRetention       time.Duration             `key:"flow_retention" default:"30m" min:"1s" max:"1y" help:"how long a flow without reports is kept: at least for as long as its connection is shown; more than twice Skydive's flow.expire"`
 	MaxSeries           int                       `key:"max_series" default:"1000000" min:"5" max:"1000000000" help:"series, not connections: a connection has up to 5; beyond it, new connections are counted in one overflow connection per protocol"`
 	MaxFlows            int                       `key:"max_flows" default:"4000000" min:"1" max:"1000000000" help:"beyond it, the least recently reported flow is evicted"`
 	MaxSeriesPerNode    int                       `key:"max_series_per_node" min:"5" max:"1000000000" zero:"no bound" help:"beyond it, new connections that a node reports are counted in the overflow"`
@@ -152,10 +153,10 @@ type RemoteWrite struct {
 // Queue tunes the requests to one endpoint. The values are Prometheus' but for
 // RetryOnHTTP429: a rate limit must not lose bytes.
 type Queue struct {
-	MinShards         int           `key:"min_shards" default:"1" min:"1" max:"1000" help:"the least number of concurrent requests"`
+	MinShards         int           `key:"min_shards" default:"1" min:"1" max:"1000" upto:"max_shards" help:"the least number of concurrent requests"`
 	MaxShards         int           `key:"max_shards" default:"50" min:"1" max:"1000" help:"the greatest number of concurrent requests"`
 	MaxSamplesPerSend int           `key:"max_samples_per_send" default:"2000" min:"1" max:"100000" help:"samples of one request; at most 2000 are sent"`
-	MinBackoff        time.Duration `key:"min_backoff" default:"30ms" min:"1ms" max:"1h" help:"the least wait before a retry"`
+	MinBackoff        time.Duration `key:"min_backoff" default:"30ms" min:"1ms" max:"1h" upto:"max_backoff" help:"the least wait before a retry"`
 	MaxBackoff        time.Duration `key:"max_backoff" default:"5s" min:"1ms" max:"1h" help:"the longest wait before a retry; Retry-After wins, up to 5 minutes"`
 	RetryOnHTTP429    bool          `key:"retry_on_http_429" default:"true" help:"true, unlike in Prometheus: a rate limit must not lose bytes"`
 	SampleAgeLimit    time.Duration `key:"sample_age_limit" min:"0s" max:"1y" zero:"no limit" help:"samples older than this by the clock are dropped and counted"`

@@ -102,7 +102,7 @@ func allowed(k key) string {
 	if low := k.text("min"); low != "" {
 		parts = append(parts, low+" to "+k.text("max"))
 	}
-	for _, tag := range []struct{ name, format string }{{"zero", "0: %s"}, {"auto", "`auto`: %s"}, {"most", "at most %s"}} {
+	for _, tag := range []struct{ name, format string }{{"zero", "0: %s"}, {"upto", "at most `%s`"}, {"auto", "`auto`: %s"}, {"most", "at most %s"}} {
 		if text := k.text(tag.name); text != "" {
 			parts = append(parts, fmt.Sprintf(tag.format, text))
 		}
@@ -116,7 +116,7 @@ func allowed(k key) string {
 // TestTags proves of every key that it can be explained, and that the values in its
 // tags are values of its type: its default within its bounds.
 func TestTags(t *testing.T) {
-	known := []string{"key", "default", "min", "max", "zero", "auto", "values", "anycase", "is", "names", "most", "required", "brief", "help"}
+	known := []string{"key", "default", "min", "max", "upto", "zero", "auto", "values", "anycase", "is", "names", "most", "required", "brief", "help"}
 	var walk func(typ reflect.Type, path string)
 	walk = func(typ reflect.Type, path string) {
 		for _, k := range keysOf(typ) {

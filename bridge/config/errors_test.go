@@ -94,7 +94,7 @@ func TestOneError(t *testing.T) {
 		{"external label that is chosen", "global: {external_labels: {host: x}}\n" + under("aggregation", "labels: [host]"),
 			"f:1: global.external_labels.host is already a label of what is pushed: choose another name"},
 		{"retention too short for a long timeout", under("aggregation", "connection_timeout: 1h"),
-			"f:3: aggregation.flow_retention (30m) is shorter than connection_timeout (1h): a flow must be remembered for as long as its connection is shown; raise flow_retention"},
+			"f:3: aggregation.connection_timeout (1h) is greater than flow_retention (30m): lower connection_timeout or raise flow_retention"},
 		{"environment variable", under("skydive", "basic_auth: {username: u, password_file: '${CREDENTIALS_DIRECTORY}/p'}"),
 			"f:3: skydive.basic_auth.password_file contains ${, and environment variables are not expanded: write the path; a systemd credential is /run/credentials/<unit>/<name>"},
 		{"name of one, URL of the other", minimal + "remote_write:\n- url: http://r/api/v1/write\n- {url: http://r/x/api/v1/write, name: http://r/api/v1/write}\n",

@@ -6,10 +6,10 @@ package config
 import (
 	"fmt"
 	"net/netip"
-	"net/url"
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	commoncfg "github.com/prometheus/common/config"
@@ -108,16 +108,10 @@ func (r *reader) legacyFeed(old *legacyFile, c *Config) {
 	if !slices.Equal(old.Analyzers, c.Skydive.Analyzers) {
 		c.Topology.Analyzers = old.Analyzers
 	}
-	missed := 0
-	for _, a := range old.Analyzers {
-		u, err1 := url.Parse(feed)
-		v, err2 := url.Parse(a)
-		if err1 == nil && err2 == nil && u.Host != v.Host {
-			missed++
-		}
-	}
-	if missed > 0 && len(old.Analyzers) > 1 {
-		r.warn(path, fmt.Sprintf("names one analyzer, and %d more stand in analyzers: agents spread their flows over all of them; remove the URL to read from all", missed))
+	host := func(analyzer string) string { return strings.Split(analyzer, "/")[2] } // checkText has made it a URL with a path
+	missed := slices.DeleteFunc(slices.Clone(old.Analyzers), func(a string) bool { return host(a) == host(feed) })
+	if len(missed) > 0 && len(old.Analyzers) > 1 {
+		r.warn(path, fmt.Sprintf("names one analyzer, and %d more stand in analyzers: agents spread their flows over all of them; remove the URL to read from all", len(missed)))
 	}
 }
 

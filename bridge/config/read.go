@@ -24,9 +24,13 @@ import (
 func Default() Config { return withDefaults[Config]() }
 
 // withDefaults returns a T with its defaults.
-func withDefaults[T any]() (c T) {
-	setDefaults(reflect.ValueOf(&c).Elem())
-	return c
+func withDefaults[T any]() T { return byDefault(reflect.TypeFor[T]()).Interface().(T) }
+
+// byDefault returns a value of a type with its defaults.
+func byDefault(t reflect.Type) reflect.Value {
+	v := reflect.New(t).Elem()
+	setDefaults(v)
+	return v
 }
 
 func setDefaults(v reflect.Value) {
@@ -79,8 +83,7 @@ func (r *reader) value(n *yaml.Node, v reflect.Value, path string, k key) {
 	case reflect.Struct:
 		r.object(n, v, path)
 	case reflect.Pointer:
-		v.Set(reflect.New(v.Type().Elem()))
-		setDefaults(v.Elem())
+		v.Set(byDefault(v.Type().Elem()).Addr())
 		r.value(n, v.Elem(), path, k)
 	case reflect.Slice:
 		r.list(n, v, path, k)
@@ -156,7 +159,7 @@ func (r *reader) pairs(n *yaml.Node, path string) []pair {
 // like a key is not shown: a missing space makes one of "password:pa55word".
 func label(path, key string) string {
 	switch {
-	case wordy(key):
+	case word.MatchString(key):
 		return join(path, key)
 	case path == "":
 		return "a key"
@@ -164,12 +167,8 @@ func label(path, key string) string {
 	return "a key of " + path
 }
 
-// wordy reports whether s looks like a key or the name of a header.
-func wordy(s string) bool {
-	return len(s) <= 40 && word.MatchString(s)
-}
-
-var word = regexp.MustCompile(`^[\w.-]+$`)
+// word is what a key or the name of a header looks like.
+var word = regexp.MustCompile(`^[\w.-]{1,40}$`)
 
 // unknownKey notes a key that no field has. What it was meant to be is looked for no
 // longer than errors are shown: that takes long.
@@ -181,7 +180,7 @@ func (r *reader) unknownKey(p pair, keys []key) {
 		r.warn(p.path, "is not read: skybridge has no use for it")
 	case strings.HasSuffix(p.name, "_ref"):
 		r.fail(p.path, "is not supported", "there is no secret manager here; use the key that ends in _file")
-	case !wordy(p.name):
+	case !word.MatchString(p.name):
 		r.fail(p.path, "is not known", "check its spelling, and that a space follows the colon")
 	case r.unknown >= maxErrorsShown:
 		r.failLine(r.line(p.path), "unknown key "+p.path, "remove it")
@@ -214,14 +213,13 @@ func (r *reader) list(n *yaml.Node, v reflect.Value, path string, k key) {
 		r.fail(path, "must be a list, it is a "+kindName(n), notVariable(n, `write each item on a line of its own after "- ", or all in [ ]`))
 		return
 	}
-	byDefault, seen := reflect.New(elem).Elem(), map[string]bool{}
-	setDefaults(byDefault)
+	fresh, seen := byDefault(elem), map[string]bool{}
 	out := reflect.MakeSlice(v.Type(), 0, len(items))
 	for i, item := range items {
 		child, before := fmt.Sprintf("%s[%d]", path, i), len(r.errs)
 		r.lines[child] = item.Line
 		value := reflect.New(elem).Elem()
-		value.Set(byDefault)
+		value.Set(fresh)
 		if !isNull(item) {
 			r.value(item, value, child, k)
 		} else if !r.lenient {

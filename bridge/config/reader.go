@@ -80,24 +80,18 @@ type reader struct {
 	unknown int // keys
 	keys    map[reflect.Type][]key
 	files   []namedFile
-	tls     []tlsStanza
+	tls     map[string]*commoncfg.TLSConfig // by path
 
 	errs     []*Error
 	warnings []Warning
 }
 
 func newReader(name, dir string, process Process) *reader {
-	return &reader{name: name, dir: dir, process: process, lines: map[string]int{}, faulty: map[string]bool{}, keys: map[reflect.Type][]key{}}
+	return &reader{name: name, dir: dir, process: process, lines: map[string]int{}, faulty: map[string]bool{}, keys: map[reflect.Type][]key{}, tls: map[string]*commoncfg.TLSConfig{}}
 }
 
 // A namedFile is a file that the configuration names at a path of keys.
 type namedFile struct{ name, path string }
-
-// A tlsStanza is a tls_config and its path.
-type tlsStanza struct {
-	cfg  *commoncfg.TLSConfig
-	path string
-}
 
 // Process is what a file cannot say of the process that reads it.
 type Process struct {

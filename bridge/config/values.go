@@ -29,13 +29,6 @@ func (r *reader) scalar(n *yaml.Node, path string) (string, bool) {
 	return "", false
 }
 
-// noVariable warns of a text that looks like an environment variable.
-func (r *reader) noVariable(s, path string) {
-	if variable.MatchString(s) {
-		r.warn(path, isVariable+": it is taken as it is")
-	}
-}
-
 // text reads a text, which may have to be one of some words or look like something.
 func (r *reader) text(n *yaml.Node, v reflect.Value, path string, k key) {
 	if values := k.values(); len(values) > 0 {
@@ -77,8 +70,8 @@ func (r *reader) text(n *yaml.Node, v reflect.Value, path string, k key) {
 		r.fail(path, what, notVariable(n, remedy))
 	case what != "":
 		r.fail(path, what, remedy)
-	case !strings.Contains(path, "relabel_configs"): // whose variables are groups of the expression
-		r.noVariable(s, path)
+	case variable.MatchString(s) && !strings.Contains(path, "relabel_configs"): // whose variables are groups of the expression
+		r.warn(path, isVariable+": it is taken as it is")
 	}
 }
 

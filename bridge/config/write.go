@@ -99,20 +99,18 @@ type writer struct {
 // document returns the tree of what is at c, a pointer to a struct.
 func (w writer) document(c any) *yaml.Node {
 	v := reflect.ValueOf(c).Elem()
-	byDefault := reflect.New(v.Type()).Elem()
-	setDefaults(byDefault)
-	return w.object(v, byDefault)
+	return w.object(v, byDefault(v.Type()))
 }
 
 // object returns the mapping of a struct. What of a library's struct has its default
 // is always left out.
-func (w writer) object(v, byDefault reflect.Value) *yaml.Node {
+func (w writer) object(v, fresh reflect.Value) *yaml.Node {
 	m := newMapping()
 	for _, k := range keysOf(v.Type()) {
 		if k.dead() {
 			continue
 		}
-		field, d := v.FieldByIndex(k.index), byDefault.FieldByIndex(k.index)
+		field, d := v.FieldByIndex(k.index), fresh.FieldByIndex(k.index)
 		stanza := k.own && field.Kind() == reflect.Struct
 		if (w.brief || !k.own) && !stanza && k.text("brief") != "keep" && reflect.DeepEqual(field.Interface(), d.Interface()) {
 			continue
@@ -133,7 +131,7 @@ func (w writer) object(v, byDefault reflect.Value) *yaml.Node {
 }
 
 // value returns the node of a value.
-func (w writer) value(v, byDefault reflect.Value, k key) *yaml.Node {
+func (w writer) value(v, fresh reflect.Value, k key) *yaml.Node {
 	switch value := v.Interface().(type) {
 	case time.Duration:
 		if value == 0 && k.text("auto") != "" {
@@ -144,10 +142,10 @@ func (w writer) value(v, byDefault reflect.Value, k key) *yaml.Node {
 		return textNode(w.url(value.String()))
 	case commoncfg.Secret:
 		return textNode(w.secret(string(value)))
-	case commoncfg.TLSVersion:
-		return textNode(value.String())
 	case commoncfg.Headers:
 		return w.mapping(reflect.ValueOf(value.Headers), k)
+	case commoncfg.TLSVersion:
+		return textNode(value.String())
 	case netip.Prefix, ServicePorts, Size, relabel.Regexp:
 		return textNode(fmt.Sprint(value))
 	case map[string]any:
@@ -159,11 +157,9 @@ func (w writer) value(v, byDefault reflect.Value, k key) *yaml.Node {
 	}
 	switch v.Kind() {
 	case reflect.Pointer:
-		byDefault = reflect.New(v.Type().Elem()).Elem()
-		setDefaults(byDefault)
-		return w.value(v.Elem(), byDefault, k)
+		return w.value(v.Elem(), byDefault(v.Type().Elem()), k)
 	case reflect.Struct:
-		return w.object(v, byDefault)
+		return w.object(v, fresh)
 	case reflect.Map:
 		return w.mapping(v, k)
 	case reflect.Slice:
@@ -179,12 +175,9 @@ func (w writer) value(v, byDefault reflect.Value, k key) *yaml.Node {
 // list returns the node of a list.
 func (w writer) list(v reflect.Value, k key) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"}
-	byDefault := reflect.New(v.Type().Elem()).Elem()
-	if v.Len() > 0 {
-		setDefaults(byDefault)
-	}
+	fresh := byDefault(v.Type().Elem())
 	for i := range v.Len() {
-		n.Content = append(n.Content, w.value(v.Index(i), byDefault, k))
+		n.Content = append(n.Content, w.value(v.Index(i), fresh, k))
 	}
 	if v.Len() == 0 || v.Type().Elem().Kind() == reflect.String && !k.isURL() {
 		n.Style = yaml.FlowStyle // words fit a line, addresses do not
