@@ -136,8 +136,7 @@ func TestAgentClocks(t *testing.T) {
 	tests = append(tests, scenario{"ends that repeat an update, max_flows 10", 10, ends})
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			w := newWorld(t, Config{MaxFlows: test.maxFlows})
-			w.known()
+			w := knownWorld(t, Config{MaxFlows: test.maxFlows})
 			want := uint64(0)
 			for _, r := range test.records {
 				if !r.end { // an end repeats an update
@@ -145,12 +144,8 @@ func TestAgentClocks(t *testing.T) {
 				}
 			}
 			w.play(test.records)
-			if got := w.total(abBytes); got != want {
-				t.Errorf("counted %d bytes, want %d", got, want)
-			}
-			if n := w.metric("skybridge_records_held", ""); n != 0 {
-				t.Errorf("%v records are still held", n)
-			}
+			w.want(abBytes, want)
+			w.wantMetric("skybridge_records_held", "", 0)
 		})
 	}
 }
@@ -237,8 +232,7 @@ func TestLateAnalyzer(t *testing.T) {
 // TestClockCorrectedBeforeRestart proves that flows which began on a clock that was
 // ahead are history after a restart without state, but for what is new.
 func TestClockCorrectedBeforeRestart(t *testing.T) {
-	w := newWorld(t, Config{})
-	w.known()
+	w := knownWorld(t, Config{})
 	var records []agentRecord
 	for k := int64(1); k <= 2; k++ {
 		for u := range 10 {
@@ -258,8 +252,7 @@ func TestClockCorrectedBeforeRestart(t *testing.T) {
 // a clock that was ahead, and so ends only when the clock comes to that time again, after
 // its baseline was evicted; and that an end of later times counts its update.
 func TestEndStampedBeforeAStep(t *testing.T) {
-	w := newWorld(t, Config{})
-	w.known()
+	w := knownWorld(t, Config{})
 	records := []agentRecord{{1000, 5410, 5460, 2, 100, 100, false}}
 	records = append(records, longFlows(1, 105*60, 10, 0, 0)...)
 	records = append(records, agentRecord{1000, 5410, 5460, 105*60 + 3, 100, 100, true})
@@ -278,16 +271,13 @@ func TestBegunAfterEvicted(t *testing.T) {
 		{1, -3600, 60, 2, 500, 500, true},
 		{2, 40, 60, 242, 900, 700, false}, // 3 min back; its first update is lost
 	})
-	if got := w.total(abBytes); got != 700 {
-		t.Errorf("counted %d bytes, want 700", got)
-	}
+	w.want(abBytes, 700)
 }
 
 // TestEndHeldWithItsUpdate proves that an update which was held and counts does not count
 // again by the end record that repeats it, when max_flows evicts the flow in between.
 func TestEndHeldWithItsUpdate(t *testing.T) {
-	w := newWorld(t, Config{MaxFlows: 1})
-	w.known()
+	w := knownWorld(t, Config{MaxFlows: 1})
 	w.play([]agentRecord{
 		{0, 20, 60, 2, 10, 10, false},
 		{1, -3600, 60 - 1800, 62, 900, 700, false},
@@ -296,17 +286,14 @@ func TestEndHeldWithItsUpdate(t *testing.T) {
 		{2, -3600, 120 - 1800, 122, 600, 100, false},
 		{2, -3600, 180 - 1800, 182, 700, 100, false},
 	})
-	if got := w.total(abBytes); got != 10+700+500 {
-		t.Errorf("counted %d bytes, want 1210", got)
-	}
+	w.want(abBytes, 10+700+500)
 }
 
 // TestHeldAcrossCrash proves that held records, and the
 // pending step, outlive a crash, by the journal and by a snapshot.
 func TestHeldAcrossCrash(t *testing.T) {
 	for _, least := range []int64{1 << 30, 1} {
-		m := newCrashingProcess(t, Config{MaxFlows: 10}, disktest.New(1), least)
-		m.known()
+		m := knownProcess(t, Config{MaxFlows: 10}, disktest.New(1), least)
 		from, want := m.time, uint64(0)
 		for k := int64(1); k <= 10; k++ {
 			clock := 60 * k
@@ -330,7 +317,7 @@ func TestHeldAcrossCrash(t *testing.T) {
 				}
 			}
 		}
-		m.wantIncrease(want)
+		m.want("bytes", want)
 		m.crash(false)
 	}
 }
@@ -338,8 +325,7 @@ func TestHeldAcrossCrash(t *testing.T) {
 // TestEpochAcrossCrash proves that a capture's epoch outlives a crash where its node's
 // clock was set back before and no flow of it has counted yet.
 func TestEpochAcrossCrash(t *testing.T) {
-	m := newCrashingProcess(t, Config{}, disktest.New(1), 1<<30)
-	m.known()
+	m := knownProcess(t, Config{}, disktest.New(1), 1<<30)
 	from := m.time
 	m.Update([]Flow{agentRecord{0, 1, 60, 0, 100, 100, false}.flow(from)})
 	for k := int64(2); k <= 4; k++ {
@@ -351,17 +337,15 @@ func TestEpochAcrossCrash(t *testing.T) {
 	}
 	portless := agentRecord{1, 1, 240 - 1800, 0, 5, 5, false}.flow(from)
 	portless.CaptureID, portless.HasTransport = []byte("c2"), false
-	m.Update([]Flow{portless})
-	m.tick()
+	m.count(portless)
 	m.idle()
 	m.crash(true)
 	m.start()
 	late := agentRecord{2, -2000, 180 - 1800, 0, 1000, 500, false}.flow(from)
 	late.CaptureID = []byte("c2")
-	m.Update([]Flow{late})
+	m.count(late)
 	m.tick()
-	m.tick()
-	m.wantIncrease(400)
+	m.want("bytes", 400)
 	m.crash(false)
 }
 
@@ -381,8 +365,7 @@ func TestClockReadTwice(t *testing.T) {
 func TestEndedFlows(t *testing.T) {
 	t.Run("another capture reports the end up to flow.expire later", func(t *testing.T) {
 		for _, later := range []time.Duration{time.Minute, 5 * time.Minute, 10 * time.Minute} {
-			w := newWorld(t, Config{})
-			w.known()
+			w := knownWorld(t, Config{})
 			w.arrive([2]string{"n1", "c2"})
 			f := w.flow("1", 1000, 0)
 			w.Update([]Flow{f}) // the report of c2 is lost
@@ -393,8 +376,7 @@ func TestEndedFlows(t *testing.T) {
 				w.tick()
 			}
 			f.CaptureID = []byte("c2")
-			w.Update([]Flow{f})
-			w.tick()
+			w.count(f)
 			w.tick()
 			if got := w.total(abBytes); got != 1000 {
 				t.Errorf("%s later: counted %d bytes, want 1000", later, got)
@@ -402,8 +384,7 @@ func TestEndedFlows(t *testing.T) {
 		}
 	})
 	t.Run("a capture that is deleted ends its flows early", func(t *testing.T) {
-		w := newWorld(t, Config{})
-		w.known()
+		w := knownWorld(t, Config{})
 		w.arrive([2]string{"n1", "c2"})
 		for i := range 3 { // the agent's offset is known
 			w.Update([]Flow{w.flow(fmt.Sprint("a", i), 0, 0)})
@@ -417,15 +398,11 @@ func TestEndedFlows(t *testing.T) {
 			w.tick()
 		}
 		f.CaptureID = []byte("c2")
-		w.Update([]Flow{f})
-		w.tick()
-		if got := w.total(abBytes); got != 1000 {
-			t.Errorf("counted %d bytes, want 1000", got)
-		}
+		w.count(f)
+		w.want(abBytes, 1000)
 	})
 	t.Run("flow.update of 5 min", func(t *testing.T) {
-		w := newWorld(t, Config{})
-		w.known()
+		w := knownWorld(t, Config{})
 		long := agentRecord{1, 0, 300, 302, 100, 100, false}.flow(w.time)
 		long.LastUpdate.Start = long.Start
 		from := w.time
@@ -438,19 +415,15 @@ func TestEndedFlows(t *testing.T) {
 		for range 17 {
 			w.tick()
 		}
-		w.Update([]Flow{agentRecord{2, 350, 650, 657, 900, 400, false}.flow(from)})
-		w.tick()
-		if got := w.total(abBytes); got != 100+50+900 {
-			t.Errorf("counted %d bytes, want 1050", got)
-		}
+		w.count(agentRecord{2, 350, 650, 657, 900, 400, false}.flow(from))
+		w.want(abBytes, 100+50+900)
 	})
 }
 
 // TestCapturesApartByAStep proves that a packet which one capture stamped before a step
 // of the clock and another one after it counts once.
 func TestCapturesApartByAStep(t *testing.T) {
-	w := newWorld(t, Config{})
-	w.known()
+	w := knownWorld(t, Config{})
 	w.arrive([2]string{"n1", "c2"})
 	w.pass(time.Minute)
 	f := w.flow("1", 324, 0)
@@ -458,10 +431,7 @@ func TestCapturesApartByAStep(t *testing.T) {
 	f.UUID, f.CaptureID = []byte("2"), []byte("c2")
 	f.Start += 5_400_000
 	f.Metric.Start, f.LastUpdate.Start = f.Start, f.Start
-	w.Update([]Flow{f})
+	w.count(f)
 	w.tick()
-	w.tick()
-	if got := w.total(abBytes); got != 324 {
-		t.Errorf("counted %d bytes, want 324", got)
-	}
+	w.want(abBytes, 324)
 }

@@ -56,8 +56,7 @@ func (h *concurrentFeed) report() {
 // holds the next life against what was reported.
 func TestSnapshotsWhileUpdatesGoOn(t *testing.T) {
 	for seed := range uint64(3) {
-		m := newCrashingProcess(t, Config{ConnectionTimeout: 10 * time.Second}, disktest.New(seed), 1)
-		m.known()
+		m := knownProcess(t, Config{ConnectionTimeout: 10 * time.Second}, disktest.New(seed), 1)
 		m.tick()
 		h := &concurrentFeed{m: m, random: rand.New(rand.NewPCG(seed, 7)), reported: map[string]Flow{}}
 		want := uint64(0)

@@ -115,84 +115,60 @@ func TestFirstSight(t *testing.T) {
 			}
 			f := w.flow("1", 1000, 500)
 			test.flow(w, &f)
-			w.Update([]Flow{f})
-			w.tick()
-			if got := w.total(abBytes); got != test.want {
-				t.Errorf("counted %d bytes, want %d\n%s", got, test.want, w.receiver)
-			}
+			w.count(f)
+			w.want(abBytes, test.want)
 		})
 	}
 }
 
 func TestCumulativeUpdates(t *testing.T) {
-	w := newWorld(t, Config{})
-	w.known()
+	w := knownWorld(t, Config{})
 	// 700 is late, after 900; the end record repeats the last update.
 	for _, total := range []int64{300, 900, 700, 900, 1500} {
 		f := w.flow("1", total, total*2)
-		w.Update([]Flow{f})
-		w.tick()
+		w.count(f)
 	}
 	end := w.flow("1", 1500, 3000)
 	end.FinishType = 1
 	after := w.flow("1", 1600, 3000) // records can arrive after an end record
-	w.Update([]Flow{end, after})
-	w.tick()
+	w.count(end, after)
 	if ab, ba := w.total(abBytes), w.total(baBytes); ab != 1600 || ba != 3000 {
 		t.Errorf("counted %d and %d bytes, want 1600 and 3000\n%s", ab, ba, w.receiver)
 	}
-	if n := w.metric("skybridge_stale_updates_total", ""); n != 1 {
-		t.Errorf("%v stale updates counted, want 1", n)
-	}
+	w.wantMetric("skybridge_stale_updates_total", "", 1)
 }
 
 func TestResumedConnectionGoesOnUnderItsTuple(t *testing.T) {
-	w := newWorld(t, Config{})
-	w.known()
-	w.Update([]Flow{w.flow("1", 1000, 0)})
-	w.tick()
+	w := knownWorld(t, Config{})
+	w.count(w.flow("1", 1000, 0))
 	w.Update([]Flow{w.flow("2", 500, 0)}) // a new UUID counts from 0
 	w.tick()
-	if got := w.total(abBytes); got != 1500 {
-		t.Errorf("counted %d bytes, want 1500\n%s", got, w.receiver)
-	}
-	if n := w.metric("skybridge_series", ""); n != 4 {
-		t.Errorf("%v series, want 4: bytes and packets of both directions", n)
-	}
+	w.want(abBytes, 1500)
+	w.wantMetric("skybridge_series", "", 4)
 }
 
 func TestTwoCapturesOfOneUUIDAreTwoBaselines(t *testing.T) {
-	w := newWorld(t, Config{})
-	w.known()
+	w := knownWorld(t, Config{})
 	a, b := w.flow("1", 1000, 0), w.flow("1", 400, 0)
 	b.CaptureID, b.NodeTID = []byte("c2"), []byte("n2")
-	w.Update([]Flow{a, b})
-	w.tick()
-	if got := w.total(abBytes); got != 1400 {
-		t.Errorf("counted %d bytes, want 1400", got)
-	}
+	w.count(a, b)
+	w.want(abBytes, 1400)
 }
 
 func TestFewerLabelsSum(t *testing.T) {
-	w := newWorld(t, Config{Labels: []string{"protocol"}})
-	w.known()
+	w := knownWorld(t, Config{Labels: []string{"protocol"}})
 	a, b := w.flow("1", 1000, 300), w.flow("2", 20, 7)
 	b.TransportA, b.NetworkA = 99, []byte("fd00::1")
-	w.Update([]Flow{a, b})
-	w.tick()
-	if got := w.receiver.increase("bytes{protocol=TCP}"); got != 1327 {
-		t.Errorf("counted %d bytes, want 1327\n%s", got, w.receiver)
-	}
+	w.count(a, b)
+	w.want("bytes{protocol=TCP}", 1327)
 }
 
 func TestRTT(t *testing.T) {
-	w := newWorld(t, Config{})
-	w.known()
+	w := knownWorld(t, Config{})
 	update := func(total, rtt int64) {
 		f := w.flow("1", total, 0)
 		f.Metric.RTT = rtt
-		w.Update([]Flow{f})
-		w.tick()
+		w.count(f)
 	}
 	update(100, 0)
 	for name := range w.receiver.series {
@@ -219,16 +195,13 @@ func TestRTT(t *testing.T) {
 			t.Errorf("%s is %v, want %v", name, got, want)
 		}
 	}
-	if n := w.metric("skybridge_series", ""); n != 5 {
-		t.Errorf("%v series, want 5", n)
-	}
+	w.wantMetric("skybridge_series", "", 5)
 }
 
 // TestZerosOfSlowTicks proves that counters begin while every second tick is passed over,
 // and at a tick out of turn after that, with their zeros on the grid.
 func TestZerosOfSlowTicks(t *testing.T) {
-	w := newWorld(t, Config{})
-	w.known()
+	w := knownWorld(t, Config{})
 	for i, late := range []time.Duration{0, testInterval, testInterval, testInterval + time.Second} {
 		f := w.flow(fmt.Sprint(i), 1000, 0)
 		f.TransportA = int64(40000 + i)
@@ -264,21 +237,16 @@ func TestIdleConnectionEnds(t *testing.T) {
 	if n := len(s); n != 6 || !s[n-1].stale || s[n-2].stale { // zero, 4 values, marker
 		t.Fatalf("%v: want a zero, 4 values and a stale marker", s)
 	}
-	if n := w.metric("skybridge_series", ""); n != 0 {
-		t.Errorf("%v series after the end, want 0", n)
-	}
+	w.wantMetric("skybridge_series", "", 0)
 
 	// It returns at once: its zero must not share an interval with its stale marker.
-	w.Update([]Flow{w.flow("1", 1700, 0)})
-	w.tick()
+	w.count(w.flow("1", 1700, 0))
 	w.tick()
 	s = w.receiver.series[name]
 	if zero, marker := s[6], s[5]; zero.value != 0 || zero.at != marker.at+testInterval.Milliseconds() {
 		t.Errorf("zero %v after marker %v: want it a tick later", zero, marker)
 	}
-	if got := w.total(abBytes); got != 1700 {
-		t.Errorf("counted %d bytes, want 1700", got)
-	}
+	w.want(abBytes, 1700)
 }
 
 func TestLiveConnectionDoesNotFlap(t *testing.T) {
@@ -303,10 +271,8 @@ func TestLiveConnectionDoesNotFlap(t *testing.T) {
 }
 
 func TestOutageEndsNothing(t *testing.T) {
-	w := newWorld(t, Config{})
-	w.known()
-	w.Update([]Flow{w.flow("1", 1000, 0)})
-	w.tick()
+	w := knownWorld(t, Config{})
+	w.count(w.flow("1", 1000, 0))
 	w.AnalyzerDown("a")
 	for range 100 { // 25 minutes
 		w.tick()
@@ -315,11 +281,8 @@ func TestOutageEndsNothing(t *testing.T) {
 	f := w.flow("1", 5000, 0)
 	f.Start = w.ms(26 * time.Minute)
 	f.LastUpdate.ABBytes = 10
-	w.Update([]Flow{f})
-	w.tick()
-	if got := w.total(abBytes); got != 5000 {
-		t.Errorf("counted %d bytes, want 5000: cumulative totals catch up\n%s", got, w.receiver)
-	}
+	w.count(f)
+	w.want(abBytes, 5000)
 }
 
 func TestSkippedRecords(t *testing.T) {
@@ -335,47 +298,34 @@ func TestSkippedRecords(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.reason, func(t *testing.T) {
-			w := newWorld(t, Config{})
-			w.known()
+			w := knownWorld(t, Config{})
 			before := w.metric("skybridge_records_skipped_total", test.reason)
 			bad, good := w.flow("1", 10, 10), w.flow("2", 20, 20)
 			test.change(&bad)
-			w.Update([]Flow{bad, good})
-			w.tick()
+			w.count(bad, good)
 			if n := w.metric("skybridge_records_skipped_total", test.reason) - before; n != 1 {
 				t.Errorf("%v records skipped as %s, want 1", n, test.reason)
 			}
-			if got := w.total(abBytes); got != 20 {
-				t.Errorf("counted %d bytes, want 20: the other record counts", got)
-			}
+			w.want(abBytes, 20)
 		})
 	}
 }
 
 func TestExcludedClasses(t *testing.T) {
 	cfg := Config{ClusterNetworks: prefixes("10.0.0.0/8", "fd00::/8"), ExcludeClasses: []Class{Internal}}
-	w := newWorld(t, cfg)
-	w.known()
+	w := knownWorld(t, cfg)
 	inside, out := w.flow("1", 1000, 500), w.flow("2", 70, 7)
 	out.NetworkB = []byte("192.0.2.1")
-	w.Update([]Flow{inside, out})
-	w.tick()
-	if got := w.total("bytes"); got != 77 {
-		t.Errorf("counted %d bytes, want 77: internal traffic is excluded", got)
-	}
-	if n := w.metric("skybridge_filtered_bytes_total", "internal"); n != 1500 {
-		t.Errorf("%v bytes filtered, want 1500", n)
-	}
+	w.count(inside, out)
+	w.want("bytes", 77)
+	w.wantMetric("skybridge_filtered_bytes_total", "internal", 1500)
 	// A reload lets the class in: what was excluded before is not counted now.
 	cfg.ExcludeClasses, cfg.Labels, cfg.FlowRetention, cfg.ConnectionTimeout = nil, DefaultLabels(), time.Hour, time.Minute
 	if err := w.Configure(cfg); err != nil {
 		t.Fatal(err)
 	}
-	w.Update([]Flow{w.flow("1", 1010, 500)})
-	w.tick()
-	if got := w.total("bytes"); got != 87 {
-		t.Errorf("counted %d bytes, want 87", got)
-	}
+	w.count(w.flow("1", 1010, 500))
+	w.want("bytes", 87)
 }
 
 // TestClockSetBack has an origin whose first record is far in the future:
@@ -394,23 +344,16 @@ func TestClockSetBack(t *testing.T) {
 		w.pass(time.Minute)
 	}
 	w.tickNow()
-	if got := w.total(abBytes); got != 1000+100+50 {
-		t.Errorf("counted %d bytes, want 1150\n%s", got, w.receiver)
-	}
+	w.want(abBytes, 1000+100+50)
 }
 
 func TestReloadOfLabelsLosesNothing(t *testing.T) {
-	w := newWorld(t, Config{})
-	w.known()
-	w.Update([]Flow{w.flow("1", 1000, 0)})
-	w.tick()
+	w := knownWorld(t, Config{})
+	w.count(w.flow("1", 1000, 0))
 	w.Update([]Flow{w.flow("1", 1300, 0), w.flow("2", 50, 0)})
 
 	release := w.Hold()
-	for w.EndAll(true) > 0 {
-		w.pass(MinTickGap * time.Millisecond)
-		w.tickNow()
-	}
+	w.endAll()
 	cfg := w.cfg
 	cfg.Labels = []string{"target_port", "direction"}
 	if err := w.Configure(cfg); err != nil {
@@ -423,19 +366,13 @@ func TestReloadOfLabelsLosesNothing(t *testing.T) {
 			t.Errorf("%s has no stale marker after the reload: %v", name, s)
 		}
 	}
-	w.Update([]Flow{w.flow("1", 1301, 0)})
-	w.tick()
-	if got := w.receiver.increase("bytes{direction=initiator_to_target,target_port=80}"); got != 1 {
-		t.Errorf("counted %d bytes under the new labels, want 1\n%s", got, w.receiver)
-	}
-	if got := w.total(abBytes); got != 1351 {
-		t.Errorf("counted %d bytes in all, want 1351", got)
-	}
+	w.count(w.flow("1", 1301, 0))
+	w.want("bytes{direction=initiator_to_target,target_port=80}", 1)
+	w.want(abBytes, 1351)
 }
 
 func TestScrapeServesTheLatestTick(t *testing.T) {
-	w := newWorld(t, Config{})
-	w.known()
+	w := knownWorld(t, Config{})
 	rows := make([]Row, 10)
 	w.Update([]Flow{w.flow("1", 1000, 0)})
 	if n := w.Scrape(&ScrapeCursor{}, rows); n != 0 {

@@ -178,8 +178,7 @@ func TestEveryCrashPoint(t *testing.T) {
 	for _, power := range []bool{false, true} {
 		points := 0
 		for done := false; !done; points++ {
-			m := newCrashingProcess(t, Config{}, disktest.New(uint64(points)), 1)
-			m.known()
+			m := knownProcess(t, Config{}, disktest.New(uint64(points)), 1)
 			m.tick()
 			m.disk.Fail(func(n int, _ disktest.Op, _ string) error {
 				if n == points {
@@ -205,10 +204,9 @@ func TestEveryCrashPoint(t *testing.T) {
 			if m.recover.ResetReason != "" {
 				t.Fatalf("power %v, point %d: counters were reset: %s", power, points, m.recover.ResetReason)
 			}
-			m.Update([]Flow{m.flow("1", 1000+total, 0)})
+			m.count(m.flow("1", 1000+total, 0))
 			m.tick()
-			m.tick()
-			m.wantIncrease(uint64(1000 + total))
+			m.want("bytes", uint64(1000+total))
 			m.crash(power)
 		}
 		if points < 20 {
@@ -242,9 +240,8 @@ func TestHistoryAfterCrash(t *testing.T) {
 			m.crash(true)
 			m.start()
 			m.pass(time.Minute)
-			m.Update([]Flow{m.grown(f, 1500)})
-			m.tick()
-			m.wantIncrease(c.want)
+			m.count(m.grown(f, 1500))
+			m.want("bytes", c.want)
 		})
 	}
 }

@@ -22,8 +22,7 @@ func TestSnapshotThatCannotBegin(t *testing.T) {
 	for _, failing := range []disktest.Op{disktest.Create, disktest.Write, disktest.SyncDir} {
 		t.Run(string(failing), func(t *testing.T) {
 			disk := disktest.New(1)
-			m := newCrashingProcess(t, Config{}, disk, 1<<30)
-			m.known()
+			m := knownProcess(t, Config{}, disk, 1<<30)
 			failed := false
 			disk.Fail(func(_ int, op disktest.Op, name string) error {
 				second := name == fileName(stateDir, 2, journalSuffix) || op == disktest.SyncDir
@@ -40,8 +39,7 @@ func TestSnapshotThatCannotBegin(t *testing.T) {
 			m.durable.minBytes, m.durable.due = 1, 1 // from here on, and not before
 			m.durable.mu.Unlock()
 			for i := range int64(8) {
-				m.Update([]Flow{m.flow("1", 1000*(i+1), 0)})
-				m.tick()
+				m.count(m.flow("1", 1000*(i+1), 0))
 				m.idle()
 			}
 			if !failed || m.Failure() != nil {
@@ -65,10 +63,8 @@ func TestSnapshotThatCannotBegin(t *testing.T) {
 // into it would be nowhere.
 func TestRecoveredDiskKeepsItsJournal(t *testing.T) {
 	disk := disktest.New(1)
-	m := newCrashingProcess(t, Config{}, disk, 1)
-	m.known()
-	m.Update([]Flow{m.flow("1", 1000, 0)})
-	m.tick()
+	m := knownProcess(t, Config{}, disk, 1)
+	m.count(m.flow("1", 1000, 0))
 	m.idle() // the next journal waits for a tick
 	m.Update([]Flow{m.flow("1", 2000, 0)})
 	disk.Fail(func(_ int, op disktest.Op, _ string) error {
@@ -86,8 +82,7 @@ func TestRecoveredDiskKeepsItsJournal(t *testing.T) {
 		m.tick()
 		m.idle()
 	}
-	m.Update([]Flow{m.flow("1", 3000, 0)})
-	m.tick()
+	m.count(m.flow("1", 3000, 0))
 	m.crashAndStart(true)
 	m.crash(false)
 }
@@ -96,8 +91,7 @@ func TestRecoveredDiskKeepsItsJournal(t *testing.T) {
 // is noticed although the next one begins before the next sync.
 func TestFailureBetweenTicks(t *testing.T) {
 	disk := disktest.New(1)
-	m := newCrashingProcess(t, Config{}, disk, 1)
-	m.known()
+	m := knownProcess(t, Config{}, disk, 1)
 	m.tick()
 	m.idle() // the next journal waits for a tick
 	m.durable.writer.abandon(errBroken)
@@ -124,12 +118,10 @@ func TestFailureBetweenTicks(t *testing.T) {
 // from does not outlive the process where the disk takes its deletion.
 func TestCloseOfAFailingDisk(t *testing.T) {
 	disk := disktest.New(1)
-	m := newCrashingProcess(t, Config{}, disk, 1<<20)
-	m.known()
+	m := knownProcess(t, Config{}, disk, 1<<20)
 	m.tick()
 	disk.Fail(func(int, disktest.Op, string) error { return errBroken })
-	m.Update([]Flow{m.flow("1", 2000, 0)})
-	m.tick()
+	m.count(m.flow("1", 2000, 0))
 	disk.Fail(nil)
 	if err := m.Close(); !errors.Is(err, errBroken) {
 		t.Errorf("closed with %v", err)
@@ -143,8 +135,7 @@ func TestCloseOfAFailingDisk(t *testing.T) {
 // outdated state: neither Failure nor the feed.
 func TestDiskHoldsNoLock(t *testing.T) {
 	disk := disktest.New(1)
-	m := newCrashingProcess(t, Config{}, disk, 1<<20)
-	m.known()
+	m := knownProcess(t, Config{}, disk, 1<<20)
 	m.tick()
 	var ops []disktest.Op
 	disk.Fail(func(_ int, op disktest.Op, name string) error {
@@ -159,8 +150,7 @@ func TestDiskHoldsNoLock(t *testing.T) {
 		m.durable.mu.Unlock()
 		return nil
 	})
-	m.Update([]Flow{m.flow("1", 2000, 0)})
-	m.tick()
+	m.count(m.flow("1", 2000, 0))
 	if !slices.Contains(ops, disktest.Remove) {
 		t.Errorf("operations %v: nothing was deleted", ops)
 	}
@@ -171,17 +161,14 @@ func TestDiskHoldsNoLock(t *testing.T) {
 // the next tick, and that the state is whole again a little later.
 func TestDeletedJournal(t *testing.T) {
 	system := disktest.New(1)
-	m := newCrashingProcess(t, Config{}, system, 1<<20)
-	m.known()
-	m.Update([]Flow{m.flow("1", 1000, 0)})
-	m.tick()
+	m := knownProcess(t, Config{}, system, 1<<20)
+	m.count(m.flow("1", 1000, 0))
 	for _, name := range system.Files() {
 		if err := system.Remove(name); err != nil {
 			t.Fatal(err)
 		}
 	}
-	m.Update([]Flow{m.flow("1", 2000, 0)})
-	m.tick()
+	m.count(m.flow("1", 2000, 0))
 	if err := m.Failure(); !errors.Is(err, disk.ErrGone) {
 		t.Fatalf("trouble %v", err)
 	}
@@ -189,11 +176,10 @@ func TestDeletedJournal(t *testing.T) {
 		m.tick()
 		m.idle()
 	}
-	m.Update([]Flow{m.flow("1", 4000, 0)})
-	m.tick()
+	m.count(m.flow("1", 4000, 0))
 	m.crashAndStart(false)
 	m.tick()
-	m.wantIncrease(4000)
+	m.want("bytes", 4000)
 	m.crash(false)
 }
 
@@ -212,11 +198,9 @@ func TestStartOnAFailingDisk(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			sick := disktest.New(1)
-			m := newCrashingProcess(t, Config{}, sick, 1<<20)
-			m.known()
-			m.Update([]Flow{m.flow("1", 1000, 0)})
-			m.tick()
-			m.wantIncrease(1000)
+			m := knownProcess(t, Config{}, sick, 1<<20)
+			m.count(m.flow("1", 1000, 0))
+			m.want("bytes", 1000)
 			durable := m.last
 			for life := range int64(3) {
 				m.crash(false)
@@ -238,8 +222,7 @@ func TestStartOnAFailingDisk(t *testing.T) {
 				m.tick()
 				f := m.flow("1", 3000+1000*life, 0)
 				f.LastUpdate.ABBytes = 1000 // what came before is history to whom it is new
-				m.Update([]Flow{f})
-				m.tick()
+				m.count(f)
 				m.tick()
 			}
 			if got := m.total("bytes"); got > c.atMost || got <= 1000 {
@@ -255,10 +238,8 @@ func TestStartOnAFailingDisk(t *testing.T) {
 // busiest connections.
 func TestFailingDiskWithOtherLabels(t *testing.T) {
 	sick := disktest.New(1)
-	m := newCrashingProcess(t, Config{TopK: 3, TopKWindow: time.Minute}, sick, 1<<20)
-	m.known()
-	m.Update([]Flow{m.flow("1", 1000, 0)})
-	m.tick()
+	m := knownProcess(t, Config{TopK: 3, TopKWindow: time.Minute}, sick, 1<<20)
+	m.count(m.flow("1", 1000, 0))
 	m.crash(false)
 	sick.Fail(func(int, disktest.Op, string) error { return errors.New("no") })
 	m.cfg.Labels = []string{"target_ip"}
@@ -268,8 +249,7 @@ func TestFailingDiskWithOtherLabels(t *testing.T) {
 	}
 	for i := range int64(5) {
 		f := m.flow("1", 3000+i, 0)
-		m.Update([]Flow{f})
-		m.tick()
+		m.count(f)
 	}
 	if m.top.of != m.connections {
 		t.Error("the busiest are those of connections that are gone")

@@ -107,8 +107,7 @@ func TestObserverThatStops(t *testing.T) {
 				t.Fatalf("%d bytes, want 7000", got)
 			}
 			w.pass(time.Minute) // the first is gone; from here on the other's all count
-			w.Update([]Flow{w.grown(b, b.Metric.ABBytes+500)})
-			w.tick()
+			w.count(w.grown(b, b.Metric.ABBytes+500))
 			before := w.total("bytes")
 			w.Update([]Flow{w.grown(b, b.Metric.ABBytes+1500)})
 			w.wantBytes("the other alone", before+1000)
@@ -149,8 +148,7 @@ func TestOpenedAsOthersSaw(t *testing.T) {
 			}
 			w.Update([]Flow{a, b})
 			w.pass(10 * time.Second)
-			w.Update([]Flow{w.grown(a, 1500)})
-			w.tick()
+			w.count(w.grown(a, 1500))
 			var told uint64
 			for name, n := range w.receiver.increases() {
 				if strings.HasPrefix(name, "bytes{") && strings.Contains(name, "initiator_port=50000,protocol=TCP,target_ip=10.0.0.1,target_port=ephemeral") {
@@ -194,9 +192,7 @@ func TestBoundsUseThePrimaryObserver(t *testing.T) {
 		t.Errorf("%d bytes in the overflow, want 3000", n)
 	}
 	w.wantBytes("in all", 6000)
-	if n := w.total("bytes{direction=initiator_to_target,initiator_ip=other"); n != 3000 {
-		t.Errorf("%d bytes in the overflow, want 3000\n%s", n, w.receiver)
-	}
+	w.want("bytes{direction=initiator_to_target,initiator_ip=other", 3000)
 }
 
 // TestClocksApart proves that clocks which differ make no traffic count twice.
@@ -241,21 +237,16 @@ func TestSharedOnOneNode(t *testing.T) {
 	b := seenBy(a, "n1", "c2")
 	b.NetworkA, b.NetworkB, b.TransportA, b.TransportB = b.NetworkB, b.NetworkA, b.TransportB, b.TransportA
 	b.Metric.ABBytes, b.Metric.BABytes, b.Metric.RTT = 100, 1200, 7
-	w.Update([]Flow{a, b})
-	w.tick()
+	w.count(a, b)
 	name := "{direction=initiator_to_target,initiator_ip=10.0.0.1,initiator_port=40000,node_tid=n1,protocol=TCP,target_ip=10.0.0.2,target_port=80}"
 	if n := w.receiver.increases()["bytes"+name]; n != 1200 {
 		t.Errorf("%d bytes, want 1200\n%v", n, w.receiver)
 	}
-	if n := w.total("bytes"); n != 1300 {
-		t.Errorf("%d bytes in all, want 1300", n)
-	}
+	w.want("bytes", 1300)
 	if s := w.receiver.series["rtt"+name]; len(s) != 1 || s[0].value != 5 {
 		t.Errorf("round-trip times %v, want that of the first capture", s)
 	}
-	if n := w.metric("skybridge_duplicate_bytes_total", ""); n != 1100 {
-		t.Errorf("%v bytes of duplicates, want 1100", n)
-	}
+	w.wantMetric("skybridge_duplicate_bytes_total", "", 1100)
 	if string(b.NetworkA) != "10.0.0.2" {
 		t.Error("the caller's flow was changed")
 	}

@@ -104,8 +104,7 @@ func TestObserverThatReturns(t *testing.T) {
 			m.pass(15 * time.Minute)
 			b = m.grown(b, 300)
 			b.Metric.RTT = i + 1
-			m.Update([]Flow{b})
-			m.tick()
+			m.count(b)
 			if i == 20 {
 				m.restart()
 			}

@@ -116,8 +116,7 @@ func TestObserversAcrossCrashes(t *testing.T) {
 func TestSharedConversationsSurviveARestart(t *testing.T) {
 	for name, least := range map[string]int64{"snapshot": 1, "journal": 1 << 20} {
 		t.Run(name, func(t *testing.T) {
-			m := newCrashingProcess(t, Config{}, disktest.New(1), least)
-			m.known()
+			m := knownProcess(t, Config{}, disktest.New(1), least)
 			a, b := m.flow("1", 1000, 0), m.flow("2", 700, 0)
 			b.CaptureID = []byte("c2")
 			alone := m.flow("3", 10, 0)
@@ -146,9 +145,8 @@ func TestSharedConversationsSurviveARestart(t *testing.T) {
 			}
 			late := m.flow("4", 10, 0) // of the one that was alone, from another capture
 			late.TransportA, late.CaptureID, late.Start = 3, []byte("c2"), alone.Start
-			m.Update([]Flow{late})
-			m.tick()
-			m.wantIncrease(1010)
+			m.count(late)
+			m.want("bytes", 1010)
 			m.crash(false)
 		})
 	}
@@ -157,12 +155,10 @@ func TestSharedConversationsSurviveARestart(t *testing.T) {
 // TestRecoveredSharedConversationsAreEvicted proves that a start which lets go of what it read
 // keeps no shared conversation either: the next one would find it without flows.
 func TestRecoveredSharedConversationsAreEvicted(t *testing.T) {
-	m := newCrashingProcess(t, Config{}, disktest.New(1), 1)
-	m.known()
+	m := knownProcess(t, Config{}, disktest.New(1), 1)
 	a, b := m.flow("1", 1000, 0), m.flow("2", 700, 0)
 	b.CaptureID = []byte("c2")
-	m.Update([]Flow{b, a})
-	m.tick()
+	m.count(b, a)
 	m.idle()
 	key := m.conversationKey
 	m.crash(false)
@@ -173,8 +169,7 @@ func TestRecoveredSharedConversationsAreEvicted(t *testing.T) {
 		t.Errorf("%d groups after %+v", m.shared.records.used, m.recover)
 	}
 	for range 4 {
-		m.Update([]Flow{a, b})
-		m.tick()
+		m.count(a, b)
 		m.idle()
 	}
 	m.crashAndStart(false)

@@ -192,10 +192,7 @@ func TestExactnessAcrossReloads(t *testing.T) {
 				next.Observers = ObserversAll
 			}
 			if w.Renames(next) {
-				for w.EndAll(true) > 0 {
-					w.pass(MinTickGap * time.Millisecond)
-					w.tickNow()
-				}
+				w.endAll()
 			}
 			if err := w.Configure(next); err != nil {
 				r.Fatal(err)
