@@ -62,12 +62,7 @@ func TestSnapshotsWhileUpdatesGoOn(t *testing.T) {
 		want := uint64(0)
 		for ; h.life < 4; h.life++ {
 			dies := h.random.IntN(400)
-			m.disk.Fail(func(n int, _ disktest.Op, _ string) error {
-				if n >= dies {
-					return disktest.ErrDead
-				}
-				return nil
-			})
+			m.dieAt(dies)
 			stop := make(chan struct{})
 			var feed sync.WaitGroup
 			feed.Go(func() {

@@ -19,93 +19,41 @@ const (
 
 func TestFirstSight(t *testing.T) {
 	const minute = time.Minute
+	update := func(bytes int64) func(*world, *Flow) {
+		return func(_ *world, f *Flow) { f.LastUpdate.ABBytes = bytes }
+	}
+	evicted := func(w *world) { // a flow of 800 bytes
+		w.known()
+		w.Update([]Flow{w.flow("1", 800, 0)})
+		w.pass(31 * minute)
+		w.tickNow()
+	}
 	tests := []struct {
 		name  string
 		setup func(w *world)
 		flow  func(w *world, f *Flow) // changes a first update of 1000 and 500 bytes
 		want  uint64                  // bytes from A to B
 	}{
-		{
-			name: "the first record ever sets the epoch and counts its update",
-			flow: func(w *world, f *Flow) { f.LastUpdate.ABBytes = 300 },
-			want: 300,
-		},
-		{
-			name:  "a flow that began after the epoch counts whole",
-			setup: (*world).known,
-			flow:  func(w *world, f *Flow) { f.LastUpdate.ABBytes = 300 },
-			want:  1000,
-		},
-		{
-			name:  "a flow that began before the epoch counts its update",
-			setup: (*world).known,
-			flow: func(w *world, f *Flow) {
-				f.Start, f.LastUpdate.ABBytes = w.ms(5*minute), 300
-			},
-			want: 300,
-		},
-		{
-			name:  "an update that ended before the epoch is history",
-			setup: (*world).known,
-			flow: func(w *world, f *Flow) {
+		{"the first record ever sets the epoch and counts its update", nil, update(300), 300},
+		{"a flow that began after the epoch counts whole", (*world).known, update(300), 1000},
+		{"a flow that began before the epoch counts its update", (*world).known,
+			func(w *world, f *Flow) { f.Start, f.LastUpdate.ABBytes = w.ms(5*minute), 300 }, 300},
+		{"an update that ended before the epoch is history", (*world).known,
+			func(w *world, f *Flow) {
 				f.Start, f.LastUpdate.Last, f.LastUpdate.ABBytes = w.ms(5*minute), w.ms(3*minute), 900
-			},
-		},
-		{
-			name: "an end record before there is an epoch counts nothing",
-			flow: func(w *world, f *Flow) { f.FinishType = 1 },
-		},
-		{
-			name: "no epoch from a record without LastUpdateMetric",
-			flow: func(w *world, f *Flow) { f.HasLastUpdate = false },
-		},
-		{
-			name: "no epoch from a LastUpdateMetric without times",
-			flow: func(w *world, f *Flow) { f.LastUpdate.Last = 0 },
-		},
-		{
-			name:  "FinishType 2 and 3 do not end a flow",
-			setup: func(w *world) {},
-			flow:  func(w *world, f *Flow) { f.FinishType = 2 },
-			want:  1000,
-		},
-		{
-			name: "a negative field of the update counts 0",
-			flow: func(w *world, f *Flow) { f.LastUpdate.ABBytes = -7 },
-		},
-		{
-			name: "an update larger than the whole counts the whole",
-			flow: func(w *world, f *Flow) { f.LastUpdate.ABBytes = 5000 },
-			want: 1000,
-		},
-		{
-			name: "an evicted flow that comes back counts what came since",
-			setup: func(w *world) {
-				w.known()
-				f := w.flow("1", 800, 0)
-				w.Update([]Flow{f})
-				w.pass(31 * minute)
-				w.tickNow()
-			},
-			flow: func(w *world, f *Flow) {
-				f.Start, f.LastUpdate.ABBytes = w.ms(32*minute), 200
-			},
-			want: 800 + 200,
-		},
-		{
-			name: "an evicted flow's update that was counted already does not count again",
-			setup: func(w *world) {
-				w.known()
-				f := w.flow("1", 800, 0)
-				w.Update([]Flow{f})
-				w.pass(31 * minute)
-				w.tickNow()
-			},
-			flow: func(w *world, f *Flow) {
+			}, 0},
+		{"an end record before there is an epoch counts nothing", nil, func(_ *world, f *Flow) { f.FinishType = 1 }, 0},
+		{"no epoch from a record without LastUpdateMetric", nil, func(_ *world, f *Flow) { f.HasLastUpdate = false }, 0},
+		{"no epoch from a LastUpdateMetric without times", nil, func(_ *world, f *Flow) { f.LastUpdate.Last = 0 }, 0},
+		{"FinishType 2 and 3 do not end a flow", nil, func(_ *world, f *Flow) { f.FinishType = 2 }, 1000},
+		{"a negative field of the update counts 0", nil, update(-7), 0},
+		{"an update larger than the whole counts the whole", nil, update(5000), 1000},
+		{"an evicted flow that comes back counts what came since", evicted,
+			func(w *world, f *Flow) { f.Start, f.LastUpdate.ABBytes = w.ms(32*minute), 200 }, 800 + 200},
+		{"an evicted flow's update that was counted already does not count again", evicted,
+			func(w *world, f *Flow) {
 				f.Start, f.LastUpdate.Last, f.LastUpdate.ABBytes = w.ms(32*minute), w.ms(31*minute), 600
-			},
-			want: 800,
-		},
+			}, 800},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -138,29 +86,12 @@ func TestCumulativeUpdates(t *testing.T) {
 	w.wantMetric("skybridge_stale_updates_total", "", 1)
 }
 
-func TestResumedConnectionGoesOnUnderItsTuple(t *testing.T) {
-	w := knownWorld(t, Config{})
-	w.count(w.flow("1", 1000, 0))
-	w.Update([]Flow{w.flow("2", 500, 0)}) // a new UUID counts from 0
-	w.tick()
-	w.want(abBytes, 1500)
-	w.wantMetric("skybridge_series", "", 4)
-}
-
 func TestTwoCapturesOfOneUUIDAreTwoBaselines(t *testing.T) {
 	w := knownWorld(t, Config{})
 	a, b := w.flow("1", 1000, 0), w.flow("1", 400, 0)
 	b.CaptureID, b.NodeTID = []byte("c2"), []byte("n2")
 	w.count(a, b)
 	w.want(abBytes, 1400)
-}
-
-func TestFewerLabelsSum(t *testing.T) {
-	w := knownWorld(t, Config{Labels: []string{"protocol"}})
-	a, b := w.flow("1", 1000, 300), w.flow("2", 20, 7)
-	b.TransportA, b.NetworkA = 99, []byte("fd00::1")
-	w.count(a, b)
-	w.want("bytes{protocol=TCP}", 1327)
 }
 
 func TestRTT(t *testing.T) {
@@ -311,23 +242,6 @@ func TestSkippedRecords(t *testing.T) {
 	}
 }
 
-func TestExcludedClasses(t *testing.T) {
-	cfg := Config{ClusterNetworks: prefixes("10.0.0.0/8", "fd00::/8"), ExcludeClasses: []Class{Internal}}
-	w := knownWorld(t, cfg)
-	inside, out := w.flow("1", 1000, 500), w.flow("2", 70, 7)
-	out.NetworkB = []byte("192.0.2.1")
-	w.count(inside, out)
-	w.want("bytes", 77)
-	w.wantMetric("skybridge_filtered_bytes_total", "internal", 1500)
-	// A reload lets the class in: what was excluded before is not counted now.
-	cfg.ExcludeClasses, cfg.Labels, cfg.FlowRetention, cfg.ConnectionTimeout = nil, DefaultLabels(), time.Hour, time.Minute
-	if err := w.Configure(cfg); err != nil {
-		t.Fatal(err)
-	}
-	w.count(w.flow("1", 1010, 500))
-	w.want("bytes", 87)
-}
-
 // TestClockSetBack has an origin whose first record is far in the future:
 // what follows counts all the same.
 func TestClockSetBack(t *testing.T) {
@@ -345,30 +259,6 @@ func TestClockSetBack(t *testing.T) {
 	}
 	w.tickNow()
 	w.want(abBytes, 1000+100+50)
-}
-
-func TestReloadOfLabelsLosesNothing(t *testing.T) {
-	w := knownWorld(t, Config{})
-	w.count(w.flow("1", 1000, 0))
-	w.Update([]Flow{w.flow("1", 1300, 0), w.flow("2", 50, 0)})
-
-	release := w.Hold()
-	w.endAll()
-	cfg := w.cfg
-	cfg.Labels = []string{"target_port", "direction"}
-	if err := w.Configure(cfg); err != nil {
-		t.Fatal(err)
-	}
-	release()
-
-	for name, s := range w.receiver.series {
-		if !s[len(s)-1].stale {
-			t.Errorf("%s has no stale marker after the reload: %v", name, s)
-		}
-	}
-	w.count(w.flow("1", 1301, 0))
-	w.want("bytes{direction=initiator_to_target,target_port=80}", 1)
-	w.want(abBytes, 1351)
 }
 
 func TestScrapeServesTheLatestTick(t *testing.T) {

@@ -132,12 +132,7 @@ func TestExactnessAcrossCrashes(t *testing.T) {
 			for rest = messages; len(rest) > 0; {
 				if mortal && rapid.IntRange(0, 9).Draw(r, "fate") == 0 {
 					at := rapid.IntRange(0, 12).Draw(r, "dies at operation")
-					m.disk.Fail(func(n int, _ disktest.Op, _ string) error {
-						if n >= at {
-							return disktest.ErrDead
-						}
-						return nil
-					})
+					m.dieAt(at)
 				}
 				send()
 				if rapid.IntRange(0, 3).Draw(r, "tick") == 0 {
@@ -169,50 +164,6 @@ func TestExactnessAcrossCrashes(t *testing.T) {
 			r.Fatalf("after %d lives the receiver's sums differ from what was reported (-want +got):\n%s", m.starts, diff)
 		}
 	})
-}
-
-// TestEveryCrashPoint lets a process die at every single operation of the disk,
-// in a short life that has all of them: ticks, a snapshot, and the beginning of
-// the next journal.
-func TestEveryCrashPoint(t *testing.T) {
-	for _, power := range []bool{false, true} {
-		points := 0
-		for done := false; !done; points++ {
-			m := knownProcess(t, Config{}, disktest.New(uint64(points)), 1)
-			m.tick()
-			m.disk.Fail(func(n int, _ disktest.Op, _ string) error {
-				if n == points {
-					return disktest.ErrDead
-				}
-				return nil
-			})
-			total := int64(0)
-			for i := range int64(12) {
-				total += 1000 * i
-				m.Update([]Flow{m.flow("1", 1000+total, 0)})
-				m.pass(testInterval)
-				at := m.sample()
-				if m.disk.Dead() {
-					break
-				}
-				m.append(at)
-				m.idle() // a snapshot that the tick made due begins with the next
-			}
-			done = !m.disk.Dead()
-			m.crash(power)
-			m.start()
-			if m.recover.ResetReason != "" {
-				t.Fatalf("power %v, point %d: counters were reset: %s", power, points, m.recover.ResetReason)
-			}
-			m.count(m.flow("1", 1000+total, 0))
-			m.tick()
-			m.want("bytes", uint64(1000+total))
-			m.crash(power)
-		}
-		if points < 20 {
-			t.Errorf("only %d crash points", points)
-		}
-	}
 }
 
 // TestHistoryAfterCrash proves what docs/explanation/durability.md says of flows whose

@@ -14,8 +14,6 @@ import (
 	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
-var errBroken = errors.New("no space left on device")
-
 // TestSnapshotThatCannotBegin proves that a snapshot which could not even begin
 // leaves no gap in the journals: what is written after it is found again.
 func TestSnapshotThatCannotBegin(t *testing.T) {
@@ -67,21 +65,12 @@ func TestRecoveredDiskKeepsItsJournal(t *testing.T) {
 	m.count(m.flow("1", 1000, 0))
 	m.idle() // the next journal waits for a tick
 	m.Update([]Flow{m.flow("1", 2000, 0)})
-	disk.Fail(func(_ int, op disktest.Op, _ string) error {
-		if op == disktest.Write {
-			return errBroken
-		}
-		return nil
-	})
+	m.breakDisk(disktest.Write)
 	m.MarkMaybeSent()
 	if m.Failure() == nil {
 		t.Fatal("no trouble")
 	}
-	disk.Fail(nil)
-	for m.Failure() != nil {
-		m.tick()
-		m.idle()
-	}
+	m.heal()
 	m.count(m.flow("1", 3000, 0))
 	m.crashAndStart(true)
 	m.crash(false)
@@ -106,11 +95,7 @@ func TestFailureBetweenTicks(t *testing.T) {
 	if !errors.Is(m.Failure(), errBroken) {
 		t.Errorf("trouble: %v", m.Failure())
 	}
-	disk.Fail(nil)
-	for m.Failure() != nil {
-		m.tick()
-		m.idle()
-	}
+	m.heal()
 	m.crash(false)
 }
 
@@ -120,7 +105,7 @@ func TestCloseOfAFailingDisk(t *testing.T) {
 	disk := disktest.New(1)
 	m := knownProcess(t, Config{}, disk, 1<<20)
 	m.tick()
-	disk.Fail(func(int, disktest.Op, string) error { return errBroken })
+	m.breakDisk()
 	m.count(m.flow("1", 2000, 0))
 	disk.Fail(nil)
 	if err := m.Close(); !errors.Is(err, errBroken) {
@@ -189,12 +174,12 @@ func TestDeletedJournal(t *testing.T) {
 func TestStartOnAFailingDisk(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		allows []disktest.Op
+		fails  []disktest.Op
 		goesOn bool
 		atMost uint64 // bytes in the end
 	}{
 		{"read-only", nil, false, 5000},
-		{"full", []disktest.Op{disktest.Remove, disktest.SyncDir}, true, 5000},
+		{"full", []disktest.Op{disktest.Create, disktest.Write, disktest.Sync, disktest.Truncate, disktest.Rename}, true, 5000},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			sick := disktest.New(1)
@@ -205,12 +190,7 @@ func TestStartOnAFailingDisk(t *testing.T) {
 			for life := range int64(3) {
 				m.crash(false)
 				m.last = durable // the log's disk is the same one
-				sick.Fail(func(_ int, op disktest.Op, _ string) error {
-					if slices.Contains(c.allows, op) {
-						return nil
-					}
-					return errors.New("no")
-				})
+				m.breakDisk(c.fails...)
 				m.pass(testInterval)
 				m.start()
 				if first := life == 0; (m.recover.ResetReason == "") != (first && c.goesOn) {
@@ -241,7 +221,7 @@ func TestFailingDiskWithOtherLabels(t *testing.T) {
 	m := knownProcess(t, Config{TopK: 3, TopKWindow: time.Minute}, sick, 1<<20)
 	m.count(m.flow("1", 1000, 0))
 	m.crash(false)
-	sick.Fail(func(int, disktest.Op, string) error { return errors.New("no") })
+	m.breakDisk()
 	m.cfg.Labels = []string{"target_ip"}
 	m.start()
 	if m.recover.ResetReason == "" {

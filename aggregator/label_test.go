@@ -69,13 +69,6 @@ func TestANameThatBecomesKnown(t *testing.T) {
 	}
 }
 
-// TestWithoutNames proves that labels of names are left out without a topology.
-func TestWithoutNames(t *testing.T) {
-	w := knownWorld(t, Config{Labels: []string{labelProtocol, "host", "target_name", "target_network"}})
-	w.count(w.flow("1", 1000, 0))
-	w.want("bytes{protocol=TCP}", 1000)
-}
-
 // TestFilters proves what each filter keeps out, and that every configured value
 // is counted from the start.
 func TestFilters(t *testing.T) {

@@ -68,12 +68,7 @@ func TestObserversAcrossCrashes(t *testing.T) {
 			report(d.second(s, made))
 			if rapid.IntRange(0, 29).Draw(r, "fate") == 0 {
 				at := rapid.IntRange(0, 12).Draw(r, "dies at operation")
-				m.disk.Fail(func(n int, _ disktest.Op, _ string) error {
-					if n >= at {
-						return disktest.ErrDead
-					}
-					return nil
-				})
+				m.dieAt(at)
 			}
 			if s%5 == 4 && m.tickNow() {
 				reload()

@@ -37,12 +37,7 @@ func TestEveryCrashPointOfARename(t *testing.T) {
 			m := knownProcess(t, Config{}, disktest.New(uint64(points)), []int64{1, 1 << 20}[points%2])
 			m.tick()
 			point := points / 2
-			m.disk.Fail(func(n int, _ disktest.Op, _ string) error {
-				if n == point {
-					return disktest.ErrDead
-				}
-				return nil
-			})
+			m.dieAt(point)
 			total := int64(0)
 			var flows []Flow
 			report := func() {

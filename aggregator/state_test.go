@@ -151,6 +151,35 @@ func (m *crashingProcess) endAll() {
 	}
 }
 
+// dieAt lets the process die at the n-th operation of the disk from now on.
+func (m *crashingProcess) dieAt(n int) {
+	m.disk.Fail(func(done int, _ disktest.Op, _ string) error {
+		if done >= n {
+			return disktest.ErrDead
+		}
+		return nil
+	})
+}
+
+var errBroken = errors.New("no space left on device")
+
+// breakDisk lets these operations of the disk fail; none named: all.
+func (m *crashingProcess) breakDisk(ops ...disktest.Op) {
+	m.disk.Fail(func(_ int, op disktest.Op, _ string) error {
+		if len(ops) == 0 || slices.Contains(ops, op) {
+			return errBroken
+		}
+		return nil
+	})
+}
+
+// heal lets the disk work again, and waits until the state is whole.
+func (m *crashingProcess) heal() {
+	for m.disk.Fail(nil); m.Failure() != nil; m.idle() {
+		m.tick()
+	}
+}
+
 // crash ends the process, after which power is lost or not.
 func (m *crashingProcess) crash(power bool) {
 	m.disk.Fail(func(int, disktest.Op, string) error { return disktest.ErrDead })
@@ -350,7 +379,6 @@ func TestStateOlderThanTheLog(t *testing.T) {
 // that the state says so, that a restart meanwhile counts nothing twice, and that
 // all is durable again once the disk works.
 func TestFailingDisk(t *testing.T) {
-	broken := errors.New("no space left on device")
 	for _, c := range []struct {
 		name string
 		op   []disktest.Op
@@ -364,23 +392,15 @@ func TestFailingDisk(t *testing.T) {
 				disk := disktest.New(3)
 				m := knownProcess(t, Config{}, disk, 1<<20)
 				m.count(m.flow("1", 1000, 0))
-				disk.Fail(func(_ int, op disktest.Op, _ string) error {
-					if c.op == nil || slices.Contains(c.op, op) {
-						return broken
-					}
-					return nil
-				})
+				m.breakDisk(c.op...)
 				m.count(m.flow("1", 3000, 0))
-				if !errors.Is(m.Failure(), broken) {
+				if !errors.Is(m.Failure(), errBroken) {
 					t.Fatalf("trouble: %v", m.Failure())
 				}
 				m.count(m.flow("1", 4000, 0))
 				m.want("bytes", 4000)
 				if heals {
-					disk.Fail(nil)
-					for m.Failure() != nil {
-						m.tick()
-					}
+					m.heal()
 					m.Update([]Flow{m.flow("1", 4500, 0)})
 				}
 				m.crash(true)

@@ -191,12 +191,14 @@ func TestExactnessAcrossReloads(t *testing.T) {
 			if several && next.scope() == byTuple {
 				next.Observers = ObserversAll
 			}
+			release := w.Hold()
 			if w.Renames(next) {
 				w.endAll()
 			}
 			if err := w.Configure(next); err != nil {
 				r.Fatal(err)
 			}
+			release()
 			if w.Renames(next) {
 				r.Fatal("the configuration is not in force")
 			}
