@@ -24,9 +24,8 @@ func TestBoundsAreExact(t *testing.T) {
 			"top_k: 40", "max_series: 300", "max_series_per_node: 100, top_k: 100", "max_series: 500, top_k: 10", "top_k: 0",
 		}[n%5]+"}\n")
 	}
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	r.changing(script.Options{Seed: seed, Connections: 300, Steps: 20, Analyzers: 2, Now: time.Now().UnixMilli()}, bounds)
+	seed := newSeed(t)
+	r.changing(script.Write(script.Options{Seed: seed, Connections: 300, Steps: 20, Analyzers: 2, Now: time.Now().UnixMilli()}), bounds, r.send)
 	r.halt()
 	want := reference.Overflow(r.Reference.Totals())
 	got := judge.Sums(r.raw())
@@ -42,17 +41,7 @@ func TestBoundsAreExact(t *testing.T) {
 	if folded == 0 {
 		t.Error("nothing was in the overflow: nothing was judged")
 	}
-	anchored := map[reference.Series]uint64{}
-	for _, metric := range []string{reference.BytesMetric, reference.PacketsMetric} {
-		series, err := r.prom.Client().AnchoredIncrease(r.ctx, metric, r.began.Add(-time.Minute), time.Now())
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, s := range series {
-			anchored[reference.Parse(metric, s.Labels.Map())] += uint64(s.Samples[0].V)
-		}
-	}
-	if diff := judge.Diff(want, reference.Overflow(anchored)); diff != "" {
+	if diff := judge.Diff(want, reference.Overflow(r.anchored())); diff != "" {
 		t.Errorf("increase(… anchored) differs from what was reported:\n%s", diff)
 	}
 	r.judgeWrites()

@@ -15,7 +15,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/prometheus/model/labels"
 
-	"github.com/skydive-project/skybridge/internal/judge"
 	"github.com/skydive-project/skybridge/internal/prom"
 	"github.com/skydive-project/skybridge/internal/reference"
 )
@@ -44,10 +43,7 @@ topology: {refresh_interval: 1s}
 	}
 	page := func() string {
 		t.Helper()
-		page, _, err := judge.Page(r.ctx, r.url+"/metrics?collect[]=connections", "")
-		if err != nil {
-			t.Fatal(err)
-		}
+		page := r.page("/metrics?collect[]=connections")
 		return page
 	}
 	// playUntil plays until the page has that row: names are asked for in the background.

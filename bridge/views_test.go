@@ -11,7 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/prometheus/model/labels"
 
-	"github.com/skydive-project/skybridge/internal/judge"
 	"github.com/skydive-project/skybridge/internal/prom"
 	"github.com/skydive-project/skybridge/internal/reference"
 )
@@ -45,10 +44,7 @@ func TestViewInPrometheus(t *testing.T) {
 	r.configure("", aggregation)
 	r.start()
 	r.play(100)
-	filtered, err := judge.Metric(r.ctx, r.url, "skybridge_filtered_bytes_total")
-	if err != nil {
-		t.Fatal(err)
-	}
+	filtered := r.metric("skybridge_filtered_bytes_total")
 	r.halt()
 	want, got := r.Reference.By(view), map[string]uint64{}
 	for _, s := range r.raw() {
