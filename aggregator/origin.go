@@ -94,8 +94,9 @@ type origin struct {
 	// epoch is LUM.Last of the first live record; 0 before. Starts are compared with it,
 	// updates with alignedEpoch, which is on the scale of the clock's generation since began.
 	epoch, alignedEpoch int64
-	// evicted and displaced are the marks of baselines that were evicted, displaced
-	// those of max_flows: a flow that could be one of those must not count again.
+	// evicted and evictedByBound are the high-water marks of evicted baselines,
+	// evictedByBound those that max_flows evicted: a flow that could be one of them must not
+	// count again.
 	evicted, evictedByBound highWaterMark
 	began                   time.Duration // of the generation, as [agentClock.began]
 	held                    []Flow        // records that wait for a pending step

@@ -61,32 +61,12 @@ type TrafficRow struct {
 
 // ScrapeTraffic is [Aggregator.Scrape] with rates.
 func (a *Aggregator) ScrapeTraffic(cursor *ScrapeCursor, rows []TrafficRow) int {
-	for {
-		if n, end := a.trafficBatch(cursor, rows); n > 0 || end {
-			return n
-		}
-	}
-}
-
-// trafficBatch is ScrapeTraffic for one batch of records.
-func (a *Aggregator) trafficBatch(cursor *ScrapeCursor, rows []TrafficRow) (n int, end bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	feedNow := a.clock.now(a.now())
-	size := a.connections.records.size
-	shown := a.samples.shown
-	for limit := min(cursor.next+batch, size); n < len(rows) && cursor.next < limit; cursor.next++ {
-		c := a.connections.records.at(cursor.next)
-		if !c.sampled[shown].live {
-			continue
-		}
-		rows[n] = TrafficRow{Row: a.row(c, shown), Overflow: c.overflow}
+	return scrape(a, cursor, rows, func(row *TrafficRow, c *connection, shown int, feedNow time.Duration) {
+		*row = TrafficRow{Row: a.row(c, shown), Overflow: c.overflow}
 		if period := a.origins.period(c.origin, feedNow); feedNow-c.traffic < period+period/4+a.tickGap() {
-			rows[n].Rate = c.rate.perSecond
+			row.Rate = c.rate.perSecond
 		}
-		n++
-	}
-	return n, cursor.next >= size
+	})
 }
 
 // tickGap is the time between the latest two ticks.

@@ -3,7 +3,10 @@
 
 package aggregator
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A sharedConversation has several observers. Each has a view: a lower bound of what the
 // conversation had carried when it reported last. What raises the total, the highest view of
@@ -213,10 +216,5 @@ func (a *Aggregator) addObserver(ref sharedRef, g *sharedConversation, origin ui
 
 // remove removes an observer.
 func (g *sharedConversation) remove(origin uint32) {
-	for i := range g.observers {
-		if g.observers[i].origin == origin {
-			g.observers = append(g.observers[:i], g.observers[i+1:]...)
-			return
-		}
-	}
+	g.observers = slices.DeleteFunc(g.observers, func(o observer) bool { return o.origin == origin })
 }
