@@ -321,7 +321,7 @@ func TestClockReadTwice(t *testing.T) {
 	c := agentClock{latest: 1_000_000}
 	for _, last := range []int64{500_000, 1_000_000, 505_000} {
 		if d, _ := c.update(last, time.Second, time.Minute); d != nil || c.pending == nil {
-			t.Fatalf("the doubt is over at %d", last)
+			t.Fatalf("the step is decided at %d", last)
 		}
 	}
 }

@@ -110,7 +110,7 @@ func TestExactnessAcrossCrashes(t *testing.T) {
 				send()
 			}
 		}
-		reborn := func(power bool) {
+		restart := func(power bool) {
 			m.crash(power)
 			m.pass(time.Duration(rapid.IntRange(0, 100_000).Draw(r, "down")) * time.Millisecond)
 			m.start()
@@ -128,9 +128,9 @@ func TestExactnessAcrossCrashes(t *testing.T) {
 			names.forget()
 			m.Update(flowsOf(all.flows))
 		}
-		play := func(messages []script.Message, mortal bool) {
+		play := func(messages []script.Message, mayDie bool) {
 			for rest = messages; len(rest) > 0; {
-				if mortal && rapid.IntRange(0, 9).Draw(r, "fate") == 0 {
+				if mayDie && rapid.IntRange(0, 9).Draw(r, "fate") == 0 {
 					at := rapid.IntRange(0, 12).Draw(r, "dies at operation")
 					m.dieAt(at)
 				}
@@ -140,7 +140,7 @@ func TestExactnessAcrossCrashes(t *testing.T) {
 					m.tickNow()
 				}
 				if m.disk.Dead() {
-					reborn(rapid.Bool().Draw(r, "power"))
+					restart(rapid.Bool().Draw(r, "power"))
 				}
 			}
 		}
@@ -154,7 +154,7 @@ func TestExactnessAcrossCrashes(t *testing.T) {
 		}
 		m.disk.Fail(nil)
 		if m.disk.Dead() {
-			reborn(true)
+			restart(true)
 		}
 		for range 3 { // also of what has just ended and returns
 			m.tick()

@@ -129,7 +129,7 @@ func TestDiskHoldsNoLock(t *testing.T) {
 			return errBroken
 		}
 		if !m.durable.mu.TryLock() {
-			t.Errorf("%s %s: somebody waits for the disk", op, name)
+			t.Errorf("%s %s: the lock is held during this operation", op, name)
 			return nil
 		}
 		m.durable.mu.Unlock()
@@ -173,17 +173,17 @@ func TestDeletedJournal(t *testing.T) {
 // values and receivers would count what is between them once for each start.
 func TestStartOnAFailingDisk(t *testing.T) {
 	for _, c := range []struct {
-		name   string
-		fails  []disktest.Op
-		goesOn bool
-		atMost uint64 // bytes in the end
+		name      string
+		fails     []disktest.Op
+		continues bool
+		atMost    uint64 // bytes in the end
 	}{
 		{"read-only", nil, false, 5000},
 		{"full", []disktest.Op{disktest.Create, disktest.Write, disktest.Sync, disktest.Truncate, disktest.Rename}, true, 5000},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			sick := disktest.New(1)
-			m := knownProcess(t, Config{}, sick, 1<<20)
+			failing := disktest.New(1)
+			m := knownProcess(t, Config{}, failing, 1<<20)
 			m.count(m.flow("1", 1000, 0))
 			m.want("bytes", 1000)
 			durable := m.last
@@ -193,7 +193,7 @@ func TestStartOnAFailingDisk(t *testing.T) {
 				m.breakDisk(c.fails...)
 				m.pass(testInterval)
 				m.start()
-				if first := life == 0; (m.recover.ResetReason == "") != (first && c.goesOn) {
+				if first := life == 0; (m.recover.ResetReason == "") != (first && c.continues) {
 					t.Errorf("life %d: %+v", life, m.recover)
 				}
 				if m.Failure() == nil {
@@ -217,8 +217,8 @@ func TestStartOnAFailingDisk(t *testing.T) {
 // after it had read it, is not left with the labels of the former one, nor with its
 // busiest connections.
 func TestFailingDiskWithOtherLabels(t *testing.T) {
-	sick := disktest.New(1)
-	m := knownProcess(t, Config{TopK: 3, TopKWindow: time.Minute}, sick, 1<<20)
+	failing := disktest.New(1)
+	m := knownProcess(t, Config{TopK: 3, TopKWindow: time.Minute}, failing, 1<<20)
 	m.count(m.flow("1", 1000, 0))
 	m.crash(false)
 	m.breakDisk()

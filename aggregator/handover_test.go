@@ -149,10 +149,10 @@ func TestOpenedAsOthersSaw(t *testing.T) {
 			w.Update([]Flow{a, b})
 			w.pass(10 * time.Second)
 			w.count(w.grown(a, 1500))
-			var told uint64
+			var got uint64
 			for name, n := range w.receiver.increases() {
 				if strings.HasPrefix(name, "bytes{") && strings.Contains(name, "initiator_port=50000,protocol=TCP,target_ip=10.0.0.1,target_port=ephemeral") {
-					told += n
+					got += n
 				}
 			}
 			want := uint64(500) // what came after it was known
@@ -162,8 +162,8 @@ func TestOpenedAsOthersSaw(t *testing.T) {
 			case c.grown:
 				want += 5000 - 300
 			}
-			if told != want {
-				t.Errorf("%d bytes where the server's port is known, want %d\n%s", told, want, w.receiver)
+			if got != want {
+				t.Errorf("%d bytes where the server's port is known, want %d\n%s", got, want, w.receiver)
 			}
 		})
 	}

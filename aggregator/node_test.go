@@ -115,7 +115,7 @@ func TestNodesAreRemoved(t *testing.T) {
 		t.Error("a node without series is still there")
 	}
 	if w.seriesOfNode("a") != 5 {
-		t.Error("the node is forgotten while it has series")
+		t.Error("the node was removed while it has series")
 	}
 	for range 8 {
 		w.tick()

@@ -15,7 +15,7 @@ import (
 	"github.com/skydive-project/skybridge/internal/reference"
 )
 
-// TestObserversAcrossCrashes proves that who has reported what of a connection
+// TestObserversAcrossCrashes proves that what each capture has reported of a connection
 // survives whatever ends the process, and reloads and restarts with other labels,
 // ports, bounds and observers: nothing counts twice, and nothing is missing once a
 // capture that saw everything has reported.
@@ -32,10 +32,10 @@ func TestObserversAcrossCrashes(t *testing.T) {
 		drawBounds(r, &cfg)
 		m := newCrashingProcess(t, cfg, disktest.New(rapid.Uint64().Draw(r, "disk")), int64(rapid.SampledFrom([]int{1, 1000, 1 << 20}).Draw(r, "least")))
 		defer m.crash(false)
-		want, told := reference.NewConversations(cfg.scope() == byTuple), &latest{}
+		want, sent := reference.NewConversations(cfg.scope() == byTuple), &latest{}
 		report := func(records []analyzer.Flow) {
 			want.Report(records...)
-			told.report(records)
+			sent.report(records)
 			m.Update(flowsOf(records))
 		}
 		report(arrival(all, m.time.UnixMilli()))
@@ -82,7 +82,7 @@ func TestObserversAcrossCrashes(t *testing.T) {
 					r.Fatalf("process %d: counters were reset: %s", m.starts, m.recover.ResetReason)
 				}
 				m.applyLabels()
-				m.Update(flowsOf(told.flows))
+				m.Update(flowsOf(sent.flows))
 				checkBounds(r, m.Aggregator)
 			}
 		}
@@ -96,7 +96,7 @@ func TestObserversAcrossCrashes(t *testing.T) {
 			m.start()
 			m.applyLabels()
 		}
-		m.Update(flowsOf(told.flows))
+		m.Update(flowsOf(sent.flows))
 		for range 6 { // also what a connection carries over that was ending
 			m.tick()
 		}

@@ -44,7 +44,7 @@ func TestServerSide(t *testing.T) {
 		{"A opened it", 40000, 50000, opened(OpenedByA, true), "ephemeral 50000"},
 		{"A opened it from a listed port", 443, 50000, opened(OpenedByA, true), "ephemeral 50000"},
 		{"B opened it", 50000, 443, opened(OpenedByB, true), "50000 ephemeral"},
-		{"A knocked and no one answered", 40000, 50000, opened(OpenedByA, false), "ephemeral ephemeral"},
+		{"A tried to open it and nothing answered", 40000, 50000, opened(OpenedByA, false), "ephemeral ephemeral"},
 		{"no ports", -1, 1 << 40, nil, "ephemeral ephemeral"},
 	}
 	for _, test := range tests {
@@ -77,7 +77,7 @@ func TestPortsDropped(t *testing.T) {
 	}
 }
 
-// TestListenersAreDurable proves that who answered once is a server from then
+// TestListenersAreDurable proves that an address that answered once is a server from then
 // on, also where no capture sees a connection being opened, and after a crash.
 func TestListenersAreDurable(t *testing.T) {
 	for _, snapshot := range []bool{false, true} {

@@ -5,9 +5,10 @@ package aggregator
 
 import "time"
 
-// rateWindow is the rate of a connection over a window of about a period at least: Skydive
-// reports a flow once a period, which is longer than a tick, so the increase of one tick
-// would be 0 three times, then four times too much. It is for display and not durable.
+// rateWindow is the rate of a connection over a window of at least about a period. Skydive
+// reports a flow once a period, which is longer than the time between ticks, so a rate from
+// one tick to the next would mostly be 0 and sometimes several times too high. It is for
+// display and not durable.
 type rateWindow struct {
 	perSecond [2]float32 // bytes per second in the latest window that is complete, by direction
 	bytes     [2]float32 // bytes in the window that is not

@@ -200,10 +200,10 @@ func (m *crashingProcess) crashAndStart(power bool) {
 	}
 }
 
-// TestCountersGoOn proves that a process continues where the one before was:
+// TestCountersContinue proves that a process continues where the one before was:
 // however it ended, nothing resets, nothing counts twice, and what was
 // carried meanwhile counts.
-func TestCountersGoOn(t *testing.T) {
+func TestCountersContinue(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		end  func(m *crashingProcess)

@@ -32,13 +32,13 @@ func TestBoundsAreExact(t *testing.T) {
 	if diff := judge.Diff(want, reference.Overflow(got)); diff != "" || len(want) == 0 {
 		t.Errorf("raw samples differ from what was reported:\n%s", diff)
 	}
-	folded := uint64(0)
+	overflowed := uint64(0)
 	for s, n := range got {
 		if s.InitiatorIP == "other" {
-			folded += n
+			overflowed += n
 		}
 	}
-	if folded == 0 {
+	if overflowed == 0 {
 		t.Error("nothing was in the overflow: nothing was judged")
 	}
 	if diff := judge.Diff(want, reference.Overflow(r.anchored())); diff != "" {

@@ -13,10 +13,10 @@ import (
 	"github.com/skydive-project/skybridge/internal/prom"
 )
 
-// TestRestartGoesOn stops the bridge and starts it again: no series ends, none
+// TestRestartContinues stops the bridge and starts it again: no series ends, none
 // begins again, and the first tick of the second process has the values of the
 // first before anything is reported.
-func TestRestartGoesOn(t *testing.T) {
+func TestRestartContinues(t *testing.T) {
 	r := newRig(t, 1, prom.Options{})
 	r.dir = t.TempDir()
 	r.configure("", "")

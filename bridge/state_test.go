@@ -39,14 +39,14 @@ func TestStatusOfABridge(t *testing.T) {
 		b.Connections.Now == 0 || b.Connections.Now > 10 || b.Connections.Limit != 10 || b.Flows.Now == 0 {
 		t.Errorf("%s", page)
 	}
-	folded := uint64(0)
+	overflowed := uint64(0)
 	for _, o := range s.Overflow {
-		folded += o.Bytes
+		overflowed += o.Bytes
 		if (o.Bytes > 0) != (o.Connections > 0) {
 			t.Errorf("%+v", o)
 		}
 	}
-	if folded == 0 || len(s.Overflow) != 3 {
+	if overflowed == 0 || len(s.Overflow) != 3 {
 		t.Errorf("nothing is in the overflow:\n%s", page)
 	}
 }
