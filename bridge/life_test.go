@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -25,13 +26,13 @@ import (
 func (r *rig) reloadNow() {
 	r.t.Helper()
 	select {
-	case r.reload <- struct{}{}:
+	case r.reload <- syscall.SIGHUP:
 	case <-r.ctx.Done():
 		r.t.Fatal("no one takes the reload")
 	}
 	// The bridge takes the next one when this one is done.
 	select {
-	case r.reload <- struct{}{}:
+	case r.reload <- syscall.SIGHUP:
 	case <-r.ctx.Done():
 		r.t.Fatal("the reload does not end")
 	}

@@ -44,7 +44,7 @@ type rig struct {
 	config string // path
 	dir    string // storage path, "" none
 	url    string // of the bridge
-	reload chan struct{}
+	reload chan os.Signal
 	logs   *logs
 	stop   context.CancelFunc
 	done   chan error
@@ -67,7 +67,7 @@ func newRig(t *testing.T, analyzers int, options prom.Options) *rig {
 	r := &rig{
 		t: t, ctx: ctx, began: time.Now(),
 		config: filepath.Join(t.TempDir(), "skybridge.yml"),
-		reload: make(chan struct{}), address: "127.0.0.1:0",
+		reload: make(chan os.Signal), address: "127.0.0.1:0",
 		logs: &logs{},
 	}
 	r.Reference = reference.New()

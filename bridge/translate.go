@@ -65,13 +65,13 @@ func feedConfig(cfg *config.Config, listenAddress string, set *secrets.Set) (sky
 	s := cfg.Skydive
 	tls, err := set.NewTLSConfig(s.TLS)
 	if err != nil {
-		return skydive.Config{}, fmt.Errorf("bridge: skydive.tls_config: %w", err)
+		return skydive.Config{}, fmt.Errorf("skydive.tls_config: %w", err)
 	}
 	hostID := s.HostID
 	if hostID == "" {
 		host, err := os.Hostname()
 		if err != nil {
-			return skydive.Config{}, fmt.Errorf("bridge: no host name for skydive.host_id: %w: set it", err)
+			return skydive.Config{}, fmt.Errorf("no host name for skydive.host_id: %w: set it", err)
 		}
 		hostID = "skybridge-" + host + "-" + listenAddress
 	}
