@@ -189,7 +189,7 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 	if err != nil {
 		return nil, err
 	}
-	b.registerGauges()
+	registerReadings(registry, b.failure, b.wait, options.Log.Dropped)
 	if b.feed, err = skydive.NewFeed(feed, b.aggregator, skipped, registry, component(b.logger, "feed")); err != nil {
 		return nil, err
 	}

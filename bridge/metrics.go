@@ -41,23 +41,24 @@ func newSkipped(registry prometheus.Registerer) *prometheus.CounterVec {
 	return skipped
 }
 
-// registerGauges registers what is read from the bridge at each scrape.
-func (b *Bridge) registerGauges() {
+// registerReadings registers what is read from the bridge at each scrape: why exactness is
+// suspended, how long the clock makes ticks wait, and how many log lines were dropped.
+func registerReadings(registry prometheus.Registerer, failure func() error, wait func() time.Duration, dropped func() uint64) {
 	gauge := func(name, help string, read func() float64) {
-		b.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))
+		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))
 	}
 	gauge("skybridge_exactness_suspended", "1 while the disk under --storage.path is failing: what is counted now does not survive a crash. 0 without --storage.path.", func() float64 {
-		if b.failure() != nil {
+		if failure() != nil {
 			return 1
 		}
 		return 0
 	})
 	gauge("skybridge_clock_wait_seconds", "Seconds until samples are taken again after the clock was set back. Counting continues. Normally 0.",
-		func() float64 { return b.wait().Seconds() })
-	b.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		func() float64 { return wait().Seconds() })
+	registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "skybridge_log_lines_dropped_total",
 		Help: "Log lines dropped because standard error could not be written.",
-	}, func() float64 { return float64(b.options.Log.Dropped()) }))
+	}, func() float64 { return float64(dropped()) }))
 }
 
 func newMetrics(registry prometheus.Registerer) *metrics {
