@@ -41,14 +41,20 @@ func (r *rig) reloadNow() {
 	}
 }
 
-// TestReloadKeepsCounters changes what does not concern series: nothing ends,
-// and no analyzer sees a new connection.
+// TestReloadKeepsCounters changes what does not concern series, and what only a restart
+// can change: nothing ends, and no analyzer sees a new connection.
 func TestReloadKeepsCounters(t *testing.T) {
-	r := startedRig(t, 1)
+	r := newRig(t, 1, prom.Options{})
+	r.address = ""
+	r.configure("", "web: {listen_address: '127.0.0.1:0'}\n")
+	r.start()
 	r.awaitTicks(2) // counters begin from here on
 	r.play(30)
-	r.configure("", "aggregation: {connection_timeout: 90s, max_series: 5000}\n")
+	r.configure("", "web: {listen_address: '127.0.0.1:1'}\naggregation: {connection_timeout: 90s, max_series: 5000}\n")
 	r.reloadNow()
+	if n := strings.Count(r.logs.String(), "web.listen_address changes with a restart only"); n < 2 {
+		t.Errorf("%d warnings, want one for each reload", n)
+	}
 	if n := r.Analyzers[0].Accepted(); n != 1 {
 		t.Errorf("%d connections to the analyzer, want the first one kept", n)
 	}
@@ -110,25 +116,6 @@ func TestReloadWhileTrafficFlows(t *testing.T) {
 		t.Errorf("differs from what was reported:\n%s", diff)
 	}
 	r.judgeWrites()
-}
-
-// TestReloadOfTheListenAddress changes what only a restart can change: no analyzer
-// is reconnected for it, nor at the next reload.
-func TestReloadOfTheListenAddress(t *testing.T) {
-	r := newRig(t, 1, prom.Options{})
-	r.address = ""
-	r.configure("", "web: {listen_address: '127.0.0.1:0'}\n")
-	r.start()
-	for range 2 {
-		r.configure("", "web: {listen_address: '127.0.0.1:1'}\n")
-		r.reloadNow()
-	}
-	if n := r.Analyzers[0].Accepted(); n != 1 {
-		t.Errorf("%d connections to the analyzer, want 1", n)
-	}
-	if n := strings.Count(r.logs.String(), "web.listen_address changes with a restart only"); n < 2 {
-		t.Errorf("%d warnings, want one for each reload", n)
-	}
 }
 
 // TestReloadOfAnEndpointsNames changes what one of two receivers calls its

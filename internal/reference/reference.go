@@ -227,13 +227,3 @@ func (r *Reference) counted(v View) iter.Seq2[*flow, int] {
 		}
 	}
 }
-
-// Overflow returns totals as every bound on series keeps them, whatever it moves to the overflow and
-// when: summed by metric, direction and protocol.
-func Overflow(totals map[Series]uint64) map[Series]uint64 {
-	folded := map[Series]uint64{}
-	for s, n := range totals {
-		folded[Series{Metric: s.Metric, Direction: s.Direction, Protocol: s.Protocol}] += n
-	}
-	return folded
-}
