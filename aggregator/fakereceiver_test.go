@@ -342,9 +342,4 @@ func knownWorld(t testing.TB, cfg Config) *world {
 }
 
 // known makes the origin n1, c1 known, so that its epoch is in the past.
-func (w *world) known() {
-	f := w.flow("ffff", 0, 0)
-	f.HasTransport = false
-	w.Update([]Flow{f})
-	w.pass(time.Minute)
-}
+func (w *world) known() { w.arrive(first) }

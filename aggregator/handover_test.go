@@ -24,6 +24,15 @@ func (w *world) grown(f Flow, ab int64) Flow {
 	return f
 }
 
+// shifted returns a flow as a capture reports it whose agent's clock is ahead.
+func shifted(f Flow, node, capture string, ahead time.Duration) Flow {
+	f = seenBy(f, node, capture)
+	for _, at := range []*int64{&f.Start, &f.Metric.Start, &f.Metric.Last, &f.LastUpdate.Start, &f.LastUpdate.Last} {
+		*at += ahead.Milliseconds()
+	}
+	return f
+}
+
 // oneWorld counts connections once, wherever they are seen; the captures named
 // are known.
 func oneWorld(t *testing.T, sources ...[2]string) *world {
@@ -32,6 +41,7 @@ func oneWorld(t *testing.T, sources ...[2]string) *world {
 	return w
 }
 
+// arrive makes captures on nodes known, so that their epochs are in the past.
 func (w *world) arrive(sources ...[2]string) {
 	for _, s := range sources {
 		f := seenBy(w.flow("", 0, 0), s[0], s[1])
@@ -199,13 +209,7 @@ func TestBoundsUseThePrimaryObserver(t *testing.T) {
 func TestClocksApart(t *testing.T) {
 	for _, apart := range []time.Duration{-time.Hour, -90 * time.Second, 90 * time.Second, time.Hour} {
 		w := newWorld(t, crossingConfig(true))
-		shifted := func(f Flow) Flow {
-			f = seenBy(f, "n2", "c2")
-			for _, at := range []*int64{&f.Start, &f.Metric.Start, &f.Metric.Last, &f.LastUpdate.Start, &f.LastUpdate.Last} {
-				*at += apart.Milliseconds()
-			}
-			return f
-		}
+		shifted := func(f Flow) Flow { return shifted(f, "n2", "c2", apart) }
 		known := w.flow("", 0, 0)
 		known.HasTransport = false
 		w.Update([]Flow{seenBy(known, "n1", "c1"), shifted(known)})

@@ -277,13 +277,7 @@ func TestClocksOfNodesApart(t *testing.T) {
 	for _, ahead := range []time.Duration{0, 5 * time.Second, -5 * time.Second} {
 		w := newWorld(t, crossingConfig(true))
 		w.arrive(first)
-		shifted := func(f Flow) Flow {
-			f = seenBy(f, second[0], second[1])
-			for _, at := range []*int64{&f.Start, &f.Metric.Start, &f.Metric.Last, &f.LastUpdate.Start, &f.LastUpdate.Last} {
-				*at += ahead.Milliseconds()
-			}
-			return f
-		}
+		shifted := func(f Flow) Flow { return shifted(f, second[0], second[1], ahead) }
 		arrival := shifted(w.flow("", 0, 0))
 		arrival.HasTransport = false
 		former := w.flow("a0", 1000, 0)

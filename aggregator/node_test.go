@@ -18,14 +18,13 @@ func (w *world) report(node string, i int) {
 	w.Update([]Flow{f})
 }
 
-// meet makes nodes known, so that their epochs are in the past.
+// meet makes nodes with a capture known.
 func (w *world) meet(names ...string) {
+	var sources [][2]string
 	for _, name := range names {
-		f := w.flow("ffff", 0, 0)
-		f.HasTransport, f.NodeTID = false, []byte(name)
-		w.Update([]Flow{f})
+		sources = append(sources, [2]string{name, "c1"})
 	}
-	w.pass(time.Minute)
+	w.arrive(sources...)
 }
 
 func (w *world) seriesOfNode(name string) int { return w.origins.nodes.byTID[name].series }

@@ -321,12 +321,7 @@ func TestPeriodsSurvive(t *testing.T) {
 		f := m.flow("1", 1000, 0)
 		f.LastUpdate.Start = f.LastUpdate.Last - (8 * time.Minute).Milliseconds()
 		m.Update([]Flow{f})
-		for range 3 {
-			m.tick()
-			m.idle()
-		}
-		m.crash(true)
-		m.start()
+		m.restart()
 		for range 4 * 7 {
 			m.tick()
 		}
