@@ -14,13 +14,14 @@ const (
 	maxHeld = 1 << 16
 )
 
-// agentClock is what is known of the clock of a node's agent, which people and
-// NTP set. Times are milliseconds on that clock.
+// agentClock is what is known about the clock of a node's agent, which operators and
+// NTP may set. Times are milliseconds on that clock.
 //
-// A generation is a span during which the clock was not set back. Only within one do
-// times say which update came first. An update well behind the latest one is either
-// late, or the clock was set back: a pending step, until an update on the old scale
-// comes or is overdue.
+// A generation is a span during which the clock was not set back. Only times of one
+// generation show which update came first. An update well behind the latest one is late,
+// or the clock was set back. Until that is decided there is a pending step: an update
+// ahead of the latest one shows that the clock was not set back, and if none comes within
+// a period, it was.
 type agentClock struct {
 	latest int64 // LUM.Last of the latest update of the generation
 	// lead is the largest number of ms that an update was ahead of feed time when it
@@ -63,9 +64,9 @@ func (c *agentClock) isUndecided(f *Flow) bool {
 	return c.pending != nil && c.behind(f.LastUpdate.Last)
 }
 
-// update takes the time of a live record. It returns the pending step that it decides,
-// nil for none, and whether the clock was set back. While a node is silent nothing is
-// decided.
+// update updates the clock with the time of a live record. It returns the pending step that
+// this decides, nil for none, and whether the clock was set back. While no records of the
+// node arrive, nothing is decided.
 func (c *agentClock) update(last int64, feedNow, period time.Duration) (decided *pendingStep, step bool) {
 	d := c.pending
 	behind := c.latest != 0 && c.behind(last)
@@ -75,7 +76,7 @@ func (c *agentClock) update(last int64, feedNow, period time.Duration) (decided 
 		return nil, false
 	case behind:
 		d.lastSeen, d.lowest, d.highest = feedNow, min(d.lowest, last), max(d.highest, last)
-	case last <= c.latest: // no later than a former update: it says nothing
+	case last <= c.latest: // no later than a former update: it decides nothing
 		return nil, false
 	}
 	overdue := d != nil && feedNow-d.firstSeen > period+lateAfter
@@ -88,7 +89,7 @@ func (c *agentClock) update(last int64, feedNow, period time.Duration) (decided 
 	case behind:
 		return nil, false
 	}
-	c.latest, c.pending = last, nil // the old scale is still there
+	c.latest, c.pending = last, nil // the clock was not set back
 	return d, false
 }
 
@@ -96,8 +97,8 @@ func (c *agentClock) update(last int64, feedNow, period time.Duration) (decided 
 // drifts must not look like one whose records are late.
 func slowed(feedTime time.Duration) int64 { return (feedTime - feedTime/1000).Milliseconds() }
 
-// arrived takes the time of a live record that arrives, and reports whether lead rose by
-// more than lateAfter.
+// arrived updates lead with the time of a live record that arrives, and reports whether it
+// rose by more than lateAfter.
 func (c *agentClock) arrived(last int64, feedNow time.Duration) (much bool) {
 	lead := last - slowed(feedNow)
 	if c.lead != 0 && lead <= c.lead {
@@ -133,15 +134,16 @@ func (c *agentClock) ambiguous(last int64, period time.Duration) bool {
 	return c.ambiguousUntil != 0 && last <= c.ambiguousUntil+period.Milliseconds()
 }
 
-// isRunning reports whether the records behind arrive at the rate at which they were
-// made, as those of a running clock do and late ones do not.
+// isRunning reports whether the records behind the latest update arrive as far apart as
+// their times are, as records of a running clock do and late ones do not.
 func (d *pendingStep) isRunning() bool {
 	span := d.lastSeen - d.firstSeen
 	return span > lateAfter && (span-time.Duration(d.highest-d.lowest)*time.Millisecond).Abs() <= lateAfter
 }
 
-// readClock takes the time of a live record with traffic that its flow's baseline does
-// not have: a duplicate may be late by any time. It reports whether that decided a step.
+// readClock updates the node's clock with the time of a live record. The record must have
+// traffic that its flow's baseline lacks, for a duplicate may be late by any time. It
+// reports whether that decided a step.
 func (a *Aggregator) readClock(from *origin, f *Flow, feedNow time.Duration) (decided bool) {
 	last, n := f.LastUpdate.Last, from.node
 	if f.FinishType == finishTimeout || !f.HasLastUpdate || last <= 0 {
@@ -156,7 +158,7 @@ func (a *Aggregator) readClock(from *origin, f *Flow, feedNow time.Duration) (de
 	return d != nil
 }
 
-// learn takes the epoch and flow.update from a record.
+// learn learns the epoch and flow.update from a record.
 func (a *Aggregator) learn(from *origin, f *Flow, feedNow time.Duration) {
 	lum, n := f.LastUpdate, from.node
 	a.alignMarks(from)
@@ -229,8 +231,8 @@ func (a *Aggregator) holdRecord(from *origin, f *Flow) {
 	a.journal.hold(from)
 }
 
-// learnExpire takes from an end record without traffic how long its flow was idle: such
-// flows are not reported until they end. More than flow_retention is no timeout. Call it
+// learnExpire learns flow.expire from an end record without traffic: a flow that is idle
+// is not reported until it ends. More than flow_retention is no timeout. Call it
 // before touching the baseline.
 func (a *Aggregator) learnExpire(n *node, f *Flow, b *baseline, feedNow time.Duration) {
 	if f.FinishType != finishTimeout || b.flags.is(isEnded) {

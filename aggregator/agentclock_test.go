@@ -100,29 +100,30 @@ func TestAgentClocks(t *testing.T) {
 		name     string
 		maxFlows int
 		records  []agentRecord
+		want     uint64  // bytes; 0: of every update, once
+		several  bool    // analyzers
+		history  float64 // bytes
 	}
 	var tests []scenario
-	for _, back := range []int64{15, 3 * minutes, 30 * minutes, 59 * minutes, 120 * minutes} {
-		tests = append(tests,
-			scenario{fmt.Sprintf("short flows, back by %d s", back), 0, shortFlows(200*minutes, 120*minutes, back)},
-			scenario{fmt.Sprintf("short flows beyond max_flows, back by %d s", back), 100, shortFlows(200*minutes, 120*minutes, back)},
-			scenario{fmt.Sprintf("long flows beyond max_flows, back by %d s", back), 10, longFlows(20, 180*minutes, 1000, 121*minutes, back)},
-		)
+	add := func(name string, maxFlows int, want uint64, records ...agentRecord) {
+		tests = append(tests, scenario{name: name, maxFlows: maxFlows, records: records, want: want})
 	}
-	tests = append(tests,
-		scenario{"1,100 flows, max_flows 1,000", 1000, longFlows(1100, 20*minutes, 100, 1<<40, 0)},
-		scenario{"1,500 flows, max_flows 1,000", 1000, longFlows(1500, 20*minutes, 100, 1<<40, 0)},
-		scenario{"short flows, 90 min ahead for an hour", 100, shortFlows(200*minutes, 60*minutes, -90*minutes)},
-	)
-	var cutOff []agentRecord
+	for _, back := range []int64{15, 3 * minutes, 30 * minutes, 59 * minutes, 120 * minutes} {
+		add(fmt.Sprintf("short flows, back by %d s", back), 0, 0, shortFlows(200*minutes, 120*minutes, back)...)
+		add(fmt.Sprintf("short flows beyond max_flows, back by %d s", back), 100, 0, shortFlows(200*minutes, 120*minutes, back)...)
+		add(fmt.Sprintf("long flows beyond max_flows, back by %d s", back), 10, 0, longFlows(20, 180*minutes, 1000, 121*minutes, back)...)
+	}
+	add("1,100 flows, max_flows 1,000", 1000, 0, longFlows(1100, 20*minutes, 100, 1<<40, 0)...)
+	add("1,500 flows, max_flows 1,000", 1000, 0, longFlows(1500, 20*minutes, 100, 1<<40, 0)...)
+	add("short flows, 90 min ahead for an hour", 100, 0, shortFlows(200*minutes, 60*minutes, -90*minutes)...)
+	var cutOff, ends, late, corrected []agentRecord
 	for _, r := range longFlows(20, 120*minutes, 1000, 1<<40, 0) {
 		if r.arrival > 60*minutes+2 && r.arrival < 105*minutes+2 {
 			r.arrival = 105*minutes + 2
 		}
 		cutOff = append(cutOff, r)
 	}
-	tests = append(tests, scenario{"cut off for 45 min, delivered late", 0, cutOff})
-	var ends []agentRecord
+	add("cut off for 45 min, delivered late", 0, 0, cutOff...)
 	for k := int64(1); k <= 10; k++ {
 		for i := range 20 {
 			ends = append(ends, agentRecord{int(k)*100 + i, 60*k - 30, 60 * k, 60*k + 2, 500, 500, false})
@@ -132,27 +133,71 @@ func TestAgentClocks(t *testing.T) {
 				ends = append(ends, agentRecord{int(k-2)*100 + i, 60*(k-2) - 30, 60 * (k - 2), 60*k + 2, 500, 500, true})
 			}
 		}
+		for u := range 20 {
+			late = append(late, agentRecord{int(k)*100 + u, 60*k - 30 + int64(u), 60*k + 60, 60*k + 62, 900, 400, false})
+		}
+		for u := range 20 {
+			if k > 5 {
+				late = append(late, agentRecord{int(k-5)*100 + u, 60*(k-5) - 30 + int64(u), 60 * (k - 5), 60*k + 63, 500, 500, false})
+			}
+		}
 	}
-	tests = append(tests, scenario{"ends that repeat an update, max_flows 10", 10, ends})
+	add("ends that repeat an update, max_flows 10", 10, 0, ends...)
+	late = append(late, agentRecord{1, 700, 760, 762, 7, 7, false}) // the old scale is still there
+	add("first updates that a late analyzer delivers after the next, which counted, when max_flows has evicted the flows", 10, 10*20*900+7, late...)
+	tests[len(tests)-1].several = true
+	for k := int64(1); k <= 2; k++ {
+		for u := range 10 {
+			corrected = append(corrected, agentRecord{u, 5400 - 600, 60 * k, 60*k + 2, 111_000 + 11_000*k, 11_000, false})
+		}
+	}
+	add("flows that began on a clock that was ahead, after a restart without state", 0, 220_000, corrected...)
+	tests[len(tests)-1].history = 1_110_000
+	// Such a flow ends only when the clock comes to its time again, after its baseline was
+	// evicted. An end of later times counts its update.
+	stamped := append([]agentRecord{{1000, 5410, 5460, 2, 100, 100, false}}, longFlows(1, 105*60, 10, 0, 0)...)
+	add("an end stamped before a step", 0, 100+105*10+70, append(stamped,
+		agentRecord{1000, 5410, 5460, 105*60 + 3, 100, 100, true},
+		agentRecord{1001, -600, 6000, 105*60 + 4, 500, 70, true})...) // older than the bridge
+	add("an update that was held, and the end record that repeats it after max_flows evicted the flow", 1, 10+700+500,
+		agentRecord{0, 20, 60, 2, 10, 10, false},
+		agentRecord{1, -3600, 60 - 1800, 62, 900, 700, false},
+		agentRecord{2, -3600, 60 - 1800, 62, 500, 300, false},
+		agentRecord{1, -3600, 60 - 1800, 122, 900, 700, true},
+		agentRecord{2, -3600, 120 - 1800, 122, 600, 100, false},
+		agentRecord{2, -3600, 180 - 1800, 182, 700, 100, false})
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t, Config{MaxFlows: test.maxFlows})
+			if test.several {
+				w.AnalyzerUp("b")
+			}
 			w.known()
-			want := uint64(0)
+			want := test.want
 			for _, r := range test.records {
-				if !r.end { // an end repeats an update
+				if test.want == 0 && !r.end { // an end repeats an update
 					want += uint64(r.lum)
 				}
 			}
 			w.play(test.records)
-			if got := w.total(abBytes); got != want {
-				t.Errorf("counted %d bytes, want %d", got, want)
-			}
-			if n := w.metric("skybridge_records_held", ""); n != 0 {
-				t.Errorf("%v records are still held", n)
+			w.want(abBytes, want)
+			w.wantMetric("skybridge_records_held", "", 0)
+			if got := w.metric("skybridge_history_bytes_total", "after_eviction") + w.metric("skybridge_history_bytes_total", "before_epoch"); test.history != 0 && got != test.history {
+				t.Errorf("%v bytes are history, want %v", got, test.history)
 			}
 		})
 	}
+}
+
+// TestBegunAfterEvicted proves that the update of a flow which began after those that were
+// evicted counts, although a clock that was set back stamps it no later than theirs.
+func TestBegunAfterEvicted(t *testing.T) {
+	w := newWorld(t, Config{})
+	w.play([]agentRecord{
+		{1, -3600, 60, 2, 500, 500, true},
+		{2, 40, 60, 242, 900, 700, false}, // 3 min back; its first update is lost
+	})
+	w.want(abBytes, 700)
 }
 
 // TestClocksInFeeds plays scripted feeds of agents whose clocks are set, and that are
@@ -210,103 +255,11 @@ func (w *world) playFeed(feed *script.Script, pace time.Duration, reported func(
 	}
 }
 
-// TestLateAnalyzer proves that a first update which a late analyzer delivers after the
-// flow's next one, which counted, does not count again when max_flows has evicted it.
-func TestLateAnalyzer(t *testing.T) {
-	w := newWorld(t, Config{MaxFlows: 10})
-	w.AnalyzerUp("b")
-	w.known()
-	var records []agentRecord
-	for k := int64(1); k <= 10; k++ {
-		for u := range 20 {
-			records = append(records, agentRecord{int(k)*100 + u, 60*k - 30 + int64(u), 60*k + 60, 60*k + 62, 900, 400, false})
-		}
-		for u := range 20 {
-			if k > 5 {
-				records = append(records, agentRecord{int(k-5)*100 + u, 60*(k-5) - 30 + int64(u), 60 * (k - 5), 60*k + 63, 500, 500, false})
-			}
-		}
-	}
-	records = append(records, agentRecord{1, 700, 760, 762, 7, 7, false}) // the old scale is still there
-	w.play(records)
-	if got, want := w.total(abBytes), uint64(10*20*900+7); got != want {
-		t.Errorf("counted %d bytes, want %d", got, want)
-	}
-}
-
-// TestClockCorrectedBeforeRestart proves that flows which began on a clock that was
-// ahead are history after a restart without state, but for what is new.
-func TestClockCorrectedBeforeRestart(t *testing.T) {
-	w := newWorld(t, Config{})
-	w.known()
-	var records []agentRecord
-	for k := int64(1); k <= 2; k++ {
-		for u := range 10 {
-			records = append(records, agentRecord{u, 5400 - 600, 60 * k, 60*k + 2, 111_000 + 11_000*k, 11_000, false})
-		}
-	}
-	w.play(records)
-	if got, want := w.total(abBytes), uint64(220_000); got != want {
-		t.Errorf("counted %d bytes, want %d", got, want)
-	}
-	if got := w.metric("skybridge_history_bytes_total", "after_eviction") + w.metric("skybridge_history_bytes_total", "before_epoch"); got != 1_110_000 {
-		t.Errorf("%v bytes are history, want 1,110,000", got)
-	}
-}
-
-// TestEndStampedBeforeAStep proves that a flow does not count twice which was stamped by
-// a clock that was ahead, and so ends only when the clock comes to that time again, after
-// its baseline was evicted; and that an end of later times counts its update.
-func TestEndStampedBeforeAStep(t *testing.T) {
-	w := newWorld(t, Config{})
-	w.known()
-	records := []agentRecord{{1000, 5410, 5460, 2, 100, 100, false}}
-	records = append(records, longFlows(1, 105*60, 10, 0, 0)...)
-	records = append(records, agentRecord{1000, 5410, 5460, 105*60 + 3, 100, 100, true})
-	records = append(records, agentRecord{1001, -600, 6000, 105*60 + 4, 500, 70, true}) // older than the bridge
-	w.play(records)
-	if got, want := w.total(abBytes), uint64(100+105*10+70); got != want {
-		t.Errorf("counted %d bytes, want %d", got, want)
-	}
-}
-
-// TestBegunAfterEvicted proves that the update of a flow which began after those that were
-// evicted counts, although a clock that was set back stamps it no later than theirs.
-func TestBegunAfterEvicted(t *testing.T) {
-	w := newWorld(t, Config{})
-	w.play([]agentRecord{
-		{1, -3600, 60, 2, 500, 500, true},
-		{2, 40, 60, 242, 900, 700, false}, // 3 min back; its first update is lost
-	})
-	if got := w.total(abBytes); got != 700 {
-		t.Errorf("counted %d bytes, want 700", got)
-	}
-}
-
-// TestEndHeldWithItsUpdate proves that an update which was held and counts does not count
-// again by the end record that repeats it, when max_flows evicts the flow in between.
-func TestEndHeldWithItsUpdate(t *testing.T) {
-	w := newWorld(t, Config{MaxFlows: 1})
-	w.known()
-	w.play([]agentRecord{
-		{0, 20, 60, 2, 10, 10, false},
-		{1, -3600, 60 - 1800, 62, 900, 700, false},
-		{2, -3600, 60 - 1800, 62, 500, 300, false},
-		{1, -3600, 60 - 1800, 122, 900, 700, true},
-		{2, -3600, 120 - 1800, 122, 600, 100, false},
-		{2, -3600, 180 - 1800, 182, 700, 100, false},
-	})
-	if got := w.total(abBytes); got != 10+700+500 {
-		t.Errorf("counted %d bytes, want 1210", got)
-	}
-}
-
 // TestHeldAcrossCrash proves that held records, and the
 // pending step, outlive a crash, by the journal and by a snapshot.
 func TestHeldAcrossCrash(t *testing.T) {
 	for _, least := range []int64{1 << 30, 1} {
-		m := newCrashingProcess(t, Config{MaxFlows: 10}, disktest.New(1), least)
-		m.known()
+		m := knownProcess(t, Config{MaxFlows: 10}, disktest.New(1), least)
 		from, want := m.time, uint64(0)
 		for k := int64(1); k <= 10; k++ {
 			clock := 60 * k
@@ -330,7 +283,7 @@ func TestHeldAcrossCrash(t *testing.T) {
 				}
 			}
 		}
-		m.wantIncrease(want)
+		m.want("bytes", want)
 		m.crash(false)
 	}
 }
@@ -338,8 +291,7 @@ func TestHeldAcrossCrash(t *testing.T) {
 // TestEpochAcrossCrash proves that a capture's epoch outlives a crash where its node's
 // clock was set back before and no flow of it has counted yet.
 func TestEpochAcrossCrash(t *testing.T) {
-	m := newCrashingProcess(t, Config{}, disktest.New(1), 1<<30)
-	m.known()
+	m := knownProcess(t, Config{}, disktest.New(1), 1<<30)
 	from := m.time
 	m.Update([]Flow{agentRecord{0, 1, 60, 0, 100, 100, false}.flow(from)})
 	for k := int64(2); k <= 4; k++ {
@@ -351,17 +303,15 @@ func TestEpochAcrossCrash(t *testing.T) {
 	}
 	portless := agentRecord{1, 1, 240 - 1800, 0, 5, 5, false}.flow(from)
 	portless.CaptureID, portless.HasTransport = []byte("c2"), false
-	m.Update([]Flow{portless})
-	m.tick()
+	m.count(portless)
 	m.idle()
 	m.crash(true)
 	m.start()
 	late := agentRecord{2, -2000, 180 - 1800, 0, 1000, 500, false}.flow(from)
 	late.CaptureID = []byte("c2")
-	m.Update([]Flow{late})
+	m.count(late)
 	m.tick()
-	m.tick()
-	m.wantIncrease(400)
+	m.want("bytes", 400)
 	m.crash(false)
 }
 
@@ -371,7 +321,7 @@ func TestClockReadTwice(t *testing.T) {
 	c := agentClock{latest: 1_000_000}
 	for _, last := range []int64{500_000, 1_000_000, 505_000} {
 		if d, _ := c.update(last, time.Second, time.Minute); d != nil || c.pending == nil {
-			t.Fatalf("the doubt is over at %d", last)
+			t.Fatalf("the step is decided at %d", last)
 		}
 	}
 }
@@ -381,8 +331,7 @@ func TestClockReadTwice(t *testing.T) {
 func TestEndedFlows(t *testing.T) {
 	t.Run("another capture reports the end up to flow.expire later", func(t *testing.T) {
 		for _, later := range []time.Duration{time.Minute, 5 * time.Minute, 10 * time.Minute} {
-			w := newWorld(t, Config{})
-			w.known()
+			w := knownWorld(t, Config{})
 			w.arrive([2]string{"n1", "c2"})
 			f := w.flow("1", 1000, 0)
 			w.Update([]Flow{f}) // the report of c2 is lost
@@ -393,8 +342,7 @@ func TestEndedFlows(t *testing.T) {
 				w.tick()
 			}
 			f.CaptureID = []byte("c2")
-			w.Update([]Flow{f})
-			w.tick()
+			w.count(f)
 			w.tick()
 			if got := w.total(abBytes); got != 1000 {
 				t.Errorf("%s later: counted %d bytes, want 1000", later, got)
@@ -402,8 +350,7 @@ func TestEndedFlows(t *testing.T) {
 		}
 	})
 	t.Run("a capture that is deleted ends its flows early", func(t *testing.T) {
-		w := newWorld(t, Config{})
-		w.known()
+		w := knownWorld(t, Config{})
 		w.arrive([2]string{"n1", "c2"})
 		for i := range 3 { // the agent's offset is known
 			w.Update([]Flow{w.flow(fmt.Sprint("a", i), 0, 0)})
@@ -417,15 +364,11 @@ func TestEndedFlows(t *testing.T) {
 			w.tick()
 		}
 		f.CaptureID = []byte("c2")
-		w.Update([]Flow{f})
-		w.tick()
-		if got := w.total(abBytes); got != 1000 {
-			t.Errorf("counted %d bytes, want 1000", got)
-		}
+		w.count(f)
+		w.want(abBytes, 1000)
 	})
 	t.Run("flow.update of 5 min", func(t *testing.T) {
-		w := newWorld(t, Config{})
-		w.known()
+		w := knownWorld(t, Config{})
 		long := agentRecord{1, 0, 300, 302, 100, 100, false}.flow(w.time)
 		long.LastUpdate.Start = long.Start
 		from := w.time
@@ -438,19 +381,15 @@ func TestEndedFlows(t *testing.T) {
 		for range 17 {
 			w.tick()
 		}
-		w.Update([]Flow{agentRecord{2, 350, 650, 657, 900, 400, false}.flow(from)})
-		w.tick()
-		if got := w.total(abBytes); got != 100+50+900 {
-			t.Errorf("counted %d bytes, want 1050", got)
-		}
+		w.count(agentRecord{2, 350, 650, 657, 900, 400, false}.flow(from))
+		w.want(abBytes, 100+50+900)
 	})
 }
 
 // TestCapturesApartByAStep proves that a packet which one capture stamped before a step
 // of the clock and another one after it counts once.
 func TestCapturesApartByAStep(t *testing.T) {
-	w := newWorld(t, Config{})
-	w.known()
+	w := knownWorld(t, Config{})
 	w.arrive([2]string{"n1", "c2"})
 	w.pass(time.Minute)
 	f := w.flow("1", 324, 0)
@@ -458,10 +397,7 @@ func TestCapturesApartByAStep(t *testing.T) {
 	f.UUID, f.CaptureID = []byte("2"), []byte("c2")
 	f.Start += 5_400_000
 	f.Metric.Start, f.LastUpdate.Start = f.Start, f.Start
-	w.Update([]Flow{f})
+	w.count(f)
 	w.tick()
-	w.tick()
-	if got := w.total(abBytes); got != 324 {
-		t.Errorf("counted %d bytes, want 324", got)
-	}
+	w.want(abBytes, 324)
 }

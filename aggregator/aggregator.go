@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	// batch is how many flows or connections are handled under one hold of the lock:
+	// batch is how many flows or connections are handled each time the lock is taken:
 	// about 50 µs, so that ingest, ticks and scrapes hardly wait for each other.
 	batch = 256
 	// maxText bounds the bytes of a flow's UUID, node, capture, addresses and protocol.
@@ -45,7 +45,7 @@ type Config struct {
 	ConnectionTimeout time.Duration
 	// FlowRetention is how long the baseline of a flow that is no longer reported stays.
 	FlowRetention time.Duration
-	// FlowExpire is Skydive's flow.expire; 0: as seen.
+	// FlowExpire is Skydive's flow.expire; 0: as observed.
 	FlowExpire time.Duration
 	// MaxSeries and MaxFlows bound the series of connections and the baselines.
 	MaxSeries, MaxFlows int
@@ -94,7 +94,7 @@ type Aggregator struct {
 	known       knownFlows
 	overflowed  *overflowStats
 	top         *top       // nil: no TopK
-	demotions   uint64     // connections that lost their series to busier ones
+	demotions   uint64     // connections whose series top_k gave to busier ones
 	labelStats  labelStats // not under mu
 	interfaces  interfaces // not under mu
 	shared      sharedConversations
@@ -234,7 +234,7 @@ func (a *Aggregator) Update(flows []Flow) {
 	}
 }
 
-// Stats takes one capture's report of itself.
+// Stats counts one message of a capture's statistics.
 func (a *Aggregator) Stats(s CaptureStats) {
 	a.hold.RLock()
 	defer a.hold.RUnlock()
@@ -248,7 +248,7 @@ func (a *Aggregator) Stats(s CaptureStats) {
 	}
 }
 
-// count takes one record of the feed.
+// count counts one record of the feed.
 func (a *Aggregator) count(f *Flow, feedNow time.Duration) {
 	if reason := malformed(f); reason != "" {
 		a.skip(reason, "a flow is malformed and does not count", "reason", reason)
@@ -267,14 +267,14 @@ func (a *Aggregator) count(f *Flow, feedNow time.Duration) {
 	a.countOf(from, f, feedNow, onArrival)
 }
 
-// countOf counts a record after its origin has learned from it.
+// countOf counts a record, from which learn has taken the epoch and the period.
 func (a *Aggregator) countOf(from *origin, f *Flow, feedNow time.Duration, when timing) {
 	p := &a.progress
 	switch ok := a.advance(from, f, feedNow, when, p); {
 	case !ok:
 		a.skipImplausible(f)
 		return
-	case p.record == nil: // it is held
+	case p.record == nil: // held
 		return
 	case p.stale:
 		a.metrics.staleUpdates.Inc()
@@ -311,7 +311,7 @@ func (a *Aggregator) countOf(from *origin, f *Flow, feedNow time.Duration, when 
 	}
 	traffic := !delta.isZero()
 	if !traffic && values == (Gauges{}) {
-		a.labels.learn(f) // duplicates may say which end is the server
+		a.labels.learn(f) // a duplicate may show which end is the server
 		return
 	}
 	i, found := a.find(f, p.record)

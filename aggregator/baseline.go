@@ -5,9 +5,9 @@ package aggregator
 
 import "time"
 
-// baseline is the last cumulative metric seen of one flow on one capture. Baselines
-// outlive series: a flow that was idle for long continues from here. They are the bulk of
-// the memory, 96 bytes each.
+// baseline is the last cumulative metric of one flow on one capture. Baselines outlive
+// series: a flow that was idle for long continues from its baseline. They take most of the
+// memory, 96 bytes each.
 type baseline struct {
 	counts
 	uuid         uint64         // the UUID; 0 where it is among the texts
@@ -21,7 +21,7 @@ type baseline struct {
 	// connection is the number of the one that last counted it, plus 1; the number may
 	// be free or another connection's by now.
 	connection                 uint32
-	older, newer               uint32 // neighbours by last sight, in the list of its kind
+	older, newer               uint32 // neighbours in its seenList
 	prevInBucket, nextInBucket uint32 // neighbours in a bucket of byConversation
 }
 
@@ -100,7 +100,7 @@ var hexDigits = func() (table [256]byte) {
 	return table
 }()
 
-// baselines are all of them, by key and by when each was last seen.
+// baselines holds all of them, by key and by the time of the latest record.
 type baselines struct {
 	records slab[baseline]
 	byKey   index
@@ -110,8 +110,8 @@ type baselines struct {
 	histories map[uint32]counts
 	origins   *origins // of the records
 
-	// Lists in order of last sight, the oldest first, one for each retention: live, ended,
-	// and ended ones that other captures may repeat.
+	// Lists in the order of the latest records, the oldest first, one for each retention:
+	// live, ended, and ended ones that other captures may repeat.
 	live, ended, repeatable seenList
 	byConversation          conversationIndex
 }
@@ -167,7 +167,7 @@ func (b *baselines) keyOf(i uint32, from *origin) flowKey {
 	return flowKey{number: b.records.at(i).uuid, capture: from.capture.id}
 }
 
-// add makes the baseline of a flow that has none; touch it then.
+// add makes the baseline of a flow that has none. The caller has to call touch.
 func (b *baselines) add(f *Flow, from *origin) (i uint32, r *baseline) {
 	i = b.records.alloc()
 	r = b.records.at(i)
@@ -182,7 +182,7 @@ func (b *baselines) add(f *Flow, from *origin) (i uint32, r *baseline) {
 	return i, r
 }
 
-// link makes find find a baseline.
+// link adds baseline i to the index and to its origin's numbers.
 func (b *baselines) link(i uint32, from *origin) {
 	key := b.keyOf(i, from)
 	b.byKey.add(b.hash(&key), i)
@@ -190,7 +190,7 @@ func (b *baselines) link(i uint32, from *origin) {
 	from.capture.known++
 }
 
-// touch records that a baseline was seen, and whether it has ended.
+// touch records that a record of the flow arrived, and whether the flow has ended.
 func (b *baselines) touch(i uint32, ended, repeatable bool, feedNow time.Duration) {
 	r := b.records.at(i)
 	b.unlink(b.listOf(r), i)
@@ -202,8 +202,8 @@ func (b *baselines) touch(i uint32, ended, repeatable bool, feedNow time.Duratio
 	b.append(b.listOf(r), i)
 }
 
-// longestUnseen returns the baseline that has been unseen longest, or none.
-func (b *baselines) longestUnseen() uint32 {
+// leastRecent returns the baseline whose latest record is the oldest, or none.
+func (b *baselines) leastRecent() uint32 {
 	oldest := none
 	for _, l := range [...]*seenList{&b.live, &b.ended, &b.repeatable} {
 		if l.oldest != none && (oldest == none || b.records.at(l.oldest).seen < b.records.at(oldest).seen) {
@@ -213,8 +213,9 @@ func (b *baselines) longestUnseen() uint32 {
 	return oldest
 }
 
-// evict removes a baseline. Its origin's high-water marks keep how late it reached, so that
-// its history does not count again should the flow come back; bound: max_flows evicts it.
+// evict removes a baseline and raises its origin's high-water marks to its times, so that
+// its history does not count again should the flow be reported again; bound: max_flows
+// evicts it.
 func (b *baselines) evict(i uint32, from *origin, bound bool) {
 	r := b.records.at(i)
 	last := r.last

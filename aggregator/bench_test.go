@@ -173,8 +173,7 @@ func BenchmarkEndedFlows(b *testing.B) {
 func BenchmarkRememberedFlows(b *testing.B) {
 	const flows = 1_000_000
 	for b.Loop() {
-		w := newWorld(b, Config{MaxFlows: 2 * flows})
-		w.known()
+		w := knownWorld(b, Config{MaxFlows: 2 * flows})
 		one, before := []Flow{w.flow("1", 1000, 500)}, heap()
 		for i := range uint64(flows) {
 			one[0].UUID = strconv.AppendUint(one[0].UUID[:0], (i+1)*0x9e3779b97f4a7c15, 16)
@@ -253,8 +252,7 @@ func BenchmarkLabels(b *testing.B) {
 
 // TestUpdatesAllocateNothing: the record of a live connection allocates nothing.
 func TestUpdatesAllocateNothing(t *testing.T) {
-	w := newWorld(t, Config{Labels: append(DefaultLabels(), "application", "vlan")})
-	w.known()
+	w := knownWorld(t, Config{Labels: append(DefaultLabels(), "application", "vlan")})
 	flows := []Flow{w.flow("1", 1000, 500)}
 	w.Update(flows)
 	if n := testing.AllocsPerRun(100, func() {
@@ -270,8 +268,7 @@ func TestUpdatesAllocateNothing(t *testing.T) {
 func BenchmarkGrowth(b *testing.B) {
 	for _, n := range []int{10_000, 100_000, 1_000_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			w := newWorld(b, Config{})
-			w.known()
+			w := knownWorld(b, Config{})
 			message := make([]Flow, 100)
 			for j := range message {
 				message[j] = w.flow("1", 1000, 500)

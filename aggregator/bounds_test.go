@@ -11,8 +11,7 @@ import (
 )
 
 func TestOverflowKeepsTotals(t *testing.T) {
-	w := newWorld(t, Config{MaxSeries: 8})
-	w.known()
+	w := knownWorld(t, Config{MaxSeries: 8})
 	for i := range int64(5) {
 		f := w.flow(string('1'+rune(i)), 1000, 10)
 		f.TransportA = 1000 + i
@@ -20,9 +19,7 @@ func TestOverflowKeepsTotals(t *testing.T) {
 		w.Update([]Flow{f})
 	}
 	w.tick()
-	if got := w.total("bytes"); got != 5*1010 {
-		t.Errorf("counted %d bytes, want %d\n%s", got, 5*1010, w.receiver)
-	}
+	w.want("bytes", 5*1010)
 	const overflow = "bytes{direction=initiator_to_target,initiator_ip=other,initiator_port=other,node_tid=other,protocol=TCP,target_ip=other,target_port=other}"
 	if got := w.receiver.increase(overflow); got == 0 || w.metric("skybridge_overflow_bytes_total", "") == 0 {
 		t.Errorf("nothing in the overflow tuple\n%s", w.receiver)
@@ -33,8 +30,7 @@ func TestOverflowKeepsTotals(t *testing.T) {
 }
 
 func TestReturningConnectionsRespectMaxSeries(t *testing.T) {
-	w := newWorld(t, Config{MaxSeries: 8})
-	w.known()
+	w := knownWorld(t, Config{MaxSeries: 8})
 	update := func(port, total int64) {
 		f := w.flow(string('a'+rune(port)), total, 0)
 		f.TransportA = port
@@ -49,18 +45,13 @@ func TestReturningConnectionsRespectMaxSeries(t *testing.T) {
 	update(4, 100)
 	update(1, 150)
 	update(2, 150)
-	if n := w.metric("skybridge_series", ""); n != 8+4 {
-		t.Errorf("%v series, want 8 and the overflow's 4", n)
-	}
+	w.wantMetric("skybridge_series", "", 8+4)
 	w.tick()
-	if got := w.total(abBytes); got != 500 {
-		t.Errorf("counted %d bytes, want 500\n%s", got, w.receiver)
-	}
+	w.want(abBytes, 500)
 }
 
 func TestMaxFlowsEvictsTheLongestUnseen(t *testing.T) {
-	w := newWorld(t, Config{MaxFlows: 3})
-	w.known()
+	w := knownWorld(t, Config{MaxFlows: 3})
 	for i := range int64(6) {
 		f := w.flow(string('1'+rune(i)), 1000, 0)
 		f.TransportA = 1000 + i
@@ -70,28 +61,19 @@ func TestMaxFlowsEvictsTheLongestUnseen(t *testing.T) {
 	// An evicted flow comes back: what it counted does not count again.
 	f := w.flow("1", 1000, 0)
 	f.Start, f.TransportA, f.LastUpdate.ABBytes = w.ms(20*time.Second), 1000, 0
-	w.Update([]Flow{f})
-	w.tick()
-	if got := w.total(abBytes); got != 6000 {
-		t.Errorf("counted %d bytes, want 6000\n%s", got, w.receiver)
-	}
-	if n := w.metric("skybridge_flows", ""); n != 3 {
-		t.Errorf("%v flows kept, want 3", n)
-	}
-	if n := w.metric("skybridge_flows_evicted_total", evictBound); n != 4 {
-		t.Errorf("%v flows evicted, want 4", n)
-	}
+	w.count(f)
+	w.want(abBytes, 6000)
+	w.wantMetric("skybridge_flows", "", 3)
+	w.wantMetric("skybridge_flows_evicted_total", evictBound, 4)
 }
 
 func TestCounterResetsBelowItsLimit(t *testing.T) {
-	w := newWorld(t, Config{})
-	w.known()
+	w := knownWorld(t, Config{})
 	const big = 1<<52 - 10
 	total := int64(0)
 	for range 3 {
 		total += big
-		w.Update([]Flow{w.flow("1", total, 0)})
-		w.tick()
+		w.count(w.flow("1", total, 0))
 	}
 	for range 8 {
 		w.tick()
@@ -104,18 +86,11 @@ func TestCounterResetsBelowItsLimit(t *testing.T) {
 // TestEndAllEndsDeferredTraffic ends everything while a counter at its limit has
 // carried traffic over, as a reload or the end of the process may find it.
 func TestEndAllEndsDeferredTraffic(t *testing.T) {
-	w := newWorld(t, Config{})
-	w.known()
-	w.Update([]Flow{w.flow("1", 1<<52-10, 0)})
-	w.tick()
+	w := knownWorld(t, Config{})
+	w.count(w.flow("1", 1<<52-10, 0))
 	w.Update([]Flow{w.flow("1", 1<<52+20, 0)})
-	for w.EndAll(true) > 0 {
-		w.pass(MinTickGap * time.Millisecond)
-		w.tickNow()
-	}
-	if got := w.total(abBytes); got != 1<<52+20 {
-		t.Errorf("counted %d bytes, want %d", got, uint64(1<<52+20))
-	}
+	w.endAll()
+	w.want(abBytes, 1<<52+20)
 	for name, s := range w.receiver.series {
 		if !s[len(s)-1].stale {
 			t.Errorf("%s has not ended", name)
@@ -124,15 +99,11 @@ func TestEndAllEndsDeferredTraffic(t *testing.T) {
 }
 
 func TestMoreThanMaxDeferredIsSkipped(t *testing.T) {
-	w := newWorld(t, Config{})
-	w.known()
+	w := knownWorld(t, Config{})
 	for i := range 300 {
 		w.Update([]Flow{w.flow("a"+strconv.Itoa(i), 1<<52, 0)})
 	}
-	for w.EndAll(true) > 0 {
-		w.pass(MinTickGap * time.Millisecond)
-		w.tickNow()
-	}
+	w.endAll()
 	total := w.total(abBytes)
 	if refused := w.metric("skybridge_records_skipped_total", skippedImplausible); total+uint64(refused)<<52 != 300<<52 || refused == 0 {
 		t.Errorf("%d times 2^52 counted and %v refused, want 300 in all", total>>52, refused)
@@ -149,19 +120,15 @@ func TestAFullTableOfOriginsEvictsUnusedOnes(t *testing.T) {
 		w.Update([]Flow{f})
 	}
 	w.pass(time.Minute)
-	w.Update([]Flow{w.flow("2", 100, 0)})
-	w.tick()
-	if got := w.total(abBytes); got != 100 {
-		t.Errorf("counted %d bytes, want 100", got)
-	}
+	w.count(w.flow("2", 100, 0))
+	w.want(abBytes, 100)
 	if n := len(w.origins.byKey); n > maxOrigins {
 		t.Errorf("%d sources, want at most %d", n, maxOrigins)
 	}
 }
 
 func TestBoundsAreLoggedOnceAMinute(t *testing.T) {
-	w := newWorld(t, Config{MaxSeries: 4})
-	w.known()
+	w := knownWorld(t, Config{MaxSeries: 4})
 	for i := range int64(100) {
 		f := w.flow("1"+string('a'+rune(i%6)), 10*i, 0)
 		f.TransportA = i

@@ -86,7 +86,7 @@ func checkBounds(t rapid.TB, a *Aggregator) {
 // metric, direction and protocol, whatever is in the overflow and when. On the way it proves
 // that no bound is passed.
 func TestExactnessWithinBounds(t *testing.T) {
-	folded := map[string]int{}
+	overflowed := map[string]int{}
 	rapid.Check(t, func(r *rapid.T) {
 		cfg := Config{ConnectionTimeout: time.Duration(rapid.IntRange(1, 60).Draw(r, "timeout")) * time.Second}
 		drawBounds(r, &cfg)
@@ -134,14 +134,14 @@ func TestExactnessWithinBounds(t *testing.T) {
 		for _, o := range w.Status().Overflow {
 			overflow -= o.Bytes
 			if o.Bytes > 0 {
-				folded[o.Reason]++
+				overflowed[o.Reason]++
 			}
 		}
 		if overflow != 0 {
 			r.Fatalf("the overflow and what is counted as overflow differ by %d bytes", int64(overflow))
 		}
 	})
-	if len(folded) != int(overflowReasons)-1 {
-		t.Errorf("not every bound was reached: %v", folded)
+	if len(overflowed) != int(overflowReasons)-1 {
+		t.Errorf("not every bound was reached: %v", overflowed)
 	}
 }

@@ -21,7 +21,7 @@ const (
 	maxTables   = 100_000
 )
 
-// captures are the statistics that captures report of themselves.
+// captures holds the statistics of captures.
 //
 // A capture that matches several interfaces has a flow table on each, and every table
 // reports each 10 s under the capture's id alone. Drops are of that interval and add up,
@@ -41,7 +41,7 @@ type captureState struct {
 	sampled [2]CaptureRow // at the latest two ticks; see samplePair
 	live    [2]bool       // it had values at that tick, not stale markers
 	total   CaptureRow    // of this incarnation
-	tables  []table       // the longest silent first
+	tables  []table       // the least recently reported first
 	phase   phase
 	ending  bool
 	seen    time.Duration // feed time of the latest report
@@ -56,7 +56,7 @@ type table struct {
 
 func newCaptures() *captures { return &captures{byID: map[string]*captureState{}} }
 
-// report takes one message. It returns false when a new capture or table would pass a
+// report counts one message. It returns false when a new capture or table would exceed a
 // bound, or the name is too long.
 func (cs *captures) report(s CaptureStats, feedNow time.Duration) bool {
 	id := string(appendText(nil, s.CaptureID))

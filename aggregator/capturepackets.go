@@ -62,7 +62,7 @@ func (cs *captures) setPackets(rows []CapturePackets) {
 	cs.packets = now
 }
 
-// set takes a reading. A lower one means that the capture restarted.
+// set records a reading. A lower one means that the capture restarted.
 func (n *nodePackets) set(reading [2]uint64, refresh int) {
 	if reading != n.latest {
 		copy(n.changed[1:], n.changed[:])

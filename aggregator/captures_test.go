@@ -97,7 +97,7 @@ func TestTwoCapturesOfANode(t *testing.T) {
 		}
 		w.tick()
 		if diff := cmp.Diff(want.By(view), w.receiver.increases()); diff != "" {
-			r.Errorf("the sums differ from what the one capture reported that told everything (-want +got):\n%s", diff)
+			r.Errorf("the sums differ from what the one capture reported that reported everything (-want +got):\n%s", diff)
 		}
 	})
 }

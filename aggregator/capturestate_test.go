@@ -19,8 +19,7 @@ func TestCapturesEndForGood(t *testing.T) {
 	for name, least := range map[string]int64{"journal": 1 << 20, "snapshot": 1} {
 		for _, ticks := range []int{1, 2} { // with stale markers still to come, and without
 			t.Run(name, func(t *testing.T) {
-				m := newCrashingProcess(t, Config{}, disktest.New(1), least)
-				m.known()
+				m := knownProcess(t, Config{}, disktest.New(1), least)
 				report := func() { m.Stats(CaptureStats{CaptureID: []byte("c1"), FlowDropped: 100}) }
 				for range 4 {
 					report()
@@ -53,8 +52,7 @@ func TestCapturesEndForGood(t *testing.T) {
 // that the log did not get is as before it, but still to end.
 func TestUndoneCaptureEnd(t *testing.T) {
 	for _, begins := range []bool{false, true} {
-		m := newCrashingProcess(t, Config{}, disktest.New(1), 1<<20)
-		m.known()
+		m := knownProcess(t, Config{}, disktest.New(1), 1<<20)
 		m.tick()
 		m.Stats(CaptureStats{CaptureID: []byte("c1"), FlowDropped: 100})
 		want := fresh

@@ -25,7 +25,7 @@ type concurrentFeed struct {
 	life     int
 }
 
-const throngSize = 3 * batch
+const feedConnections = 3 * batch
 
 // report reports some flows once more, or for the first time.
 func (h *concurrentFeed) report() {
@@ -33,8 +33,8 @@ func (h *concurrentFeed) report() {
 	defer h.time.Unlock()
 	flows := make([]Flow, 0, 100)
 	for range cap(flows) {
-		n := (int(h.m.time.Unix())*10 + h.random.IntN(throngSize/5)) % throngSize
-		uuid := fmt.Sprintf("%x", 1+n+throngSize*h.life)
+		n := (int(h.m.time.Unix())*10 + h.random.IntN(feedConnections/5)) % feedConnections
+		uuid := fmt.Sprintf("%x", 1+n+feedConnections*h.life)
 		f, ok := h.reported[uuid]
 		if !ok {
 			f = h.m.flow(uuid, 0, 0)
@@ -51,24 +51,18 @@ func (h *concurrentFeed) report() {
 	h.m.Update(flows)
 }
 
-// TestSnapshotsWhileUpdatesGoOn lets the feed run beside ticks and snapshots, each
+// TestSnapshotsDuringUpdates lets the feed run beside ticks and snapshots, each
 // in a goroutine of its own as in a bridge, kills that at a moment of chance, and
 // holds the next life against what was reported.
-func TestSnapshotsWhileUpdatesGoOn(t *testing.T) {
+func TestSnapshotsDuringUpdates(t *testing.T) {
 	for seed := range uint64(3) {
-		m := newCrashingProcess(t, Config{ConnectionTimeout: 10 * time.Second}, disktest.New(seed), 1)
-		m.known()
+		m := knownProcess(t, Config{ConnectionTimeout: 10 * time.Second}, disktest.New(seed), 1)
 		m.tick()
 		h := &concurrentFeed{m: m, random: rand.New(rand.NewPCG(seed, 7)), reported: map[string]Flow{}}
 		want := uint64(0)
 		for ; h.life < 4; h.life++ {
 			dies := h.random.IntN(400)
-			m.disk.Fail(func(n int, _ disktest.Op, _ string) error {
-				if n >= dies {
-					return disktest.ErrDead
-				}
-				return nil
-			})
+			m.dieAt(dies)
 			stop := make(chan struct{})
 			var feed sync.WaitGroup
 			feed.Go(func() {

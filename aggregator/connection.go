@@ -36,7 +36,7 @@ type connection struct {
 	used     bool  // false: a free record
 	ending   bool  // ends at the next tick
 	overflow bool  // takes traffic above the bounds
-	demoted  bool  // ends for a busier one; the overflow takes its traffic
+	demoted  bool  // ends in favour of a busier one; the overflow takes its traffic
 	node     *node // that reported it first; nil: the overflow, or not known
 }
 
@@ -74,9 +74,9 @@ func (cs *connections) is(i uint32, key []byte) bool {
 	return i < cs.records.size && cs.records.at(i).used && cs.records.at(i).values == string(key)
 }
 
-// add makes a connection that there is not yet; the overflow has no node. Its zeros are
-// not before earliest (ms), the time of a tick that is being sampled: the former user of
-// the record may have a stale marker there.
+// add adds a connection; the overflow has no node. Its zeros are not before earliest (ms),
+// the time of a tick that is being sampled: the connection that had this record before may
+// have a stale marker there.
 func (cs *connections) add(key []byte, overflow bool, n *node, earliest int64) uint32 {
 	i := cs.records.alloc()
 	c := cs.records.at(i)
@@ -119,7 +119,7 @@ func (cs *connections) count(i uint32, delta counts) (ok bool) {
 	if cs.layout.Direction < 0 {
 		delta = delta.summed()
 	}
-	if c.phase == ended { // and it returns
+	if c.phase == ended { // it returns
 		c.phase = fresh
 		cs.addSeriesOf(c)
 	}

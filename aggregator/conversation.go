@@ -16,8 +16,9 @@ import (
 // of its own.
 
 // conversationID is a keyed hash of a conversation's addresses, which a baseline would
-// otherwise have to keep; 0 is none. Without the key no sender can make two collide; two of
-// 4 million do by chance once in two million times. The highest bit is the scope.
+// otherwise have to keep; 0 is none. Without the key no sender can make two collide. Among
+// 4 million, the probability that any two collide by chance is one in two million. The
+// highest bit is the scope.
 type conversationID uint64
 
 // The scope of a conversation.
@@ -116,9 +117,9 @@ func (b *baselines) hasFlows(first uint32, n int) bool {
 
 // conversationOf returns the conversation of a flow that is in none yet.
 //
-// A conversation keeps its scope: a reload changes that of new ones only, or what was
-// counted before could count again. So a flow joins the conversation that other flows of
-// its node are in, for it may report what they report.
+// A conversation keeps its scope: a reload changes the scope of new ones only, or what was
+// counted before could count again. So a flow joins the conversation of the other flows of
+// its node, which may have reported the same.
 func (a *Aggregator) conversationOf(f *Flow, from *origin) (id conversationID, low, ok bool) {
 	bs := a.baselines
 	if former := 1 - a.scope; bs.byConversation.entries[former] > 0 {

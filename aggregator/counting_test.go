@@ -19,93 +19,41 @@ const (
 
 func TestFirstSight(t *testing.T) {
 	const minute = time.Minute
+	update := func(bytes int64) func(*world, *Flow) {
+		return func(_ *world, f *Flow) { f.LastUpdate.ABBytes = bytes }
+	}
+	evicted := func(w *world) { // a flow of 800 bytes
+		w.known()
+		w.Update([]Flow{w.flow("1", 800, 0)})
+		w.pass(31 * minute)
+		w.tickNow()
+	}
 	tests := []struct {
 		name  string
 		setup func(w *world)
 		flow  func(w *world, f *Flow) // changes a first update of 1000 and 500 bytes
 		want  uint64                  // bytes from A to B
 	}{
-		{
-			name: "the first record ever sets the epoch and counts its update",
-			flow: func(w *world, f *Flow) { f.LastUpdate.ABBytes = 300 },
-			want: 300,
-		},
-		{
-			name:  "a flow that began after the epoch counts whole",
-			setup: (*world).known,
-			flow:  func(w *world, f *Flow) { f.LastUpdate.ABBytes = 300 },
-			want:  1000,
-		},
-		{
-			name:  "a flow that began before the epoch counts its update",
-			setup: (*world).known,
-			flow: func(w *world, f *Flow) {
-				f.Start, f.LastUpdate.ABBytes = w.ms(5*minute), 300
-			},
-			want: 300,
-		},
-		{
-			name:  "an update that ended before the epoch is history",
-			setup: (*world).known,
-			flow: func(w *world, f *Flow) {
+		{"the first record ever sets the epoch and counts its update", nil, update(300), 300},
+		{"a flow that began after the epoch counts whole", (*world).known, update(300), 1000},
+		{"a flow that began before the epoch counts its update", (*world).known,
+			func(w *world, f *Flow) { f.Start, f.LastUpdate.ABBytes = w.ms(5*minute), 300 }, 300},
+		{"an update that ended before the epoch is history", (*world).known,
+			func(w *world, f *Flow) {
 				f.Start, f.LastUpdate.Last, f.LastUpdate.ABBytes = w.ms(5*minute), w.ms(3*minute), 900
-			},
-		},
-		{
-			name: "an end record before there is an epoch counts nothing",
-			flow: func(w *world, f *Flow) { f.FinishType = 1 },
-		},
-		{
-			name: "no epoch from a record without LastUpdateMetric",
-			flow: func(w *world, f *Flow) { f.HasLastUpdate = false },
-		},
-		{
-			name: "no epoch from a LastUpdateMetric without times",
-			flow: func(w *world, f *Flow) { f.LastUpdate.Last = 0 },
-		},
-		{
-			name:  "FinishType 2 and 3 do not end a flow",
-			setup: func(w *world) {},
-			flow:  func(w *world, f *Flow) { f.FinishType = 2 },
-			want:  1000,
-		},
-		{
-			name: "a negative field of the update counts 0",
-			flow: func(w *world, f *Flow) { f.LastUpdate.ABBytes = -7 },
-		},
-		{
-			name: "an update larger than the whole counts the whole",
-			flow: func(w *world, f *Flow) { f.LastUpdate.ABBytes = 5000 },
-			want: 1000,
-		},
-		{
-			name: "an evicted flow that comes back counts what came since",
-			setup: func(w *world) {
-				w.known()
-				f := w.flow("1", 800, 0)
-				w.Update([]Flow{f})
-				w.pass(31 * minute)
-				w.tickNow()
-			},
-			flow: func(w *world, f *Flow) {
-				f.Start, f.LastUpdate.ABBytes = w.ms(32*minute), 200
-			},
-			want: 800 + 200,
-		},
-		{
-			name: "an evicted flow's update that was counted already does not count again",
-			setup: func(w *world) {
-				w.known()
-				f := w.flow("1", 800, 0)
-				w.Update([]Flow{f})
-				w.pass(31 * minute)
-				w.tickNow()
-			},
-			flow: func(w *world, f *Flow) {
+			}, 0},
+		{"an end record before there is an epoch counts nothing", nil, func(_ *world, f *Flow) { f.FinishType = 1 }, 0},
+		{"no epoch from a record without LastUpdateMetric", nil, func(_ *world, f *Flow) { f.HasLastUpdate = false }, 0},
+		{"no epoch from a LastUpdateMetric without times", nil, func(_ *world, f *Flow) { f.LastUpdate.Last = 0 }, 0},
+		{"FinishType 2 and 3 do not end a flow", nil, func(_ *world, f *Flow) { f.FinishType = 2 }, 1000},
+		{"a negative field of the update counts 0", nil, update(-7), 0},
+		{"an update larger than the whole counts the whole", nil, update(5000), 1000},
+		{"an evicted flow that comes back counts what came since", evicted,
+			func(w *world, f *Flow) { f.Start, f.LastUpdate.ABBytes = w.ms(32*minute), 200 }, 800 + 200},
+		{"an evicted flow's update that was counted already does not count again", evicted,
+			func(w *world, f *Flow) {
 				f.Start, f.LastUpdate.Last, f.LastUpdate.ABBytes = w.ms(32*minute), w.ms(31*minute), 600
-			},
-			want: 800,
-		},
+			}, 800},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -115,84 +63,43 @@ func TestFirstSight(t *testing.T) {
 			}
 			f := w.flow("1", 1000, 500)
 			test.flow(w, &f)
-			w.Update([]Flow{f})
-			w.tick()
-			if got := w.total(abBytes); got != test.want {
-				t.Errorf("counted %d bytes, want %d\n%s", got, test.want, w.receiver)
-			}
+			w.count(f)
+			w.want(abBytes, test.want)
 		})
 	}
 }
 
 func TestCumulativeUpdates(t *testing.T) {
-	w := newWorld(t, Config{})
-	w.known()
+	w := knownWorld(t, Config{})
 	// 700 is late, after 900; the end record repeats the last update.
 	for _, total := range []int64{300, 900, 700, 900, 1500} {
 		f := w.flow("1", total, total*2)
-		w.Update([]Flow{f})
-		w.tick()
+		w.count(f)
 	}
 	end := w.flow("1", 1500, 3000)
 	end.FinishType = 1
 	after := w.flow("1", 1600, 3000) // records can arrive after an end record
-	w.Update([]Flow{end, after})
-	w.tick()
+	w.count(end, after)
 	if ab, ba := w.total(abBytes), w.total(baBytes); ab != 1600 || ba != 3000 {
 		t.Errorf("counted %d and %d bytes, want 1600 and 3000\n%s", ab, ba, w.receiver)
 	}
-	if n := w.metric("skybridge_stale_updates_total", ""); n != 1 {
-		t.Errorf("%v stale updates counted, want 1", n)
-	}
-}
-
-func TestResumedConnectionGoesOnUnderItsTuple(t *testing.T) {
-	w := newWorld(t, Config{})
-	w.known()
-	w.Update([]Flow{w.flow("1", 1000, 0)})
-	w.tick()
-	w.Update([]Flow{w.flow("2", 500, 0)}) // a new UUID counts from 0
-	w.tick()
-	if got := w.total(abBytes); got != 1500 {
-		t.Errorf("counted %d bytes, want 1500\n%s", got, w.receiver)
-	}
-	if n := w.metric("skybridge_series", ""); n != 4 {
-		t.Errorf("%v series, want 4: bytes and packets of both directions", n)
-	}
+	w.wantMetric("skybridge_stale_updates_total", "", 1)
 }
 
 func TestTwoCapturesOfOneUUIDAreTwoBaselines(t *testing.T) {
-	w := newWorld(t, Config{})
-	w.known()
+	w := knownWorld(t, Config{})
 	a, b := w.flow("1", 1000, 0), w.flow("1", 400, 0)
 	b.CaptureID, b.NodeTID = []byte("c2"), []byte("n2")
-	w.Update([]Flow{a, b})
-	w.tick()
-	if got := w.total(abBytes); got != 1400 {
-		t.Errorf("counted %d bytes, want 1400", got)
-	}
-}
-
-func TestFewerLabelsSum(t *testing.T) {
-	w := newWorld(t, Config{Labels: []string{"protocol"}})
-	w.known()
-	a, b := w.flow("1", 1000, 300), w.flow("2", 20, 7)
-	b.TransportA, b.NetworkA = 99, []byte("fd00::1")
-	w.Update([]Flow{a, b})
-	w.tick()
-	if got := w.receiver.increase("bytes{protocol=TCP}"); got != 1327 {
-		t.Errorf("counted %d bytes, want 1327\n%s", got, w.receiver)
-	}
+	w.count(a, b)
+	w.want(abBytes, 1400)
 }
 
 func TestRTT(t *testing.T) {
-	w := newWorld(t, Config{})
-	w.known()
+	w := knownWorld(t, Config{})
 	update := func(total, rtt int64) {
 		f := w.flow("1", total, 0)
 		f.Metric.RTT = rtt
-		w.Update([]Flow{f})
-		w.tick()
+		w.count(f)
 	}
 	update(100, 0)
 	for name := range w.receiver.series {
@@ -219,16 +126,13 @@ func TestRTT(t *testing.T) {
 			t.Errorf("%s is %v, want %v", name, got, want)
 		}
 	}
-	if n := w.metric("skybridge_series", ""); n != 5 {
-		t.Errorf("%v series, want 5", n)
-	}
+	w.wantMetric("skybridge_series", "", 5)
 }
 
 // TestZerosOfSlowTicks proves that counters begin while every second tick is passed over,
 // and at a tick out of turn after that, with their zeros on the grid.
 func TestZerosOfSlowTicks(t *testing.T) {
-	w := newWorld(t, Config{})
-	w.known()
+	w := knownWorld(t, Config{})
 	for i, late := range []time.Duration{0, testInterval, testInterval, testInterval + time.Second} {
 		f := w.flow(fmt.Sprint(i), 1000, 0)
 		f.TransportA = int64(40000 + i)
@@ -264,21 +168,16 @@ func TestIdleConnectionEnds(t *testing.T) {
 	if n := len(s); n != 6 || !s[n-1].stale || s[n-2].stale { // zero, 4 values, marker
 		t.Fatalf("%v: want a zero, 4 values and a stale marker", s)
 	}
-	if n := w.metric("skybridge_series", ""); n != 0 {
-		t.Errorf("%v series after the end, want 0", n)
-	}
+	w.wantMetric("skybridge_series", "", 0)
 
 	// It returns at once: its zero must not share an interval with its stale marker.
-	w.Update([]Flow{w.flow("1", 1700, 0)})
-	w.tick()
+	w.count(w.flow("1", 1700, 0))
 	w.tick()
 	s = w.receiver.series[name]
 	if zero, marker := s[6], s[5]; zero.value != 0 || zero.at != marker.at+testInterval.Milliseconds() {
 		t.Errorf("zero %v after marker %v: want it a tick later", zero, marker)
 	}
-	if got := w.total(abBytes); got != 1700 {
-		t.Errorf("counted %d bytes, want 1700", got)
-	}
+	w.want(abBytes, 1700)
 }
 
 func TestLiveConnectionDoesNotFlap(t *testing.T) {
@@ -303,10 +202,8 @@ func TestLiveConnectionDoesNotFlap(t *testing.T) {
 }
 
 func TestOutageEndsNothing(t *testing.T) {
-	w := newWorld(t, Config{})
-	w.known()
-	w.Update([]Flow{w.flow("1", 1000, 0)})
-	w.tick()
+	w := knownWorld(t, Config{})
+	w.count(w.flow("1", 1000, 0))
 	w.AnalyzerDown("a")
 	for range 100 { // 25 minutes
 		w.tick()
@@ -315,11 +212,8 @@ func TestOutageEndsNothing(t *testing.T) {
 	f := w.flow("1", 5000, 0)
 	f.Start = w.ms(26 * time.Minute)
 	f.LastUpdate.ABBytes = 10
-	w.Update([]Flow{f})
-	w.tick()
-	if got := w.total(abBytes); got != 5000 {
-		t.Errorf("counted %d bytes, want 5000: cumulative totals catch up\n%s", got, w.receiver)
-	}
+	w.count(f)
+	w.want(abBytes, 5000)
 }
 
 func TestSkippedRecords(t *testing.T) {
@@ -335,46 +229,16 @@ func TestSkippedRecords(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.reason, func(t *testing.T) {
-			w := newWorld(t, Config{})
-			w.known()
+			w := knownWorld(t, Config{})
 			before := w.metric("skybridge_records_skipped_total", test.reason)
 			bad, good := w.flow("1", 10, 10), w.flow("2", 20, 20)
 			test.change(&bad)
-			w.Update([]Flow{bad, good})
-			w.tick()
+			w.count(bad, good)
 			if n := w.metric("skybridge_records_skipped_total", test.reason) - before; n != 1 {
 				t.Errorf("%v records skipped as %s, want 1", n, test.reason)
 			}
-			if got := w.total(abBytes); got != 20 {
-				t.Errorf("counted %d bytes, want 20: the other record counts", got)
-			}
+			w.want(abBytes, 20)
 		})
-	}
-}
-
-func TestExcludedClasses(t *testing.T) {
-	cfg := Config{ClusterNetworks: prefixes("10.0.0.0/8", "fd00::/8"), ExcludeClasses: []Class{Internal}}
-	w := newWorld(t, cfg)
-	w.known()
-	inside, out := w.flow("1", 1000, 500), w.flow("2", 70, 7)
-	out.NetworkB = []byte("192.0.2.1")
-	w.Update([]Flow{inside, out})
-	w.tick()
-	if got := w.total("bytes"); got != 77 {
-		t.Errorf("counted %d bytes, want 77: internal traffic is excluded", got)
-	}
-	if n := w.metric("skybridge_filtered_bytes_total", "internal"); n != 1500 {
-		t.Errorf("%v bytes filtered, want 1500", n)
-	}
-	// A reload lets the class in: what was excluded before is not counted now.
-	cfg.ExcludeClasses, cfg.Labels, cfg.FlowRetention, cfg.ConnectionTimeout = nil, DefaultLabels(), time.Hour, time.Minute
-	if err := w.Configure(cfg); err != nil {
-		t.Fatal(err)
-	}
-	w.Update([]Flow{w.flow("1", 1010, 500)})
-	w.tick()
-	if got := w.total("bytes"); got != 87 {
-		t.Errorf("counted %d bytes, want 87", got)
 	}
 }
 
@@ -394,48 +258,11 @@ func TestClockSetBack(t *testing.T) {
 		w.pass(time.Minute)
 	}
 	w.tickNow()
-	if got := w.total(abBytes); got != 1000+100+50 {
-		t.Errorf("counted %d bytes, want 1150\n%s", got, w.receiver)
-	}
-}
-
-func TestReloadOfLabelsLosesNothing(t *testing.T) {
-	w := newWorld(t, Config{})
-	w.known()
-	w.Update([]Flow{w.flow("1", 1000, 0)})
-	w.tick()
-	w.Update([]Flow{w.flow("1", 1300, 0), w.flow("2", 50, 0)})
-
-	release := w.Hold()
-	for w.EndAll(true) > 0 {
-		w.pass(MinTickGap * time.Millisecond)
-		w.tickNow()
-	}
-	cfg := w.cfg
-	cfg.Labels = []string{"target_port", "direction"}
-	if err := w.Configure(cfg); err != nil {
-		t.Fatal(err)
-	}
-	release()
-
-	for name, s := range w.receiver.series {
-		if !s[len(s)-1].stale {
-			t.Errorf("%s has no stale marker after the reload: %v", name, s)
-		}
-	}
-	w.Update([]Flow{w.flow("1", 1301, 0)})
-	w.tick()
-	if got := w.receiver.increase("bytes{direction=initiator_to_target,target_port=80}"); got != 1 {
-		t.Errorf("counted %d bytes under the new labels, want 1\n%s", got, w.receiver)
-	}
-	if got := w.total(abBytes); got != 1351 {
-		t.Errorf("counted %d bytes in all, want 1351", got)
-	}
+	w.want(abBytes, 1000+100+50)
 }
 
 func TestScrapeServesTheLatestTick(t *testing.T) {
-	w := newWorld(t, Config{})
-	w.known()
+	w := knownWorld(t, Config{})
 	rows := make([]Row, 10)
 	w.Update([]Flow{w.flow("1", 1000, 0)})
 	if n := w.Scrape(&ScrapeCursor{}, rows); n != 0 {

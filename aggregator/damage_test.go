@@ -23,8 +23,7 @@ import (
 // or nothing: never a number that was not.
 func TestDamage(t *testing.T) {
 	disk := disktest.New(1)
-	m := newCrashingProcess(t, Config{}, disk, 1)
-	m.known()
+	m := knownProcess(t, Config{}, disk, 1)
 	for i := range int64(6) {
 		a, b := m.flow("1", 1000*(i+1), i), m.flow("two", 7*i+1, 0)
 		b.TransportA = 2
@@ -92,8 +91,7 @@ func TestDamage(t *testing.T) {
 // what to do, and are left as they are.
 func TestNewerFormat(t *testing.T) {
 	files := disktest.New(1)
-	m := newCrashingProcess(t, Config{}, files, 1<<20)
-	m.known()
+	m := knownProcess(t, Config{}, files, 1<<20)
 	m.crash(false)
 	name := fileName(stateDir, 1, journalSuffix)
 	data := files.Bytes(name)
@@ -114,8 +112,7 @@ func TestNewerFormat(t *testing.T) {
 // there is an aggregator afterwards that works.
 func FuzzRecords(f *testing.F) {
 	disk := disktest.New(1)
-	m := newCrashingProcess(f, Config{}, disk, 1)
-	m.known()
+	m := knownProcess(f, Config{}, disk, 1)
 	for i := range int64(8) {
 		a := m.flow("1", 1000*(i+1), i)
 		a.TransportA = i % 3
@@ -175,10 +172,8 @@ func FuzzRecords(f *testing.F) {
 // stays: after a chown the counters continue.
 func TestFilesOfAnotherUser(t *testing.T) {
 	disk := disktest.New(1)
-	m := newCrashingProcess(t, Config{}, disk, 1)
-	m.known()
-	m.Update([]Flow{m.flow("1", 1000, 1)})
-	m.tick()
+	m := knownProcess(t, Config{}, disk, 1)
+	m.count(m.flow("1", 1000, 1))
 	m.idle()
 	m.Sync()
 	last := m.LastTick()

@@ -20,8 +20,8 @@ const (
 	// both takes a few seconds for a million connections.
 	minCheckpoint = 64 << 20
 	journalRatio  = 3
-	// maxJournals is how many journals of former processes make a snapshot due: each
-	// start reads and syncs all of them.
+	// maxJournals is the number of journals of former processes at which a snapshot is due:
+	// each start reads and syncs all of them.
 	maxJournals = 32
 	// retryEvery is how often a failing disk is tried again.
 	retryEvery = time.Minute

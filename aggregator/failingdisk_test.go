@@ -14,16 +14,13 @@ import (
 	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
-var errBroken = errors.New("no space left on device")
-
 // TestSnapshotThatCannotBegin proves that a snapshot which could not even begin
 // leaves no gap in the journals: what is written after it is found again.
 func TestSnapshotThatCannotBegin(t *testing.T) {
 	for _, failing := range []disktest.Op{disktest.Create, disktest.Write, disktest.SyncDir} {
 		t.Run(string(failing), func(t *testing.T) {
 			disk := disktest.New(1)
-			m := newCrashingProcess(t, Config{}, disk, 1<<30)
-			m.known()
+			m := knownProcess(t, Config{}, disk, 1<<30)
 			failed := false
 			disk.Fail(func(_ int, op disktest.Op, name string) error {
 				second := name == fileName(stateDir, 2, journalSuffix) || op == disktest.SyncDir
@@ -40,8 +37,7 @@ func TestSnapshotThatCannotBegin(t *testing.T) {
 			m.durable.minBytes, m.durable.due = 1, 1 // from here on, and not before
 			m.durable.mu.Unlock()
 			for i := range int64(8) {
-				m.Update([]Flow{m.flow("1", 1000*(i+1), 0)})
-				m.tick()
+				m.count(m.flow("1", 1000*(i+1), 0))
 				m.idle()
 			}
 			if !failed || m.Failure() != nil {
@@ -65,29 +61,17 @@ func TestSnapshotThatCannotBegin(t *testing.T) {
 // into it would be nowhere.
 func TestRecoveredDiskKeepsItsJournal(t *testing.T) {
 	disk := disktest.New(1)
-	m := newCrashingProcess(t, Config{}, disk, 1)
-	m.known()
-	m.Update([]Flow{m.flow("1", 1000, 0)})
-	m.tick()
+	m := knownProcess(t, Config{}, disk, 1)
+	m.count(m.flow("1", 1000, 0))
 	m.idle() // the next journal waits for a tick
 	m.Update([]Flow{m.flow("1", 2000, 0)})
-	disk.Fail(func(_ int, op disktest.Op, _ string) error {
-		if op == disktest.Write {
-			return errBroken
-		}
-		return nil
-	})
+	m.breakDisk(disktest.Write)
 	m.MarkMaybeSent()
 	if m.Failure() == nil {
 		t.Fatal("no trouble")
 	}
-	disk.Fail(nil)
-	for m.Failure() != nil {
-		m.tick()
-		m.idle()
-	}
-	m.Update([]Flow{m.flow("1", 3000, 0)})
-	m.tick()
+	m.heal()
+	m.count(m.flow("1", 3000, 0))
 	m.crashAndStart(true)
 	m.crash(false)
 }
@@ -96,8 +80,7 @@ func TestRecoveredDiskKeepsItsJournal(t *testing.T) {
 // is noticed although the next one begins before the next sync.
 func TestFailureBetweenTicks(t *testing.T) {
 	disk := disktest.New(1)
-	m := newCrashingProcess(t, Config{}, disk, 1)
-	m.known()
+	m := knownProcess(t, Config{}, disk, 1)
 	m.tick()
 	m.idle() // the next journal waits for a tick
 	m.durable.writer.abandon(errBroken)
@@ -112,11 +95,7 @@ func TestFailureBetweenTicks(t *testing.T) {
 	if !errors.Is(m.Failure(), errBroken) {
 		t.Errorf("trouble: %v", m.Failure())
 	}
-	disk.Fail(nil)
-	for m.Failure() != nil {
-		m.tick()
-		m.idle()
-	}
+	m.heal()
 	m.crash(false)
 }
 
@@ -124,12 +103,10 @@ func TestFailureBetweenTicks(t *testing.T) {
 // from does not outlive the process where the disk takes its deletion.
 func TestCloseOfAFailingDisk(t *testing.T) {
 	disk := disktest.New(1)
-	m := newCrashingProcess(t, Config{}, disk, 1<<20)
-	m.known()
+	m := knownProcess(t, Config{}, disk, 1<<20)
 	m.tick()
-	disk.Fail(func(int, disktest.Op, string) error { return errBroken })
-	m.Update([]Flow{m.flow("1", 2000, 0)})
-	m.tick()
+	m.breakDisk()
+	m.count(m.flow("1", 2000, 0))
 	disk.Fail(nil)
 	if err := m.Close(); !errors.Is(err, errBroken) {
 		t.Errorf("closed with %v", err)
@@ -143,8 +120,7 @@ func TestCloseOfAFailingDisk(t *testing.T) {
 // outdated state: neither Failure nor the feed.
 func TestDiskHoldsNoLock(t *testing.T) {
 	disk := disktest.New(1)
-	m := newCrashingProcess(t, Config{}, disk, 1<<20)
-	m.known()
+	m := knownProcess(t, Config{}, disk, 1<<20)
 	m.tick()
 	var ops []disktest.Op
 	disk.Fail(func(_ int, op disktest.Op, name string) error {
@@ -153,14 +129,13 @@ func TestDiskHoldsNoLock(t *testing.T) {
 			return errBroken
 		}
 		if !m.durable.mu.TryLock() {
-			t.Errorf("%s %s: somebody waits for the disk", op, name)
+			t.Errorf("%s %s: the lock is held during this operation", op, name)
 			return nil
 		}
 		m.durable.mu.Unlock()
 		return nil
 	})
-	m.Update([]Flow{m.flow("1", 2000, 0)})
-	m.tick()
+	m.count(m.flow("1", 2000, 0))
 	if !slices.Contains(ops, disktest.Remove) {
 		t.Errorf("operations %v: nothing was deleted", ops)
 	}
@@ -171,17 +146,14 @@ func TestDiskHoldsNoLock(t *testing.T) {
 // the next tick, and that the state is whole again a little later.
 func TestDeletedJournal(t *testing.T) {
 	system := disktest.New(1)
-	m := newCrashingProcess(t, Config{}, system, 1<<20)
-	m.known()
-	m.Update([]Flow{m.flow("1", 1000, 0)})
-	m.tick()
+	m := knownProcess(t, Config{}, system, 1<<20)
+	m.count(m.flow("1", 1000, 0))
 	for _, name := range system.Files() {
 		if err := system.Remove(name); err != nil {
 			t.Fatal(err)
 		}
 	}
-	m.Update([]Flow{m.flow("1", 2000, 0)})
-	m.tick()
+	m.count(m.flow("1", 2000, 0))
 	if err := m.Failure(); !errors.Is(err, disk.ErrGone) {
 		t.Fatalf("trouble %v", err)
 	}
@@ -189,11 +161,10 @@ func TestDeletedJournal(t *testing.T) {
 		m.tick()
 		m.idle()
 	}
-	m.Update([]Flow{m.flow("1", 4000, 0)})
-	m.tick()
+	m.count(m.flow("1", 4000, 0))
 	m.crashAndStart(false)
 	m.tick()
-	m.wantIncrease(4000)
+	m.want("bytes", 4000)
 	m.crash(false)
 }
 
@@ -202,34 +173,27 @@ func TestDeletedJournal(t *testing.T) {
 // values and receivers would count what is between them once for each start.
 func TestStartOnAFailingDisk(t *testing.T) {
 	for _, c := range []struct {
-		name   string
-		allows []disktest.Op
-		goesOn bool
-		atMost uint64 // bytes in the end
+		name      string
+		fails     []disktest.Op
+		continues bool
+		atMost    uint64 // bytes in the end
 	}{
 		{"read-only", nil, false, 5000},
-		{"full", []disktest.Op{disktest.Remove, disktest.SyncDir}, true, 5000},
+		{"full", []disktest.Op{disktest.Create, disktest.Write, disktest.Sync, disktest.Truncate, disktest.Rename}, true, 5000},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			sick := disktest.New(1)
-			m := newCrashingProcess(t, Config{}, sick, 1<<20)
-			m.known()
-			m.Update([]Flow{m.flow("1", 1000, 0)})
-			m.tick()
-			m.wantIncrease(1000)
+			failing := disktest.New(1)
+			m := knownProcess(t, Config{}, failing, 1<<20)
+			m.count(m.flow("1", 1000, 0))
+			m.want("bytes", 1000)
 			durable := m.last
 			for life := range int64(3) {
 				m.crash(false)
 				m.last = durable // the log's disk is the same one
-				sick.Fail(func(_ int, op disktest.Op, _ string) error {
-					if slices.Contains(c.allows, op) {
-						return nil
-					}
-					return errors.New("no")
-				})
+				m.breakDisk(c.fails...)
 				m.pass(testInterval)
 				m.start()
-				if first := life == 0; (m.recover.ResetReason == "") != (first && c.goesOn) {
+				if first := life == 0; (m.recover.ResetReason == "") != (first && c.continues) {
 					t.Errorf("life %d: %+v", life, m.recover)
 				}
 				if m.Failure() == nil {
@@ -238,8 +202,7 @@ func TestStartOnAFailingDisk(t *testing.T) {
 				m.tick()
 				f := m.flow("1", 3000+1000*life, 0)
 				f.LastUpdate.ABBytes = 1000 // what came before is history to whom it is new
-				m.Update([]Flow{f})
-				m.tick()
+				m.count(f)
 				m.tick()
 			}
 			if got := m.total("bytes"); got > c.atMost || got <= 1000 {
@@ -254,13 +217,11 @@ func TestStartOnAFailingDisk(t *testing.T) {
 // after it had read it, is not left with the labels of the former one, nor with its
 // busiest connections.
 func TestFailingDiskWithOtherLabels(t *testing.T) {
-	sick := disktest.New(1)
-	m := newCrashingProcess(t, Config{TopK: 3, TopKWindow: time.Minute}, sick, 1<<20)
-	m.known()
-	m.Update([]Flow{m.flow("1", 1000, 0)})
-	m.tick()
+	failing := disktest.New(1)
+	m := knownProcess(t, Config{TopK: 3, TopKWindow: time.Minute}, failing, 1<<20)
+	m.count(m.flow("1", 1000, 0))
 	m.crash(false)
-	sick.Fail(func(int, disktest.Op, string) error { return errors.New("no") })
+	m.breakDisk()
 	m.cfg.Labels = []string{"target_ip"}
 	m.start()
 	if m.recover.ResetReason == "" {
@@ -268,8 +229,7 @@ func TestFailingDiskWithOtherLabels(t *testing.T) {
 	}
 	for i := range int64(5) {
 		f := m.flow("1", 3000+i, 0)
-		m.Update([]Flow{f})
-		m.tick()
+		m.count(f)
 	}
 	if m.top.of != m.connections {
 		t.Error("the busiest are those of connections that are gone")

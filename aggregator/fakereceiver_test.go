@@ -230,6 +230,20 @@ func (w *world) tick() {
 	w.tickNow()
 }
 
+// count counts flows and samples them at the next tick.
+func (w *world) count(flows ...Flow) {
+	w.Update(flows)
+	w.tick()
+}
+
+// endAll ends every series, as a reload and the end of a process do.
+func (w *world) endAll() {
+	for w.EndAll(true) > 0 {
+		w.pass(MinTickGap * time.Millisecond)
+		w.tickNow()
+	}
+}
+
 func (w *world) tickNow() {
 	w.receiver.at = w.time.UnixMilli()
 	w.Tick(w.receiver.at, testInterval, w.receiver)
@@ -249,6 +263,22 @@ func (w *world) total(prefix string) (sum uint64) {
 		}
 	}
 	return sum
+}
+
+// want fails the test unless the series whose names begin with prefix increased by bytes.
+func (w *world) want(prefix string, bytes uint64) {
+	w.t.Helper()
+	if got := w.total(prefix); got != bytes {
+		w.t.Errorf("%s: increased by %d, want %d\n%s", prefix, got, bytes, w.receiver)
+	}
+}
+
+// wantMetric fails the test unless a metric of the aggregator's own is value.
+func (w *world) wantMetric(name, label string, value float64) {
+	w.t.Helper()
+	if got := w.metric(name, label); got != value {
+		w.t.Errorf("%s %s is %v, want %v", name, label, got, value)
+	}
 }
 
 // metric reads one of the aggregator's own metrics, by name and label value.
@@ -304,10 +334,12 @@ func (w *world) flow(uuid string, ab, ba int64) Flow {
 	}
 }
 
-// known makes the origin n1, c1 known, so that its epoch is in the past.
-func (w *world) known() {
-	f := w.flow("ffff", 0, 0)
-	f.HasTransport = false
-	w.Update([]Flow{f})
-	w.pass(time.Minute)
+// knownWorld is a new world in which that origin is known.
+func knownWorld(t testing.TB, cfg Config) *world {
+	w := newWorld(t, cfg)
+	w.known()
+	return w
 }
+
+// known makes the origin n1, c1 known, so that its epoch is in the past.
+func (w *world) known() { w.arrive(first) }

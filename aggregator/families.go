@@ -7,8 +7,8 @@ package aggregator
 type Family struct {
 	Name, Help, Unit string
 	Counter          bool // false: gauge
-	// Foreign: a counter that another process keeps, which counted before the bridge looked, and
-	// so begins without a zero.
+	// Foreign: a counter of another process, which counted before the bridge watched it, so its
+	// series begin without a zero.
 	Foreign bool
 }
 

@@ -73,7 +73,7 @@ func TestOldWindowsExpire(t *testing.T) {
 		t.Errorf("period %v, want the largest of ten minutes, 40s", got)
 	}
 	if got := n.period(11 * time.Minute); got != 10*time.Second {
-		t.Errorf("period %v, want 10s: the largest is forgotten", got)
+		t.Errorf("period %v, want 10s: the largest has expired", got)
 	}
 	if got := n.period(time.Hour); got != 10*time.Second {
 		t.Errorf("period %v after an hour of silence, want the last known, 10s", got)

@@ -29,7 +29,7 @@ func (a *Aggregator) findOrAdd(i uint32, found bool, f *Flow, n *node, bytes uin
 			n = c.node
 		}
 	}
-	id := uint64(0) // used with top_k or where a bound is reached
+	id := uint64(0) // needed with top_k or where a bound is reached
 	reason := a.boundReached(n)
 	if a.top != nil || reason != notOverflow {
 		id = a.overflowed.id(a.key)
@@ -59,9 +59,9 @@ func (a *Aggregator) findOrAdd(i uint32, found bool, f *Flow, n *node, bytes uin
 
 // boundReached returns the bound on series that a further connection of a node would pass.
 //
-// With a bound for each node, the last eighth of max_series is for nodes that have less than
-// an even share, one of which is for a new node: else many nodes, each within its bound,
-// could leave nothing for a quiet one.
+// With a bound for each node, the last eighth of max_series is reserved for nodes that have
+// less than an even share, counting one share for a new node. Otherwise many nodes, each
+// within its bound, could leave nothing for a quiet one.
 func (a *Aggregator) boundReached(n *node) overflowReason {
 	need := 2 * a.connections.layout.directions()
 	limit, series := a.cfg.MaxSeries, a.connections.series+need

@@ -35,13 +35,13 @@ type progress struct {
 }
 
 // advance raises the flow's baseline to the record's cumulative metric and fills p. Not ok:
-// it grew by more than a counter holds, which no network carries between two updates; the
-// baseline then stays.
+// the metric grew by more than a counter holds, which no network carries between two
+// updates; the baseline does not change.
 func (a *Aggregator) advance(from *origin, f *Flow, feedNow time.Duration, when timing, p *progress) (ok bool) {
 	metric := counted(&f.Metric)
 	i, b := a.baselines.find(f, from)
 	if when == onArrival && (b == nil || b.raisedTo(metric) != b.counts) && a.readClock(from, f, feedNow) {
-		i, b = a.baselines.find(f, from) // what was held may have been of the same flow
+		i, b = a.baselines.find(f, from) // a record that was held may have been of this flow
 	}
 	known := b != nil
 	*p = progress{baseline: i, record: b}
@@ -96,8 +96,8 @@ func (a *Aggregator) addBaseline(from *origin, f *Flow, metric counts, feedNow t
 		p.from = f.LastUpdate.Start
 	}
 	if limit := a.cfg.MaxFlows; limit > 0 && a.baselines.records.used >= limit {
-		a.warnings.log(evictBound, "aggregation.max_flows is reached: the flows unseen longest are evicted", "limit", limit)
-		a.evict(a.baselines.longestUnseen(), evictBound)
+		a.warnings.log(evictBound, "aggregation.max_flows is reached: the least recently reported flows are evicted", "limit", limit)
+		a.evict(a.baselines.leastRecent(), evictBound)
 		a.known.since = feedNow
 	}
 	p.baseline, p.record = a.baselines.add(f, from)
@@ -159,29 +159,30 @@ func (a *Aggregator) firstSight(from *origin, f *Flow, metric counts, feedNow ti
 	if !f.HasLastUpdate {
 		lum = counts{}
 	}
-	inDoubt := live && f.HasLastUpdate && n.clock.isUndecided(f)
+	behind := live && f.HasLastUpdate && n.clock.isUndecided(f)
 	first := live && f.HasLastUpdate && lum == metric
 	switch why := from.reason(f); {
-	case first && inDoubt && len(a.clock.analyzers) > 1 && from.mayBeEvicted(f):
+	case first && behind && len(a.clock.analyzers) > 1 && from.mayBeEvicted(f):
 		// Another analyzer may have delivered the flow's next update before.
 		return counts{}, undecided
 	case first, from.isNew(f):
 		return metric, why
-	case live && when == afterStep: // it cannot have counted, whatever was evicted meanwhile
+	case live && when == afterStep: // it cannot have been counted, whatever was evicted meanwhile
 		return lum, why
 	case f.HasLastUpdate && f.LastUpdate.Last >= from.alignedEpoch && !from.mayBeEvicted(f) &&
 		(live || !n.clock.ambiguous(f.LastUpdate.Last, n.period(feedNow))):
 		return lum, why
-	case inDoubt && !lum.isZero():
+	case behind && !lum.isZero():
 		return counts{}, undecided
 	default:
 		return counts{}, why
 	}
 }
 
-// isNew reports whether a flow certainly began while this state existed and has not
-// counted: it began after the epoch and after every evicted flow. A Start never changes and
-// is compared untranslated; one ahead of the flow's own update is of another scale.
+// isNew reports whether a flow certainly began while this state existed and has not been
+// counted: it began after the epoch and after every evicted flow. A Start never changes, so
+// it is compared as it is; one ahead of the flow's own update is from before a step of the
+// clock.
 func (s *origin) isNew(f *Flow) bool {
 	return f.Start > max(s.epoch, s.evicted.start, s.evictedByBound.start) && f.Start <= f.updated()
 }

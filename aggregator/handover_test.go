@@ -24,6 +24,15 @@ func (w *world) grown(f Flow, ab int64) Flow {
 	return f
 }
 
+// shifted returns a flow as a capture reports it whose agent's clock is ahead.
+func shifted(f Flow, node, capture string, ahead time.Duration) Flow {
+	f = seenBy(f, node, capture)
+	for _, at := range []*int64{&f.Start, &f.Metric.Start, &f.Metric.Last, &f.LastUpdate.Start, &f.LastUpdate.Last} {
+		*at += ahead.Milliseconds()
+	}
+	return f
+}
+
 // oneWorld counts connections once, wherever they are seen; the captures named
 // are known.
 func oneWorld(t *testing.T, sources ...[2]string) *world {
@@ -32,6 +41,7 @@ func oneWorld(t *testing.T, sources ...[2]string) *world {
 	return w
 }
 
+// arrive makes captures on nodes known, so that their epochs are in the past.
 func (w *world) arrive(sources ...[2]string) {
 	for _, s := range sources {
 		f := seenBy(w.flow("", 0, 0), s[0], s[1])
@@ -107,8 +117,7 @@ func TestObserverThatStops(t *testing.T) {
 				t.Fatalf("%d bytes, want 7000", got)
 			}
 			w.pass(time.Minute) // the first is gone; from here on the other's all count
-			w.Update([]Flow{w.grown(b, b.Metric.ABBytes+500)})
-			w.tick()
+			w.count(w.grown(b, b.Metric.ABBytes+500))
 			before := w.total("bytes")
 			w.Update([]Flow{w.grown(b, b.Metric.ABBytes+1500)})
 			w.wantBytes("the other alone", before+1000)
@@ -149,12 +158,11 @@ func TestOpenedAsOthersSaw(t *testing.T) {
 			}
 			w.Update([]Flow{a, b})
 			w.pass(10 * time.Second)
-			w.Update([]Flow{w.grown(a, 1500)})
-			w.tick()
-			var told uint64
+			w.count(w.grown(a, 1500))
+			var got uint64
 			for name, n := range w.receiver.increases() {
 				if strings.HasPrefix(name, "bytes{") && strings.Contains(name, "initiator_port=50000,protocol=TCP,target_ip=10.0.0.1,target_port=ephemeral") {
-					told += n
+					got += n
 				}
 			}
 			want := uint64(500) // what came after it was known
@@ -164,8 +172,8 @@ func TestOpenedAsOthersSaw(t *testing.T) {
 			case c.grown:
 				want += 5000 - 300
 			}
-			if told != want {
-				t.Errorf("%d bytes where the server's port is known, want %d\n%s", told, want, w.receiver)
+			if got != want {
+				t.Errorf("%d bytes where the server's port is known, want %d\n%s", got, want, w.receiver)
 			}
 		})
 	}
@@ -194,22 +202,14 @@ func TestBoundsUseThePrimaryObserver(t *testing.T) {
 		t.Errorf("%d bytes in the overflow, want 3000", n)
 	}
 	w.wantBytes("in all", 6000)
-	if n := w.total("bytes{direction=initiator_to_target,initiator_ip=other"); n != 3000 {
-		t.Errorf("%d bytes in the overflow, want 3000\n%s", n, w.receiver)
-	}
+	w.want("bytes{direction=initiator_to_target,initiator_ip=other", 3000)
 }
 
 // TestClocksApart proves that clocks which differ make no traffic count twice.
 func TestClocksApart(t *testing.T) {
 	for _, apart := range []time.Duration{-time.Hour, -90 * time.Second, 90 * time.Second, time.Hour} {
 		w := newWorld(t, crossingConfig(true))
-		shifted := func(f Flow) Flow {
-			f = seenBy(f, "n2", "c2")
-			for _, at := range []*int64{&f.Start, &f.Metric.Start, &f.Metric.Last, &f.LastUpdate.Start, &f.LastUpdate.Last} {
-				*at += apart.Milliseconds()
-			}
-			return f
-		}
+		shifted := func(f Flow) Flow { return shifted(f, "n2", "c2", apart) }
 		known := w.flow("", 0, 0)
 		known.HasTransport = false
 		w.Update([]Flow{seenBy(known, "n1", "c1"), shifted(known)})
@@ -241,21 +241,16 @@ func TestSharedOnOneNode(t *testing.T) {
 	b := seenBy(a, "n1", "c2")
 	b.NetworkA, b.NetworkB, b.TransportA, b.TransportB = b.NetworkB, b.NetworkA, b.TransportB, b.TransportA
 	b.Metric.ABBytes, b.Metric.BABytes, b.Metric.RTT = 100, 1200, 7
-	w.Update([]Flow{a, b})
-	w.tick()
+	w.count(a, b)
 	name := "{direction=initiator_to_target,initiator_ip=10.0.0.1,initiator_port=40000,node_tid=n1,protocol=TCP,target_ip=10.0.0.2,target_port=80}"
 	if n := w.receiver.increases()["bytes"+name]; n != 1200 {
 		t.Errorf("%d bytes, want 1200\n%v", n, w.receiver)
 	}
-	if n := w.total("bytes"); n != 1300 {
-		t.Errorf("%d bytes in all, want 1300", n)
-	}
+	w.want("bytes", 1300)
 	if s := w.receiver.series["rtt"+name]; len(s) != 1 || s[0].value != 5 {
 		t.Errorf("round-trip times %v, want that of the first capture", s)
 	}
-	if n := w.metric("skybridge_duplicate_bytes_total", ""); n != 1100 {
-		t.Errorf("%v bytes of duplicates, want 1100", n)
-	}
+	w.wantMetric("skybridge_duplicate_bytes_total", "", 1100)
 	if string(b.NetworkA) != "10.0.0.2" {
 		t.Error("the caller's flow was changed")
 	}

@@ -8,10 +8,10 @@ import (
 	"hash/maphash"
 )
 
-// index finds records of a slab by a key in the record. It has their numbers alone, so that
-// a million keys are 8 to 21 MB without pointers; a map with copies of the keys takes about
+// index finds records of a slab by a key in the record. It stores only their numbers, so a
+// million keys take 8 to 21 MB without pointers; a map with copies of the keys takes about
 // three times as much, and two cache misses instead of one. Its parts grow one by one, so
-// that growing never takes long.
+// growing never takes long.
 type index struct {
 	seed  maphash.Seed // random, so that no feed can make keys collide
 	parts [indexParts]indexPart

@@ -12,12 +12,12 @@ import (
 // interfaces holds what Skydive's topology says of network interfaces.
 //
 // Their numbers are the kernel's, cumulative since the interface came up, and sampled as
-// they are: without a zero, for their begin is not known. They are not durable: after a
-// restart a series continues, and that of an interface that went away meanwhile has no
-// stale marker.
+// they are: without a zero, for it is not known when they began. They are not durable: after
+// a restart a series continues, and the series of an interface that was removed meanwhile
+// gets no stale marker.
 //
-// They have a lock of their own, taken under no other, for setting them all takes too long
-// for the lock that flows wait for.
+// They have a lock of their own, which is never held together with the aggregator's: setting
+// all of them takes longer than flows should wait for a lock.
 type interfaces struct {
 	mu       sync.Mutex
 	byLabels map[InterfaceLabels]*interfaceState

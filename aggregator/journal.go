@@ -10,9 +10,9 @@ import (
 	"github.com/skydive-project/skybridge/disk"
 )
 
-// kind is what a record of the state is about. A record has what is true after a change,
-// never the change itself: so it may be applied twice, and a snapshot may be taken during
-// updates (snapshot.go).
+// kind is the kind of a record of the state. A record holds values after a change, never the
+// change itself, so it may be applied twice, and a snapshot may be taken during updates
+// (snapshot.go).
 type kind byte
 
 const (
@@ -29,11 +29,11 @@ const (
 	kindBaselineFree // it is evicted
 	kindLastSeen     // when it was seen, in a snapshot
 
-	kindLayout          // label names; all connections are gone
+	kindLayout          // label names; all connections are removed
 	kindConnection      // identity of a connection
 	kindConnectionState // counters and all else of it
 	kindConnectionFree  // it is removed
-	kindDeferred        // what waits for its next incarnation
+	kindDeferred        // traffic that waits for its next incarnation
 
 	kindTick  // a tick begins; the next three are of this tick
 	kindBegin // a connection's counters begin
@@ -42,7 +42,7 @@ const (
 	kindSent  // the latest tick may have been sent although the log does not have it
 	kindUndo  // the log does not have the latest tick: it is undone
 
-	kindReport  // a capture's report, as it came
+	kindReport  // a message of a capture's statistics
 	kindCapture // a capture, whole
 
 	kindEndCaptures // all captures end with the next tick
@@ -55,9 +55,9 @@ const (
 	flagDemoted  = 1 << 5
 )
 
-// journal writes the records of what updates and ticks change, in order, into frames of a
-// file (journalwriter.go). A frame is read back whole or not at all, and ends where the state
-// is consistent. The aggregator's lock guards it. A nil journal, and one that is off, does
+// journal writes records of the changes by updates and ticks, in order, into frames of a file
+// (journalwriter.go). A frame is read back whole or not at all, and ends where the state is
+// consistent. The aggregator's lock guards it. A nil journal, and one that is off, does
 // nothing.
 type journal struct {
 	writer *journalWriter
@@ -68,12 +68,12 @@ type journal struct {
 
 func (j *journal) idle() bool { return j == nil || j.off }
 
-// put begins a record of a numbered thing.
+// put begins a record that starts with a number.
 func (j *journal) put(k kind, id uint32) {
 	j.frame = binary.AppendUvarint(append(j.frame, byte(k)), uint64(id))
 }
 
-// seal ends a frame, unless it is empty: its records are of that feed time.
+// seal ends a frame, unless it is empty, with the feed time of its records.
 func (j *journal) seal(feedNow time.Duration) {
 	if j.idle() || len(j.frame) <= frameHeader {
 		return
@@ -120,8 +120,8 @@ func appendMarks(dst []byte, s *origin) []byte {
 	return dst
 }
 
-// period journals a window that is longer than the period in the journal; without a shorter
-// one connections only end later than they need to.
+// period journals a window that is longer than the period in the journal. Shorter ones are
+// not journaled: without them connections only end later than they need to.
 func (j *journal) period(s *origin, window time.Duration) {
 	if j.idle() || window <= s.journaled {
 		return
@@ -299,7 +299,7 @@ func (j *journal) sent() {
 	}
 }
 
-// report journals a capture's report of itself, as it came.
+// report journals a message of a capture's statistics as it was received.
 func (j *journal) report(s CaptureStats) {
 	if j.idle() || len(s.CaptureID) > maxText {
 		return

@@ -14,8 +14,8 @@ import (
 	"github.com/skydive-project/skybridge/disk"
 )
 
-// maxQueued bounds in bytes what waits for the disk: about a million updates. A disk that is
-// so far behind counts as failing.
+// maxQueued bounds the bytes that wait for the disk: about a million updates. A disk that is
+// so far behind is failing.
 const maxQueued = maxFrame
 
 const (
@@ -23,7 +23,8 @@ const (
 	// as counting what is in it.
 	chunkBytes = 256 << 10
 	maxSpare   = 8 // buffers that are kept
-	// writeAfter is how long a frame waits for more: what a crash of the process can lose.
+	// writeAfter is how long a frame waits for further ones: a crash of the process can lose as
+	// much.
 	writeAfter = 5 * time.Millisecond
 )
 
@@ -44,8 +45,8 @@ type journalWriter struct {
 	files   []*stateFile
 	queue   []chunk
 	spare   [][]byte // for chunks to come
-	due     bool     // write what there is
-	timed   bool     // due will be set
+	due     bool     // write what is queued
+	timed   bool     // a timer will set due
 	queued  int      // bytes
 	sealed  int64    // bytes ever queued
 	written int64    // bytes ever written
@@ -146,12 +147,12 @@ func (s *journalWriter) abandon(err error) {
 
 func (s *journalWriter) closeFiles() {
 	for _, f := range s.files {
-		_ = f.Close() // synced, or given up
+		_ = f.Close() // synced, or abandoned
 	}
 	s.files = nil
 }
 
-// failed is why the files were given up, or nil.
+// failed is why the files were abandoned, or nil.
 func (s *journalWriter) failed() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -282,7 +283,8 @@ func (s *journalWriter) clear(keep uint64) error {
 	}
 	var errs []error
 	for _, e := range entries {
-		// By name: a journal goes before the snapshot of its number, which is no use alone.
+		// Sorted by name, so a journal is removed before the snapshot of its number, which is
+		// of no use alone.
 		if number, _, ok := parseFileName(e.Name); ok && number < keep {
 			if err := s.fs.Remove(filepath.Join(s.dir, e.Name)); !errors.Is(err, fs.ErrNotExist) {
 				errs = append(errs, err)

@@ -43,8 +43,7 @@ func TestFramesAreWrittenSoon(t *testing.T) {
 // them went into one frame.
 func TestSnapshotFramesAreSmall(t *testing.T) {
 	disk := disktest.New(1)
-	m := newCrashingProcess(t, Config{}, disk, 1<<30)
-	m.known()
+	m := knownProcess(t, Config{}, disk, 1<<30)
 	text := bytes.Repeat([]byte("x"), 256)
 	const held = 2000
 	m.mu.Lock()
@@ -79,10 +78,8 @@ func TestSnapshotFramesAreSmall(t *testing.T) {
 // files for the next one to read.
 func TestManyRestarts(t *testing.T) {
 	system := disktest.New(1)
-	m := newCrashingProcess(t, Config{}, system, 1<<20)
-	m.known()
-	m.Update([]Flow{m.flow("1", 1000, 0)})
-	m.tick()
+	m := knownProcess(t, Config{}, system, 1<<20)
+	m.count(m.flow("1", 1000, 0))
 	for range 4 * maxJournals {
 		m.crash(false)
 		m.pass(time.Second)
@@ -95,6 +92,6 @@ func TestManyRestarts(t *testing.T) {
 			t.Fatalf("life %d: %d files", m.starts, n)
 		}
 	}
-	m.wantIncrease(1000)
+	m.want("bytes", 1000)
 	m.crash(false)
 }

@@ -13,12 +13,12 @@ const (
 )
 
 // knownFlows counts the known flows of each capture, for comparison with the size of the
-// capture's flow tables. Flows with ports have baselines; those of ended ones stay for
-// longer than a flow.update, so that in a steady state there are more of them than flows
-// that are in no update yet. Flows without ports have none and are kept here, not durably.
+// capture's flow tables. Flows with ports have baselines. Baselines of ended flows stay for
+// longer than a flow.update, so in a steady state they outnumber the flows that no update
+// has reported yet. Flows without ports have no baselines and are kept here, not durably.
 type knownFlows struct {
-	// since is the feed time from which on no record was missed: idle flows are not
-	// reported again until they end.
+	// since is the feed time after which no record was missed: idle flows are not reported
+	// again until they end.
 	since       time.Duration
 	live, ended recentFlows // without ports
 }
@@ -42,7 +42,7 @@ func newRecentFlows() recentFlows {
 	return recentFlows{young: map[portlessFlow]*capture{}, old: map[portlessFlow]*capture{}}
 }
 
-// portless takes a record of a flow without ports.
+// portless counts a record of a flow without ports.
 func (k *knownFlows) portless(f *Flow, from *origin, feedNow time.Duration) {
 	uuid, ok := parseUUID(f.UUID)
 	if !ok || k.live.size()+k.ended.size() >= maxPortless {
@@ -58,7 +58,8 @@ func (k *knownFlows) portless(f *Flow, from *origin, feedNow time.Duration) {
 	}
 }
 
-// rotate removes flows unseen for retention, and ended ones after portlessEnded.
+// rotate removes flows that were not reported for retention, and ended ones after
+// portlessEnded.
 func (k *knownFlows) rotate(feedNow, retention time.Duration) {
 	k.live.rotate(feedNow, retention)
 	k.ended.rotate(feedNow, portlessEnded)

@@ -105,9 +105,9 @@ func anyOf(t trait, names []string) bool {
 // DefaultLabels returns the labels of a connection where the operator chose none.
 func DefaultLabels() []string { return AllLabels()[:defaultLabels] }
 
-// labels makes the label values of flows. What is known when a record arrives decides: where
-// a name becomes known later, traffic from then on is of another series, and the former one
-// ends by its timeout.
+// labels makes the label values of flows, from what is known when a record arrives: if a
+// name becomes known later, traffic from then on counts in another series, and the former
+// one ends by its timeout.
 type labels struct {
 	chosen     []label // of the layout's names without direction
 	of         trait   // of all of them
@@ -176,7 +176,7 @@ func (l *labels) derive(d *derived, f *Flow) {
 	}
 }
 
-// learn takes from a record that counts nothing which end is the server.
+// learn learns which end is the server from a record that adds nothing.
 func (l *labels) learn(f *Flow) {
 	if l.services != nil && f.Opened != OpenedUnknown {
 		l.services.server(f)
@@ -191,7 +191,7 @@ func (l *labels) addressName(dst, addr []byte) []byte {
 	return appendTo(l, dst, l.names.Address(addr))
 }
 
-// appendTo appends a valid value, and counts where it had to be changed.
+// appendTo appends a value, and counts it where it had to be changed to be valid.
 func appendTo[T []byte | string](l *labels, dst []byte, s T) []byte {
 	dst, changed := appendValue(dst, s)
 	if changed {
@@ -208,7 +208,8 @@ func appendID(dst []byte, id int64) []byte {
 	return strconv.AppendInt(dst, id, 10)
 }
 
-// port appends a port, unless only services' ports are kept and this end is none.
+// port appends a port, or ephemeralPort where only ports of services are kept and this end
+// is not the server.
 func (l *labels) port(dst []byte, f *Flow, port int64, server bool) []byte {
 	switch {
 	case !f.HasTransport:

@@ -38,24 +38,19 @@ func TestEveryLabel(t *testing.T) {
 	w.known()
 	f := w.flow("1", 1000, 0)
 	f.Application = []byte("HTTP")
-	w.Update([]Flow{f})
-	w.tick()
+	w.count(f)
 	const want = "bytes{application=HTTP,capture_id=c1,direction=initiator_to_target,flow_class=egress,host=host-1,initiator_ip=10.0.0.1," +
 		"initiator_name=client,initiator_network=lab,initiator_port=40000,node_name=eth0,node_tid=n1,node_type=device,protocol=TCP," +
 		"target_ip=10.0.0.2,target_name=server,target_network=bench,target_port=80}"
-	if got := w.receiver.increase(want); got != 1000 {
-		t.Errorf("%d bytes, want 1000\n%s", got, w.receiver)
-	}
+	w.want(want, 1000)
 }
 
 // TestANameThatBecomesKnown proves that what comes then goes to a series of its
 // own, the former one ends, and the total stays.
 func TestANameThatBecomesKnown(t *testing.T) {
 	names := &directory{addresses: map[string]string{}}
-	w := newWorld(t, Config{Labels: []string{"target_ip", "target_name"}, Names: names})
-	w.known()
-	w.Update([]Flow{w.flow("1", 1000, 0)})
-	w.tick()
+	w := knownWorld(t, Config{Labels: []string{"target_ip", "target_name"}, Names: names})
+	w.count(w.flow("1", 1000, 0))
 	names.addresses["10.0.0.2"] = "web"
 	w.Update([]Flow{w.flow("1", 1700, 0)})
 	for range 12 {
@@ -71,17 +66,6 @@ func TestANameThatBecomesKnown(t *testing.T) {
 	former := w.receiver.series["bytes{target_ip=10.0.0.2}"]
 	if !former[len(former)-1].stale {
 		t.Error("the series without the name did not end")
-	}
-}
-
-// TestWithoutNames proves that labels of names are left out without a topology.
-func TestWithoutNames(t *testing.T) {
-	w := newWorld(t, Config{Labels: []string{labelProtocol, "host", "target_name", "target_network"}})
-	w.known()
-	w.Update([]Flow{w.flow("1", 1000, 0)})
-	w.tick()
-	if got := w.receiver.increase("bytes{protocol=TCP}"); got != 1000 {
-		t.Errorf("%d bytes, want 1000\n%s", got, w.receiver)
 	}
 }
 
@@ -107,12 +91,10 @@ func TestFilters(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			w := newWorld(t, cfg)
-			w.known()
+			w := knownWorld(t, cfg)
 			f := w.flow("1", 1000, 500)
 			test.flow(&f)
-			w.Update([]Flow{f})
-			w.tick()
+			w.count(f)
 			left := uint64(1500)
 			for filter, values := range map[string][]string{
 				"protocols": {"UDP"}, "applications": {"VXLAN", "DNS"}, "networks": {"192.0.2.0/24", "192.0.2.7/32"},
@@ -129,9 +111,7 @@ func TestFilters(t *testing.T) {
 					}
 				}
 			}
-			if got := w.total("bytes"); got != left {
-				t.Errorf("%d bytes counted, want %d", got, left)
-			}
+			w.want("bytes", left)
 		})
 	}
 }
@@ -184,10 +164,8 @@ func TestRenames(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			m := newCrashingProcess(t, with(func(*Config) {}), disktest.New(1), 1)
-			m.known()
-			m.Update([]Flow{m.flow("1", 1000, 0)})
-			m.tick()
+			m := knownProcess(t, with(func(*Config) {}), disktest.New(1), 1)
+			m.count(m.flow("1", 1000, 0))
 			next := with(test.change)
 			if got := m.Renames(next); got != test.want {
 				t.Errorf("at a reload: %v, want %v", got, test.want)
@@ -204,17 +182,13 @@ func TestRenames(t *testing.T) {
 				if err := m.Configure(next); err == nil || !strings.Contains(err.Error(), "have not ended") {
 					t.Errorf("configured although series live: %v", err)
 				}
-				for m.EndAll(true) > 0 {
-					m.pass(MinTickGap * time.Millisecond)
-					m.tickNow()
-				}
+				m.endAll()
 			}
 			if err := m.Configure(m.cfg); err != nil {
 				t.Fatal(err)
 			}
-			m.Update([]Flow{m.flow("1", 1500, 0)})
-			m.tick()
-			m.wantIncrease(1500)
+			m.count(m.flow("1", 1500, 0))
+			m.want("bytes", 1500)
 			m.crash(false)
 			m.start() // the state has the new names now
 			if m.Renames(m.cfg) {

@@ -67,7 +67,7 @@ func (a *Aggregator) LabelStats() []LabelValues {
 	return c.labels
 }
 
-// labelValues takes the cardinality of each label over all connections.
+// labelValues estimates the cardinality of each label over all connections.
 func (a *Aggregator) labelValues() []LabelValues {
 	a.mu.Lock()
 	cs, seed := a.connections, a.overflowed.seed

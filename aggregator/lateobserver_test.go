@@ -104,8 +104,7 @@ func TestObserverThatReturns(t *testing.T) {
 			m.pass(15 * time.Minute)
 			b = m.grown(b, 300)
 			b.Metric.RTT = i + 1
-			m.Update([]Flow{b})
-			m.tick()
+			m.count(b)
 			if i == 20 {
 				m.restart()
 			}
@@ -126,40 +125,30 @@ func TestObserverThatReturns(t *testing.T) {
 // TestHistoryOfOne proves that what one capture does not count, because it was before its
 // first report, counts where another capture reports it, whichever comes first.
 func TestHistoryOfOne(t *testing.T) {
-	eitherOrder(t, func(t *testing.T, m *crashingProcess, other [2]string) {
-		a := m.flow("a1", 5000, 0)
-		a.Start -= time.Hour.Milliseconds() // before the epochs
-		b := seenBy(a, other[0], other[1])
-		a.LastUpdate.ABBytes = 1000
-		m.Update([]Flow{a})
-		m.pass(30 * time.Second)
-		b = m.grown(b, 7000)
-		b.LastUpdate.ABBytes = 100
-		m.Update([]Flow{b})
-		m.wantBytes("what the second reports", 1100)
-		m.restart()
-		m.Update([]Flow{m.grown(a, 7000)})
-		m.wantBytes("what the first one reports", 3000)
-	})
-	eitherOrder(t, func(t *testing.T, m *crashingProcess, other [2]string) {
-		a := m.flow("a1", 5000, 0)
-		a.Start -= time.Hour.Milliseconds()
-		b := seenBy(a, other[0], other[1])
-		a.HasLastUpdate = false
-		m.Update([]Flow{a}) // all of it is history
-		m.pass(30 * time.Second)
-		b = m.grown(b, 7000)
-		b.LastUpdate.ABBytes = 100
-		m.Update([]Flow{b})
-		m.wantBytes("what the second reports", 100)
-		m.restart()
-		a = m.grown(a, 7000)
-		m.Update([]Flow{a})
-		m.wantBytes("what the first one reports", 2000)
-		m.restart()
-		m.Update([]Flow{m.grown(b, 7300), m.grown(a, 7300)})
-		m.wantBytes("they continue", 2300)
-	})
+	for counted, name := range []string{"all of it", "but for its update"} {
+		t.Run(name, func(t *testing.T) {
+			eitherOrder(t, func(t *testing.T, m *crashingProcess, other [2]string) {
+				own := uint64(1000 * counted) // bytes of the first capture's update
+				a := m.flow("a1", 5000, 0)
+				a.Start -= time.Hour.Milliseconds() // before the epochs
+				b := seenBy(a, other[0], other[1])
+				a.HasLastUpdate, a.LastUpdate.ABBytes = own > 0, int64(own)
+				m.Update([]Flow{a})
+				m.pass(30 * time.Second)
+				b = m.grown(b, 7000)
+				b.LastUpdate.ABBytes = 100
+				m.Update([]Flow{b})
+				m.wantBytes("what the second reports", own+100)
+				m.restart()
+				a = m.grown(a, 7000)
+				m.Update([]Flow{a})
+				m.wantBytes("what the first one reports", own+2000)
+				m.restart()
+				m.Update([]Flow{m.grown(b, 7300), m.grown(a, 7300)})
+				m.wantBytes("they continue", own+2300)
+			})
+		})
+	}
 }
 
 // TestEndOfFormerFlow proves that the end record of a former flow, which another capture
@@ -288,13 +277,7 @@ func TestClocksOfNodesApart(t *testing.T) {
 	for _, ahead := range []time.Duration{0, 5 * time.Second, -5 * time.Second} {
 		w := newWorld(t, crossingConfig(true))
 		w.arrive(first)
-		shifted := func(f Flow) Flow {
-			f = seenBy(f, second[0], second[1])
-			for _, at := range []*int64{&f.Start, &f.Metric.Start, &f.Metric.Last, &f.LastUpdate.Start, &f.LastUpdate.Last} {
-				*at += ahead.Milliseconds()
-			}
-			return f
-		}
+		shifted := func(f Flow) Flow { return shifted(f, second[0], second[1], ahead) }
 		arrival := shifted(w.flow("", 0, 0))
 		arrival.HasTransport = false
 		former := w.flow("a0", 1000, 0)

@@ -48,11 +48,8 @@ func (l *Layout) appendOverflow(dst []byte, f *Flow) []byte {
 			continue
 		}
 		value := overflowValue
-		if name == labelProtocol {
-			switch p := string(f.TransportProtocol); p {
-			case "TCP", "UDP", "SCTP":
-				value = p
-			}
+		if i := slices.Index(Protocols(), string(f.TransportProtocol)); name == labelProtocol && i >= 0 {
+			value = Protocols()[i]
 		}
 		dst = append(append(dst, value...), Separator)
 	}

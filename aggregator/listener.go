@@ -9,8 +9,7 @@ import "github.com/skydive-project/skybridge/disk"
 const maxListeners = 1 << 16
 
 // listeners are addresses with ports on which connections were opened and answered. Above the
-// bound one is evicted that was not used since the hand passed (the CLOCK algorithm of page
-// caches). They are durable, or long connections would have other labels after a restart.
+// bound one that was not used recently is evicted, by the CLOCK algorithm of page caches. They are durable, or long connections would have other labels after a restart.
 type listeners struct {
 	journal *journal
 	byKey   map[string]int

@@ -31,8 +31,7 @@ func TestMemoryOfManyConnectionsIsBounded(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			before := heap()
-			w := newWorld(t, c.cfg)
-			w.known()
+			w := knownWorld(t, c.cfg)
 			var d discard
 			want := uint64(0)
 			flows := make([]Flow, 1000)

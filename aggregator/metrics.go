@@ -44,34 +44,24 @@ type metrics struct {
 }
 
 func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Aggregator) *metrics {
-	m := &metrics{
-		skipped: map[string]prometheus.Counter{},
-		staleUpdates: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "skybridge_stale_updates_total",
-			Help: "Out-of-order updates: a newer one of the same flow was already counted. They add nothing.",
-		}),
-		evicted: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "skybridge_flows_evicted_total",
-			Help: "Flows evicted, by reason: not reported for flow_retention, ended, or max_flows reached.",
-		}, []string{"reason"}),
-		filteredBytes: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "skybridge_filtered_bytes_total",
-			Help: "Bytes of excluded flows, by filter (classes for aggregation.exclude_classes and so on, tunnels for aggregation.tunnels) and matching value. For tunnels, the value is outer for carrying flows and inner for carried ones.",
-		}, []string{"filter", "value"}),
-	}
+	m := &metrics{skipped: map[string]prometheus.Counter{}}
 	counter := func(name, help string) prometheus.Counter {
 		c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+		reg.MustRegister(c)
+		return c
+	}
+	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 		reg.MustRegister(c)
 		return c
 	}
 	for i, g := range gaugeTable() {
 		m.droppedGauges[i] = counter(g.dropped, g.droppedHelp)
 	}
-	history := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "skybridge_history_bytes_total",
-		Help: "Bytes from before a flow's first sight, which do not count, by reason: the flow began before the epoch (before_epoch); it may have been counted before an eviction, so this is an upper bound of the loss (after_eviction); or too many records were held because an agent's clock may have been set back (undecided).",
-	}, []string{"reason"})
-	reg.MustRegister(history)
+	m.staleUpdates = counter("skybridge_stale_updates_total", "Out-of-order updates: a newer one of the same flow was already counted. They add nothing.")
+	m.evicted = counters("skybridge_flows_evicted_total", "Flows evicted, by reason: not reported for flow_retention, ended, or max_flows reached.", "reason")
+	m.filteredBytes = counters("skybridge_filtered_bytes_total", "Bytes of excluded flows, by filter (classes for aggregation.exclude_classes and so on, tunnels for aggregation.tunnels) and matching value. For tunnels, the value is outer for carrying flows and inner for carried ones.", "filter", "value")
+	history := counters("skybridge_history_bytes_total", "Bytes from before a flow's first sight, which do not count, by reason: the flow began before the epoch (before_epoch); it may have been counted before an eviction, so this is an upper bound of the loss (after_eviction); or too many records were held because an agent's clock may have been set back (undecided).", "reason")
 	for reason := range historyReasons {
 		m.history[reason] = history.WithLabelValues(reason.String())
 	}
@@ -84,12 +74,7 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 	m.stateResets = counter("skybridge_state_doubts_total", "Starts that reset every counter to 0 because the state was missing, damaged, or older than what was sent.")
 	m.stateSnapshots = counter("skybridge_state_snapshots_total", "Snapshots of the state. Each replaces the previous journal.")
 	m.stateCutBytes = counter("skybridge_state_cut_bytes_total", "Bytes of a torn record at the end of the journal after a crash. No sample contained them.")
-	skippedBytes := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "skybridge_skipped_bytes_total",
-		Help: "Bytes of skipped flows without ports, as the sum of their last updates, by the reason in skybridge_records_skipped_total.",
-	}, []string{"reason"})
-	reg.MustRegister(skippedBytes)
-	m.skippedBytes = skippedBytes.WithLabelValues(skippedNoTransport)
+	m.skippedBytes = counters("skybridge_skipped_bytes_total", "Bytes of skipped flows without ports, as the sum of their last updates, by the reason in skybridge_records_skipped_total.", "reason").WithLabelValues(skippedNoTransport)
 	// Every reason exists from the start, so that an alert on its increase sees
 	// the first one.
 	for _, reason := range []string{skippedNoTransport, skippedMalformed, skippedTooLong, skippedImplausible, skipOrigins, skippedCaptures} {
@@ -104,30 +89,12 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 	for _, value := range []string{tunnelInner, tunnelOuter} {
 		m.filteredBytes.WithLabelValues(filterTunnels, value)
 	}
-	gauge := func(name, help string, read func() int) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
-			a.mu.Lock()
-			defer a.mu.Unlock()
-			return float64(read())
-		})
-	}
-	reg.MustRegister(m.staleUpdates, m.evicted, m.filteredBytes,
-		gauge("skybridge_series", "Live series of connections.", func() int { return a.connections.series }),
-		gauge("skybridge_series_limit", "Limit of skybridge_series: aggregation.max_series.", func() int { return a.cfg.MaxSeries }),
-		gauge("skybridge_listeners", "Addresses and ports that answered as servers, for aggregation.ports: service.", func() int { return len(a.listeners.list) }),
-		gauge("skybridge_flows", "Flows with a baseline.", func() int { return a.baselines.records.used }),
-		gauge("skybridge_records_held", "Records held until it is known whether their agent's clock was set back.", func() int { return a.held }),
-		gauge("skybridge_records_held_limit", "Limit of skybridge_records_held.", func() int { return maxHeld }),
-		gauge("skybridge_shared_connections", "Connections that several captures see, counted once.", func() int { return a.shared.records.used }),
-		gauge("skybridge_state_bytes", "Bytes of the state on disk: snapshot and journal.", a.stateBytes),
-		gauge("skybridge_flows_limit", "Limit of skybridge_flows: aggregation.max_flows.", func() int { return a.cfg.MaxFlows }),
-	)
-	registerBounds(reg, a)
+	registerGauges(reg, a)
 	return m
 }
 
-// registerBounds registers the metrics of bounds on series.
-func registerBounds(reg prometheus.Registerer, a *Aggregator) {
+// registerGauges registers what is read from the aggregator at each scrape.
+func registerGauges(reg prometheus.Registerer, a *Aggregator) {
 	locked := func(read func() int) func() float64 {
 		return func() float64 {
 			a.mu.Lock()
@@ -141,6 +108,15 @@ func registerBounds(reg prometheus.Registerer, a *Aggregator) {
 	counter := func(name, help string, labels prometheus.Labels, read func() int) {
 		reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels}, locked(read)))
 	}
+	gauge("skybridge_series", "Live series of connections.", nil, func() int { return a.connections.series })
+	gauge("skybridge_series_limit", "Limit of skybridge_series: aggregation.max_series.", nil, func() int { return a.cfg.MaxSeries })
+	gauge("skybridge_listeners", "Addresses and ports that answered as servers, for aggregation.ports: service.", nil, func() int { return len(a.listeners.list) })
+	gauge("skybridge_flows", "Flows with a baseline.", nil, func() int { return a.baselines.records.used })
+	gauge("skybridge_records_held", "Records held until it is known whether their agent's clock was set back.", nil, func() int { return a.held })
+	gauge("skybridge_records_held_limit", "Limit of skybridge_records_held.", nil, func() int { return maxHeld })
+	gauge("skybridge_shared_connections", "Connections that several captures see, counted once.", nil, func() int { return a.shared.records.used })
+	gauge("skybridge_state_bytes", "Bytes of the state on disk: snapshot and journal.", nil, a.stateBytes)
+	gauge("skybridge_flows_limit", "Limit of skybridge_flows: aggregation.max_flows.", nil, func() int { return a.cfg.MaxFlows })
 	for reason := overflowMaxSeries; reason < overflowReasons; reason++ {
 		labels := prometheus.Labels{"reason": reason.String()}
 		counter("skybridge_overflow_bytes_total", "Bytes counted in the overflow series, by the limit that was reached.", labels,

@@ -12,7 +12,7 @@ type nodes struct {
 	expire time.Duration // the largest of any, see [node.expire]
 }
 
-// get returns the node with that TID, which is added if need be.
+// get returns the node with that TID, adding it if there is none.
 func (ns *nodes) get(tid string) *node {
 	n, ok := ns.byTID[tid]
 	if !ok {
@@ -22,7 +22,7 @@ func (ns *nodes) get(tid string) *node {
 	return n
 }
 
-// sawExpire takes an upper bound of how long after its last packet a flow ended.
+// sawExpire records an upper bound of how long after its last packet a flow ended.
 func (n *node) sawExpire(age time.Duration) {
 	n.expire = max(n.expire, age)
 	n.nodes.expire = max(n.nodes.expire, age)

@@ -18,14 +18,13 @@ func (w *world) report(node string, i int) {
 	w.Update([]Flow{f})
 }
 
-// meet makes nodes known, so that their epochs are in the past.
+// meet makes nodes with a capture known.
 func (w *world) meet(names ...string) {
+	var sources [][2]string
 	for _, name := range names {
-		f := w.flow("ffff", 0, 0)
-		f.HasTransport, f.NodeTID = false, []byte(name)
-		w.Update([]Flow{f})
+		sources = append(sources, [2]string{name, "c1"})
 	}
-	w.pass(time.Minute)
+	w.arrive(sources...)
 }
 
 func (w *world) seriesOfNode(name string) int { return w.origins.nodes.byTID[name].series }
@@ -72,15 +71,11 @@ func TestMaxSeriesPerNode(t *testing.T) {
 		t.Errorf("%d series, want 5", n)
 	}
 	w.tick()
-	if got := w.total(abBytes); got != 106*100 {
-		t.Errorf("%d bytes in all, want %d", got, 106*100)
-	}
+	w.want(abBytes, 106*100)
 	for range 2 * overflowSpan / testInterval {
 		w.tick()
 	}
-	if n := w.metric("skybridge_overflow_connections", reason); n != 0 {
-		t.Errorf("%v connections in the overflow of late, want 0", n)
-	}
+	w.wantMetric("skybridge_overflow_connections", reason, 0)
 }
 
 // TestQuietNodeIsNotStarved proves that nodes which are noisy within their bound
@@ -119,7 +114,7 @@ func TestNodesAreRemoved(t *testing.T) {
 		t.Error("a node without series is still there")
 	}
 	if w.seriesOfNode("a") != 5 {
-		t.Error("the node is forgotten while it has series")
+		t.Error("the node was removed while it has series")
 	}
 	for range 8 {
 		w.tick()
@@ -166,9 +161,7 @@ func TestLabelStats(t *testing.T) {
 	if n := w.metric("skybridge_label_values", "node_tid"); n < 1 || n > 3 {
 		t.Errorf("metric: %v", n)
 	}
-	if n := w.metric("skybridge_series_without_label", "direction"); n != 3000 {
-		t.Errorf("metric: %v", n)
-	}
+	w.wantMetric("skybridge_series_without_label", "direction", 3000)
 	for i := range 20 {
 		w.report(fmt.Sprint("c", i), 0)
 		w.report(fmt.Sprint("c", i), 1)
@@ -177,10 +170,7 @@ func TestLabelStats(t *testing.T) {
 	w.pass(time.Minute)
 	want("node_tid", 22, 5000)
 
-	for w.EndAll(true) > 0 {
-		w.pass(time.Second)
-		w.tickNow()
-	}
+	w.endAll()
 	cfg := w.cfg
 	cfg.Labels = []string{"initiator_port", "protocol"}
 	if err := w.Configure(cfg); err != nil {
@@ -205,8 +195,7 @@ func TestLabelStats(t *testing.T) {
 // from 1 to 2 is not from 2 to 1.
 func TestLabelStatsOfEqualValues(t *testing.T) {
 	const ports = 40
-	w := newWorld(t, Config{Labels: []string{"initiator_port", "target_port"}})
-	w.known()
+	w := knownWorld(t, Config{Labels: []string{"initiator_port", "target_port"}})
 	for i := range int64(ports * ports) {
 		f := w.flow(fmt.Sprintf("%x", i+1), 100, 0)
 		f.TransportA, f.TransportB = i/ports, i%ports

@@ -35,8 +35,8 @@ const (
 	// clockTrust is how far an agent's clock may be from ours to be trusted, as seen in its
 	// updates, which analyzers send every 5 s.
 	clockTrust = 10 * time.Second
-	// maxDelivery is an upper bound of how long a record is on its way: after it, what one
-	// observer reported is part of whatever another reports.
+	// maxDelivery is an upper bound of the delivery of a record: later than that, all that
+	// one observer had reported is included in what another one reports.
 	maxDelivery = time.Minute
 	// maxObservers bounds the observers of one conversation.
 	maxObservers = 64
@@ -62,9 +62,9 @@ type observation struct {
 // yet.
 func (b *baseline) maybeShared() bool { return b.shared != 0 || b.conversation == 0 }
 
-// observe returns what of a record other observers of its conversation have not reported,
-// and the record in the form of the primary observer. own: the record is of the primary
-// observer, or that one no longer reports.
+// observe returns the part of a record that other observers of its conversation have not
+// reported, and the record in the form of the primary observer. own: the record is of the
+// primary observer, or the primary observer no longer reports.
 func (a *Aggregator) observe(p *progress, f *Flow, from *origin, feedNow time.Duration) (as *Flow, primary *origin, delta counts, own bool) {
 	b := p.record
 	if b.conversation == 0 && !a.assignConversation(p.baseline, f, from, feedNow) {

@@ -15,7 +15,7 @@ import (
 	"github.com/skydive-project/skybridge/internal/reference"
 )
 
-// TestObserversAcrossCrashes proves that who has reported what of a connection
+// TestObserversAcrossCrashes proves that what each capture has reported of a connection
 // survives whatever ends the process, and reloads and restarts with other labels,
 // ports, bounds and observers: nothing counts twice, and nothing is missing once a
 // capture that saw everything has reported.
@@ -32,10 +32,10 @@ func TestObserversAcrossCrashes(t *testing.T) {
 		drawBounds(r, &cfg)
 		m := newCrashingProcess(t, cfg, disktest.New(rapid.Uint64().Draw(r, "disk")), int64(rapid.SampledFrom([]int{1, 1000, 1 << 20}).Draw(r, "least")))
 		defer m.crash(false)
-		want, told := reference.New(), &latest{}
+		want, sent := reference.New(), &latest{}
 		report := func(records []analyzer.Flow) {
 			want.Report(records...)
-			told.report(records)
+			sent.report(records)
 			m.Update(flowsOf(records))
 		}
 		report(arrival(all, m.time.UnixMilli()))
@@ -68,12 +68,7 @@ func TestObserversAcrossCrashes(t *testing.T) {
 			report(d.second(s, made))
 			if rapid.IntRange(0, 29).Draw(r, "fate") == 0 {
 				at := rapid.IntRange(0, 12).Draw(r, "dies at operation")
-				m.disk.Fail(func(n int, _ disktest.Op, _ string) error {
-					if n >= at {
-						return disktest.ErrDead
-					}
-					return nil
-				})
+				m.dieAt(at)
 			}
 			if s%5 == 4 && m.tickNow() {
 				reload()
@@ -87,7 +82,7 @@ func TestObserversAcrossCrashes(t *testing.T) {
 					r.Fatalf("process %d: counters were reset: %s", m.starts, m.recover.ResetReason)
 				}
 				m.applyLabels()
-				m.Update(flowsOf(told.flows))
+				m.Update(flowsOf(sent.flows))
 				checkBounds(r, m.Aggregator)
 			}
 		}
@@ -101,7 +96,7 @@ func TestObserversAcrossCrashes(t *testing.T) {
 			m.start()
 			m.applyLabels()
 		}
-		m.Update(flowsOf(told.flows))
+		m.Update(flowsOf(sent.flows))
 		for range 6 { // also what a connection carries over that was ending
 			m.tick()
 		}
@@ -116,8 +111,7 @@ func TestObserversAcrossCrashes(t *testing.T) {
 func TestSharedConversationsSurviveARestart(t *testing.T) {
 	for name, least := range map[string]int64{"snapshot": 1, "journal": 1 << 20} {
 		t.Run(name, func(t *testing.T) {
-			m := newCrashingProcess(t, Config{}, disktest.New(1), least)
-			m.known()
+			m := knownProcess(t, Config{}, disktest.New(1), least)
 			a, b := m.flow("1", 1000, 0), m.flow("2", 700, 0)
 			b.CaptureID = []byte("c2")
 			alone := m.flow("3", 10, 0)
@@ -146,9 +140,8 @@ func TestSharedConversationsSurviveARestart(t *testing.T) {
 			}
 			late := m.flow("4", 10, 0) // of the one that was alone, from another capture
 			late.TransportA, late.CaptureID, late.Start = 3, []byte("c2"), alone.Start
-			m.Update([]Flow{late})
-			m.tick()
-			m.wantIncrease(1010)
+			m.count(late)
+			m.want("bytes", 1010)
 			m.crash(false)
 		})
 	}
@@ -157,12 +150,10 @@ func TestSharedConversationsSurviveARestart(t *testing.T) {
 // TestRecoveredSharedConversationsAreEvicted proves that a start which lets go of what it read
 // keeps no shared conversation either: the next one would find it without flows.
 func TestRecoveredSharedConversationsAreEvicted(t *testing.T) {
-	m := newCrashingProcess(t, Config{}, disktest.New(1), 1)
-	m.known()
+	m := knownProcess(t, Config{}, disktest.New(1), 1)
 	a, b := m.flow("1", 1000, 0), m.flow("2", 700, 0)
 	b.CaptureID = []byte("c2")
-	m.Update([]Flow{b, a})
-	m.tick()
+	m.count(b, a)
 	m.idle()
 	key := m.conversationKey
 	m.crash(false)
@@ -173,8 +164,7 @@ func TestRecoveredSharedConversationsAreEvicted(t *testing.T) {
 		t.Errorf("%d groups after %+v", m.shared.records.used, m.recover)
 	}
 	for range 4 {
-		m.Update([]Flow{a, b})
-		m.tick()
+		m.count(a, b)
 		m.idle()
 	}
 	m.crashAndStart(false)

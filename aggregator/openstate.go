@@ -38,10 +38,10 @@ type Recovery struct {
 // a reason to reset all counters; a state of a newer version is an error, and so is one that
 // this user may not read.
 //
-// Where the state does not match the log, the log is believed: a tick that it does not have
-// was not sent, and is undone. A tick that the state does not have means that the state is an
-// old one. To continue from it would look to receivers like a reset and count twice, so all
-// counters reset to 0, and epochs with them.
+// Where the state does not match the log, the log is right: a tick that it does not have was
+// not sent, and is undone. If the log has a tick that the state does not have, the state is
+// an old one. To continue from it would look to receivers like a reset and count twice, so
+// all counters reset to 0, and so do the epochs.
 func (a *Aggregator) OpenState(cfg StateConfig, logger *slog.Logger) (Recovery, error) {
 	began := time.Now()
 	if cfg.FS == nil {
@@ -261,7 +261,7 @@ func stamp(ms int64) string {
 	return time.UnixMilli(ms).UTC().Format(time.RFC3339Nano)
 }
 
-// chain is what was read: a base, and the journals from it on.
+// chain describes what was read: a base and the journals that follow it.
 type chain struct {
 	none        bool   // there was nothing
 	resetReason string // why none of it can be used

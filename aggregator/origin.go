@@ -40,7 +40,7 @@ type node struct {
 	overflowBytes uint64 // of its flows, since it is known
 }
 
-// addWindow takes one update window. Those at a flow's start and end are shorter than the
+// addWindow records one update window. Windows at a flow's start and end are shorter than the
 // period.
 func (n *node) addWindow(window, feedNow time.Duration) {
 	n.advance(feedNow)
@@ -83,8 +83,8 @@ type capture struct {
 	known   int // known flows, see [knownFlows]
 }
 
-// origin is one capture on one node, where records come from, with what counting at first
-// sight needs. Times are milliseconds on the agent's clock, which need not agree with ours.
+// origin is one capture on one node, from which records come, with what counting at first
+// sight needs. Times are milliseconds on the agent's clock, which may differ from ours.
 type origin struct {
 	id      uint32 // index in [origins.list]
 	key     originKey
@@ -94,8 +94,9 @@ type origin struct {
 	// epoch is LUM.Last of the first live record; 0 before. Starts are compared with it,
 	// updates with alignedEpoch, which is on the scale of the clock's generation since began.
 	epoch, alignedEpoch int64
-	// evicted and displaced are the marks of baselines that were evicted, displaced
-	// those of max_flows: a flow that could be one of those must not count again.
+	// evicted and evictedByBound are the high-water marks of evicted baselines,
+	// evictedByBound those that max_flows evicted: a flow that could be one of them must not
+	// count again.
 	evicted, evictedByBound highWaterMark
 	began                   time.Duration // of the generation, as [agentClock.began]
 	held                    []Flow        // records that wait for a pending step
@@ -132,7 +133,7 @@ func (s *origin) align() (changed bool) {
 	return true
 }
 
-// addHeld holds a record, which belongs to the origin from then on.
+// addHeld holds a record and takes ownership of it.
 func (s *origin) addHeld(f Flow) {
 	if s.heldFlows == nil {
 		s.heldFlows = map[string]struct{}{}
@@ -141,8 +142,8 @@ func (s *origin) addHeld(f Flow) {
 	s.heldFlows[string(f.UUID)] = struct{}{}
 }
 
-// holds reports whether a record of the flow is held: later ones have to wait, for the
-// records of a flow count in their order.
+// holds reports whether a record of the flow is held: later ones have to be held as well,
+// for the records of a flow are counted in order.
 func (s *origin) holds(f *Flow) bool {
 	_, ok := s.heldFlows[string(f.UUID)]
 	return ok
@@ -248,8 +249,8 @@ func (s *origins) sweep(feedNow time.Duration) {
 	}
 }
 
-// evict removes an origin without baselines, of a random sample the one unseen longest, and
-// reports whether there was one.
+// evict removes the origin without baselines whose latest record is the oldest among a random
+// sample, and reports whether there was one.
 func (s *origins) evict() bool {
 	const look = 64
 	var oldest *origin

@@ -43,8 +43,8 @@ func (s *portSet) has(port int64) bool {
 	return port >= 0 && port < 1<<16 && s[port>>6]>>(port&63)&1 != 0
 }
 
-// services decides which end of a connection is the server's. That a port is the smaller one
-// says nothing.
+// services decides which end of a connection is the server's. Which port is the smaller one
+// does not matter.
 type services struct {
 	listed    map[string]*portSet // by protocol
 	other     *portSet            // those of all other protocols

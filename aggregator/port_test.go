@@ -44,7 +44,7 @@ func TestServerSide(t *testing.T) {
 		{"A opened it", 40000, 50000, opened(OpenedByA, true), "ephemeral 50000"},
 		{"A opened it from a listed port", 443, 50000, opened(OpenedByA, true), "ephemeral 50000"},
 		{"B opened it", 50000, 443, opened(OpenedByB, true), "50000 ephemeral"},
-		{"A knocked and no one answered", 40000, 50000, opened(OpenedByA, false), "ephemeral ephemeral"},
+		{"A tried to open it and nothing answered", 40000, 50000, opened(OpenedByA, false), "ephemeral ephemeral"},
 		{"no ports", -1, 1 << 40, nil, "ephemeral ephemeral"},
 	}
 	for _, test := range tests {
@@ -65,14 +65,10 @@ func TestServerSide(t *testing.T) {
 }
 
 func TestPortsDropped(t *testing.T) {
-	w := newWorld(t, Config{Ports: DropPorts})
-	w.known()
-	w.Update([]Flow{w.flow("1", 1000, 0)})
-	w.tick()
+	w := knownWorld(t, Config{Ports: DropPorts})
+	w.count(w.flow("1", 1000, 0))
 	const name = "bytes{direction=initiator_to_target,initiator_ip=10.0.0.1,node_tid=n1,protocol=TCP,target_ip=10.0.0.2}"
-	if got := w.receiver.increase(name); got != 1000 {
-		t.Errorf("%d bytes, want 1000\n%s", got, w.receiver)
-	}
+	w.want(name, 1000)
 	if _, err := New(Config{Labels: []string{"target_port"}, Ports: DropPorts}, nil, nil, nil, nil); err == nil {
 		t.Error("no label is left, and that is no error")
 	}
@@ -81,7 +77,7 @@ func TestPortsDropped(t *testing.T) {
 	}
 }
 
-// TestListenersAreDurable proves that who answered once is a server from then
+// TestListenersAreDurable proves that an address that answered once is a server from then
 // on, also where no capture sees a connection being opened, and after a crash.
 func TestListenersAreDurable(t *testing.T) {
 	for _, snapshot := range []bool{false, true} {
@@ -89,8 +85,7 @@ func TestListenersAreDurable(t *testing.T) {
 		if snapshot {
 			least = 1
 		}
-		m := newCrashingProcess(t, Config{Labels: []string{"initiator_port", "target_port"}, Ports: ServicePorts}, disktest.New(1), least)
-		m.known()
+		m := knownProcess(t, Config{Labels: []string{"initiator_port", "target_port"}, Ports: ServicePorts}, disktest.New(1), least)
 		unseen := func(uuid string, bytes int64) Flow {
 			f := m.flow(uuid, bytes, bytes)
 			f.TransportA, f.TransportB = 41000, 50000
@@ -103,15 +98,13 @@ func TestListenersAreDurable(t *testing.T) {
 			m.tick()
 			m.idle()
 		}
-		m.Update([]Flow{unseen("2", 500)})
-		m.tick()
+		m.count(unseen("2", 500))
 		m.crash(true)
 		m.start()
 		swapped := unseen("3", 70)
 		swapped.NetworkA, swapped.NetworkB = swapped.NetworkB, swapped.NetworkA
 		swapped.TransportA, swapped.TransportB = swapped.TransportB, swapped.TransportA
-		m.Update([]Flow{unseen("4", 4000), swapped})
-		m.tick()
+		m.count(unseen("4", 4000), swapped)
 		for name, want := range map[string]uint64{
 			"bytes{initiator_port=ephemeral,target_port=ephemeral}": 400,
 			"bytes{initiator_port=ephemeral,target_port=50000}":     2 * (1000 + 300 + 4000),
@@ -121,10 +114,8 @@ func TestListenersAreDurable(t *testing.T) {
 				t.Errorf("snapshot %v: %s is %d, want %d\n%s", snapshot, name, got, want, m.receiver)
 			}
 		}
-		m.wantIncrease(400 + 2*5300 + 140)
-		if n := m.metric("skybridge_listeners", ""); n != 1 {
-			t.Errorf("%v listeners, want 1", n)
-		}
+		m.want("bytes", 400+2*5300+140)
+		m.wantMetric("skybridge_listeners", "", 1)
 		m.crash(false)
 	}
 }

@@ -62,11 +62,11 @@ func (a *Aggregator) markCarriers(flows []Flow, feedNow time.Duration) {
 		if from == nil {
 			continue
 		}
-		// What is carried itself does not count, with all inside it, where its carrier counts.
+		// A flow whose own carrier counts does not count, nor does what it carries.
 		isConnection := a.isConnection(f)
 		leftOut := (!isConnection || a.filters.match(f) != nil) && (len(f.ParentUUID) == 0 || !a.carrierCounts(f, from))
 		var p progress
-		if leftOut && !isConnection { // it has a baseline for this alone
+		if leftOut && !isConnection { // it has a baseline only for this mark
 			a.advance(from, f, feedNow, onArrival, &p)
 		} else {
 			p.baseline, p.record = a.baselines.find(f, from)

@@ -16,8 +16,7 @@ func TestCarrierWithoutPorts(t *testing.T) {
 	for policy, want := range map[Portless]uint64{"": 1000, PortlessSkip: 1000, PortlessCount: 1300} {
 		for _, innerFirst := range []bool{false, true} {
 			for _, observers := range []Observers{ObserversAll, ObserversOne} {
-				w := newWorld(t, Config{Labels: withoutNode(), Tunnels: TunnelsOuter, Portless: policy, Observers: observers})
-				w.known()
+				w := knownWorld(t, Config{Labels: withoutNode(), Tunnels: TunnelsOuter, Portless: policy, Observers: observers})
 				gre, tcp := w.flow("1", 1300, 0), w.flow("2", 1000, 0)
 				gre.HasTransport, gre.TransportProtocol, gre.TransportA, gre.TransportB = false, nil, 0, 0
 				gre.Application, gre.Outer = []byte("GRE"), true
@@ -50,8 +49,7 @@ func TestCarrierWithoutPorts(t *testing.T) {
 // TestCarrierHeld proves that a tunnel which does not count does not do so either after
 // its records were held because the agent's clock was set back.
 func TestCarrierHeld(t *testing.T) {
-	w := newWorld(t, Config{Tunnels: TunnelsOuter})
-	w.known()
+	w := knownWorld(t, Config{Tunnels: TunnelsOuter})
 	from := w.time
 	w.Update([]Flow{agentRecord{0, 0, 0, 0, 7, 7, false}.flow(from)})
 	for k := range int64(4) {
@@ -74,8 +72,7 @@ func TestCarrierHeld(t *testing.T) {
 // reload without it.
 func TestCarrierLeftOut(t *testing.T) {
 	for _, innerFirst := range []bool{false, true} {
-		w := newWorld(t, Config{Tunnels: TunnelsOuter, ExcludeProtocols: []string{"UDP"}})
-		w.known()
+		w := knownWorld(t, Config{Tunnels: TunnelsOuter, ExcludeProtocols: []string{"UDP"}})
 		vxlan, tcp := w.flow("1", 1300, 0), w.flow("2", 1000, 0)
 		vxlan.TransportProtocol, vxlan.TransportB, vxlan.Outer = []byte("UDP"), 4789, true
 		tcp.ParentUUID = []byte("1")
@@ -88,9 +85,7 @@ func TestCarrierLeftOut(t *testing.T) {
 		}
 		update()
 		w.wantBytes(fmt.Sprint("inner first: ", innerFirst), 1000)
-		if got := w.metric("skybridge_filtered_bytes_total", "UDP"); got != 1300 {
-			t.Errorf("%v bytes filtered, want 1300", got)
-		}
+		w.wantMetric("skybridge_filtered_bytes_total", "UDP", 1300)
 		next := w.cfg
 		next.ExcludeProtocols = nil
 		if err := w.Configure(next); err != nil {
@@ -112,8 +107,7 @@ func TestPortless(t *testing.T) {
 				if excluded {
 					cfg.ExcludeProtocols = []string{"ICMPv4"}
 				}
-				w := newWorld(t, cfg)
-				w.known()
+				w := knownWorld(t, cfg)
 				f, arp := w.flow("1", 800, 0), w.flow("2", 60, 0)
 				f.HasTransport, f.TransportProtocol, f.TransportA, f.TransportB, f.Application = false, nil, 0, 0, []byte("ICMPv4")
 				arp.HasTransport, arp.NetworkA, arp.NetworkB, arp.Application = false, nil, nil, []byte("ARP")
@@ -146,8 +140,7 @@ func TestTunnels(t *testing.T) {
 	outer, inner, plain := 1300, 1000, 50
 	for policy, want := range map[Tunnels]int{"": outer + inner + plain, TunnelsBoth: outer + inner + plain, TunnelsInner: inner + plain, TunnelsOuter: outer + plain} {
 		for _, named := range []bool{false, true} {
-			w := newWorld(t, Config{Tunnels: policy})
-			w.known()
+			w := knownWorld(t, Config{Tunnels: policy})
 			o, i, p := w.flow("1", int64(outer), 0), w.flow("2", int64(inner), 0), w.flow("3", int64(plain), 0)
 			o.TransportB, p.TransportB = 4789, 7
 			o.Outer, i.ParentUUID = !named, []byte("1")

@@ -5,9 +5,10 @@ package aggregator
 
 import "time"
 
-// rateWindow is the rate of a connection over a window of about a period at least: Skydive
-// reports a flow once a period, which is longer than a tick, so the increase of one tick
-// would be 0 three times, then four times too much. It is for display and not durable.
+// rateWindow is the rate of a connection over a window of at least about a period. Skydive
+// reports a flow once a period, which is longer than the time between ticks, so a rate from
+// one tick to the next would mostly be 0 and sometimes several times too high. It is for
+// display and not durable.
 type rateWindow struct {
 	perSecond [2]float32 // bytes per second in the latest window that is complete, by direction
 	bytes     [2]float32 // bytes in the window that is not
@@ -61,32 +62,12 @@ type TrafficRow struct {
 
 // ScrapeTraffic is [Aggregator.Scrape] with rates.
 func (a *Aggregator) ScrapeTraffic(cursor *ScrapeCursor, rows []TrafficRow) int {
-	for {
-		if n, end := a.trafficBatch(cursor, rows); n > 0 || end {
-			return n
-		}
-	}
-}
-
-// trafficBatch is ScrapeTraffic for one batch of records.
-func (a *Aggregator) trafficBatch(cursor *ScrapeCursor, rows []TrafficRow) (n int, end bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	feedNow := a.clock.now(a.now())
-	size := a.connections.records.size
-	shown := a.samples.shown
-	for limit := min(cursor.next+batch, size); n < len(rows) && cursor.next < limit; cursor.next++ {
-		c := a.connections.records.at(cursor.next)
-		if !c.sampled[shown].live {
-			continue
-		}
-		rows[n] = TrafficRow{Row: a.row(c, shown), Overflow: c.overflow}
+	return scrape(a, cursor, rows, func(row *TrafficRow, c *connection, shown int, feedNow time.Duration) {
+		*row = TrafficRow{Row: a.row(c, shown), Overflow: c.overflow}
 		if period := a.origins.period(c.origin, feedNow); feedNow-c.traffic < period+period/4+a.tickGap() {
-			rows[n].Rate = c.rate.perSecond
+			row.Rate = c.rate.perSecond
 		}
-		n++
-	}
-	return n, cursor.next >= size
+	})
 }
 
 // tickGap is the time between the latest two ticks.

@@ -58,8 +58,7 @@ func TestRate(t *testing.T) {
 		{"four flows, one a tick", map[string]int{"1": 0, "2": 1, "3": 2, "4": 3}, 400},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			w := newWorld(t, Config{})
-			w.known()
+			w := knownWorld(t, Config{})
 			r := onePeriodReporter{w, map[string]int64{}}
 			for tick := range 5 * 4 {
 				for uuid, when := range test.flows {
@@ -82,8 +81,7 @@ func TestRate(t *testing.T) {
 // TestRateOfAnEnd proves that a connection has no rate once its report is overdue,
 // and that a new one has one from its first report on.
 func TestRateOfAnEnd(t *testing.T) {
-	w := newWorld(t, Config{})
-	w.known()
+	w := knownWorld(t, Config{})
 	r := onePeriodReporter{w, map[string]int64{}}
 	r.report("1", 6000)
 	w.tick()
@@ -116,8 +114,7 @@ func TestRateOfAnEnd(t *testing.T) {
 // TestTrafficOfTheOverflow proves that what has no series of its own is distinguished from
 // what has.
 func TestTrafficOfTheOverflow(t *testing.T) {
-	w := newWorld(t, Config{MaxSeries: 4})
-	w.known()
+	w := knownWorld(t, Config{MaxSeries: 4})
 	r := onePeriodReporter{w, map[string]int64{}}
 	r.report("1", 6000)
 	for i := range 3 {

@@ -34,16 +34,10 @@ func TestEveryCrashPointOfARename(t *testing.T) {
 	for _, power := range []bool{false, true} {
 		points := 0
 		for done := false; !done; points++ {
-			m := newCrashingProcess(t, Config{}, disktest.New(uint64(points)), []int64{1, 1 << 20}[points%2])
-			m.known()
+			m := knownProcess(t, Config{}, disktest.New(uint64(points)), []int64{1, 1 << 20}[points%2])
 			m.tick()
 			point := points / 2
-			m.disk.Fail(func(n int, _ disktest.Op, _ string) error {
-				if n == point {
-					return disktest.ErrDead
-				}
-				return nil
-			})
+			m.dieAt(point)
 			total := int64(0)
 			var flows []Flow
 			report := func() {
@@ -84,7 +78,7 @@ func TestEveryCrashPointOfARename(t *testing.T) {
 			m.pass(time.Second)
 			m.Update(flows)
 			m.tick()
-			m.wantIncrease(uint64(total))
+			m.want("bytes", uint64(total))
 			if t.Failed() {
 				t.Fatalf("power %v, point %d of %d", power, point, points)
 			}

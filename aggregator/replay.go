@@ -15,22 +15,22 @@ import (
 // maxRecords bounds the numbers in files: above what the configuration allows.
 const maxRecords = 1 << 30
 
-// replay applies the records of files to an empty aggregator. A record may be out of date when
-// a snapshot has later changes; a later record then corrects it. So nothing is linked before
-// the end: see finish.
+// replay applies the records of files to an empty aggregator. A record may be older than what
+// a snapshot has; a later record then corrects it. So nothing is linked before the end: see
+// finish.
 type replay struct {
 	a     *Aggregator
 	limit uint32 // on numbers
 
 	feedNow time.Duration // of the latest frame
 	torn    bool          // a frame was applied in part: nothing can be used
-	head    fileHead      // of the file at hand
-	tail    int64         // of the snapshot at hand; -1: not seen
+	head    fileHead      // of the file that is being read
+	tail    int64         // of the snapshot that is being read; -1: none yet
 
 	// What the latest tick ended: if it is undone, the stale markers are still to come.
 	ended        map[uint32]finalState
 	endedCapture map[string]bool
-	sent         bool // the latest tick may have been sent all the same
+	sent         bool // the latest tick may have been sent although the log lacks it
 }
 
 // fileHead is the first record of a file.

@@ -6,6 +6,7 @@ package aggregator
 import (
 	"slices"
 	"strings"
+	"time"
 )
 
 // ScrapeCursor is a position among connections; the zero value is the beginning. It is for
@@ -16,27 +17,25 @@ type ScrapeCursor struct{ next uint32 }
 // returns how many; 0 is the end. The lock is held for a batch only, so rows of one walk may
 // be of two ticks.
 func (a *Aggregator) Scrape(cursor *ScrapeCursor, rows []Row) int {
-	for {
-		if n, end := a.scrapeBatch(cursor, rows); n > 0 || end {
-			return n
-		}
-	}
+	return scrape(a, cursor, rows, func(row *Row, c *connection, shown int, _ time.Duration) { *row = a.row(c, shown) })
 }
 
-// scrapeBatch is Scrape for one batch of records, of which few may be in use.
-func (a *Aggregator) scrapeBatch(cursor *ScrapeCursor, rows []Row) (n int, end bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	size := a.connections.records.size
-	shown := a.samples.shown
-	for limit := min(cursor.next+batch, size); n < len(rows) && cursor.next < limit; cursor.next++ {
-		c := a.connections.records.at(cursor.next)
-		if c.sampled[shown].live {
-			rows[n] = a.row(c, shown)
-			n++
+// scrape fills rows with the next connections that have a sample. fill gets the record and
+// the index of the sample that is shown.
+func scrape[T any](a *Aggregator, cursor *ScrapeCursor, rows []T, fill func(row *T, c *connection, shown int, feedNow time.Duration)) (n int) {
+	for end := false; n == 0 && !end; { // few records of a batch may be in use
+		a.mu.Lock()
+		feedNow, shown, size := a.clock.now(a.now()), a.samples.shown, a.connections.records.size
+		for limit := min(cursor.next+batch, size); n < len(rows) && cursor.next < limit; cursor.next++ {
+			if c := a.connections.records.at(cursor.next); c.sampled[shown].live {
+				fill(&rows[n], c, shown, feedNow)
+				n++
+			}
 		}
+		end = cursor.next >= size
+		a.mu.Unlock()
 	}
-	return n, cursor.next >= size
+	return n
 }
 
 // row is a connection as it was sampled at one of the latest two ticks.

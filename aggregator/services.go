@@ -52,6 +52,9 @@ const sctpServices = `
 7728 8282 8471 9082 9084 9899-9902 14001 20049 25471 29118 29168-29169
 `
 
+// Protocols returns Skydive's names of the transport protocols.
+func Protocols() []string { return []string{"TCP", "UDP", "SCTP"} }
+
 // wellKnownServices returns the ports by Skydive's name of the protocol.
 func wellKnownServices() map[string][]PortRange {
 	all := map[string][]PortRange{}

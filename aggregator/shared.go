@@ -3,12 +3,15 @@
 
 package aggregator
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A sharedConversation has several observers. Each has a view: a lower bound of what the
 // conversation had carried when it reported last. What raises the total, the highest view of
 // any, counts; the rest is a duplicate. So it does not matter which observer reports first,
-// nor which one stops: the others' views pass the total by themselves.
+// nor which one stops: the views of the others exceed the total in time.
 //
 // A view must never be above what the conversation did carry, or bytes would count twice. So
 // where it is not certain what an observer has missed, its view is the highest that is certain.
@@ -24,8 +27,8 @@ type sharedConversation struct {
 }
 
 // observer is an origin that sees a conversation. Times are in ms on its agent's clock; 0 is
-// not known. It stays with the conversation after its flows were evicted, and resumes with
-// its view should it come back.
+// not known. It stays in the conversation after its flows were evicted, and resumes with its
+// view if it reports again.
 type observer struct {
 	view counts
 	// ownCounts is what counts of its own flows: the conversation counts at least as much.
@@ -129,9 +132,10 @@ func (a *Aggregator) startOf(r *baseline, feedNow time.Duration) int64 {
 	return r.start
 }
 
-// raise counts what of an observer's delta no observer has reported before, and returns it:
-// what the view, or what the observer's own flows carried, exceeds the total by. So as much
-// counts as the observer with the most would count alone.
+// raise adds the part of an observer's delta that no observer has reported before to the
+// total, and returns it: the amount by which the view, or what the observer's own flows
+// carried, exceeds the total. So as much counts as the observer that reports most would
+// count alone.
 //
 // The total rises only by what counts: what a view has beyond it is history to this
 // observer, but another one may yet report it.
@@ -187,8 +191,8 @@ func (a *Aggregator) leaveObserver(ref sharedRef, g *sharedConversation, origin 
 	}
 }
 
-// addObserver adds an observer. Above the bound it replaces the one unseen longest of those
-// whose flows were evicted; not ok: there is none.
+// addObserver adds an observer. Above the bound it replaces the one with the oldest latest
+// record among those whose flows were evicted; not ok: there is none.
 func (a *Aggregator) addObserver(ref sharedRef, g *sharedConversation, origin uint32) (o *observer, ok bool) {
 	if len(g.observers) >= maxObservers {
 		var oldest *observer
@@ -213,10 +217,5 @@ func (a *Aggregator) addObserver(ref sharedRef, g *sharedConversation, origin ui
 
 // remove removes an observer.
 func (g *sharedConversation) remove(origin uint32) {
-	for i := range g.observers {
-		if g.observers[i].origin == origin {
-			g.observers = append(g.observers[:i], g.observers[i+1:]...)
-			return
-		}
-	}
+	g.observers = slices.DeleteFunc(g.observers, func(o observer) bool { return o.origin == origin })
 }

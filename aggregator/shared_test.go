@@ -31,9 +31,8 @@ func TestSharedConversationsAreEvicted(t *testing.T) {
 		t.Fatalf("after the first one's end: %+v", g)
 	}
 	m.crashAndStart(true)
-	m.Update([]Flow{m.grown(b, 1500)})
-	m.tick()
-	m.wantIncrease(1500)
+	m.count(m.grown(b, 1500))
+	m.want("bytes", 1500)
 	m.pass(time.Hour)
 	m.tick()
 	for _, from := range m.origins.list {
@@ -48,15 +47,14 @@ func TestSharedConversationsAreEvicted(t *testing.T) {
 	m.Update([]Flow{m.flow("5", 10, 0)})
 	m.tick() // the former marker is of the tick before this one
 	m.tick()
-	m.wantIncrease(1510)
+	m.want("bytes", 1510)
 	m.crash(false)
 }
 
 // TestObserversAreBounded proves that a feed which invents captures or flows of
 // one connection has no more than its bound, and that it is counted.
 func TestObserversAreBounded(t *testing.T) {
-	w := newWorld(t, crossingConfig(true))
-	w.known()
+	w := knownWorld(t, crossingConfig(true))
 	for i := range 100 {
 		w.arrive([2]string{fmt.Sprint("n", i), "c"})
 	}
@@ -69,9 +67,7 @@ func TestObserversAreBounded(t *testing.T) {
 	if n := len(w.shared.records.at(0).observers); n != maxObservers {
 		t.Errorf("%d observers, want %d", n, maxObservers)
 	}
-	if n := w.metric("skybridge_observers_refused_total", ""); n != 100-maxObservers {
-		t.Errorf("%v refused", n)
-	}
+	w.wantMetric("skybridge_observers_refused_total", "", 100-maxObservers)
 	for i := range 2 * maxConversationFlows {
 		f := w.flow(fmt.Sprintf("%x", i+1000), 10, 0)
 		f.TransportA = 7
@@ -101,8 +97,7 @@ func TestObserversReload(t *testing.T) {
 			w.arrive(first, second, [2]string{"n1", "c3"})
 			a := w.flow("1", 1000, 0)
 			b := seenBy(a, "n2", "c2")
-			w.Update([]Flow{a, b})
-			w.tick()
+			w.count(a, b)
 			if err := w.Configure(c.after); err != nil {
 				t.Fatal(err)
 			}

@@ -10,8 +10,8 @@ const none = ^uint32(0)
 // stalls ingest as doubling a slice of millions would.
 const slabChunk = 4096
 
-// slab stores records in chunks, with dense indices: millions of them are a few thousand
-// objects to the garbage collector, and a reference is four bytes. Pointers returned by at
+// slab stores records in chunks, with dense indices: to the garbage collector millions of
+// records are a few thousand objects, and a reference takes four bytes. Pointers returned by at
 // stay valid until the record is freed.
 type slab[T any] struct {
 	chunks [][]T

@@ -42,8 +42,8 @@ func (d *durable) newJournal(number uint64) (*stateFile, error) {
 // The journal of its number begins with a tick, when the log has all of the tick before. Then
 // everything is written batch by batch during updates: a batch may be newer than the journal's
 // beginning, and the journal repeats the changes. The snapshot is valid once the journal is
-// durable up to where the last batch was written: before, one batch could have an update that
-// another does not.
+// durable up to the point at which the last batch was written: until then one batch may have
+// an update that another lacks.
 func (d *durable) snapshot(number uint64) (size int64, err error) {
 	next, err := d.newJournal(number)
 	if err != nil {

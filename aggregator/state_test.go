@@ -62,6 +62,13 @@ func newCrashingProcess(t testing.TB, cfg Config, disk *disktest.Disk, least int
 	return m
 }
 
+// knownProcess is a first process that knows the origin of the world's flows.
+func knownProcess(t testing.TB, cfg Config, disk *disktest.Disk, least int64) *crashingProcess {
+	m := newCrashingProcess(t, cfg, disk, least)
+	m.known()
+	return m
+}
+
 // start starts a process.
 func (m *crashingProcess) start() {
 	m.t.Helper()
@@ -132,6 +139,47 @@ func (m *crashingProcess) tick() {
 	m.tickNow()
 }
 
+func (m *crashingProcess) count(flows ...Flow) {
+	m.Update(flows)
+	m.tick()
+}
+
+func (m *crashingProcess) endAll() {
+	for m.EndAll(true) > 0 {
+		m.pass(MinTickGap * time.Millisecond)
+		m.tickNow()
+	}
+}
+
+// dieAt lets the process die at the n-th operation of the disk from now on.
+func (m *crashingProcess) dieAt(n int) {
+	m.disk.Fail(func(done int, _ disktest.Op, _ string) error {
+		if done >= n {
+			return disktest.ErrDead
+		}
+		return nil
+	})
+}
+
+var errBroken = errors.New("no space left on device")
+
+// breakDisk lets these operations of the disk fail; none named: all.
+func (m *crashingProcess) breakDisk(ops ...disktest.Op) {
+	m.disk.Fail(func(_ int, op disktest.Op, _ string) error {
+		if len(ops) == 0 || slices.Contains(ops, op) {
+			return errBroken
+		}
+		return nil
+	})
+}
+
+// heal lets the disk work again, and waits until the state is whole.
+func (m *crashingProcess) heal() {
+	for m.disk.Fail(nil); m.Failure() != nil; m.idle() {
+		m.tick()
+	}
+}
+
 // crash ends the process, after which power is lost or not.
 func (m *crashingProcess) crash(power bool) {
 	m.disk.Fail(func(int, disktest.Op, string) error { return disktest.ErrDead })
@@ -152,18 +200,10 @@ func (m *crashingProcess) crashAndStart(power bool) {
 	}
 }
 
-// wantIncrease fails the test unless the ledger's bytes, in all series, are n.
-func (m *crashingProcess) wantIncrease(n uint64) {
-	m.t.Helper()
-	if got := m.total("bytes"); got != n {
-		m.t.Errorf("bytes in all: %d, want %d\n%v", got, n, m.receiver)
-	}
-}
-
-// TestCountersGoOn proves that a process continues where the one before was:
+// TestCountersContinue proves that a process continues where the one before was:
 // however it ended, nothing resets, nothing counts twice, and what was
 // carried meanwhile counts.
-func TestCountersGoOn(t *testing.T) {
+func TestCountersContinue(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		end  func(m *crashingProcess)
@@ -178,14 +218,11 @@ func TestCountersGoOn(t *testing.T) {
 		{"power lost", func(m *crashingProcess) { m.crash(true) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m := newCrashingProcess(t, Config{}, disktest.New(1), 1)
-			m.known()
-			m.Update([]Flow{m.flow("1", 1000, 500)})
-			m.tick()
+			m := knownProcess(t, Config{}, disktest.New(1), 1)
+			m.count(m.flow("1", 1000, 500))
 			f := m.flow("1", 3000, 700)
 			f.Metric.RTT = 7
-			m.Update([]Flow{f, m.flow("text", 100, 0)})
-			m.tick()
+			m.count(f, m.flow("text", 100, 0))
 			c.end(m)
 			m.pass(time.Hour)
 			m.start()
@@ -195,10 +232,9 @@ func TestCountersGoOn(t *testing.T) {
 			m.tickNow()
 			f = m.flow("1", 3001, 700)
 			f.Metric.RTT = 8
-			m.Update([]Flow{f})
-			m.tick()
+			m.count(f)
 			// 3001+700 of the one, 100 of the other.
-			m.wantIncrease(3801)
+			m.want("bytes", 3801)
 			name := "bytes" + labelText(m.row(m.connections.records.at(0), 0), 0)
 			zeros := 0
 			for _, s := range m.receiver.series[name] {
@@ -218,8 +254,7 @@ func TestCountersGoOn(t *testing.T) {
 // it had not been: what began has its zero still to come, and what ended its
 // stale markers, even where it returned before the crash.
 func TestUndoneTick(t *testing.T) {
-	m := newCrashingProcess(t, Config{}, disktest.New(1), 1<<20)
-	m.known()
+	m := knownProcess(t, Config{}, disktest.New(1), 1<<20)
 	idle, back := m.flow("1", 1000, 0), m.flow("2", 2000, 0)
 	back.TransportA = 2
 	m.Update([]Flow{idle, back})
@@ -254,7 +289,7 @@ func TestUndoneTick(t *testing.T) {
 	for range 4 {
 		m.tick()
 	}
-	m.wantIncrease(1000 + 2503 + 5)
+	m.want("bytes", 1000+2503+5)
 	m.crash(false)
 }
 
@@ -262,8 +297,7 @@ func TestUndoneTick(t *testing.T) {
 // but which receivers may have all the same, is not taken back: its zeros sent
 // again would count everything twice.
 func TestTickThatMayBeSent(t *testing.T) {
-	m := newCrashingProcess(t, Config{}, disktest.New(1), 1<<20)
-	m.known()
+	m := knownProcess(t, Config{}, disktest.New(1), 1<<20)
 	m.tick()
 	before := m.last
 	m.Update([]Flow{m.flow("1", 1000, 0)})
@@ -275,7 +309,7 @@ func TestTickThatMayBeSent(t *testing.T) {
 	m.start()
 	m.Update([]Flow{m.flow("1", 1500, 0)})
 	m.tick() // the ledger fails the test where the counter begins again
-	m.wantIncrease(1500)
+	m.want("bytes", 1500)
 	m.crash(false)
 }
 
@@ -283,17 +317,11 @@ func TestTickThatMayBeSent(t *testing.T) {
 // does not end after a restart because that was lost.
 func TestPeriodsSurvive(t *testing.T) {
 	for _, least := range []int64{1, 1 << 20} { // by a snapshot, by the journal
-		m := newCrashingProcess(t, Config{}, disktest.New(1), least)
-		m.known()
+		m := knownProcess(t, Config{}, disktest.New(1), least)
 		f := m.flow("1", 1000, 0)
 		f.LastUpdate.Start = f.LastUpdate.Last - (8 * time.Minute).Milliseconds()
 		m.Update([]Flow{f})
-		for range 3 {
-			m.tick()
-			m.idle()
-		}
-		m.crash(true)
-		m.start()
+		m.restart()
 		for range 4 * 7 {
 			m.tick()
 		}
@@ -308,18 +336,15 @@ func TestPeriodsSurvive(t *testing.T) {
 // that nothing counts twice, and that it says so.
 func TestStateOlderThanTheLog(t *testing.T) {
 	disk := disktest.New(1)
-	m := newCrashingProcess(t, Config{}, disk, 1<<20)
-	m.known()
-	m.Update([]Flow{m.flow("1", 1000, 0)})
-	m.tick()
+	m := knownProcess(t, Config{}, disk, 1<<20)
+	m.count(m.flow("1", 1000, 0))
 	m.crash(false)
 	backup := map[string][]byte{}
 	for _, name := range disk.Files() {
 		backup[name] = disk.Bytes(name)
 	}
 	m.start()
-	m.Update([]Flow{m.flow("1", 5000, 0)})
-	m.tick()
+	m.count(m.flow("1", 5000, 0))
 	m.crash(false)
 	for _, name := range disk.Files() {
 		if err := disk.Remove(name); err != nil {
@@ -333,18 +358,15 @@ func TestStateOlderThanTheLog(t *testing.T) {
 	if m.recover.ResetReason == "" || m.recover.Connections != 0 {
 		t.Errorf("recovered %+v", m.recover)
 	}
-	if got := m.metric("skybridge_state_doubts_total", ""); got != 1 {
-		t.Errorf("%v doubts", got)
-	}
+	m.wantMetric("skybridge_state_doubts_total", "", 1)
 	m.tickNow()
 	old := m.flow("1", 6000, 0)
 	old.Start -= time.Hour.Milliseconds()
 	old.LastUpdate.ABBytes = 1000
-	m.Update([]Flow{old})
+	m.count(old)
 	m.tick()
 	m.tick()
-	m.tick()
-	m.wantIncrease(6000)
+	m.want("bytes", 6000)
 	m.crash(false)
 }
 
@@ -352,7 +374,6 @@ func TestStateOlderThanTheLog(t *testing.T) {
 // that the state says so, that a restart meanwhile counts nothing twice, and that
 // all is durable again once the disk works.
 func TestFailingDisk(t *testing.T) {
-	broken := errors.New("no space left on device")
 	for _, c := range []struct {
 		name string
 		op   []disktest.Op
@@ -364,29 +385,17 @@ func TestFailingDisk(t *testing.T) {
 		for _, heals := range []bool{true, false} {
 			t.Run(c.name+map[bool]string{true: " and heals", false: " to the end"}[heals], func(t *testing.T) {
 				disk := disktest.New(3)
-				m := newCrashingProcess(t, Config{}, disk, 1<<20)
-				m.known()
-				m.Update([]Flow{m.flow("1", 1000, 0)})
-				m.tick()
-				disk.Fail(func(_ int, op disktest.Op, _ string) error {
-					if c.op == nil || slices.Contains(c.op, op) {
-						return broken
-					}
-					return nil
-				})
-				m.Update([]Flow{m.flow("1", 3000, 0)})
-				m.tick()
-				if !errors.Is(m.Failure(), broken) {
+				m := knownProcess(t, Config{}, disk, 1<<20)
+				m.count(m.flow("1", 1000, 0))
+				m.breakDisk(c.op...)
+				m.count(m.flow("1", 3000, 0))
+				if !errors.Is(m.Failure(), errBroken) {
 					t.Fatalf("trouble: %v", m.Failure())
 				}
-				m.Update([]Flow{m.flow("1", 4000, 0)})
-				m.tick()
-				m.wantIncrease(4000)
+				m.count(m.flow("1", 4000, 0))
+				m.want("bytes", 4000)
 				if heals {
-					disk.Fail(nil)
-					for m.Failure() != nil {
-						m.tick()
-					}
+					m.heal()
 					m.Update([]Flow{m.flow("1", 4500, 0)})
 				}
 				m.crash(true)

@@ -17,9 +17,9 @@ func (t tag) compatible(o tag) bool {
 	return (t.vlan == 0 || o.vlan == 0 || t.vlan == o.vlan) && (t.vni == 0 || o.vni == 0 || t.vni == o.vni)
 }
 
-// tags finds conversations that differ in their tags alone. A tag changes the upper half of
-// an id by a mask, so that they share a bucket, and the mask between two ids gives the tag.
-// Flows take no memory for it.
+// tags finds conversations that differ only in their tags. A tag changes the upper half of
+// an id by a mask, so such conversations share a bucket, and the mask between two ids gives
+// the tag. So tags need no memory in baselines.
 type tags struct {
 	key   conversationKey
 	known map[conversationID]tag // by mask
@@ -42,8 +42,8 @@ func (ts *tags) maskOf(key conversationKey, t tag) conversationID {
 	return conversationID(binary.LittleEndian.Uint32(sum[:])&maskBits) << maskShift
 }
 
-// learn adds a tag of a flow. After a restart, those with a VNI are unknown until they are
-// seen again.
+// learn adds a tag of a flow. After a restart, tags with a VNI are unknown until a flow with
+// them is reported again.
 func (ts *tags) learn(key conversationKey, t tag) conversationID {
 	if ts.known == nil || ts.key != key {
 		ts.key, ts.known = key, map[conversationID]tag{0: {}}
@@ -70,8 +70,8 @@ func (ts *tags) between(key conversationKey, base, id conversationID) (t tag, ok
 }
 
 // tagged returns the conversation of a flow whose id without a tag is base. Two flows are of
-// different conversations where their tags differ, or where one capture saw both. Several
-// tags that a capture without tags has made one conversation stay one. Not ok: the flow may
+// different conversations where their tags differ, or where one capture saw both. Conversations
+// that a capture without tags has merged stay merged. Not ok: the flow may
 // be of several, each of which is reported by other captures, so that it counts nowhere.
 func (a *Aggregator) tagged(base conversationID, f *Flow, from *origin) (id conversationID, ok bool) {
 	t := f.tag()

@@ -61,8 +61,7 @@ func TestVLANs(t *testing.T) {
 
 // TestVLANLabels proves that the labels have the ids, and no value without.
 func TestVLANLabels(t *testing.T) {
-	w := newWorld(t, Config{Labels: []string{"vlan", "vni"}})
-	w.known()
+	w := knownWorld(t, Config{Labels: []string{"vlan", "vni"}})
 	for _, c := range []struct {
 		vlan, vni int64
 		want      string
@@ -108,12 +107,10 @@ func TestVLANsRestart(t *testing.T) {
 	m := newCrashingProcess(t, crossingConfig(false), disktest.New(1), 1<<20)
 	m.arrive([2]string{"n1", "c1"}, [2]string{"n1", "c2"})
 	twenty := inVLAN(m.world, "c1", 20, 0, 420) // reported only later
-	m.Update([]Flow{inVLAN(m.world, "c1", 10, 0, 700), inVLAN(m.world, "c2", 0, 0, 1120)})
-	m.tick()
+	m.count(inVLAN(m.world, "c1", 10, 0, 700), inVLAN(m.world, "c2", 0, 0, 1120))
 	m.crashAndStart(true)
-	m.Update([]Flow{twenty})
-	m.tick()
-	m.wantIncrease(1120)
+	m.count(twenty)
+	m.want("bytes", 1120)
 	m.crash(false)
 }
 
@@ -142,11 +139,11 @@ func TestVLANsAfterUpgrade(t *testing.T) {
 		m.Update([]Flow{f})
 	}
 	m.tick()
-	m.wantIncrease(100)
+	m.want("bytes", 100)
 	m.pass(time.Minute)
 	for _, capture := range captures {
 		m.Update([]Flow{inVLAN(m.world, capture, 20, 0, 420)})
 	}
 	m.tick()
-	m.wantIncrease(100 + 420)
+	m.want("bytes", 100+420)
 }

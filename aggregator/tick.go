@@ -5,9 +5,9 @@ package aggregator
 
 import "time"
 
-// MinTickGap is the least time between two ticks in milliseconds. A replacement of a lost
-// sample goes between them, and the zero of a counter that ends with the process before it
-// could begin on the grid.
+// MinTickGap is the least time between two ticks in milliseconds. It leaves room for the
+// replacement of a lost sample, and for the zero of a counter whose process ends before the
+// counter could begin on the grid.
 const MinTickGap = 2
 
 // OnGrid returns the latest multiple of the interval since the Unix epoch that is not after
@@ -110,8 +110,8 @@ func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 // counters that begin with it, in ms; 0 is none.
 type tickTimes struct {
 	before, at, zero int64
-	// rushed is the time of zeros that cannot wait for the grid since the process ends; not
-	// journaled.
+	// rushed is the time of zeros that cannot wait for the grid because the process ends; it is
+	// not journaled.
 	rushed int64
 }
 

@@ -15,7 +15,7 @@ import (
 // counter is about 60 bytes.
 const sketchRatio = 4
 
-// top gives series of their own to the K busiest connections; the others are counted in the
+// top gives the K busiest connections series of their own; the others are counted in the
 // overflow.
 //
 // Bytes in a window are counted for each connection with series, and for the others in a
@@ -192,7 +192,7 @@ func (a *Aggregator) demote(t *top, was candidate) {
 	}
 	c := a.connections.records.at(was.i)
 	if !c.used || c.values != was.values || c.phase == ended || c.phase == closing || c.ending {
-		return // it ends by itself
+		return // it ends anyway
 	}
 	a.connections.demote(was.i)
 	a.demotions++

@@ -14,12 +14,12 @@ import (
 // reach it.
 const MaxLabelValue = 256
 
-// hashDigits is the length of the hash at the end of a cut value, with the ~ before it.
+// hashDigits is the length of the hash at the end of a truncated value, with the ~ before it.
 const hashDigits = 1 + 16
 
-// appendValue appends a label value that receivers take, and says whether it had
-// to be changed: what is not UTF-8 is replaced, and of what is longer than MaxLabelValue
-// the end is a hash of the whole. The same text always becomes the same value.
+// appendValue appends a label value that receivers accept, and reports whether it had to be
+// changed: invalid UTF-8 is replaced, and a value longer than MaxLabelValue is truncated,
+// with a hash of the whole at the end. The same text always becomes the same value.
 func appendValue[T []byte | string](dst []byte, s T) (_ []byte, changed bool) {
 	if len(s) <= MaxLabelValue && validText(s) {
 		return append(dst, s...), false

@@ -49,20 +49,16 @@ func TestAnyValueIsValid(t *testing.T) {
 }
 
 func TestCutValuesCount(t *testing.T) {
-	w := newWorld(t, Config{Labels: []string{"application"}})
-	w.known()
+	w := knownWorld(t, Config{Labels: []string{"application"}})
 	one, two, fine := w.flow("1", 1000, 0), w.flow("2", 500, 0), w.flow("3", 20, 0)
 	one.Application = []byte(strings.Repeat("x", 1000) + "1")
 	two.Application = []byte(strings.Repeat("x", 1000) + "2")
 	fine.Application = []byte("DNS")
-	w.Update([]Flow{one, two, fine})
-	w.tick()
+	w.count(one, two, fine)
 	w.Update([]Flow{w.flow("4", 3, 0)}) // without an application: no label
 	w.tick()
 	if got := w.total("bytes"); got != 1523 || len(w.receiver.increases()) != 4+3-1 {
 		t.Errorf("%d bytes\n%s", got, w.receiver)
 	}
-	if n := w.metric("skybridge_label_values_cut_total", ""); n != 2 {
-		t.Errorf("%v values cut, want 2", n)
-	}
+	w.wantMetric("skybridge_label_values_cut_total", "", 2)
 }

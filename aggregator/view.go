@@ -50,7 +50,8 @@ func (a *Aggregator) initView(ref sharedRef, g *sharedConversation, o *observer,
 	o.viewAt = max(s.last, o.mergedUntil)
 }
 
-// updateView takes a record of a known observer, of a known flow or a new one.
+// updateView updates the view with a record of a known observer, of a known flow or a new
+// one.
 func (a *Aggregator) updateView(g *sharedConversation, o *observer, s *observation, known bool) {
 	former := o.view
 	switch {
@@ -59,7 +60,7 @@ func (a *Aggregator) updateView(g *sharedConversation, o *observer, s *observati
 	case s.from >= o.mergedUntil:
 		o.view.add(&s.delta)
 	default:
-		// Others may have reported it.
+		// Other observers may have reported this delta already.
 	}
 	if known && !o.aligned {
 		s.from = min(s.from, o.viewAt)
@@ -70,8 +71,8 @@ func (a *Aggregator) updateView(g *sharedConversation, o *observer, s *observati
 	o.keepPrevious(former, s)
 }
 
-// continueView takes the first record of a further flow of an observer: usually the
-// conversation resumed after it had been idle for long.
+// continueView updates the view with the first record of a further flow of an observer:
+// usually the conversation resumed after a long idle time.
 func (a *Aggregator) continueView(g *sharedConversation, o *observer, s *observation) {
 	switch {
 	case s.start > o.viewAt && !s.setBack:
@@ -93,7 +94,7 @@ func (a *Aggregator) continueView(g *sharedConversation, o *observer, s *observa
 		// It continues, or there are two flows at a time, as on a link with two VLANs.
 		o.view.add(&s.delta)
 	default:
-		// Its view may have it already.
+		// Its view may include this delta already.
 	}
 }
 
@@ -145,12 +146,13 @@ func (a *Aggregator) precedes(p *observer, at int64, o *observer, s *observation
 	if a.sameNode(p.origin, o.origin) {
 		return at+processingLag.Milliseconds() <= s.from
 	}
-	// Nor do they in a record that is not of now: a flow's first one may be its end record,
-	// which Skydive sends long after.
+	// Nor do the times of an old record: a flow's first record may be its end record, which
+	// Skydive sends long after the traffic.
 	return s.trusted && s.toFeedTime-p.seen >= maxDelivery+time.Duration(s.to-s.from)*time.Millisecond
 }
 
-// mergedAt is up to when o has what p had seen at a time that precedes the record.
+// mergedAt is the time up to which o's view includes what p had seen at a time that precedes
+// the record.
 func (a *Aggregator) mergedAt(p *observer, at int64, o *observer, s *observation) int64 {
 	if a.sameNode(p.origin, o.origin) {
 		return at

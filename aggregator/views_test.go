@@ -191,15 +191,14 @@ func TestExactnessAcrossReloads(t *testing.T) {
 			if several && next.scope() == byTuple {
 				next.Observers = ObserversAll
 			}
+			release := w.Hold()
 			if w.Renames(next) {
-				for w.EndAll(true) > 0 {
-					w.pass(MinTickGap * time.Millisecond)
-					w.tickNow()
-				}
+				w.endAll()
 			}
 			if err := w.Configure(next); err != nil {
 				r.Fatal(err)
 			}
+			release()
 			if w.Renames(next) {
 				r.Fatal("the configuration is not in force")
 			}

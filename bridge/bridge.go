@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,7 +55,7 @@ type Options struct {
 	Log *logging.Writer
 	// Reload asks for a reload of the configuration file with every value. May be
 	// nil.
-	Reload <-chan struct{}
+	Reload <-chan os.Signal
 	// Service is the service manager to notify. May be nil.
 	Service *notify.Service
 	// Listening, where given, is called with the address once the web server
@@ -170,10 +171,11 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 	}
 	b.published = b.tickPublished
 	b.showConfig(cfg)
-	b.listenAddress, b.storageKeys = listenAddress(cfg, options), cfg.Storage
+	b.listenAddress, b.storageKeys = cmp.Or(options.ListenAddress, cfg.Web.ListenAddress), cfg.Storage
 	defer func() {
 		if err != nil {
 			b.close()
+			err = fmt.Errorf("bridge: %w", err)
 		}
 	}()
 	skipped := newSkipped(registry)
@@ -181,19 +183,16 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 	if err != nil {
 		return nil, err
 	}
-	b.topology, err = topology.New(topologyConfig(cfg, feed), registry, component(b.logger, "topology"))
-	if err != nil {
-		return nil, fmt.Errorf("bridge: %w", err)
+	if b.topology, err = topology.New(topologyConfig(cfg, feed), registry, component(b.logger, "topology")); err != nil {
+		return nil, err
 	}
 	b.aggregator, err = aggregator.New(aggregation(cfg, b.topology), b.clock.passing, registry, skipped, component(b.logger, "aggregator"))
 	if err != nil {
-		return nil, fmt.Errorf("bridge: %w", err)
+		return nil, err
 	}
-	registerWait(registry, b.wait)
-	registerDroppedLines(registry, options.Log.Dropped)
-	b.feed, err = skydive.NewFeed(feed, b.aggregator, skipped, registry, component(b.logger, "feed"))
-	if err != nil {
-		return nil, fmt.Errorf("bridge: %w", err)
+	registerReadings(registry, b.failure, b.wait, options.Log.Dropped)
+	if b.feed, err = skydive.NewFeed(feed, b.aggregator, skipped, registry, component(b.logger, "feed")); err != nil {
+		return nil, err
 	}
 	if err := b.openLog(cfg, registry); err != nil {
 		return nil, err
@@ -204,10 +203,7 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 		return nil, err
 	}
 	b.web, err = web.New(b.webOptions(registry))
-	if err != nil {
-		return nil, fmt.Errorf("bridge: %w", err)
-	}
-	return b, nil
+	return b, err
 }
 
 // close releases what a bridge holds, whether it ran or not.
@@ -262,7 +258,7 @@ func (b *Bridge) run(ctx context.Context) error {
 	defer stopFeed()
 
 	if err := b.resume(); err != nil {
-		return err
+		return fmt.Errorf("bridge: %w", err)
 	}
 	b.logger.Info("skybridge runs", "version", versionText(), "address", b.web.Addr(), "analyzers", len(b.cfg.Skydive.Analyzers), "endpoints", len(b.cfg.RemoteWrite))
 
@@ -317,14 +313,6 @@ func (b *Bridge) readyWord() string {
 		return "ready, but the clock was set back: no samples for " + left.Round(time.Second).String() + ", until it has passed the last ones; counting continues"
 	}
 	return "ready"
-}
-
-// listenAddress is where a bridge with this configuration listens.
-func listenAddress(cfg *config.Config, options Options) string {
-	if options.ListenAddress != "" {
-		return options.ListenAddress
-	}
-	return cfg.Web.ListenAddress
 }
 
 func component(logger *slog.Logger, name string) *slog.Logger {

@@ -20,20 +20,16 @@ import (
 )
 
 // changing plays a feed to a bridge that gets another configuration every few
-// messages, by a reload or a restart in turns. configure writes the n-th one.
-func (r *rig) changing(o script.Options, configure func(n int)) {
+// messages, by a reload or a restart in turns. configure writes the n-th one, send
+// reports messages.
+func (r *rig) changing(feed *script.Script, configure func(n int), send func(...script.Message)) {
 	r.t.Helper()
 	configure(0)
 	r.start()
-	feed := script.Write(o)
-	for _, m := range feed.Hello {
-		r.Send(m)
-	}
+	send(feed.Hello...)
 	r.awaitReceived()
 	for i, messages := range feed.Steps {
-		for _, m := range messages {
-			r.Send(m)
-		}
+		send(messages...)
 		switch {
 		case i%5 == 4:
 			r.awaitReceived()
@@ -81,14 +77,14 @@ func choice(rng *rand.Rand) string {
 func TestAnyChoiceSumsToTheSame(t *testing.T) {
 	r := newRig(t, 2, prom.Options{})
 	r.dir = t.TempDir()
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	seed := newSeed(t)
 	rng := rand.New(rand.NewPCG(seed, 3))
 	var choices []string
-	r.changing(script.Options{Seed: seed, Connections: 200, Steps: 20, Analyzers: 2, Points: 1, Now: time.Now().UnixMilli()}, func(int) {
+	feed := script.Write(script.Options{Seed: seed, Connections: 200, Steps: 20, Analyzers: 2, Points: 1, Now: time.Now().UnixMilli()})
+	r.changing(feed, func(int) {
 		choices = append(choices, choice(rng))
 		r.configure("", "aggregation: {connection_timeout: 1s, top_k_window: 10s, tunnels: outer, exclude_networks: [10.77.0.2/32], "+choices[len(choices)-1]+"}\n")
-	})
+	}, r.send)
 	r.halt()
 	want := r.Reference.By(reference.View{Labels: []string{"protocol"}, Tunnels: "outer", ExcludeNetworks: []string{"10.77.0.2/32"}})
 	if diff := cmp.Diff(want, judge.SumsBy(r.raw(), "protocol")); diff != "" || len(want) != 6 {

@@ -218,8 +218,7 @@ func TestRestartAfterAStepBack(t *testing.T) {
 				l, lenient, strict := newClockLab(t)
 				l.options.StoragePath = t.TempDir()
 				if down { // the next process starts when the clock is right
-					l.serve("lenient", nil)
-					l.serve("strict", nil)
+					l.cutOff()
 				}
 				l.setClock(time.Hour)
 				l.start()
@@ -227,10 +226,7 @@ func TestRestartAfterAStepBack(t *testing.T) {
 				time.Sleep(time.Minute)
 				l.halt()
 				_, last := l.log.LastTick()
-				l.serve("lenient", lenient.dial)
-				l.serve("strict", strict.dial)
-				lenient.Restarted()
-				strict.Restarted()
+				l.reconnect(lenient, strict)
 				early := strict.Early()
 
 				l.setClock(0)

@@ -42,6 +42,20 @@ func newClockLab(t *testing.T) (l *clockLab, lenient, strict pipedReceiver) {
 	return l, connect("lenient", receiver.Config{}), connect("strict", receiver.Config{Clock: time.Now})
 }
 
+// cutOff makes both receivers unreachable.
+func (l *clockLab) cutOff() {
+	l.serve("lenient", nil)
+	l.serve("strict", nil)
+}
+
+// reconnect makes them reachable for the next process.
+func (l *clockLab) reconnect(lenient, strict pipedReceiver) {
+	l.serve("lenient", lenient.dial)
+	l.serve("strict", strict.dial)
+	lenient.Restarted()
+	strict.Restarted()
+}
+
 // traffic reports some connections, of which some end and return, for one second.
 func (l *clockLab) traffic(now time.Duration) {
 	second := int64(now / time.Second)

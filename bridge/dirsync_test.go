@@ -58,15 +58,11 @@ func TestFreshStorageSurvivesALossOfPower(t *testing.T) {
 			l.report("a", 1, 100)
 			time.Sleep(50 * time.Second)
 			disk.Fail(func(int, disktest.Op, string) error { return disktest.ErrDead })
-			l.serve("lenient", nil)
-			l.serve("strict", nil)
+			l.cutOff()
 			l.halt()
 			disk.LosePower()
 
-			l.serve("lenient", lenient.dial)
-			l.serve("strict", strict.dial)
-			lenient.Restarted()
-			strict.Restarted()
+			l.reconnect(lenient, strict)
 			l.start()
 			if text := l.logs.String(); strings.Contains(text, "counters resets") {
 				t.Fatalf("the state is lost:\n%s", text)

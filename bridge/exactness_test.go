@@ -20,14 +20,11 @@ func TestExactnessOfGeneratedFeeds(t *testing.T) {
 	r := newRig(t, 2, prom.Options{})
 	r.configure("", "aggregation: {connection_timeout: 1s}\n")
 	r.start()
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	seed := newSeed(t)
 	feed := script.Write(script.Options{
 		Seed: seed, Connections: 1000, Steps: 24, Analyzers: 2, Now: time.Now().UnixMilli(),
 	})
-	for _, m := range feed.Hello {
-		r.Send(m)
-	}
+	r.send(feed.Hello...)
 	r.awaitReceived()
 	for i, messages := range feed.Steps {
 		switch i {
@@ -48,9 +45,7 @@ func TestExactnessOfGeneratedFeeds(t *testing.T) {
 			r.awaitReceived()
 			r.awaitTicks(2)
 		}
-		for _, m := range messages {
-			r.Send(m)
-		}
+		r.send(messages...)
 	}
 	r.awaitReceived()
 	r.halt()
@@ -69,9 +64,7 @@ func TestExactnessOfRecordings(t *testing.T) {
 			continue // statistics only
 		}
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			r := newRig(t, 1, prom.Options{})
-			r.configure("", "")
-			r.start()
+			r := startedRig(t, 1)
 			for i, m := range messages {
 				r.Send(m)
 				if i == len(messages)/2 {

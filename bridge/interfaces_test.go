@@ -10,15 +10,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/skydive-project/skybridge/internal/judge"
 	"github.com/skydive-project/skybridge/internal/prom"
 )
-
-const interfaceSelector = `{__name__=~"skydive_network_interface_.+"}`
 
 // recordedTopology is the topology of a real Skydive: five interfaces, of which
 // two were never used and have no address.
@@ -45,11 +42,7 @@ func without(nodes []json.RawMessage, name string) []json.RawMessage {
 // pushedInterfaces returns what the Prometheus has of interfaces.
 func (r *rig) pushedInterfaces() []prom.Series {
 	r.t.Helper()
-	series, err := r.prom.RawSeries(r.ctx, interfaceSelector, r.began.Add(-time.Minute), time.Now().Add(time.Minute))
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return series
+	return r.stored(r.prom, `{__name__=~"skydive_network_interface_.+"}`)
 }
 
 // awaitInterfaces waits until the page has that many interfaces.
@@ -74,19 +67,7 @@ func TestInterfacesAreAsRecorded(t *testing.T) {
 	}
 	r.start()
 	page := r.awaitInterfaces(5)
-	const golden = "testdata/interfaces.golden"
-	if *update {
-		if err := os.WriteFile(golden, []byte(page), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), page); diff != "" {
-		t.Errorf("the page (-golden +got):\n%s", diff)
-	}
+	golden(t, "testdata/interfaces.golden", page)
 	r.awaitTicks(2)
 	r.halt() // without a storage path: every series ends
 	var pushed, served []string
@@ -113,9 +94,7 @@ func TestInterfacesAreAsRecorded(t *testing.T) {
 	if diff := cmp.Diff(served, pushed); diff != "" {
 		t.Errorf("pushed differs from served (-served +pushed):\n%s", diff)
 	}
-	if refused := r.prom.Refused(); len(refused) > 0 {
-		t.Errorf("%d requests were refused: %q", len(refused), refused)
-	}
+	r.judgeWrites()
 }
 
 // TestInterfacesEnd goes through all that ends interfaces, and what does not, over
@@ -201,18 +180,5 @@ func TestInterfacesEnd(t *testing.T) {
 	if n, _ := lives("eth0"); n < 2 {
 		t.Errorf("eth0 has %d lives, want it to reset under its first name", n)
 	}
-	r.judgeExactWithSites()
-	if refused := r.prom.Refused(); len(refused) > 0 {
-		t.Errorf("%d requests were refused: %q", len(refused), refused)
-	}
-}
-
-// judgeExactWithSites holds the bytes of all series, whatever their labels, against
-// what was reported.
-func (r *rig) judgeExactWithSites() {
-	r.t.Helper()
-	want, got := r.Reference.By(r.Reference.View)["bytes{}"], judge.SumsBy(r.raw())["bytes{}"]
-	if want == 0 || want != got {
-		r.t.Errorf("%d bytes over all connections, want %d", got, want)
-	}
+	r.judgeTotal()
 }

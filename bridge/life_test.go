@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,39 +29,34 @@ import (
 func (r *rig) reloadNow() {
 	r.t.Helper()
 	select {
-	case r.reload <- struct{}{}:
+	case r.reload <- syscall.SIGHUP:
 	case <-r.ctx.Done():
 		r.t.Fatal("no one takes the reload")
 	}
 	// The bridge takes the next one when this one is done.
 	select {
-	case r.reload <- struct{}{}:
+	case r.reload <- syscall.SIGHUP:
 	case <-r.ctx.Done():
 		r.t.Fatal("the reload does not end")
 	}
-}
-
-func (r *rig) reloadOK() bool {
-	r.t.Helper()
-	ok, err := judge.Metric(r.ctx, r.url, "skybridge_config_last_reload_successful")
-	if err != nil {
-		r.t.Fatal(err)
+	if r.metric("skybridge_config_last_reload_successful") != 1 {
+		r.t.Fatalf("the reload failed\n%s", r.logs)
 	}
-	return ok == 1
 }
 
-// TestReloadKeepsCounters changes what does not concern series: nothing ends,
-// and no analyzer sees a new connection.
+// TestReloadKeepsCounters changes what does not concern series, and what only a restart
+// can change: nothing ends, and no analyzer sees a new connection.
 func TestReloadKeepsCounters(t *testing.T) {
 	r := newRig(t, 1, prom.Options{})
-	r.configure("", "")
+	r.address = ""
+	r.configure("", "web: {listen_address: '127.0.0.1:0'}\n")
 	r.start()
 	r.awaitTicks(2) // counters begin from here on
 	r.play(30)
-	r.configure("", "aggregation: {connection_timeout: 90s, max_series: 5000}\n")
+	r.configure("", "web: {listen_address: '127.0.0.1:1'}\naggregation: {connection_timeout: 90s, max_series: 5000}\n")
 	r.reloadNow()
-	if !r.reloadOK() {
-		t.Fatalf("the reload failed\n%s", r.logs)
+	if n := strings.Count(r.logs.String(), "web.listen_address changes with a restart only"); n < 2 {
+		t.Errorf("%d warnings, want one for each reload", n)
 	}
 	if n := r.Analyzers[0].Accepted(); n != 1 {
 		t.Errorf("%d connections to the analyzer, want the first one kept", n)
@@ -70,11 +66,11 @@ func TestReloadKeepsCounters(t *testing.T) {
 			t.Errorf("%v has %d incarnations after the reload, want 1", s.Labels, n)
 		}
 	}
-	if version, err := judge.Metric(r.ctx, r.url, "skybridge_remote_write_version"); err != nil || version != 2 {
-		t.Errorf("version %v (%v) is spoken, want 2 with a Prometheus of today", version, err)
+	if version := r.metric("skybridge_remote_write_version"); version != 2 {
+		t.Errorf("version %v is spoken, want 2 with a Prometheus of today", version)
 	}
-	if limit, err := judge.Metric(r.ctx, r.url, "skybridge_series_limit"); err != nil || limit != 5000 {
-		t.Errorf("series limit %v (%v), want 5000", limit, err)
+	if limit := r.metric("skybridge_series_limit"); limit != 5000 {
+		t.Errorf("series limit %v, want 5000", limit)
 	}
 	r.halt()
 	r.judgeExact()
@@ -83,19 +79,13 @@ func TestReloadKeepsCounters(t *testing.T) {
 // TestReloadOfIdentity changes external labels, then the labels of connections:
 // the old series end with all that was counted, the new ones begin at 0.
 func TestReloadOfIdentity(t *testing.T) {
-	r := newRig(t, 1, prom.Options{})
-	r.configure("", "")
-	r.start()
+	r := startedRig(t, 1)
 	r.play(30)
 	r.configure(", external_labels: {site: b}", "")
 	r.reloadNow()
-	if !r.reloadOK() {
-		t.Fatalf("the reload failed\n%s", r.logs)
-	}
 	r.awaitTicks(1) // and so has the receiver what came before
 	for _, s := range r.raw() {
-		lives := prom.Incarnations(s.Samples)
-		if last := lives[len(lives)-1]; s.Labels.Get("site") == "" && !last.Ended() {
+		if s.Labels.Get("site") == "" && !ended(s) {
 			t.Errorf("%v did not end at the reload", s.Labels)
 		}
 	}
@@ -111,18 +101,12 @@ func TestReloadOfIdentity(t *testing.T) {
 // TestReloadWhileTrafficFlows changes the series' names while records arrive:
 // each of them counts once, under one name or the other.
 func TestReloadWhileTrafficFlows(t *testing.T) {
-	r := newRig(t, 1, prom.Options{})
-	r.configure("", "")
-	r.start()
+	r := startedRig(t, 1)
 	feed := script.Write(script.Options{Seed: uint64(time.Now().UnixNano()), Connections: 300, Steps: 20, Analyzers: 1, Now: time.Now().UnixMilli()})
-	for _, m := range feed.Hello {
-		r.Send(m)
-	}
+	r.send(feed.Hello...)
 	r.awaitReceived()
 	for i, messages := range feed.Steps {
-		for _, m := range messages {
-			r.Send(m)
-		}
+		r.send(messages...)
 		if i%5 == 0 {
 			r.configure(fmt.Sprintf(", external_labels: {generation: \"%d\"}", i), "")
 			r.reloadNow()
@@ -137,35 +121,12 @@ func TestReloadWhileTrafficFlows(t *testing.T) {
 	r.judgeWrites()
 }
 
-// TestReloadOfTheListenAddress changes what only a restart can change: no analyzer
-// is reconnected for it, nor at the next reload.
-func TestReloadOfTheListenAddress(t *testing.T) {
-	r := newRig(t, 1, prom.Options{})
-	r.address = ""
-	r.configure("", "web: {listen_address: '127.0.0.1:0'}\n")
-	r.start()
-	for range 2 {
-		r.configure("", "web: {listen_address: '127.0.0.1:1'}\n")
-		r.reloadNow()
-	}
-	if n := r.Analyzers[0].Accepted(); n != 1 {
-		t.Errorf("%d connections to the analyzer, want 1", n)
-	}
-	if n := strings.Count(r.logs.String(), "web.listen_address changes with a restart only"); n < 2 {
-		t.Errorf("%d warnings, want one for each reload", n)
-	}
-}
-
 // TestReloadOfAnEndpointsNames changes what one of two receivers calls its
 // series, by labels of its own and by relabelling. Its old series end and the new
 // ones begin at 0, and neither receiver loses or doubles a byte.
 func TestReloadOfAnEndpointsNames(t *testing.T) {
 	r := newRig(t, 1, prom.Options{})
-	second, err := prom.Start(prom.Options{KeepLive: time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { second.Close() })
+	second := startProm(t, prom.Options{KeepLive: time.Second})
 	configure := func(more string) {
 		r.configure("", fmt.Sprintf("remote_write:\n- url: %s\n- url: %s\n  %s\n", r.prom.WriteURL(), second.WriteURL(), more))
 	}
@@ -176,8 +137,8 @@ func TestReloadOfAnEndpointsNames(t *testing.T) {
 		configure(more)
 		if i == 0 {
 			r.start()
-		} else if r.reloadNow(); !r.reloadOK() {
-			t.Fatalf("the reload failed\n%s", r.logs)
+		} else {
+			r.reloadNow()
 		}
 		r.play(30)
 	}
@@ -186,14 +147,10 @@ func TestReloadOfAnEndpointsNames(t *testing.T) {
 	if refused := second.Refused(); len(refused) > 0 {
 		t.Errorf("%d requests were refused: %q", len(refused), refused)
 	}
-	series, err := second.RawSeries(t.Context(), judge.Selector, r.began.Add(-time.Minute), time.Now().Add(time.Minute))
-	if err != nil {
-		t.Fatal(err)
-	}
+	series := r.stored(second, judge.Selector)
 	sites := map[string]int{}
 	for _, s := range series {
-		lives := prom.Incarnations(s.Samples)
-		if last := lives[len(lives)-1]; !last.Ended() {
+		if !ended(s) {
 			t.Errorf("%v did not end", s.Labels)
 		}
 		sites[s.Labels.Get("site")]++
@@ -208,9 +165,7 @@ func TestReloadOfAnEndpointsNames(t *testing.T) {
 }
 
 func TestReloadOfABadFileChangesNothing(t *testing.T) {
-	r := newRig(t, 1, prom.Options{})
-	r.configure("", "")
-	r.start()
+	r := startedRig(t, 1)
 	if err := os.WriteFile(r.config, []byte("skydive: {analyzers: [ws://127.0.0.1:1], colour: red}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +178,7 @@ func TestReloadOfABadFileChangesNothing(t *testing.T) {
 	if resp.StatusCode != http.StatusInternalServerError || !strings.Contains(string(body), ":1: ") || !strings.Contains(string(body), "colour") {
 		t.Errorf("%s: %s: want a 500 that names the key and its line", resp.Status, body)
 	}
-	if r.reloadOK() {
+	if r.metric("skybridge_config_last_reload_successful") != 0 {
 		t.Error("the metric says that the reload succeeded")
 	}
 	r.play(20)
@@ -235,11 +190,7 @@ func TestReloadOfABadFileChangesNothing(t *testing.T) {
 // first away.
 func TestReloadMovesAnalyzersAndEndpoints(t *testing.T) {
 	r := newRig(t, 2, prom.Options{})
-	second, err := prom.Start(prom.Options{KeepLive: time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { second.Close() })
+	second := startProm(t, prom.Options{KeepLive: time.Second})
 	all := r.Analyzers
 	r.Analyzers = all[:1]
 	r.configure("", "")
@@ -254,24 +205,21 @@ func TestReloadMovesAnalyzersAndEndpoints(t *testing.T) {
 	if diff := cmp.Diff(before, r.raw(), cmp.Comparer(labels.Equal)); diff != "" {
 		t.Errorf("the receiver that was removed got more:\n%s", diff)
 	}
-	series, err := second.RawSeries(r.ctx, judge.Selector, r.began.Add(-time.Minute), time.Now().Add(time.Minute))
-	if err != nil || len(series) == 0 {
-		t.Errorf("the receiver that was added has %d series (%v)", len(series), err)
+	if len(r.stored(second, judge.Selector)) == 0 {
+		t.Error("the receiver that was added has no series")
 	}
 }
 
 // TestStopFlushes stops the bridge right after records came in: what no tick had
 // sampled yet is pushed all the same, and every series ends.
 func TestStopFlushes(t *testing.T) {
-	r := newRig(t, 1, prom.Options{})
-	r.configure("", "")
-	r.start()
+	r := startedRig(t, 1)
 	r.play(20)
 	r.play(20)
 	r.halt()
 	r.judgeExact()
 	for _, s := range r.raw() {
-		if lives := prom.Incarnations(s.Samples); !lives[len(lives)-1].Ended() {
+		if !ended(s) {
 			t.Errorf("%v has no stale marker after the bridge stopped", s.Labels)
 		}
 	}
@@ -283,9 +231,7 @@ func TestDeadReceiverCostsTheOthersNothing(t *testing.T) {
 	r := newRig(t, 1, prom.Options{})
 	r.configure("", fmt.Sprintf("remote_write: [{name: dead, url: 'http://%s/'}, {url: %s}]\n", loopback.Address(), r.prom.WriteURL()))
 	r.start()
-	for _, m := range recording(t, "skydive/testdata/session-mixed.jsonl") {
-		r.Send(m)
-	}
+	r.send(recording(t, "skydive/testdata/session-mixed.jsonl")...)
 	r.awaitReceived()
 	r.await(func() (bool, string) {
 		diff := judge.Diff(r.Reference.Totals(), judge.Sums(r.raw()))
@@ -297,9 +243,7 @@ func TestDeadReceiverCostsTheOthersNothing(t *testing.T) {
 }
 
 func TestReadyMeansSubscribed(t *testing.T) {
-	r := newRig(t, 1, prom.Options{})
-	r.configure("", "")
-	r.start()
+	r := startedRig(t, 1)
 	r.await(func() (bool, string) {
 		_, _, err := judge.Page(r.ctx, r.url+"/-/ready", "")
 		return err == nil, fmt.Sprint(err)
@@ -361,9 +305,7 @@ remote_write:
 		t.Fatal(err)
 	}
 	r.start()
-	for _, m := range recording(t, "skydive/testdata/session-mixed.jsonl") {
-		r.Send(m)
-	}
+	r.send(recording(t, "skydive/testdata/session-mixed.jsonl")...)
 	r.awaitReceived()
 	r.halt() // the old file's push interval is the default of 15 s
 	r.judgeExact()

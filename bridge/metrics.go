@@ -41,17 +41,24 @@ func newSkipped(registry prometheus.Registerer) *prometheus.CounterVec {
 	return skipped
 }
 
-// registerSuspended registers the one metric that reports whether exactness holds.
-func registerSuspended(registry prometheus.Registerer, suspended func() bool) {
-	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "skybridge_exactness_suspended",
-		Help: "1 while the disk under --storage.path is failing: what is counted now does not survive a crash. 0 without --storage.path.",
-	}, func() float64 {
-		if suspended() {
+// registerReadings registers what is read from the bridge at each scrape: why exactness is
+// suspended, how long the clock makes ticks wait, and how many log lines were dropped.
+func registerReadings(registry prometheus.Registerer, failure func() error, wait func() time.Duration, dropped func() uint64) {
+	gauge := func(name, help string, read func() float64) {
+		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))
+	}
+	gauge("skybridge_exactness_suspended", "1 while the disk under --storage.path is failing: what is counted now does not survive a crash. 0 without --storage.path.", func() float64 {
+		if failure() != nil {
 			return 1
 		}
 		return 0
-	}))
+	})
+	gauge("skybridge_clock_wait_seconds", "Seconds until samples are taken again after the clock was set back. Counting continues. Normally 0.",
+		func() float64 { return wait().Seconds() })
+	registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "skybridge_log_lines_dropped_total",
+		Help: "Log lines dropped because standard error could not be written.",
+	}, func() float64 { return float64(dropped()) }))
 }
 
 func newMetrics(registry prometheus.Registerer) *metrics {
@@ -86,22 +93,6 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 
 // clockSet counts a step of the clock.
 func (m *metrics) clockSet(by time.Duration) { m.clockSteps[by > 0].Inc() }
-
-// registerWait registers how long the clock makes the ticks wait.
-func registerWait(registry prometheus.Registerer, wait func() time.Duration) {
-	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "skybridge_clock_wait_seconds",
-		Help: "Seconds until samples are taken again after the clock was set back. Counting continues. Normally 0.",
-	}, func() float64 { return wait().Seconds() }))
-}
-
-// registerDroppedLines registers how many log lines were not written.
-func registerDroppedLines(registry prometheus.Registerer, dropped func() uint64) {
-	registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
-		Name: "skybridge_log_lines_dropped_total",
-		Help: "Log lines dropped because standard error could not be written.",
-	}, func() float64 { return float64(dropped()) }))
-}
 
 func (m *metrics) reloaded(err error) {
 	if err != nil {

@@ -42,10 +42,7 @@ topology: {refresh_interval: 1s}
 	}
 	page := func() string {
 		t.Helper()
-		page, _, err := judge.Page(r.ctx, r.url+"/metrics?collect[]=connections", "")
-		if err != nil {
-			t.Fatal(err)
-		}
+		page := r.page("/metrics?collect[]=connections")
 		return page
 	}
 	// playUntil plays until the page has that row: names are asked for in the background.

@@ -33,67 +33,48 @@ func TestObserversCountOnce(t *testing.T) {
 			"labels: [initiator_ip, target_ip, protocol], top_k: 20, max_series_per_node: 100",
 		}[n%5]+"}\n")
 	}
-	choose(0)
-	r.start()
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	seed := newSeed(t)
 	rng := rand.New(rand.NewPCG(seed, 2))
 	now := time.Now().UnixMilli()
 	feed := script.Write(script.Options{Seed: seed, Connections: 100, Steps: 20, Analyzers: 2, Points: 1, Now: now})
 	want := reference.New()
-	send := func(m script.Message) {
-		want.Report(m.Flows...)
-		r.Send(m)
-		if flows := script.OtherCaptures(m.Flows, rng); len(flows) > 0 {
-			r.Send(script.Message{Analyzer: rng.IntN(2), Flows: flows})
-		}
-	}
 	// All captures have the same epoch: of flows that were before, none counts more than
 	// the one that reports everything. Its clock is a minute ahead in scripts.
 	there := feed.Hello[0].Flows[0]
 	there.UUID, there.Metric, there.LastUpdateMetric = "fff", &analyzer.Metric{}, &analyzer.Metric{Last: now + 60_000}
 	there.Transport, there.FinishType = nil, 0
-	for _, capture := range [][2]string{{there.NodeTID, there.CaptureID}, {there.NodeTID, "same-node"}, {"other-node", "other-node"}} {
-		there.NodeTID, there.CaptureID = capture[0], capture[1]
-		want.Report(there)
-		r.Send(script.Message{Flows: []analyzer.Flow{there}})
-	}
-	for _, m := range feed.Hello {
-		m.Analyzer = 0
-		want.Report(m.Flows...)
-		r.Send(m)
-		r.Send(script.Message{Flows: script.OtherCaptures(m.Flows, rng)})
-	}
-	r.awaitReceived()
-	for i, messages := range feed.Steps {
+	hello := true // through one analyzer
+	r.changing(feed, choose, func(messages ...script.Message) {
+		if hello {
+			same, other := there, there
+			same.CaptureID, other.CaptureID, other.NodeTID = "same-node", "other-node", "other-node"
+			for _, f := range []analyzer.Flow{there, same, other} {
+				want.Report(f)
+				r.Send(script.Message{Flows: []analyzer.Flow{f}})
+			}
+		}
 		for _, m := range messages {
-			send(m)
+			other := rng.IntN(2)
+			if hello {
+				m.Analyzer, other = 0, 0
+			}
+			want.Report(m.Flows...)
+			r.Send(m)
+			if flows := script.OtherCaptures(m.Flows, rng); len(flows) > 0 {
+				r.Send(script.Message{Analyzer: other, Flows: flows})
+			}
 		}
-		switch {
-		case i%5 == 4:
-			r.awaitReceived()
-			r.halt()
-			choose(i)
-			r.start()
-		case i%3 == 2:
-			r.awaitReceived()
-			r.awaitTicks(1)
-			choose(i)
-			r.reloadNow()
-		}
-	}
-	r.awaitReceived()
-	shared, err := judge.Metric(r.ctx, r.url, "skybridge_shared_connections")
-	if err != nil {
-		t.Fatal(err)
-	}
+		hello = false
+	})
+	shared := r.metric("skybridge_shared_connections")
 	r.halt()
+	overflow := judge.SumsBy(r.raw(), "initiator_ip")["bytes{initiator_ip=other}"]
 	totals := want.By(reference.View{Labels: []string{"protocol"}, Tunnels: "outer"})
 	if diff := cmp.Diff(totals, judge.SumsBy(r.raw(), "protocol")); diff != "" {
 		t.Errorf("against what the one capture reported (-want +got):\n%s", diff)
 	}
-	if len(totals) != 6 || shared == 0 {
-		t.Errorf("%v are judged, %v connections are shared", totals, shared)
+	if len(totals) != 6 || shared == 0 || overflow == 0 {
+		t.Errorf("%v are judged, %v connections are shared, %d bytes are in the overflow", totals, shared, overflow)
 	}
 	r.judgeWrites()
 }

@@ -87,12 +87,7 @@ func (o outage) run(t *testing.T) {
 	seed, began := newSeed(t), time.Now()
 	r := &outageRun{outage: o, crowd: newCrowd(seed, o.series, 0.01)}
 	for len(r.proms) == 0 || (len(r.proms) == 1 && slices.Contains(o.changes, secondEndpoint)) {
-		server, err := prom.Start(prom.Options{OutOfOrderWindow: o.outOfOrder})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { server.Close() })
-		r.proms = append(r.proms, server)
+		r.proms = append(r.proms, startProm(t, prom.Options{OutOfOrderWindow: o.outOfOrder}))
 	}
 	synctest.Test(t, r.play)
 	played := time.Since(began)

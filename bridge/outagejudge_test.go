@@ -81,7 +81,7 @@ func (r *outageRun) judge(t *testing.T, server *prom.Server, after time.Time) {
 // checkLives proves that every life of every series begins with 0 and ends with one
 // stale marker, but those that continue: where something outlives the process, its last
 // tick has them all.
-func checkLives(t *testing.T, series []prom.Series, goOn bool) {
+func checkLives(t *testing.T, series []prom.Series, continues bool) {
 	t.Helper()
 	wrong, newest := 0, int64(0)
 	for _, s := range series {
@@ -92,7 +92,7 @@ func checkLives(t *testing.T, series []prom.Series, goOn bool) {
 			if life.FromZero() && life.Ended() && life.Markers == 1 {
 				continue
 			}
-			if goOn && life.FromZero() && !life.Ended() && life.Samples[len(life.Samples)-1].At == newest {
+			if continues && life.FromZero() && !life.Ended() && life.Samples[len(life.Samples)-1].At == newest {
 				continue
 			}
 			if wrong++; wrong <= 3 {

@@ -7,23 +7,17 @@ import (
 	"flag"
 	"fmt"
 	"maps"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/internal/analyzer"
-	"github.com/skydive-project/skybridge/internal/judge"
 	"github.com/skydive-project/skybridge/internal/prom"
 )
 
-var update = flag.Bool("update", false, "rewrite docs/reference/metrics.md")
-
-const metricsReference = "../docs/reference/metrics.md"
+var update = flag.Bool("update", false, "write the golden files and docs/reference/metrics.md again")
 
 // TestMetricsReference holds docs/reference/metrics.md against what a running
 // bridge serves. With -update it writes the file.
@@ -37,23 +31,8 @@ func TestMetricsReference(t *testing.T) {
 	r.Analyzers[0].SendStats(analyzer.Stats{CaptureID: "c1"})
 	r.play(50)
 	r.awaitInterfaces(5)
-	page, _, err := judge.Page(r.ctx, r.url+"/metrics", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := metricsPage(page)
-	if *update {
-		if err := os.WriteFile(metricsReference, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(metricsReference)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s differs from what the bridge serves (-file +bridge); go test ./bridge -run Reference -update rewrites it:\n%s", metricsReference, diff)
-	}
+	page := r.page("/metrics")
+	golden(t, "../docs/reference/metrics.md", metricsPage(page))
 }
 
 type family struct {

@@ -4,6 +4,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,17 +67,22 @@ func (b *Bridge) reload(context.Context) error {
 
 // swap applies a valid configuration. What can fail comes first, and is undone where something
 // after it fails.
-func (b *Bridge) swap(cfg *config.Config) error {
+func (b *Bridge) swap(cfg *config.Config) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("bridge: %w", err)
+		}
+	}()
 	feed, err := feedConfig(cfg, b.listenAddress, b.options.secrets)
 	if err != nil {
 		return err
 	}
 	receivers, err := b.sender.Prepare(endpoints(cfg))
 	if err != nil {
-		return fmt.Errorf("bridge: %w", err)
+		return err
 	}
 	if err := b.feed.Reload(feed); err != nil {
-		return fmt.Errorf("bridge: %w", err)
+		return err
 	}
 	if err := b.commit(cfg, feed, receivers); err != nil { // the labels, which were valid when the file was read
 		former, undo := feedConfig(b.cfg, b.listenAddress, b.options.secrets) // no earlier: its files may be gone by now
@@ -126,19 +132,16 @@ func (b *Bridge) apply(cfg *config.Config, receivers *remotewrite.Endpoints, ren
 		b.endAll(false)
 	}
 	if err := b.sender.Apply(receivers); err != nil {
-		return fmt.Errorf("bridge: %w", err)
+		return err
 	}
 	b.log.SetPushInterval(cfg.Global.PushInterval)
 	b.log.SetExternalLabels(wireLabels(cfg.Global.ExternalLabels))
-	if err := b.aggregator.Configure(aggregation(cfg, b.topology)); err != nil {
-		return fmt.Errorf("bridge: %w", err)
-	}
-	return nil
+	return b.aggregator.Configure(aggregation(cfg, b.topology))
 }
 
 // warnOfRestart logs changes that need a restart.
 func (b *Bridge) warnOfRestart(cfg *config.Config) {
-	if is := listenAddress(cfg, b.options); is != b.listenAddress {
+	if is := cmp.Or(b.options.ListenAddress, cfg.Web.ListenAddress); is != b.listenAddress {
 		b.logger.Warn("web.listen_address changes with a restart only", "in_force", b.listenAddress, "configured", is)
 	}
 	if b.storageKeys != cfg.Storage {

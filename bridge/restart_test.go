@@ -4,7 +4,9 @@
 package bridge
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,17 +15,33 @@ import (
 	"github.com/skydive-project/skybridge/internal/prom"
 )
 
-// TestRestartGoesOn stops the bridge and starts it again: no series ends, none
+// TestRestartContinues stops the bridge and starts it again: no series ends, none
 // begins again, and the first tick of the second process has the values of the
-// first before anything is reported.
-func TestRestartGoesOn(t *testing.T) {
+// first before anything is reported. One in between is stopped before it has recovered:
+// it ends without a tick and without waiting for receivers, and changes nothing.
+func TestRestartContinues(t *testing.T) {
 	r := newRig(t, 1, prom.Options{})
 	r.dir = t.TempDir()
 	r.configure("", "")
 	r.start()
 	r.play(30)
 	r.halt()
-	before := judge.Last(r.raw())
+	before, samples := judge.Last(r.raw()), len(r.raw()[0].Samples)
+	ctx, stop := context.WithCancel(r.ctx)
+	stop()
+	var logged logs
+	if err := Run(ctx, Options{
+		ConfigFile: r.config, StoragePath: r.dir, ListenAddress: r.address, Logger: slog.New(slog.NewTextHandler(&logged, nil)),
+		Listening: func(string) { t.Error("it listens") },
+	}); err != nil {
+		t.Error(err)
+	}
+	if text := logged.String(); strings.Contains(text, "flushed") || !strings.Contains(text, "stopped before it started") {
+		t.Errorf("it does not say how it ended:\n%s", text)
+	}
+	if after := len(r.raw()[0].Samples); after != samples {
+		t.Errorf("%d samples came of a bridge that was stopped", after-samples)
+	}
 	r.start()
 	r.awaitTicks(1)
 	if diff := judge.Diff(before, judge.Last(r.raw())); diff != "" {

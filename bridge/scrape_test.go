@@ -38,14 +38,10 @@ func (r *rig) report(connections int) {
 	now := r.began.UnixMilli() + int64(r.plays)*(steps+1)*step
 	r.plays++
 	feed := script.Write(script.Options{Seed: r.plays, Connections: connections, Steps: steps, Step: step, Analyzers: len(r.Analyzers), Now: now})
-	for _, m := range feed.Hello {
-		r.Send(m)
-	}
+	r.send(feed.Hello...)
 	r.awaitReceived()
 	for _, messages := range feed.Steps {
-		for _, m := range messages {
-			r.Send(m)
-		}
+		r.send(messages...)
 	}
 	r.awaitReceived()
 }
@@ -53,9 +49,7 @@ func (r *rig) report(connections int) {
 // TestPageEqualsPush reads the scrape page with Prometheus' own parser, in both
 // formats, and holds it against the last values that were pushed.
 func TestPageEqualsPush(t *testing.T) {
-	r := newRig(t, 1, prom.Options{})
-	r.configure("", "")
-	r.start()
+	r := startedRig(t, 1)
 	r.play(100)
 	pushed := judge.Last(r.raw())
 	for _, accept := range []string{"text/plain;version=0.0.4", "application/openmetrics-text;version=1.0.0"} {
@@ -100,9 +94,7 @@ func parsePage(t *testing.T, page, contentType string) map[string]uint64 {
 // TestRateOfAConnectionReportedOnce is what a user sees: the rate of a
 // connection that was reported a single time is not 0.
 func TestRateOfAConnectionReportedOnce(t *testing.T) {
-	r := newRig(t, 1, prom.Options{})
-	r.configure("", "")
-	r.start()
+	r := startedRig(t, 1)
 	r.awaitTicks(2) // counters begin from here on
 	now := time.Now().UnixMilli()
 	m := &analyzer.Metric{ABBytes: 6000, ABPackets: 6, Start: now - 1000, Last: now}

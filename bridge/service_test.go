@@ -21,13 +21,13 @@ import (
 // manager is what a service manager was sent, in order.
 type manager struct {
 	mu   sync.Mutex
-	told []string
+	sent []string
 }
 
 func (m *manager) send(state string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.told = append(m.told, state)
+	m.sent = append(m.sent, state)
 	return nil
 }
 
@@ -35,7 +35,7 @@ func (m *manager) send(state string) error {
 func (m *manager) after(n int, prefix string) (count int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, state := range m.told[n:] {
+	for _, state := range m.sent[n:] {
 		if strings.HasPrefix(state, prefix) {
 			count++
 		}
@@ -46,16 +46,16 @@ func (m *manager) after(n int, prefix string) (count int) {
 func (m *manager) last() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.told) == 0 {
+	if len(m.sent) == 0 {
 		return ""
 	}
-	return m.told[len(m.told)-1]
+	return m.sent[len(m.sent)-1]
 }
 
 func (m *manager) len() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return len(m.told)
+	return len(m.sent)
 }
 
 // TestWatchdogOfWhatHangs makes a part of the bridge hang on its disk, for longer than

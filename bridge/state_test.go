@@ -13,7 +13,6 @@ import (
 
 	"github.com/skydive-project/skybridge/bridge/web/connections"
 	"github.com/skydive-project/skybridge/bridge/web/status"
-	"github.com/skydive-project/skybridge/internal/judge"
 	"github.com/skydive-project/skybridge/internal/prom"
 )
 
@@ -25,10 +24,7 @@ func TestStatusOfABridge(t *testing.T) {
 	r.start()
 	r.awaitTicks(2) // counters begin from here on
 	r.play(50)
-	page, _, err := judge.Page(r.ctx, r.url+"/api/v1/status", "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	page := r.page("/api/v1/status")
 	var s status.Status
 	if err := json.Unmarshal([]byte(page), &s); err != nil {
 		t.Fatalf("%v\n%s", err, page)
@@ -43,14 +39,14 @@ func TestStatusOfABridge(t *testing.T) {
 		b.Connections.Now == 0 || b.Connections.Now > 10 || b.Connections.Limit != 10 || b.Flows.Now == 0 {
 		t.Errorf("%s", page)
 	}
-	folded := uint64(0)
+	overflowed := uint64(0)
 	for _, o := range s.Overflow {
-		folded += o.Bytes
+		overflowed += o.Bytes
 		if (o.Bytes > 0) != (o.Connections > 0) {
 			t.Errorf("%+v", o)
 		}
 	}
-	if folded == 0 || len(s.Overflow) != 3 {
+	if overflowed == 0 || len(s.Overflow) != 3 {
 		t.Errorf("nothing is in the overflow:\n%s", page)
 	}
 }
@@ -66,10 +62,7 @@ func TestConnectionsOfABridge(t *testing.T) {
 	r.awaitTicks(2)
 	// All that is reported has been sampled and nothing ends soon, so both are of the
 	// same values.
-	page, _, err := judge.Page(r.ctx, r.url+"/metrics?collect[]=connections", "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	page := r.page("/metrics?collect[]=connections")
 	want := uint64(0)
 	for _, line := range regexp.MustCompile(`(?m)^skydive_network_connection_total_bytes\{.* (\d+)$`).FindAllStringSubmatch(page, -1) {
 		n, err := strconv.ParseUint(line[1], 10, 64)
@@ -78,10 +71,7 @@ func TestConnectionsOfABridge(t *testing.T) {
 		}
 		want += n
 	}
-	page, _, err = judge.Page(r.ctx, r.url+"/api/v1/connections?limit=500&sort=bytes", "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	page = r.page("/api/v1/connections?limit=500&sort=bytes")
 	var c connections.Page
 	if err := json.Unmarshal([]byte(page), &c); err != nil {
 		t.Fatalf("%v\n%s", err, page)
@@ -98,10 +88,7 @@ func TestConnectionsOfABridge(t *testing.T) {
 		t.Errorf("%d bytes, want %d\n%s", got, want, page)
 	}
 	for _, path := range []string{"/", "/api/v1/status"} {
-		page, _, err := judge.Page(r.ctx, r.url+path, "")
-		if err != nil {
-			t.Fatal(err)
-		}
+		page := r.page(path)
 		if strings.Contains(page, "s3cr3t") || !strings.Contains(page, "X-Token") {
 			t.Errorf("%s shows a secret, or not the configuration:\n%s", path, page)
 		}

@@ -27,7 +27,6 @@ const (
 // openLog opens the log: durable where there is a storage path, which is locked.
 func (b *Bridge) openLog(cfg *config.Config, registry prometheus.Registerer) (err error) {
 	logger, path := component(b.logger, "log"), b.options.StoragePath
-	registerSuspended(registry, func() bool { return b.failure() != nil })
 	if path == "" {
 		b.log, err = queue.Open(logConfig(cfg), registry, logger)
 		return err
@@ -39,18 +38,18 @@ func (b *Bridge) openLog(cfg *config.Config, registry prometheus.Registerer) (er
 		logger.Warn("the file system of --storage.path cannot sync directories: after a loss of power, files that were just made or renamed may be missing; a crash of the process loses nothing", "err", err)
 	})
 	if err := disk.MakeDir(b.disk, path); err != nil {
-		return fmt.Errorf("bridge: --storage.path: %w", err)
+		return fmt.Errorf("--storage.path: %w", err)
 	}
 	b.storage, err = b.disk.Lock(filepath.Join(path, lockFile))
 	switch {
 	case errors.Is(err, disk.ErrLocked):
-		return fmt.Errorf("bridge: --storage.path %s is used by another process; give each bridge its own directory", path)
+		return fmt.Errorf("--storage.path %s is used by another process; give each bridge its own directory", path)
 	case err != nil:
-		return fmt.Errorf("bridge: --storage.path: %w", err)
+		return fmt.Errorf("--storage.path: %w", err)
 	}
 	b.log, err = queue.Open(b.durableLogConfig(cfg), registry, logger)
 	if err != nil {
-		return fmt.Errorf("bridge: --storage.path: %w", err)
+		return fmt.Errorf("--storage.path: %w", err)
 	}
 	return nil
 }
@@ -64,17 +63,14 @@ func (b *Bridge) failure() error {
 func (b *Bridge) openState(cfg *config.Config) error {
 	if b.storage != nil {
 		if err := b.loadCounters(len(cfg.RemoteWrite) > 0); err != nil {
-			return fmt.Errorf("bridge: --storage.path: %w", err)
+			return fmt.Errorf("--storage.path: %w", err)
 		}
 	}
 	receivers, err := b.sender.Prepare(endpoints(cfg))
-	if err != nil {
-		return fmt.Errorf("bridge: %w", err)
+	if err == nil {
+		_, err = b.sender.Resume(receivers)
 	}
-	if _, err := b.sender.Resume(receivers); err != nil {
-		return fmt.Errorf("bridge: %w", err)
-	}
-	return nil
+	return err
 }
 
 // loadCounters recovers the counters and, where there are receivers, compares the log with
@@ -109,7 +105,7 @@ func (b *Bridge) loadCounters(receivers bool) error {
 func (b *Bridge) resume() error {
 	receivers, err := b.sender.Prepare(endpoints(b.cfg))
 	if err != nil {
-		return fmt.Errorf("bridge: %w", err)
+		return err
 	}
 	b.ticking.Lock()
 	defer b.ticking.Unlock()

@@ -50,9 +50,7 @@ func TestBacklogSurvivesARestart(t *testing.T) {
 	r.configure("", fmt.Sprintf("remote_write: [{name: one, url: '%s', queue_config: {max_backoff: 100ms}}]\n", address))
 	r.start()
 	r.awaitTicks(2) // counters begin from here on
-	for _, m := range recording(t, "skydive/testdata/session-mixed.jsonl") {
-		r.Send(m)
-	}
+	r.send(recording(t, "skydive/testdata/session-mixed.jsonl")...)
 	r.awaitReceived()
 	r.halt()
 	if got := r.raw(); len(got) > 0 {

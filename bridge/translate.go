@@ -5,7 +5,9 @@ package bridge
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/skydive-project/skybridge/aggregator"
@@ -46,9 +48,9 @@ func aggregation(cfg *config.Config, names aggregator.Names) aggregator.Config {
 	for _, p := range a.ServicePorts {
 		out.ServicePorts = append(out.ServicePorts, aggregator.PortRange{Protocol: p.Protocol, First: p.First, Last: p.Last})
 	}
-	for _, n := range a.Networks {
-		for _, p := range n.Prefixes {
-			out.Networks = append(out.Networks, aggregator.Network{Name: n.Name, Prefix: p})
+	for _, name := range slices.Sorted(maps.Keys(a.Networks)) {
+		for _, p := range a.Networks[name] {
+			out.Networks = append(out.Networks, aggregator.Network{Name: name, Prefix: p})
 		}
 	}
 	for _, class := range a.ExcludeClasses {
@@ -63,13 +65,13 @@ func feedConfig(cfg *config.Config, listenAddress string, set *secrets.Set) (sky
 	s := cfg.Skydive
 	tls, err := set.NewTLSConfig(s.TLS)
 	if err != nil {
-		return skydive.Config{}, fmt.Errorf("bridge: skydive.tls_config: %w", err)
+		return skydive.Config{}, fmt.Errorf("skydive.tls_config: %w", err)
 	}
 	hostID := s.HostID
 	if hostID == "" {
 		host, err := os.Hostname()
 		if err != nil {
-			return skydive.Config{}, fmt.Errorf("bridge: no host name for skydive.host_id: %w: set it", err)
+			return skydive.Config{}, fmt.Errorf("no host name for skydive.host_id: %w: set it", err)
 		}
 		hostID = "skybridge-" + host + "-" + listenAddress
 	}
@@ -143,10 +145,10 @@ func endpoints(cfg *config.Config) []remotewrite.EndpointConfig {
 	return out
 }
 
-func wireLabels(in []config.Label) []wire.Label {
-	out := make([]wire.Label, len(in))
-	for i, l := range in {
-		out[i] = wire.Label{Name: l.Name, Value: l.Value}
+func wireLabels(in map[string]string) []wire.Label {
+	out := make([]wire.Label, 0, len(in))
+	for _, name := range slices.Sorted(maps.Keys(in)) {
+		out = append(out, wire.Label{Name: name, Value: in[name]})
 	}
 	return out
 }

@@ -39,15 +39,11 @@ func TestKilledWhileTheLogIsInTrouble(t *testing.T) {
 				t.Fatalf("the log: %v, the state: %v; want trouble with the log alone", got, l.aggregator.Failure())
 			}
 			disk.Fail(func(int, disktest.Op, string) error { return disktest.ErrDead })
-			l.serve("lenient", nil)
-			l.serve("strict", nil)
+			l.cutOff()
 			l.halt()
 			disk.Kill()
 
-			l.serve("lenient", lenient.dial)
-			l.serve("strict", strict.dial)
-			lenient.Restarted()
-			strict.Restarted()
+			l.reconnect(lenient, strict)
 			l.start()
 			l.report("b", 1, 700)
 			l.report("a", 1, 150)

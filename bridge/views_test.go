@@ -44,10 +44,7 @@ func TestViewInPrometheus(t *testing.T) {
 	r.configure("", aggregation)
 	r.start()
 	r.play(100)
-	filtered, err := judge.Metric(r.ctx, r.url, "skybridge_filtered_bytes_total")
-	if err != nil {
-		t.Fatal(err)
-	}
+	filtered := r.metric("skybridge_filtered_bytes_total")
 	r.halt()
 	want := r.Reference.By(view)
 	for _, s := range r.raw() {

@@ -13,6 +13,15 @@ import (
 	"strings"
 )
 
+const (
+	// Mask stands for a secret in a text.
+	Mask = "<hidden>"
+
+	// shortest is the length in bytes from which a secret is hidden wherever its
+	// letters occur.
+	shortest = 6
+)
+
 var (
 	// authorization is an Authorization header's value, also where it stands in
 	// JSON, HTML or a URL.
@@ -24,6 +33,12 @@ var (
 	// escape is a byte in a URL.
 	escape = regexp.MustCompile(`%[0-9A-F]{2}`)
 )
+
+// known is one secret.
+type known struct {
+	word, pinned bool
+	used         uint64 // the largest was used last
+}
 
 // hider hides one state of a [Set].
 type hider struct {

@@ -15,18 +15,9 @@ import (
 	"sync/atomic"
 )
 
-const (
-	// Mask stands for a secret in a text.
-	Mask = "<hidden>"
-
-	// maxRemembered is how many secrets are remembered beside those of the
-	// configuration: contents of files and tokens, also for a while after they
-	// were replaced.
-	maxRemembered = 256
-	// shortest is the length in bytes from which a secret is hidden wherever its
-	// letters occur.
-	shortest = 6
-)
+// maxRemembered is how many secrets are remembered beside those of the configuration:
+// contents of files and tokens, also for a while after they were replaced.
+const maxRemembered = 256
 
 // Secret is a text that no other text may show.
 type Secret struct {
@@ -43,12 +34,6 @@ type Set struct {
 	known  map[string]*known // by text
 	uses   uint64
 	hiding atomic.Pointer[hider] // nil: to be made
-}
-
-// known is one secret.
-type known struct {
-	word, pinned bool
-	used         uint64 // the largest was used last
 }
 
 // New returns an empty set.

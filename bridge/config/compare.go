@@ -6,6 +6,7 @@ package config
 import (
 	"cmp"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 
@@ -18,78 +19,60 @@ import (
 // configuration differs from a former one: which analyzers and endpoints were added
 // and removed, which endpoints changed, and which other keys. None holds a secret.
 func Compare(former, now *Config) []any {
-	var attrs []any
-	note := func(key string, names []string) {
-		if len(names) > 0 {
-			slices.Sort(names)
-			attrs = append(attrs, slog.String(key, strings.Join(names, ", ")))
+	was, is := partsOf(former), partsOf(now)
+	names := map[string][]string{} // by attribute
+	for id, p := range is {
+		if old, ok := was[id]; !ok {
+			names[p.added] = append(names[p.added], p.name)
+		} else if old.text != p.text {
+			names[p.changed] = append(names[p.changed], p.name)
 		}
 	}
-	names := map[string]string{} // as they may be shown, by identity
-	added, removed, _ := compareTexts(analyzerTexts(former, names), analyzerTexts(now, names), names)
-	note("analyzers_added", added)
-	note("analyzers_removed", removed)
-	added, removed, changed := compareTexts(endpointTexts(former, names), endpointTexts(now, names), names)
-	note("endpoints_added", added)
-	note("endpoints_removed", removed)
-	note("endpoints_changed", changed)
-	was, is := map[string]string{}, map[string]string{}
-	keyTexts("", writer{}.document(former), was, names)
-	keyTexts("", writer{}.document(now), is, names)
-	added, removed, changed = compareTexts(was, is, names)
-	note("changed", slices.Concat(added, removed, changed))
-	if len(attrs) == 0 {
-		note("changed", []string{"nothing"})
+	for id, p := range was {
+		if _, ok := is[id]; !ok {
+			names[p.removed] = append(names[p.removed], p.name)
+		}
+	}
+	if len(names) == 0 {
+		names["changed"] = []string{"nothing"}
+	}
+	var attrs []any
+	for _, key := range slices.Sorted(maps.Keys(names)) {
+		slices.Sort(names[key])
+		attrs = append(attrs, slog.String(key, strings.Join(names[key], ", ")))
 	}
 	return attrs
 }
 
-// compareTexts returns the names of what is only in after, only in before, and other in
-// the one than in the other.
-func compareTexts(before, after, names map[string]string) (added, removed, changed []string) {
-	for id, text := range after {
-		if was, ok := before[id]; !ok {
-			added = append(added, names[id])
-		} else if was != text {
-			changed = append(changed, names[id])
-		}
-	}
-	for id := range before {
-		if _, ok := after[id]; !ok {
-			removed = append(removed, names[id])
-		}
-	}
-	return added, removed, changed
+// A part is an analyzer, an endpoint or another key of a configuration.
+type part struct {
+	name, text              string // as it may be shown; with all its secrets
+	added, removed, changed string // the attributes that say so
 }
 
-func analyzerTexts(c *Config, names map[string]string) map[string]string {
-	texts := map[string]string{}
+// partsOf returns the parts of a configuration by what makes each the same one.
+func partsOf(c *Config) map[string]part {
+	parts := map[string]part{}
 	for _, u := range c.Skydive.Analyzers {
-		texts[u], names[u] = u, secrets.URL(u)
+		parts["analyzer "+u] = part{secrets.URL(u), u, "analyzers_added", "analyzers_removed", ""}
 	}
-	return texts
-}
-
-// endpointTexts returns the endpoints with all their secrets, by identity.
-func endpointTexts(c *Config, names map[string]string) map[string]string {
-	texts := map[string]string{}
 	for i := range c.RemoteWrite {
 		rw := &c.RemoteWrite[i]
-		texts[rw.identity()], names[rw.identity()] = string(encode(writer{}.document(rw))), cmp.Or(rw.Name, secrets.URL(rw.URL))
+		parts["endpoint "+rw.identity()] = part{cmp.Or(rw.Name, secrets.URL(rw.URL)), string(encode(writer{}.document(rw))),
+			"endpoints_added", "endpoints_removed", "endpoints_changed"}
 	}
-	return texts
-}
-
-// keyTexts adds the values below path to texts, but for the lists of analyzers and
-// endpoints.
-func keyTexts(path string, n *yaml.Node, texts, names map[string]string) {
-	switch {
-	case path == "skydive.analyzers" || path == "remote_write":
-	case n.Kind == yaml.MappingNode:
-		for i := 0; i < len(n.Content); i += 2 {
-			keyTexts(join(path, n.Content[i].Value), n.Content[i+1], texts, names)
+	var add func(path string, n *yaml.Node)
+	add = func(path string, n *yaml.Node) {
+		switch {
+		case path == "skydive.analyzers" || path == "remote_write":
+		case n.Kind == yaml.MappingNode:
+			for i := 0; i < len(n.Content); i += 2 {
+				add(join(path, n.Content[i].Value), n.Content[i+1])
+			}
+		default:
+			parts["key "+path] = part{path, string(encode(n)), "changed", "changed", "changed"}
 		}
-	default:
-		texts[path], names[path] = string(encode(n)), path
 	}
+	add("", writer{}.document(c))
+	return parts
 }

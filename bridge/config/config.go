@@ -18,11 +18,13 @@ import (
 //	key      its name; ",inline" for a struct whose keys stand one level higher
 //	default  as it would be written in the file; absent: the zero value
 //	min, max bounds of a number, duration or size
+//	upto     the key of the same struct that it must not be greater than
 //	zero     0 is allowed beside them, and means this
 //	auto     "auto" is allowed, reads as 0, and means this
 //	values   the words that are allowed; anycase: whatever their case
 //	is       what a text must look like, see checkText
-//	most     how many items a list may have
+//	names    what the names of a mapping must look like, see checkText
+//	most     how many items a list may have, or the lists of a mapping together
 //	required what to do where it is missing
 //	brief    "keep": convert-config writes it even where it has its default
 //	help     one line for the documentation
@@ -51,8 +53,8 @@ type Config struct {
 // Global holds what concerns every sample.
 type Global struct {
 	// Prometheus' lookback is 5 m: series that are pushed less often have gaps in every graph.
-	PushInterval   time.Duration `key:"push_interval" default:"15s" min:"1s" max:"4m" help:"how often all series are sampled and pushed; /metrics serves the latest sample"`
-	ExternalLabels Labels        `key:"external_labels" help:"added to every pushed series, not to /metrics; they distinguish this bridge's series in the receiver"`
+	PushInterval   time.Duration     `key:"push_interval" default:"15s" min:"1s" max:"4m" help:"how often all series are sampled and pushed; /metrics serves the latest sample"`
+	ExternalLabels map[string]string `key:"external_labels" names:"external label" is:"label value" help:"added to every pushed series, not to /metrics; they distinguish this bridge's series in the receiver"`
 }
 
 // Skydive says where flows come from. Analyzers are WebSocket URLs, path filled in,
@@ -78,25 +80,25 @@ type BasicAuth struct {
 // Aggregation says what is counted and in how many series. The upper bounds only
 // catch slips.
 type Aggregation struct {
-	Labels              []string       `key:"labels" is:"label" required:"list at least one label, or remove the key for the default" help:"the labels of a connection; counters sum over the others, exactly"`
-	ConnectionTimeout   time.Duration  `key:"connection_timeout" default:"1m" min:"1s" max:"1y" brief:"keep" help:"a connection ends when no traffic was reported for this long after its next update was due"`
-	FlowRetention       time.Duration  `key:"flow_retention" default:"30m" min:"1s" max:"1y" help:"how long a flow without reports is kept; more than twice Skydive's flow.expire"`
-	MaxSeries           int            `key:"max_series" default:"1000000" min:"5" max:"1000000000" help:"series, not connections: a connection has up to 5; beyond it, new connections are counted in one overflow connection per protocol"`
-	MaxFlows            int            `key:"max_flows" default:"4000000" min:"1" max:"1000000000" help:"beyond it, the least recently reported flow is evicted"`
-	MaxSeriesPerNode    int            `key:"max_series_per_node" min:"5" max:"1000000000" zero:"no bound" help:"beyond it, new connections that a node reports are counted in the overflow"`
-	Ports               string         `key:"ports" default:"keep" values:"keep drop service" help:"the values of initiator_port and target_port: every port, none, or the service's"`
-	ServicePorts        []ServicePorts `key:"service_ports" help:"server ports beside the well-known ones: 9042, 8000-8010/tcp"`
-	Networks            Networks       `key:"networks" help:"names for CIDRs, for initiator_network and target_network; the longest matching prefix wins"`
-	ClusterNetworks     []netip.Prefix `key:"cluster_networks" help:"CIDRs of your own networks, for flow_class"`
-	ExcludeClasses      []string       `key:"exclude_classes" values:"ingress egress internal other" help:"classes that are not exported"`
-	ExcludeNetworks     []netip.Prefix `key:"exclude_networks" most:"1000" help:"CIDRs; traffic with either end in one of them is not exported"`
-	ExcludeProtocols    []string       `key:"exclude_protocols" values:"TCP UDP SCTP" anycase:"true" help:"protocols that are not exported"`
-	ExcludeApplications []string       `key:"exclude_applications" is:"application" most:"1000" help:"applications that are not exported, such as DNS or VXLAN, spelled as Skydive does"`
-	Observers           string         `key:"observers" default:"all" values:"all one" help:"whether a connection counts for each node that sees it, or once"`
-	Tunnels             string         `key:"tunnels" default:"both" values:"both inner outer" help:"what counts of a tunnel: payload and carrying flow, or one of them"`
-	Portless            string         `key:"portless" default:"skip" values:"skip count" help:"flows with addresses but no ports: ICMP, ESP, GRE"`
-	FlowExpire          time.Duration  `key:"flow_expire" auto:"as observed" min:"1s" max:"1y" help:"Skydive's flow.expire"`
-	TopK                int            `key:"top_k" min:"1" max:"1000000000" zero:"no limit" help:"this many connections have their own series: the busiest, by bytes"`
+	Labels              []string                  `key:"labels" is:"label" required:"list at least one label, or remove the key for the default" help:"the labels of a connection; counters sum over the others, exactly"`
+	ConnectionTimeout   time.Duration             `key:"connection_timeout" default:"1m" min:"1s" max:"1y" upto:"flow_retention" brief:"keep" help:"a connection ends when no traffic was reported for this long after its next update was due"`
+	FlowRetention       time.Duration             `key:"flow_retention" default:"30m" min:"1s" max:"1y" help:"how long a flow without reports is kept: at least for as long as its connection is shown; more than twice Skydive's flow.expire"`
+	MaxSeries           int                       `key:"max_series" default:"1000000" min:"5" max:"1000000000" help:"series, not connections: a connection has up to 5; beyond it, new connections are counted in one overflow connection per protocol"`
+	MaxFlows            int                       `key:"max_flows" default:"4000000" min:"1" max:"1000000000" help:"beyond it, the least recently reported flow is evicted"`
+	MaxSeriesPerNode    int                       `key:"max_series_per_node" min:"5" max:"1000000000" zero:"no bound" help:"beyond it, new connections that a node reports are counted in the overflow"`
+	Ports               string                    `key:"ports" default:"keep" values:"keep drop service" help:"the values of initiator_port and target_port: every port, none, or the service's"`
+	ServicePorts        []ServicePorts            `key:"service_ports" help:"server ports beside the well-known ones: 9042, 8000-8010/tcp"`
+	Networks            map[string][]netip.Prefix `key:"networks" names:"network" most:"100000" help:"names for CIDRs, for initiator_network and target_network; the longest matching prefix wins"`
+	ClusterNetworks     []netip.Prefix            `key:"cluster_networks" help:"CIDRs of your own networks, for flow_class"`
+	ExcludeClasses      []string                  `key:"exclude_classes" values:"ingress egress internal other" help:"classes that are not exported"`
+	ExcludeNetworks     []netip.Prefix            `key:"exclude_networks" most:"1000" help:"CIDRs; traffic with either end in one of them is not exported"`
+	ExcludeProtocols    []string                  `key:"exclude_protocols" values:"TCP UDP SCTP" anycase:"true" help:"protocols that are not exported"`
+	ExcludeApplications []string                  `key:"exclude_applications" is:"application" most:"1000" help:"applications that are not exported, such as DNS or VXLAN, spelled as Skydive does"`
+	Observers           string                    `key:"observers" default:"all" values:"all one" help:"whether a connection counts for each node that sees it, or once"`
+	Tunnels             string                    `key:"tunnels" default:"both" values:"both inner outer" help:"what counts of a tunnel: payload and carrying flow, or one of them"`
+	Portless            string                    `key:"portless" default:"skip" values:"skip count" help:"flows with addresses but no ports: ICMP, ESP, GRE"`
+	FlowExpire          time.Duration             `key:"flow_expire" auto:"as observed" min:"1s" max:"1y" help:"Skydive's flow.expire"`
+	TopK                int                       `key:"top_k" min:"1" max:"1000000000" zero:"no limit" help:"this many connections have their own series: the busiest, by bytes"`
 	// Live flows are reported every flow.update, which may be a second; a shorter window ranks by chance.
 	TopKWindow time.Duration `key:"top_k_window" default:"5m" min:"10s" max:"1d" help:"the time over which they are ranked; a multiple of Skydive's flow.update"`
 }
@@ -131,9 +133,9 @@ type RemoteWrite struct {
 	RemoteTimeout time.Duration `key:"remote_timeout" default:"30s" min:"10ms" max:"10m" help:"timeout of one request"`
 	// Receivers accepted what was 59 minutes old and refused 61 (measured).
 	BacklogWindow       time.Duration              `key:"backlog_window" default:"50m" min:"1m" max:"1y" zero:"a receiver that accepts samples of any age" help:"samples up to this age are pushed as they are; older ones are condensed"`
-	Headers             map[string]string          `key:"headers" help:"added to each request, for example a tenant"`
+	Headers             map[string]string          `key:"headers" names:"header" is:"header value" help:"added to each request, for example a tenant"`
 	ProtobufMessage     string                     `key:"protobuf_message" default:"auto" values:"auto prometheus.WriteRequest io.prometheus.write.v2.Request" help:"remote-write 1.0 or 2.0; auto detects which one the receiver supports"`
-	ExternalLabels      Labels                     `key:"external_labels" help:"labels of this endpoint's series; they override global ones with the same names"`
+	ExternalLabels      map[string]string          `key:"external_labels" names:"external label" is:"label value" help:"labels of this endpoint's series; they override global ones with the same names"`
 	WriteRelabelConfigs []*relabel.Config          `key:"write_relabel_configs" help:"rules as in Prometheus, applied to each series after external labels"`
 	HTTPClient          commoncfg.HTTPClientConfig `key:",inline"`
 	Queue               Queue                      `key:"queue_config"`
@@ -151,10 +153,10 @@ type RemoteWrite struct {
 // Queue tunes the requests to one endpoint. The values are Prometheus' but for
 // RetryOnHTTP429: a rate limit must not lose bytes.
 type Queue struct {
-	MinShards         int           `key:"min_shards" default:"1" min:"1" max:"1000" help:"the least number of concurrent requests"`
+	MinShards         int           `key:"min_shards" default:"1" min:"1" max:"1000" upto:"max_shards" help:"the least number of concurrent requests"`
 	MaxShards         int           `key:"max_shards" default:"50" min:"1" max:"1000" help:"the greatest number of concurrent requests"`
 	MaxSamplesPerSend int           `key:"max_samples_per_send" default:"2000" min:"1" max:"100000" help:"samples of one request; at most 2000 are sent"`
-	MinBackoff        time.Duration `key:"min_backoff" default:"30ms" min:"1ms" max:"1h" help:"the least wait before a retry"`
+	MinBackoff        time.Duration `key:"min_backoff" default:"30ms" min:"1ms" max:"1h" upto:"max_backoff" help:"the least wait before a retry"`
 	MaxBackoff        time.Duration `key:"max_backoff" default:"5s" min:"1ms" max:"1h" help:"the longest wait before a retry; Retry-After wins, up to 5 minutes"`
 	RetryOnHTTP429    bool          `key:"retry_on_http_429" default:"true" help:"true, unlike in Prometheus: a rate limit must not lose bytes"`
 	SampleAgeLimit    time.Duration `key:"sample_age_limit" min:"0s" max:"1y" zero:"no limit" help:"samples older than this by the clock are dropped and counted"`
@@ -182,22 +184,6 @@ func (c *Config) TopologyAnalyzers() []string {
 
 // identity is what makes an endpoint the same one after a reload.
 func (rw *RemoteWrite) identity() string { return cmp.Or(rw.Name, rw.URL) }
-
-// Labels are external labels, sorted by name.
-type Labels []Label
-
-// Label is one external label.
-type Label struct{ Name, Value string }
-
-// Networks are the networks that have names, in the order of the file, no prefix in
-// two of them.
-type Networks []Network
-
-// Network is a name for some prefixes.
-type Network struct {
-	Name     string
-	Prefixes []netip.Prefix
-}
 
 // ServicePorts names ports on which servers listen, of one protocol (TCP, UDP or
 // SCTP) or of all ("").

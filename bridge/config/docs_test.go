@@ -12,8 +12,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/internal/docs"
 )
 
@@ -100,7 +102,7 @@ func allowed(k key) string {
 	if low := k.text("min"); low != "" {
 		parts = append(parts, low+" to "+k.text("max"))
 	}
-	for _, tag := range []struct{ name, format string }{{"zero", "0: %s"}, {"auto", "`auto`: %s"}, {"most", "at most %s"}} {
+	for _, tag := range []struct{ name, format string }{{"zero", "0: %s"}, {"upto", "at most `%s`"}, {"auto", "`auto`: %s"}, {"most", "at most %s"}} {
 		if text := k.text(tag.name); text != "" {
 			parts = append(parts, fmt.Sprintf(tag.format, text))
 		}
@@ -114,7 +116,7 @@ func allowed(k key) string {
 // TestTags proves of every key that it can be explained, and that the values in its
 // tags are values of its type: its default within its bounds.
 func TestTags(t *testing.T) {
-	known := []string{"key", "default", "min", "max", "zero", "auto", "values", "anycase", "is", "most", "required", "brief", "help"}
+	known := []string{"key", "default", "min", "max", "upto", "zero", "auto", "values", "anycase", "is", "names", "most", "required", "brief", "help"}
 	var walk func(typ reflect.Type, path string)
 	walk = func(typ reflect.Type, path string) {
 		for _, k := range keysOf(typ) {
@@ -153,6 +155,33 @@ func TestTags(t *testing.T) {
 	// A key is one line: a slip in a tag is no key.
 	if n := len(liveKeys(reflect.TypeFor[Config](), "")); n < 50 {
 		t.Errorf("%d keys", n)
+	}
+}
+
+// TestWordsAreTheAggregators proves that the words that a key allows are those that the
+// aggregator knows: another would be read and have no effect.
+func TestWordsAreTheAggregators(t *testing.T) {
+	var classes []string
+	for _, c := range aggregator.Classes() {
+		classes = append(classes, string(c))
+	}
+	words := map[string][]string{
+		"ports":             {string(aggregator.KeepPorts), string(aggregator.DropPorts), string(aggregator.ServicePorts)},
+		"observers":         {string(aggregator.ObserversAll), string(aggregator.ObserversOne)},
+		"tunnels":           {string(aggregator.TunnelsBoth), string(aggregator.TunnelsInner), string(aggregator.TunnelsOuter)},
+		"portless":          {string(aggregator.PortlessSkip), string(aggregator.PortlessCount)},
+		"exclude_classes":   classes,
+		"exclude_protocols": aggregator.Protocols(),
+	}
+	for _, k := range keysOf(reflect.TypeFor[Aggregation]()) {
+		if d := cmp.Diff(words[k.name], k.values(), cmpopts.EquateEmpty()); d != "" {
+			t.Errorf("%s (-aggregator +tag)\n%s", k.name, d)
+		}
+	}
+	filter, _ := reflect.TypeFor[legacyFile]().FieldByName("Pipeline")
+	filter, _ = filter.Type.FieldByName("Filter")
+	if d := cmp.Diff(classes, keysOf(filter.Type)[0].values()); d != "" {
+		t.Errorf("excluded_tags (-aggregator +tag)\n%s", d)
 	}
 }
 

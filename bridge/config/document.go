@@ -32,7 +32,7 @@ func (r *reader) document(data []byte) *yaml.Node {
 	root, second, err := documents(data)
 	switch {
 	case err != nil:
-		r.syntaxError(data, err)
+		r.failLine(syntaxError(data, err))
 		return nil
 	case isNull(root):
 		r.failLine(0, "the file is empty", "set at least skydive.analyzers")
@@ -108,12 +108,12 @@ var (
 	unknownAnchor = regexp.MustCompile(`unknown anchor '(.*)' referenced$`)
 )
 
-// syntaxError notes an error of the YAML parser, whose text must not be trusted: it can
+// syntaxError explains an error of the YAML parser, whose text must not be trusted: it can
 // quote the file ("unknown anchor 'pa55word'"). The line is that of the scanner; the
 // grammar's is one too low, and that where the mapping begins, which helps only to find
 // a bracket that is open.
-func (r *reader) syntaxError(data []byte, err error) {
-	text, line := err.Error(), 0
+func syntaxError(data []byte, err error) (line int, what, remedy string) {
+	text := err.Error()
 	if m := syntaxLine.FindStringSubmatch(text); m != nil {
 		line, _ = strconv.Atoi(m[1])
 	}
@@ -121,8 +121,7 @@ func (r *reader) syntaxError(data []byte, err error) {
 		lines, bracket := bytes.SplitAfter(data, []byte("\n")), strings.ContainsAny(text, "]}")
 		at := noticed(lines, text)
 		if bracket && bytes.Contains(lines[at-1], []byte("${")) {
-			r.failLine(at, "${…} stands in [ ] or { } without quotes, where braces begin a mapping", "put it in quotes if it is meant; environment variables are not expanded")
-			return
+			return at, "${…} stands in [ ] or { } without quotes, where braces begin a mapping", "put it in quotes if it is meant; environment variables are not expanded"
 		}
 		if line++; !bracket {
 			line = at
@@ -131,34 +130,29 @@ func (r *reader) syntaxError(data []byte, err error) {
 	line = min(max(line, 1), bytes.Count(data, []byte("\n"))+1)
 
 	if m := unknownAnchor.FindStringSubmatch(text); m != nil {
-		r.failLine(lineOf(data, bytes.Index(data, []byte("*"+m[1]))), "an alias (*) names an anchor (&) that does not exist",
-			"put a value that begins with * in quotes")
-		return
+		return lineOf(data, bytes.Index(data, []byte("*"+m[1]))), "an alias (*) names an anchor (&) that does not exist",
+			"put a value that begins with * in quotes"
 	}
 	if !utf8.Valid(data) {
 		at := 0
 		for c, size := utf8.DecodeRune(data); c != utf8.RuneError || size > 1; c, size = utf8.DecodeRune(data[at:]) {
 			at += size
 		}
-		r.failLine(lineOf(data, at), "the file is not valid UTF-8", "save it as UTF-8")
-		return
+		return lineOf(data, at), "the file is not valid UTF-8", "save it as UTF-8"
 	}
 	if strings.Contains(text, "control characters are not allowed") {
 		at := bytes.IndexFunc(data, func(c rune) bool { return c < ' ' && c != '\t' && c != '\n' && c != '\r' || c == 0x7F })
-		r.failLine(lineOf(data, at), "a control character stands in the file", "remove it, or save the file as UTF-8")
-		return
+		return lineOf(data, at), "a control character stands in the file", "remove it, or save the file as UTF-8"
 	}
 	if at := tabIndentation(data); at > 0 && at <= line {
-		r.failLine(at, "a tab stands in the indentation", "indent with spaces; YAML allows no tabs there")
-		return
+		return at, "a tab stands in the indentation", "indent with spaces; YAML allows no tabs there"
 	}
 	for _, hint := range syntaxHints() {
 		if strings.Contains(text, hint.match) {
-			r.failLine(line, "this is not valid YAML ("+hint.match+")", hint.remedy)
-			return
+			return line, "this is not valid YAML (" + hint.match + ")", hint.remedy
 		}
 	}
-	r.failLine(line, "this is not valid YAML", "check the line and the one above")
+	return line, "this is not valid YAML", "check the line and the one above"
 }
 
 // noticed returns the line at which the parser comes to the error of that text: the last

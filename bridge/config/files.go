@@ -9,14 +9,15 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
-	commoncfg "github.com/prometheus/common/config"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/skydive-project/skybridge/secrets"
@@ -67,7 +68,10 @@ func hasKey(n *yaml.Node, key string) bool {
 // Load reads the file at path or [Stdin], in either format, and checks that the files
 // that it names can be read and hold usable certificates. The error is an [*Errors].
 func Load(path string, process Process) (*Config, []Warning, error) {
-	r := newReader(path, directory(path), process)
+	r := newReader(path, filepath.Dir(path), process)
+	if path == Stdin {
+		r.dir = "."
+	}
 	var c *Config
 	data, err := ReadFile(path)
 	switch {
@@ -78,18 +82,10 @@ func Load(path string, process Process) (*Config, []Warning, error) {
 	default:
 		c, _ = r.read(data)
 		if r.checkFiles() && len(r.errs) == 0 {
-			c.checkTLS(r)
+			r.checkTLS()
 		}
 	}
 	return r.result(c)
-}
-
-// directory returns what the names of files in a file are relative to.
-func directory(path string) string {
-	if path == Stdin {
-		return "."
-	}
-	return filepath.Dir(path)
 }
 
 // Convert returns prom_sky_con.yml in skybridge's own format, secrets and all;
@@ -119,7 +115,7 @@ func Convert(name string, data []byte) (native []byte, warnings []Warning, err e
 	plain := []byte(head + string(encode(doc)))
 	for i := 0; i < len(doc.Content); i += 2 {
 		if doc.Content[i].Value == "remote_write" {
-			doc.Content[i+1] = old.RemoteWrite.Node
+			doc.Content[i+1] = &old.RemoteWrite
 		}
 	}
 	// The stanza's comments and style are worth keeping, but not at the price of
@@ -142,9 +138,6 @@ const Stdin = "/dev/stdin"
 // seconds to deliver, so that it cannot hold up a reload; standard input has no limit
 // of time.
 func ReadFile(path string) ([]byte, error) {
-	if path == Stdin {
-		return readAll(os.Stdin)
-	}
 	return readFile(path, readTimeout)
 }
 
@@ -152,16 +145,15 @@ func ReadFile(path string) ([]byte, error) {
 const readTimeout = 10 * time.Second
 
 func readFile(path string, timeout time.Duration) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, fmt.Errorf("cannot open the file (%w)", secrets.WithoutName(err))
+	f := os.Stdin
+	if path != Stdin {
+		var err error
+		if f, err = os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0); err != nil {
+			return nil, fmt.Errorf("cannot open the file (%w)", secrets.WithoutName(err))
+		}
+		defer f.Close()                                // opened for reading: nothing to lose
+		_ = f.SetReadDeadline(time.Now().Add(timeout)) // files on disks have none
 	}
-	defer f.Close()                                // opened for reading: nothing to lose
-	_ = f.SetReadDeadline(time.Now().Add(timeout)) // files on disks have none
-	return readAll(f)
-}
-
-func readAll(f io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(f, MaxFileSize+1))
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the file (%w)", secrets.WithoutName(err))
@@ -191,18 +183,10 @@ func (r *reader) checkFiles() bool {
 }
 
 // checkTLS notes certificates and keys that cannot be used.
-func (c *Config) checkTLS(r *reader) {
-	check := func(c *commoncfg.TLSConfig, path string) {
-		if _, err := secrets.New().NewTLSConfig(*c); err != nil {
+func (r *reader) checkTLS() {
+	for _, path := range slices.Sorted(maps.Keys(r.tls)) {
+		if _, err := secrets.New().NewTLSConfig(*r.tls[path]); err != nil {
 			r.failAt(path, ": "+err.Error(), "check the files and texts of this stanza: PEM blocks, a key that fits its certificate")
-		}
-	}
-	check(&c.Skydive.TLS, "skydive.tls_config")
-	for i := range c.RemoteWrite {
-		client, path := &c.RemoteWrite[i].HTTPClient, fmt.Sprintf("remote_write[%d]", i)
-		check(&client.TLSConfig, path+".tls_config")
-		if client.OAuth2 != nil {
-			check(&client.OAuth2.TLSConfig, path+".oauth2.tls_config")
 		}
 	}
 }

@@ -38,11 +38,13 @@ func (k key) isURL() bool {
 // model/relabel.
 func foreignTags(name string) reflect.StructTag {
 	return map[string]reflect.StructTag{
-		"username":      `is:"username"`,
-		"token_url":     `is:"token_url"`,
-		"source_labels": `is:"label name"`,
-		"action":        `values:"replace keep drop keepequal dropequal hashmod labelmap labeldrop labelkeep lowercase uppercase" anycase:"true"`,
-		"modulus":       `min:"1" max:"2147483647"`,
+		"username":             `is:"username"`,
+		"http_headers":         `names:"header" is:"header value"`,
+		"proxy_connect_header": `names:"header" is:"header value"`,
+		"token_url":            `is:"token_url"`,
+		"source_labels":        `is:"label name"`,
+		"action":               `values:"replace keep drop keepequal dropequal hashmod labelmap labeldrop labelkeep lowercase uppercase" anycase:"true"`,
+		"modulus":              `min:"1" max:"2147483647"`,
 	}[name]
 }
 
@@ -73,6 +75,11 @@ func keysOf(t reflect.Type) []key {
 		}
 	}
 	return keys
+}
+
+// indexOf returns the index of the key of that name, or -1.
+func indexOf(keys []key, name string) int {
+	return slices.IndexFunc(keys, func(k key) bool { return k.name == name })
 }
 
 // keysOf is the function of that name, which takes long, once for each type.

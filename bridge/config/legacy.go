@@ -6,10 +6,10 @@ package config
 import (
 	"fmt"
 	"net/netip"
-	"net/url"
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	commoncfg "github.com/prometheus/common/config"
@@ -43,23 +43,21 @@ type legacyFile struct {
 			Tags []string `key:"excluded_tags" values:"ingress egress internal other"`
 		} `key:"filter"`
 		Transform struct {
-			Type string `key:"type" default:"none"`
+			Type string `key:"type" default:"none" is:"none"`
 		} `key:"transform"`
 		Store struct {
-			Type     string `key:"type"`
+			Type     string `key:"type" is:"prom_sky_con" required:"write type: prom_sky_con"`
 			Settings struct {
 				Port    string `key:"port" default:"9100" is:"old port"`
 				Timeout string `key:"connection_timeout"`
 			} `key:"prom_sky_con"`
 		} `key:"store"`
 	} `key:"pipeline"`
-	RemoteWrite anyNode `key:"remote_write"`
+	RemoteWrite yaml.Node `key:"remote_write"` // as it stands in the file
+
+	_ ignored `key:"tls" help:"make a skybridge.yml with skybridge convert-config and set skydive.tls_config there"`
+	_ ignored `key:"logging" help:"use the flags --log.level and --log.format"`
 }
-
-// anyNode is a value as it stands in the file.
-type anyNode struct{ *yaml.Node }
-
-func (a *anyNode) parse(_ *reader, n *yaml.Node, _ string) { a.Node = n }
 
 // legacy reads prom_sky_con.yml into c. What its own program could not run with is an
 // error here too.
@@ -78,11 +76,10 @@ func (r *reader) legacy(root *yaml.Node, c *Config) *legacyFile {
 	c.Web.ListenAddress = p.Store.Settings.Port
 	r.legacyFeed(&old, c)
 	r.legacyTimeout(p.Store.Settings.Timeout, &c.Aggregation)
-	r.legacyType("pipeline.transform.type", p.Transform.Type, "none")
-	r.legacyType("pipeline.store.type", p.Store.Type, "prom_sky_con")
+	r.validate(reflect.ValueOf(&old).Elem(), "")
 
 	r.lenient = false // the stanza is Prometheus', not the old program's
-	if n := old.RemoteWrite.Node; n != nil {
+	if n := &old.RemoteWrite; n.Kind != 0 {
 		r.value(n, reflect.ValueOf(&c.RemoteWrite).Elem(), "remote_write", key{own: true})
 	}
 	for i := range c.RemoteWrite {
@@ -90,17 +87,6 @@ func (r *reader) legacy(root *yaml.Node, c *Config) *legacyFile {
 	}
 	c.check(r, "")
 	return &old
-}
-
-// legacyType notes a stage that is not the one of the Prometheus connector.
-func (r *reader) legacyType(path, is, must string) {
-	switch {
-	case is == must || !r.sound(path):
-	case is == "":
-		r.fail(path, "is missing", "write type: "+must)
-	default:
-		r.fail(path, "is "+quoted(is)+", it must be "+must, "skybridge replaces the Prometheus connector only; run other exporters as before")
-	}
 }
 
 // legacyFeed finds the feed: the subscriber's URL, else the analyzers. The topology is
@@ -122,16 +108,10 @@ func (r *reader) legacyFeed(old *legacyFile, c *Config) {
 	if !slices.Equal(old.Analyzers, c.Skydive.Analyzers) {
 		c.Topology.Analyzers = old.Analyzers
 	}
-	missed := 0
-	for _, a := range old.Analyzers {
-		u, err1 := url.Parse(feed)
-		v, err2 := url.Parse(a)
-		if err1 == nil && err2 == nil && u.Host != v.Host {
-			missed++
-		}
-	}
-	if missed > 0 && len(old.Analyzers) > 1 {
-		r.warn(path, fmt.Sprintf("names one analyzer, and %d more stand in analyzers: agents spread their flows over all of them; remove the URL to read from all", missed))
+	host := func(analyzer string) string { return strings.Split(analyzer, "/")[2] } // checkText has made it a URL with a path
+	missed := slices.DeleteFunc(slices.Clone(old.Analyzers), func(a string) bool { return host(a) == host(feed) })
+	if len(missed) > 0 && len(old.Analyzers) > 1 {
+		r.warn(path, fmt.Sprintf("names one analyzer, and %d more stand in analyzers: agents spread their flows over all of them; remove the URL to read from all", len(missed)))
 	}
 }
 

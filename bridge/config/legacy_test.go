@@ -97,8 +97,8 @@ func TestLegacy(t *testing.T) {
 			"top":    "tls: {ca_cert: x}\nlogging: {level: DEBUG}\netcd: {password: pa55word}\nglobal: {push_interval: 1s}\n",
 			"stages": "  mangle: {type: none}\n", "settings": "{port: 9100, path: /x}"}), same,
 			[]string{
-				"f:1: tls is not read: make a skybridge.yml with skybridge convert-config and set skydive.tls_config there",
-				"f:2: logging is not read: use the flags --log.level and --log.format",
+				"f:1: tls has no effect: make a skybridge.yml with skybridge convert-config and set skydive.tls_config there",
+				"f:2: logging has no effect: use the flags --log.level and --log.format",
 				"f:3: etcd is not read: skybridge has no use for it",
 				"f:4: global is not read: of skybridge's own keys only remote_write may stand beside pipeline; make a skybridge.yml with skybridge convert-config",
 				"f:7: pipeline.mangle is not read: skybridge has no use for it",

@@ -83,7 +83,7 @@ func keyCases() []keyCase {
 	return []keyCase{
 		{"interval", "global.push_interval", under("global", "push_interval: 1m30s"), func(c *Config) { c.Global.PushInterval = 90 * time.Second }},
 		{"labels are sorted, numbers are texts", "global.external_labels", under("global", "external_labels: {z: 010, a: 'x y', m: yes}"),
-			func(c *Config) { c.Global.ExternalLabels = Labels{{"a", "x y"}, {"m", "yes"}, {"z", "010"}} }},
+			func(c *Config) { c.Global.ExternalLabels = map[string]string{"a": "x y", "m": "yes", "z": "010"} }},
 		{"analyzers in all spellings", "skydive.analyzers",
 			"skydive:\n  analyzers:\n  - a:1\n  - WSS://B.example:2/\n  - ws://[::1]:8082\n  - '[fd00::1]:8082'\n  - ws://proxy/skydive/feed?x=1\n",
 			func(c *Config) {
@@ -130,9 +130,9 @@ func keyCases() []keyCase {
 		{"networks", "aggregation.networks", under("aggregation", "labels: [target_network]\n  networks:\n    office east: [10.1.0.0/16, 'fd00:1::/32']\n    dc: ['::ffff:10.0.0.0/104']"),
 			func(c *Config) {
 				c.Aggregation.Labels = []string{"target_network"}
-				c.Aggregation.Networks = Networks{
-					{"office east", []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00:1::/32")}},
-					{"dc", []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}},
+				c.Aggregation.Networks = map[string][]netip.Prefix{
+					"office east": {netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00:1::/32")},
+					"dc":          {netip.MustParsePrefix("10.0.0.0/8")},
 				}
 			}},
 		{"excluded networks", "aggregation.exclude_networks", under("aggregation", "exclude_networks: [127.0.0.0/8, '::1/128']"),
@@ -189,7 +189,7 @@ func keyCases() []keyCase {
 
 		{"age limit", "remote_write[].queue_config.sample_age_limit", stanza("queue_config: {sample_age_limit: 30m}"), queue(func(q *Queue) { q.SampleAgeLimit = 30 * time.Minute })},
 		{"message", "remote_write[].protobuf_message", stanza("protobuf_message: prometheus.WriteRequest"), endpoint(func(rw *RemoteWrite) { rw.ProtobufMessage = "prometheus.WriteRequest" })},
-		{"labels of an endpoint", "remote_write[].external_labels", stanza("external_labels: {z: 1, a: 2}"), endpoint(func(rw *RemoteWrite) { rw.ExternalLabels = Labels{{"a", "2"}, {"z", "1"}} })},
+		{"labels of an endpoint", "remote_write[].external_labels", stanza("external_labels: {z: 1, a: 2}"), endpoint(func(rw *RemoteWrite) { rw.ExternalLabels = map[string]string{"a": "2", "z": "1"} })},
 		{"no metadata", "remote_write[].metadata_config.send", stanza("metadata_config: {send: false}"), endpoint(func(rw *RemoteWrite) { rw.Metadata.Send = false })},
 		{"metadata interval", "remote_write[].metadata_config.send_interval", stanza("metadata_config: {send_interval: 5m}"), endpoint(func(rw *RemoteWrite) { rw.Metadata.SendInterval = 5 * time.Minute })},
 		{"relabelling", "remote_write[].write_relabel_configs",

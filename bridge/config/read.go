@@ -6,14 +6,15 @@ package config
 import (
 	"fmt"
 	"net/http"
+	"net/netip"
 	"reflect"
 	"regexp"
 	"strings"
+	"time"
 
 	commoncfg "github.com/prometheus/common/config"
 	"github.com/prometheus/prometheus/model/relabel"
 	"go.yaml.in/yaml/v3"
-	"golang.org/x/net/http/httpguts"
 
 	"github.com/skydive-project/skybridge/aggregator"
 )
@@ -23,9 +24,13 @@ import (
 func Default() Config { return withDefaults[Config]() }
 
 // withDefaults returns a T with its defaults.
-func withDefaults[T any]() (c T) {
-	setDefaults(reflect.ValueOf(&c).Elem())
-	return c
+func withDefaults[T any]() T { return byDefault(reflect.TypeFor[T]()).Interface().(T) }
+
+// byDefault returns a value of a type with its defaults.
+func byDefault(t reflect.Type) reflect.Value {
+	v := reflect.New(t).Elem()
+	setDefaults(v)
+	return v
 }
 
 func setDefaults(v reflect.Value) {
@@ -50,26 +55,35 @@ func setDefaults(v reflect.Value) {
 	}
 }
 
-// parser is a type of value that reads its own node.
-type parser interface {
-	parse(r *reader, n *yaml.Node, path string)
-}
-
 // value reads n, which is not empty, into v.
 func (r *reader) value(n *yaml.Node, v reflect.Value, path string, k key) {
-	if p, ok := reflect.TypeAssert[parser](v.Addr()); ok {
-		p.parse(r, n, path)
+	switch dst := v.Addr().Interface().(type) {
+	case *time.Duration:
+		r.duration(n, dst, path, k)
 		return
-	}
-	if r.special(n, v.Addr().Interface(), path, k) {
+	case *Size:
+		r.size(n, dst, path, k)
+		return
+	case *netip.Prefix, *ServicePorts, *commoncfg.URL, *commoncfg.TLSVersion, *relabel.Regexp:
+		r.text(n, v, path, k)
+		return
+	case *commoncfg.Headers:
+		r.value(n, reflect.ValueOf(&dst.Headers).Elem(), path, k)
+		return
+	case *map[string]any: // the claims of a token
+		if n.Decode(dst) != nil {
+			r.fail(path, "must be a mapping with distinct keys", "write its keys on lines of their own, indented")
+		}
+		return
+	case *yaml.Node:
+		*dst = *n
 		return
 	}
 	switch v.Kind() {
 	case reflect.Struct:
 		r.object(n, v, path)
 	case reflect.Pointer:
-		v.Set(reflect.New(v.Type().Elem()))
-		setDefaults(v.Elem())
+		v.Set(byDefault(v.Type().Elem()).Addr())
 		r.value(n, v.Elem(), path, k)
 	case reflect.Slice:
 		r.list(n, v, path, k)
@@ -86,19 +100,14 @@ func (r *reader) value(n *yaml.Node, v reflect.Value, path string, k key) {
 
 // object reads a mapping into a struct. What is absent stays as it is.
 func (r *reader) object(n *yaml.Node, v reflect.Value, path string) {
-	pairs := r.pairs(n, path)
 	keys := r.keysOf(v.Type())
-	values := make(map[string]*pair, len(pairs))
-	for i := range pairs {
-		values[pairs[i].name] = &pairs[i]
-	}
-	for _, k := range keys {
-		p := values[k.name]
-		if p == nil {
+	for _, p := range r.pairs(n, path) {
+		i := indexOf(keys, p.name)
+		if i < 0 {
+			r.unknownKey(p, keys)
 			continue
 		}
-		p.known = true
-		switch {
+		switch k := keys[i]; {
 		case k.typ == reflect.TypeFor[ignored]():
 			r.warn(p.path, "has no effect: "+k.text("help"))
 		case k.typ == reflect.TypeFor[unsupported]():
@@ -107,18 +116,12 @@ func (r *reader) object(n *yaml.Node, v reflect.Value, path string) {
 			r.value(p.value, v.FieldByIndex(k.index), p.path, k)
 		}
 	}
-	for i := range pairs {
-		if !pairs[i].known {
-			r.unknownKey(&pairs[i], keys)
-		}
-	}
 }
 
 // A pair is a key of the file with its value.
 type pair struct {
 	name, path string
 	value      *yaml.Node
-	known      bool
 }
 
 // pairs returns the keys and values of a mapping, in the order of the file.
@@ -156,7 +159,7 @@ func (r *reader) pairs(n *yaml.Node, path string) []pair {
 // like a key is not shown: a missing space makes one of "password:pa55word".
 func label(path, key string) string {
 	switch {
-	case wordy(key):
+	case word.MatchString(key):
 		return join(path, key)
 	case path == "":
 		return "a key"
@@ -164,22 +167,20 @@ func label(path, key string) string {
 	return "a key of " + path
 }
 
-// wordy reports whether s looks like a key or the name of a header.
-func wordy(s string) bool {
-	return len(s) <= 40 && word.MatchString(s)
-}
-
-var word = regexp.MustCompile(`^[\w.-]+$`)
+// word is what a key or the name of a header looks like.
+var word = regexp.MustCompile(`^[\w.-]{1,40}$`)
 
 // unknownKey notes a key that no field has. What it was meant to be is looked for no
 // longer than errors are shown: that takes long.
-func (r *reader) unknownKey(p *pair, keys []key) {
+func (r *reader) unknownKey(p pair, keys []key) {
 	switch {
+	case r.lenient && indexOf(r.keysOf(reflect.TypeFor[Config]()), p.path) >= 0:
+		r.warn(p.path, "is not read: of skybridge's own keys only remote_write may stand beside pipeline; make a skybridge.yml with skybridge convert-config")
 	case r.lenient:
-		r.warn(p.path, "is not read: "+legacyUnknown(p.path))
+		r.warn(p.path, "is not read: skybridge has no use for it")
 	case strings.HasSuffix(p.name, "_ref"):
 		r.fail(p.path, "is not supported", "there is no secret manager here; use the key that ends in _file")
-	case !wordy(p.name):
+	case !word.MatchString(p.name):
 		r.fail(p.path, "is not known", "check its spelling, and that a space follows the colon")
 	case r.unknown >= maxErrorsShown:
 		r.failLine(r.line(p.path), "unknown key "+p.path, "remove it")
@@ -193,20 +194,6 @@ func (r *reader) unknownKey(p *pair, keys []key) {
 		}
 		r.failLine(r.line(p.path), "unknown key "+p.path, suggest(p.name, known))
 	}
-}
-
-// legacyUnknown says what to do instead of a key that is not read.
-func legacyUnknown(path string) string {
-	top, _, _ := strings.Cut(path, ".")
-	switch top {
-	case "tls":
-		return "make a skybridge.yml with skybridge convert-config and set skydive.tls_config there"
-	case "logging":
-		return "use the flags --log.level and --log.format"
-	case "global", "skydive", "aggregation", "topology", "storage", "web":
-		return "of skybridge's own keys only remote_write may stand beside pipeline; make a skybridge.yml with skybridge convert-config"
-	}
-	return "skybridge has no use for it"
 }
 
 // list reads a list. Items that are not sound are left out, but for stanzas, so that
@@ -226,14 +213,13 @@ func (r *reader) list(n *yaml.Node, v reflect.Value, path string, k key) {
 		r.fail(path, "must be a list, it is a "+kindName(n), notVariable(n, `write each item on a line of its own after "- ", or all in [ ]`))
 		return
 	}
-	byDefault, seen := reflect.New(elem).Elem(), map[string]bool{}
-	setDefaults(byDefault)
+	fresh, seen := byDefault(elem), map[string]bool{}
 	out := reflect.MakeSlice(v.Type(), 0, len(items))
 	for i, item := range items {
 		child, before := fmt.Sprintf("%s[%d]", path, i), len(r.errs)
 		r.lines[child] = item.Line
 		value := reflect.New(elem).Elem()
-		value.Set(byDefault)
+		value.Set(fresh)
 		if !isNull(item) {
 			r.value(item, value, child, k)
 		} else if !r.lenient {
@@ -248,9 +234,7 @@ func (r *reader) list(n *yaml.Node, v reflect.Value, path string, k key) {
 			out = reflect.Append(out, value)
 		}
 	}
-	if most := k.text("most"); most != "" && int64(out.Len()) > bound(most) {
-		r.fail(path, fmt.Sprintf("has %d items", out.Len()), "list at most "+most)
-	}
+	r.atMost(out.Len(), path, k)
 	if out.Len() > 0 {
 		v.Set(out)
 	} else {
@@ -273,24 +257,38 @@ func (r *reader) again(path string, value reflect.Value, seen map[string]bool) b
 	return true
 }
 
-// mapping reads a mapping of headers, or of the parameters of a request. The values may
-// be secret.
+// atMost notes a list, or the lists of a mapping, that have too many items.
+func (r *reader) atMost(items int, path string, k key) {
+	if most := k.text("most"); most != "" && int64(items) > bound(most) {
+		r.fail(path, fmt.Sprintf("has %d items", items), "list at most "+most)
+	}
+}
+
+// mapping reads a mapping whose keys are of the operator's choice: labels, headers,
+// networks, or the parameters of a request.
 func (r *reader) mapping(n *yaml.Node, v reflect.Value, path string, k key) {
-	seen := map[string]bool{}
+	names, seen, of := k.text("names"), map[string]bool{}, map[netip.Prefix]string{}
 	for _, p := range r.pairs(n, path) {
+		if _, what, remedy := checkText(names, p.name); what != "" {
+			r.fail(p.path, what, remedy)
+			continue
+		}
 		item, canonical := reflect.New(v.Type().Elem()).Elem(), http.CanonicalHeaderKey(p.name)
 		if !isNull(p.value) {
 			r.value(p.value, item, p.path, k)
 		}
-		parameter := k.name == "endpoint_params"
+		prefixes, _ := item.Interface().([]netip.Prefix)
+		for _, prefix := range prefixes {
+			if other, again := of[prefix]; again {
+				r.fail(p.path, fmt.Sprintf("has %s, and so has the network %s", prefix, quoted(other)), "give each prefix one name; of those that overlap the longest wins")
+			}
+			of[prefix] = p.name
+		}
 		switch {
-		case !parameter && !r.headerName(p.name, p.path):
-		case !parameter && seen[canonical]:
+		case names == "header" && seen[canonical]:
 			r.fail(p.path, "stands there twice; case does not matter", "remove one of them")
-		case !parameter && isNull(p.value):
-			r.fail(p.path, "has no value", "write one, or remove the header")
-		case !parameter && !httpguts.ValidHeaderFieldValue(item.String()):
-			r.fail(p.path, "has a line break or a control character", "remove it")
+		case isNull(p.value) && k.text("is") != "":
+			r.fail(p.path, "has no value", "write one, or remove the "+names)
 		default:
 			if v.IsNil() {
 				v.Set(reflect.MakeMap(v.Type()))
@@ -299,4 +297,5 @@ func (r *reader) mapping(n *yaml.Node, v reflect.Value, path string, k key) {
 		}
 		seen[canonical] = true
 	}
+	r.atMost(len(of), path, k)
 }

@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	commoncfg "github.com/prometheus/common/config"
 )
 
 // Error is one thing wrong with a configuration file. It holds no secret.
@@ -78,13 +80,14 @@ type reader struct {
 	unknown int // keys
 	keys    map[reflect.Type][]key
 	files   []namedFile
+	tls     map[string]*commoncfg.TLSConfig // by path
 
 	errs     []*Error
 	warnings []Warning
 }
 
 func newReader(name, dir string, process Process) *reader {
-	return &reader{name: name, dir: dir, process: process, lines: map[string]int{}, faulty: map[string]bool{}, keys: map[reflect.Type][]key{}}
+	return &reader{name: name, dir: dir, process: process, lines: map[string]int{}, faulty: map[string]bool{}, keys: map[reflect.Type][]key{}, tls: map[string]*commoncfg.TLSConfig{}}
 }
 
 // A namedFile is a file that the configuration names at a path of keys.

@@ -6,6 +6,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
@@ -15,6 +16,7 @@ import (
 
 	commoncfg "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/skydive-project/skybridge/aggregator"
 )
@@ -52,6 +54,8 @@ func checkText(kind, s string) (text, what, remedy string) {
 		what = "is " + quoted(s)
 		s = ":" + strconv.FormatUint(port, 10)
 		return refuse(err != nil || port == 0, what, "write a port from 1 to 65535; for an address use the flag --web.listen-address")
+	case "none", "prom_sky_con":
+		return refuse(s != kind, "is "+quoted(s)+", it must be "+kind, "skybridge replaces the Prometheus connector only; run other exporters as before")
 	case "name":
 		return refuse(len(s) > 255 || !printable(s), "is too long or has characters that cannot be printed", "choose a short name")
 	case "username": // RFC 7617, section 2
@@ -62,6 +66,12 @@ func checkText(kind, s string) (text, what, remedy string) {
 		return refuse(!labelValue(s), "is empty, longer than 256 bytes or cannot be printed", "write Skydive's word, such as DNS or VXLAN")
 	case "label":
 		return refuse(!slices.Contains(aggregator.AllLabels(), s), "is an unknown label: "+quoted(s), "use any of "+strings.Join(aggregator.AllLabels(), ", "))
+	case "network":
+		return refuse(!labelValue(s), "is empty, longer than 256 bytes or cannot be printed", "choose a short name: it becomes the label's value")
+	case "header":
+		return headerName(s)
+	case "header value":
+		return refuse(!httpguts.ValidHeaderFieldValue(s), "has a line break or a control character", "remove it")
 	case "external label":
 		if strings.HasPrefix(s, "__") {
 			return "", "begins with __, which is reserved", "choose another name"
@@ -76,6 +86,22 @@ func checkText(kind, s string) (text, what, remedy string) {
 		return refuse(!model.LegacyValidation.IsValidLabelName(s), "is "+quoted(s)+", which is no label name", "use letters, digits and _, and begin with a letter or _")
 	}
 	return s, "", ""
+}
+
+// headerName checks the name of a header that the operator adds (RFC 9110,
+// section 5.1); some are the protocol's own.
+func headerName(name string) (text, what, remedy string) {
+	canonical := http.CanonicalHeaderKey(name)
+	_, reserved := commoncfg.ReservedHeaders[canonical]
+	switch {
+	case canonical == "Authorization":
+		return "", "must not be set as a header", "use basic_auth, authorization or oauth2"
+	case reserved || canonical == "Retry-Attempt" || canonical == "Transfer-Encoding":
+		return "", "is reserved to the protocol", "remove it"
+	case !httpguts.ValidHeaderFieldName(name):
+		return "", "is no valid name of a header", "use letters, digits and -, and a space after the colon"
+	}
+	return name, "", ""
 }
 
 const httpExample = "write http://host:port/path or https://…"

@@ -5,6 +5,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -27,7 +28,8 @@ type checker interface {
 // validate notes what is missing in the stanza v and in those below it, and applies
 // their rules.
 func (r *reader) validate(v reflect.Value, path string) {
-	for _, k := range r.keysOf(v.Type()) {
+	keys := r.keysOf(v.Type())
+	for _, k := range keys {
 		if k.dead() {
 			continue
 		}
@@ -39,11 +41,12 @@ func (r *reader) validate(v reflect.Value, path string) {
 			}
 			r.fail(child, what, remedy)
 		}
-		switch {
-		case field.Kind() == reflect.Struct:
-			r.validate(field, child)
-		case field.Kind() == reflect.Pointer && !field.IsNil() && field.Elem().Kind() == reflect.Struct:
-			r.validate(field.Elem(), child)
+		if upto := k.text("upto"); upto != "" {
+			r.compare(k, keys[indexOf(keys, upto)], v, path)
+		}
+		switch stanza := reflect.Indirect(field); {
+		case stanza.Kind() == reflect.Struct:
+			r.validate(stanza, child)
 		case field.Kind() == reflect.Slice && isStanza(k.typ.Elem()):
 			for i := range field.Len() {
 				if item := reflect.Indirect(field.Index(i)); item.IsValid() { // not a rule that is empty
@@ -59,6 +62,21 @@ func (r *reader) validate(v reflect.Value, path string) {
 	}
 }
 
+// compare notes that the value of the key low in v is greater than that of high. The error
+// is one of the key that the file has.
+func (r *reader) compare(low, high key, v reflect.Value, path string) {
+	a, b := v.FieldByIndex(low.index), v.FieldByIndex(high.index)
+	lowPath, highPath := join(path, low.name), join(path, high.name)
+	small, great := writer{}.value(a, a, low).Value, writer{}.value(b, b, high).Value
+	switch {
+	case a.Int() <= b.Int() || !r.sound(lowPath) || !r.sound(highPath):
+	case r.has(lowPath):
+		r.fail(lowPath, fmt.Sprintf("(%s) is greater than %s (%s)", small, high.name, great), fmt.Sprintf("lower %s or raise %s", low.name, high.name))
+	default:
+		r.fail(highPath, fmt.Sprintf("(%s) is less than %s (%s)", great, low.name, small), fmt.Sprintf("raise %s or lower %s", high.name, low.name))
+	}
+}
+
 // isStanza reports whether the items of a list are mappings with keys.
 func isStanza(t reflect.Type) bool {
 	return t == reflect.TypeFor[RemoteWrite]() || t == reflect.TypeFor[*relabel.Config]()
@@ -69,6 +87,7 @@ func isStanza(t reflect.Type) bool {
 func (r *reader) checkForeign(c any, path string) {
 	switch c := c.(type) {
 	case *commoncfg.TLSConfig:
+		r.tls[path] = c
 		r.libraryError(c.Validate(), path)
 		if c.MinVersion != 0 && c.MaxVersion != 0 && c.MaxVersion < c.MinVersion {
 			r.fail(path+".max_version", "is below min_version", "raise max_version or remove it")
@@ -120,14 +139,6 @@ func (b *BasicAuth) check(r *reader, path string) {
 }
 
 func (a *Aggregation) check(r *reader, path string) {
-	if a.FlowRetention < a.ConnectionTimeout {
-		key := path + ".flow_retention"
-		if !r.has(key) {
-			r.lines[key] = r.line(path + ".connection_timeout")
-		}
-		r.fail(key, fmt.Sprintf("(%s) is shorter than connection_timeout (%s)", showDuration(a.FlowRetention), showDuration(a.ConnectionTimeout)),
-			"a flow must be remembered for as long as its connection is shown; raise flow_retention")
-	}
 	a.checkClasses(r, path+".exclude_classes")
 	among := func(labels ...string) int {
 		return slices.IndexFunc(a.Labels, func(l string) bool { return slices.Contains(labels, l) })
@@ -145,7 +156,7 @@ func (a *Aggregation) check(r *reader, path string) {
 		what string
 	}{
 		{"top_k", a.TopK > a.MaxSeries/5, fmt.Sprintf("is %d connections of up to 5 series, more than max_series (%d) has room for: max_series decides", a.TopK, a.MaxSeries)},
-		{"exclude_protocols", len(a.ExcludeProtocols) == 3, "names every protocol: no connection is left"},
+		{"exclude_protocols", len(a.ExcludeProtocols) == len(aggregator.Protocols()), "names every protocol: no connection is left"},
 		{"ports", a.Ports != "keep" && among(ports...) < 0, "has no effect: no port is among the labels"},
 		{"service_ports", len(a.ServicePorts) > 0 && a.Ports != "service", "has no effect unless ports is service"},
 		{"networks", len(a.Networks) > 0 && among(aggregator.NetworkLabels()...) < 0, "has no effect: neither initiator_network nor target_network is among the labels"},
@@ -160,20 +171,10 @@ func (a *Aggregation) check(r *reader, path string) {
 // checkClasses warns where the excluded classes leave no connection.
 func (a *Aggregation) checkClasses(r *reader, path string) {
 	switch {
-	case len(a.ExcludeClasses) == 4:
+	case len(a.ExcludeClasses) == len(aggregator.Classes()):
 		r.warn(path, "names every class: no connection is left")
 	case len(a.ClusterNetworks) == 0 && slices.Contains(a.ExcludeClasses, "other"):
 		r.warn(path, "names other, and without cluster networks every connection is of that class: none is left")
-	}
-}
-
-func (q *Queue) check(r *reader, path string) {
-	if q.MinShards > q.MaxShards {
-		r.fail(path+".min_shards", fmt.Sprintf("(%d) is greater than max_shards (%d)", q.MinShards, q.MaxShards), "lower min_shards or raise max_shards")
-	}
-	if q.MinBackoff > q.MaxBackoff {
-		r.fail(path+".min_backoff", fmt.Sprintf("(%s) is greater than max_backoff (%s)", showDuration(q.MinBackoff), showDuration(q.MaxBackoff)),
-			"lower min_backoff or raise max_backoff")
 	}
 }
 
@@ -231,10 +232,10 @@ func interfaceLabels() []string {
 }
 
 // checkLabels notes external labels that are labels of what is pushed.
-func (r *reader) checkLabels(labels Labels, path string, taken []string) {
-	for _, label := range labels {
-		if slices.Contains(taken, label.Name) {
-			r.fail(path+"."+label.Name, "is already a label of what is pushed", "choose another name")
+func (r *reader) checkLabels(labels map[string]string, path string, taken []string) {
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		if slices.Contains(taken, name) {
+			r.fail(path+"."+name, "is already a label of what is pushed", "choose another name")
 		}
 	}
 }

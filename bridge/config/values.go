@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
-	"net/url"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,42 +19,6 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// special reads values of the types that are not read by their kind, and reports
-// whether this is one.
-func (r *reader) special(n *yaml.Node, dst any, path string, k key) bool {
-	switch dst := dst.(type) {
-	case *time.Duration:
-		r.duration(n, dst, path, k)
-	case *Size:
-		r.size(n, dst, path, k)
-	case *netip.Prefix:
-		r.network(n, dst, path)
-	case *commoncfg.URL:
-		r.proxyURL(n, dst, path)
-	case *commoncfg.TLSVersion:
-		s, ok := r.scalar(n, path)
-		version, known := commoncfg.TLSVersions[s]
-		if *dst = version; ok && !known {
-			r.fail(path, "is no version of TLS: "+quoted(s), "write TLS12 or TLS13")
-		}
-	case *commoncfg.Headers:
-		r.value(n, reflect.ValueOf(&dst.Headers).Elem(), path, k)
-	case *relabel.Regexp:
-		s, _ := r.scalar(n, path)
-		re, err := relabel.NewRegexp(s)
-		if *dst = re; err != nil {
-			r.fail(path, "is no regular expression: "+quoted(s), `escape what is meant literally with \, and close every bracket`)
-		}
-	case *map[string]any: // the claims of a token
-		if n.Decode(dst) != nil {
-			r.fail(path, "must be a mapping with distinct keys", "write its keys on lines of their own, indented")
-		}
-	default:
-		return false
-	}
-	return true
-}
-
 // scalar returns the text of n, or notes that it is no single value. Numbers and the
 // like are taken as they are written, as Prometheus does, so that 0123 stays 0123.
 func (r *reader) scalar(n *yaml.Node, path string) (string, bool) {
@@ -65,13 +27,6 @@ func (r *reader) scalar(n *yaml.Node, path string) (string, bool) {
 	}
 	r.fail(path, "must be one value, it is a "+kindName(n), "put it in quotes if it begins with { or [")
 	return "", false
-}
-
-// noVariable warns of a text that looks like an environment variable.
-func (r *reader) noVariable(s, path string) {
-	if variable.MatchString(s) {
-		r.warn(path, isVariable+": it is taken as it is")
-	}
 }
 
 // text reads a text, which may have to be one of some words or look like something.
@@ -88,16 +43,36 @@ func (r *reader) text(n *yaml.Node, v reflect.Value, path string, k key) {
 		v.SetString(r.fileName(s, path))
 		return
 	}
-	text, what, remedy := checkText(k.text("is"), s)
+	var what, remedy string
+	switch dst := v.Addr().Interface().(type) {
+	case *netip.Prefix:
+		what, remedy = r.network(s, dst, path)
+	case *ServicePorts:
+		what, remedy = dst.parse(s)
+	case *commoncfg.URL:
+		what, remedy = proxyURL(s, dst)
+	case *commoncfg.TLSVersion:
+		if *dst, ok = commoncfg.TLSVersions[s]; !ok {
+			what, remedy = "is no version of TLS: "+quoted(s), "write TLS12 or TLS13"
+		}
+	case *relabel.Regexp:
+		var err error
+		if *dst, err = relabel.NewRegexp(s); err != nil {
+			what, remedy = "is no regular expression: "+quoted(s), `escape what is meant literally with \, and close every bracket`
+		}
+	default:
+		var text string
+		text, what, remedy = checkText(k.text("is"), s)
+		v.SetString(text)
+	}
 	switch {
 	case what != "" && !k.isURL():
 		r.fail(path, what, notVariable(n, remedy))
 	case what != "":
 		r.fail(path, what, remedy)
-	case !strings.Contains(path, "relabel_configs"): // whose variables are groups of the expression
-		r.noVariable(s, path)
+	case variable.MatchString(s) && !strings.Contains(path, "relabel_configs"): // whose variables are groups of the expression
+		r.warn(path, isVariable+": it is taken as it is")
 	}
-	v.SetString(text)
 }
 
 // choice reads one of some words.
@@ -210,17 +185,6 @@ func (r *reader) duration(n *yaml.Node, dst *time.Duration, path string, k key) 
 // millisecond are cut.
 func showDuration(d time.Duration) string { return model.Duration(d).String() }
 
-const sizeUnits = "BKMGT"
-
-// String returns s as it is read.
-func (s Size) String() string {
-	i := 0
-	for ; i+1 < len(sizeUnits) && s != 0 && s%1024 == 0; i++ {
-		s /= 1024
-	}
-	return strconv.FormatInt(int64(s), 10) + strings.TrimSuffix(sizeUnits[i:i+1], "B") + "B"
-}
-
 // size reads a size.
 func (r *reader) size(n *yaml.Node, dst *Size, path string, k key) {
 	size, ok := parseSize(n.Value)
@@ -228,62 +192,5 @@ func (r *reader) size(n *yaml.Node, dst *Size, path string, k key) {
 		r.mustBe(n, path, "a size in bytes", "write a whole number with one of the units B, KB, MB, GB or TB, such as 512MB")
 	} else {
 		r.within(int64(size), n, path, k, "size")
-	}
-}
-
-var sizeSyntax = regexp.MustCompile(`^(?i)(\d+) *(?:([KMGT])i?B|B?)$`)
-
-// parseSize reads digits and a unit; without a unit, bytes.
-func parseSize(s string) (Size, bool) {
-	m := sizeSyntax.FindStringSubmatch(s)
-	if m == nil {
-		return 0, false
-	}
-	v, err := strconv.ParseInt(m[1], 10, 64)
-	shift := 10 * max(strings.Index(sizeUnits, strings.ToUpper(m[2])), 0)
-	return Size(v << shift), err == nil && v <= math.MaxInt64>>shift
-}
-
-// network reads a network, in its shortest form.
-func (r *reader) network(n *yaml.Node, dst *netip.Prefix, path string) {
-	s, ok := r.scalar(n, path)
-	if !ok {
-		return
-	}
-	p, err := netip.ParsePrefix(s)
-	if err != nil {
-		remedy := "write address/bits, such as 10.0.0.0/8 or fd00::/8"
-		if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
-			remedy = fmt.Sprintf("for this one address write %s/%d", a, a.BitLen())
-		}
-		r.fail(path, fmt.Sprintf("is %s, which is no network", quoted(s)), notVariable(n, remedy))
-		return
-	}
-	if p.Addr().Is4In6() && p.Bits() >= 96 {
-		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
-	}
-	if m := p.Masked(); m != p {
-		r.warn(path, fmt.Sprintf("is %s, which is read as %s", p, m))
-		p = m
-	}
-	*dst = p
-}
-
-// proxyURL reads a URL that may hold a password: for a proxy there is no other
-// place for it.
-func (r *reader) proxyURL(n *yaml.Node, dst *commoncfg.URL, path string) {
-	const remedy = "write http://host:port, https:// or socks5://"
-	s, ok := r.scalar(n, path)
-	if !ok {
-		return
-	}
-	u, err := url.Parse(s)
-	switch {
-	case err != nil || u.Hostname() == "" || strings.Contains(u.Host, "$"):
-		r.fail(path, "is not a valid URL", notVariable(n, remedy))
-	case !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme):
-		r.fail(path, "has an unknown scheme", remedy)
-	default:
-		dst.URL = u
 	}
 }

@@ -96,26 +96,21 @@ type writer struct {
 	explain bool // adds each key's line of help
 }
 
-// noder is a type of value that makes its own node.
-type noder interface{ node(w writer) *yaml.Node }
-
 // document returns the tree of what is at c, a pointer to a struct.
 func (w writer) document(c any) *yaml.Node {
 	v := reflect.ValueOf(c).Elem()
-	byDefault := reflect.New(v.Type()).Elem()
-	setDefaults(byDefault)
-	return w.object(v, byDefault)
+	return w.object(v, byDefault(v.Type()))
 }
 
 // object returns the mapping of a struct. What of a library's struct has its default
 // is always left out.
-func (w writer) object(v, byDefault reflect.Value) *yaml.Node {
+func (w writer) object(v, fresh reflect.Value) *yaml.Node {
 	m := newMapping()
 	for _, k := range keysOf(v.Type()) {
 		if k.dead() {
 			continue
 		}
-		field, d := v.FieldByIndex(k.index), byDefault.FieldByIndex(k.index)
+		field, d := v.FieldByIndex(k.index), fresh.FieldByIndex(k.index)
 		stanza := k.own && field.Kind() == reflect.Struct
 		if (w.brief || !k.own) && !stanza && k.text("brief") != "keep" && reflect.DeepEqual(field.Interface(), d.Interface()) {
 			continue
@@ -136,10 +131,8 @@ func (w writer) object(v, byDefault reflect.Value) *yaml.Node {
 }
 
 // value returns the node of a value.
-func (w writer) value(v, byDefault reflect.Value, k key) *yaml.Node {
+func (w writer) value(v, fresh reflect.Value, k key) *yaml.Node {
 	switch value := v.Interface().(type) {
-	case noder:
-		return value.node(w)
 	case time.Duration:
 		if value == 0 && k.text("auto") != "" {
 			return textNode("auto")
@@ -149,13 +142,11 @@ func (w writer) value(v, byDefault reflect.Value, k key) *yaml.Node {
 		return textNode(w.url(value.String()))
 	case commoncfg.Secret:
 		return textNode(w.secret(string(value)))
+	case commoncfg.Headers:
+		return w.mapping(reflect.ValueOf(value.Headers), k)
 	case commoncfg.TLSVersion:
 		return textNode(value.String())
-	case commoncfg.Headers:
-		return w.texts(reflect.ValueOf(value.Headers))
-	case relabel.Regexp:
-		return textNode(value.String())
-	case netip.Prefix, ServicePorts, Size:
+	case netip.Prefix, ServicePorts, Size, relabel.Regexp:
 		return textNode(fmt.Sprint(value))
 	case map[string]any:
 		var n yaml.Node // a token's claims
@@ -166,13 +157,11 @@ func (w writer) value(v, byDefault reflect.Value, k key) *yaml.Node {
 	}
 	switch v.Kind() {
 	case reflect.Pointer:
-		byDefault = reflect.New(v.Type().Elem()).Elem()
-		setDefaults(byDefault)
-		return w.value(v.Elem(), byDefault, k)
+		return w.value(v.Elem(), byDefault(v.Type().Elem()), k)
 	case reflect.Struct:
-		return w.object(v, byDefault)
+		return w.object(v, fresh)
 	case reflect.Map:
-		return w.texts(v)
+		return w.mapping(v, k)
 	case reflect.Slice:
 		return w.list(v, k)
 	case reflect.String:
@@ -186,12 +175,9 @@ func (w writer) value(v, byDefault reflect.Value, k key) *yaml.Node {
 // list returns the node of a list.
 func (w writer) list(v reflect.Value, k key) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"}
-	byDefault := reflect.New(v.Type().Elem()).Elem()
-	if v.Len() > 0 {
-		setDefaults(byDefault)
-	}
+	fresh := byDefault(v.Type().Elem())
 	for i := range v.Len() {
-		n.Content = append(n.Content, w.value(v.Index(i), byDefault, k))
+		n.Content = append(n.Content, w.value(v.Index(i), fresh, k))
 	}
 	if v.Len() == 0 || v.Type().Elem().Kind() == reflect.String && !k.isURL() {
 		n.Style = yaml.FlowStyle // words fit a line, addresses do not
@@ -199,17 +185,18 @@ func (w writer) list(v reflect.Value, k key) *yaml.Node {
 	return n
 }
 
-// texts returns the mapping of a map with text keys, sorted. Each text may be secret.
-func (w writer) texts(v reflect.Value) *yaml.Node {
+// mapping returns the node of a map, sorted. But for labels, its texts may be secret.
+func (w writer) mapping(v reflect.Value, k key) *yaml.Node {
 	m := newMapping()
 	names := v.MapKeys()
 	slices.SortFunc(names, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
 	for _, name := range names {
-		if value := v.MapIndex(name); value.Kind() == reflect.String {
-			add(m, name.String(), textNode(w.secret(value.String())))
-		} else {
-			add(m, name.String(), w.value(value, reflect.Zero(value.Type()), key{}))
+		value := v.MapIndex(name)
+		n := w.value(value, reflect.Zero(value.Type()), key{})
+		if value.Kind() == reflect.String && k.text("names") != "external label" {
+			n = textNode(w.secret(value.String()))
 		}
+		add(m, name.String(), n)
 	}
 	return m
 }

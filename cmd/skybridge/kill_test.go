@@ -47,11 +47,7 @@ func TestKilledWhileTheReceiverIsDown(t *testing.T) {
 		proxy.ServeHTTP(w, r)
 	}))
 	t.Cleanup(gate.Close)
-	a, err := analyzer.Start(analyzer.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(a.Stop)
+	a := startAnalyzer(t)
 
 	began, address := time.Now(), loopback.Address()
 	file := write(t, "skybridge.yml", fmt.Sprintf("global: {push_interval: 1s}\nskydive: {analyzers: ['%s']}\nremote_write: [{name: one, url: '%s', queue_config: {max_backoff: 200ms}}]\n",

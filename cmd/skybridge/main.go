@@ -120,22 +120,7 @@ func serveUntilSignal(options bridge.Options) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
-	reload := make(chan struct{})
-	go func() {
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-hangup:
-			}
-			select {
-			case <-ctx.Done():
-				return
-			case reload <- struct{}{}:
-			}
-		}
-	}()
-	options.Reload = reload
+	options.Reload = hangup
 	return bridge.Run(ctx, options)
 }
 

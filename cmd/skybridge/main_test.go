@@ -158,11 +158,7 @@ func TestConvertedFileIsValid(t *testing.T) {
 // running starts the bridge against an analyzer and a receiver that does not
 // exist, sends it one flow and waits until it has read it.
 func running(t *testing.T, receiver string, with ...func(*exec.Cmd)) (cmd *exec.Cmd, a *analyzer.Analyzer, logs *bytes.Buffer) {
-	a, err := analyzer.Start(analyzer.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(a.Stop)
+	a = startAnalyzer(t)
 	address := loopback.Address()
 	file := write(t, "skybridge.yml", "skydive: {analyzers: ['"+a.URL()+"']}\n"+receiver)
 	logs = &bytes.Buffer{}

@@ -31,7 +31,7 @@ type systemd struct {
 	t      *testing.T
 	path   string
 	socket *net.UnixConn
-	told   []string // but beats and the status of a moment
+	states []string // but heartbeats and the present status
 	beats  int
 	status string
 }
@@ -44,6 +44,16 @@ func newSystemd(t *testing.T) *systemd {
 	}
 	t.Cleanup(func() { s.socket.Close() })
 	return s
+}
+
+func startAnalyzer(t *testing.T) *analyzer.Analyzer {
+	t.Helper()
+	a, err := analyzer.Start(analyzer.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.Stop)
+	return a
 }
 
 // until reads messages until done.
@@ -61,14 +71,14 @@ func (s *systemd) until(done func() bool) {
 		case "STATUS":
 			s.status = value
 		default:
-			s.told = append(s.told, strings.TrimRight(strings.TrimSpace(string(buf[:n])), "0123456789")+"#")
+			s.states = append(s.states, strings.TrimRight(strings.TrimSpace(string(buf[:n])), "0123456789")+"#")
 		}
 	}
 }
 
-func (s *systemd) untilTold(n int) {
+func (s *systemd) untilNotified(n int) {
 	s.t.Helper()
-	s.until(func() bool { return len(s.told) >= n })
+	s.until(func() bool { return len(s.states) >= n })
 }
 
 // TestServiceOfSystemd runs the binary as systemd does, with a watchdog, one
@@ -76,28 +86,16 @@ func (s *systemd) untilTold(n int) {
 // notifications continue.
 func TestServiceOfSystemd(t *testing.T) {
 	t.Parallel()
-	a, err := analyzer.Start(analyzer.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(a.Stop)
+	a := startAnalyzer(t)
 	file := write(t, "skybridge.yml", "global: {push_interval: 1s}\nskydive: {analyzers: ['"+a.URL()+"', 'ws://127.0.0.1:9']}\n"+
 		"remote_write: [{url: 'http://127.0.0.1:9/one'}, {url: 'http://127.0.0.1:9/two'}]\n")
 	s := newSystemd(t)
 	logs := &bytes.Buffer{}
 	cmd := command(t, "--config.file="+file, "--storage.path="+t.TempDir(), "--web.listen-address="+loopback.Address())
-	cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+s.path, "WATCHDOG_USEC=12000000") // a disk may well take 2 s to sync
+	cmd.Env = append(cmd.Env, "WATCHDOG_USEC=12000000") // a disk may well take 2 s to sync
 	cmd.Stderr = logs
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() {
-		ended <- cmd.Wait()
-		s.socket.CloseRead()
-	}()
-
-	s.untilTold(1)
+	ended := s.serve(cmd)
+	s.untilNotified(1)
 	if len(a.Subscribers()) != 1 {
 		t.Error("ready, and not subscribed")
 	}
@@ -113,9 +111,9 @@ func TestServiceOfSystemd(t *testing.T) {
 		if err := cmd.Process.Signal(signal); err != nil {
 			t.Fatal(err)
 		}
-		s.untilTold([]int{3, 4}[i])
+		s.untilNotified([]int{3, 4}[i])
 	}
-	if diff := cmp.Diff([]string{"READY=#", "RELOADING=1\nMONOTONIC_USEC=#", "READY=#", "STOPPING=#"}, s.told); diff != "" {
+	if diff := cmp.Diff([]string{"READY=#", "RELOADING=1\nMONOTONIC_USEC=#", "READY=#", "STOPPING=#"}, s.states); diff != "" {
 		t.Errorf("states differ:\n%s", diff)
 	}
 	// Receivers that are down would be waited for; where nothing is left for them, it may be gone by now.
@@ -131,11 +129,7 @@ func TestServiceOfSystemd(t *testing.T) {
 // TestSocketOfSystemd runs the binary with a port that is passed to it: it serves
 // there, whatever the configuration says.
 func TestSocketOfSystemd(t *testing.T) {
-	a, err := analyzer.Start(analyzer.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(a.Stop)
+	a := startAnalyzer(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -153,17 +147,10 @@ func TestSocketOfSystemd(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", append([]string{"-c", `LISTEN_PID=$$ exec "$0" "$@"`}, skybridge.Args...)...)
-	cmd.Env = append(skybridge.Env, "LISTEN_FDS=1", "NOTIFY_SOCKET="+s.path)
+	cmd.Env = append(skybridge.Env, "LISTEN_FDS=1")
 	cmd.ExtraFiles = []*os.File{passed}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() {
-		ended <- cmd.Wait()
-		s.socket.CloseRead()
-	}()
-	s.untilTold(1)
+	ended := s.serve(cmd)
+	s.untilNotified(1)
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	answer, err := client.Get("http://" + l.Addr().String() + "/-/ready")
 	if err != nil {
@@ -214,11 +201,7 @@ func TestReloadOfTheUnit(t *testing.T) {
 	if !shell || !quoted || strings.ContainsAny(script, "'%\\") || strings.Contains(script, "${") {
 		t.Fatalf("systemd takes this for something else: %s", lines[0][1])
 	}
-	a, err := analyzer.Start(analyzer.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(a.Stop)
+	a := startAnalyzer(t)
 	good := "skydive: {analyzers: ['" + a.URL() + "']}\n"
 	file, runtime := write(t, "skybridge.yml", good), t.TempDir()
 	s := newSystemd(t)
@@ -226,7 +209,7 @@ func TestReloadOfTheUnit(t *testing.T) {
 	cmd.Env = append(cmd.Env, "RUNTIME_DIRECTORY="+runtime+":/elsewhere")
 	logged(t, cmd)
 	ended := s.serve(cmd)
-	s.untilTold(1)
+	s.untilNotified(1)
 	for i, test := range []struct {
 		name, config string
 		fails        bool
@@ -245,7 +228,7 @@ func TestReloadOfTheUnit(t *testing.T) {
 		if out, err := reload.CombinedOutput(); err != nil != test.fails || len(out) > 0 {
 			t.Errorf("%s: ExecReload= ended with %v\n%s", test.name, err, out)
 		}
-		s.untilTold(1 + 2*(i+1))
+		s.untilNotified(1 + 2*(i+1))
 		if !strings.Contains(s.status, test.status) {
 			t.Errorf("%s: status %q, want %q", test.name, s.status, test.status)
 		}
@@ -254,7 +237,7 @@ func TestReloadOfTheUnit(t *testing.T) {
 	for range 4 {
 		want = append(want, "RELOADING=1\nMONOTONIC_USEC=#", "READY=#")
 	}
-	if diff := cmp.Diff(want, s.told); diff != "" {
+	if diff := cmp.Diff(want, s.states); diff != "" {
 		t.Errorf("states differ:\n%s", diff)
 	}
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -289,8 +272,8 @@ func TestStatusOfAFailedStart(t *testing.T) {
 			if exit, ok := errors.AsType[*exec.ExitError](<-ended); !ok || exit.ExitCode() != 1 {
 				t.Errorf("ended with %v, want exit code 1", exit)
 			}
-			if len(s.told) > 0 {
-				t.Errorf("told %q", s.told)
+			if len(s.states) > 0 {
+				t.Errorf("notified of %q", s.states)
 			}
 		})
 	}

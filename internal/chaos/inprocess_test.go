@@ -6,6 +6,8 @@ package chaos
 import (
 	"context"
 	"log/slog"
+	"os"
+	"syscall"
 	"testing"
 
 	"github.com/skydive-project/skybridge/bridge"
@@ -26,7 +28,7 @@ type machine struct {
 	life    *crashingFS // nil: none runs
 	cancel  context.CancelFunc
 	ended   chan error
-	hup     chan struct{}
+	hup     chan os.Signal
 	heard   chan string // the address, when it listens
 	at      string
 	// listens: at is the address of this life.
@@ -56,7 +58,7 @@ func (m *machine) start(ctx context.Context) {
 	ctx, m.cancel = context.WithCancel(ctx)
 	m.lifeLog = m.logs.lifeLog()
 	life, ended := newCrashingFS(m.disk), make(chan error, 1)
-	heard, hup := make(chan string, 1), make(chan struct{}, 1)
+	heard, hup := make(chan string, 1), make(chan os.Signal, 1)
 	m.life, m.ended, m.heard, m.hup, m.listens, m.stopping = life, ended, heard, hup, false, false
 	options := bridge.Options{
 		ConfigFile:    m.config,
@@ -119,7 +121,7 @@ func (m *machine) terminate() {
 
 func (m *machine) reload() {
 	select {
-	case m.hup <- struct{}{}:
+	case m.hup <- syscall.SIGHUP:
 	default: // one is under way
 	}
 }
