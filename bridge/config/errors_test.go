@@ -5,7 +5,6 @@ package config
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -89,8 +88,9 @@ func TestOneError(t *testing.T) {
 		{"application twice", under("aggregation", "exclude_applications: [DNS, DNS]"), `f:3: aggregation.exclude_applications[1] is the same as one before it: remove one of them`},
 		{"application without a name", under("aggregation", "exclude_applications: ['']"),
 			"f:3: aggregation.exclude_applications[0] is empty, longer than 256 bytes or cannot be printed: write Skydive's word, such as DNS or VXLAN"},
-		{"too much excluded", under("aggregation", "exclude_applications: ["+manyApplications(1001)+"]"),
+		{"too much excluded", under("aggregation", "exclude_applications: "+list("A%d", 1001)),
 			"f:3: aggregation.exclude_applications has 1001 items: list at most 1000"},
+		{"too many analyzers", "skydive: {analyzers: " + list("a%d:1", 65) + "}", "f:1: skydive.analyzers has 65 items: list at most 64"},
 		{"external label that is chosen", "global: {external_labels: {host: x}}\n" + under("aggregation", "labels: [host]"),
 			"f:1: global.external_labels.host is already a label of what is pushed: choose another name"},
 		{"retention too short for a long timeout", under("aggregation", "connection_timeout: 1h"),
@@ -194,13 +194,13 @@ func TestIndentation(t *testing.T) {
 	}
 }
 
-// manyApplications is a list of n names.
-func manyApplications(n int) string {
-	names := make([]string, n)
-	for i := range names {
-		names[i] = "A" + strconv.Itoa(i)
+// list is a list of n different items.
+func list(format string, n int) string {
+	items := make([]string, n)
+	for i := range items {
+		items[i] = fmt.Sprintf(format, i)
 	}
-	return strings.Join(names, ", ")
+	return "[" + strings.Join(items, ", ") + "]"
 }
 
 // TestWarnings proves what is accepted with a word about it.

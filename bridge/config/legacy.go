@@ -22,7 +22,7 @@ import (
 // absent.
 type legacyFile struct {
 	HostID    string   `key:"host_id" is:"name"`
-	Analyzers []string `key:"analyzers" is:"old analyzer"`
+	Analyzers []string `key:"analyzers" is:"old analyzer" most:"64"`
 	Analyzer  struct {
 		Auth struct {
 			Cluster struct {

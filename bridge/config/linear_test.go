@@ -45,7 +45,7 @@ func TestLongListsAreReadOnce(t *testing.T) {
 		{"aggregation", "exclude_applications", list(analyzer), 3, 0},
 		{"aggregation", "service_ports", list(ports), 1, 2}, // of no effect as well
 		{"aggregation", "networks", names, 2, 1},            // too many, and of no effect
-		{"skydive", "analyzers", list(analyzer), 1, 0},
+		{"skydive", "analyzers", list(analyzer), 2, 0},      // too many
 		{"skydive", "capture_ids", list(number), 2, 0},
 		{"global", "external_labels", names, many + 1, 0}, // none of them is the name of a label
 	} {
