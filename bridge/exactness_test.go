@@ -7,50 +7,10 @@ import (
 	"encoding/json"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/skydive-project/skybridge/internal/analyzer"
-	"github.com/skydive-project/skybridge/internal/prom"
 	"github.com/skydive-project/skybridge/internal/script"
 )
-
-// TestExactnessOfGeneratedFeeds plays thousands of flows through two analyzers,
-// with connections cut in between, and judges the receiver to the byte.
-func TestExactnessOfGeneratedFeeds(t *testing.T) {
-	r := newRig(t, 2, prom.Options{})
-	r.configure("", "aggregation: {connection_timeout: 1s}\n")
-	r.start()
-	seed := newSeed(t)
-	feed := script.Write(script.Options{
-		Seed: seed, Connections: 1000, Steps: 24, Analyzers: 2, Now: time.Now().UnixMilli(),
-	})
-	r.send(feed.Hello...)
-	r.awaitReceived()
-	for i, messages := range feed.Steps {
-		switch i {
-		case 6, 15: // a connection is cut; what comes meanwhile is lost
-			r.awaitReceived()
-			a := r.Analyzers[i%2]
-			accepted := a.Accepted()
-			a.DropAll()
-			for _, m := range messages {
-				if m.Analyzer == i%2 && len(a.Subscribers()) == 0 {
-					r.Lost(m)
-				}
-			}
-			r.await(func() (bool, string) { return a.Accepted() > accepted, "not subscribed again" })
-			r.awaitSubscribers(1)
-			continue
-		case 12:
-			r.awaitReceived()
-			r.awaitTicks(2)
-		}
-		r.send(messages...)
-	}
-	r.awaitReceived()
-	r.halt()
-	r.judgeExact()
-}
 
 // TestExactnessOfRecordings plays what a real analyzer sent.
 func TestExactnessOfRecordings(t *testing.T) {

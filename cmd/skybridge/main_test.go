@@ -111,7 +111,8 @@ func TestCommands(t *testing.T) {
 		{"convert standard input", []string{"convert-config", "-"}, 1, nil, []string{"/dev/stdin: this is not a prom_sky_con.yml"}},
 		{"settings of the listener", []string{"check-config", "--web.config.file=" + good, good}, 1, []string{good + " is valid"}, []string{"read --web.config.file " + good, "1 file is not valid"}},
 		{"sound settings of the listener", []string{"check-config", "--web.config.file=" + listener, good}, 0, nil, nil},
-		{"a bad configuration", []string{"--config.file=" + bad}, 1, nil, []string{"bad.yml:3: "}},
+		{"a bad configuration", []string{"--config.file=" + bad}, 1, nil, []string{"bad.yml:3: ", "bad.yml:4: "}},
+		{"no configuration", []string{"--config.file=nowhere.yml"}, 1, nil, []string{"nowhere.yml", "no such file"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -41,9 +41,6 @@ func (f *Feed) Send(m script.Message) {
 	f.Sent += len(m.Flows)
 }
 
-// Lost sends one message to no subscriber: the reference does not learn of it.
-func (f *Feed) Lost(m script.Message) { f.Analyzers[m.Analyzer].SendFlows(m.Flows) }
-
 // WaitReceived returns when the bridge at url has taken every record.
 func (f *Feed) WaitReceived(ctx context.Context, url string) error {
 	return Wait(ctx, func() (bool, string) {
