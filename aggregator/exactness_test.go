@@ -17,19 +17,83 @@ import (
 	"github.com/skydive-project/skybridge/internal/script"
 )
 
-// TestExactness plays scripted feeds with ticks in between and holds the
-// receiver's sums against the reference, series by series.
+// TestExactness plays scripted feeds with ticks in between to aggregators with any labels,
+// policies, filters and bounds, which reloads may change, and holds the receiver's sums
+// against the reference: series by series, with bounds by metric, direction and protocol,
+// whatever is in the overflow and when. On the way it proves that no bound is passed; in
+// the end, that the filters and the overflow have counted what they kept out.
 func TestExactness(t *testing.T) {
+	overflowed := map[string]int{}
 	rapid.Check(t, func(r *rapid.T) {
 		cfg, view := drawView(r, "the")
+		drawExcludes(r, &cfg, &view)
 		// Short, so that many connections end and return.
 		cfg.ConnectionTimeout = time.Duration(rapid.IntRange(1, 60).Draw(r, "timeout")) * time.Second
+		bounds := rapid.Bool().Draw(r, "bounds")
+		if bounds {
+			drawBounds(r, &cfg)
+		}
 		w := newWorld(t, cfg)
-		want := playAny(r, w, func(bool) {})
-		if diff := cmp.Diff(want.By(view), w.receiver.increases()); diff != "" {
+		reloads := bounds && rapid.Bool().Draw(r, "reloads")
+		want := playAny(r, w, func(ticked bool) {
+			if ticked {
+				checkBounds(r, w.Aggregator)
+			}
+			if !reloads {
+				// A protocol's overflow is beyond the bound, with 4 series.
+				if n, most := w.connections.series, cfg.MaxSeries+4*4; cfg.MaxSeries > 0 && n > most {
+					r.Fatalf("%d series, want at most %d", n, most)
+				}
+				if n := w.connections.own; cfg.TopK > 0 && n > cfg.TopK {
+					r.Fatalf("%d connections, want at most %d", n, cfg.TopK)
+				}
+				for _, n := range w.origins.nodes.byTID {
+					if cfg.MaxSeriesPerNode > 0 && n.series > cfg.MaxSeriesPerNode {
+						r.Fatalf("%d series of a node, want at most %d", n.series, cfg.MaxSeriesPerNode)
+					}
+				}
+			} else if rapid.IntRange(0, 5).Draw(r, "reload") == 0 {
+				next := w.cfg
+				drawBounds(r, &next)
+				if err := w.Configure(next); err != nil {
+					r.Fatal(err)
+				}
+			}
+		})
+		checkBounds(r, w.Aggregator)
+		if reloads {
+			cfg.TopK = 1 // there were bounds at some time
+		}
+		got := w.receiver.increases()
+		if diff := cmp.Diff(judged(cfg, want.By(view)), judged(cfg, got)); diff != "" {
 			r.Fatalf("the receiver's sums differ from what was reported (-want +got):\n%s", diff)
 		}
+		filtered := 0.0
+		for _, c := range []string{filterClasses, filterNetworks, filterProtocols, filterApplications, filterTunnels} {
+			filtered += w.metricSum("skybridge_filtered_bytes_total", c)
+		}
+		if filtered != float64(want.Excluded(view)) {
+			r.Fatalf("%v bytes filtered, want %d", filtered, want.Excluded(view))
+		}
+		overflow, counted := uint64(0), uint64(0)
+		for name, n := range got {
+			if strings.HasPrefix(name, "bytes") && strings.Contains(name, "initiator_ip=other") {
+				overflow += n
+			}
+		}
+		for _, o := range w.Status().Overflow {
+			counted += o.Bytes
+			if o.Bytes > 0 {
+				overflowed[o.Reason]++
+			}
+		}
+		if overflow != counted && slices.Contains(cfg.Labels, "initiator_ip") {
+			r.Fatalf("%d bytes are in the overflow, %d are counted as overflow", overflow, counted)
+		}
 	})
+	if len(overflowed) != int(overflowReasons)-1 {
+		t.Errorf("not every bound was reached: %v", overflowed)
+	}
 }
 
 // playAny plays any feed to w, with ticks in between and one at the end, and returns

@@ -4,18 +4,13 @@
 package aggregator
 
 import (
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
-	"testing"
-	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"github.com/skydive-project/skybridge/internal/reference"
-	"github.com/skydive-project/skybridge/internal/script"
 )
 
 // modelled are the labels that the reference knows: all but names, which change.
@@ -102,113 +97,4 @@ func grouped(series map[string]uint64, labels []string) map[string]uint64 {
 		sums[metric+"{"+strings.Join(kept, ",")+"}"] += n
 	}
 	return sums
-}
-
-// TestViewsAgree plays one feed to two aggregators with other labels and policies:
-// what both distinguish is the same, series by series, and so are totals. What is
-// excluded is what the filters counted.
-func TestViewsAgree(t *testing.T) {
-	rapid.Check(t, func(r *rapid.T) {
-		one, v1 := drawView(r, "one")
-		two, v2 := drawView(r, "two")
-		drawExcludes(r, &one, &v1)
-		// What excludes is the same for both, and so are the classes it goes by.
-		two.ClusterNetworks, v2.Cluster = one.ClusterNetworks, v1.Cluster
-		two.Tunnels, v2.Tunnels, two.Portless, v2.Portless = one.Tunnels, v1.Tunnels, one.Portless, v1.Portless
-		two.ExcludeClasses, two.ExcludeNetworks, two.ExcludeProtocols, two.ExcludeApplications = one.ExcludeClasses, one.ExcludeNetworks, one.ExcludeProtocols, one.ExcludeApplications
-		w1, w2 := newWorld(t, one), newWorld(t, two)
-		feed := script.Write(script.Options{
-			Seed:        rapid.Uint64().Draw(r, "seed"),
-			Connections: rapid.IntRange(1, 40).Draw(r, "connections"),
-			Steps:       rapid.IntRange(1, 10).Draw(r, "steps"),
-			Points:      points(one, two),
-			Now:         w1.time.UnixMilli(),
-		})
-		want := reference.New()
-		for _, messages := range append([][]script.Message{feed.Hello}, feed.Steps...) {
-			for _, m := range messages {
-				want.Report(m.Flows...)
-				w1.Update(flowsOf(m.Flows))
-				w2.Update(flowsOf(m.Flows))
-			}
-			w1.tick()
-			w2.tick()
-		}
-		w1.tick() // what had just ended and returned
-		w2.tick()
-		got1, got2 := w1.receiver.increases(), w2.receiver.increases()
-		if diff := cmp.Diff(want.By(v1), got1); diff != "" {
-			r.Fatalf("series differ from the reference (-want +got):\n%s", diff)
-		}
-		common := slices.DeleteFunc(slices.Clone(one.Labels), func(l string) bool {
-			return !slices.Contains(two.Labels, l) || isPort(l) && policyOf(one, []string{l}) != policyOf(two, []string{l}) ||
-				isPort(l) && (one.Ports == DropPorts) != (two.Ports == DropPorts) ||
-				(l == "initiator_network" || l == "target_network") && !maps.Equal(v1.Networks, v2.Networks)
-		})
-		if diff := cmp.Diff(grouped(got1, common), grouped(got2, common)); diff != "" {
-			r.Fatalf("grouped by %v the two differ (-one +two):\n%s", common, diff)
-		}
-		if diff := cmp.Diff(grouped(got1, nil), grouped(got2, nil)); diff != "" {
-			r.Fatalf("totals differ (-one +two):\n%s", diff)
-		}
-		filtered := 0.0
-		for _, c := range []string{filterClasses, filterNetworks, filterProtocols, filterApplications, filterTunnels} {
-			filtered += w1.metricSum("skybridge_filtered_bytes_total", c)
-		}
-		if filtered != float64(want.Excluded(v1)) {
-			r.Fatalf("%v bytes filtered, want %d", filtered, want.Excluded(v1))
-		}
-	})
-}
-
-// TestExactnessAcrossReloads changes what connections are called while a feed
-// plays: the sum over all series stays exact.
-func TestExactnessAcrossReloads(t *testing.T) {
-	rapid.Check(t, func(r *rapid.T) {
-		cfg, view := drawView(r, "first")
-		several := rapid.Bool().Draw(r, "several points")
-		if several && cfg.scope() == byTuple {
-			cfg.Observers = ObserversAll
-		}
-		w := newWorld(t, cfg)
-		feed := script.Write(script.Options{
-			Seed:        rapid.Uint64().Draw(r, "seed"),
-			Connections: rapid.IntRange(1, 30).Draw(r, "connections"),
-			Steps:       rapid.IntRange(2, 8).Draw(r, "steps"),
-			Points:      map[bool]int{false: 1, true: 2}[several],
-			Now:         w.time.UnixMilli(),
-		})
-		want := reference.New()
-		for _, messages := range append([][]script.Message{feed.Hello}, feed.Steps...) {
-			for _, m := range messages {
-				want.Report(m.Flows...)
-				w.Update(flowsOf(m.Flows))
-			}
-			w.tick()
-			next, _ := drawView(r, "next")
-			next.ConnectionTimeout, next.FlowRetention = time.Minute, 30*time.Minute
-			next.Tunnels, next.Portless = cfg.Tunnels, cfg.Portless // what is left out before a reload is up to the view
-			if several && next.scope() == byTuple {
-				next.Observers = ObserversAll
-			}
-			release := w.Hold()
-			if w.Renames(next) {
-				w.endAll()
-			}
-			if err := w.Configure(next); err != nil {
-				r.Fatal(err)
-			}
-			release()
-			if w.Renames(next) {
-				r.Fatal("the configuration is not in force")
-			}
-		}
-		for range 4 { // also of what has just ended and returns
-			w.tick()
-		}
-		totals := grouped(want.By(reference.View{Labels: []string{labelProtocol}, Tunnels: view.Tunnels, Portless: view.Portless}), nil)
-		if diff := cmp.Diff(totals, grouped(w.receiver.increases(), nil)); diff != "" {
-			r.Fatalf("totals differ from what was reported (-want +got):\n%s", diff)
-		}
-	})
 }
