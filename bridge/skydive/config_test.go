@@ -41,15 +41,3 @@ func TestBadConfigs(t *testing.T) {
 		})
 	}
 }
-
-func TestMetricsAreRegisteredOnce(t *testing.T) {
-	skipped := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "s", Help: "h"}, []string{"reason"})
-	reg := prometheus.NewRegistry()
-	cfg := Config{Analyzers: []string{"ws://h:1"}, HostID: "b"}
-	for i := range 2 {
-		_, err := NewFeed(cfg, nil, skipped, reg, slog.New(slog.DiscardHandler))
-		if (err != nil) != (i == 1) {
-			t.Errorf("feed %d: %v", i, err)
-		}
-	}
-}

@@ -44,12 +44,8 @@ func NewFeed(cfg Config, sink Sink, skipped *prometheus.CounterVec, reg promethe
 		cfg.Account.Secrets = secrets.New()
 	}
 	q := newQueue(cfg.queueBytes())
-	m, err := newMetrics(reg, skipped, q)
-	if err != nil {
-		return nil, err
-	}
 	return &Feed{
-		intake: intake{sink: sink, log: logger, metrics: m, queue: q, counting: progress.NewDeadline(), timing: defaultTiming()},
+		intake: intake{sink: sink, log: logger, metrics: newMetrics(reg, skipped, q), queue: q, counting: progress.NewDeadline(), timing: defaultTiming()},
 		cfg:    &cfg, links: map[string]*link{},
 	}, nil
 }

@@ -4,9 +4,8 @@
 package skydive
 
 import (
-	"fmt"
-
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
 // Values of the label reason of skybridge_records_skipped_total that this
@@ -30,18 +29,19 @@ type metrics struct {
 	last       *prometheus.GaugeVec
 }
 
-func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, q *queue) (*metrics, error) {
+func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, q *queue) *metrics {
+	auto := promauto.With(reg)
 	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+		return auto.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+		return auto.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
-	gauges := func(name, help string, labels ...string) *prometheus.GaugeVec {
-		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
+	gauges := func(name, help string) *prometheus.GaugeVec {
+		return auto.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, []string{"analyzer"})
 	}
-	queued := func(name, help string, now func() int) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(now()) })
+	queued := func(name, help string, now func() float64) {
+		auto.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, now)
 	}
 	m := &metrics{
 		skipped:    skipped,
@@ -50,22 +50,15 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, q *qu
 		messages:   counters("skybridge_messages_received_total", "Data messages from the analyzer, including dropped ones.", "analyzer"),
 		bytes:      counters("skybridge_message_bytes_received_total", "Bytes of data messages from the analyzer, including dropped ones.", "analyzer"),
 		reconnects: counters("skybridge_reconnects_total", "Reconnects to the analyzer, by the reason why the connection ended or the attempt failed.", "analyzer", "reason"),
-		connected:  gauges("skybridge_feed_connected", "Whether the bridge is subscribed to the analyzer.", "analyzer"),
-		last:       gauges("skybridge_feed_last_message_timestamp_seconds", "Time of the last data message from the analyzer, in seconds since the epoch.", "analyzer"),
+		connected:  gauges("skybridge_feed_connected", "Whether the bridge is subscribed to the analyzer."),
+		last:       gauges("skybridge_feed_last_message_timestamp_seconds", "Time of the last data message from the analyzer, in seconds since the epoch."),
 	}
-	for _, c := range []prometheus.Collector{
-		m.updates, m.dropped, m.messages, m.bytes, m.reconnects, m.connected, m.last,
-		queued("skybridge_feed_queue_bytes", "Bytes of messages in the queue of undecoded messages.", func() int { return int(q.bytes.Load()) }),
-		queued("skybridge_feed_queue_messages", "Messages in the queue of undecoded messages.", func() int { return len(q.messages) }),
-	} {
-		if err := reg.Register(c); err != nil {
-			return nil, fmt.Errorf("skydive: register metrics: %w", err)
-		}
-	}
+	queued("skybridge_feed_queue_bytes", "Bytes of messages in the queue of undecoded messages.", func() float64 { return float64(q.bytes.Load()) })
+	queued("skybridge_feed_queue_messages", "Messages in the queue of undecoded messages.", func() float64 { return float64(len(q.messages)) })
 	for _, r := range []string{skippedFlow, skippedMessage, skippedOther, skippedTooLarge} {
 		skipped.WithLabelValues(r)
 	}
-	return m, nil
+	return m
 }
 
 // linkMetrics are those of one analyzer, looked up once.

@@ -4,9 +4,8 @@
 package web
 
 import (
-	"fmt"
-
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
 // The ways a scrape can end, values of the label result.
@@ -28,20 +27,21 @@ type metrics struct {
 	answersRejected prometheus.Counter
 }
 
-func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+func newMetrics(reg prometheus.Registerer) *metrics {
+	auto := promauto.With(reg)
 	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+		return auto.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	m := &metrics{
-		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+		inFlight: auto.NewGauge(prometheus.GaugeOpts{
 			Name: "skybridge_http_requests_in_flight",
 			Help: "HTTP requests in flight.",
 		}),
-		scrapes: prometheus.NewCounterVec(prometheus.CounterOpts{
+		scrapes: auto.NewCounterVec(prometheus.CounterOpts{
 			Name: "skybridge_http_scrapes_total",
 			Help: "Scrapes of /metrics by result: ok, aborted (the client disconnected or was too slow), rejected (too many concurrent scrapes).",
 		}, []string{"result"}),
-		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
+		duration: auto.NewHistogram(prometheus.HistogramOpts{
 			Name:    "skybridge_http_scrape_duration_seconds",
 			Help:    "Duration of complete scrapes of /metrics, including the client's reading.",
 			Buckets: []float64{0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 10},
@@ -54,10 +54,5 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	for _, result := range []string{resultOK, resultAborted, resultRejected} {
 		m.scrapes.WithLabelValues(result)
 	}
-	for _, c := range []prometheus.Collector{m.inFlight, m.scrapes, m.duration, m.gatherErrors, m.panics, m.refused, m.answersRejected} {
-		if err := reg.Register(c); err != nil {
-			return nil, fmt.Errorf("web: register metrics: %w", err)
-		}
-	}
-	return m, nil
+	return m
 }

@@ -172,11 +172,3 @@ func TestOperatorsHeadersWin(t *testing.T) {
 		t.Errorf("header: %v", h)
 	}
 }
-
-// Two servers on one registry are a mistake that is reported, not a panic.
-func TestMetricsRegisteredTwice(t *testing.T) {
-	r := newRig(t, nil)
-	if _, err := New(r.opts); err == nil || !strings.Contains(err.Error(), "web: register metrics") {
-		t.Errorf("error: %v", err)
-	}
-}

@@ -118,18 +118,15 @@ type Server struct {
 
 // New registers the package's metrics and builds the handlers. It opens nothing.
 func New(opts Options) (*Server, error) {
-	m, err := newMetrics(opts.Registerer)
-	if err != nil {
-		return nil, err
-	}
 	s := &Server{
-		opts: opts, limits: defaultLimits(), metrics: m, seldom: logging.RateLimited(opts.Logger),
+		opts: opts, limits: defaultLimits(), metrics: newMetrics(opts.Registerer), seldom: logging.RateLimited(opts.Logger),
 		exposer: expose.New(opts.Source, opts.Gatherer), gzip: expose.NewCompressor(io.Discard), answerDue: progress.NewDeadline(),
 		connections: connections.New(opts.Source, opts.Names, time.Now), ticked: make(chan struct{}, 1),
 	}
 	s.scrapes = newPlaces(fairly(s.limits.scrapes))
 	s.answers = newPlaces(fairly(s.limits.answers))
 	s.life, s.endLife = context.WithCancel(context.Background())
+	var err error
 	if s.assets, err = status.LoadAssets(); err != nil {
 		return nil, fmt.Errorf("web: %w", err)
 	}

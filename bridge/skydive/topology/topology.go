@@ -122,10 +122,7 @@ func New(cfg Config, reg prometheus.Registerer, logger *slog.Logger) (*Topology,
 		graph:   graph{nodes: map[string]*heldNode{}},
 		seldom:  logging.RateLimited(logger),
 	}
-	m, err := newMetrics(reg, func() int { return t.nodes.count() }, func() int { return t.addresses.count() })
-	if err != nil {
-		return nil, err
-	}
+	m := newMetrics(reg, func() int { return t.nodes.count() }, func() int { return t.addresses.count() })
 	t.metrics = m
 	ask := func() { signal(t.wanted) }
 	t.nodes = newNames[aggregator.NodeNames](cfg.CacheSize, m.evicted.WithLabelValues(nameNode), m.unknown.WithLabelValues(nameNode), ask)
