@@ -4,20 +4,16 @@
 package skydive
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/skydive-project/skybridge/bridge/skydive/access"
 )
 
-// defaultQueueBytes holds about 80,000 flows, some seconds of a busy feed.
-const defaultQueueBytes = 64 << 20
-
-// Config says what to subscribe to, and how.
+// Config says what to subscribe to, and how. What goes into headers, HostID and
+// CaptureIDs, was checked when the configuration file was read.
 type Config struct {
 	// Analyzers are ws:// or wss:// URLs. An empty path means
 	// /ws/subscriber/flow.
@@ -35,28 +31,12 @@ type Config struct {
 	// SilenceTimeout is how long a feed may be quiet before it is reconnected;
 	// 0 means a time learned from the feed.
 	SilenceTimeout time.Duration
-	// QueueBytes bounds the memory of undecoded messages; 0 means 64 MiB.
-	QueueBytes int
 }
 
 // targets checks the configuration and returns its analyzers.
 func (c *Config) targets() ([]access.Target, error) {
 	if len(c.Analyzers) == 0 {
 		return nil, errors.New("skydive: no analyzer is configured")
-	}
-	if c.HostID == "" {
-		return nil, errors.New("skydive: the host id is empty")
-	}
-	if hasControl(c.HostID) {
-		return nil, fmt.Errorf("skydive: host id %q has control characters", c.HostID)
-	}
-	for _, id := range c.CaptureIDs {
-		if id == "" || hasControl(id) {
-			return nil, fmt.Errorf("skydive: capture id %q is empty or has control characters", id)
-		}
-	}
-	if c.SilenceTimeout < 0 || c.QueueBytes < 0 {
-		return nil, errors.New("skydive: silence timeout and queue size cannot be negative")
 	}
 	var out []access.Target
 	seen := make(map[string]bool, len(c.Analyzers))
@@ -72,10 +52,6 @@ func (c *Config) targets() ([]access.Target, error) {
 		out = append(out, t)
 	}
 	return out, nil
-}
-
-func hasControl(s string) bool {
-	return strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 
 // namespaces are what the bridge subscribes to. The wildcard that Skydive's own
@@ -97,5 +73,3 @@ func (c *Config) sameConnection(o *Config) bool {
 	return c.HostID == o.HostID && c.Account.Same(&o.Account) &&
 		slices.Equal(slices.Sorted(slices.Values(c.CaptureIDs)), slices.Sorted(slices.Values(o.CaptureIDs)))
 }
-
-func (c *Config) queueBytes() int { return cmp.Or(c.QueueBytes, defaultQueueBytes) }

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -25,10 +24,6 @@ func TestBadConfigs(t *testing.T) {
 		{"user", "basic_auth", func(c *Config) { c.Analyzers = []string{"ws://u:s3cret@h"} }},
 		{"fragment", "fragment", func(c *Config) { c.Analyzers = []string{"ws://h#x"} }},
 		{"twice", "twice", func(c *Config) { c.Analyzers = []string{"ws://h", "ws://h/?a=s3cret"} }},
-		{"no host id", "host id is empty", func(c *Config) { c.HostID = "" }},
-		{"host id", "control", func(c *Config) { c.HostID = "a\r\nX: y" }},
-		{"capture id", "capture id", func(c *Config) { c.CaptureIDs = []string{"a\n"} }},
-		{"negative", "negative", func(c *Config) { c.SilenceTimeout = -time.Second }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := sound

@@ -43,7 +43,7 @@ func NewFeed(cfg Config, sink Sink, skipped *prometheus.CounterVec, reg promethe
 	if cfg.Account.Secrets == nil {
 		cfg.Account.Secrets = secrets.New()
 	}
-	q := newQueue(cfg.queueBytes())
+	q := newQueue(defaultQueueBytes)
 	return &Feed{
 		intake: intake{sink: sink, log: logger, metrics: newMetrics(reg, skipped, q), queue: q, counting: progress.NewDeadline(), timing: defaultTiming()},
 		cfg:    &cfg, links: map[string]*link{},
@@ -95,7 +95,6 @@ func (f *Feed) Reload(cfg Config) error {
 		cfg.Account.Secrets = old.Account.Secrets
 	}
 	f.cfg = &cfg
-	f.queue.maxBytes.Store(int64(cfg.queueBytes()))
 	if f.ctx != nil {
 		f.connect(old.sameConnection(&cfg))
 	}

@@ -146,7 +146,7 @@ func TestSeveralAnalyzers(t *testing.T) {
 // While the sink does not take anything, the readers continue: the analyzer is
 // not stalled, what does not fit is dropped and counted, the rest arrives.
 func TestSlowSinkDoesNotStallTheAnalyzer(t *testing.T) {
-	a, r := subscribe(t, Config{QueueBytes: 64 << 10})
+	a, r := subscribe(t, Config{}, func(f *Feed) { f.queue.maxBytes = 64 << 10 })
 	release := r.sink.block()
 
 	const messages = 200

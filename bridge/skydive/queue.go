@@ -8,6 +8,10 @@ import (
 	"time"
 )
 
+// defaultQueueBytes bounds the memory of undecoded messages. It holds about 80,000 flows,
+// some seconds of a busy feed.
+const defaultQueueBytes = 64 << 20
+
 // queueMessages bounds the number of undecoded messages. With the usual bound in bytes
 // that is reached first, however small they are.
 const queueMessages = defaultQueueBytes / smallestBuffer
@@ -25,20 +29,18 @@ type raw struct {
 type queue struct {
 	messages chan raw
 	bytes    atomic.Int64
-	maxBytes atomic.Int64
+	maxBytes int64
 }
 
 func newQueue(maxBytes int) *queue {
-	q := &queue{messages: make(chan raw, queueMessages)}
-	q.maxBytes.Store(int64(maxBytes))
-	return q
+	return &queue{messages: make(chan raw, queueMessages), maxBytes: int64(maxBytes)}
 }
 
 // put adds a message, or reports that there is no room. It then still belongs
 // to the caller. A single message always fits into an empty queue.
 func (q *queue) put(m raw) bool {
 	size := int64(cap(m.buf.b))
-	if total := q.bytes.Add(size); total > q.maxBytes.Load() && total > size {
+	if total := q.bytes.Add(size); total > q.maxBytes && total > size {
 		q.bytes.Add(-size)
 		return false
 	}

@@ -5,6 +5,7 @@ package expose
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -160,20 +161,8 @@ func (p *page) head() {
 			kind = "unknown"
 		}
 	}
-	p.text("# HELP ")
-	p.text(name)
-	p.text(" ")
-	p.text(escapeHelp(p.begun.Help, p.openMetrics))
-	p.text("\n# TYPE ")
-	p.text(name)
-	p.text(" ")
-	p.text(kind)
-	p.text("\n")
+	p.text(fmt.Sprintf("# HELP %s %s\n# TYPE %s %s\n", name, escapeHelp(p.begun.Help, p.openMetrics), name, kind))
 	if unit := p.begun.Unit; p.openMetrics && unit != "" && strings.HasSuffix(name, "_"+unit) {
-		p.text("# UNIT ")
-		p.text(name)
-		p.text(" ")
-		p.text(unit)
-		p.text("\n")
+		p.text(fmt.Sprintf("# UNIT %s %s\n", name, unit))
 	}
 }
