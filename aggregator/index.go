@@ -121,11 +121,3 @@ func (x *index) remove(hash uint64, i uint32) {
 	}
 	p.slots[at] = indexSlot{}
 }
-
-// size is how many records there are.
-func (x *index) size() (n int) {
-	for i := range x.parts {
-		n += x.parts[i].used
-	}
-	return n
-}

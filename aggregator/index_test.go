@@ -130,3 +130,11 @@ func TestParseUUID(t *testing.T) {
 		}
 	}
 }
+
+// size is how many records there are.
+func (x *index) size() (n int) {
+	for i := range x.parts {
+		n += x.parts[i].used
+	}
+	return n
+}

@@ -41,11 +41,11 @@ remote_write:
 			if !strings.Contains(before, test.old) {
 				t.Fatalf("no %s", test.old)
 			}
-			former, _, err := Parse("f", []byte(before))
+			former, _, err := parse("f", []byte(before))
 			if err != nil {
 				t.Fatal(err)
 			}
-			now, _, err := Parse("f", []byte(strings.Replace(before, test.old, test.new, 1)))
+			now, _, err := parse("f", []byte(strings.Replace(before, test.old, test.new, 1)))
 			if err != nil {
 				t.Fatal(err)
 			}

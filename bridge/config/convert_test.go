@@ -21,7 +21,7 @@ func checkConvert(t interface {
 	if err != nil {
 		t.Fatalf("convert: %v", err)
 	}
-	got, warnings, err := Parse("f", native)
+	got, warnings, err := parse("f", native)
 	if err != nil {
 		t.Fatalf("the converted file is refused: %v\n%s", err, native)
 	}
@@ -45,7 +45,7 @@ func TestConvertGolden(t *testing.T) {
 		}
 		golden(t, name+".converted.golden", string(native))
 		golden(t, name+".warnings.golden", strings.Join(texts(warnings), "\n"))
-		want, _, err := Parse("f", data)
+		want, _, err := parse("f", data)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,7 +82,7 @@ func TestConvertName(t *testing.T) {
 func TestConvertProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		old := drawOldFile(t)
-		want, _, err := Parse("f", []byte(old))
+		want, _, err := parse("f", []byte(old))
 		if err != nil {
 			t.Fatalf("%v\n%s", err, old)
 		}

@@ -22,7 +22,7 @@
 // configuration file. Environment variables are not expanded, not even
 // ${CREDENTIALS_DIRECTORY}: a systemd credential is named by its path, which is
 // /run/credentials/<unit>/<name>. [Load] checks that each file exists and can be read;
-// [Parse] and [Convert] do not touch the file system.
+// [Convert] does not touch the file system.
 //
 // An empty value (key without anything after the colon) leaves the default in force.
 // YAML anchors, aliases and merge keys work; other tags than !!str do not. A file is at

@@ -203,7 +203,7 @@ func TestExamplesOfTheDocs(t *testing.T) {
 				legacy++
 			}
 			found++
-			if _, warnings, err := Parse(file, []byte(example)); err != nil || len(warnings) > 0 {
+			if _, warnings, err := parse(file, []byte(example)); err != nil || len(warnings) > 0 {
 				t.Errorf("%v %v\n%s", err, warnings, example)
 			}
 		}

@@ -14,7 +14,7 @@ import (
 // TestErrorsGolden proves that all errors of a file are found in one pass, with
 // line and remedy, and without the secrets that stand in it.
 func TestErrorsGolden(t *testing.T) {
-	_, warnings, err := Parse("errors.yml", sample(t, "errors.yml"))
+	_, warnings, err := parse("errors.yml", sample(t, "errors.yml"))
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -157,7 +157,7 @@ func TestOneError(t *testing.T) {
 		{"proxy without URL", stanza("no_proxy: a"), "f:3: remote_write[0]: if no_proxy is configured, proxy_url must also be configured: add what is missing"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, _, err := Parse("f", []byte(c.yaml))
+			got, _, err := parse("f", []byte(c.yaml))
 			if err == nil || got != nil {
 				t.Fatalf("got %v, %v", got, err)
 			}
@@ -187,7 +187,7 @@ func TestIndentation(t *testing.T) {
 		"skydive:\n  analyzers: [x]\n  host_id: \"a\n\n    b\"\n capture_ids: []\n":                            6,
 		"aggregation:\n  labels: [a,\n    b]\n  networks:\n    a: [1.0.0.0/8]\n     b: [2.0.0.0/8]\nweb: {}\n": 6,
 	} {
-		_, _, err := Parse("f", []byte(yaml))
+		_, _, err := parse("f", []byte(yaml))
 		if err == nil || !strings.HasPrefix(err.Error(), fmt.Sprintf("f:%d: this is not valid YAML", want)) || !strings.Contains(err.Error(), "check the indentation") || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s\nwant line %d, got %v", yaml, want, err)
 		}
@@ -232,7 +232,7 @@ func TestWarnings(t *testing.T) {
 			[]string{"f:3: global.external_labels.site contains a variable, and environment variables are not expanded: it is taken as it is"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, warnings, err := Parse("f", []byte(c.yaml))
+			_, warnings, err := parse("f", []byte(c.yaml))
 			if err != nil {
 				t.Fatal(err)
 			}

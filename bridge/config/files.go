@@ -23,16 +23,6 @@ import (
 	"github.com/skydive-project/skybridge/secrets"
 )
 
-// Parse reads a file of either format from data. name is the file's name, for
-// messages and because the names of files in it are relative to its folder. The
-// error is an [*Errors], which holds every error of the file; warnings are
-// returned with it. Parse does not touch the file system; [Load] does.
-func Parse(name string, data []byte) (*Config, []Warning, error) {
-	r := newReader(name, filepath.Dir(name), Process{})
-	c, _ := r.read(data)
-	return r.result(c)
-}
-
 // read reads a file of either format. Of prom_sky_con.yml it also returns the stanza
 // remote_write, nil where there is none. The configuration is of use only while there
 // are no errors.
@@ -89,7 +79,7 @@ func Load(path string, process Process) (*Config, []Warning, error) {
 }
 
 // Convert returns prom_sky_con.yml in skybridge's own format, secrets and all;
-// [Parse] makes the same [Config] of both. Only what the old file sets is
+// both are read as the same [Config]. Only what the old file sets is
 // written, and a remote_write stanza stays as it was written, comments
 // included. name is the old file's name. The error is an [*Errors]; warnings
 // name what the old file says and the new one cannot.

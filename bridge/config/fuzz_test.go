@@ -73,7 +73,7 @@ func isPlanted(data []byte) bool {
 // checkRead reads data in each way and checks what holds for every input.
 func checkRead(t *testing.T, data []byte) {
 	t.Helper()
-	c, warnings, err := Parse("f", data)
+	c, warnings, err := parse("f", data)
 	native, warnings2, err2 := Convert("f", data)
 	if (c == nil) != (err != nil) {
 		t.Fatalf("got %v and %v", c, err)
@@ -102,7 +102,7 @@ func checkRead(t *testing.T, data []byte) {
 		t.Fatalf("a secret is shown:\n%s", text.String())
 	}
 	if err == nil && err2 == nil {
-		again, _, err := Parse("f", native)
+		again, _, err := parse("f", native)
 		if err != nil {
 			t.Fatalf("the converted file is refused: %v\n%s", err, native)
 		}
@@ -131,7 +131,7 @@ func lines(data []byte) int {
 func checkWritten(t *testing.T, c *Config) {
 	t.Helper()
 	text := encode(writer{}.document(c))
-	again, _, err := Parse("f", text)
+	again, _, err := parse("f", text)
 	if err != nil {
 		t.Fatalf("the written file is refused: %v\n%s", err, text)
 	}

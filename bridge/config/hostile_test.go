@@ -57,7 +57,7 @@ func TestHostileFiles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			c, _, err := Parse("f", []byte(yaml))
+			c, _, err := parse("f", []byte(yaml))
 			runtime.ReadMemStats(&after)
 			if err == nil || c != nil {
 				t.Fatal("accepted")

@@ -114,7 +114,7 @@ func TestLegacy(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			want := base()
 			c.want(&want)
-			got, warnings, err := Parse("f", []byte(c.yaml))
+			got, warnings, err := parse("f", []byte(c.yaml))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -161,7 +161,7 @@ func TestLegacyErrors(t *testing.T) {
 				"f:10: remote_write[0].uri stands here and in line 9: remove one of them"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, _, err := Parse("f", []byte(c.yaml))
+			_, _, err := parse("f", []byte(c.yaml))
 			if err == nil {
 				t.Fatal("no error")
 			}

@@ -75,3 +75,10 @@ func texts(warnings []Warning) []string {
 	}
 	return list
 }
+
+// parse reads a file of either format from data; name is the file's.
+func parse(name string, data []byte) (*Config, []Warning, error) {
+	r := newReader(name, filepath.Dir(name), Process{})
+	c, _ := r.read(data)
+	return r.result(c)
+}

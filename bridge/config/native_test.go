@@ -274,7 +274,7 @@ func TestKeys(t *testing.T) {
 		want := base()
 		c.want(&want)
 		t.Run(c.name+" as YAML", func(t *testing.T) {
-			got, warnings, err := Parse("etc/skybridge.yml", []byte(c.yaml))
+			got, warnings, err := parse("etc/skybridge.yml", []byte(c.yaml))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -289,7 +289,7 @@ func TestKeys(t *testing.T) {
 			t.Run(c.name+" as struct, "+name, func(t *testing.T) {
 				text := encode(w.document(&want))
 				// In a folder of the same name as that of the wanted files.
-				got, _, err := Parse("skybridge.yml", text)
+				got, _, err := parse("skybridge.yml", text)
 				if err != nil {
 					t.Fatalf("%v\n%s", err, text)
 				}

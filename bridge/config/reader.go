@@ -14,7 +14,7 @@ import (
 
 // Error is one thing wrong with a configuration file. It holds no secret.
 type Error struct {
-	// File is the name that was given to [Parse] or [Load].
+	// File is the name that was given to [Load].
 	File string
 	// Line counts from 1; 0 where the file as a whole is meant.
 	Line int

@@ -38,7 +38,7 @@ func TestWritePath(t *testing.T) {
 		"https://metric-api.example/prometheus/v1/write":                  "",
 		"https://sysdig.example/prometheus/remote/write":                  "",
 	} {
-		_, warnings, err := Parse("f", []byte(minimal+"remote_write:\n- url: "+url+"\n"))
+		_, warnings, err := parse("f", []byte(minimal+"remote_write:\n- url: "+url+"\n"))
 		if err != nil {
 			t.Errorf("%s: %v", url, err)
 			continue
@@ -138,7 +138,7 @@ func TestVariables(t *testing.T) {
 		under("global", "external_labels: {site: $SITE}"):                                       "f:3: global.external_labels.site" + elsewhere,
 		stanza("write_relabel_configs: [{regex: (.*)$, replacement: '${1}', target_label: a}]"): "",
 	} {
-		_, warnings, err := Parse("f", []byte(yaml))
+		_, warnings, err := parse("f", []byte(yaml))
 		got := strings.Join(texts(warnings), "\n")
 		if err != nil {
 			got = err.Error()

@@ -75,7 +75,7 @@ func shown(t testing.TB, c *Config) map[string]string {
 
 // TestSecretsAreNotShown proves that no secret gets out by printing.
 func TestSecretsAreNotShown(t *testing.T) {
-	c, warnings, err := Parse("f", []byte(everySecret))
+	c, warnings, err := parse("f", []byte(everySecret))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestSecretsAreKnown(t *testing.T) {
 		n++
 		return fmt.Sprintf("pa55word-%02d", n)
 	})
-	c, _, err := Parse("f", []byte(text))
+	c, _, err := parse("f", []byte(text))
 	if err != nil || n != 14 {
 		t.Fatal(n, err)
 	}
@@ -113,7 +113,7 @@ func TestSecretsAreKnown(t *testing.T) {
 
 // TestRedactedGolden proves what a status page shows of a site's file.
 func TestRedactedGolden(t *testing.T) {
-	c, _, err := Parse("full.yml", sample(t, "full.yml"))
+	c, _, err := parse("full.yml", sample(t, "full.yml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestRedactedGolden(t *testing.T) {
 // TestSummaryGolden proves what check-config shows.
 func TestSummaryGolden(t *testing.T) {
 	for _, name := range []string{"full", "prom_sky_con", "prom_sky_con_site"} {
-		c, _, err := Parse(name+".yml", sample(t, name+".yml"))
+		c, _, err := parse(name+".yml", sample(t, name+".yml"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -80,7 +80,7 @@ func BenchmarkScrape250k(b *testing.B) {
 	r := newRig(b, func(o *Options) {
 		o.Source, o.Gatherer = &fixed{rows: rows.Many(benchConnections).Rows}, prometheus.NewRegistry()
 	})
-	variants(b, r.Handler())
+	variants(b, r.handler)
 }
 
 // BenchmarkScrapeGaugeVec is the same page the way of the old connector: gauge
@@ -132,7 +132,7 @@ func BenchmarkConnections(b *testing.B) {
 			w := &discard{header: http.Header{}}
 			b.ReportAllocs()
 			for b.Loop() {
-				r.Handler().ServeHTTP(w, req)
+				r.handler.ServeHTTP(w, req)
 			}
 			b.ReportMetric(float64(w.n)/float64(b.N), "answer-B")
 		})

@@ -47,7 +47,7 @@ func newBrowser(t *testing.T, r rig) *browser {
 	b := &browser{t: t, asked: map[string]int{}}
 	b.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		began := time.Now()
-		r.Handler().ServeHTTP(w, req)
+		r.handler.ServeHTTP(w, req)
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.asked[req.URL.Path]++

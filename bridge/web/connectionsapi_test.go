@@ -121,7 +121,7 @@ func FuzzConnections(f *testing.F) {
 			request := httptest.NewRequest(http.MethodGet, path, nil)
 			request.URL.RawQuery = query
 			w := httptest.NewRecorder()
-			r.Handler().ServeHTTP(w, request)
+			r.handler.ServeHTTP(w, request)
 			switch {
 			case w.Code == 400:
 				if strings.Count(w.Body.String(), "\n") != 1 || w.Body.Len() > 1000 {

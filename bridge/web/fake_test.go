@@ -196,7 +196,7 @@ func (r rig) do(method, target string, headers ...string) *httptest.ResponseReco
 		req.Header.Add(headers[i], headers[i+1])
 	}
 	w := httptest.NewRecorder()
-	r.Handler().ServeHTTP(w, req)
+	r.handler.ServeHTTP(w, req)
 	return w
 }
 

@@ -22,7 +22,7 @@ func allocated(t *testing.T, connections int, header ...string) uint64 {
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
-	scrape := func() { r.Handler().ServeHTTP(&discard{header: http.Header{}}, req) }
+	scrape := func() { r.handler.ServeHTTP(&discard{header: http.Header{}}, req) }
 	scrape()
 
 	var before, after runtime.MemStats

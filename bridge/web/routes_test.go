@@ -125,7 +125,7 @@ func TestReloadOutlivesItsClient(t *testing.T) {
 	gone, leave := context.WithCancel(t.Context())
 	leave()
 	w := httptest.NewRecorder()
-	r.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/-/reload", nil).WithContext(gone))
+	r.handler.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/-/reload", nil).WithContext(gone))
 	if w.Code != 200 {
 		t.Errorf("status %d: %s", w.Code, w.Body)
 	}

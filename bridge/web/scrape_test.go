@@ -47,7 +47,7 @@ func TestConcurrentScrapesAreBounded(t *testing.T) {
 		req := httptest.NewRequest(http.MethodGet, "/metrics?collect[]=connections", nil)
 		req.RemoteAddr = fmt.Sprintf("198.51.100.%d:1", peer)
 		w := httptest.NewRecorder()
-		r.Handler().ServeHTTP(w, req)
+		r.handler.ServeHTTP(w, req)
 		return w.Code
 	}
 	for i := range codes {
@@ -173,7 +173,7 @@ func TestClientAbortEndsTheWalk(t *testing.T) {
 			req := httptest.NewRequest(http.MethodGet, "/metrics", nil)
 			req.Header.Set("Accept-Encoding", encoding)
 			w := &breaking{discard{header: http.Header{}}, 200 << 10}
-			if !aborts(r.Handler(), w, req) {
+			if !aborts(r.handler, w, req) {
 				t.Error("not cut off")
 			}
 			if got := r.metric(t, "skybridge_http_scrapes_total", resultAborted); got != 1 {
@@ -195,7 +195,7 @@ func TestPanicCostsOneRequest(t *testing.T) {
 	})
 	for range 3 {
 		req := httptest.NewRequest(http.MethodGet, "/-/ready", nil)
-		if !aborts(r.Handler(), httptest.NewRecorder(), req) {
+		if !aborts(r.handler, httptest.NewRecorder(), req) {
 			t.Error("not cut off")
 		}
 	}

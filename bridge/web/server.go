@@ -88,6 +88,7 @@ type Server struct {
 	opts    Options
 	limits  limits
 	metrics *metrics
+	// handler is all that is served, without TLS and authentication, which the listener adds.
 	handler http.Handler
 
 	listeners []net.Listener
@@ -136,10 +137,6 @@ func New(opts Options) (*Server, error) {
 	s.handler = s.guard(s.routes())
 	return s, nil
 }
-
-// Handler returns everything that the server serves, without TLS and
-// authentication, which the listener adds.
-func (s *Server) Handler() http.Handler { return s.handler }
 
 // Ticked says that a tick was published: the status page's history takes it up while
 // [Server.Run] runs. It never waits.

@@ -45,7 +45,7 @@ func FuzzSurface(f *testing.F) {
 			Body:   http.NoBody,
 		}).WithContext(t.Context())
 		w := httptest.NewRecorder()
-		r.Handler().ServeHTTP(w, req)
+		r.handler.ServeHTTP(w, req)
 		if !slices.Contains(statuses, w.Code) {
 			t.Fatalf("status %d", w.Code)
 		}
