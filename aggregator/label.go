@@ -219,3 +219,20 @@ func (l *labels) port(dst []byte, f *Flow, port int64, server bool) []byte {
 	}
 	return strconv.AppendInt(dst, port, 10)
 }
+
+// Names resolves nodes and addresses by Skydive's topology. Both methods are called for each
+// record that counts, where labels need them, from any goroutine and with the aggregator's
+// lock held: they must answer at once, from memory. Arguments belong to the caller. Answers
+// may change; see labels.
+type Names interface {
+	// Node returns the names of the node with this TID; the zero value where it is unknown,
+	// which is then looked up.
+	Node(tid []byte) NodeNames
+	// Address returns the name for an address in Skydive's notation; "" where it is unknown,
+	// which is then looked up.
+	Address(addr []byte) string
+}
+
+// NodeNames are a node's name, its host, and its type in Skydive's words
+// ("device", "veth", …). Each may be empty.
+type NodeNames struct{ Name, Host, Type string }

@@ -138,12 +138,13 @@ func ask(ctx context.Context, client *http.Client, account *access.Account, to a
 // unanswered says why there was no answer that could be read.
 func unanswered(err error, account *access.Account) *queryError {
 	var whole *url.Error
-	begun := !errors.As(err, &whole) // an answer had
-	if !begun {
-		err = timeoutKept{whole.Err, whole.Timeout()} // the rest is the URL
-	}
 	var syntax *json.SyntaxError
 	var slow interface{ Timeout() bool }
+	late := errors.Is(err, context.DeadlineExceeded) || (errors.As(err, &slow) && slow.Timeout())
+	begun := !errors.As(err, &whole) // an answer had
+	if !begun {
+		err = whole.Err // the rest is the URL
+	}
 	if errors.Is(err, errAnswerTooLarge) || errors.Is(err, errNodeTooLarge) {
 		return &queryError{resultTooLarge, 0, err}
 	}
@@ -153,24 +154,11 @@ func unanswered(err error, account *access.Account) *queryError {
 	if tls := account.TLSError(err); tls != nil {
 		return &queryError{resultTLS, 0, tls}
 	}
-	if errors.Is(err, context.DeadlineExceeded) || (errors.As(err, &slow) && slow.Timeout()) {
+	if late {
 		return &queryError{resultTimeout, 0, errors.New("the answer did not come in time")}
 	}
 	return &queryError{resultUnreachable, 0, errors.New(account.Text(err))}
 }
-
-// timeoutKept is an error without the URL around it, of which it is known
-// whether it means a timeout.
-type timeoutKept struct {
-	error
-	timeout bool
-}
-
-// Timeout says whether time ran out.
-func (t timeoutKept) Timeout() bool { return t.timeout }
-
-// Unwrap returns the error.
-func (t timeoutKept) Unwrap() error { return t.error }
 
 // declined says what an answer other than 200 means.
 func declined(account *access.Account, response *http.Response) *queryError {
