@@ -132,13 +132,8 @@ func newBaselines(ss *origins) *baselines {
 	}
 }
 
-// find returns the baseline of a flow, or nil.
-func (b *baselines) find(f *Flow, from *origin) (i uint32, found *baseline) {
-	return b.findUUID(f.UUID, from)
-}
-
-// findUUID returns the baseline of the flow with that UUID, or nil.
-func (b *baselines) findUUID(uuid []byte, from *origin) (i uint32, found *baseline) {
+// find returns the baseline of the flow with that UUID, or nil.
+func (b *baselines) find(uuid []byte, from *origin) (i uint32, found *baseline) {
 	key := flowKeyOf(uuid, from)
 	if i = b.byKey.find(b.hash(&key), func(i uint32) bool { return b.has(i, &key) }); i == none {
 		return none, nil

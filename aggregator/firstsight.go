@@ -39,9 +39,9 @@ type progress struct {
 // updates; the baseline does not change.
 func (a *Aggregator) advance(from *origin, f *Flow, feedNow time.Duration, when timing, p *progress) (ok bool) {
 	metric := counted(&f.Metric)
-	i, b := a.baselines.find(f, from)
+	i, b := a.baselines.find(f.UUID, from)
 	if when == onArrival && (b == nil || b.raisedTo(metric) != b.counts) && a.readClock(from, f, feedNow) {
-		i, b = a.baselines.find(f, from) // a record that was held may have been of this flow
+		i, b = a.baselines.find(f.UUID, from) // a record that was held may have been of this flow
 	}
 	known := b != nil
 	*p = progress{baseline: i, record: b}

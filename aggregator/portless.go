@@ -69,7 +69,7 @@ func (a *Aggregator) markCarriers(flows []Flow, feedNow time.Duration) {
 		if leftOut && !isConnection { // it has a baseline only for this mark
 			a.advance(from, f, feedNow, onArrival, &p)
 		} else {
-			p.baseline, p.record = a.baselines.find(f, from)
+			p.baseline, p.record = a.baselines.find(f.UUID, from)
 		}
 		switch {
 		case p.record != nil:
@@ -97,7 +97,7 @@ func (a *Aggregator) isLeftOut(uuid []byte, from *origin) bool {
 
 // carrierCounts reports whether the flow that carries f counts; an unknown one does.
 func (a *Aggregator) carrierCounts(f *Flow, from *origin) bool {
-	_, parent := a.baselines.findUUID(f.ParentUUID, from)
+	_, parent := a.baselines.find(f.ParentUUID, from)
 	if parent == nil {
 		return !a.isLeftOut(f.ParentUUID, from)
 	}

@@ -3,7 +3,10 @@
 
 package aggregator
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // spaceSaving finds the connections with the most bytes in a fixed number of counters: the
 // Space-Saving algorithm (Metwally, Agrawal and El Abbadi, 2005). A connection without a
@@ -71,12 +74,7 @@ func (b *spaceSaving) take(id uint64) uint64 {
 // afterwards.
 func (b *spaceSaving) ranked() []counter {
 	slices.SortFunc(b.counters, func(x, y counter) int {
-		switch sx, sy := x.surely(), y.surely(); {
-		case sx > sy || sx == sy && x.id < y.id:
-			return -1
-		default:
-			return 1
-		}
+		return cmp.Or(cmp.Compare(y.surely(), x.surely()), cmp.Compare(x.id, y.id))
 	})
 	n := 0
 	for n < len(b.counters) && b.counters[n].surely() > 0 {

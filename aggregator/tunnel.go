@@ -47,7 +47,7 @@ func (a *Aggregator) markParent(f *Flow, from *origin) {
 	if len(f.ParentUUID) == 0 {
 		return
 	}
-	if i, parent := a.baselines.findUUID(f.ParentUUID, from); parent != nil && !parent.flags.is(isOuter) {
+	if i, parent := a.baselines.find(f.ParentUUID, from); parent != nil && !parent.flags.is(isOuter) {
 		parent.flags.set(isOuter, true)
 		a.journal.conversation(i, parent)
 	}

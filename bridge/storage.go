@@ -26,9 +26,9 @@ const (
 
 // openLog opens the log: durable where there is a storage path, which is locked.
 func (b *Bridge) openLog(cfg *config.Config, registry prometheus.Registerer) (err error) {
-	logger, path := component(b.logger, "log"), b.options.StoragePath
+	logger, path, c := component(b.logger, "log"), b.options.StoragePath, logConfig(cfg)
 	if path == "" {
-		b.log, err = queue.Open(logConfig(cfg), registry, logger)
+		b.log, err = queue.Open(c, registry, logger)
 		return err
 	}
 	if b.disk = b.options.StorageFS; b.disk == nil {
@@ -47,8 +47,9 @@ func (b *Bridge) openLog(cfg *config.Config, registry prometheus.Registerer) (er
 	case err != nil:
 		return fmt.Errorf("--storage.path: %w", err)
 	}
-	b.log, err = queue.Open(b.durableLogConfig(cfg), registry, logger)
-	if err != nil {
+	c.FS, c.Dir, c.Opened, c.CheckNames = b.disk, filepath.Join(path, logDir), b.clock.now(), remotewrite.CheckNames
+	c.MaxBytes, c.MemoryMaxBytes = int64(cfg.Storage.MaxBytes), int64(cfg.Storage.MemoryMaxBytes)
+	if b.log, err = queue.Open(c, registry, logger); err != nil {
 		return fmt.Errorf("--storage.path: %w", err)
 	}
 	return nil
@@ -117,16 +118,4 @@ func (b *Bridge) resume() error {
 		b.tickNow()
 	}
 	return nil
-}
-
-// durableLogConfig translates the configuration for a durable log.
-func (b *Bridge) durableLogConfig(cfg *config.Config) queue.Config {
-	c := logConfig(cfg)
-	c.FS = b.disk
-	c.Dir = filepath.Join(b.options.StoragePath, logDir)
-	c.MaxBytes = int64(cfg.Storage.MaxBytes)
-	c.MemoryMaxBytes = int64(cfg.Storage.MemoryMaxBytes)
-	c.Opened = b.clock.now()
-	c.CheckNames = remotewrite.CheckNames
-	return c
 }

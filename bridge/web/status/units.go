@@ -15,18 +15,11 @@ import (
 
 // count writes a whole number with separators.
 func count(n int64) string {
-	if n < 0 {
-		return "-" + count(-n)
-	}
 	s := strconv.FormatInt(n, 10)
-	var b strings.Builder
-	for i, digit := range []byte(s) {
-		if i > 0 && (len(s)-i)%3 == 0 {
-			b.WriteByte(',')
-		}
-		b.WriteByte(digit)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
 	}
-	return b.String()
+	return s
 }
 
 // size writes a number of bytes with three digits that count.
