@@ -25,7 +25,7 @@ type Config struct {
 	// id once.
 	HostID string
 
-	// Account is how the bridge authenticates. Without Secrets it gets a set of its own.
+	// Account is how the bridge authenticates; its Secrets are required.
 	Account access.Account
 
 	// SilenceTimeout is how long a feed may be quiet before it is reconnected;

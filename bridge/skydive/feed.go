@@ -16,7 +16,6 @@ import (
 
 	"github.com/skydive-project/skybridge/bridge/skydive/access"
 	"github.com/skydive-project/skybridge/progress"
-	"github.com/skydive-project/skybridge/secrets"
 )
 
 // Feed subscribes to analyzers and feeds a [Sink]. Its methods may be called
@@ -39,9 +38,6 @@ type Feed struct {
 func NewFeed(cfg Config, sink Sink, skipped *prometheus.CounterVec, reg prometheus.Registerer, logger *slog.Logger) (*Feed, error) {
 	if _, err := cfg.targets(); err != nil {
 		return nil, err
-	}
-	if cfg.Account.Secrets == nil {
-		cfg.Account.Secrets = secrets.New()
 	}
 	q := newQueue(defaultQueueBytes)
 	return &Feed{
@@ -91,9 +87,6 @@ func (f *Feed) Reload(cfg Config) error {
 		return errors.New("skydive: the feed has ended")
 	}
 	old := f.cfg
-	if cfg.Account.Secrets == nil {
-		cfg.Account.Secrets = old.Account.Secrets
-	}
 	f.cfg = &cfg
 	if f.ctx != nil {
 		f.connect(old.sameConnection(&cfg))

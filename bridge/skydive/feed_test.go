@@ -135,7 +135,7 @@ func TestSeveralAnalyzers(t *testing.T) {
 	b.SendFlows([]analyzer.Flow{flow("b2")})
 	r.waitFlow(t, "b2")
 	// The sink hears of one that a reload removes.
-	if err := r.feed.Reload(Config{Analyzers: []string{a.URL()}, HostID: "bridge"}); err != nil {
+	if err := r.feed.Reload(Config{Analyzers: []string{a.URL()}, HostID: "bridge", Account: r.feed.cfg.Account}); err != nil {
 		t.Fatal(err)
 	}
 	if r.sink.count("gone "+b.URL()) != 1 || r.sink.count("gone "+a.URL()) != 0 {

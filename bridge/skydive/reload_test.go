@@ -13,11 +13,12 @@ import (
 
 	"github.com/skydive-project/skybridge/bridge/skydive/access"
 	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 func TestReload(t *testing.T) {
 	a, b := startAnalyzer(t, analyzer.Config{}), startAnalyzer(t, analyzer.Config{})
-	cfg := Config{Analyzers: []string{a.URL()}, HostID: "bridge"}
+	cfg := Config{Analyzers: []string{a.URL()}, HostID: "bridge", Account: access.Account{Secrets: secrets.New()}}
 	r := newRig(t, cfg)
 	// Before Run it only changes what is to be run.
 	if err := r.feed.Reload(cfg); err != nil {

@@ -22,6 +22,7 @@ import (
 	"github.com/skydive-project/skybridge/internal/analyzer"
 	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/leaks"
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 func TestMain(m *testing.M) { leaks.Main(m, nil) }
@@ -135,6 +136,9 @@ func unhurried(f *Feed) {
 func newRig(t *testing.T, cfg Config, tweaks ...func(*Feed)) *rig {
 	t.Helper()
 	r := &rig{sink: &sink{}, logs: &await.Logs{}, reg: prometheus.NewRegistry()}
+	if cfg.Account.Secrets == nil {
+		cfg.Account.Secrets = secrets.New()
+	}
 	if cfg.HostID == "" {
 		cfg.HostID = "bridge"
 	}

@@ -22,7 +22,9 @@ import (
 	"github.com/skydive-project/skybridge/benchmarks/oldway"
 	"github.com/skydive-project/skybridge/benchmarks/world"
 	"github.com/skydive-project/skybridge/bridge/skydive"
+	"github.com/skydive-project/skybridge/bridge/skydive/access"
 	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 // ingest is the row from the feed's socket to the counters: WebSocket, decoder, journal
@@ -150,7 +152,7 @@ func (s spec) ingestOurs(ctx context.Context) (values, error) {
 		// What is counted but not on disk yet is not done.
 		end: func() { a.Sync(); ended.Store(self()); cancel() },
 	}
-	feed, err := skydive.NewFeed(skydive.Config{Analyzers: []string{s.Feed}, HostID: "worker"}, sink, skipped, registry, quiet)
+	feed, err := skydive.NewFeed(skydive.Config{Analyzers: []string{s.Feed}, HostID: "worker", Account: access.Account{Secrets: secrets.New()}}, sink, skipped, registry, quiet)
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/skydive-project/skybridge/internal/analyzer"
 	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/leaks"
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 func TestMain(m *testing.M) { leaks.Main(m, nil) }
@@ -89,6 +90,9 @@ func newRig(t *testing.T, cfg Config, tweaks ...func(*Topology)) *rig {
 	t.Helper()
 	r := &rig{logs: &await.Logs{}, reg: prometheus.NewRegistry(), sink: &interfaceSink{}}
 	cfg.Enabled = true
+	if cfg.Account.Secrets == nil {
+		cfg.Account.Secrets = secrets.New()
+	}
 	if cfg.RefreshInterval == 0 {
 		cfg.RefreshInterval = 10 * time.Millisecond
 	}

@@ -18,7 +18,6 @@ import (
 	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/bridge/skydive/access"
 	"github.com/skydive-project/skybridge/logging"
-	"github.com/skydive-project/skybridge/secrets"
 )
 
 // maxAnalyzers is how many analyzers are asked: each has a bit in the graph.
@@ -36,7 +35,7 @@ type Config struct {
 	Enabled bool
 	// Analyzers are the URLs of their feeds; the first 64 are asked.
 	Analyzers []string
-	Account   access.Account
+	Account   access.Account // its Secrets are required
 	// RefreshInterval is the time between two questions to one analyzer. The sight of
 	// an unknown name can bring the next one forward, once in that time.
 	RefreshInterval time.Duration
@@ -112,9 +111,6 @@ func New(cfg Config, reg prometheus.Registerer, logger *slog.Logger) (*Topology,
 	if _, err := cfg.targets(); err != nil {
 		return nil, err
 	}
-	if cfg.Account.Secrets == nil {
-		cfg.Account.Secrets = secrets.New()
-	}
 	t := &Topology{
 		log: logger, proxy: http.ProxyFromEnvironment, timeout: queryTimeout, settle: 500 * time.Millisecond, cfg: &cfg,
 		wanted: make(chan struct{}, 1), changed: make(chan struct{}, 1),
@@ -151,9 +147,6 @@ func (t *Topology) Reload(cfg Config) error {
 		return err
 	}
 	t.mu.Lock()
-	if cfg.Account.Secrets == nil {
-		cfg.Account.Secrets = t.cfg.Account.Secrets
-	}
 	t.cfg = &cfg
 	t.mu.Unlock()
 	signal(t.changed)

@@ -20,6 +20,7 @@ import (
 	"github.com/skydive-project/skybridge/bridge/skydive/access"
 	"github.com/skydive-project/skybridge/internal/analyzer"
 	"github.com/skydive-project/skybridge/internal/await"
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 // TestRecordedInterfaces asks for the recorded topology: every interface with its
@@ -209,7 +210,7 @@ func TestTopologyReload(t *testing.T) {
 	a, b := startAnalyzer(t, nodeJSON("a", "eth0", 5, "")), startAnalyzer(t)
 	// A node can have two probes of one capture.
 	b.SetTopology([]json.RawMessage{nodeJSON("b", "eth1", 6, `,"Captures":[{"ID":"c","PacketsReceived":7,"PacketsDropped":1},{"ID":"c","PacketsReceived":2},{"PacketsReceived":1}]`)}, nil)
-	cfg := Config{Enabled: true, Analyzers: []string{a.URL()}, RefreshInterval: 10 * time.Millisecond, CacheSize: 10}
+	cfg := Config{Enabled: true, Analyzers: []string{a.URL()}, Account: access.Account{Secrets: secrets.New()}, RefreshInterval: 10 * time.Millisecond, CacheSize: 10}
 	r := newRig(t, cfg)
 	r.waitInterfaces(t, "eth0=5")
 	reload := func(want string, change func(*Config)) {
@@ -269,7 +270,7 @@ func TestUnknownNameIsLookedFor(t *testing.T) {
 	for len(r.topology.wanted) > 0 {
 		runtime.Gosched()
 	}
-	if err := r.topology.Reload(Config{Enabled: true, Analyzers: []string{a.URL()}, RefreshInterval: time.Hour, CacheSize: 10}); err != nil {
+	if err := r.topology.Reload(Config{Enabled: true, Analyzers: []string{a.URL()}, Account: r.topology.cfg.Account, RefreshInterval: time.Hour, CacheSize: 10}); err != nil {
 		t.Fatal(err)
 	}
 	r.waitRound(t, 2, "eth0=5")
