@@ -97,7 +97,7 @@ func appended(t testing.TB, l *queue.Log, c *queue.Cursor, tick *queue.TickBuild
 	if err := l.Append(tick); err != nil {
 		t.Fatal(err)
 	}
-	taken, _, err := c.Take(t.Context())
+	taken, err := c.Take(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func BenchmarkRewrite(b *testing.B) {
 	w := newRewriter(cfg.naming(), newSeeds(), func(string, string, string) {})
 	b.ReportAllocs()
 	for b.Loop() {
-		if out, err := w.rewrite(tick); err != nil || out.tick.Samples != wire.MaxBlockSamples {
+		if out, _, err := w.rewrite(tick); err != nil || out.Samples != wire.MaxBlockSamples {
 			b.Fatal(out, err)
 		}
 	}

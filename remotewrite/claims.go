@@ -77,10 +77,6 @@ const (
 	refusedBefore
 )
 
-func newClaims() claims {
-	return claims{held: make(map[seriesKey]claim), refused: make(map[seriesKey]refusal)}
-}
-
 // take claims a name for a sample at time at of series in, which may be the zero that
 // a counter begins with or a stale marker; key is what in is made of.
 // The start of what is granted is to be moved by the answer, and so is a zero.

@@ -86,13 +86,6 @@ type ending struct {
 	sum   float64
 }
 
-// logged is one end, as the log has it. What it refers to is valid until the next.
-type logged struct {
-	series  *renamed
-	rewrite *rewriter // whose reader is at it
-	at      int64     // time of the tick
-}
-
 // gather reads what the batch is made of. What cannot be read is counted as lost.
 // The error is the context's.
 func (e *endpoint) gather(ctx context.Context, f *queue.Condensed) (out gathered, err error) {
@@ -117,7 +110,7 @@ func (e *endpoint) gather(ctx context.Context, f *queue.Condensed) (out gathered
 	if err := e.learn(ctx); err != nil {
 		return out, err
 	}
-	for _, pass := range []func(n int, it logged){g.count, g.write} {
+	for _, pass := range []func(n int, w *rewriter, s *renamed, at int64){g.count, g.write} {
 		if err := e.eachEnd(ctx, ticks, pass); err != nil {
 			return out, err
 		}
@@ -154,9 +147,9 @@ func (e *endpoint) readable(ctx context.Context, t *queue.Tick) bool {
 	return true
 }
 
-// eachEnd calls f with the ends of ticks in order, numbered, in their names of
-// that time.
-func (e *endpoint) eachEnd(ctx context.Context, ticks []*queue.Tick, f func(n int, it logged)) error {
+// eachEnd calls f with the ends of ticks in order, numbered: what gives names at that
+// time, with its reader at the end, what it makes of the series, and the tick's time.
+func (e *endpoint) eachEnd(ctx context.Context, ticks []*queue.Tick, f func(n int, w *rewriter, s *renamed, at int64)) error {
 	n := 0
 	for _, t := range ticks {
 		w := e.rewriterFor(t.Number)
@@ -168,7 +161,7 @@ func (e *endpoint) eachEnd(ctx context.Context, ticks []*queue.Tick, f func(n in
 			err := w.reader.Each(t.Ends[i].Data, func() error {
 				s, err := w.lookUp()
 				if err == nil {
-					f(n, logged{series: s, rewrite: w, at: t.At})
+					f(n, w, s, t.At)
 					n++
 				}
 				return err
@@ -182,15 +175,15 @@ func (e *endpoint) eachEnd(ctx context.Context, ticks []*queue.Tick, f func(n in
 }
 
 // count is the first pass.
-func (g *gatherer) count(n int, it logged) {
-	s, r := it.series, &it.rewrite.reader
+func (g *gatherer) count(n int, w *rewriter, s *renamed, at int64) {
+	r := &w.reader
 	if s.reason != "" {
 		g.skip(n, s.reason)
 		return
 	}
-	if it.rewrite.renames() {
-		in := it.rewrite.seriesKey()
-		if answer, _ := it.rewrite.claims.take(s.out, in, it.rewrite.key, it.at, false, true); answer != granted {
+	if w.renames() {
+		in := w.seriesKey()
+		if answer, _ := w.claims.take(s.out, in, w.key, at, false, true); answer != granted {
 			g.skip(n, reasonCollision)
 			return
 		}
@@ -217,13 +210,13 @@ func (g *gatherer) skip(n int, reason string) {
 }
 
 // write is the second pass.
-func (g *gatherer) write(n int, it logged) {
+func (g *gatherer) write(n int, w *rewriter, s *renamed, at int64) {
 	if g.skipped[n] {
 		return
 	}
-	s, r := it.series, &it.rewrite.reader
-	if it.rewrite.renames() {
-		delete(it.rewrite.claims.held, s.out) // what comes is later than the batch
+	r := &w.reader
+	if w.renames() {
+		delete(w.claims.held, s.out) // what comes is later than the batch
 	}
 	value, group := r.Value, &g.known
 	if r.Start >= g.condensed.Begun {
@@ -233,5 +226,5 @@ func (g *gatherer) write(n int, it logged) {
 		}
 		value, group = math.Float64bits(known.sum), &g.began
 	}
-	group.Add(&s.set, s.metric, wire.Sample{Value: value, At: it.at, Start: r.Start})
+	group.Add(&s.set, s.metric, wire.Sample{Value: value, At: at, Start: r.Start})
 }

@@ -12,13 +12,6 @@ import (
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
-// loseFinals counts the final values in a request that was refused.
-func (e *endpoint) loseFinals(req request, count wire.Count) {
-	if req.repair != nil && req.repair.as == asValue {
-		e.loseEnds(count.Samples, req.bytesCounted(), reasonRefused)
-	}
-}
-
 // sendRequest sends a request, in pieces where the receiver has found smaller ones
 // too large before.
 func (e *endpoint) sendRequest(ctx context.Context, t *queue.Tick, req request, w *workspace, done *tally) error {
@@ -41,31 +34,31 @@ func (e *endpoint) sendRequest(ctx context.Context, t *queue.Tick, req request, 
 // size of the largest one that was taken.
 func (e *endpoint) deliver(ctx context.Context, t *queue.Tick, req request, w *workspace, done *tally, n *negotiation) (taken int, err error) {
 	var count wire.Count
-	w.forget()
-	pauses := backoff{}
+	var built wire.Version // of the body
+	var pauses backoff
 	for attempt := 0; ; attempt++ {
 		s, err := e.ready(ctx, t)
 		if err != nil {
 			return 0, err
 		}
 		v := e.choose(s, n)
-		if w.holds() != v {
+		if built != v {
 			if count, err = e.build(ctx, w, req, v); err != nil {
 				return 0, err
 			}
 			if count.Samples == 0 {
 				return 0, nil // no counter in the block misses its zero
 			}
-			attempt = 0
+			attempt, built = 0, v
 		}
 		began := time.Now()
 		a := e.post(ctx, s, w.body, attempt)
-		s.metrics.attempted(time.Since(began))
+		s.metrics.duration.Observe(time.Since(began).Seconds())
 		switch a.Verdict {
 		case client.Aborted:
 			return 0, ctx.Err()
 		case client.Delivered:
-			e.waits.add(time.Since(began))
+			e.learnTook(time.Since(began))
 			e.settle(s, n, v)
 			e.size.took()
 			taken = req.to - req.from
@@ -91,7 +84,8 @@ func (e *endpoint) deliver(ctx context.Context, t *queue.Tick, req request, w *w
 			}
 			a = n.tell(a, v, e.spoken.use(s.cfg.ProtobufMessage))
 		}
-		s.metrics.answered(t.At, len(w.body.Data))
+		s.metrics.bytes.Add(float64(len(w.body.Data)))
+		e.reached(t)
 		if taken > 0 {
 			e.succeeded(s, count)
 		} else {
@@ -136,7 +130,9 @@ func (e *endpoint) refused(s *settings, t *queue.Tick, req request, count wire.C
 	s.metrics.refusedBytes.Add(float64(bytes))
 	e.recent.add(uint64(count.Samples), 0)
 	e.group.refuse(&a)
-	e.loseFinals(req, count)
+	if req.repair != nil && req.repair.as == asValue { // the final values of what ended
+		e.loseEnds(count.Samples, req.bytesCounted(), reasonRefused)
+	}
 	e.noteError(a)
 	s.seldom.Error("receiver refused samples, they are lost",
 		"samples", count.Samples, "first_series", req.firstSeries(), "tick", time.UnixMilli(t.At).UTC(), "err", a.Words, a.RemedyAttr())
@@ -153,6 +149,26 @@ func (e *endpoint) failed(s *settings, count wire.Count, attempt int, a client.A
 		e.failing.Store(true) // only what was said is taken back
 		s.logger.Warn("push failed, will be repeated",
 			"samples", count.Samples, "attempt", attempt+1, "retry_in", max(wait, a.RetryAfter), "err", a.Words, a.RemedyAttr(), notLogged)
+	}
+}
+
+// learnTook learns how long a request waited for its answer. Of two that end at once one
+// may be missing.
+func (e *endpoint) learnTook(d time.Duration) {
+	mean := e.took.Load()
+	if mean == 0 {
+		mean = int64(d)
+	}
+	e.took.Store(mean + (int64(d)-mean)/8)
+}
+
+// reached records that something of a tick has its final answer, or that the tick is
+// finished: one without samples must not look like a backlog.
+func (e *endpoint) reached(t *queue.Tick) {
+	for old := e.highestSent.Load(); t.At > old; old = e.highestSent.Load() {
+		if e.highestSent.CompareAndSwap(old, t.At) {
+			return
+		}
 	}
 }
 

@@ -5,7 +5,6 @@ package remotewrite
 
 import (
 	"context"
-	"errors"
 	"hash/maphash"
 	"log/slog"
 	"sync"
@@ -18,7 +17,6 @@ import (
 	"github.com/skydive-project/skybridge/progress"
 	"github.com/skydive-project/skybridge/remotewrite/client"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
-	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // endpoint carries the log to one receiver: tick after tick, in each the zeros
@@ -42,15 +40,16 @@ type endpoint struct {
 	size sizeLimit
 	// quiet is the receiver's Retry-After.
 	quiet quietTime
-	// waits is how long it takes the receiver to answer.
-	waits waits
+	// took is how long requests wait for their answers, ns: the mean, in which the latest
+	// ones weigh most.
+	took atomic.Int64
 	// senders is the size of the group now or last sent.
 	senders, desired atomic.Int64
 	hurry            atomic.Bool  // the process ends: as many senders as allowed
 	highestSent      atomic.Int64 // time of the newest tick with an answer, ms
 	requests         []request    // of that group, reused
 	metadataSent     time.Time    // the last attempt
-	named            []named      // what gives series the names of the ticks at hand
+	rewriters        []*rewriter  // that give series the names of the ticks at hand
 	pastRead         bool         // the first of them was made
 	seeds            [2]maphash.Seed
 
@@ -114,80 +113,11 @@ func (e *endpoint) account() {
 	}
 }
 
-// hasStopped says that nothing will be sent any more.
-func (e *endpoint) hasStopped() bool {
-	select {
-	case <-e.stopped:
-		return true
-	default:
-		return false
-	}
-}
-
 func (e *endpoint) noteError(a client.Answer) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.lastError, e.lastErrorAt, e.lastRemedy = a.Words, time.Now(), a.Remedy()
 }
-
-// waits keeps how long requests wait for their answers: the mean, in which the latest
-// ones weigh most.
-type waits struct{ mean atomic.Int64 } // ns
-
-// tally counts the samples of a tick that have their final answer; what a repair
-// makes is not the tick's own and is not counted.
-type tally struct{ samples, stale atomic.Int64 }
-
-// putAway keeps a workspace for later, but not the block whose data it sent.
-func (e *endpoint) putAway(w *workspace) {
-	switch {
-	case w.body == nil:
-	case w.body.Idle():
-		w.body.Data = nil
-	default:
-		w.body = nil // an attempt that was left to itself still has it
-	}
-	e.workspaces.Put(w)
-}
-
-// What becomes of samples that a receiver refuses. They are not sent again, but a
-// counter is cumulative, and what refusals lose of it can be kept small:
-//
-//   - All zeros of a tick were refused, by answers that are not about samples, as from
-//     a wrong URL: the tick is given up. Its counters get another zero with the next
-//     one, as after ticks that were dropped; with values but no zero they would lose
-//     all that they have counted so far.
-//   - Values were refused: what ends at the next tick had its last value among them, or
-//     not; it gets that once more (cursor.finalsAt). Where it arrived it adds nothing.
-//   - That is refused too: it is lost, and counted by series and bytes.
-//   - Some of the zeros were refused, or by an answer after which some may be stored: a
-//     second zero after a stored value would count that twice, so there is none. What
-//     such a counter holds by its first value is missing from increase(), and no count
-//     says how much: the receiver does not tell which zeros it has.
-
-// errRefused is why a tick is given up whose zeros were all refused.
-var errRefused = errors.New("the receiver refused the first samples of all of its counters: they start again with the next tick, what ends before the receiver accepts is lost")
-
-// outcome is what receivers answered to the group under way.
-type outcome struct {
-	// stored: some of it is stored or may be; refused: some was refused.
-	stored, refused atomic.Bool
-}
-
-func (o *outcome) reset() {
-	o.stored.Store(false)
-	o.refused.Store(false)
-}
-
-func (o *outcome) refuse(a *client.Answer) {
-	o.refused.Store(true)
-	if !a.NothingStored() {
-		o.stored.Store(true)
-	}
-}
-
-// refusedWhole says whether all of the group was refused and nothing of it is stored.
-func (o *outcome) refusedWhole() bool { return o.refused.Load() && !o.stored.Load() }
 
 // loseEnds counts series whose last value is lost, and what they have counted.
 func (e *endpoint) loseEnds(series int, bytes uint64, reason string) {
@@ -221,22 +151,4 @@ func (l *liveEndpoints) account() {
 	for _, e := range l.all() {
 		e.account()
 	}
-}
-
-func (w *waits) add(d time.Duration) {
-	for {
-		mean := w.mean.Load()
-		next := mean + (int64(d)-mean)/8
-		if mean == 0 {
-			next = int64(d)
-		}
-		if w.mean.CompareAndSwap(mean, next) {
-			return
-		}
-	}
-}
-
-func (t *tally) add(count wire.Count) {
-	t.samples.Add(int64(count.Samples))
-	t.stale.Add(int64(count.Stale))
 }

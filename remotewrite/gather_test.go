@@ -56,7 +56,7 @@ func TestCondenseForgets(t *testing.T) {
 			t.Errorf("increase %v of what lives, want its value", got)
 		}
 		r.wantMetric(ticks/2-4, "skybridge_condensed_series_total")
-		if n := len(endpoint.named[0].rewriter.claims.held); n != 1 {
+		if n := len(endpoint.rewriters[0].claims.held); n != 1 {
 			t.Errorf("%d names are held, want that of the one that lives", n)
 		}
 	})

@@ -5,6 +5,7 @@ package remotewrite
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -103,7 +104,7 @@ func (w *markWorld) restart(c called, end func()) {
 	if len(w.certain) == 0 {
 		w.might = append(w.might, c) // nothing is remembered
 	}
-	text, _ := w.r.log.NamesInForce(queue.HashOf([]byte("a")))
+	text, _ := w.r.log.NamesAt(queue.HashOf([]byte("a")), math.MaxUint64)
 	i := slices.IndexFunc(w.might, func(m called) bool {
 		e := m.endpoint("a")
 		return e.naming().text() == text && slices.Equal(m.external(), w.r.log.ExternalLabels())

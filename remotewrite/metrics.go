@@ -4,7 +4,6 @@
 package remotewrite
 
 import (
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,7 +13,7 @@ import (
 
 // Reasons of samples_dropped_total, beside those of the log.
 const (
-	reasonRefused = "refused" // without their zeros, which the receiver refused all (endpoint.go)
+	reasonRefused = "refused" // without their zeros, which the receiver refused all (outcome.go)
 
 	reasonDroppedSeries = "dropped_series"    // by write_relabel_configs; Prometheus' own word
 	reasonCollision     = "relabel_collision" // relabelled to the name of another series
@@ -36,8 +35,7 @@ type endpointMetrics struct {
 
 	samplesDropped, lostSeries, lostBytes *prometheus.CounterVec // by reason
 
-	duration    prometheus.Observer
-	highestSent *atomic.Int64 // ms, 0: none yet
+	duration prometheus.Observer
 }
 
 // counter is a counter of endpoints, and where one of them keeps its own: plain, or by
@@ -127,8 +125,8 @@ func newSenderMetrics(reg prometheus.Registerer, account func()) *senderMetrics 
 }
 
 // endpoint returns one endpoint's share.
-func (m *senderMetrics) endpoint(labels prometheus.Labels, highestSent *atomic.Int64) *endpointMetrics {
-	e := &endpointMetrics{duration: m.duration.With(labels), highestSent: highestSent}
+func (m *senderMetrics) endpoint(labels prometheus.Labels) *endpointMetrics {
+	e := &endpointMetrics{duration: m.duration.With(labels)}
 	for i, c := range e.counters() {
 		if c.plain != nil {
 			*c.plain = m.counters[i].With(labels)
@@ -151,24 +149,6 @@ func (m *senderMetrics) forget(labels prometheus.Labels) {
 		c.DeletePartialMatch(labels)
 	}
 	m.duration.DeletePartialMatch(labels)
-}
-
-func (e *endpointMetrics) attempted(took time.Duration) { e.duration.Observe(took.Seconds()) }
-
-// answered counts a request of the tick at (ms) that has its final answer.
-func (e *endpointMetrics) answered(at int64, bytes int) {
-	e.bytes.Add(float64(bytes))
-	e.reached(at)
-}
-
-// reached records that something of the tick at (ms) has its final answer, or
-// that the tick is finished: one without samples must not look like a backlog.
-func (e *endpointMetrics) reached(at int64) {
-	for old := e.highestSent.Load(); at > old; old = e.highestSent.Load() {
-		if e.highestSent.CompareAndSwap(old, at) {
-			return
-		}
-	}
 }
 
 func (e *endpointMetrics) dropped(samples, stale int, reason string) {

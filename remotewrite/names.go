@@ -14,17 +14,15 @@ import (
 // run calls it.
 func (e *endpoint) rewriterFor(number uint64) *rewriter {
 	text := e.namesOfTick(number)
-	for _, known := range e.named {
-		if known.text == text {
-			return known.rewriter
-		}
+	if i := slices.IndexFunc(e.rewriters, func(r *rewriter) bool { return r.text == text }); i >= 0 {
+		return e.rewriters[i]
 	}
 	n, err := parseNaming(text)
 	if err != nil { // it was checked when the log was opened
 		n = e.settings.Load().cfg.naming()
 	}
 	r := newRewriter(n, e.seeds, e.lost)
-	r.claims.durable = e.log.Durable()
+	r.text, r.claims.durable = text, e.log.Durable()
 	if !e.pastRead {
 		// Only now, as the cursor can have moved. What later names are for begins again
 		// under them, and needs no past.
@@ -37,7 +35,7 @@ func (e *endpoint) rewriterFor(number uint64) *rewriter {
 			}
 		}
 	}
-	e.named = append(e.named, named{text, r})
+	e.rewriters = append(e.rewriters, r)
 	return r
 }
 
@@ -53,13 +51,14 @@ func (e *endpoint) namesOfTick(number uint64) string {
 func (e *endpoint) rewrite(ctx context.Context, t *queue.Tick) (*queue.Tick, error) {
 	r := e.rewriterFor(t.Number)
 	// Ticks come in order: what gave those before it other names has done its work.
-	e.named = slices.DeleteFunc(e.named, func(n named) bool { return n.rewriter != r })
+	e.rewriters = slices.DeleteFunc(e.rewriters, func(other *rewriter) bool { return other != r })
 	if !r.renames() || t.Broken {
 		return t, nil
 	}
-	var out rewritten
+	var out *queue.Tick
+	var dropped map[string]int
 	err := e.cursor.Retry(ctx, queue.DamagedBlock, func() (err error) {
-		out, err = r.rewrite(t)
+		out, dropped, err = r.rewrite(t)
 		return err
 	})
 	if err != nil {
@@ -67,10 +66,10 @@ func (e *endpoint) rewrite(ctx context.Context, t *queue.Tick) (*queue.Tick, err
 	}
 	e.cursor.KeepWhileHeld(r.claims.remember(false))
 	metrics := e.settings.Load().metrics
-	for reason, samples := range out.dropped {
+	for reason, samples := range dropped {
 		metrics.dropped(samples, 0, reason)
 	}
-	return out.tick, nil
+	return out, nil
 }
 
 // lost reports a series of which the endpoint is sent nothing.

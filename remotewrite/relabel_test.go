@@ -407,9 +407,9 @@ func TestRenamedIsBounded(t *testing.T) {
 			tick.Labels([]wire.Label{{Name: "i", Value: fmt.Sprint(k*each + i)}})
 			tick.Value(bytesMetric, 1, math.Pi)
 		}
-		out, err := w.rewrite(appended(t, r.log, c, tick))
-		if err != nil || out.tick.Samples != each || len(out.dropped) != 0 {
-			t.Fatalf("%d samples, %v dropped, %v", out.tick.Samples, out.dropped, err)
+		out, dropped, err := w.rewrite(appended(t, r.log, c, tick))
+		if err != nil || out.Samples != each || len(dropped) != 0 {
+			t.Fatalf("%+v, %v dropped, %v", out, dropped, err)
 		}
 	}
 	if len(w.known) > 2*each || len(w.claims.held) > 3*each || len(w.claims.refused) != 0 {

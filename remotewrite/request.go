@@ -85,14 +85,7 @@ func (p *repair) change(s *wire.Sample) bool {
 type workspace struct {
 	encoder wire.Encoder
 	body    *client.Body
-	built   wire.Version
 }
-
-// forget and holds are about the version of the body that was built last for the
-// request at hand, wire.Unknown: none.
-func (w *workspace) forget() { w.built = wire.Unknown }
-
-func (w *workspace) holds() wire.Version { return w.built }
 
 // ready makes a body that is not in use.
 func (w *workspace) ready(v wire.Version) {
@@ -111,7 +104,6 @@ func (w *workspace) build(req request, v wire.Version) (count wire.Count, err er
 	if w.body.Raw = raw; err != nil {
 		return count, err
 	}
-	w.built = v
 	if v == wire.V2 && req.isWholeBlock() {
 		w.body.Data = data
 		return req.block.Count, nil

@@ -8,15 +8,9 @@ import (
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
-// rewritten is a tick as one endpoint is sent it, and how many samples of the
-// original are not in it, by reason.
-type rewritten struct {
-	tick    *queue.Tick
-	dropped map[string]int
-}
-
-// rewrite relabels a tick. An error means that the tick cannot be read.
-func (r *rewriter) rewrite(t *queue.Tick) (out rewritten, err error) {
+// rewrite relabels a tick. It returns how many samples of it are not in the result, by
+// reason. An error means that the tick cannot be read.
+func (r *rewriter) rewrite(t *queue.Tick) (out *queue.Tick, dropped map[string]int, err error) {
 	r.claims.tick++
 	defer func() {
 		if err != nil {
@@ -26,33 +20,34 @@ func (r *rewriter) rewrite(t *queue.Tick) (out rewritten, err error) {
 	if r.past != nil {
 		if r.past.last = t.After; !r.past.learned {
 			if err := r.learn(t); err != nil && !queue.Lasting(err) {
-				return out, err
+				return nil, nil, err
 			}
 		}
 	}
-	out = rewritten{tick: &queue.Tick{Number: t.Number, At: t.At, FinalsAt: t.FinalsAt, Broken: t.Broken}, dropped: make(map[string]int)}
-	if out.tick.Zeros, err = r.rewriteGroup(t.Zeros, out.dropped); err != nil {
-		return out, err
+	dropped = make(map[string]int)
+	out = &queue.Tick{Number: t.Number, At: t.At, Gap: t.Gap, FinalsAt: t.FinalsAt}
+	if out.Zeros, err = r.rewriteGroup(t.Zeros, dropped); err != nil {
+		return nil, nil, err
 	}
 	if t.FinalsAt != 0 {
 		// Before their stale markers, which free the names.
-		if out.tick.Ends, err = r.rewriteGroup(t.Ends, make(map[string]int)); err != nil {
-			return out, err
+		if out.Ends, err = r.rewriteGroup(t.Ends, make(map[string]int)); err != nil {
+			return nil, nil, err
 		}
 	}
-	if out.tick.Values, err = r.rewriteGroup(t.Values, out.dropped); err != nil {
-		return out, err
+	if out.Values, err = r.rewriteGroup(t.Values, dropped); err != nil {
+		return nil, nil, err
 	}
-	for _, group := range [][]queue.Block{out.tick.Zeros, out.tick.Values} {
+	for _, group := range [][]queue.Block{out.Zeros, out.Values} {
 		for i := range group {
-			out.tick.Samples += group[i].Samples
-			out.tick.Stale += group[i].Stale
+			out.Samples += group[i].Samples
+			out.Stale += group[i].Stale
 		}
 	}
 	r.past = nil
 	r.claims.endFormer(t.At)
 	r.forget()
-	return out, nil
+	return out, dropped, nil
 }
 
 // rewriteGroup relabels the blocks of a group.

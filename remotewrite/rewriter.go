@@ -30,6 +30,7 @@ const (
 // nothing behind it need know. One goroutine uses it.
 type rewriter struct {
 	naming
+	text string // of the naming
 	// lost is called for a series of which nothing will be sent, by its labels in the
 	// log and what they became. It is called once for each.
 	lost func(reason, series, renamed string)
@@ -63,7 +64,7 @@ type renamed struct {
 func newRewriter(n naming, seeds [2]maphash.Seed, lost func(reason, series, renamed string)) *rewriter {
 	return &rewriter{
 		naming: n, lost: lost, seeds: seeds,
-		known: make(map[seriesKey]*renamed), metrics: make(map[wire.Metric]*wire.Metric), claims: newClaims(),
+		known: make(map[seriesKey]*renamed), metrics: make(map[wire.Metric]*wire.Metric), claims: claims{held: make(map[seriesKey]claim), refused: make(map[seriesKey]refusal)},
 		builder: labels.NewBuilder(labels.EmptyLabels()),
 	}
 }
@@ -214,10 +215,4 @@ type past struct {
 	resumed uint64 // see queue.Past
 	last    int64  // time of the tick before the first that is rewritten
 	learned bool   // all holders are known
-}
-
-// named is what gives series certain names at an endpoint; see [naming].
-type named struct {
-	text     string
-	rewriter *rewriter
 }

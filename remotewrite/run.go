@@ -15,13 +15,7 @@ import (
 // run sends until ctx ends.
 func (e *endpoint) run(ctx context.Context) {
 	for {
-		e.deadline.Idle()
-		err := e.cursor.Await(ctx)
-		e.deadline.Busy()
-		if err != nil {
-			return
-		}
-		t, gap, err := e.cursor.Take(ctx)
+		t, err := e.cursor.Take(ctx)
 		if err != nil {
 			return
 		}
@@ -29,7 +23,7 @@ func (e *endpoint) run(ctx context.Context) {
 		if t.Condensed != nil {
 			err = e.sendCondensed(ctx, t, &done)
 		} else if t, err = e.rewrite(ctx, t); err == nil {
-			err = e.sendTick(ctx, t, gap, &done)
+			err = e.sendTick(ctx, t, &done)
 		}
 		switch {
 		case ctx.Err() != nil:
@@ -40,7 +34,7 @@ func (e *endpoint) run(ctx context.Context) {
 		case err != nil:
 			e.giveUp(t, err, &done)
 		default:
-			e.settings.Load().metrics.reached(t.At)
+			e.reached(t)
 		}
 		valuesRefused := t.Condensed == nil && err == nil && e.group.refused.Load() // they were its last group
 		e.cursor.Done(e.refusedAfter(t), valuesRefused)
@@ -51,13 +45,13 @@ func (e *endpoint) run(ctx context.Context) {
 
 // sendTick sends both groups of a tick. Every sample of it has its final answer
 // when the error is nil.
-func (e *endpoint) sendTick(ctx context.Context, t *queue.Tick, gap *queue.Gap, done *tally) error {
+func (e *endpoint) sendTick(ctx context.Context, t *queue.Tick, done *tally) error {
 	if t.Broken {
 		return wire.ErrBlock
 	}
 	limit := e.samplesPerSend()
 	zeros := appendRequests(e.requests[:0], t.Zeros, limit, nil)
-	if gap != nil {
+	if gap := t.Gap; gap != nil {
 		missing := &repair{from: gap.From, before: gap.Before, at: gap.At}
 		// In the same group: no counter has a zero of its own and a missing one.
 		zeros = appendRequests(zeros, t.Values, limit, missing)
@@ -83,6 +77,9 @@ func (e *endpoint) sendTick(ctx context.Context, t *queue.Tick, gap *queue.Gap, 
 	values := appendRequests(e.requests[:0], t.Values, limit, nil)
 	return e.sendBarrier(ctx, t, values, done)
 }
+
+// errRefused is why a tick is given up whose zeros were all refused.
+var errRefused = errors.New("the receiver refused the first samples of all of its counters: they start again with the next tick, what ends before the receiver accepts is lost")
 
 // giveUp counts what is left of a tick that cannot be sent.
 func (e *endpoint) giveUp(t *queue.Tick, err error, done *tally) {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -177,7 +178,7 @@ func (s *Sender) start(id string, first *settings) *endpoint {
 		id: id, hash: queue.HashOf([]byte(id)), log: s.log, seldom: logging.RateLimited(s.logger), now: s.now, deadline: progress.NewDeadline(),
 		seeds: newSeeds(), workspaces: &s.workspaces, cancel: cancel, stopped: make(chan struct{}),
 	}
-	e.cursor = s.log.Cursor(id, e.deadline.Set)
+	e.cursor = s.log.Cursor(id, e.deadline)
 	e.spoken.reset(knownVersion(e.cursor.Past().Number))
 	s.use(e, first)
 	s.ends.Go(func() {
@@ -192,7 +193,7 @@ func (s *Sender) start(id string, first *settings) *endpoint {
 // use makes settings those of an endpoint.
 func (s *Sender) use(e *endpoint, next *settings) {
 	next.seldom = e.seldom.With("remote_name", next.name, "url", next.url)
-	next.metrics = s.metrics.endpoint(next.labels(), &e.highestSent)
+	next.metrics = s.metrics.endpoint(next.labels())
 	e.settings.Store(next)
 	e.cursor.SetWindow(next.cfg.BacklogWindow.Milliseconds())
 }
@@ -285,7 +286,9 @@ func (s *Sender) Close() {
 	}
 	for _, e := range endpoints {
 		e.account()
-		if !e.hasStopped() {
+		select {
+		case <-e.stopped:
+		default:
 			// Its place in the log stays what it is: the next process sends again what it has in hand.
 			e.settings.Load().logger.Error("an endpoint does not end; it is left to itself", "waited", closeTimeout)
 		}
@@ -315,7 +318,7 @@ func (s *Sender) Renames(cfgs []EndpointConfig) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range s.live.all() {
-		inForce, _ := s.log.NamesInForce(e.hash)
+		inForce, _ := s.log.NamesAt(e.hash, math.MaxUint64) // of ticks to come
 		for i := range cfgs {
 			if cfgs[i].identity() == e.id && cfgs[i].naming().text() != inForce {
 				return true

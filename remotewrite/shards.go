@@ -43,8 +43,7 @@ func (e *endpoint) sendGroup(ctx context.Context, t *queue.Tick, requests []requ
 		w := e.workspaces.Get().(*workspace)
 		defer e.putAway(w)
 		for {
-			e.staff(&g, send)
-			req, ok := g.take()
+			req, ok := e.take(&g, send)
 			if !ok {
 				return
 			}
@@ -70,17 +69,6 @@ type group struct {
 	errs     []error
 }
 
-// take returns the next request.
-func (g *group) take() (req request, ok bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if len(g.requests) == 0 || g.errs != nil {
-		return req, false
-	}
-	req, g.requests = g.requests[0], g.requests[1:]
-	return req, true
-}
-
 // stop makes an error the end of the group.
 func (g *group) stop(err error) {
 	g.mu.Lock()
@@ -88,24 +76,38 @@ func (g *group) stop(err error) {
 	g.errs = append(g.errs, err)
 }
 
-// staff starts the senders that the rest of a group needs.
-func (e *endpoint) staff(g *group, send func()) {
+// take returns the next request of a group, and starts the senders that the rest needs.
+func (e *endpoint) take(g *group, send func()) (req request, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.requests) == 0 || g.errs != nil {
-		return
+		return req, false
 	}
 	waiting := max(0, e.cursor.Position().Ticks-1)
 	if e.hurry.Load() {
 		waiting = manyDoublings
 	}
 	cfg := &e.settings.Load().cfg
-	n, desired := senderCount(cfg.MinShards, cfg.MaxShards, waiting, len(g.requests), time.Duration(e.waits.mean.Load()), e.log.Interval())
+	n, desired := senderCount(cfg.MinShards, cfg.MaxShards, waiting, len(g.requests), time.Duration(e.took.Load()), e.log.Interval())
 	for ; g.senders < n; g.senders++ {
 		g.running.Go(send)
 	}
 	e.senders.Store(int64(g.senders))
 	e.desired.Store(int64(max(desired, g.senders)))
+	req, g.requests = g.requests[0], g.requests[1:]
+	return req, true
+}
+
+// putAway keeps a workspace for later, but not the block whose data it sent.
+func (e *endpoint) putAway(w *workspace) {
+	switch {
+	case w.body == nil:
+	case w.body.Idle():
+		w.body.Data = nil
+	default:
+		w.body = nil // an attempt that was left to itself still has it
+	}
+	e.workspaces.Put(w)
 }
 
 // probe finds out whether the receiver speaks 2.0, where that is due, by sending

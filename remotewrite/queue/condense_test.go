@@ -20,7 +20,7 @@ func TestCondenseHoldsEnds(t *testing.T) {
 	c.SetWindow(time.Minute.Milliseconds())
 	l.Cursor("a", nil) // takes ticks of any age, so that they are whole in the log
 	appendEnding(t, l, 12)
-	held, _, err := c.Take(t.Context())
+	held, err := c.Take(t.Context())
 	if err != nil || held.Condensed == nil || len(held.Condensed.Ticks) < 2 {
 		t.Fatalf("held %+v, %v, want a batch of several ticks", held, err)
 	}
@@ -67,7 +67,7 @@ func TestCondenseTorn(t *testing.T) {
 			}
 			l, c := open()
 			appendEnding(t, l, 12)
-			held, _, err := c.Take(t.Context())
+			held, err := c.Take(t.Context())
 			if err != nil || held.Condensed == nil {
 				t.Fatalf("held %+v, %v, want a batch", held, err)
 			}
@@ -78,7 +78,7 @@ func TestCondenseTorn(t *testing.T) {
 				t.Fatal(err)
 			}
 			l, c = open()
-			if held, _, err = c.Take(t.Context()); err != nil || held.Condensed == nil || len(held.Condensed.Ticks) != ends-1 {
+			if held, err = c.Take(t.Context()); err != nil || held.Condensed == nil || len(held.Condensed.Ticks) != ends-1 {
 				t.Fatalf("held %+v, %v, want the rest of the batch", held, err)
 			}
 			want, lost := step, 0

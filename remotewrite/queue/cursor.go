@@ -3,9 +3,7 @@
 
 package queue
 
-import (
-	"time"
-)
+import "github.com/skydive-project/skybridge/progress"
 
 // Cursor is one endpoint's place in the log. The log's lock guards its fields.
 //
@@ -53,9 +51,8 @@ type Cursor struct {
 	// pending counts samples of ticks that are held or wait.
 	pending int64
 	// window is how old a tick may be to be sent as it is, ms; 0 is no bound.
-	window int64
-	// onWait is called with how long a pause while the disk is read again will take; not guarded.
-	onWait func(time.Duration)
+	window   int64
+	deadline *progress.Deadline // of the endpoint's next step
 	// resumed is the tick at which a former process had left the cursor, 0: none had.
 	resumed uint64
 	// partial is what of the tick next was answered before it had to be condensed.
@@ -128,10 +125,6 @@ func (c *Cursor) loseEnds(series int, bytes uint64, reason string) {
 		c.unclaimed.count(reason, Loss{Series: int64(series), Bytes: bytes})
 	}
 }
-
-// Gap says which counters of a tick need a zero beside their own: those that began
-// from From on and before Before. At is the zero's time. All are in ms.
-type Gap struct{ From, Before, At int64 }
 
 // gap says which counters of t, the next tick, began in ticks that were lost:
 // those whose start is at or after begun (a counter's zero is never earlier than

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/skydive-project/skybridge/progress"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
@@ -163,7 +164,7 @@ func (l *Log) Trouble() error {
 // addCursor adds a cursor at the log's end. The counters that run get no zero: to an
 // endpoint that comes late their totals begin with the first sample.
 func (l *Log) addCursor() *Cursor {
-	c := &Cursor{log: l, onWait: func(time.Duration) {}}
+	c := &Cursor{log: l, deadline: progress.NewDeadline()}
 	c.cursorState = cursorState{next: l.next, passed: l.total, begun: l.lastAt, lost: Never, sent: l.lastAt, stamp: Never}
 	l.cursors[c] = struct{}{}
 	return c

@@ -20,13 +20,6 @@ func (l *Log) NamesAt(id Hash, number uint64) (text string, known bool) {
 	return l.marks.at(id, number)
 }
 
-// NamesInForce is that for the tick that will be appended next.
-func (l *Log) NamesInForce(id Hash) (text string, known bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.marks.at(id, l.next)
-}
-
 // SetNames says how endpoints call the series of ticks that come; those that are
 // not in names are gone. With keep, what is in force stays so, for the log's
 // external labels too, and names only counts for new endpoints; the answer is then

@@ -12,6 +12,7 @@ import (
 
 	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/logging"
+	"github.com/skydive-project/skybridge/progress"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
@@ -138,9 +139,9 @@ func (l *Log) Close() error {
 }
 
 // Cursor returns the cursor of an endpoint: the one that a former process
-// left, or a new one at the log's end. While the disk is read again, onWait is called
-// with how long each pause will take; nil: nothing is.
-func (l *Log) Cursor(id string, onWait func(time.Duration)) *Cursor {
+// left, or a new one at the log's end. It keeps the endpoint's deadline while it waits
+// for a tick or for the disk; nil: it has one of its own.
+func (l *Log) Cursor(id string, deadline *progress.Deadline) *Cursor {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	hash := HashOf([]byte(id))
@@ -155,8 +156,8 @@ func (l *Log) Cursor(id string, onWait func(time.Duration)) *Cursor {
 			c.pending = w.pending
 		}
 	}
-	if onWait != nil {
-		c.onWait = onWait
+	if deadline != nil {
+		c.deadline = deadline
 	}
 	return c
 }

@@ -24,7 +24,7 @@ const (
 func (c *Cursor) Retry(ctx context.Context, what string, read func() error) error {
 	l := c.log
 	for attempt := 0; ; attempt++ {
-		c.onWait(0)
+		c.deadline.Set(0)
 		err := read()
 		if err == nil || l.store == nil {
 			return err
@@ -37,7 +37,7 @@ func (c *Cursor) Retry(ctx context.Context, what string, read func() error) erro
 			return err
 		}
 		l.seldom.Warn("log cannot be read, will be tried again", "err", err)
-		c.onWait(readPause)
+		c.deadline.Set(readPause)
 		select {
 		case <-time.After(readPause):
 		case <-ctx.Done():

@@ -82,19 +82,19 @@ func closeLog(t testing.TB, l *Log, cursors ...*Cursor) {
 }
 
 // take takes the next tick.
-func take(t testing.TB, c *Cursor) (*Tick, *Gap) {
+func take(t testing.TB, c *Cursor) *Tick {
 	t.Helper()
-	tick, missing, err := c.Take(t.Context())
+	tick, err := c.Take(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tick, missing
+	return tick
 }
 
 // finish takes the next tick, which is answered whole.
 func finish(t testing.TB, c *Cursor) *Tick {
 	t.Helper()
-	tick, _ := take(t, c)
+	tick := take(t, c)
 	c.Answered(StepZeros)
 	c.Done(nil, false)
 	return tick

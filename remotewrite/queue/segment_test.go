@@ -74,7 +74,7 @@ func reopen(t testing.TB, d *disktest.Disk) (found, error) {
 	tick.Value(bytesMetric, 1, lastWritten/1000-1)
 	appendTo(t, l, tick)
 	for c.Position().Ticks > 0 {
-		tick, _ := take(t, c)
+		tick := take(t, c)
 		if tick.Broken {
 			c.GiveUp(tick.Samples, tick.Stale, ReasonUnreadable)
 		}

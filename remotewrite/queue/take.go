@@ -68,42 +68,40 @@ func (c *Cursor) Close() {
 	l.sweep()
 }
 
-// Await waits until there is something to take.
-func (c *Cursor) Await(ctx context.Context) error {
-	return c.log.wait(ctx, func() bool { return c.hold() != nil })
-}
-
-// Take waits for the next tick, or for ticks to be condensed, and holds them. Missing
-// describes the zeros that the tick's counters need beside their own, nil: none.
-func (c *Cursor) Take(ctx context.Context) (t *Tick, missing *Gap, err error) {
-	l := c.log
+// Take waits for the next tick, or for ticks to be condensed, and holds them. Its
+// deadline is idle until there is one.
+func (c *Cursor) Take(ctx context.Context) (t *Tick, err error) {
 	var zerosDone bool
+	var gap *Gap
 	var finalsAt int64
-	err = l.wait(ctx, func() bool {
+	c.deadline.Idle()
+	err = c.log.wait(ctx, func() bool {
 		if t = c.hold(); t == nil {
 			return false
 		}
 		if t.Condensed == nil {
 			zerosDone = c.begun >= t.At
-			missing, finalsAt = c.gap(t), c.finalsAt(t)
+			gap, finalsAt = c.gap(t), c.finalsAt(t)
 		}
 		return true
 	})
+	c.deadline.Busy()
 	if err != nil || t.Condensed != nil {
-		return t, nil, err
+		return t, err
 	}
-	if t, err = c.Load(ctx, t); err != nil {
-		return nil, nil, err
+	loaded, err := c.Load(ctx, t)
+	if err != nil {
+		return nil, err
 	}
+	taken := *loaded
+	taken.Gap, taken.FinalsAt = gap, finalsAt
 	if zerosDone { // by the process before
-		t = t.valuesOnly()
+		for i := range taken.Zeros {
+			taken.Samples -= taken.Zeros[i].Samples
+		}
+		taken.Zeros = nil
 	}
-	if finalsAt != 0 {
-		loaded := *t
-		loaded.FinalsAt = finalsAt
-		t = &loaded
-	}
-	return t, missing, nil
+	return &taken, nil
 }
 
 // hold finds the next tick that can be sent, and holds it; nil: there is none

@@ -40,8 +40,10 @@ type Tick struct {
 	// samples_dropped_total.
 	gone string
 
-	// finalsAt, where not 0, is when what ended in it gets its final value once
-	// more; only a tick that a cursor took has it (cursor.finalsAt).
+	// Only a tick that a cursor took has these. Gap describes the zeros that its counters
+	// need beside their own, nil: none (cursor.gap). FinalsAt, where not 0, is when what
+	// ended in it gets its final value once more (cursor.finalsAt).
+	Gap      *Gap
 	FinalsAt int64
 	// condensed: this is no tick, but several that are condensed (condense.go).
 	Condensed *Condensed
@@ -52,6 +54,10 @@ type Tick struct {
 	// each cursor meets it in its turn and counts and repairs the loss.
 	Broken bool
 }
+
+// Gap says which counters of a tick need a zero beside their own: those that began
+// from From on and before Before. At is the zero's time. All are in ms.
+type Gap struct{ From, Before, At int64 }
 
 // totals counts samples, and the stale markers among them.
 type totals struct{ samples, stale int64 }
@@ -70,16 +76,6 @@ func (t *Tick) bare() *Tick {
 
 // groups are all blocks of the tick, in the order of the file.
 func (t *Tick) groups() [3][]Block { return [3][]Block{t.Zeros, t.Values, t.Ends} }
-
-// valuesOnly returns the tick as it is when its zeros have their answer.
-func (t *Tick) valuesOnly() *Tick {
-	c := *t
-	for i := range c.Zeros {
-		c.Samples -= c.Zeros[i].Samples
-	}
-	c.Zeros = nil
-	return &c
-}
 
 // tickOverhead stands for a block's and a tick's own fields in the log's bytes.
 const tickOverhead = 128
