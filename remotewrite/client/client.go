@@ -94,13 +94,11 @@ type Config struct {
 
 // Client makes single attempts at one receiver. Safe for concurrent use.
 type Client struct {
-	http       *http.Client
-	tokens     *tokens // nil: no OAuth2
-	secrets    *secrets.Set
-	url        string
-	header     http.Header
-	timeout    time.Duration
-	retryOn429 bool
+	cfg     Config
+	http    *http.Client
+	tokens  *tokens // nil: no OAuth2
+	secrets *secrets.Set
+	header  http.Header
 }
 
 // Answer is what came of an attempt.
@@ -129,17 +127,14 @@ func New(cfg Config, set *secrets.Set, opts ...config.HTTPClientOption) (*Client
 	if err != nil {
 		return nil, fmt.Errorf("HTTP client: %w", err)
 	}
-	c := &Client{
-		secrets: set, url: cfg.URL, header: requestHeader(cfg.Agent),
-		timeout: cfg.Timeout, retryOn429: cfg.RetryOn429,
-	}
+	c := &Client{cfg: cfg, secrets: set, header: requestHeader(cfg.Agent)}
 	if cfg.HTTP.OAuth2 != nil {
 		if c.tokens, err = newTokens(cfg.HTTP.OAuth2, cfg.Timeout, set, opts...); err != nil {
 			return nil, fmt.Errorf("HTTP client: %w", err)
 		}
 	}
 	c.http = &http.Client{
-		Transport:     &credentials{transport, customHeader(cfg.Headers), &cfg.HTTP, set, c.tokens},
+		Transport:     &credentials{transport, customHeader(cfg.Headers), &c.cfg.HTTP, set, c.tokens},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	if cfg.HTTP.FollowRedirects {
@@ -183,9 +178,9 @@ func requestHeader(agent string) http.Header {
 // Post makes one attempt. attempt is 0 for the first. When ctx ends, the attempt
 // ends as [Aborted]; everything else has another verdict.
 func (c *Client) Post(ctx context.Context, b *Body, attempt int) Answer {
-	timed, cancel := context.WithTimeout(ctx, c.timeout)
+	timed, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(timed, http.MethodPost, c.url, nil)
+	req, err := http.NewRequestWithContext(timed, http.MethodPost, c.cfg.URL, nil)
 	if err != nil { // the URL was parsed before
 		return Answer{Verdict: Retry, Words: "cannot make a request"}
 	}
@@ -208,14 +203,14 @@ func (c *Client) Post(ctx context.Context, b *Body, attempt int) Answer {
 		case ctx.Err() != nil:
 			return Answer{Verdict: Aborted, Words: "stopped"}
 		case timed.Err() != nil && !unsent:
-			return Answer{Verdict: Retry, Words: fmt.Sprintf("no answer within %v", c.timeout)}
+			return Answer{Verdict: Retry, Words: fmt.Sprintf("no answer within %v", c.cfg.Timeout)}
 		}
 		return Answer{Verdict: Retry, Words: peerWords(c.secrets, withoutURL(err).Error())}
 	}
 	defer resp.Body.Close()
 	defer time.AfterFunc(bodyTimeout, cancel).Stop()
 
-	a := Answer{Verdict: judge(resp.StatusCode, c.retryOn429), Status: resp.StatusCode}
+	a := Answer{Verdict: judge(resp.StatusCode, c.cfg.RetryOn429), Status: resp.StatusCode}
 	// An answer that breaks off here has still given its status.
 	text, broken := io.ReadAll(io.LimitReader(resp.Body, maxReadWords+1))
 	if broken != nil { // in the middle of a secret, perhaps

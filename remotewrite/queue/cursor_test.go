@@ -4,6 +4,8 @@
 package queue
 
 import (
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,95 +26,52 @@ func TestCursorAddedBesideOpenTick(t *testing.T) {
 }
 
 // TestGap walks through the sequences of drops and answers, and proves which
-// zeros the next tick needs beside its own.
+// zeros the next tick needs beside its own. Of the steps, a number appends a tick at
+// that time, behind which only what is held stays.
 func TestGap(t *testing.T) {
-	const interval = 10
-	step := func(r *rig, at int64) { r.value(at, 0, false, 1) }
+	const interval = 10 * time.Millisecond
 	for _, c := range []struct {
-		name string
-		walk func(t *testing.T, r *rig, c *Cursor)
-		at   int64
-		want *Gap
+		name, steps string
+		at          int64
+		want        *Gap
 	}{
-		{"nothing lost", func(t *testing.T, r *rig, c *Cursor) {
-			step(r, 10)
-			finish(t, c)
-			step(r, 20)
-		}, 20, nil},
-		{"one dropped", func(t *testing.T, r *rig, c *Cursor) {
-			step(r, 10)
-			finish(t, c)
-			step(r, 20)
-			step(r, 30) // drops 20
-		}, 30, &Gap{From: 10, Before: 20, At: 20}},
-		{"several dropped, then a pause", func(t *testing.T, r *rig, c *Cursor) {
-			step(r, 10)
-			finish(t, c)
-			step(r, 20)
-			step(r, 30)
-			step(r, 100)
-		}, 100, &Gap{From: 10, Before: 30, At: 90}},
-		{"repaired once", func(t *testing.T, r *rig, c *Cursor) {
-			step(r, 10)
-			finish(t, c)
-			step(r, 20)
-			step(r, 30)
-			finish(t, c)
-			step(r, 40)
-		}, 40, nil},
-		{"dropped while one was held, which finished", func(t *testing.T, r *rig, c *Cursor) {
-			step(r, 10)
-			take(t, c)
-			step(r, 20)
-			step(r, 30)
-			c.Answered(StepZeros)
-			c.Done(nil, false)
-		}, 30, &Gap{From: 10, Before: 20, At: 20}},
-		{"given up among zeros", func(t *testing.T, r *rig, c *Cursor) {
-			step(r, 10)
-			finish(t, c)
-			step(r, 20)
-			take(t, c)
-			step(r, 30)
-			c.GiveUp(1, 0, ReasonTooOld)
-			c.Done(nil, false)
-		}, 30, &Gap{From: 10, Before: 20, At: 20}},
-		{"given up among values", func(t *testing.T, r *rig, c *Cursor) {
-			step(r, 10)
-			finish(t, c)
-			step(r, 20)
-			take(t, c)
-			c.Answered(StepZeros)
-			step(r, 30)
-			c.GiveUp(1, 0, ReasonTooOld)
-			c.Done(nil, false)
-		}, 30, nil},
-		{"given up among values, more dropped behind it", func(t *testing.T, r *rig, c *Cursor) {
-			step(r, 10)
-			finish(t, c)
-			step(r, 20)
-			take(t, c)
-			c.Answered(StepZeros)
-			step(r, 30)
-			step(r, 40)
-			c.GiveUp(1, 0, ReasonTooOld)
-			c.Done(nil, false)
-		}, 40, &Gap{From: 20, Before: 30, At: 30}},
-		{"repair given up, repaired at the next", func(t *testing.T, r *rig, c *Cursor) {
-			step(r, 10)
-			finish(t, c)
-			step(r, 20)
-			step(r, 30)
-			take(t, c)
-			c.GiveUp(1, 0, ReasonTooOld)
-			c.Done(nil, false)
-			step(r, 40)
-		}, 40, &Gap{From: 10, Before: 30, At: 30}},
+		{"nothing lost", "10 finish 20", 20, nil},
+		{"one dropped", "10 finish 20 30", 30, &Gap{From: 10, Before: 20, At: 20}},
+		{"several dropped, then a pause", "10 finish 20 30 100", 100, &Gap{From: 10, Before: 30, At: 90}},
+		{"the push interval changes", "10 20 100 interval", 100, &Gap{From: Never, Before: 20, At: 70}},
+		{"repaired once", "10 finish 20 30 finish 40", 40, nil},
+		{"dropped while one was held, which finished", "10 take 20 30 zeros done", 30, &Gap{From: 10, Before: 20, At: 20}},
+		{"given up among zeros", "10 finish 20 take 30 give-up", 30, &Gap{From: 10, Before: 20, At: 20}},
+		{"given up among values", "10 finish 20 take zeros 30 give-up", 30, nil},
+		{"given up among values, more dropped behind it", "10 finish 20 take zeros 30 40 give-up", 40, &Gap{From: 20, Before: 30, At: 30}},
+		{"repair given up, repaired at the next", "10 finish 20 30 take give-up 40", 40, &Gap{From: 10, Before: 30, At: 30}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := newRig(t, Config{MaxBytes: 1, PushInterval: interval * time.Millisecond})
+			r := newRig(t, Config{MaxBytes: 1, PushInterval: interval})
 			cur := r.log.Cursor("a", nil)
-			c.walk(t, r, cur)
+			for step := range strings.FieldsSeq(c.steps) {
+				switch step {
+				case "finish":
+					finish(t, cur)
+				case "take":
+					take(t, cur)
+				case "zeros":
+					cur.Answered(StepZeros)
+				case "done":
+					cur.Done(nil, false)
+				case "give-up":
+					cur.GiveUp(1, 0, ReasonTooOld)
+					cur.Done(nil, false)
+				case "interval":
+					r.log.SetPushInterval(3 * interval)
+				default:
+					at, err := strconv.ParseInt(step, 10, 64)
+					if err != nil {
+						t.Fatal(err)
+					}
+					r.value(at, 0, false, 1)
+				}
+			}
 			tick := take(t, cur)
 			if tick.At != c.at {
 				t.Fatalf("next tick is at %d, want %d", tick.At, c.at)
@@ -121,19 +80,5 @@ func TestGap(t *testing.T) {
 				t.Error(diff)
 			}
 		})
-	}
-}
-
-// TestPushIntervalChanges proves that a reload's push interval decides where a
-// missing zero goes.
-func TestPushIntervalChanges(t *testing.T) {
-	r := newRig(t, Config{MaxBytes: 1, PushInterval: 10 * time.Millisecond})
-	cur := r.log.Cursor("a", nil)
-	for _, at := range []int64{10, 20, 100} { // drops the first two
-		r.value(at, 0, false, 1)
-	}
-	r.log.SetPushInterval(30 * time.Millisecond)
-	if missing := take(t, cur).Gap; missing == nil || missing.At != 70 {
-		t.Errorf("missing %+v, want a zero at 70", missing)
 	}
 }

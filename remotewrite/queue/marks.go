@@ -5,9 +5,7 @@ package queue
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"slices"
 	"unicode/utf8"
@@ -146,32 +144,23 @@ func sortedIDs(names map[Hash]string) []Hash {
 	return slices.SortedFunc(maps.Keys(names), func(a, b Hash) int { return slices.Compare(a[:], b[:]) })
 }
 
-// foundMarks is what is in a mark file.
-type foundMarks struct {
-	list []*mark
-	// problems are what could not be read or is not understood; lost: there is
-	// nothing.
-	problems []error
-	lost     bool
-}
-
-// parseMarks reads marks. A text that check does not understand is left out: to its
-// endpoint the present configuration counts.
-func parseMarks(b []byte, check func(text string) (string, error)) (found foundMarks, err error) {
+// parseMarks reads marks. A text that check does not understand is a problem and left
+// out: to its endpoint the present configuration counts.
+func parseMarks(b []byte, check func(text string) (string, error)) (list []*mark, problems []error, err error) {
 	d := disk.Decoder{Rest: b}
 	var texts []string
 	bad := make(map[int64]bool)
 	for n := d.Count(); n > 0 && !d.Bad; n-- {
 		text, err := check(d.String())
 		if err != nil {
-			found.problems = append(found.problems, err)
+			problems = append(problems, err)
 			bad[int64(len(texts))] = true
 		}
 		texts = append(texts, text)
 	}
 	for n := d.Count(); n > 0 && !d.Bad; n-- {
 		m := &mark{from: d.Uvarint(), names: make(map[Hash]string)}
-		if len(found.list) > 0 && found.list[len(found.list)-1].from >= m.from {
+		if len(list) > 0 && list[len(list)-1].from >= m.from {
 			d.Bad = true
 		}
 		for n := d.Count(); n > 0 && !d.Bad; n-- {
@@ -192,29 +181,21 @@ func parseMarks(b []byte, check func(text string) (string, error)) (found foundM
 				m.names[id] = texts[i]
 			}
 		}
-		found.list = append(found.list, m)
+		list = append(list, m)
 	}
 	if d.Bad || len(d.Rest) > 0 {
-		return foundMarks{}, fmt.Errorf("marks: %w", disk.ErrDamaged)
+		return nil, nil, fmt.Errorf("marks: %w", disk.ErrDamaged)
 	}
-	return found, nil
+	return list, problems, nil
 }
 
-// readMarks returns what is in the mark file. Damage is no error, a newer format is.
-func readMarks(system disk.FS, name string, check func(text string) (string, error)) (found foundMarks, err error) {
+// readMarks returns what is in the mark file, as parseMarks does.
+func readMarks(system disk.FS, name string, check func(text string) (string, error)) (list []*mark, problems []error, err error) {
 	payload, err := disk.ReadSmall(system, name, markMagic, markVersion, maxMarkFile)
-	if err == nil {
-		found, err = parseMarks(payload, check)
+	if err != nil {
+		return nil, nil, err
 	}
-	switch {
-	case err == nil:
-		return found, nil
-	case errors.Is(err, fs.ErrNotExist):
-		return foundMarks{lost: true}, nil
-	case errors.Is(err, disk.ErrNewer):
-		return found, fmt.Errorf("log: %s: %w", name, err)
-	}
-	return foundMarks{problems: []error{fmt.Errorf("%s: %w", markName, err)}, lost: true}, nil
+	return parseMarks(payload, check)
 }
 
 // writeMarks makes marks durable. After an error those that were written before still

@@ -5,6 +5,7 @@ package queue
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"time"
@@ -88,22 +89,23 @@ func (l *Log) ExternalLabels() []wire.Label {
 
 // recoverMarks reads how the former process called series.
 func (l *Log) recoverMarks(checkNames func(text string) (string, error)) error {
-	found, err := readMarks(l.store.fs, l.store.path(markName), checkNames)
-	if err != nil {
-		return err
+	name := l.store.path(markName)
+	list, problems, err := readMarks(l.store.fs, name, checkNames)
+	if stop := unusable(name, err); stop != nil {
+		return stop
 	}
-	for _, problem := range found.problems {
-		if errors.Is(problem, fs.ErrPermission) {
-			return notAllowed(problem)
-		}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		problems = append(problems, fmt.Errorf("%s: %w", markName, err))
+	}
+	for _, problem := range problems {
 		l.store.damaged(damagedMarks, problem)
 	}
-	if found.lost && len(l.ticks) > 0 {
+	if err != nil && len(l.ticks) > 0 {
 		l.logger.Warn("it is not known how the series of older ticks were called: what waits is sent under the names of the present configuration",
 			"ticks", len(l.ticks), "first", time.UnixMilli(l.ticks[0].At).UTC())
 	}
 	onDisk := true
-	for _, m := range found.list {
+	for _, m := range list {
 		if m.from > l.next {
 			// The ticks before it are gone, as with a disk that failed, and
 			// their numbers are used again: under these names, also for a later start.

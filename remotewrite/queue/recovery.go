@@ -80,11 +80,10 @@ func (l *Log) recoverSegment(name string, size int64, last bool) error {
 	}
 	defer g.Close()
 	err := g.ReadHeader(&segmentFormat)
+	if stop := unusable(name, err); stop != nil {
+		return stop
+	}
 	switch {
-	case errors.Is(err, fs.ErrPermission):
-		return notAllowed(err)
-	case errors.Is(err, disk.ErrNewer):
-		return fmt.Errorf("log: segment %s: %w", name, err)
 	case errors.Is(err, disk.ErrDamaged):
 		switch {
 		case last && size > 0:
@@ -174,18 +173,14 @@ func (l *Log) cut(g *segment, size int64) {
 // recoverCursors reads where the endpoints are.
 func (l *Log) recoverCursors() error {
 	s := l.store
-	name := s.path(cursorName)
 	found, damaged, err := s.readCursors()
+	if stop := unusable(s.path(cursorName), err); stop != nil {
+		return stop
+	}
 	for range damaged {
 		s.damaged(damagedCursors, fmt.Errorf("a copy in %s: %w", cursorName, disk.ErrDamaged))
 	}
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		return notAllowed(err)
-	case errors.Is(err, disk.ErrNewer):
-		return fmt.Errorf("log: %s: %w", name, err)
-	case errors.Is(err, fs.ErrNotExist) && len(l.ticks) == 0:
-	case err != nil:
+	if err != nil && (len(l.ticks) > 0 || !errors.Is(err, fs.ErrNotExist)) {
 		s.damaged(damagedCursors, fmt.Errorf("%s: %w", cursorName, err))
 	}
 	if found == nil {

@@ -6,6 +6,7 @@ package queue
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -110,8 +111,14 @@ func (s *store) noteTrouble(part string, err error) {
 	}
 }
 
-// notAllowed says that a file may not be read, which a person can mend: nothing of it
-// is given up.
-func notAllowed(err error) error {
-	return fmt.Errorf("log: %w: give the files to the user who runs the bridge (chown -R)", err)
+// unusable returns the error of a file that a person can mend, so that nothing of it is
+// given up; nil: reading failed for another reason, or did not.
+func unusable(name string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("log: %w: give the files to the user who runs the bridge (chown -R)", err)
+	case errors.Is(err, disk.ErrNewer):
+		return fmt.Errorf("log: %s: %w", name, err)
+	}
+	return nil
 }
