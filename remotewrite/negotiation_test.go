@@ -20,18 +20,35 @@ import (
 
 // traffic is counters that run, and what they have counted.
 type traffic struct {
-	rig    *rig
+	*rig
+	rec    *receiver.Receiver
 	series int
 	ticks  int
 	start  int64
 }
 
+// newTraffic starts a receiver, an endpoint for it, and counters.
+func newTraffic(t *testing.T, series int, rec receiver.Config, cfg EndpointConfig) *traffic {
+	t.Helper()
+	f := &traffic{rig: newRig(t, queue.Config{}), series: series}
+	f.rec = f.receiver("a", rec)
+	cfg.URL = "http://a/"
+	f.apply(cfg)
+	return f
+}
+
 // tick waits a push interval and samples the counters, each of which has grown.
 func (f *traffic) tick() {
-	f.rig.t.Helper()
+	f.t.Helper()
 	time.Sleep(pushInterval)
+	f.sample()
+	synctest.Wait()
+}
+
+func (f *traffic) sample() {
+	f.t.Helper()
 	now := time.Now().UnixMilli()
-	tick := f.rig.log.Begin(now)
+	tick := f.log.Begin(now)
 	f.ticks++
 	if f.ticks == 1 {
 		f.start = now - pushInterval.Milliseconds()
@@ -43,30 +60,35 @@ func (f *traffic) tick() {
 		}
 		tick.Value(bytesMetric, f.start, float64(f.ticks*(1000+i)))
 	}
-	f.rig.append(tick)
-	synctest.Wait()
+	f.append(tick)
 }
 
-// want checks that receivers together have every byte.
-func (f *traffic) want(recs ...*receiver.Receiver) {
-	f.rig.t.Helper()
+// arrived proves that receivers together have every sample, and every byte.
+func (f *traffic) arrived(recs ...*receiver.Receiver) {
+	f.t.Helper()
 	stored := make(map[string][]receiver.Sample)
 	for _, rec := range recs {
 		for key, samples := range rec.Series() {
 			stored[key] = append(stored[key], samples...)
 		}
 	}
-	var got, want float64
 	for i := range f.series {
-		got += receiver.Increase(stored[receiver.Key("test_bytes", map[string]string{"tuple": fmt.Sprint(i)})])
-		want += float64(f.ticks * (1000 + i))
+		samples := stored[receiver.Key("test_bytes", map[string]string{"tuple": fmt.Sprint(i)})]
+		if got, want := receiver.Increase(samples), float64(f.ticks*(1000+i)); got != want || len(samples) != f.ticks+1 {
+			f.t.Fatalf("series %d: %v bytes in %d samples, want %v in %d: %v", i, got, len(samples), want, f.ticks+1, samples)
+		}
 	}
-	if got != want {
-		f.rig.t.Errorf("%v bytes arrived, want %v", got, want)
+	f.wantMetric(0, prefix+"samples_failed_total")
+	f.wantMetric(0, prefix+"samples_dropped_total")
+	f.wantMetric(0, prefix+"samples_pending")
+}
+
+// wantVersion proves which version is in use at the first endpoint.
+func (r *rig) wantVersion(want string) {
+	r.t.Helper()
+	if got := r.sender.Status()[0].Version; got != want {
+		r.t.Errorf("version %s, want %s", got, want)
 	}
-	f.rig.wantMetric(0, prefix+"samples_failed_total")
-	f.rig.wantMetric(0, prefix+"samples_dropped_total")
-	f.rig.wantMetric(0, prefix+"samples_pending")
 }
 
 func is2(r *http.Request) bool { return strings.Contains(r.Header.Get("Content-Type"), "v2.Request") }
@@ -103,28 +125,24 @@ func TestVersionRefused(t *testing.T) {
 	}
 	for _, c := range cases {
 		bubble(t, c.name, func(t *testing.T) {
-			r := newRig(t, queue.Config{})
 			var down atomic.Bool
-			rec := r.receiver("a", receiver.Config{Fail: while(&down, receiver.Fault{Status: 503})})
-			r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: MessageAuto, MaxSamplesPerSend: 25, MinShards: 4, MaxShards: 4})
-			f := &traffic{rig: r, series: 100}
+			f := newTraffic(t, 100, receiver.Config{Fail: while(&down, receiver.Fault{Status: 503})},
+				EndpointConfig{ProtobufMessage: MessageAuto, MaxSamplesPerSend: 25, MinShards: 4, MaxShards: 4})
 			events := c.events
 			for i := range 12 {
 				if len(events) > 0 && events[0].tick == i {
-					rec.Speak(events[0].without1, events[0].without2)
+					f.rec.Speak(events[0].without1, events[0].without2)
 					down.Store(events[0].down)
 					events = events[1:]
 				}
 				f.tick()
 			}
-			r.flush()
-			f.want(rec)
-			if got := rec.Unspoken(); got < 1 || got > c.unspoken {
+			f.flush()
+			f.arrived(f.rec)
+			if got := f.rec.Unspoken(); got < 1 || got > c.unspoken {
 				t.Errorf("%d requests in a version that is not spoken, want 1 to %d", got, c.unspoken)
 			}
-			if got := r.sender.Status()[0].Version; got != c.version {
-				t.Errorf("version %s, want %s", got, c.version)
-			}
+			f.wantVersion(c.version)
 		})
 	}
 }
@@ -170,7 +188,7 @@ func TestVersionSurvivesRestart(t *testing.T) {
 			f.tick()
 			f.tick()
 			r.flush()
-			f.want(rec)
+			f.arrived(rec)
 			if got := rec.Unspoken() - before; got != c.unspoken {
 				t.Errorf("%d requests in a version that is not spoken, want %d", got, c.unspoken)
 			}
@@ -189,11 +207,10 @@ func TestBothVersionsRefused(t *testing.T) {
 		{415, 40}, // this cannot be about anything else
 	} {
 		bubble(t, fmt.Sprint(c.status), func(t *testing.T) {
-			r := newRig(t, queue.Config{})
 			var refuses atomic.Bool
 			refuses.Store(true)
 			var in2 atomic.Int64
-			rec := r.receiver("a", receiver.Config{Fail: func(_ int, req *http.Request) receiver.Fault {
+			f := newTraffic(t, 50, receiver.Config{Fail: func(_ int, req *http.Request) receiver.Fault {
 				if !refuses.Load() {
 					return receiver.Fault{}
 				}
@@ -201,9 +218,7 @@ func TestBothVersionsRefused(t *testing.T) {
 					in2.Add(1)
 				}
 				return receiver.Fault{Status: c.status, Body: "go away"}
-			}})
-			r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: MessageAuto})
-			f := &traffic{rig: r, series: 50}
+			}}, EndpointConfig{ProtobufMessage: MessageAuto})
 			for range 2 {
 				in2.Store(0)
 				for range 40 {
@@ -214,18 +229,18 @@ func TestBothVersionsRefused(t *testing.T) {
 				}
 				time.Sleep(reprobeAfter)
 			}
-			if got := r.metric(prefix+"samples_failed_total") + r.metric(prefix+"samples_dropped_total"); got < 50*81 {
+			if got := f.metric(prefix+"samples_failed_total") + f.metric(prefix+"samples_dropped_total"); got < 50*81 {
 				t.Errorf("%v samples are counted", got)
 			}
-			if got := r.count("receiver refused samples"); got == 0 || got > 80 {
+			if got := f.count("receiver refused samples"); got == 0 || got > 80 {
 				t.Errorf("%d lines in the log", got)
 			}
-			r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: MessageAuto})
+			f.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: MessageAuto})
 			refuses.Store(false)
 			f.tick()
 			f.tick()
-			if got := r.sender.Status()[0].Version; got != "2.0" || rec.Stored() < 100 {
-				t.Errorf("version %s, %d samples stored", got, rec.Stored())
+			if f.wantVersion("2.0"); f.rec.Stored() < 100 {
+				t.Errorf("%d samples stored", f.rec.Stored())
 			}
 		})
 	}
@@ -246,31 +261,26 @@ func TestRefusedSamplesAreNoVersion(t *testing.T) {
 		{"2.0 that counts", nil, receiver.Fault{Status: 400, Header: some, Body: "label too long"}, "2.0", 0},
 	} {
 		bubble(t, c.name, func(t *testing.T) {
-			r := newRig(t, queue.Config{})
 			var refuse atomic.Int64 // how many of the next requests
-			rec := r.receiver("a", receiver.Config{Without2: c.without2, Fail: func(_ int, req *http.Request) receiver.Fault {
+			f := newTraffic(t, 100, receiver.Config{Without2: c.without2, Fail: func(_ int, req *http.Request) receiver.Fault {
 				if (c.without2 == nil || !is2(req)) && refuse.Add(-1) >= 0 {
 					return c.refusal
 				}
 				return receiver.Fault{}
-			}})
-			r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: MessageAuto, MaxSamplesPerSend: 10})
-			f := &traffic{rig: r, series: 100}
+			}}, EndpointConfig{ProtobufMessage: MessageAuto, MaxSamplesPerSend: 10})
 			f.tick()
 			for range 20 {
 				refuse.Store(3)
 				f.tick()
 			}
-			if got := r.sender.Status()[0].Version; got != c.version {
-				t.Errorf("version %s, want %s", got, c.version)
-			}
-			if got := rec.Unspoken(); got > c.asked {
+			f.wantVersion(c.version)
+			if got := f.rec.Unspoken(); got > c.asked {
 				t.Errorf("%d requests in the other version, want at most %d", got, c.asked)
 			}
-			r.wantMetric(20*3*10, prefix+"samples_failed_total")
-			r.wantMetric(100+21*100-600, prefix+"samples_total")
-			if r.count(c.refusal.Body) == 0 || r.count("does not confirm") > 1 {
-				t.Error(r.logged.String())
+			f.wantMetric(20*3*10, prefix+"samples_failed_total")
+			f.wantMetric(100+21*100-600, prefix+"samples_total")
+			if f.count(c.refusal.Body) == 0 || f.count("does not confirm") > 1 {
+				t.Error(f.logged.String())
 			}
 		})
 	}
@@ -281,10 +291,9 @@ func TestRefusedSamplesAreNoVersion(t *testing.T) {
 func TestFailsOnTwo(t *testing.T) {
 	for name, fault := range map[string]receiver.Fault{"500": {Status: 500}, "reset": {NoAnswer: true, Status: 500}, "hang": {HangForever: true}} {
 		bubble(t, name, func(t *testing.T) {
-			r := newRig(t, queue.Config{})
 			var refuse atomic.Bool
 			var in2 atomic.Int64
-			rec := r.receiver("a", receiver.Config{GiveUps: true, Fail: func(_ int, req *http.Request) receiver.Fault {
+			f := newTraffic(t, 20, receiver.Config{GiveUps: true, Fail: func(_ int, req *http.Request) receiver.Fault {
 				if is2(req) {
 					in2.Add(1)
 					return fault
@@ -293,24 +302,22 @@ func TestFailsOnTwo(t *testing.T) {
 					return receiver.Fault{Status: 400}
 				}
 				return receiver.Fault{}
-			}})
-			r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: MessageAuto, Timeout: 2 * time.Second})
-			f := &traffic{rig: r, series: 20}
+			}}, EndpointConfig{ProtobufMessage: MessageAuto, Timeout: 2 * time.Second})
 			for range 10 {
 				f.tick()
 			}
-			r.flush()
-			f.want(rec)
+			f.flush()
+			f.arrived(f.rec)
 			if got := in2.Load(); got != askAttempts {
 				t.Errorf("%d requests in 2.0, want %d", got, askAttempts)
 			}
 			refuse.Store(true)
 			f.tick()
 			f.tick()
-			r.flush()
-			r.wantMetric(20, prefix+"samples_failed_total")
-			if got := r.sender.Status()[0].Version; got != "1.0" || in2.Load() != 2*askAttempts {
-				t.Errorf("version %s, %d requests in 2.0", got, in2.Load())
+			f.flush()
+			f.wantMetric(20, prefix+"samples_failed_total")
+			if f.wantVersion("1.0"); in2.Load() != 2*askAttempts {
+				t.Errorf("%d requests in 2.0", in2.Load())
 			}
 		})
 	}
@@ -322,25 +329,22 @@ func TestFailsOnTwo(t *testing.T) {
 func TestTroubleIsNoVersion(t *testing.T) {
 	for _, status := range []int{400, 409, 422} {
 		bubble(t, fmt.Sprint(status), func(t *testing.T) {
-			r := newRig(t, queue.Config{})
 			var trouble atomic.Bool
 			trouble.Store(true)
-			rec := r.receiver("a", receiver.Config{GiveUps: true, Without1: &receiver.Fault{Status: status}, Fail: func(_ int, req *http.Request) receiver.Fault {
+			f := newTraffic(t, 50, receiver.Config{GiveUps: true, Without1: &receiver.Fault{Status: status}, Fail: func(_ int, req *http.Request) receiver.Fault {
 				if is2(req) && trouble.Load() {
 					return receiver.Fault{Status: 503}
 				}
 				return receiver.Fault{}
-			}})
-			r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: MessageAuto})
-			f := &traffic{rig: r, series: 50}
+			}}, EndpointConfig{ProtobufMessage: MessageAuto})
 			f.tick()
 			time.Sleep(pushInterval / 2)
 			trouble.Store(false)
 			for range 3 {
 				f.tick()
 			}
-			if got := r.sender.Status()[0].Version; got != "2.0" || rec.Stored() < 3*50 {
-				t.Errorf("version %s, %d samples stored, want at least %d", got, rec.Stored(), 3*50)
+			if f.wantVersion("2.0"); f.rec.Stored() < 3*50 {
+				t.Errorf("%d samples stored, want at least %d", f.rec.Stored(), 3*50)
 			}
 		})
 	}
@@ -354,32 +358,29 @@ func TestWebPage(t *testing.T) {
 	page := receiver.Fault{Status: 200, Drop: true, Header: html, Body: "\n<!DOCTYPE html><title>Log in</title>"}
 	for _, message := range []Message{Message1, Message2, MessageAuto} {
 		bubble(t, string(message), func(t *testing.T) {
-			r := newRig(t, queue.Config{})
 			var down atomic.Bool
 			down.Store(true)
-			rec := r.receiver("a", receiver.Config{Fail: func(int, *http.Request) receiver.Fault {
+			f := newTraffic(t, 50, receiver.Config{Fail: func(int, *http.Request) receiver.Fault {
 				if down.Load() {
 					return page
 				}
 				return receiver.Fault{Status: 200, Header: html, Body: "stored, all <b>well</b>"}
-			}})
-			r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: message})
-			f := &traffic{rig: r, series: 50}
+			}}, EndpointConfig{ProtobufMessage: message})
 			for range 4 {
 				f.tick()
 			}
-			status := r.sender.Status()[0]
+			status := f.sender.Status()[0]
 			if !strings.Contains(status.LastError, "a web page, which no receiver answers with") || !status.LastSuccess.IsZero() || status.OK() {
 				t.Errorf("%+v", status)
 			}
-			if got := r.count("level=WARN msg=\"push failed, will be repeated\""); got == 0 || got >= rec.Requests() || r.count("Log in") != got {
-				t.Errorf("%d warnings of %d requests: %s", got, rec.Requests(), r.logged.String())
+			if got := f.count("level=WARN msg=\"push failed, will be repeated\""); got == 0 || got >= f.rec.Requests() || f.count("Log in") != got {
+				t.Errorf("%d warnings of %d requests: %s", got, f.rec.Requests(), f.logged.String())
 			}
 			down.Store(false)
 			f.tick()
 			f.tick()
-			r.flush()
-			f.want(rec)
+			f.flush()
+			f.arrived(f.rec)
 		})
 	}
 }

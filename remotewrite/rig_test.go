@@ -263,35 +263,6 @@ func (r *rig) value(at, start int64, zero bool, v float64) {
 	r.append(tick)
 }
 
-// growing is a counter that has another value at each push interval, and what of it is
-// to arrive.
-type growing struct {
-	r     *rig
-	start int64
-	want  []receiver.Sample
-}
-
-// tick waits a push interval and appends the next value.
-func (g *growing) tick() {
-	g.r.t.Helper()
-	first := g.want == nil
-	if first {
-		g.start = time.Now().UnixMilli()
-		g.want = []receiver.Sample{sample(g.start, 0)}
-	}
-	time.Sleep(pushInterval)
-	at, v := time.Now().UnixMilli(), float64(len(g.want))
-	g.r.value(at, g.start, first, v)
-	g.want = append(g.want, sample(at, v))
-	synctest.Wait()
-}
-
-// arrived proves that a receiver has it all.
-func (g *growing) arrived(rec *receiver.Receiver) {
-	g.r.t.Helper()
-	wantEqual(g.r.t, map[string][]receiver.Sample{keyA: g.want}, rec.Series())
-}
-
 // metric returns the sum of a metric's values over all series that have labels.
 func (r *rig) metric(name string, labels ...string) float64 {
 	r.t.Helper()

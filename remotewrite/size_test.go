@@ -23,18 +23,15 @@ import (
 func TestTooLarge(t *testing.T) {
 	for _, message := range []Message{Message1, Message2, MessageAuto} {
 		bubble(t, string(message), func(t *testing.T) {
-			r := newRig(t, queue.Config{})
 			var large atomic.Int64
 			const most = 6000 // bytes: 2,000 samples have more than 15,000
-			rec := r.receiver("a", receiver.Config{MaxBytes: most, Fail: func(_ int, req *http.Request) receiver.Fault {
+			cfg := EndpointConfig{URL: "http://a/", ProtobufMessage: message}
+			f := newTraffic(t, 3000, receiver.Config{MaxBytes: most, Fail: func(_ int, req *http.Request) receiver.Fault {
 				if req.ContentLength > most {
 					large.Add(1)
 				}
 				return receiver.Fault{}
-			}})
-			cfg := EndpointConfig{URL: "http://a/", ProtobufMessage: message}
-			r.apply(cfg)
-			f := &traffic{rig: r, series: 3000}
+			}}, cfg)
 			step := func(want bool) {
 				t.Helper()
 				large.Store(0)
@@ -51,11 +48,11 @@ func TestTooLarge(t *testing.T) {
 			step(true)
 			step(false)
 			cfg.MaxShards = 7
-			r.apply(cfg)
+			f.apply(cfg)
 			step(true)
 			step(false)
-			r.flush()
-			f.want(rec)
+			f.flush()
+			f.arrived(f.rec)
 		})
 	}
 }
@@ -99,24 +96,21 @@ func TestSampleTooLarge(t *testing.T) {
 // every sample of every tick alone, and what it is sent in the end arrives.
 func TestEverythingTooLarge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, queue.Config{})
 		var refuses atomic.Bool
 		refuses.Store(true)
-		rec := r.receiver("a", receiver.Config{Fail: while(&refuses, receiver.Fault{Status: 413})})
-		r.apply(EndpointConfig{URL: "http://a/"})
-		f := &traffic{rig: r, series: 2000}
+		f := newTraffic(t, 2000, receiver.Config{Fail: while(&refuses, receiver.Fault{Status: 413})}, EndpointConfig{})
 		for range 10 {
 			f.tick()
 		}
-		if got := rec.Requests(); got > 100 {
+		if got := f.rec.Requests(); got > 100 {
 			t.Errorf("%d requests for 11 blocks", got)
 		}
-		if got := r.metric(prefix+"samples_failed_total") + r.metric(prefix+"samples_dropped_total"); got < 11*2000 {
+		if got := f.metric(prefix+"samples_failed_total") + f.metric(prefix+"samples_dropped_total"); got < 11*2000 {
 			t.Errorf("%v samples are counted", got)
 		}
 		refuses.Store(false)
 		f.tick()
-		if got := rec.Stored(); got != 2*2000 { // zeros again, and values
+		if got := f.rec.Stored(); got != 2*2000 { // zeros again, and values
 			t.Errorf("%d samples stored", got)
 		}
 	})

@@ -5,7 +5,6 @@ package remotewrite
 
 import (
 	"net/http"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/skydive-project/skybridge/internal/receiver"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
-	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
 // some is the header of a receiver that speaks 2.0.
@@ -70,9 +68,7 @@ func TestNegotiation(t *testing.T) {
 				want[keyA] = c.want
 			}
 			wantEqual(t, want, rec.Series())
-			if got := r.sender.Status()[0].Version; got != c.version {
-				t.Errorf("version %s, want %s", got, c.version)
-			}
+			r.wantVersion(c.version)
 			if got := rec.Unspoken(); got != c.unspoken {
 				t.Errorf("%d requests in a version that is not spoken, want %d", got, c.unspoken)
 			}
@@ -127,9 +123,7 @@ func TestAskedAgain(t *testing.T) {
 		cfg.URL = "http://b/"
 		r.apply(cfg)
 		tick(0)
-		if got := r.sender.Status()[0].Version; got != "2.0" {
-			t.Fatalf("version %s after the change of URL", got)
-		}
+		r.wantVersion("2.0")
 		r.apply(cfg)
 		tick(0)
 		if got := other.Requests(); got != 2 {
@@ -146,30 +140,20 @@ func TestUnlearned(t *testing.T) {
 		before, after := r.receiver("a", receiver.Config{}), r.receiver("b", receiver.Config{Without2: &receiver.Fault{}})
 		cfg := EndpointConfig{Name: "x", URL: "http://a/", ProtobufMessage: MessageAuto, MaxSamplesPerSend: 2, MinShards: 4, MaxShards: 4}
 		r.apply(cfg)
-		series := func(at int64) {
-			tick := r.log.Begin(at)
-			for a := range strings.SplitSeq("a b c d e f g h i j", " ") {
-				tick.Labels([]wire.Label{{Name: "a", Value: a}})
-				tick.Value(bytesMetric, 1, float64(at))
-			}
-			r.append(tick)
-			r.flush()
-		}
-		series(1000)
+		f := &traffic{rig: r, series: 10}
+		f.tick()
 		r.mu.Lock()
 		r.dials["a:80"] = r.dials["b:80"] // a load balancer with an older replica
 		r.mu.Unlock()
 		synctest.Wait() // until the connections are idle: that of an answer just read may not be yet
 		r.sender.live.all()[0].settings.Load().client.Close()
-		series(2000)
-		series(3000)
-		if before.Stored() != 10 || after.Stored() != 20 {
-			t.Errorf("%d samples before, %d after", before.Stored(), after.Stored())
-		}
+		f.tick()
+		f.tick()
+		f.arrived(before, after)
 		if got := after.Unspoken(); got < 1 || got > 4 {
 			t.Errorf("%d requests in 2.0, want one for each sender at most", got)
 		}
-		r.wantMetric(30, prefix+"samples_total")
+		r.wantMetric(40, prefix+"samples_total")
 	})
 }
 
@@ -177,10 +161,9 @@ func TestUnlearned(t *testing.T) {
 // to a backlog: that goes out in 1.0, and the newest tick asks.
 func TestBacklogDecidesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, queue.Config{})
 		var up atomic.Bool
 		var second atomic.Int32 // requests in 2.0 after it was up
-		rec := r.receiver("a", receiver.Config{Fail: func(_ int, req *http.Request) receiver.Fault {
+		f := newTraffic(t, 1, receiver.Config{Fail: func(_ int, req *http.Request) receiver.Fault {
 			if !up.Load() {
 				return receiver.Fault{Status: 503}
 			}
@@ -188,20 +171,16 @@ func TestBacklogDecidesNothing(t *testing.T) {
 				second.Add(1)
 			}
 			return receiver.Fault{}
-		}})
-		r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: MessageAuto})
-		for i := range int64(10) {
-			r.value(20000+i*15000, 5000, i == 0, float64(i))
-			synctest.Wait()
-			time.Sleep(pushInterval)
+		}}, EndpointConfig{ProtobufMessage: MessageAuto})
+		for range 10 {
+			f.tick()
 		}
 		up.Store(true)
-		r.flush()
-		if got := rec.Stored(); got != 11 || second.Load() != 1 {
-			t.Errorf("%d samples stored, %d requests in 2.0, want 11 and 1", got, second.Load())
+		f.flush()
+		f.arrived(f.rec)
+		if second.Load() != 1 {
+			t.Errorf("%d requests in 2.0, want 1", second.Load())
 		}
-		if got := r.sender.Status()[0].Version; got != "2.0" {
-			t.Errorf("version %s", got)
-		}
+		f.wantVersion("2.0")
 	})
 }
