@@ -210,36 +210,61 @@ func TestCompactionSaves(t *testing.T) {
 	closeLog(t, l, c)
 }
 
-// TestMemoryKeepsEnds proves that ticks which wait in memory for a failing disk
-// give up what ended in them last, also where nothing ended in those that follow.
+// TestMemoryKeepsEnds proves that ticks in memory, which wait for an endpoint or for a
+// failing disk, give up what ended in them last, also where nothing ended in those that
+// follow; and that what ended takes half of the memory at most: past it the oldest goes,
+// and is counted.
 func TestMemoryKeepsEnds(t *testing.T) {
-	d := disktest.New(1)
-	l, c := openFor(t, Config{FS: d, MemoryMaxBytes: 6000})
-	d.Fail(func(int, disktest.Op, string) error { return disktest.ErrDead })
-	for i := range 12 {
-		tick := endingTick(l, i)
-		if i > 1 {
-			tick = l.Begin(int64(15000 * (i + 1)))
-			for g := range 50 {
-				tick.Labels([]wire.Label{{Name: "gauge", Value: fmt.Sprintf("%d of %d", g, i)}})
-				tick.Value(rttMetric, 0, float64(i*g))
+	const most = 6000
+	for _, disk := range []*disktest.Disk{nil, disktest.New(1)} {
+		cfg := Config{MaxBytes: most}
+		if disk != nil {
+			cfg = Config{FS: disk, MemoryMaxBytes: most}
+		}
+		l, c := openFor(t, cfg)
+		if disk != nil {
+			disk.Fail(func(int, disktest.Op, string) error { return disktest.ErrDead })
+		}
+		for i := range 12 {
+			tick := endingTick(l, i)
+			if i > 1 {
+				tick = l.Begin(int64(15000 * (i + 1)))
+				for g := range 50 {
+					tick.Labels([]wire.Label{{Name: "gauge", Value: fmt.Sprintf("%d of %d", g, i)}})
+					tick.Value(rttMetric, 0, float64(i*g))
+				}
+			}
+			appendTo(t, l, tick)
+		}
+		for i, tick := range l.ticks {
+			if ends := i < 2; tick.gone != "" || ends != (len(tick.Ends) > 0) || (ends && !tick.Compacted) {
+				t.Errorf("tick %d: gone %q, compacted %v, %d ends", i, tick.gone, tick.Compacted, tick.Ended)
 			}
 		}
-		appendTo(t, l, tick)
-	}
-	if n := l.memory; n > 6000 || n != l.bytes {
-		t.Errorf("%d bytes in memory, of %d", n, l.bytes)
-	}
-	for i, tick := range l.ticks {
-		if ends := i < 2; tick.gone != "" || ends != (len(tick.Ends) > 0) || (ends && !tick.Compacted) {
-			t.Errorf("tick %d: gone %q, compacted %v, %d ends", i, tick.gone, tick.Compacted, tick.Ended)
+		wantNoLoss(t, c)
+		for i := range 60 {
+			appendTo(t, l, endingTick(l, 12+i))
 		}
+		var compacted, one int64
+		for _, tick := range l.ticks {
+			if tick.Compacted && tick.gone == "" {
+				compacted += tick.bytes
+				one = tick.bytes
+			}
+		}
+		if n := l.memory; n > most || n != l.bytes || compacted < most/2-one || compacted > most/2+one {
+			t.Errorf("%d bytes in memory, of %d, %d of them compacted", n, l.bytes, compacted)
+		}
+		if last := l.ticks[len(l.ticks)-1]; last.Compacted {
+			t.Error("the newest tick is compacted")
+		}
+		take(t, c) // and so meets those that are gone
+		if lost := c.Outcome().Lost[ReasonLogFull]; lost.Series == 0 {
+			t.Errorf("lost %+v", lost)
+		}
+		c.Close()
+		_ = l.Close() // a disk that there is fails
 	}
-	if last := l.ticks[len(l.ticks)-1]; last.Compacted {
-		t.Error("the newest tick is compacted")
-	}
-	c.Close()
-	_ = l.Close() // the disk is failing
 }
 
 // sameState compares states by what is in them.
