@@ -101,7 +101,7 @@ func appended(t testing.TB, l *queue.Log, c *queue.Cursor, tick *queue.TickBuild
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Done(nil, false)
+	c.Done("", false)
 	return taken
 }
 

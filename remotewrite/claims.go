@@ -4,6 +4,7 @@
 package remotewrite
 
 import (
+	"slices"
 	"time"
 
 	"github.com/skydive-project/skybridge/remotewrite/queue"
@@ -142,10 +143,10 @@ func (c *claims) release(in seriesKey) {
 }
 
 // expect sets the series that the process before refused.
-func (c *claims) expect(refused *queue.Hashes) {
-	c.patient, c.former = true, make(map[queue.Hash]bool, len(refused.List))
-	for _, hash := range refused.List {
-		c.former[hash] = true
+func (c *claims) expect(refused queue.Hashes) {
+	c.patient, c.former = true, make(map[queue.Hash]bool)
+	for hash := range slices.Chunk([]byte(refused), len(queue.Hash{})) {
+		c.former[queue.Hash(hash)] = true
 	}
 }
 
@@ -174,24 +175,23 @@ func (c *claims) endFormer(at int64) {
 // rewritten, or after it. One that begins with the tick sends it again, which must give the
 // same: so it also gets those whose refusal the tick ends, and those that it begins, for a
 // gauge does not say when it began.
-func (c *claims) remember(after bool) *queue.Hashes {
+func (c *claims) remember(after bool) queue.Hashes {
 	if after {
 		c.released = c.released[:0]
 	}
-	n := c.remembered + len(c.former) + len(c.released)
-	if n == 0 {
-		return nil
+	var hashes []byte
+	for _, hash := range c.released {
+		hashes = append(hashes, hash[:]...)
 	}
-	hashes := append(make([]queue.Hash, 0, n), c.released...)
 	for hash := range c.former {
-		hashes = append(hashes, hash)
+		hashes = append(hashes, hash[:]...)
 	}
 	for _, r := range c.refused {
 		if r.remembered {
-			hashes = append(hashes, r.hash)
+			hashes = append(hashes, r.hash[:]...)
 		}
 	}
-	return &queue.Hashes{List: hashes}
+	return queue.Hashes(hashes)
 }
 
 // move records that the zero of a name's holder is moved behind what may stand at

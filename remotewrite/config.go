@@ -16,7 +16,6 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/relabel"
 
-	"github.com/skydive-project/skybridge/remotewrite/client"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
@@ -81,13 +80,6 @@ func (c *EndpointConfig) label() string {
 	}
 	sum := sha256.Sum256([]byte(c.URL))
 	return hex.EncodeToString(sum[:3])
-}
-
-// client is how requests reach the receiver.
-func (c *EndpointConfig) client(agent string) client.Config {
-	return client.Config{
-		URL: c.URL, Timeout: c.Timeout, Headers: c.Headers, HTTP: c.HTTPClient, RetryOn429: c.RetryOn429, Agent: agent,
-	}
 }
 
 // complete fills in defaults and complains about what cannot work.

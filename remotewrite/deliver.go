@@ -63,8 +63,7 @@ func (e *endpoint) deliver(ctx context.Context, t *queue.Tick, req request, w *w
 			e.size.took()
 			taken = req.to - req.from
 		case client.Retry:
-			pauses.minimum, pauses.maximum = s.cfg.MinBackoff, s.cfg.MaxBackoff
-			wait := pauses.next()
+			wait := pauses.next(s.cfg.MinBackoff, s.cfg.MaxBackoff)
 			e.failed(s, count, attempt, a, wait)
 			if e.gaveUpOther(n, t) {
 				a = n.refusal

@@ -139,12 +139,7 @@ type poster interface {
 // state at the moment of the scrape.
 type liveEndpoints struct{ list atomic.Pointer[[]*endpoint] }
 
-func (l *liveEndpoints) all() []*endpoint {
-	if list := l.list.Load(); list != nil {
-		return *list
-	}
-	return nil
-}
+func (l *liveEndpoints) all() []*endpoint { return *l.list.Load() }
 
 // account has all of them count what has become of ticks in the log.
 func (l *liveEndpoints) account() {

@@ -30,7 +30,7 @@ func (e *endpoint) rewriterFor(number uint64) *rewriter {
 		if known := e.cursor.Past(); r.renames() {
 			r.past = &past{begun: known.Begun, resumed: known.Resumed}
 			// What was refused was so under the names of that time.
-			if known.Hashes != nil && e.namesOfTick(known.Resumed-1) == text {
+			if known.Hashes != "" && e.namesOfTick(known.Resumed-1) == text {
 				r.claims.expect(known.Hashes)
 			}
 		}
@@ -105,7 +105,7 @@ func (e *endpoint) learn(ctx context.Context) error {
 }
 
 // refusedAfter returns what is refused after the held tick.
-func (e *endpoint) refusedAfter(t *queue.Tick) *queue.Hashes {
+func (e *endpoint) refusedAfter(t *queue.Tick) queue.Hashes {
 	r := e.rewriterFor(t.Number)
 	e.settings.Load().metrics.unremembered.Add(float64(r.claims.forgotten))
 	r.claims.forgotten = 0

@@ -10,26 +10,25 @@ import (
 	"time"
 )
 
-// backoff is the pauses between attempts at one request: each twice the last,
-// from minimum to maximum, and of each a random part between half and whole, so
-// that senders turned away together do not come back together.
-type backoff struct {
-	minimum, maximum time.Duration
-	step             time.Duration
-}
+// backoff is the last pause between attempts at one request, 0: none yet. Each is twice
+// the last, from minimum to maximum, and of each a random part between half and whole
+// passes, so that senders turned away together do not come back together.
+type backoff time.Duration
 
 // next returns the next pause, never less than minimum nor more than maximum.
-func (b *backoff) next() time.Duration {
+func (b *backoff) next(minimum, maximum time.Duration) time.Duration {
+	step := time.Duration(*b)
 	switch {
-	case b.step == 0:
-		b.step = b.minimum
-	case b.step > b.maximum/2:
-		b.step = b.maximum
+	case step == 0:
+		step = minimum
+	case step > maximum/2:
+		step = maximum
 	default:
-		b.step *= 2
+		step *= 2
 	}
-	half := b.step / 2
-	return max(b.minimum, half+rand.N(b.step-half+1))
+	*b = backoff(step)
+	half := step / 2
+	return max(minimum, half+rand.N(step-half+1))
 }
 
 // quietTime is until when a receiver asked to be left alone. All senders of an

@@ -18,10 +18,10 @@ func TestBackoff(t *testing.T) {
 		{time.Second, time.Second},
 		{time.Nanosecond, 3 * time.Nanosecond},
 	} {
-		b := backoff{minimum: c.minimum, maximum: c.maximum}
+		var b backoff
 		step := c.minimum
 		for i := range 40 {
-			got := b.next()
+			got := b.next(c.minimum, c.maximum)
 			if got < c.minimum || got < step/2 || got > step {
 				t.Errorf("pause %d from %v to %v is %v, want between %v and %v", i, c.minimum, c.maximum, got, step/2, step)
 			}

@@ -74,6 +74,7 @@ func NewSender(log *queue.Log, reg prometheus.Registerer, logger *slog.Logger, o
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.live.list.Store(new([]*endpoint))
 	s.workspaces.New = func() any { return new(workspace) }
 	s.metrics = newSenderMetrics(reg, s.live.account)
 	reg.MustRegister(&s.live)
@@ -109,7 +110,10 @@ func (s *Sender) Prepare(cfgs []EndpointConfig) (*Endpoints, error) {
 		}
 		next.logger = s.logger.With("remote_name", next.name, "url", next.url)
 		var err error
-		if next.client, err = client.New(next.cfg.client(s.agent), s.secrets, s.http...); err != nil {
+		next.client, err = client.New(client.Config{
+			URL: cfg.URL, Timeout: cfg.Timeout, Headers: cfg.Headers, HTTP: cfg.HTTPClient, RetryOn429: cfg.RetryOn429, Agent: s.agent,
+		}, s.secrets, s.http...)
+		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", where, err))
 			continue
 		}
@@ -268,7 +272,7 @@ func (s *Sender) Close() {
 	s.mu.Lock()
 	s.closed = true
 	endpoints := s.live.all()
-	s.live.list.Store(nil)
+	s.live.list.Store(new([]*endpoint))
 	s.mu.Unlock()
 	for _, e := range endpoints {
 		e.cancel() // all at once, then wait

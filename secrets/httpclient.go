@@ -10,19 +10,14 @@ import (
 )
 
 // OfReceiver returns what is secret of how a receiver is written to: its URL, the
-// custom headers and the HTTP client's settings, but for what stands in files.
+// custom headers and the HTTP client's settings, but for what stands in files. Keys of
+// TLS are left out: no peer receives them.
 func OfReceiver(rawURL string, headers map[string]string, c *config.HTTPClientConfig) []Secret {
-	list := append(OfURL(rawURL), ofHTTPClient(c)...)
+	list := append(OfURL(rawURL), ofProxy(&c.ProxyConfig)...)
+	list = append(list, Secret{Text: string(c.BearerToken)})
 	for name, value := range headers {
 		list = append(list, Named(name, value))
 	}
-	return list
-}
-
-// ofHTTPClient returns what is secret of an HTTP client's settings, but for what
-// stands in files. Keys of TLS are left out: no peer receives them.
-func ofHTTPClient(c *config.HTTPClientConfig) []Secret {
-	list := append(ofProxy(&c.ProxyConfig), Secret{Text: string(c.BearerToken)})
 	if b := c.BasicAuth; b != nil {
 		list = append(list, Basic(b.Username, string(b.Password))...)
 	}

@@ -6,7 +6,6 @@ package queue
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"slices"
 
@@ -54,8 +53,12 @@ func (b *Block) Load(buf []byte) (data, kept []byte, err error) {
 		return b.Data, buf, nil
 	}
 	buf = slices.Grow(buf[:0], b.size)[:b.size]
-	if err := b.readFrom(b.segment, buf); err != nil {
-		return nil, buf, fmt.Errorf("log: segment %s: %w", b.segment.Name, err)
+	err = disk.ReadFull(b.segment, buf, b.offset)
+	if err == nil && disk.Checksum(buf) != b.sum {
+		err = fmt.Errorf("checksum: %w", disk.ErrDamaged)
+	}
+	if err != nil {
+		return nil, buf, fmt.Errorf("log: segment %s: block: %w", b.segment.Name, err)
 	}
 	return buf, buf, nil
 }
@@ -75,17 +78,6 @@ func InMemory(blocks []wire.Block) []Block {
 		out[i].Block = blocks[i]
 	}
 	return out
-}
-
-// readFrom reads a block's data from a segment into b, which has its size.
-func (b *Block) readFrom(r io.ReaderAt, into []byte) error {
-	if err := disk.ReadFull(r, into, b.offset); err != nil {
-		return fmt.Errorf("block: %w", err)
-	}
-	if disk.Checksum(into) != b.sum {
-		return fmt.Errorf("block: checksum: %w", disk.ErrDamaged)
-	}
-	return nil
 }
 
 // Lasting says that reading again will not help: the bytes are not those that

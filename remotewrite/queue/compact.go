@@ -15,38 +15,42 @@ import (
 // makeRoom compacts the oldest segments, and drops the oldest compacted ones, until n more
 // bytes fit. The caller holds appending.
 func (l *Log) makeRoom(n int64) {
-	s := l.store
-	for {
-		l.mu.Lock()
-		if s.maxBytes == 0 || s.bytes+n <= s.maxBytes || len(s.segments) == 0 {
-			l.mu.Unlock()
-			return
-		}
-		if full := l.toCompact(); full != nil {
-			s.endSegment(full)
-			l.mu.Unlock()
-			err := l.compactSegment(full)
-			switch {
-			case err == nil:
-				continue
-			case errors.Is(err, disk.ErrHangs): // nothing will be written that needs the room
-				return
-			}
-			l.seldom.Error("what ended in the log's oldest ticks cannot be kept", "err", err)
-			l.mu.Lock()
-			if len(s.segments) == 0 {
-				l.mu.Unlock()
-				return
-			}
-		}
-		oldest := s.segments[0]
-		s.endSegment(oldest)
-		for len(l.ticks) > 0 && l.ticks[0].Number <= oldest.last {
-			l.dropOldest(ReasonLogFull)
-		}
-		s.markForDeletion()
-		l.mu.Unlock()
+	for l.reduceDisk(n) {
 	}
+}
+
+// reduceDisk does so with one segment. It is false where n more bytes fit, or nothing can
+// be done.
+func (l *Log) reduceDisk(n int64) bool {
+	s := l.store
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s.maxBytes == 0 || s.bytes+n <= s.maxBytes || len(s.segments) == 0 {
+		return false
+	}
+	if full := l.toCompact(); full != nil {
+		s.endSegment(full)
+		l.mu.Unlock()
+		err := l.compactSegment(full)
+		l.mu.Lock()
+		switch {
+		case err == nil:
+			return true
+		case errors.Is(err, disk.ErrHangs): // nothing will be written that needs the room
+			return false
+		}
+		l.seldom.Error("what ended in the log's oldest ticks cannot be kept", "err", err)
+		if len(s.segments) == 0 {
+			return false
+		}
+	}
+	oldest := s.segments[0]
+	s.endSegment(oldest)
+	for len(l.ticks) > 0 && l.ticks[0].Number <= oldest.last {
+		l.dropOldest(ReasonLogFull)
+	}
+	s.markForDeletion()
+	return true
 }
 
 // endSegment ends a segment, if ticks are appended to it.

@@ -58,10 +58,10 @@ func TestGap(t *testing.T) {
 				case "zeros":
 					cur.Answered(StepZeros)
 				case "done":
-					cur.Done(nil, false)
+					cur.Done("", false)
 				case "give-up":
 					cur.GiveUp(1, 0, ReasonTooOld)
-					cur.Done(nil, false)
+					cur.Done("", false)
 				case "interval":
 					r.log.SetPushInterval(3 * interval)
 				default:

@@ -28,8 +28,8 @@ func HashOf(b []byte) Hash {
 	return Hash(sum[:len(Hash{})])
 }
 
-// Hashes is a set of hashes. It is immutable; nil is none.
-type Hashes struct{ List []Hash }
+// Hashes is a set of hashes, one after the other.
+type Hashes string
 
 // cursorState is what of a cursor survives the process. Where the tick next has its
 // zeros answered, begun is its time.
@@ -59,7 +59,7 @@ type cursorState struct {
 
 	// hashes are what the endpoint keeps here for a process that begins with next, or
 	// with what is held, before its taking; number is another thing that it keeps.
-	hashes *Hashes
+	hashes Hashes
 	number uint64
 }
 
@@ -92,7 +92,8 @@ func appendCursors(dst []byte, c *cursors) []byte {
 		dst = binary.AppendUvarint(dst, s.condensing)
 		dst = binary.AppendVarint(dst, s.stamp)
 		dst = binary.AppendUvarint(dst, s.doubt)
-		dst = appendHashes(dst, s.hashes)
+		dst = binary.AppendUvarint(dst, uint64(len(s.hashes)/len(Hash{})))
+		dst = append(dst, s.hashes...)
 		dst = binary.AppendUvarint(dst, s.number)
 	}
 	return dst
@@ -111,7 +112,7 @@ func parseCursors(b []byte, version uint32) (*cursors, error) {
 			s.sent, s.step, s.condensing, s.stamp, s.doubt = d.Varint(), d.Int(), d.Uvarint(), d.Varint(), d.Uvarint()
 		}
 		if version > 2 {
-			s.hashes = parseHashes(&d)
+			s.hashes = Hashes(d.Take(uint64(d.Count()) * uint64(len(Hash{}))))
 		}
 		if version > 3 {
 			s.number = d.Uvarint()
@@ -128,30 +129,6 @@ func parseCursors(b []byte, version uint32) (*cursors, error) {
 		return nil, fmt.Errorf("cursors: %w", disk.ErrDamaged)
 	}
 	return c, nil
-}
-
-func appendHashes(dst []byte, h *Hashes) []byte {
-	if h == nil {
-		return append(dst, 0)
-	}
-	dst = binary.AppendUvarint(dst, uint64(len(h.List)))
-	for i := range h.List {
-		dst = append(dst, h.List[i][:]...)
-	}
-	return dst
-}
-
-func parseHashes(d *disk.Decoder) *Hashes {
-	n := d.Count()
-	b := d.Take(uint64(n) * uint64(len(Hash{})))
-	if n == 0 || d.Bad {
-		return nil
-	}
-	h := &Hashes{make([]Hash, n)}
-	for i := range h.List {
-		copy(h.List[i][:], b[i*len(Hash{}):])
-	}
-	return h
 }
 
 // readCursors returns the newest cursors in the cursor file, nil where there are none,

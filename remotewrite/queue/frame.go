@@ -6,9 +6,7 @@ package queue
 import (
 	"encoding/binary"
 	"fmt"
-	"io"
 	"iter"
-	"slices"
 
 	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
@@ -92,9 +90,9 @@ func (t *Tick) kind() uint64 {
 	return kindSamples
 }
 
-// parseIndex reads an index whose blocks begin at offset in a segment of that
-// size.
-func parseIndex(index []byte, offset, size int64) (*Tick, int64, error) {
+// parseIndex reads an index whose blocks begin at offset in a segment, of which that size
+// is read.
+func parseIndex(s *segment, index []byte, offset, size int64) (*Tick, int64, error) {
 	d := disk.Decoder{Rest: index}
 	t := &Tick{Number: d.Uvarint(), At: d.Varint(), After: d.Varint()}
 	kind := d.Uvarint()
@@ -113,7 +111,7 @@ func parseIndex(index []byte, offset, size int64) (*Tick, int64, error) {
 	sum, ended := 0, 0
 	for i := range blocks {
 		b := &blocks[i]
-		b.offset, b.size = offset, d.Int()
+		b.segment, b.offset, b.size = s, offset, d.Int()
 		b.Samples, b.Stale, b.MaxStart, b.sum = d.Int(), d.Int(), d.Varint(), d.Uint32()
 		offset += int64(b.size)
 		if int64(i) < zeros+values {
@@ -133,13 +131,11 @@ func parseIndex(index []byte, offset, size int64) (*Tick, int64, error) {
 }
 
 // verify reads the blocks of a tick and compares their checksums.
-func (t *Tick) verify(from io.ReaderAt) error {
+func (t *Tick) verify() (err error) {
 	var buf []byte
 	for _, group := range t.groups() {
 		for i := range group {
-			b := &group[i]
-			buf = slices.Grow(buf[:0], b.size)[:b.size]
-			if err := b.readFrom(from, buf); err != nil {
+			if _, buf, err = group[i].Load(buf); err != nil {
 				return err
 			}
 		}
@@ -156,7 +152,7 @@ func (t *Tick) load() (*Tick, error) {
 	if err != nil {
 		return nil, err
 	}
-	loaded, _, err := parseIndex(index, body, size)
+	loaded, _, err := parseIndex(s, index, body, size)
 	if err != nil {
 		return nil, err
 	}
@@ -164,10 +160,5 @@ func (t *Tick) load() (*Tick, error) {
 		return nil, fmt.Errorf("frame: another tick: %w", disk.ErrDamaged)
 	}
 	loaded.segment, loaded.offset, loaded.bytes = s, t.offset, t.bytes
-	for _, group := range loaded.groups() {
-		for i := range group {
-			group[i].segment = s
-		}
-	}
 	return loaded, nil
 }

@@ -48,14 +48,14 @@ func TestLogReleases(t *testing.T) {
 		if err != nil || tick.At != at {
 			t.Fatalf("tick at %d, error %v, want %d", tick.At, err, at)
 		}
-		fast.Done(nil, false)
+		fast.Done("", false)
 	}
 	want(2)
 	if got := slow.Position(); got.Ticks != 2 || got.Samples != 2 {
 		t.Errorf("slow cursor is at %+v", got)
 	}
 	take(t, slow)
-	slow.Done(nil, false)
+	slow.Done("", false)
 	want(1)
 	slow.Close()
 	want(0)
@@ -100,14 +100,14 @@ func TestLogBounds(t *testing.T) {
 				}
 			}
 			if c.held {
-				cur.Done(nil, false)
+				cur.Done("", false)
 			}
 			for cur.Position().Ticks > 0 {
 				if p := cur.Position(); p.Samples != int64(p.Ticks) {
 					t.Errorf("%d samples pending in %d ticks", p.Samples, p.Ticks)
 				}
 				take()
-				cur.Done(nil, false)
+				cur.Done("", false)
 			}
 			if diff := cmp.Diff(c.kept, got); diff != "" {
 				t.Error(diff)

@@ -83,7 +83,7 @@ func TestMarksBound(t *testing.T) {
 			r.value(at+1000, 0, false, float64(n))
 			if !behind {
 				take(t, c)
-				c.Done(nil, false)
+				c.Done("", false)
 			}
 		}
 		if n := len(r.log.marks.list); n != maxMarks {

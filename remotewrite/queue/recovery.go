@@ -100,12 +100,12 @@ func (l *Log) recoverSegment(name string, size int64, last bool) error {
 
 	r := disk.FrameReader{From: g, Format: &segmentFormat, Salt: g.Salt, Size: size}
 	end, torn, err := r.Scan(func(offset int64, index []byte, body int64) (int64, error) {
-		t, end, err := parseIndex(index, body, size)
+		t, end, err := parseIndex(g, index, body, size)
 		if err != nil {
 			return 0, err
 		}
 		if last && end >= size {
-			if err := t.verify(g); errors.Is(err, disk.ErrDamaged) {
+			if err := t.verify(); errors.Is(err, disk.ErrDamaged) {
 				l.passed(t) // its number and time were used, maybe
 				return 0, err
 			}

@@ -96,7 +96,7 @@ func reopen(t testing.TB, d *disktest.Disk) (found, error) {
 				f.at, f.values = append(f.at, r.At), append(f.values, r.Value)
 			}
 		}
-		c.Done(nil, false)
+		c.Done("", false)
 	}
 	c.Close()
 	f.lost = int(c.Outcome().total().Samples)
@@ -236,7 +236,7 @@ func TestTrouble(t *testing.T) {
 	ticks, inMemory := 0, await.Sum(t, r.reg, "skybridge_log_memory_bytes")
 	for c.Position().Ticks > 0 {
 		take(t, c)
-		c.Done(nil, false)
+		c.Done("", false)
 		ticks++
 	}
 	if lost := int(c.Outcome().total().Samples); ticks+lost != 10 || lost == 0 || ticks < 4 || inMemory != 0 {

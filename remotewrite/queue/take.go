@@ -162,7 +162,7 @@ func (c *Cursor) Answered(step int) {
 }
 
 // KeepWhileHeld has them kept for one that begins with it.
-func (c *Cursor) KeepWhileHeld(hashes *Hashes) {
+func (c *Cursor) KeepWhileHeld(hashes Hashes) {
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
 	c.taken.hashes = hashes
@@ -178,7 +178,7 @@ func (c *Cursor) KeepNumber(n uint64) {
 // Done lets go of the held tick, whose samples all have their answer or were given
 // up, and moves on. The hashes are kept for a process that begins there. Where values
 // were refused, what ends at the next tick may lack its last.
-func (c *Cursor) Done(hashes *Hashes, valuesRefused bool) {
+func (c *Cursor) Done(hashes Hashes, valuesRefused bool) {
 	l := c.log
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -212,7 +212,7 @@ type Past struct {
 	Begun int64 // what started before that time (ms) began at the receiver
 	// What a former process kept when it was at the tick Resumed, 0: none did.
 	Resumed uint64
-	Hashes  *Hashes
+	Hashes  Hashes
 	Number  uint64
 }
 
