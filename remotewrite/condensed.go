@@ -77,6 +77,7 @@ type gatherer struct {
 	dropped map[string]int // how many they are, by reason
 
 	known, began wire.Builder
+	written      int // series in both
 }
 
 // ending is how a series ended in the batch.
@@ -115,12 +116,7 @@ func (e *endpoint) gather(ctx context.Context, f *queue.Condensed) (out gathered
 			return out, err
 		}
 	}
-	out.known, out.began = queue.InMemory(g.known.Take()), queue.InMemory(g.began.Take())
-	for _, group := range [][]queue.Block{out.known, out.began} {
-		for i := range group {
-			out.series += group[i].Samples
-		}
-	}
+	out = gathered{queue.InMemory(g.known.Take()), queue.InMemory(g.began.Take()), g.written}
 	metrics := e.settings.Load().metrics
 	for reason, ends := range g.dropped {
 		metrics.dropped(ends, 0, reason)
@@ -227,4 +223,5 @@ func (g *gatherer) write(n int, w *rewriter, s *renamed, at int64) {
 		value, group = math.Float64bits(known.sum), &g.began
 	}
 	group.Add(&s.set, s.metric, wire.Sample{Value: value, At: at, Start: r.Start})
+	g.written++
 }

@@ -116,7 +116,7 @@ func TestCompactedRetention(t *testing.T) {
 				rec := r.receiver("a", receiver.Config{GiveUps: true, Fail: unless(&up, receiver.Fault{Status: 503})})
 				r.apply(EndpointConfig{Name: "a", URL: "http://a/", BacklogWindow: time.Hour})
 				const ticks = 60
-				thinTicks(r, ticks)
+				shortLives(r, ticks, 1, 100)
 				if n := r.count("kept only what ended"); !durable && n == 0 {
 					t.Error("the log was never full")
 				}
@@ -143,22 +143,24 @@ func TestCompactedRetention(t *testing.T) {
 	}
 }
 
-// thinTicks appends ticks in which one counter begins and another ends, among
-// gauges that make the ticks large.
-func thinTicks(r *rig, n int) {
+// shortLives appends n ticks, in each of which but the last two so many counters begin
+// that end in the next one, having counted 100, among gauges that make the ticks large.
+func shortLives(r *rig, n, counters, gauges int) {
 	ticks := newScript(r)
 	for i := range n {
 		time.Sleep(pushInterval)
 		at := time.Now().UnixMilli()
 		var words strings.Builder
-		for g := range 100 {
+		for g := range gauges {
 			fmt.Fprintf(&words, "gauge%d~%d ", g, at*7919%1000003)
 		}
-		if i < n-2 {
-			fmt.Fprintf(&words, "%d+100 ", i)
-		}
-		if i > 0 && i < n-1 {
-			fmt.Fprintf(&words, "%d- ", i-1)
+		for c := range counters {
+			if i < n-2 {
+				fmt.Fprintf(&words, "%d_%d+100 ", i, c)
+			}
+			if i > 0 && i < n-1 {
+				fmt.Fprintf(&words, "%d_%d- ", i-1, c)
+			}
 		}
 		ticks.tick(at, words.String())
 	}

@@ -135,15 +135,12 @@ type poster interface {
 }
 
 // liveEndpoints is the endpoints that run, in the order of the config. As a
-// prometheus.Collector it gives those of their gauges that follow from their
-// state at the moment of the scrape.
-type liveEndpoints struct{ list atomic.Pointer[[]*endpoint] }
+// prometheus.Collector it gives their counters, with what has become of ticks in the
+// log, and those of their gauges that follow from their state at the moment of the
+// scrape.
+type liveEndpoints struct {
+	list     atomic.Pointer[[]*endpoint]
+	counters []*prometheus.CounterVec
+}
 
 func (l *liveEndpoints) all() []*endpoint { return *l.list.Load() }
-
-// account has all of them count what has become of ticks in the log.
-func (l *liveEndpoints) account() {
-	for _, e := range l.all() {
-		e.account()
-	}
-}

@@ -5,17 +5,12 @@ package remotewrite
 
 import (
 	"context"
-	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/common/config"
-
 	"github.com/skydive-project/skybridge/disk"
-	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/receiver"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 )
@@ -95,24 +90,17 @@ func TestClockOfTheSender(t *testing.T) {
 	}{{"right", 0, 2, 0}, {"an hour ahead", time.Hour, 0, 2}, {"an hour behind", -time.Hour, 0, 0}} {
 		bubble(t, test.name, func(t *testing.T) {
 			r := newRig(t, queue.Config{})
+			r.halt(nil)
+			r.now = func() time.Time { return time.Now().Add(test.off) }
+			r.start()
 			rec := r.receiver("a", receiver.Config{})
-			reg := prometheus.NewRegistry()
-			sender := NewSender(r.log, reg, slog.New(slog.DiscardHandler), Options{
-				HTTP: []config.HTTPClientOption{config.WithDialContextFunc(r.dial)}, Now: func() time.Time { return time.Now().Add(test.off) },
-			})
-			defer sender.Close()
-			prepared, err := sender.Prepare([]EndpointConfig{{URL: "http://a/", ProtobufMessage: Message1, SampleAgeLimit: 50 * time.Minute}})
-			if err != nil || sender.Apply(prepared) != nil {
-				t.Fatal(err)
-			}
+			r.apply(EndpointConfig{URL: "http://a/", SampleAgeLimit: 50 * time.Minute})
 			r.value(time.Now().UnixMilli(), time.Now().UnixMilli()-1, true, 1)
 			time.Sleep(time.Minute)
 			if got := float64(rec.Stored()); got != test.stored {
 				t.Errorf("%v samples stored, want %v", got, test.stored)
 			}
-			if got := await.Sum(t, reg, prefix+"samples_dropped_total"); got != test.dropped {
-				t.Errorf("%v samples dropped, want %v", got, test.dropped)
-			}
+			r.wantMetric(test.dropped, prefix+"samples_dropped_total")
 		})
 	}
 }

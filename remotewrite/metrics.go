@@ -74,31 +74,14 @@ type senderMetrics struct {
 	duration *prometheus.HistogramVec
 	// abandoned has no labels of an endpoint: it is gone.
 	abandoned prometheus.Counter
-	// account counts what the log knows of the endpoints' losses.
-	account func()
-}
-
-// Describe implements prometheus.Collector.
-func (m *senderMetrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, c := range m.counters {
-		c.Describe(ch)
-	}
-}
-
-// Collect implements prometheus.Collector.
-func (m *senderMetrics) Collect(ch chan<- prometheus.Metric) {
-	m.account()
-	for _, c := range m.counters {
-		c.Collect(ch)
-	}
 }
 
 // The labels of an endpoint in metrics.
 func endpointLabels(more ...string) []string { return append([]string{"remote_name", "url"}, more...) }
 
-func newSenderMetrics(reg prometheus.Registerer, account func()) *senderMetrics {
+// newSenderMetrics returns them, those that live endpoints do not collect registered.
+func newSenderMetrics(reg prometheus.Registerer) *senderMetrics {
 	m := &senderMetrics{
-		account: account,
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    prefix + "sent_batch_duration_seconds",
 			Help:    "Duration of send calls to the remote storage.",
@@ -120,7 +103,7 @@ func newSenderMetrics(reg prometheus.Registerer, account func()) *senderMetrics 
 		}
 		m.counters = append(m.counters, prometheus.NewCounterVec(prometheus.CounterOpts{Name: c.name, Help: c.help}, labels))
 	}
-	reg.MustRegister(m, m.duration, m.abandoned)
+	reg.MustRegister(m.duration, m.abandoned)
 	return m
 }
 

@@ -69,24 +69,15 @@ func parseNaming(text string) (n naming, err error) {
 		if err := rule.Validate(model.LegacyValidation); err != nil {
 			return naming{}, fmt.Errorf("naming: rule %d: %w", i, err)
 		}
-		if !knownAction(rule.Action) {
-			return naming{}, fmt.Errorf("naming: rule %d: unknown action %q", i, rule.Action)
+		// Relabelling panics at an action that it does not know, and only this looks at it.
+		if err := rule.Action.UnmarshalYAML(func(to any) error { *to.(*string) = string(rule.Action); return nil }); err != nil {
+			return naming{}, fmt.Errorf("naming: rule %d: %w", i, err)
 		}
 	}
 	if err := checkExternal(n.ExternalLabels); err != nil {
 		return naming{}, fmt.Errorf("naming: %w", err)
 	}
 	return n, nil
-}
-
-// knownAction says whether relabelling knows an action; with others it panics.
-func knownAction(a relabel.Action) bool {
-	switch a {
-	case relabel.Replace, relabel.Keep, relabel.Drop, relabel.KeepEqual, relabel.DropEqual, relabel.HashMod,
-		relabel.LabelMap, relabel.LabelDrop, relabel.LabelKeep, relabel.Lowercase, relabel.Uppercase:
-		return true
-	}
-	return false
 }
 
 // checkExternal complains about external labels, which are sorted.

@@ -48,6 +48,7 @@ type rig struct {
 	reg    *prometheus.Registry
 	logged *await.Logs
 	past   []*prometheus.Registry // of processes that have ended
+	now    func() time.Time       // of the sender
 	// judged: the test looks at the receivers' violations itself. A test in a
 	// bubble that fails takes the whole test with it, so rapid could not shrink.
 	judged bool
@@ -75,7 +76,7 @@ func (r *rig) open() (err error) {
 	if r.log, err = queue.Open(r.cfg, r.reg, logger); err != nil {
 		return err
 	}
-	r.sender = NewSender(r.log, r.reg, logger, Options{Version: "test", HTTP: []config.HTTPClientOption{config.WithDialContextFunc(r.dial)}})
+	r.sender = NewSender(r.log, r.reg, logger, Options{Version: "test", HTTP: []config.HTTPClientOption{config.WithDialContextFunc(r.dial)}, Now: r.now})
 	return nil
 }
 

@@ -76,7 +76,8 @@ func NewSender(log *queue.Log, reg prometheus.Registerer, logger *slog.Logger, o
 	}
 	s.live.list.Store(new([]*endpoint))
 	s.workspaces.New = func() any { return new(workspace) }
-	s.metrics = newSenderMetrics(reg, s.live.account)
+	s.metrics = newSenderMetrics(reg)
+	s.live.counters = s.metrics.counters
 	reg.MustRegister(&s.live)
 	return s
 }

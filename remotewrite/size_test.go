@@ -145,23 +145,10 @@ func TestRepairsTooLarge(t *testing.T) {
 		var up atomic.Bool
 		rec := r.receiver("a", receiver.Config{GiveUps: true, MaxBytes: 200, Fail: unless(&up, receiver.Fault{Status: 503})})
 		r.apply(EndpointConfig{URL: "http://a/", BacklogWindow: 2 * time.Minute})
-		ticks := newScript(r)
-		for i := range 20 { // in each tick, 20 counters begin, and those of the tick before end
-			time.Sleep(pushInterval)
-			var words strings.Builder
-			for n := range 20 {
-				if i < 18 {
-					fmt.Fprintf(&words, "%d_%d+1000 ", i, n)
-				}
-				if i > 0 && i < 19 {
-					fmt.Fprintf(&words, "%d_%d- ", i-1, n)
-				}
-			}
-			ticks.tick(time.Now().UnixMilli(), words.String())
-		}
+		shortLives(r, 20, 20, 0)
 		up.Store(true)
 		r.flush()
-		if got, want := increase(rec), 18*20*1000.0; got != want {
+		if got, want := increase(rec), 18*20*100.0; got != want {
 			t.Errorf("%v bytes, want %v", got, want)
 		}
 		r.wantMetric(0, prefix+"samples_failed_total")

@@ -58,6 +58,9 @@ func seconds(ms int64) float64 {
 
 // Describe implements prometheus.Collector.
 func (l *liveEndpoints) Describe(ch chan<- *prometheus.Desc) {
+	for _, c := range l.counters {
+		c.Describe(ch)
+	}
 	for _, g := range gauges() {
 		ch <- g.desc
 	}
@@ -67,10 +70,14 @@ func (l *liveEndpoints) Describe(ch chan<- *prometheus.Desc) {
 func (l *liveEndpoints) Collect(ch chan<- prometheus.Metric) {
 	all := gauges()
 	for _, e := range l.all() {
+		e.account()
 		p, of := e.cursor.Position(), e.settings.Load()
 		for _, g := range all {
 			ch <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, g.value(e, p), of.name, of.url)
 		}
+	}
+	for _, c := range l.counters {
+		c.Collect(ch)
 	}
 }
 

@@ -20,10 +20,10 @@ func TestOlderFormats(t *testing.T) {
 	}
 	want := cursorState{next: 2, begun: 1000, lost: Never, passed: totals{samples: 2}, sent: 2000, stamp: Never}
 	now := appendCursors(nil, all(want))
-	for version, old := range [][]byte{1: appendCursorsV1(all(want)), 2: now[:len(now)-2], 3: now[:len(now)-1]} {
-		if version > 0 {
-			testOlderFormat(t, uint32(version), old, want)
-		}
+	// Each version has put more at the end of a state, of which this file has one: 1 knew
+	// nothing from sent on.
+	for version, without := range map[uint32]int{1: 17, 2: 2, 3: 1} {
+		testOlderFormat(t, version, now[:len(now)-without], want)
 	}
 }
 
@@ -53,21 +53,4 @@ func testOlderFormat(t *testing.T, version uint32, old []byte, want cursorState)
 	if diff := cmp.Diff([]int64{2000, 3000, 4000, 5000, 6000, 7000, 8000}, got.at); diff != "" {
 		t.Error(diff)
 	}
-}
-
-func appendCursorsV1(c *cursors) []byte {
-	dst := binary.AppendUvarint(nil, c.next)
-	dst = binary.AppendVarint(dst, c.lastAt)
-	dst = binary.AppendUvarint(dst, uint64(c.total.samples))
-	dst = binary.AppendUvarint(dst, uint64(c.total.stale))
-	dst = binary.AppendUvarint(dst, uint64(len(c.states)))
-	for id, s := range c.states {
-		dst = append(dst, id[:]...)
-		dst = binary.AppendUvarint(dst, s.next)
-		dst = binary.AppendVarint(dst, s.begun)
-		dst = binary.AppendVarint(dst, s.lost)
-		dst = binary.AppendUvarint(dst, uint64(s.passed.samples))
-		dst = binary.AppendUvarint(dst, uint64(s.passed.stale))
-	}
-	return dst
 }

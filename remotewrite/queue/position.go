@@ -36,12 +36,8 @@ func (c *Cursor) positionLocked() Position {
 	return p
 }
 
-// atEnd says that every tick has been dealt with. The log's lock is held.
-func (c *Cursor) atEnd() bool {
-	return c.held == nil && c.log.index(c.next) == len(c.log.ticks)
-}
-
 // AwaitEnd waits until every tick has been dealt with, or the cursor was closed.
 func (c *Cursor) AwaitEnd(ctx context.Context) error {
-	return c.log.wait(ctx, func() bool { return c.closed || c.atEnd() })
+	l := c.log
+	return l.wait(ctx, func() bool { return c.closed || c.held == nil && l.index(c.next) == len(l.ticks) })
 }
