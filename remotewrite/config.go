@@ -4,6 +4,7 @@
 package remotewrite
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -84,14 +85,13 @@ func (c *EndpointConfig) label() string {
 
 // complete fills in defaults and complains about what cannot work.
 func (c *EndpointConfig) complete() error {
-	setDefault(&c.Timeout, 30*time.Second)
-	setDefault(&c.ProtobufMessage, MessageAuto)
-	setDefault(&c.MinShards, 1)
-	setDefault(&c.MaxShards, max(50, c.MinShards))
-	setDefault(&c.MaxSamplesPerSend, wire.MaxBlockSamples)
-	setDefault(&c.MinBackoff, 30*time.Millisecond)
-	setDefault(&c.MaxBackoff, max(5*time.Second, c.MinBackoff))
-	c.MaxSamplesPerSend = min(c.MaxSamplesPerSend, wire.MaxBlockSamples)
+	c.Timeout = cmp.Or(c.Timeout, 30*time.Second)
+	c.ProtobufMessage = cmp.Or(c.ProtobufMessage, MessageAuto)
+	c.MinShards = cmp.Or(c.MinShards, 1)
+	c.MaxShards = cmp.Or(c.MaxShards, max(50, c.MinShards))
+	c.MaxSamplesPerSend = min(cmp.Or(c.MaxSamplesPerSend, wire.MaxBlockSamples), wire.MaxBlockSamples)
+	c.MinBackoff = cmp.Or(c.MinBackoff, 30*time.Millisecond)
+	c.MaxBackoff = cmp.Or(c.MaxBackoff, max(5*time.Second, c.MinBackoff))
 
 	var errs []error
 	complain := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -146,13 +146,6 @@ func (c *EndpointConfig) sameAs(o *EndpointConfig) bool {
 	// Compiled expressions do not compare.
 	a.WriteRelabelConfigs, b.WriteRelabelConfigs = nil, nil
 	return reflect.DeepEqual(a, b) && c.naming().text() == o.naming().text()
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }
 
 // naming is what decides about the names of an endpoint's series.

@@ -109,12 +109,10 @@ func TestDeadBesideHealthy(t *testing.T) {
 		healthy := r.receiver("healthy", receiver.Config{})
 		hanging := r.receiver("hanging", receiver.Config{GiveUps: true, Fail: failing(math.MaxInt, receiver.Fault{HangForever: true})})
 		r.apply(EndpointConfig{Name: "healthy", URL: "http://healthy/"}, EndpointConfig{Name: "hanging", URL: "http://hanging/"}, EndpointConfig{Name: "absent", URL: "http://absent/"})
-		start := time.Now().UnixMilli()
 		const ticks = 40
-		for i := range int64(ticks) {
-			time.Sleep(pushInterval)
-			r.value(time.Now().UnixMilli(), start, i == 0, float64(i))
-			synctest.Wait()
+		f := &traffic{rig: r, series: 1}
+		for i := range ticks {
+			f.tick()
 			if got := r.sender.Status()[0]; got.BacklogTicks != 0 || got.LastSuccess != time.Now() || !got.WaitsSince.IsZero() {
 				t.Fatalf("healthy endpoint at tick %d: %+v", i, got)
 			}

@@ -31,15 +31,11 @@ type outage struct {
 	condenseEnds int
 }
 
+// outageTick is a tick whose process, if it dies, does so after the tick is in the log.
 type outageTick struct {
-	gap    time.Duration // to the tick before
-	tuples []action
-	down   []string // of each endpoint, as in plannedTick
-	// dieAt is the operation on the disk after the tick is in the log at which the
-	// process dies, below 0: it does not; end is how a process ends before the tick.
-	dieAt int
-	power bool
-	end   string
+	plannedTick
+	course
+	down []string // of each endpoint
 }
 
 func drawOutage(t *rapid.T, durable bool) outage {
@@ -57,7 +53,7 @@ func drawOutage(t *rapid.T, durable bool) outage {
 	kinds := []string{"", "500", "500 stored", "stored, dropped", "hang", "hang, stored", "503 later"}
 	down := make([]string, len(o.windows))
 	for range rapid.IntRange(10, 90).Draw(t, "ticks") {
-		tick := outageTick{gap: rapid.SampledFrom(gaps).Draw(t, "gap"), dieAt: -1}
+		tick := outageTick{plannedTick: plannedTick{gap: rapid.SampledFrom(gaps).Draw(t, "gap")}, course: course{dieAt: -1}}
 		for range tuples {
 			tick.tuples = append(tick.tuples, rapid.SampledFrom([]action{grow, grow, grow, rest, end, short}).Draw(t, "action"))
 		}
@@ -148,7 +144,7 @@ func (r *outageRun) run(t *testing.T) (problems []string) {
 		}
 		// The process may die of anything but the tick itself.
 		r.disk.Fail(nil)
-		r.tick(plannedTick{tuples: tick.tuples})
+		r.tick(tick.plannedTick)
 		r.newest.Store(r.before)
 		r.arm(r.disk, tick.dieAt)
 		synctest.Wait()

@@ -35,10 +35,9 @@ func TestReceiverThatIsDownIsNotOverdue(t *testing.T) {
 				r.receiver("a", receiver.Config{GiveUps: true, Fail: func(int, *http.Request) receiver.Fault { return *c.fail }})
 			}
 			r.apply(EndpointConfig{URL: "http://a/", MinShards: 2, MaxShards: 4, MaxBackoff: 20 * time.Second, RetryOn429: true})
+			f := &traffic{rig: r, series: 1}
 			for i := range 480 {
-				at := time.Now().UnixMilli()
-				r.value(at, at-1000, i == 0, float64(i))
-				time.Sleep(pushInterval)
+				f.tick()
 				if late := r.sender.Overdue(); late > 0 {
 					t.Fatalf("overdue by %s after %s", late, time.Duration(i+1)*pushInterval)
 				}
@@ -58,14 +57,13 @@ func TestDiskThatHangsIsOverdue(t *testing.T) {
 		r := newRig(t, queue.Config{FS: fs, Dir: "log"})
 		r.receiver("a", receiver.Config{})
 		r.apply(EndpointConfig{URL: "http://a/"})
-		at := time.Now().UnixMilli()
-		r.value(at, at-1000, true, 1)
-		synctest.Wait()
+		f := &traffic{rig: r, series: 1}
+		f.tick()
 		if late := r.sender.Overdue(); late > 0 {
 			t.Errorf("overdue by %s on a healthy disk", late)
 		}
 		release := fs.Hang(func(op disktest.Op, _ string) bool { return op == disktest.Read })
-		r.value(at+1000, at-1000, false, 2)
+		f.tick()
 		time.Sleep(time.Minute)
 		if late := r.sender.Overdue(); late != time.Minute {
 			t.Errorf("overdue by %s on a disk that has hung for a minute", late)

@@ -4,9 +4,7 @@
 package remotewrite
 
 import (
-	"context"
 	"testing"
-	"testing/synctest"
 	"time"
 )
 
@@ -28,27 +26,6 @@ func TestBackoff(t *testing.T) {
 			step = min(2*step, c.maximum)
 		}
 	}
-}
-
-// TestPause proves what ends a pause.
-func TestPause(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		began := time.Now()
-		if err := pause(t.Context(), time.Minute, nil); err != nil || time.Since(began) != time.Minute {
-			t.Errorf("error %v after %v", err, time.Since(began))
-		}
-		hurry := make(chan struct{})
-		time.AfterFunc(time.Second, func() { close(hurry) })
-		began = time.Now()
-		if err := pause(t.Context(), time.Minute, hurry); err != nil || time.Since(began) != time.Second {
-			t.Errorf("hurried: error %v after %v", err, time.Since(began))
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		if err := pause(ctx, time.Minute, nil); err == nil {
-			t.Error("no error at the end of the context")
-		}
-	})
 }
 
 // TestSenderCount proves the rule by which a group's parallelism grows.

@@ -209,7 +209,9 @@ func (r *rig) dial(ctx context.Context, network, address string) (net.Conn, erro
 func (r *rig) apply(cfgs ...EndpointConfig) {
 	r.t.Helper()
 	for i := range cfgs {
-		setDefault(&cfgs[i].ProtobufMessage, Message1)
+		if cfgs[i].ProtobufMessage == "" {
+			cfgs[i].ProtobufMessage = Message1
+		}
 	}
 	if err := r.sender.Apply(r.prepare(cfgs...)); err != nil {
 		r.t.Fatal(err)

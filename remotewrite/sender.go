@@ -146,8 +146,12 @@ func (s *Sender) apply(p *Endpoints, keep bool) (renames bool, err error) {
 	if s.closed {
 		return false, errors.New("remote write: sender is closed")
 	}
+	names := make(map[queue.Hash]string, len(p.list))
+	for _, next := range p.list {
+		names[queue.HashOf([]byte(next.cfg.identity()))] = next.cfg.naming().text()
+	}
 	// Before an endpoint that is new can be at a tick.
-	renames = s.log.SetNames(namesOf(p.list), keep)
+	renames = s.log.SetNames(names, keep)
 	running := make(map[string]*endpoint)
 	for _, e := range s.live.all() {
 		running[e.id] = e
@@ -331,13 +335,4 @@ func (s *Sender) Renames(cfgs []EndpointConfig) bool {
 		}
 	}
 	return false
-}
-
-// namesOf returns the names that the settings give.
-func namesOf(wanted []*settings) map[queue.Hash]string {
-	names := make(map[queue.Hash]string, len(wanted))
-	for _, s := range wanted {
-		names[queue.HashOf([]byte(s.cfg.identity()))] = s.cfg.naming().text()
-	}
-	return names
 }

@@ -48,7 +48,9 @@ func (e *endpoint) sendGroup(ctx context.Context, t *queue.Tick, requests []requ
 				return
 			}
 			if err := e.sendRequest(ctx, t, req, w, done); err != nil {
-				g.stop(err)
+				g.mu.Lock()
+				g.errs = append(g.errs, err)
+				g.mu.Unlock()
 				return
 			}
 		}
@@ -66,14 +68,7 @@ type group struct {
 	mu       sync.Mutex
 	requests []request // that no shard has taken
 	senders  int       // that were started
-	errs     []error
-}
-
-// stop makes an error the end of the group.
-func (g *group) stop(err error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.errs = append(g.errs, err)
+	errs     []error   // the end of the group
 }
 
 // take returns the next request of a group, and starts the senders that the rest needs.

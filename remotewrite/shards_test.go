@@ -104,24 +104,24 @@ func TestGroupBarrier(t *testing.T) {
 	})
 }
 
-// TestCloseInFlight proves that Close cuts off a request that hangs.
+// TestCloseInFlight proves that Close cuts off a request that hangs, and the pause before
+// another.
 func TestCloseInFlight(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, queue.Config{})
-		r.receiver("a", receiver.Config{Fail: failing(9, receiver.Fault{HangForever: true})})
-		r.apply(EndpointConfig{URL: "http://a/"})
-		r.value(1000, 1, true, 1)
-		synctest.Wait()
-		began := time.Now()
-		r.sender.Close()
-		if took := time.Since(began); took != 0 {
-			t.Errorf("Close took %v", took)
-		}
-		if err := r.sender.Apply(r.prepare()); err == nil {
-			t.Error("Apply works after Close")
-		}
-		if err := r.sender.Flush(t.Context()); err != nil {
-			t.Errorf("Flush after Close: %v", err)
-		}
-	})
+	for name, fault := range map[string]receiver.Fault{"hangs": {HangForever: true}, "asks for quiet": {Status: 503, Header: http.Header{"Retry-After": {"60"}}}} {
+		bubble(t, name, func(t *testing.T) {
+			f := newTraffic(t, 1, receiver.Config{Fail: failing(9, fault)}, EndpointConfig{})
+			f.tick()
+			began := time.Now()
+			f.sender.Close()
+			if took := time.Since(began); took != 0 {
+				t.Errorf("Close took %v", took)
+			}
+			if err := f.sender.Apply(f.prepare()); err == nil {
+				t.Error("Apply works after Close")
+			}
+			if err := f.sender.Flush(t.Context()); err != nil {
+				t.Errorf("Flush after Close: %v", err)
+			}
+		})
+	}
 }

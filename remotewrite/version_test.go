@@ -4,6 +4,7 @@
 package remotewrite
 
 import (
+	"cmp"
 	"net/http"
 	"sync/atomic"
 	"testing"
@@ -56,9 +57,7 @@ func TestNegotiation(t *testing.T) {
 		bubble(t, c.name, func(t *testing.T) {
 			r := newRig(t, queue.Config{})
 			rec := r.receiver("a", receiver.Config{Without2: c.without2, Fail: c.fail})
-			message := c.message
-			setDefault(&message, MessageAuto)
-			r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: message, Timeout: 10 * time.Second})
+			r.apply(EndpointConfig{URL: "http://a/", ProtobufMessage: cmp.Or(c.message, MessageAuto), Timeout: 10 * time.Second})
 			r.value(20000, 5000, true, 7)
 			r.flush()
 			r.value(35000, 5000, false, 9)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"slices"
 )
 
@@ -81,7 +82,8 @@ func (l *Log) publish(t *Tick, unread bool) {
 	defer l.mu.Unlock()
 	l.lastAt, l.total = t.At, t.end()
 	l.next++
-	l.metrics.appended(t)
+	l.metrics.samplesIn.Add(float64(t.Samples))
+	l.metrics.highest.Set(math.Floor(float64(t.At) / 1000))
 	switch {
 	case len(l.cursors) == 0:
 	case unread:

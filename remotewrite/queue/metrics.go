@@ -3,11 +3,7 @@
 
 package queue
 
-import (
-	"math"
-
-	"github.com/prometheus/client_golang/prometheus"
-)
+import "github.com/prometheus/client_golang/prometheus"
 
 // Reasons for which samples are dropped. too_old is Prometheus' own word.
 const (
@@ -111,9 +107,4 @@ func (m *metrics) register(reg prometheus.Registerer, durable bool, usage func()
 		func(u Usage) float64 { return float64(u.Disk) })
 	gauge("skybridge_log_memory_bytes", "Bytes of ticks in memory while the disk is failing.",
 		func(u Usage) float64 { return float64(u.Memory) })
-}
-
-func (m *metrics) appended(t *Tick) {
-	m.samplesIn.Add(float64(t.Samples))
-	m.highest.Set(math.Floor(float64(t.At) / 1000))
 }
