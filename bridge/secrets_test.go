@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/judge"
 	"github.com/skydive-project/skybridge/internal/prom"
 	"github.com/skydive-project/skybridge/internal/receiver"
@@ -85,7 +86,7 @@ func TestPeersThatMisbehaveWithSecrets(t *testing.T) {
 	errors := func(want map[string]string) {
 		t.Helper()
 		r.await(func() (bool, string) {
-			page, _, err := judge.Page(r.ctx, r.url+"/api/v1/status", "")
+			page, _, err := await.Page(r.ctx, r.url+"/api/v1/status", "")
 			for name, text := range want {
 				_, of, _ := strings.Cut(page, `"name": "`+name+`"`)
 				if of, _, _ = strings.Cut(of, `"name"`); strings.Contains(of, text) {

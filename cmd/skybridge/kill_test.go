@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/judge"
 	"github.com/skydive-project/skybridge/internal/loopback"
 	"github.com/skydive-project/skybridge/internal/prom"
@@ -57,7 +58,7 @@ func TestKilledWhileTheReceiverIsDown(t *testing.T) {
 	defer cancel()
 	wait := func(ok func() (bool, string)) {
 		t.Helper()
-		if err := judge.Wait(ctx, ok); err != nil {
+		if err := await.Wait(ctx, ok); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -82,12 +83,12 @@ func TestKilledWhileTheReceiverIsDown(t *testing.T) {
 	if err := feed.WaitReceived(ctx, "http://"+address); err != nil {
 		t.Fatal(err)
 	}
-	ticks, err := judge.Metric(ctx, "http://"+address, "skybridge_ticks_total")
+	ticks, err := await.Scrape(ctx, "http://"+address, "skybridge_ticks_total")
 	if err != nil {
 		t.Fatal(err)
 	}
 	wait(func() (bool, string) {
-		now, err := judge.Metric(ctx, "http://"+address, "skybridge_ticks_total")
+		now, err := await.Scrape(ctx, "http://"+address, "skybridge_ticks_total")
 		return err == nil && now >= ticks+2, fmt.Sprint(now, err)
 	})
 	if err := first.Process.Kill(); err != nil {

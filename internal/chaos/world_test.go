@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/internal/analyzer"
-	"github.com/skydive-project/skybridge/internal/judge"
+	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/prom"
 	"github.com/skydive-project/skybridge/internal/receiver"
 )
@@ -184,7 +184,7 @@ func (w *world) ended() {
 // await waits until ok, and fails when the bridge ends meanwhile.
 func (w *world) await(ok func() (bool, string)) {
 	w.t.Helper()
-	if err := judge.Wait(w.ctx, func() (bool, string) { w.bridge.check(); return ok() }); err != nil {
+	if err := await.Wait(w.ctx, func() (bool, string) { w.bridge.check(); return ok() }); err != nil {
 		w.t.Fatalf("%v\n%s", err, w.logs)
 	}
 }
@@ -196,7 +196,7 @@ func (w *world) awaitUp() {
 
 // page reads a page of the bridge, on a connection of its own.
 func (w *world) page(path string) (string, error) {
-	text, _, err := judge.Page(w.ctx, w.bridge.url()+path, "")
+	text, _, err := await.Page(w.ctx, w.bridge.url()+path, "")
 	return text, err
 }
 
@@ -205,7 +205,7 @@ func (w *world) awaitTicks(n float64) {
 	w.t.Helper()
 	var first float64 = -1
 	w.await(func() (bool, string) {
-		now, err := judge.Metric(w.ctx, w.bridge.url(), "skybridge_ticks_total")
+		now, err := await.Scrape(w.ctx, w.bridge.url(), "skybridge_ticks_total")
 		if err == nil && first < 0 {
 			first = now
 		}
@@ -270,7 +270,7 @@ func (w *world) stop() {
 func (w *world) endLife() {
 	w.t.Helper()
 	w.bridge.terminate()
-	if err := judge.Wait(w.ctx, func() (bool, string) { return w.bridge.check(), "the bridge does not stop" }); err != nil {
+	if err := await.Wait(w.ctx, func() (bool, string) { return w.bridge.check(), "the bridge does not stop" }); err != nil {
 		w.t.Fatalf("%v\n%s", err, w.logs)
 	}
 	w.ended()

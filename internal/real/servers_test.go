@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/skydive-project/skybridge/internal/judge"
+	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/loopback"
 )
 
@@ -62,7 +62,7 @@ func start(t *testing.T, address, path, program string, args ...string) *server 
 	t.Cleanup(s.terminate)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	err := judge.Wait(ctx, func() (bool, string) {
+	err := await.Wait(ctx, func() (bool, string) {
 		resp, err := http.Get(s.url + path)
 		if err != nil {
 			return false, err.Error()
