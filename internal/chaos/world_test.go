@@ -34,8 +34,8 @@ type bridgeRunner interface {
 }
 
 // world is a bridge with two analyzers of Skydive's own server code and two
-// receivers: a real Prometheus behind a proxy, and the one that checks every
-// duty of a sender.
+// receivers, which check every duty of a sender; the first one passes what it stores
+// on to a real Prometheus.
 type world struct {
 	t     *testing.T
 	ctx   context.Context
@@ -44,10 +44,9 @@ type world struct {
 
 	analyzers []*analyzer.Analyzer
 	prom      *prom.Server
-	receiver  *receiver.Receiver
-	proxy     *proxy
-	doors     [targets]http.Handler // to the receivers, faults included
-	gates     [targets]*gate        // the way to them in this life of the bridge
+	next      http.Handler // the Prometheus, or what stands before it
+	receivers [targets]*receiver.Receiver
+	gates     [targets]*gate // the way to them in this life of the bridge
 	faults    [targets]*faults
 	messages  [targets]string       // protobuf_message
 	tokens    *receiver.TokenServer // of the second receiver
@@ -93,21 +92,14 @@ func newWorld(t *testing.T, seed uint64, connections int, length time.Duration) 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.prom.Close() })
-	w.receiver = receiver.New(receiver.Config{Fail: func(_ int, r *http.Request) receiver.Fault { return w.faults[1].fault(r) }})
-	t.Cleanup(w.receiver.Close)
-	transport := &http.Transport{}
-	t.Cleanup(transport.CloseIdleConnections)
-	w.proxy = &proxy{to: w.prom.WriteURL(), client: &http.Client{Transport: transport}, faults: w.faults[0]}
-	w.doors = [targets]http.Handler{w.proxy, w.receiver}
-	w.openGates()
+	w.next = w.prom.Handler()
+	for i, next := range [targets]http.Handler{http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { w.next.ServeHTTP(rw, r) }), nil} {
+		w.receivers[i] = receiver.New(receiver.Config{Fail: func(_ int, r *http.Request) receiver.Fault { return w.faults[i].fault(r) }, Next: next})
+		t.Cleanup(w.receivers[i].Close)
+		w.gates[i] = newGate(t, w.receivers[i])
+	}
 	w.scenario = newScenario(seed, connections, length, w.analyzers)
 	return w
-}
-
-func (w *world) openGates() {
-	for i, door := range w.doors {
-		w.gates[i] = newGate(w.t, door)
-	}
 }
 
 // asProcess makes the bridge the binary in a process of its own.
@@ -173,12 +165,14 @@ func (w *world) ended() {
 		// soon have nothing left to send.
 		former.becomeBlackhole()
 		former.open(w.t)
-		w.gates[i] = newGate(w.t, w.doors[i])
+		w.gates[i] = newGate(w.t, w.receivers[i])
 		if !former.wasOpen {
 			w.gates[i].shut()
 		}
 	}
-	w.receiver.Restarted()
+	for _, r := range w.receivers {
+		r.Restarted()
+	}
 }
 
 // await waits until ok, and fails when the bridge ends meanwhile.
