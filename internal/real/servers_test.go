@@ -6,13 +6,11 @@
 package real
 
 import (
-	"bytes"
 	"context"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -25,32 +23,15 @@ import (
 type server struct {
 	url  string
 	cmd  *exec.Cmd
-	logs *buffer
+	logs *await.Logs
 	done chan struct{}
-}
-
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
 
 // start runs a program until the end of the test and waits until the page at
 // path answers 200.
 func start(t *testing.T, address, path, program string, args ...string) *server {
 	t.Helper()
-	s := &server{url: "http://" + address, cmd: exec.Command(program, args...), logs: &buffer{}, done: make(chan struct{})}
+	s := &server{url: "http://" + address, cmd: exec.Command(program, args...), logs: &await.Logs{}, done: make(chan struct{})}
 	s.cmd.Stdout, s.cmd.Stderr = s.logs, s.logs
 	if err := s.cmd.Start(); err != nil {
 		t.Fatalf("%s is needed for this test: %v", program, err)
