@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/judge"
@@ -50,11 +51,11 @@ func TestPeersThatMisbehaveWithSecrets(t *testing.T) {
 		_, _ = fmt.Fprintf(w, "%s %v", req.RequestURI, req.Header)
 	}))
 	t.Cleanup(analyzer.Close)
-	echoing, hanging := receiver.StartTokens(), receiver.StartTokens()
+	echoing, hanging := receiver.StartTokens(time.Hour), receiver.StartTokens(time.Hour)
 	t.Cleanup(echoing.Close)
 	t.Cleanup(hanging.Close)
-	echoing.SetFault(receiver.TokenEchoes)
-	hanging.SetFault(receiver.TokenHangs)
+	echoing.SetFault(receiver.Fault{Status: 400, Echo: true})
+	hanging.SetFault(receiver.Fault{HangForever: true})
 	write("password", "S3CRET-in-a-file\n")
 
 	endpoint := func(name, url, rest string) string {

@@ -98,12 +98,12 @@ func (r *run) happen(e event) bool {
 		r.faults[e.target].set(e.kind)
 		r.later(over, func() { r.faults[e.target].set("") })
 	case tokensHang, tokensRefused:
-		fault := receiver.TokenHangs
+		fault := receiver.Fault{HangForever: true}
 		if e.kind == tokensRefused {
-			fault = receiver.TokenEchoes
+			fault = receiver.Fault{Status: 400, Echo: true}
 		}
 		r.tokens.SetFault(fault)
-		r.later(over, func() { r.tokens.SetFault(receiver.TokenExpires) })
+		r.later(over, func() { r.tokens.SetFault(receiver.Fault{}) })
 	case analyzerRestart:
 		a := r.analyzers[e.target]
 		a.Stop()

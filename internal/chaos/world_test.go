@@ -74,8 +74,7 @@ func newWorld(t *testing.T, seed uint64, connections int, length time.Duration) 
 		t: t, ctx: ctx, rng: rand.New(rand.NewPCG(seed, 4)), began: time.Now(),
 		config: filepath.Join(t.TempDir(), "skybridge.yml"), storage: filepath.Join(t.TempDir(), "storage"), logs: &logs{},
 	}
-	w.tokens, w.otherHost = receiver.StartTokens(), newOtherHost(t)
-	w.tokens.SetFault(receiver.TokenExpires)
+	w.tokens, w.otherHost = receiver.StartTokens(time.Second), newOtherHost(t)
 	t.Cleanup(w.tokens.Close)
 	for i := range targets {
 		a, err := analyzer.Start(analyzer.Config{HostID: fmt.Sprintf("analyzer-%d", i)})

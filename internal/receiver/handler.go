@@ -57,13 +57,7 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	abandoned := false
 	defer func() { r.leave(f, abandoned) }()
 
-	if fault.Hang != nil || fault.HangForever {
-		select {
-		case <-fault.Hang:
-		case <-req.Context().Done():
-		case <-r.closed:
-		}
-	}
+	fault.hang(req, r.closed)
 	abandoned = req.Context().Err() != nil
 	if fault.Store || (!abandoned && fault.stores()) {
 		if r.cfg.Next != nil {
