@@ -44,8 +44,9 @@ type Config struct {
 type Analyzer struct {
 	endpoint
 	topology
-	cfg  Config
-	addr string // where it listens, in all its lives
+	cfg     Config
+	backend shttp.AuthenticationBackend
+	addr    string // where it listens, in all its lives
 
 	connections connections
 	http        *shttp.Server // of this life
@@ -69,21 +70,22 @@ func Start(cfg Config) (*Analyzer, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &Analyzer{cfg: cfg, endpoint: newEndpoint(), connections: connections{open: map[net.Conn]struct{}{}}}
+	backend, err := authentication(cfg.Users)
+	if err != nil {
+		return nil, err
+	}
+	a := &Analyzer{cfg: cfg, backend: backend, endpoint: newEndpoint(), connections: connections{open: map[net.Conn]struct{}{}}}
 	// An address in use is an error at once.
 	listener, err := net.Listen("tcp", cfg.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("analyzer: listen on %s: %w", cfg.Addr, err)
 	}
 	a.addr = listener.Addr().String()
-	return a, a.serve(listener)
+	a.serve(listener)
+	return a, nil
 }
 
-func (a *Analyzer) serve(listener net.Listener) error {
-	backend, err := a.authentication()
-	if err != nil {
-		return errors.Join(err, listener.Close())
-	}
+func (a *Analyzer) serve(listener net.Listener) {
 	// Skydive's global logger prints to standard error.
 	web := shttp.NewServer(a.cfg.HostID, "analyzer", "", 0, a.cfg.TLS.Clone(), silent())
 	web.Handler = web.Router
@@ -93,12 +95,12 @@ func (a *Analyzer) serve(listener net.Listener) error {
 		PingDelay:     a.cfg.PingDelay,
 		PongTimeout:   a.cfg.PongTimeout,
 		Logger:        silent(),
-		AuthBackend:   backend,
+		AuthBackend:   a.backend,
 		PongListeners: []ws.PongListener{&a.endpoint},
 	}))
 	a.begin(server)
 	server.AddEventHandler(&a.endpoint)
-	a.register(web, backend)
+	a.register(web, a.backend)
 
 	// Skydive's own Listen hides the port that it got, so the listener is ours
 	// and the rest of its server is used as it is.
@@ -112,18 +114,16 @@ func (a *Analyzer) serve(listener net.Listener) error {
 			a.cfg.Logger.Error("analyzer stopped serving", "err", err)
 		}
 	})
-	return nil
 }
 
 // silent returns a logger that logs nothing.
 func silent() logging.Logger { return &logging.DefaultLogger{Logger: zap.NewNop()} }
 
-func (a *Analyzer) authentication() (shttp.AuthenticationBackend, error) {
-	if len(a.cfg.Users) == 0 {
+func authentication(users map[string]string) (shttp.AuthenticationBackend, error) {
+	if len(users) == 0 {
 		return shttp.NewNoAuthenticationBackend(), nil
 	}
-	users := shttp.NewHtpasswdMapProvider(a.cfg.Users)
-	backend, err := shttp.NewBasicAuthenticationBackend("basic", users.SecretProvider(), shttp.DefaultUserRole)
+	backend, err := shttp.NewBasicAuthenticationBackend("basic", shttp.NewHtpasswdMapProvider(users).SecretProvider(), shttp.DefaultUserRole)
 	if err != nil {
 		return nil, fmt.Errorf("analyzer: set up basic authentication: %w", err)
 	}
@@ -172,5 +172,6 @@ func (a *Analyzer) Restart() error {
 	if err != nil {
 		return fmt.Errorf("analyzer: listen on %s: %w", a.addr, err)
 	}
-	return a.serve(listener)
+	a.serve(listener)
+	return nil
 }
