@@ -14,8 +14,8 @@ import (
 
 	"github.com/skydive-project/skybridge/bridge/notify"
 	"github.com/skydive-project/skybridge/disk"
+	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/disktest"
-	"github.com/skydive-project/skybridge/internal/judge"
 	"github.com/skydive-project/skybridge/internal/loopback"
 	"github.com/skydive-project/skybridge/internal/prom"
 )
@@ -50,7 +50,7 @@ func (r *rig) withTokenFrom(address string) string {
 
 // healthy says what /-/healthy answers.
 func (r *rig) healthy() error {
-	_, _, err := judge.Page(r.ctx, r.url+"/-/healthy", "")
+	_, _, err := await.Page(r.ctx, r.url+"/-/healthy", "")
 	return err
 }
 
@@ -109,10 +109,10 @@ func TestHungDisk(t *testing.T) {
 	r.report(20)
 	r.await(r.totalArrived)
 	r.await(func() (bool, string) {
-		suspended, err := judge.Metric(r.ctx, r.url, "skybridge_exactness_suspended")
+		suspended, err := await.Scrape(r.ctx, r.url, "skybridge_exactness_suspended")
 		return suspended == 1, fmt.Sprintf("exactness suspended: %v (%v)", suspended, err)
 	})
-	ready, _, err := judge.Page(r.ctx, r.url+"/-/ready", "")
+	ready, _, err := await.Page(r.ctx, r.url+"/-/ready", "")
 	if err != nil || !strings.Contains(ready, "exactness is suspended") {
 		t.Errorf("ready: %q, %v", ready, err)
 	}
@@ -150,7 +150,7 @@ func TestHungTicksAreUnhealthy(t *testing.T) {
 		word := l.hangs(0)
 		return strings.Contains(word, "ticks ("), fmt.Sprintf("hangs: %q", word)
 	}
-	err := judge.Wait(t.Context(), judgeHang)
+	err := await.Wait(t.Context(), judgeHang)
 	ok, word := l.healthy()
 	l.ticking.Unlock()
 	if err != nil {

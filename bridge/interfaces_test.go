@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/skydive-project/skybridge/internal/judge"
+	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/prom"
 )
 
@@ -50,7 +50,7 @@ func (r *rig) awaitInterfaces(want int) (page string) {
 	r.t.Helper()
 	r.await(func() (bool, string) {
 		var err error
-		page, _, err = judge.Page(r.ctx, r.url+"/metrics?collect[]=interfaces", "")
+		page, _, err = await.Page(r.ctx, r.url+"/metrics?collect[]=interfaces", "")
 		got := strings.Count(page, "\nskydive_network_interface_rx_bytes{")
 		return err == nil && got == want, fmt.Sprintf("%d interfaces, want %d (%v)", got, want, err)
 	})
@@ -137,7 +137,7 @@ func TestInterfacesEnd(t *testing.T) {
 
 	r.Analyzers[0].FailTopology(garbage)
 	r.await(func() (bool, string) {
-		n, err := judge.Metric(r.ctx, r.url, "skybridge_topology_requests_total")
+		n, err := await.Scrape(r.ctx, r.url, "skybridge_topology_requests_total")
 		return err == nil && strings.Contains(r.logs.String(), "result=malformed"), fmt.Sprint(n, err)
 	})
 	r.awaitTicks(2)

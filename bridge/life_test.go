@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/prometheus/model/labels"
 
+	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/judge"
 	"github.com/skydive-project/skybridge/internal/loopback"
 	"github.com/skydive-project/skybridge/internal/prom"
@@ -211,7 +212,7 @@ func TestDeadReceiverCostsTheOthersNothing(t *testing.T) {
 		diff := judge.Diff(r.Reference.Totals(), judge.Sums(r.raw()))
 		return diff == "", diff
 	})
-	if ready, _, err := judge.Page(r.ctx, r.url+"/-/ready", ""); err != nil {
+	if ready, _, err := await.Page(r.ctx, r.url+"/-/ready", ""); err != nil {
 		t.Errorf("not ready because of a dead receiver: %s %v", ready, err)
 	}
 }
@@ -219,13 +220,13 @@ func TestDeadReceiverCostsTheOthersNothing(t *testing.T) {
 func TestReadyMeansSubscribed(t *testing.T) {
 	r := startedRig(t, 1)
 	r.await(func() (bool, string) {
-		_, _, err := judge.Page(r.ctx, r.url+"/-/ready", "")
+		_, _, err := await.Page(r.ctx, r.url+"/-/ready", "")
 		return err == nil, fmt.Sprint(err)
 	})
 	landing := func(want ...string) {
 		t.Helper()
 		r.await(func() (bool, string) {
-			page, _, err := judge.Page(r.ctx, r.url+"/", "")
+			page, _, err := await.Page(r.ctx, r.url+"/", "")
 			for _, w := range want {
 				if !strings.Contains(page, w) {
 					return false, fmt.Sprintf("no %q on the page (%v):\n%s", w, err, page)
@@ -237,11 +238,11 @@ func TestReadyMeansSubscribed(t *testing.T) {
 	landing(r.Analyzers[0].URL(), "subscribed", r.prom.WriteURL(), "not contacted yet")
 	r.Analyzers[0].Stop()
 	r.await(func() (bool, string) {
-		_, _, err := judge.Page(r.ctx, r.url+"/-/ready", "")
+		_, _, err := await.Page(r.ctx, r.url+"/-/ready", "")
 		return err != nil && strings.Contains(err.Error(), "not subscribed"), fmt.Sprint(err)
 	})
 	landing("not subscribed", `<p class="error">`)
-	if _, _, err := judge.Page(r.ctx, r.url+"/-/healthy", ""); err != nil {
+	if _, _, err := await.Page(r.ctx, r.url+"/-/healthy", ""); err != nil {
 		t.Errorf("not healthy because the analyzer is down: %v", err)
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/skydive-project/skybridge/bridge/notify"
 	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/judge"
 	"github.com/skydive-project/skybridge/internal/leaks"
 	"github.com/skydive-project/skybridge/internal/prom"
@@ -162,7 +163,7 @@ func (r *rig) send(messages ...script.Message) {
 // page returns a page of the bridge.
 func (r *rig) page(path string) string {
 	r.t.Helper()
-	page, _, err := judge.Page(r.ctx, r.url+path, "")
+	page, _, err := await.Page(r.ctx, r.url+path, "")
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -172,7 +173,7 @@ func (r *rig) page(path string) string {
 // metric returns one of the bridge's own metrics.
 func (r *rig) metric(name string) float64 {
 	r.t.Helper()
-	value, err := judge.Metric(r.ctx, r.url, name)
+	value, err := await.Scrape(r.ctx, r.url, name)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -211,7 +212,7 @@ func (r *rig) awaitReceived() {
 // await waits until ok, or fails with what it said last.
 func (r *rig) await(ok func() (bool, string)) {
 	r.t.Helper()
-	if err := judge.Wait(r.ctx, ok); err != nil {
+	if err := await.Wait(r.ctx, ok); err != nil {
 		r.t.Fatalf("%v\n%s", err, r.logs)
 	}
 }

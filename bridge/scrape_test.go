@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/prometheus/model/textparse"
 
 	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/judge"
 	"github.com/skydive-project/skybridge/internal/prom"
 	"github.com/skydive-project/skybridge/internal/receiver"
@@ -53,7 +54,7 @@ func TestPageEqualsPush(t *testing.T) {
 	r.play(100)
 	pushed := judge.Last(r.raw())
 	for _, accept := range []string{"text/plain;version=0.0.4", "application/openmetrics-text;version=1.0.0"} {
-		page, contentType, err := judge.Page(r.ctx, r.url+"/metrics", accept)
+		page, contentType, err := await.Page(r.ctx, r.url+"/metrics", accept)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,7 +125,7 @@ func TestCapturesArePushedAndServed(t *testing.T) {
 	r.Analyzers[0].SendStats(analyzer.Stats{CaptureID: "c1", FlowCount: 3, FlowDropped: 4, PacketsReceived: 2400, PacketsDropped: 70})
 	r.Analyzers[0].SendStats(analyzer.Stats{CaptureID: "c1", FlowCount: 3, FlowDropped: 3, PacketsReceived: 1250})
 	served := func(want string) (bool, string) {
-		page, _, err := judge.Page(r.ctx, r.url+"/metrics?collect[]=captures", "")
+		page, _, err := await.Page(r.ctx, r.url+"/metrics?collect[]=captures", "")
 		return err == nil && strings.Contains(page, want), fmt.Sprint(page, err)
 	}
 	received := 250

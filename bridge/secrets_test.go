@@ -12,7 +12,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/judge"
 	"github.com/skydive-project/skybridge/internal/prom"
 	"github.com/skydive-project/skybridge/internal/receiver"
@@ -49,11 +51,11 @@ func TestPeersThatMisbehaveWithSecrets(t *testing.T) {
 		_, _ = fmt.Fprintf(w, "%s %v", req.RequestURI, req.Header)
 	}))
 	t.Cleanup(analyzer.Close)
-	echoing, hanging := receiver.StartTokens(), receiver.StartTokens()
+	echoing, hanging := receiver.StartTokens(time.Hour), receiver.StartTokens(time.Hour)
 	t.Cleanup(echoing.Close)
 	t.Cleanup(hanging.Close)
-	echoing.SetFault(receiver.TokenEchoes)
-	hanging.SetFault(receiver.TokenHangs)
+	echoing.SetFault(receiver.Fault{Status: 400, Echo: true})
+	hanging.SetFault(receiver.Fault{HangForever: true})
 	write("password", "S3CRET-in-a-file\n")
 
 	endpoint := func(name, url, rest string) string {
@@ -85,7 +87,7 @@ func TestPeersThatMisbehaveWithSecrets(t *testing.T) {
 	errors := func(want map[string]string) {
 		t.Helper()
 		r.await(func() (bool, string) {
-			page, _, err := judge.Page(r.ctx, r.url+"/api/v1/status", "")
+			page, _, err := await.Page(r.ctx, r.url+"/api/v1/status", "")
 			for name, text := range want {
 				_, of, _ := strings.Cut(page, `"name": "`+name+`"`)
 				if of, _, _ = strings.Cut(of, `"name"`); strings.Contains(of, text) {

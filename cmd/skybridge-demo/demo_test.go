@@ -23,16 +23,16 @@ import (
 // awaitText returns when a text has been printed, or the run has ended without it.
 func awaitText(t *testing.T, out *await.Logs, text string, ended <-chan error) {
 	t.Helper()
-	again := time.NewTicker(5 * time.Millisecond)
-	defer again.Stop()
-	for !strings.Contains(out.String(), text) {
+	err := await.Wait(t.Context(), func() (bool, string) {
 		select {
-		case <-again.C:
 		case err := <-ended:
 			t.Fatalf("ended with error %v before it printed %q:\n%s", err, text, out)
-		case <-t.Context().Done():
-			t.Fatalf("never printed %q:\n%s", text, out)
+		default:
 		}
+		return strings.Contains(out.String(), text), "never printed " + text
+	})
+	if err != nil {
+		t.Fatalf("%v:\n%s", err, out)
 	}
 }
 
@@ -90,8 +90,8 @@ func TestDemo(t *testing.T) {
 		bridge[1] + "/-/ready":                      "ready",
 		prometheus[1] + "/-/ready":                  "Ready",
 	} {
-		if text := fetch(t, url); !strings.Contains(text, want) {
-			t.Errorf("%s: no %q in %d bytes", url, want, len(text))
+		if text, _, err := await.Page(ctx, url, ""); err != nil || !strings.Contains(text, want) {
+			t.Errorf("%s: no %q in %d bytes (%v)", url, want, len(text), err)
 		}
 	}
 
@@ -189,22 +189,4 @@ func TestQueryPage(t *testing.T) {
 			t.Errorf("policy %s lacks %s", policy, want)
 		}
 	}
-}
-
-func fetch(t *testing.T, url string) string {
-	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }

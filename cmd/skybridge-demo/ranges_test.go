@@ -4,15 +4,13 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"math"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/golang/snappy"
+	remoteapi "github.com/prometheus/client_golang/exp/api/remote"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/prompb"
 
@@ -66,7 +64,13 @@ func TestExactRangeIsRight(t *testing.T) {
 					Timestamp: start.Add(at).UnixMilli(), Value: 1e6 + updates*r.update.Seconds(), // 1 a second; far from 0
 				})
 			}
-			push(t, server.WriteURL(), line)
+			sender, err := remoteapi.NewAPI(server.URL())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := sender.Write(t.Context(), remoteapi.WriteV1MessageType, &prompb.WriteRequest{Timeseries: []prompb.TimeSeries{line}}); err != nil {
+				t.Fatal(err)
+			}
 
 			wrong := func(over time.Duration) (n int) {
 				steps := fmt.Sprintf("rate(m[%s])[%s:%s]", promQL(over), promQL(length-5*time.Minute), promQL(step))
@@ -88,29 +92,6 @@ func TestExactRangeIsRight(t *testing.T) {
 				t.Error("over a minute all are right too: what is exact for?")
 			}
 		})
-	}
-}
-
-// push writes one series by remote write.
-func push(t *testing.T, url string, line prompb.TimeSeries) {
-	t.Helper()
-	body, err := (&prompb.WriteRequest{Timeseries: []prompb.TimeSeries{line}}).Marshal()
-	if err != nil {
-		t.Fatal(err)
-	}
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, bytes.NewReader(snappy.Encode(nil, body)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header.Set("Content-Encoding", "snappy")
-	request.Header.Set("Content-Type", "application/x-protobuf")
-	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusNoContent {
-		t.Fatalf("status %d", response.StatusCode)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/skydive-project/skybridge/internal/judge"
+	"github.com/skydive-project/skybridge/internal/await"
 )
 
 // goneReader returns a pipe that nothing reads any more.
@@ -90,8 +90,8 @@ func TestLogCannotBeWritten(t *testing.T) {
 			defer cancel()
 			exceeds := func(name string, least float64) {
 				t.Helper()
-				err := judge.Wait(ctx, func() (bool, string) {
-					value, err := judge.Metric(ctx, url, name)
+				err := await.Wait(ctx, func() (bool, string) {
+					value, err := await.Scrape(ctx, url, name)
 					return err == nil && value > least, fmt.Sprint(name, " is ", value, " ", err)
 				})
 				if err != nil {

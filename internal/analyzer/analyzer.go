@@ -42,19 +42,14 @@ type Config struct {
 // Analyzer is a running analyzer. All methods may be called concurrently,
 // [Analyzer.Stop] and [Analyzer.Restart] from one goroutine at a time.
 type Analyzer struct {
-	cfg      Config
-	topology topology
+	endpoint
+	topology
+	cfg     Config
+	backend shttp.AuthenticationBackend
+	addr    string // where it listens, in all its lives
 
-	mu   sync.Mutex
-	addr string
-	life *life
-}
-
-// life is the analyzer between two restarts.
-type life struct {
-	http        *shttp.Server
-	endpoint    *endpoint
 	connections connections
+	http        *shttp.Server // of this life
 	serving     sync.WaitGroup
 }
 
@@ -75,89 +70,68 @@ func Start(cfg Config) (*Analyzer, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &Analyzer{cfg: cfg, addr: cfg.Addr}
-	// An address in use is an error at once.
-	if err := a.start(func(address string) (net.Listener, error) { return net.Listen("tcp", address) }); err != nil {
+	backend, err := authentication(cfg.Users)
+	if err != nil {
 		return nil, err
 	}
+	a := &Analyzer{cfg: cfg, backend: backend, endpoint: newEndpoint(), connections: connections{open: map[net.Conn]struct{}{}}}
+	// An address in use is an error at once.
+	listener, err := net.Listen("tcp", cfg.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("analyzer: listen on %s: %w", cfg.Addr, err)
+	}
+	a.addr = listener.Addr().String()
+	a.serve(listener)
 	return a, nil
 }
 
-func (a *Analyzer) start(listen func(address string) (net.Listener, error)) error {
-	backend, err := a.authentication()
-	if err != nil {
-		return err
-	}
-	listener, err := listen(a.addr)
-	if err != nil {
-		return fmt.Errorf("analyzer: listen on %s: %w", a.addr, err)
-	}
-	l := &life{
-		// Skydive's global logger prints to standard error.
-		http:        shttp.NewServer(a.cfg.HostID, "analyzer", "", 0, a.cfg.TLS.Clone(), silent()),
-		endpoint:    newEndpoint(),
-		connections: connections{open: map[net.Conn]struct{}{}},
-	}
-	l.http.Handler = l.http.Router
-	l.http.ErrorLog = slog.NewLogLogger(a.cfg.Logger.Handler(), slog.LevelDebug)
-	l.http.ConnState = l.connections.track
-	server := ws.NewStructServer(ws.NewServer(l.http, Path, ws.ServerOpts{
+func (a *Analyzer) serve(listener net.Listener) {
+	// Skydive's global logger prints to standard error.
+	web := shttp.NewServer(a.cfg.HostID, "analyzer", "", 0, a.cfg.TLS.Clone(), silent())
+	web.Handler = web.Router
+	web.ErrorLog = slog.NewLogLogger(a.cfg.Logger.Handler(), slog.LevelDebug)
+	web.ConnState = a.connections.track
+	server := ws.NewStructServer(ws.NewServer(web, Path, ws.ServerOpts{
 		PingDelay:     a.cfg.PingDelay,
 		PongTimeout:   a.cfg.PongTimeout,
 		Logger:        silent(),
-		AuthBackend:   backend,
-		PongListeners: []ws.PongListener{l.endpoint},
+		AuthBackend:   a.backend,
+		PongListeners: []ws.PongListener{&a.endpoint},
 	}))
-	l.endpoint.pool = server
-	server.AddEventHandler(l.endpoint)
-	a.topology.register(l.http, backend)
+	a.begin(server)
+	server.AddEventHandler(&a.endpoint)
+	a.register(web, a.backend)
 
 	// Skydive's own Listen hides the port that it got, so the listener is ours
 	// and the rest of its server is used as it is.
-	l.serving.Go(func() {
-		serve := func() error { return l.http.Server.Serve(listener) }
+	a.http = web
+	a.serving.Go(func() {
+		serve := func() error { return web.Server.Serve(listener) }
 		if a.cfg.TLS != nil {
-			serve = func() error { return l.http.ServeTLS(listener, "", "") }
+			serve = func() error { return web.ServeTLS(listener, "", "") }
 		}
 		if err := serve(); !errors.Is(err, http.ErrServerClosed) {
 			a.cfg.Logger.Error("analyzer stopped serving", "err", err)
 		}
 	})
-
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.addr, a.life = listener.Addr().String(), l
-	return nil
 }
 
 // silent returns a logger that logs nothing.
 func silent() logging.Logger { return &logging.DefaultLogger{Logger: zap.NewNop()} }
 
-func (a *Analyzer) authentication() (shttp.AuthenticationBackend, error) {
-	if len(a.cfg.Users) == 0 {
+func authentication(users map[string]string) (shttp.AuthenticationBackend, error) {
+	if len(users) == 0 {
 		return shttp.NewNoAuthenticationBackend(), nil
 	}
-	users := shttp.NewHtpasswdMapProvider(a.cfg.Users)
-	backend, err := shttp.NewBasicAuthenticationBackend("basic", users.SecretProvider(), shttp.DefaultUserRole)
+	backend, err := shttp.NewBasicAuthenticationBackend("basic", shttp.NewHtpasswdMapProvider(users).SecretProvider(), shttp.DefaultUserRole)
 	if err != nil {
 		return nil, fmt.Errorf("analyzer: set up basic authentication: %w", err)
 	}
 	return backend, nil
 }
 
-// present returns the life of the analyzer that has begun last.
-func (a *Analyzer) present() *life {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.life
-}
-
 // Addr returns the host:port it listens on, the same after a restart.
-func (a *Analyzer) Addr() string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.addr
-}
+func (a *Analyzer) Addr() string { return a.addr }
 
 // URL returns the address of the flow feed.
 func (a *Analyzer) URL() string {
@@ -168,98 +142,36 @@ func (a *Analyzer) URL() string {
 	return scheme + "://" + a.Addr() + Path
 }
 
-// SendFlows sends flows as a real analyzer does: at most 100 a message, to the
-// namespace flow and to that of each capture, if anyone made it known. Like the
-// real one it blocks when a subscriber leaves its queue of 10,000 messages full.
-func (a *Analyzer) SendFlows(flows []Flow) {
-	a.present().endpoint.sendFlows(flows)
-}
-
-// SendStats sends a capture's statistics to the namespace stats.
-func (a *Analyzer) SendStats(s Stats) {
-	a.present().endpoint.sendStats(s)
-}
-
-// SendRaw sends a whole message as it is to every subscriber, whatever its
-// namespaces and whatever the analyzer has forgotten. It need not be JSON.
-func (a *Analyzer) SendRaw(message []byte) {
-	a.present().endpoint.pool.BroadcastMessage(ws.RawMessage(message))
-}
-
-// Subscribers returns who is connected.
-func (a *Analyzer) Subscribers() []Subscriber {
-	s, _ := a.present().endpoint.subscribers()
-	return s
-}
-
-// Namespaces returns the namespaces that are being sent, sorted; those that
-// fault 1 made the analyzer forget are missing.
-func (a *Analyzer) Namespaces() []string {
-	return a.present().endpoint.namespaces()
-}
-
-// Accepted returns how many subscriptions there were since the last start.
-func (a *Analyzer) Accepted() int {
-	e := a.present().endpoint
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.accepted
-}
-
-// Wait returns when ok says so of the subscribers, which it asks at every
-// change, or with the context's error.
-func (a *Analyzer) Wait(ctx context.Context, ok func([]Subscriber) bool) error {
-	e := a.present().endpoint
-	for {
-		s, changed := e.subscribers()
-		if ok(s) {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return fmt.Errorf("analyzer: wait with %d subscribers: %w", len(s), ctx.Err())
-		}
-	}
-}
-
-// WaitSubscribers returns when n subscribers are connected.
-func (a *Analyzer) WaitSubscribers(ctx context.Context, n int) error {
-	return a.Wait(ctx, func(s []Subscriber) bool { return len(s) == n })
-}
-
-// Forget brings fault 1 about without a second client: every namespace is
-// forgotten, as if some subscriber had left. Pings continue.
-func (a *Analyzer) Forget() {
-	a.present().endpoint.forget()
-}
-
 // DropAll cuts every connection without a word and returns how many it were.
 func (a *Analyzer) DropAll() int {
-	return a.present().connections.cut()
+	return a.connections.cut()
 }
 
 // Stop ends the analyzer as if its process had died: the port and all
 // connections are closed at once. It waits for its goroutines. Sending to a
 // stopped analyzer does nothing.
 func (a *Analyzer) Stop() {
-	l := a.present()
 	// Skydive's own Stop races with clients that are just connecting. Cutting the
 	// connections ends its goroutines as well; again, those that came meanwhile.
 	for handled := errors.New("not yet"); handled != nil; {
-		l.connections.cut()
+		a.connections.cut()
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
-		handled = l.http.Shutdown(ctx)
+		handled = a.http.Shutdown(ctx)
 		cancel()
 	}
-	l.connections.cut() // those that a request became a subscriber on
-	l.endpoint.waitGone()
-	l.serving.Wait()
+	a.connections.cut() // those that a request became a subscriber on
+	a.waitGone()
+	a.serving.Wait()
 }
 
 // Restart is Stop, then the same analyzer on the same address, which knows no
 // subscriber.
 func (a *Analyzer) Restart() error {
 	a.Stop()
-	return a.start(loopback.Listen)
+	listener, err := loopback.Listen(a.addr)
+	if err != nil {
+		return fmt.Errorf("analyzer: listen on %s: %w", a.addr, err)
+	}
+	a.serve(listener)
+	return nil
 }

@@ -4,6 +4,8 @@
 package analyzer
 
 import (
+	"context"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -36,22 +38,28 @@ type Subscriber struct {
 // namespace is sent while it is known, any subscriber makes its namespaces
 // known when it connects, and one that disconnects makes all of them unknown.
 type endpoint struct {
-	pool ws.StructSpeakerPool // set before anything is served
-
 	mu       sync.Mutex
+	pool     ws.StructSpeakerPool // of the server in this life
 	known    map[string]bool
 	clients  map[ws.Speaker]Subscriber
-	accepted int
+	accepted int           // since the start of this life
 	gone     int           // of the accepted
 	changed  chan struct{} // closed and replaced at every change
 }
 
-func newEndpoint() *endpoint {
-	return &endpoint{
+func newEndpoint() endpoint {
+	return endpoint{
 		known:   map[string]bool{},
 		clients: map[ws.Speaker]Subscriber{},
 		changed: make(chan struct{}),
 	}
+}
+
+// begin begins a life without subscribers: those of the one before have gone.
+func (e *endpoint) begin(pool ws.StructSpeakerPool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.pool, e.accepted, e.gone = pool, 0, 0
 }
 
 func (e *endpoint) announceLocked() {
@@ -118,24 +126,30 @@ func (e *endpoint) waitGone() {
 	}
 }
 
-func (e *endpoint) forget() {
+// Forget brings fault 1 about without a second client: every namespace is
+// forgotten, as if some subscriber had left. Pings continue.
+func (e *endpoint) Forget() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	clear(e.known)
 	e.announceLocked()
 }
 
-// subscribers returns the clients that a message sent now would reach, and a
-// channel that is closed when that may have changed.
-func (e *endpoint) subscribers() ([]Subscriber, <-chan struct{}) {
+// Subscribers returns the clients that a message sent now would reach.
+func (e *endpoint) Subscribers() []Subscriber {
+	s, _ := e.subscribers()
+	return s
+}
+
+// subscribers returns them, and a channel that is closed when that may have changed.
+func (e *endpoint) subscribers() (out []Subscriber, changed <-chan struct{}) {
 	e.mu.Lock()
-	changed := e.changed
+	changed, pool := e.changed, e.pool
 	e.mu.Unlock()
 	// The pool is asked without the lock: it calls back with its own held.
-	pooled := e.pool.GetSpeakers()
+	pooled := pool.GetSpeakers()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	var out []Subscriber
 	for _, c := range pooled {
 		if s, ok := e.clients[c]; ok {
 			out = append(out, s)
@@ -144,37 +158,76 @@ func (e *endpoint) subscribers() ([]Subscriber, <-chan struct{}) {
 	return out, changed
 }
 
-func (e *endpoint) namespaces() []string {
+// Wait returns when ok says so of the subscribers, which it asks at every
+// change, or with the context's error.
+func (e *endpoint) Wait(ctx context.Context, ok func([]Subscriber) bool) error {
+	for {
+		s, changed := e.subscribers()
+		if ok(s) {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("analyzer: wait with %d subscribers: %w", len(s), ctx.Err())
+		}
+	}
+}
+
+// WaitSubscribers returns when n subscribers are connected.
+func (e *endpoint) WaitSubscribers(ctx context.Context, n int) error {
+	return e.Wait(ctx, func(s []Subscriber) bool { return len(s) == n })
+}
+
+// Accepted returns how many subscriptions there were since the last start.
+func (e *endpoint) Accepted() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.accepted
+}
+
+// Namespaces returns the namespaces that are being sent, sorted; those that
+// fault 1 made the analyzer forget are missing.
+func (e *endpoint) Namespaces() []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.Sorted(maps.Keys(e.known))
 }
 
-func (e *endpoint) knows(ns string) bool {
+// send sends a message to a namespace, if anyone made it known.
+func (e *endpoint) send(namespace, kind string, message any) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.known[ns]
+	known, pool := e.known[namespace], e.pool
+	e.mu.Unlock()
+	if known {
+		pool.BroadcastMessage(ws.NewStructMessage(namespace, kind, message))
+	}
 }
 
-func (e *endpoint) sendFlows(flows []Flow) {
+// SendFlows sends flows as a real analyzer does: at most 100 a message, to the
+// namespace flow and to that of each capture, if anyone made it known. Like the
+// real one it blocks when a subscriber leaves its queue of 10,000 messages full.
+func (e *endpoint) SendFlows(flows []Flow) {
 	for chunk := range slices.Chunk(flows, flowsPerMessage) {
 		byCapture := map[string][]Flow{}
 		for _, f := range chunk {
 			byCapture[f.CaptureID] = append(byCapture[f.CaptureID], f)
 		}
-		if e.knows(namespaceFlow) {
-			e.pool.BroadcastMessage(ws.NewStructMessage(namespaceFlow, "store", chunk))
-		}
+		e.send(namespaceFlow, "store", chunk)
 		for _, capture := range slices.Sorted(maps.Keys(byCapture)) {
-			if ns := namespaceFlow + "/" + capture; e.knows(ns) {
-				e.pool.BroadcastMessage(ws.NewStructMessage(ns, "store", byCapture[capture]))
-			}
+			e.send(namespaceFlow+"/"+capture, "store", byCapture[capture])
 		}
 	}
 }
 
-func (e *endpoint) sendStats(s Stats) {
-	if e.knows(namespaceStats) {
-		e.pool.BroadcastMessage(ws.NewStructMessage(namespaceStats, "stats", s))
-	}
+// SendStats sends a capture's statistics to the namespace stats.
+func (e *endpoint) SendStats(s Stats) { e.send(namespaceStats, "stats", s) }
+
+// SendRaw sends a whole message as it is to every subscriber, whatever its
+// namespaces and whatever the analyzer has forgotten. It need not be JSON.
+func (e *endpoint) SendRaw(message []byte) {
+	e.mu.Lock()
+	pool := e.pool
+	e.mu.Unlock()
+	pool.BroadcastMessage(ws.RawMessage(message))
 }

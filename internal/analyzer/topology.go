@@ -33,25 +33,25 @@ type topology struct {
 // SetTopology says which nodes and ownership edges the topology has, each in the
 // form of Skydive's answers: {"ID":…, "Host":…, "Metadata":{…}}. It outlives
 // restarts.
-func (a *Analyzer) SetTopology(nodes, edges []json.RawMessage) {
-	a.topology.mu.Lock()
-	defer a.topology.mu.Unlock()
-	a.topology.nodes, a.topology.edges = slices.Clone(nodes), slices.Clone(edges)
+func (t *topology) SetTopology(nodes, edges []json.RawMessage) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.nodes, t.edges = slices.Clone(nodes), slices.Clone(edges)
 }
 
 // FailTopology makes the handler answer in place of the topology; nil ends that.
 // Credentials are checked before.
-func (a *Analyzer) FailTopology(fault http.HandlerFunc) {
-	a.topology.mu.Lock()
-	defer a.topology.mu.Unlock()
-	a.topology.fault = fault
+func (t *topology) FailTopology(fault http.HandlerFunc) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.fault = fault
 }
 
 // TopologyQueries returns the questions asked so far.
-func (a *Analyzer) TopologyQueries() []string {
-	a.topology.mu.Lock()
-	defer a.topology.mu.Unlock()
-	return slices.Clone(a.topology.asked)
+func (t *topology) TopologyQueries() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.asked)
 }
 
 // register serves the topology by Skydive's own server, behind its authentication.

@@ -2,14 +2,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package await waits in tests for what other goroutines bring about: a state, a line
-// of the log, a metric's value. What does not come within [Patience] fails the test.
+// of the log, a metric's value, and reads the pages of a bridge.
 package await
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"iter"
+	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -19,22 +23,34 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// Patience is how long a test waits for what must happen.
+// Patience is how long a test waits for what must happen; then it fails.
 const Patience = 30 * time.Second
+
+// Wait asks ok every few milliseconds until it says yes. Its error says what ok
+// said last.
+func Wait(ctx context.Context, ok func() (bool, string)) error {
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		yes, word := ok()
+		if yes {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s: %w", word, context.Cause(ctx))
+		case <-ticker.C:
+		}
+	}
+}
 
 // Until waits until ok, which it asks every few milliseconds.
 func Until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	limit := time.NewTimer(Patience)
-	defer limit.Stop()
-	again := time.NewTicker(5 * time.Millisecond)
-	defer again.Stop()
-	for !ok() {
-		select {
-		case <-again.C:
-		case <-limit.C:
-			t.Fatalf("waited in vain: %s", what)
-		}
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+	defer cancel()
+	if err := Wait(ctx, func() (bool, string) { return ok(), what }); err != nil {
+		t.Fatalf("waited in vain: %v", err)
 	}
 }
 
@@ -115,4 +131,44 @@ func values(t testing.TB, from prometheus.Gatherer, name string, labels []string
 func MetricIs(t *testing.T, want float64, from prometheus.Gatherer, name string, labels ...string) {
 	t.Helper()
 	Until(t, fmt.Sprintf("%s of %v", name, want), func() bool { return Metric(t, from, name, labels...) == want })
+}
+
+// Page reads a page of the bridge.
+func Page(ctx context.Context, url, accept string) (body, contentType string, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", "", err
+	}
+	if accept != "" {
+		req.Header.Set("Accept", accept)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", "", err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s: %s", url, resp.Status, text)
+	}
+	return string(text), resp.Header.Get("Content-Type"), err
+}
+
+// Scrape reads one of the own metrics of the bridge at url: the sum over its labels.
+func Scrape(ctx context.Context, url, name string) (sum float64, err error) {
+	page, _, err := Page(ctx, url+"/metrics?collect[]=self", "")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(page) {
+		series, value, ok := strings.Cut(strings.TrimSpace(line), " ")
+		if ok && (series == name || strings.HasPrefix(series, name+"{")) {
+			v, err := strconv.ParseFloat(value, 64)
+			if err != nil {
+				return 0, fmt.Errorf("%s: %w", line, err)
+			}
+			sum += v
+		}
+	}
+	return sum, nil
 }

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/skydive-project/skybridge/internal/judge"
+	"github.com/skydive-project/skybridge/internal/await"
 )
 
 // TestWhatACrashTakes kills bridges over and over, and nothing is reported again
@@ -62,11 +62,11 @@ func (l *ledger) note() {
 	}
 	l.next = now.Add(50 * time.Millisecond)
 	m := mark{bytes: l.scenario.bytes}
-	received, err := judge.Metric(l.ctx, l.bridge.url(), "skybridge_updates_received_total")
+	received, err := await.Scrape(l.ctx, l.bridge.url(), "skybridge_updates_received_total")
 	if err != nil || int(received) != l.scenario.sent-l.before {
 		return
 	}
-	if m.ticks, err = judge.Metric(l.ctx, l.bridge.url(), "skybridge_ticks_total"); err == nil {
+	if m.ticks, err = await.Scrape(l.ctx, l.bridge.url(), "skybridge_ticks_total"); err == nil {
 		l.marks = append(l.marks, m)
 	}
 }
@@ -75,7 +75,7 @@ func (l *ledger) note() {
 // second tick that ended after a moment began after it.
 func (l *ledger) safe() (bytes uint64) {
 	l.t.Helper()
-	ticks, err := judge.Metric(l.ctx, l.bridge.url(), "skybridge_ticks_total")
+	ticks, err := await.Scrape(l.ctx, l.bridge.url(), "skybridge_ticks_total")
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func (w *world) crashes(seed uint64, n int) {
 // gone returns when the analyzers have noticed that the bridge has gone.
 func (w *world) gone() {
 	w.t.Helper()
-	if err := judge.Wait(w.ctx, func() (bool, string) {
+	if err := await.Wait(w.ctx, func() (bool, string) {
 		return len(w.analyzers[0].Namespaces())+len(w.analyzers[1].Namespaces()) == 0, "the analyzers keep the bridge"
 	}); err != nil {
 		w.t.Fatal(err)

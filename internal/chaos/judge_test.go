@@ -30,11 +30,12 @@ func TestTheJudgeIsContent(t *testing.T) {
 func TestTheJudgeFindsALostSample(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1, 30, calm)
-	w.messages[0] = "io.prometheus.write.v2.Request" // what the proxy reads
+	w.messages[0] = "io.prometheus.write.v2.Request" // what loses it reads
 	w.asProcess()
-	w.proxy.loseOne()
+	lossy := &lossy{next: w.next}
+	w.next = lossy
 	problems := w.chaos(1, surroundings(), 0, calm)
-	if !w.proxy.hasLost() {
+	if !lossy.lost.Load() {
 		t.Fatal("nothing was lost")
 	}
 	expect(t, problems, "the Prometheus, by its query API, differs")

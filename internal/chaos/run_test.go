@@ -87,11 +87,9 @@ func (r *run) happen(e event) bool {
 			return false
 		}
 		g.shut()
-		if e.target == 1 {
-			// An answer may have been on its way. The receiver takes it for given, and
-			// must not wonder when the request comes again.
-			r.receiver.Restarted()
-		}
+		// An answer may have been on its way. The receiver takes it for given, and
+		// must not wonder when the request comes again.
+		r.receivers[e.target].Restarted()
 		r.later(over, func() { r.gates[e.target].open(r.t) }) // perhaps that of another life
 	case receiverSlow, receiverErrors, receiverResets, receiverEchoes, receiverMoves, receiverSmall, receiverVersion:
 		if e.kind == receiverVersion && r.messages[e.target] != "auto" {
@@ -100,12 +98,12 @@ func (r *run) happen(e event) bool {
 		r.faults[e.target].set(e.kind)
 		r.later(over, func() { r.faults[e.target].set("") })
 	case tokensHang, tokensRefused:
-		fault := receiver.TokenHangs
+		fault := receiver.Fault{HangForever: true}
 		if e.kind == tokensRefused {
-			fault = receiver.TokenEchoes
+			fault = receiver.Fault{Status: 400, Echo: true}
 		}
 		r.tokens.SetFault(fault)
-		r.later(over, func() { r.tokens.SetFault(receiver.TokenExpires) })
+		r.later(over, func() { r.tokens.SetFault(receiver.Fault{}) })
 	case analyzerRestart:
 		a := r.analyzers[e.target]
 		a.Stop()

@@ -100,9 +100,11 @@ func (w *world) breaches() (problems []string) {
 	if met != len(refusals) {
 		w.t.Fatalf("Prometheus has %d of the metrics %v", met, refusals)
 	}
-	violations := w.receiver.Violations()
-	for _, violation := range violations[:min(5, len(violations))] {
-		complain("the receiver complains (%d times in all): %s", len(violations), violation)
+	for i, r := range w.receivers {
+		violations := r.Violations()
+		for _, violation := range violations[:min(5, len(violations))] {
+			complain("receiver %d complains (%d times in all): %s", i, len(violations), violation)
+		}
 	}
 	return problems
 }
@@ -127,7 +129,7 @@ func (w *world) stored() map[string]map[string]uint64 {
 	}
 	var checked []prom.Series
 	keys := parser.NewParser(parser.Options{})
-	for key, samples := range w.receiver.Series() {
+	for key, samples := range w.receivers[1].Series() {
 		name, err := keys.ParseMetric(key)
 		if err != nil {
 			w.t.Fatalf("series %s: %v", key, err)

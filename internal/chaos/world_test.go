@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/internal/analyzer"
-	"github.com/skydive-project/skybridge/internal/judge"
+	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/prom"
 	"github.com/skydive-project/skybridge/internal/receiver"
 )
@@ -34,8 +34,8 @@ type bridgeRunner interface {
 }
 
 // world is a bridge with two analyzers of Skydive's own server code and two
-// receivers: a real Prometheus behind a proxy, and the one that checks every
-// duty of a sender.
+// receivers, which check every duty of a sender; the first one passes what it stores
+// on to a real Prometheus.
 type world struct {
 	t     *testing.T
 	ctx   context.Context
@@ -44,10 +44,9 @@ type world struct {
 
 	analyzers []*analyzer.Analyzer
 	prom      *prom.Server
-	receiver  *receiver.Receiver
-	proxy     *proxy
-	doors     [targets]http.Handler // to the receivers, faults included
-	gates     [targets]*gate        // the way to them in this life of the bridge
+	next      http.Handler // the Prometheus, or what stands before it
+	receivers [targets]*receiver.Receiver
+	gates     [targets]*gate // the way to them in this life of the bridge
 	faults    [targets]*faults
 	messages  [targets]string       // protobuf_message
 	tokens    *receiver.TokenServer // of the second receiver
@@ -75,8 +74,7 @@ func newWorld(t *testing.T, seed uint64, connections int, length time.Duration) 
 		t: t, ctx: ctx, rng: rand.New(rand.NewPCG(seed, 4)), began: time.Now(),
 		config: filepath.Join(t.TempDir(), "skybridge.yml"), storage: filepath.Join(t.TempDir(), "storage"), logs: &logs{},
 	}
-	w.tokens, w.otherHost = receiver.StartTokens(), newOtherHost(t)
-	w.tokens.SetFault(receiver.TokenExpires)
+	w.tokens, w.otherHost = receiver.StartTokens(time.Second), newOtherHost(t)
 	t.Cleanup(w.tokens.Close)
 	for i := range targets {
 		a, err := analyzer.Start(analyzer.Config{HostID: fmt.Sprintf("analyzer-%d", i)})
@@ -93,21 +91,14 @@ func newWorld(t *testing.T, seed uint64, connections int, length time.Duration) 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.prom.Close() })
-	w.receiver = receiver.New(receiver.Config{Fail: func(_ int, r *http.Request) receiver.Fault { return w.faults[1].fault(r) }})
-	t.Cleanup(w.receiver.Close)
-	transport := &http.Transport{}
-	t.Cleanup(transport.CloseIdleConnections)
-	w.proxy = &proxy{to: w.prom.WriteURL(), client: &http.Client{Transport: transport}, faults: w.faults[0]}
-	w.doors = [targets]http.Handler{w.proxy, w.receiver}
-	w.openGates()
+	w.next = w.prom.Handler()
+	for i, next := range [targets]http.Handler{http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { w.next.ServeHTTP(rw, r) }), nil} {
+		w.receivers[i] = receiver.New(receiver.Config{Fail: func(_ int, r *http.Request) receiver.Fault { return w.faults[i].fault(r) }, Next: next})
+		t.Cleanup(w.receivers[i].Close)
+		w.gates[i] = newGate(t, w.receivers[i])
+	}
 	w.scenario = newScenario(seed, connections, length, w.analyzers)
 	return w
-}
-
-func (w *world) openGates() {
-	for i, door := range w.doors {
-		w.gates[i] = newGate(w.t, door)
-	}
 }
 
 // asProcess makes the bridge the binary in a process of its own.
@@ -173,18 +164,20 @@ func (w *world) ended() {
 		// soon have nothing left to send.
 		former.becomeBlackhole()
 		former.open(w.t)
-		w.gates[i] = newGate(w.t, w.doors[i])
+		w.gates[i] = newGate(w.t, w.receivers[i])
 		if !former.wasOpen {
 			w.gates[i].shut()
 		}
 	}
-	w.receiver.Restarted()
+	for _, r := range w.receivers {
+		r.Restarted()
+	}
 }
 
 // await waits until ok, and fails when the bridge ends meanwhile.
 func (w *world) await(ok func() (bool, string)) {
 	w.t.Helper()
-	if err := judge.Wait(w.ctx, func() (bool, string) { w.bridge.check(); return ok() }); err != nil {
+	if err := await.Wait(w.ctx, func() (bool, string) { w.bridge.check(); return ok() }); err != nil {
 		w.t.Fatalf("%v\n%s", err, w.logs)
 	}
 }
@@ -196,7 +189,7 @@ func (w *world) awaitUp() {
 
 // page reads a page of the bridge, on a connection of its own.
 func (w *world) page(path string) (string, error) {
-	text, _, err := judge.Page(w.ctx, w.bridge.url()+path, "")
+	text, _, err := await.Page(w.ctx, w.bridge.url()+path, "")
 	return text, err
 }
 
@@ -205,7 +198,7 @@ func (w *world) awaitTicks(n float64) {
 	w.t.Helper()
 	var first float64 = -1
 	w.await(func() (bool, string) {
-		now, err := judge.Metric(w.ctx, w.bridge.url(), "skybridge_ticks_total")
+		now, err := await.Scrape(w.ctx, w.bridge.url(), "skybridge_ticks_total")
 		if err == nil && first < 0 {
 			first = now
 		}
@@ -270,7 +263,7 @@ func (w *world) stop() {
 func (w *world) endLife() {
 	w.t.Helper()
 	w.bridge.terminate()
-	if err := judge.Wait(w.ctx, func() (bool, string) { return w.bridge.check(), "the bridge does not stop" }); err != nil {
+	if err := await.Wait(w.ctx, func() (bool, string) { return w.bridge.check(), "the bridge does not stop" }); err != nil {
 		w.t.Fatalf("%v\n%s", err, w.logs)
 	}
 	w.ended()

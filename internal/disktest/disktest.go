@@ -55,6 +55,8 @@ const (
 
 // Disk is a file system in memory. The zero value is not ready: see New.
 type Disk struct {
+	disk.FS // what the process uses
+
 	mu      sync.Mutex
 	random  *rand.Rand
 	names   map[string]*inode // as the process sees them
@@ -66,8 +68,10 @@ type Disk struct {
 	locks map[string]bool
 	ops   int
 	fail  func(n int, op Op, name string) error
-	dead  bool
-	life  int // counts losses of power: older files are of a dead process
+	// failing is why the operation that runs fails.
+	failing error
+	dead    bool
+	life    int // counts losses of power: older files are of a dead process
 }
 
 type inode struct {
@@ -83,14 +87,14 @@ type change struct {
 	made      bool
 }
 
-var _ disk.FS = (*Disk)(nil)
-
 // New returns an empty disk whose losses of power take their course from seed.
 func New(seed uint64) *Disk {
-	return &Disk{
+	d := &Disk{
 		random: rand.New(rand.NewPCG(seed, 1)), names: make(map[string]*inode),
 		durable: make(map[string]*inode), dirs: make(map[string]bool), locks: make(map[string]bool),
 	}
+	d.FS = Intercept(plain{d}, d.do)
+	return d
 }
 
 // Fail asks f before every operation that changes something, the first of which
@@ -215,33 +219,43 @@ func (d *Disk) SetBytes(name string, data []byte) {
 	d.names[name], d.durable[name] = i, i
 }
 
-// op counts an operation and says whether it fails. The lock is held.
-func (d *Disk) op(op Op, name string) error {
-	if d.dead {
-		return ErrDead
-	}
-	n := d.ops
-	d.ops++
-	if d.fail == nil {
-		return nil
-	}
-	err := d.fail(n, op, name)
-	if errors.Is(err, ErrDead) {
-		d.dead = true
-	}
-	if err != nil {
-		return &fs.PathError{Op: string(op), Path: name, Err: err}
-	}
-	return nil
-}
-
-// Mkdir implements disk.FS. Those above it are taken to be there.
-func (d *Disk) Mkdir(dir string) error {
+// do runs an operation unless it fails. A write that fails, or a sync, is run nevertheless:
+// the file knows what is left of it.
+func (d *Disk) do(op Op, name string, run func() error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	switch op {
+	case Close, Size, Lock:
+		return run()
+	}
 	if d.dead {
 		return ErrDead
 	}
+	d.failing = nil
+	switch op {
+	case Create, Write, Sync, Truncate, Rename, Remove, SyncDir:
+		n := d.ops
+		d.ops++
+		if d.fail != nil {
+			d.failing = d.fail(n, op, name)
+		}
+	}
+	if d.failing != nil {
+		d.dead = errors.Is(d.failing, ErrDead)
+		d.failing = &fs.PathError{Op: string(op), Path: name, Err: d.failing}
+		if op != Write && op != Sync {
+			return d.failing
+		}
+	}
+	return run()
+}
+
+// plain is the file system of a Disk whose operations do not fail by themselves. The
+// disk's lock is held.
+type plain struct{ *Disk }
+
+// Mkdir makes a directory. Those above it are taken to be there.
+func (d plain) Mkdir(dir string) error {
 	if _, ok := d.dirs[dir]; ok {
 		return &fs.PathError{Op: "mkdir", Path: dir, Err: fs.ErrExist}
 	}
@@ -250,47 +264,29 @@ func (d *Disk) Mkdir(dir string) error {
 	return nil
 }
 
-// Create implements disk.FS.
-func (d *Disk) Create(name string) (disk.File, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.op(Create, name); err != nil {
-		return nil, err
-	}
+func (d plain) Create(name string) (disk.File, error) {
 	if d.names[name] != nil {
 		return nil, &fs.PathError{Op: "create", Path: name, Err: fs.ErrExist}
 	}
 	i := &inode{}
 	d.rename(change{dir: filepath.Dir(name), name: name, to: i})
-	return &file{disk: d, name: name, inode: i, life: d.life, writable: true}, nil
+	return &file{disk: d.Disk, name: name, inode: i, life: d.life, writable: true}, nil
 }
 
-func (d *Disk) rename(c change) {
+func (d plain) rename(c change) {
 	c.apply(d.names)
 	d.pending = append(d.pending, c)
 }
 
-// Open implements disk.FS.
-func (d *Disk) Open(name string) (disk.File, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.dead {
-		return nil, ErrDead
-	}
+func (d plain) Open(name string) (disk.File, error) {
 	i := d.names[name]
 	if i == nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
-	return &file{disk: d, name: name, inode: i, life: d.life}, nil
+	return &file{disk: d.Disk, name: name, inode: i, life: d.life}, nil
 }
 
-// Truncate implements disk.FS.
-func (d *Disk) Truncate(name string, size int64) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.op(Truncate, name); err != nil {
-		return err
-	}
+func (d plain) Truncate(name string, size int64) error {
 	i := d.names[name]
 	if i == nil {
 		return &fs.PathError{Op: "truncate", Path: name, Err: fs.ErrNotExist}
@@ -300,13 +296,7 @@ func (d *Disk) Truncate(name string, size int64) error {
 	return nil
 }
 
-// Rename implements disk.FS.
-func (d *Disk) Rename(from, to string) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.op(Rename, to); err != nil {
-		return err
-	}
+func (d plain) Rename(from, to string) error {
 	i := d.names[from]
 	if i == nil {
 		return &fs.PathError{Op: "rename", Path: from, Err: fs.ErrNotExist}
@@ -316,13 +306,7 @@ func (d *Disk) Rename(from, to string) error {
 	return nil
 }
 
-// Remove implements disk.FS.
-func (d *Disk) Remove(name string) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.op(Remove, name); err != nil {
-		return err
-	}
+func (d plain) Remove(name string) error {
 	if d.names[name] == nil {
 		return &fs.PathError{Op: "remove", Path: name, Err: fs.ErrNotExist}
 	}
@@ -330,13 +314,7 @@ func (d *Disk) Remove(name string) error {
 	return nil
 }
 
-// ReadDir implements disk.FS.
-func (d *Disk) ReadDir(dir string) ([]disk.Entry, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.dead {
-		return nil, ErrDead
-	}
+func (d plain) ReadDir(dir string) ([]disk.Entry, error) {
 	var out []disk.Entry
 	for _, name := range slices.Sorted(maps.Keys(d.names)) {
 		if filepath.Dir(name) == filepath.Clean(dir) {
@@ -346,13 +324,7 @@ func (d *Disk) ReadDir(dir string) ([]disk.Entry, error) {
 	return out, nil
 }
 
-// SyncDir implements disk.FS.
-func (d *Disk) SyncDir(dir string) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.op(SyncDir, dir); err != nil {
-		return err
-	}
+func (d plain) SyncDir(dir string) error {
 	d.pending = slices.DeleteFunc(d.pending, func(c change) bool {
 		if c.dir != filepath.Clean(dir) {
 			return false
@@ -363,15 +335,12 @@ func (d *Disk) SyncDir(dir string) error {
 	return nil
 }
 
-// Lock implements disk.FS.
-func (d *Disk) Lock(name string) (io.Closer, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+func (d plain) Lock(name string) (io.Closer, error) {
 	if d.locks[name] {
 		return nil, disk.ErrLocked
 	}
 	d.locks[name] = true
-	return unlock{d, name}, nil
+	return unlock{d.Disk, name}, nil
 }
 
 type unlock struct {

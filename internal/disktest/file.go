@@ -10,7 +10,7 @@ import (
 	"slices"
 )
 
-// file is an open file of a Disk.
+// file is an open file of a Disk, whose lock is held by its methods.
 type file struct {
 	disk     *Disk
 	name     string
@@ -20,7 +20,7 @@ type file struct {
 	closed   bool
 }
 
-// check says why the file cannot be used. The disk's lock is held.
+// check says why the file cannot be used.
 func (f *file) check() error {
 	switch {
 	case f.life != f.disk.life:
@@ -31,15 +31,9 @@ func (f *file) check() error {
 	return nil
 }
 
-// ReadAt implements disk.File.
 func (f *file) ReadAt(p []byte, off int64) (int, error) {
-	f.disk.mu.Lock()
-	defer f.disk.mu.Unlock()
 	if err := f.check(); err != nil {
 		return 0, err
-	}
-	if f.disk.dead {
-		return 0, ErrDead
 	}
 	if off >= int64(len(f.inode.data)) {
 		return 0, io.EOF
@@ -51,20 +45,14 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// WriteAt implements disk.File.
 func (f *file) WriteAt(p []byte, off int64) (int, error) {
-	f.disk.mu.Lock()
-	defer f.disk.mu.Unlock()
 	if err := f.check(); err != nil {
 		return 0, err
 	}
 	if !f.writable {
 		return 0, fs.ErrPermission
 	}
-	if f.disk.dead {
-		return 0, ErrDead
-	}
-	err := f.disk.op(Write, f.name)
+	err := f.disk.failing
 	if err != nil {
 		p = p[:f.disk.random.IntN(len(p)+1)] // some of it was written
 	}
@@ -78,15 +66,13 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) {
 	return len(p), err
 }
 
-// Sync implements disk.File. One that fails leaves the bytes on the disk or not;
+// Sync makes the file durable. One that fails leaves the bytes on the disk or not;
 // and as on Linux, a later one does not make up for it: the pages are clean.
 func (f *file) Sync() error {
-	f.disk.mu.Lock()
-	defer f.disk.mu.Unlock()
 	if err := f.check(); err != nil {
 		return err
 	}
-	if err := f.disk.op(Sync, f.name); err != nil {
+	if err := f.disk.failing; err != nil {
 		if !f.disk.dead { // else it was not even asked
 			f.inode.forget()
 		}
@@ -123,20 +109,14 @@ func (i *inode) forget() {
 	}
 }
 
-// Size implements disk.File.
 func (f *file) Size() (int64, error) {
-	f.disk.mu.Lock()
-	defer f.disk.mu.Unlock()
 	if err := f.check(); err != nil {
 		return 0, err
 	}
 	return int64(len(f.inode.data)), nil
 }
 
-// Close implements disk.File.
 func (f *file) Close() error {
-	f.disk.mu.Lock()
-	defer f.disk.mu.Unlock()
 	if f.closed {
 		return fs.ErrClosed
 	}

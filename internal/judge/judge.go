@@ -9,18 +9,15 @@ package judge
 import (
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"math"
-	"net/http"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/prom"
 	"github.com/skydive-project/skybridge/internal/receiver"
 	"github.com/skydive-project/skybridge/internal/reference"
@@ -43,8 +40,8 @@ func (f *Feed) Send(m script.Message) {
 
 // WaitReceived returns when the bridge at url has taken every record.
 func (f *Feed) WaitReceived(ctx context.Context, url string) error {
-	return Wait(ctx, func() (bool, string) {
-		n, err := Metric(ctx, url, "skybridge_updates_received_total")
+	return await.Wait(ctx, func() (bool, string) {
+		n, err := await.Scrape(ctx, url, "skybridge_updates_received_total")
 		return err == nil && int(n) == f.Sent, fmt.Sprintf("%v of %d records received (%v)", n, f.Sent, err)
 	})
 }
@@ -53,74 +50,16 @@ func (f *Feed) WaitReceived(ctx context.Context, url string) error {
 // receivers have them all.
 func WaitTicks(ctx context.Context, url string, n int) error {
 	const ticks, pending = "skybridge_ticks_total", "prometheus_remote_storage_samples_pending"
-	first, err := Metric(ctx, url, ticks)
+	first, err := await.Scrape(ctx, url, ticks)
 	if err != nil {
 		return err
 	}
-	return Wait(ctx, func() (bool, string) {
-		now, err := Metric(ctx, url, ticks)
-		left, err2 := Metric(ctx, url, pending)
+	return await.Wait(ctx, func() (bool, string) {
+		now, err := await.Scrape(ctx, url, ticks)
+		left, err2 := await.Scrape(ctx, url, pending)
 		return err == nil && err2 == nil && now >= first+float64(n) && left == 0,
 			fmt.Sprintf("%v more ticks, %v samples pending (%v, %v)", now-first, left, err, err2)
 	})
-}
-
-// Wait asks ok every few milliseconds until it says yes. Its error says what ok
-// said last.
-func Wait(ctx context.Context, ok func() (bool, string)) error {
-	ticker := time.NewTicker(5 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		yes, word := ok()
-		if yes {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%s: %w", word, ctx.Err())
-		case <-ticker.C:
-		}
-	}
-}
-
-// Page reads a page of the bridge.
-func Page(ctx context.Context, url, accept string) (body, contentType string, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return "", "", err
-	}
-	if accept != "" {
-		req.Header.Set("Accept", accept)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return "", "", err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s: %s", url, resp.Status, text)
-	}
-	return string(text), resp.Header.Get("Content-Type"), err
-}
-
-// Metric reads one of the bridge's own metrics: the sum over its labels.
-func Metric(ctx context.Context, url, name string) (sum float64, err error) {
-	page, _, err := Page(ctx, url+"/metrics?collect[]=self", "")
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(page) {
-		series, value, ok := strings.Cut(strings.TrimSpace(line), " ")
-		if ok && (series == name || strings.HasPrefix(series, name+"{")) {
-			v, err := strconv.ParseFloat(value, 64)
-			if err != nil {
-				return 0, fmt.Errorf("%s: %w", line, err)
-			}
-			sum += v
-		}
-	}
-	return sum, nil
 }
 
 // Selector names every counter that is judged.

@@ -100,6 +100,9 @@ func (s *Server) URL() string { return "http://" + s.Addr() }
 // WriteURL is where remote-write requests go, 1.0 and 2.0 alike.
 func (s *Server) WriteURL() string { return s.URL() + apiPrefix + "/write" }
 
+// Handler is what serves all of that, for a caller in this process.
+func (s *Server) Handler() http.Handler { return s.http.Handler }
+
 // Dir is the TSDB's directory.
 func (s *Server) Dir() string { return s.dir }
 

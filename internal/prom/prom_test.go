@@ -5,16 +5,17 @@ package prom_test
 
 import (
 	"errors"
-	"net/http"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	remoteapi "github.com/prometheus/client_golang/exp/api/remote"
 	"github.com/prometheus/prometheus/model/labels"
 	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
 
+	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/prom"
 	"github.com/skydive-project/skybridge/internal/receiver"
 )
@@ -107,19 +108,16 @@ func TestWrite20(t *testing.T) {
 	server := start(t, prom.Options{})
 	symbols := writev2.NewSymbolTable()
 	refs := symbols.SymbolizeLabels(labels.FromStrings("__name__", metric, "who", "a"), nil)
-	body, err := (&writev2.Request{
+	err := send(t.Context(), server, remoteapi.WriteV2MessageType, &writev2.Request{
 		Timeseries: []writev2.TimeSeries{{
 			LabelsRefs: refs,
 			Metadata:   writev2.Metadata{Type: writev2.Metadata_METRIC_TYPE_COUNTER, HelpRef: symbols.Symbolize("Bytes.")},
 			Samples:    []writev2.Sample{{Timestamp: past.UnixMilli(), Value: 42}},
 		}},
 		Symbols: symbols.Symbols(),
-	}).Marshal()
+	})
 	if err != nil {
 		t.Fatal(err)
-	}
-	if status, text := post(t, server, "application/x-protobuf;proto=io.prometheus.write.v2.Request", "2.0.0", body); status != http.StatusNoContent {
-		t.Fatalf("write: %d %s", status, text)
 	}
 	got, err := server.Client().Query(t.Context(), metric, past)
 	if err != nil {
@@ -160,9 +158,9 @@ func TestAPIIsMounted(t *testing.T) {
 		{"/query?g0.expr=up", "HTTP API"},
 	} {
 		t.Run(test.path, func(t *testing.T) {
-			status, text := get(t, server.URL()+test.path)
-			if status != http.StatusOK || !strings.Contains(text, test.want) {
-				t.Errorf("%d %s\nwant %s in it", status, text, test.want)
+			text, _, err := await.Page(t.Context(), server.URL()+test.path, "")
+			if err != nil || !strings.Contains(text, test.want) {
+				t.Errorf("%v %s\nwant %s in it", err, text, test.want)
 			}
 		})
 	}

@@ -4,16 +4,12 @@
 package prom_test
 
 import (
-	"bytes"
 	"context"
-	"io"
 	"math"
-	"net/http"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/golang/snappy"
+	remoteapi "github.com/prometheus/client_golang/exp/api/remote"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/prompb"
 
@@ -45,13 +41,6 @@ func start(t *testing.T, options prom.Options) *prom.Server {
 	return server
 }
 
-// testingT is what *testing.T and *rapid.T share.
-type testingT interface {
-	Helper()
-	Context() context.Context
-	Fatal(...any)
-}
-
 // series is one line of a 1.0 request: a counter of one label.
 func series(who string, samples ...receiver.Sample) prompb.TimeSeries {
 	line := prompb.TimeSeries{Labels: []prompb.Label{{Name: "__name__", Value: metric}, {Name: "who", Value: who}}}
@@ -61,61 +50,24 @@ func series(who string, samples ...receiver.Sample) prompb.TimeSeries {
 	return line
 }
 
-// write posts a 1.0 request and returns the answer's status and text.
-func write(t *testing.T, server *prom.Server, lines ...prompb.TimeSeries) (int, string) {
-	t.Helper()
-	body, err := (&prompb.WriteRequest{Timeseries: lines}).Marshal()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return post10(t, server, body)
+// write sends lines by remote-write 1.0. The error says what the server answered.
+func write(ctx context.Context, server *prom.Server, lines ...prompb.TimeSeries) error {
+	return send(ctx, server, remoteapi.WriteV1MessageType, &prompb.WriteRequest{Timeseries: lines})
 }
 
-func post10(t testingT, server *prom.Server, body []byte) (int, string) {
-	t.Helper()
-	return post(t, server, "application/x-protobuf", "0.1.0", body)
-}
-
-func post(t testingT, server *prom.Server, contentType, version string, body []byte) (int, string) {
-	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.WriteURL(), bytes.NewReader(snappy.Encode(nil, body)))
-	if err != nil {
-		t.Fatal(err)
+// send sends a request. Without the confirmation that 2.0 asks for, that fails.
+func send(ctx context.Context, server *prom.Server, kind remoteapi.WriteMessageType, request any) error {
+	sender, err := remoteapi.NewAPI(server.URL())
+	if err == nil {
+		_, err = sender.Write(ctx, kind, request)
 	}
-	request.Header.Set("Content-Encoding", "snappy")
-	request.Header.Set("Content-Type", contentType)
-	request.Header.Set("X-Prometheus-Remote-Write-Version", version)
-	return do(t, request)
-}
-
-func get(t *testing.T, url string) (int, string) {
-	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return do(t, request)
-}
-
-func do(t testingT, request *http.Request) (int, string) {
-	t.Helper()
-	transport := &http.Transport{DisableKeepAlives: true}
-	response, err := (&http.Client{Transport: transport}).Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return response.StatusCode, strings.TrimSpace(string(text))
+	return err
 }
 
 func mustWrite(t *testing.T, server *prom.Server, lines ...prompb.TimeSeries) {
 	t.Helper()
-	if status, text := write(t, server, lines...); status != http.StatusNoContent {
-		t.Fatalf("write: %d %s", status, text)
+	if err := write(t.Context(), server, lines...); err != nil {
+		t.Fatal(err)
 	}
 }
 

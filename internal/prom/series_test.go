@@ -97,12 +97,8 @@ func TestOraclesAgree(t *testing.T) {
 				add(stale())
 			}
 		}
-		data, err := (&prompb.WriteRequest{Timeseries: []prompb.TimeSeries{body}}).Marshal()
-		if err != nil {
+		if err := write(t.Context(), server, body); err != nil {
 			t.Fatal(err)
-		}
-		if status, text := post10(t, server, data); status != 204 {
-			t.Fatalf("write: %d %s", status, text)
 		}
 
 		selector, from, to := metric+`{who="`+who+`"}`, after(0), after(now)

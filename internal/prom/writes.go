@@ -4,8 +4,9 @@
 package prom
 
 import (
-	"bytes"
+	"maps"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -26,31 +27,15 @@ type refusals struct {
 // keep passes requests on and keeps what refuses them.
 func (r *refusals) keep(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		answer := &answerRecorder{ResponseWriter: w}
+		answer := httptest.NewRecorder()
 		next.ServeHTTP(answer, req)
-		if answer.status/100 == 4 {
+		if answer.Code/100 == 4 {
 			r.mu.Lock()
-			defer r.mu.Unlock()
-			r.texts = append(r.texts, strings.TrimSpace(answer.text.String()))
+			r.texts = append(r.texts, strings.TrimSpace(answer.Body.String()))
+			r.mu.Unlock()
 		}
+		maps.Copy(w.Header(), answer.Header())
+		w.WriteHeader(answer.Code)
+		_, _ = w.Write(answer.Body.Bytes())
 	})
-}
-
-// answerRecorder notes an answer's status and, of a 4xx, its text.
-type answerRecorder struct {
-	http.ResponseWriter
-	status int
-	text   bytes.Buffer
-}
-
-func (a *answerRecorder) WriteHeader(status int) {
-	a.status = status
-	a.ResponseWriter.WriteHeader(status)
-}
-
-func (a *answerRecorder) Write(b []byte) (int, error) {
-	if a.status/100 == 4 {
-		a.text.Write(b)
-	}
-	return a.ResponseWriter.Write(b)
 }

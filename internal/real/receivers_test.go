@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/judge"
 	"github.com/skydive-project/skybridge/internal/loopback"
 	"github.com/skydive-project/skybridge/internal/prom"
@@ -84,15 +85,15 @@ remote_write:
 	}
 	received()
 	// Neither knows 2.0, and VictoriaMetrics answers it as if it did.
-	if version, err := judge.Metric(ctx, bridge.url, "skybridge_remote_write_version"); err != nil || version != 2*1 {
+	if version, err := await.Scrape(ctx, bridge.url, "skybridge_remote_write_version"); err != nil || version != 2*1 {
 		t.Errorf("sum of versions %v (%v), want 1 for each", version, err)
 	}
 	for _, refused := range []string{"samples_failed_total", "samples_dropped_total", "metadata_failed_total"} {
-		if n, err := judge.Metric(ctx, bridge.url, "prometheus_remote_storage_"+refused); err != nil || n != 0 {
+		if n, err := await.Scrape(ctx, bridge.url, "prometheus_remote_storage_"+refused); err != nil || n != 0 {
 			t.Errorf("%s is %v (%v), want 0", refused, n, err)
 		}
 	}
-	if n, err := judge.Metric(ctx, bridge.url, "prometheus_remote_storage_metadata_total"); err != nil || n == 0 {
+	if n, err := await.Scrape(ctx, bridge.url, "prometheus_remote_storage_metadata_total"); err != nil || n == 0 {
 		t.Errorf("no metadata was sent: %v (%v)", n, err)
 	}
 	bridge.terminate()
@@ -112,7 +113,7 @@ remote_write:
 		defer client.Close()
 		// VictoriaMetrics makes samples visible about a second after it took them.
 		var diff string
-		err := judge.Wait(ctx, func() (bool, string) {
+		err := await.Wait(ctx, func() (bool, string) {
 			series, err := client.RawSeries(ctx, judge.Selector, began.Add(-time.Minute), time.Now().Add(time.Minute))
 			if err != nil {
 				return false, err.Error()

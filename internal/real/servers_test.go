@@ -6,18 +6,16 @@
 package real
 
 import (
-	"bytes"
 	"context"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/skydive-project/skybridge/internal/judge"
+	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/loopback"
 )
 
@@ -25,32 +23,15 @@ import (
 type server struct {
 	url  string
 	cmd  *exec.Cmd
-	logs *buffer
+	logs *await.Logs
 	done chan struct{}
-}
-
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
 
 // start runs a program until the end of the test and waits until the page at
 // path answers 200.
 func start(t *testing.T, address, path, program string, args ...string) *server {
 	t.Helper()
-	s := &server{url: "http://" + address, cmd: exec.Command(program, args...), logs: &buffer{}, done: make(chan struct{})}
+	s := &server{url: "http://" + address, cmd: exec.Command(program, args...), logs: &await.Logs{}, done: make(chan struct{})}
 	s.cmd.Stdout, s.cmd.Stderr = s.logs, s.logs
 	if err := s.cmd.Start(); err != nil {
 		t.Fatalf("%s is needed for this test: %v", program, err)
@@ -62,7 +43,7 @@ func start(t *testing.T, address, path, program string, args ...string) *server 
 	t.Cleanup(s.terminate)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	err := judge.Wait(ctx, func() (bool, string) {
+	err := await.Wait(ctx, func() (bool, string) {
 		resp, err := http.Get(s.url + path)
 		if err != nil {
 			return false, err.Error()

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/judge"
 	"github.com/skydive-project/skybridge/internal/loopback"
 	"github.com/skydive-project/skybridge/internal/prom"
@@ -64,7 +65,7 @@ remote_write: [{url: "%s/api/v1/write"}, {url: "%s/api/v1/write"}]
 		t.Helper()
 		var diff string
 		patience := time.Now().Add(10 * time.Second)
-		err := judge.Wait(ctx, func() (bool, string) {
+		err := await.Wait(ctx, func() (bool, string) {
 			diff = judge.Diff(want, sums(victoria))
 			return diff == "" || time.Now().After(patience), diff
 		})

@@ -19,7 +19,7 @@ type Fault struct {
 	Status int
 	Header http.Header
 	Body   string
-	// Echo answers with the request's first line and headers after Body, as some
+	// Echo answers with the request's first line, headers and form after Body, as some
 	// proxies do.
 	Echo bool
 	// Store stores nevertheless: the sender cannot know. Drop, with a 2xx, stores
@@ -38,6 +38,8 @@ type Fault struct {
 	ReadPause time.Duration
 	// AnswerPause is waited between the answer's header and its body.
 	AnswerPause time.Duration
+	// Trickle lets spaces come before the answer's body, one after the other, without end.
+	Trickle bool
 }
 
 // reset closes the request's connection, on TCP with an RST.
@@ -88,6 +90,10 @@ func (f *Fault) answer(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).Flush()
 		sleep(r, f.AnswerPause)
 	}
+	for f.Trickle && sleep(r, time.Millisecond) {
+		_, _ = io.WriteString(w, " ")
+		_ = http.NewResponseController(w).Flush()
+	}
 	if f.Body != "" {
 		_, _ = io.WriteString(w, f.Body)
 	}
@@ -96,10 +102,23 @@ func (f *Fault) answer(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// echo writes the request's first line and headers.
+// echo writes the request's first line, its headers and the form that was read.
 func echo(w io.Writer, r *http.Request) {
 	_, _ = fmt.Fprintf(w, "%s %s %s\r\n", r.Method, r.RequestURI, r.Proto)
 	_ = r.Header.Write(w)
+	_, _ = fmt.Fprintf(w, "\r\n%s\n", r.PostForm.Encode())
+}
+
+// hang waits as the fault says, at most until the sender has gone or closed is.
+func (f *Fault) hang(r *http.Request, closed <-chan struct{}) {
+	if f.Hang == nil && !f.HangForever {
+		return
+	}
+	select {
+	case <-f.Hang:
+	case <-r.Context().Done():
+	case <-closed:
+	}
 }
 
 // Redirect is a fault that leads the request elsewhere, with status 307 or 308.

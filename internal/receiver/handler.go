@@ -4,8 +4,12 @@
 package receiver
 
 import (
+	"bytes"
+	"context"
 	"crypto/sha256"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 )
@@ -53,15 +57,12 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	abandoned := false
 	defer func() { r.leave(f, abandoned) }()
 
-	if fault.Hang != nil || fault.HangForever {
-		select {
-		case <-fault.Hang:
-		case <-req.Context().Done():
-		case <-r.closed:
-		}
-	}
+	fault.hang(req, r.closed)
 	abandoned = req.Context().Err() != nil
 	if fault.Store || (!abandoned && fault.stores()) {
+		if r.cfg.Next != nil {
+			r.pass(req, body, &fault)
+		}
 		r.store(samples)
 	}
 	if abandoned {
@@ -80,6 +81,20 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	// Before the answer is written: the sender may be back the moment it has it.
 	r.answered(f, &fault)
 	fault.answer(w, req)
+}
+
+// pass hands a request on, whatever its sender does meanwhile. The answer is that of
+// the fault, unless this was to be none.
+func (r *Receiver) pass(req *http.Request, body []byte, fault *Fault) {
+	r.passing.Lock()
+	defer r.passing.Unlock()
+	req = req.Clone(context.WithoutCancel(req.Context()))
+	req.Body = io.NopCloser(bytes.NewReader(body))
+	answer := httptest.NewRecorder()
+	r.cfg.Next.ServeHTTP(answer, req)
+	if fault.stores() {
+		fault.Status, fault.Header, fault.Body = answer.Code, answer.Header(), answer.Body.String()
+	}
 }
 
 // unspokenAnswer is the answer to a version that is not spoken, nil: it is, or

@@ -38,6 +38,9 @@ type Config struct {
 	// forgotten, so that the sender can send it again in the other one. Speak changes
 	// them.
 	Without1, Without2 *Fault
+	// Next, where given, gets what is stored as well, one request after the other; where
+	// nothing fails before, the answer is its.
+	Next http.Handler
 	// MaxBytes, where not 0, is the size of a body above which it is refused with 413.
 	MaxBytes int
 	// GiveUps allows that a sender continues with newer samples of a series without a
@@ -70,8 +73,9 @@ type Receiver struct {
 	bodies map[bodyHash]*fate
 	closed chan struct{}
 
-	server *http.Server
-	served sync.WaitGroup
+	passing sync.Mutex // held while Config.Next has a request
+	server  *http.Server
+	served  sync.WaitGroup
 }
 
 // New returns a receiver. Close must be called if Start or Pipe was.

@@ -5,42 +5,28 @@ package receiver
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
-	"sync"
 	"sync/atomic"
 	"time"
-)
-
-// TokenFault is what an OAuth2 token endpoint does wrong.
-type TokenFault int32
-
-// What a token endpoint can do wrong.
-const (
-	TokenWorks    TokenFault = iota
-	TokenExpires             // its tokens are for one request: they expire at once
-	TokenHangs               // accepts the request and never answers
-	TokenTrickles            // answers, byte after byte, and never ends
-	TokenEchoes              // refuses, with the request's headers and form as reason
 )
 
 // TokenPrefix is what every token begins with.
 const TokenPrefix = "t0ken-of-fetch-"
 
-// TokenServer is an OAuth2 token endpoint. The fault can be set at any time; it is
-// that of the requests that arrive from then on.
+// TokenServer is an OAuth2 token endpoint.
 type TokenServer struct {
-	server  *httptest.Server
-	fault   atomic.Int32
-	fetches atomic.Int64
-	closed  chan struct{}
-	close   sync.Once
+	server   *httptest.Server
+	lifetime time.Duration
+	fault    atomic.Pointer[Fault]
+	fetches  atomic.Int64
 }
 
-// StartTokens serves tokens on a free port of 127.0.0.1.
-func StartTokens() *TokenServer {
-	s := &TokenServer{closed: make(chan struct{})}
+// StartTokens serves tokens with this lifetime on a free port of 127.0.0.1. Those that
+// live for a second are for one request: clients take them for expired.
+func StartTokens(lifetime time.Duration) *TokenServer {
+	s := &TokenServer{lifetime: lifetime}
+	s.SetFault(Fault{})
 	s.server = httptest.NewServer(s)
 	return s
 }
@@ -48,59 +34,32 @@ func StartTokens() *TokenServer {
 // URL is the token_url.
 func (s *TokenServer) URL() string { return s.server.URL + "/token" }
 
-// SetFault sets what goes wrong.
-func (s *TokenServer) SetFault(f TokenFault) { s.fault.Store(int32(f)) }
+// SetFault sets what goes wrong with the requests that arrive from now on: an answer
+// with another status, one that echoes, hangs or trickles.
+func (s *TokenServer) SetFault(f Fault) { s.fault.Store(&f) }
 
 // Fetches is how many requests have arrived.
 func (s *TokenServer) Fetches() int { return int(s.fetches.Load()) }
 
 // Close ends hanging requests and stops serving.
 func (s *TokenServer) Close() {
-	s.close.Do(func() {
-		close(s.closed)
-		s.server.Close()
-	})
+	s.server.CloseClientConnections()
+	s.server.Close()
 }
 
 // ServeHTTP answers a request for a token, with one that says which it is.
 func (s *TokenServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	n := s.fetches.Add(1)
-	fault := TokenFault(s.fault.Load())
-	form, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
-	if err != nil {
+	fault := *s.fault.Load()
+	if r.ParseForm() != nil {
 		return // the client has gone
 	}
-	switch fault {
-	case TokenHangs:
-		s.wait(r, nil)
-	case TokenTrickles:
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusOK)
-		for tick := time.NewTicker(time.Millisecond); s.wait(r, tick.C); {
-			_, _ = io.WriteString(w, " ")
-			_ = http.NewResponseController(w).Flush()
-		}
-	case TokenEchoes:
-		w.WriteHeader(http.StatusBadRequest)
-		echo(w, r)
-		_, _ = fmt.Fprintf(w, "\r\n%s\n", form)
-	default:
-		seconds := 3600
-		if fault == TokenExpires {
-			seconds = 1
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = fmt.Fprintf(w, `{"access_token": "%s%d", "token_type": "Bearer", "expires_in": %d}`, TokenPrefix, n, seconds)
+	if fault.hang(r, nil); r.Context().Err() != nil {
+		return
 	}
-}
-
-// wait waits for next; false when the client has gone or the server is closed.
-func (s *TokenServer) wait(r *http.Request, next <-chan time.Time) bool {
-	select {
-	case <-next:
-		return true
-	case <-r.Context().Done():
-	case <-s.closed:
+	if fault.Status == 0 {
+		fault.Status, fault.Header = http.StatusOK, http.Header{"Content-Type": {"application/json"}}
+		fault.Body = fmt.Sprintf(`{"access_token": "%s%d", "token_type": "Bearer", "expires_in": %.0f}`, TokenPrefix, n, s.lifetime.Seconds())
 	}
-	return false
+	fault.answer(w, r)
 }

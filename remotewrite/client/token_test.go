@@ -38,11 +38,11 @@ func TestTokenEndpointsThatHang(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = deaf.Close() })
-	hanging, trickling := receiver.StartTokens(), receiver.StartTokens()
+	hanging, trickling := receiver.StartTokens(time.Hour), receiver.StartTokens(time.Hour)
 	t.Cleanup(hanging.Close)
 	t.Cleanup(trickling.Close)
-	hanging.SetFault(receiver.TokenHangs)
-	trickling.SetFault(receiver.TokenTrickles)
+	hanging.SetFault(receiver.Fault{HangForever: true})
+	trickling.SetFault(receiver.Fault{Status: 200, Trickle: true})
 	for name, tokenURL := range map[string]string{
 		"accepts and never answers": hanging.URL(), "trickles": trickling.URL(),
 		"TLS that hangs": "https://" + deaf.Addr().String() + "/token", "plain HTTP that hangs": "http://" + deaf.Addr().String() + "/token",
@@ -60,7 +60,7 @@ func TestTokenEndpointsThatHang(t *testing.T) {
 			}
 		})
 	}
-	hanging.SetFault(receiver.TokenWorks)
+	hanging.SetFault(receiver.Fault{})
 	url, seen := accepting(t)
 	if a := attempt(t, testClient(t, withToken(url, hanging.URL()))); a.Verdict != Delivered {
 		t.Errorf("answer %+v", a)
@@ -73,7 +73,7 @@ func TestTokenEndpointsThatHang(t *testing.T) {
 // TestOneFetchAtATime proves that requests share the fetch that is under way, can
 // leave it, and use its token until it ends.
 func TestOneFetchAtATime(t *testing.T) {
-	tokens := receiver.StartTokens()
+	tokens := receiver.StartTokens(time.Hour)
 	t.Cleanup(tokens.Close)
 	asked, answer := make(chan struct{}), make(chan struct{})
 	gate := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -139,9 +139,9 @@ func TestFetchEndsWithItsClient(t *testing.T) {
 // TestTokenEndpointThatEchoes proves that neither the client's secret nor the
 // parameters get into the words, however they were sent.
 func TestTokenEndpointThatEchoes(t *testing.T) {
-	tokens := receiver.StartTokens()
+	tokens := receiver.StartTokens(time.Hour)
 	t.Cleanup(tokens.Close)
-	tokens.SetFault(receiver.TokenEchoes)
+	tokens.SetFault(receiver.Fault{Status: 400, Echo: true})
 	url, _ := accepting(t)
 	assertion := withToken(url, tokens.URL())
 	assertion.HTTP.OAuth2.GrantType, assertion.HTTP.OAuth2.ClientCertificateKey = grantJWT, config.Secret(rsaKey(t))
@@ -161,7 +161,7 @@ func TestTokenEndpointThatEchoes(t *testing.T) {
 // TestTokenRequestsStayAtHome proves that the client's secret is not sent to
 // another host, wherever its token endpoint points.
 func TestTokenRequestsStayAtHome(t *testing.T) {
-	tokens := receiver.StartTokens()
+	tokens := receiver.StartTokens(time.Hour)
 	t.Cleanup(tokens.Close)
 	for host, fetches := range map[string]int{"localhost": 0, "127.0.0.1": 1} {
 		before := tokens.Fetches()

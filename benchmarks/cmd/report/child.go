@@ -4,7 +4,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,26 +21,27 @@ import (
 // child is a process that is measured.
 type child struct {
 	command *exec.Cmd
-	out     bytes.Buffer
-	ended   chan struct{} // closed when it has, and err is set
-	err     error
+	alive   context.Context // done when the process has ended, with the reason as its cause
+	err     error           // of its end, once alive is done
 }
 
 // start starts a program. It is asked to end (SIGTERM) when ctx is done.
 func (r *report) start(ctx context.Context, environment []string, program string, args ...string) (*child, error) {
-	c := &child{command: exec.CommandContext(ctx, program, args...), ended: make(chan struct{})}
+	c := &child{command: exec.CommandContext(ctx, program, args...)}
 	c.command.Env = append(os.Environ(), environment...)
-	c.command.Stdout, c.command.Stderr = &c.out, r.progress
+	c.command.Stdout, c.command.Stderr = r.progress, r.progress
 	c.command.Cancel = func() error { return c.command.Process.Signal(syscall.SIGTERM) }
 	c.command.WaitDelay = time.Minute
 	if err := c.command.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", program, err)
 	}
+	alive, ended := context.WithCancelCause(context.WithoutCancel(ctx))
+	c.alive = alive
 	go func() {
-		defer close(c.ended)
 		if c.err = c.command.Wait(); c.err != nil {
 			c.err = fmt.Errorf("%s: %w", program, c.err)
 		}
+		ended(errors.Join(errors.New("the process has ended"), c.err))
 	}()
 	return c, nil
 }
@@ -49,7 +49,7 @@ func (r *report) start(ctx context.Context, environment []string, program string
 // stop ends the process in order.
 func (c *child) stop() error {
 	_ = c.command.Process.Signal(syscall.SIGTERM) // it may have ended
-	<-c.ended
+	<-c.alive.Done()
 	return c.err
 }
 
@@ -58,20 +58,6 @@ func (c *child) pid() int { return c.command.Process.Pid }
 // workerVariable in the environment makes a process a worker: it holds the spec of
 // what to do.
 const workerVariable = "SKYBRIDGE_REPORT_WORKER"
-
-// spec says what a worker does.
-type spec struct {
-	Work           string // ours, old or prometheus
-	Dir            string // on the disk to measure with
-	Feed, Receiver string // URLs
-	Connections    int
-	Rounds         int // reports of each connection that are measured, after a first
-	Version2       bool
-	Interval       time.Duration // between ticks
-}
-
-// values are what was measured, by name.
-type values map[string]float64
 
 // worker starts this program again, as a worker.
 func (r *report) worker(ctx context.Context, s spec) (*child, error) {
@@ -86,36 +72,22 @@ func (r *report) worker(ctx context.Context, s spec) (*child, error) {
 	return r.start(ctx, []string{workerVariable + "=" + string(text)}, self)
 }
 
-// result waits for a worker's end and returns what it measured.
-func (c *child) result() (v values, err error) {
-	<-c.ended
-	if c.err == nil {
-		c.err = json.Unmarshal(c.out.Bytes(), &v)
-	}
-	return v, c.err
-}
-
-// workerMain does what the environment says and returns the process' exit code.
+// workerMain does what the environment says until SIGTERM and returns the process' exit
+// code.
 func workerMain() int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	var s spec
 	err := json.Unmarshal([]byte(os.Getenv(workerVariable)), &s)
-	var v values
 	if err == nil {
 		switch s.Work {
-		case "ours":
-			v, err = s.ingestOurs(ctx)
-		case "old":
-			v, err = s.ingestOld(ctx)
-		case "prometheus":
+		case oldConnector:
+			err = s.ingestOld(ctx)
+		case prometheusAgent:
 			err = s.pushPrometheus(ctx)
 		default:
 			err = errors.New("no such work: " + s.Work)
 		}
-	}
-	if err == nil {
-		err = json.NewEncoder(os.Stdout).Encode(v)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "worker:", err)

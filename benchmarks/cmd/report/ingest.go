@@ -7,35 +7,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"io"
 	"net/http"
-	"net/http/httptest"
-	"os"
-	"path/filepath"
-	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/benchmarks/oldway"
-	"github.com/skydive-project/skybridge/benchmarks/world"
-	"github.com/skydive-project/skybridge/bridge/skydive"
-	"github.com/skydive-project/skybridge/bridge/skydive/access"
-	"github.com/skydive-project/skybridge/internal/analyzer"
-	"github.com/skydive-project/skybridge/secrets"
+	"github.com/skydive-project/skybridge/internal/await"
 )
 
 // ingest is the row from the feed's socket to the counters: WebSocket, decoder, journal
 // on disk, aggregator.
 func (r *report) ingest(ctx context.Context) ([]line, error) {
 	side := func(work string) func() (values, error) {
-		return func() (values, error) {
-			return r.fed(ctx, spec{Work: work, Connections: r.sizes.ingestConnections, Rounds: r.sizes.ingestRounds})
-		}
+		return func() (values, error) { return r.fed(ctx, work, r.sizes.ingestConnections, r.sizes.ingestRounds) }
 	}
-	all, err := r.turns(side("ours"), side("old"))
+	all, err := r.turns(side(theBridge), side(oldConnector))
 	if err != nil {
 		return nil, err
 	}
@@ -53,169 +43,109 @@ func (r *report) ingest(ctx context.Context) ([]line, error) {
 // more than a core for it, and the bridge drops nothing.
 const updatesPerSecond = 30_000
 
-// fed runs a worker with a feed of its own, which reports all connections once and then
-// Rounds times.
-func (r *report) fed(ctx context.Context, s spec) (values, error) {
-	dir, remove, err := r.disk()
-	if err != nil {
-		return nil, err
-	}
-	defer remove()
-	feed, err := analyzer.Start(analyzer.Config{})
-	if err != nil {
-		return nil, err
-	}
-	defer feed.Stop()
-	s.Dir, s.Feed = dir, feed.URL()
-	ctx, cancel := context.WithTimeout(ctx, time.Duration((s.Rounds+1)*s.Connections)*time.Second/updatesPerSecond+2*time.Minute)
+// updatesMetric counts the updates that a side has taken.
+const updatesMetric = "skybridge_updates_received_total"
+
+// fed measures a side to which all connections report once, and then so many times that
+// count. Then it is scraped once.
+func (r *report) fed(ctx context.Context, work string, connections, rounds int) (values, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration((rounds+1)*connections)*time.Second/updatesPerSecond+2*time.Minute)
 	defer cancel()
-	c, err := r.worker(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	begin := time.Now().Add(-time.Minute).UnixMilli()
-	for round := range s.Rounds + 1 {
-		if err = send(ctx, feed, begin, s.Connections, round, updatesPerSecond); err != nil {
-			_ = c.stop()
+	return r.side(ctx, spec{Work: work, Connections: connections, Interval: 15 * time.Second}, func(x *side) (values, error) {
+		round := 0
+		until := func(last int) (time.Duration, error) {
+			for ; round <= last; round++ {
+				if err := x.report(x.alive, round, updatesPerSecond); err != nil {
+					return 0, err
+				}
+			}
+			err := await.Wait(x.alive, func() (bool, string) {
+				got, err := await.Scrape(x.alive, x.url(), updatesMetric)
+				return err == nil && int(got) == round*connections, fmt.Sprintf("%v updates of %d (%v)", got, round*connections, err)
+			})
+			if err != nil {
+				return 0, err
+			}
+			return cpu(x.pid())
+		}
+		known, err := until(0)
+		if err != nil {
 			return nil, err
 		}
-	}
-	return c.result()
+		counted, err := until(rounds)
+		if err != nil {
+			return nil, err
+		}
+		if err := get(ctx, x.url()+"/metrics"); err != nil {
+			return nil, err
+		}
+		_, most, err := resident(x.pid())
+		return values{
+			"per update":     (counted - known).Seconds() / float64(rounds*connections),
+			"per connection": (most - x.base) / float64(connections),
+		}, err
+	})
 }
 
-// send lets n connections report once to the subscriber of a feed, which it waits for:
-// so many a second.
-func send(ctx context.Context, feed *analyzer.Analyzer, begin int64, n, round, perSecond int) error {
-	if err := feed.WaitSubscribers(ctx, 1); err != nil {
+// get reads a page and throws it away.
+func get(ctx context.Context, url string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
 		return err
 	}
-	pace := time.NewTicker(20 * time.Millisecond)
-	defer pace.Stop()
-	began := time.Now()
-	for sent := 0; sent < n; {
-		for due := min(n, int(float64(perSecond)*time.Since(began).Seconds())); sent < due; {
-			flows := world.Flows(begin, sent, min(world.MessageFlows, n-sent), round)
-			feed.SendFlows(flows)
-			sent += len(flows)
-		}
-		select {
-		case <-pace.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return nil
-}
-
-// counted is a sink that says when all connections are known, and when all is counted.
-type counted struct {
-	*aggregator.Aggregator
-	updates, known, all int64
-	begin, end          func()
-}
-
-// Update implements skydive.Sink.
-func (c *counted) Update(flows []aggregator.Flow) {
-	c.Aggregator.Update(flows)
-	before := c.updates
-	c.updates += int64(len(flows))
-	if before < c.known && c.updates >= c.known {
-		c.begin()
-	}
-	if before < c.all && c.updates >= c.all {
-		c.end()
-	}
-}
-
-// ingestOurs counts by what a bridge consists of up to its counters.
-func (s spec) ingestOurs(ctx context.Context) (values, error) {
-	registry, quiet := prometheus.NewRegistry(), slog.New(slog.DiscardHandler)
-	skipped := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "skipped", Help: "Records that do not count."}, []string{"reason"})
-	a, err := aggregator.New(aggregator.Config{
-		Labels:            []string{"initiator_ip", "target_ip", "initiator_port", "target_port", "direction", "node_tid", "protocol"},
-		ConnectionTimeout: time.Minute, FlowRetention: 30 * time.Minute,
-		MaxSeries: 10 * s.Connections, MaxFlows: 10 * s.Connections, Ports: "keep",
-	}, time.Now, registry, skipped, quiet)
+	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if _, err := a.OpenState(aggregator.StateConfig{Dir: filepath.Join(s.Dir, "state"), LastTick: -1}, quiet); err != nil {
-		return nil, err
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", url, answer.Status)
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var began, ended atomic.Int64 // CPU time
-	self := func() int64 { used, _ := cpu(os.Getpid()); return int64(used) }
-	sink := &counted{
-		Aggregator: a, known: int64(s.Connections), all: int64((s.Rounds + 1) * s.Connections),
-		begin: func() { began.Store(self()) },
-		// What is counted but not on disk yet is not done.
-		end: func() { a.Sync(); ended.Store(self()); cancel() },
-	}
-	feed, err := skydive.NewFeed(skydive.Config{Analyzers: []string{s.Feed}, HostID: "worker", Account: access.Account{Secrets: secrets.New()}}, sink, skipped, registry, quiet)
-	if err != nil {
-		return nil, err
-	}
-	if err := errors.Join(feed.Run(ctx), a.Failure()); err != nil {
-		return nil, err
-	}
-	series := a.Status().Series
-	if err := a.Close(); err != nil {
-		return nil, err
-	}
-	if ended.Load() == 0 || series != 5*s.Connections {
-		return nil, fmt.Errorf("stopped at %d updates of %d, with %d series", sink.updates, sink.all, series)
-	}
-	return s.perUpdate(time.Duration(ended.Load() - began.Load())), nil
+	_, err = io.Copy(io.Discard, answer.Body)
+	return err
 }
 
-func (s spec) perUpdate(used time.Duration) values {
-	return values{"per update": used.Seconds() / float64(s.Rounds*s.Connections)}
-}
-
-// ingestOld is the old connector's way. It is scraped once, as it always is, for the row
-// memory.
-func (s spec) ingestOld(ctx context.Context) (values, error) {
+// ingestOld is the old connector's way. How many updates it has stored is on a page by
+// itself, as the bridge has it.
+func (s spec) ingestOld(ctx context.Context) error {
 	header := http.Header{"X-Client-Type": {"prom_sky_con"}, "X-Host-ID": {"worker"}, "X-Websocket-Namespace": {"flow"}}
 	conn, answer, err := websocket.DefaultDialer.DialContext(ctx, s.Feed, header)
 	if err != nil {
-		return nil, fmt.Errorf("subscribe: %w", err)
+		return fmt.Errorf("subscribe: %w", err)
 	}
 	_ = answer.Body.Close() // empty
 	defer func() { _ = conn.Close() }()
 	context.AfterFunc(ctx, func() { _ = conn.Close() }) // ends the read
-	before, _, err := resident(os.Getpid())
-	if err != nil {
-		return nil, err
-	}
-	c, began := oldway.New(), time.Duration(0)
-	for updates := 0; updates < (s.Rounds+1)*s.Connections; {
+	c, self := oldway.New(), prometheus.NewRegistry()
+	stored := prometheus.NewCounter(prometheus.CounterOpts{Name: updatesMetric, Help: "Flow records stored."})
+	self.MustRegister(stored)
+	pages := &http.Server{Addr: s.Address, ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Has("collect[]") {
+			promhttp.HandlerFor(self, promhttp.HandlerOpts{}).ServeHTTP(w, r)
+		} else {
+			c.Handler().ServeHTTP(w, r)
+		}
+	})}
+	served := make(chan error, 1)
+	go func() { served <- pages.ListenAndServe() }()
+	defer func() { _ = pages.Close() }()
+	for {
 		_, message, err := conn.ReadMessage()
+		if ctx.Err() != nil {
+			return nil
+		}
 		if err != nil {
-			return nil, fmt.Errorf("stopped at %d updates: %w", updates, err)
+			return fmt.Errorf("read the feed: %w", err)
 		}
 		n, err := c.Store(message)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if updates += n; began == 0 && updates >= s.Connections {
-			if began, err = cpu(os.Getpid()); err != nil {
-				return nil, err
-			}
+		stored.Add(float64(n))
+		select {
+		case err := <-served:
+			return errors.Join(errors.New("no pages are served"), err)
+		default:
 		}
 	}
-	ended, err := cpu(os.Getpid())
-	if err != nil {
-		return nil, err
-	}
-	page := httptest.NewRecorder()
-	page.Body = nil
-	c.Handler().ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-	_, most, err := resident(os.Getpid())
-	if err != nil {
-		return nil, err
-	}
-	v := s.perUpdate(ended - began)
-	v["per connection"] = (most - before) / float64(s.Connections)
-	return v, nil
 }

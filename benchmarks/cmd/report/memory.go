@@ -4,32 +4,33 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"net/http"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
+	remoteapi "github.com/prometheus/client_golang/exp/api/remote"
+
 	"github.com/skydive-project/skybridge/benchmarks/world"
-	"github.com/skydive-project/skybridge/internal/analyzer"
-	"github.com/skydive-project/skybridge/internal/loopback"
+	"github.com/skydive-project/skybridge/internal/await"
 )
 
 // memory is the row of what a live connection takes: the bridge as shipped, updated,
 // pushed and scraped.
 func (r *report) memory(ctx context.Context) ([]line, error) {
-	ours, err := r.memoryOurs(ctx)
+	ours, err := r.side(ctx, spec{
+		Work: theBridge, Connections: r.sizes.memoryConnections, Message: remoteapi.WriteV2MessageType,
+		Interval:    min(15*time.Second, r.sizes.memoryFor/4), // as shipped
+		MemoryLimit: memoryLimit(r.sizes.memoryConnections),
+	}, func(x *side) (values, error) { return x.everything(ctx, r.sizes.memoryFor) })
 	if err != nil {
 		return nil, err
 	}
-	old, err := r.fed(ctx, spec{Work: "old", Connections: r.sizes.oldConnections, Rounds: 1})
+	old, err := r.fed(ctx, oldConnector, r.sizes.oldConnections, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -58,121 +59,57 @@ func memoryLimit(n int) string { return fmt.Sprintf("%dMiB", max(128, n*900/1_00
 // arrivals is how many connections a second begin: no bridge drops any of it.
 const arrivals = 60_000
 
-func (r *report) memoryOurs(ctx context.Context) (_ values, err error) {
-	dir, remove, err := r.disk()
-	if err != nil {
+// everything measures a bridge that is updated once a minute, pushes and is scraped.
+func (x *side) everything(ctx context.Context, howLong time.Duration) (values, error) {
+	n := x.Connections
+	if err := x.report(x.alive, 0, arrivals); err != nil {
 		return nil, err
 	}
-	defer remove()
-	feed, err := analyzer.Start(analyzer.Config{})
-	if err != nil {
-		return nil, err
-	}
-	defer feed.Stop()
-	to := startReceiver()
-	defer to.server.Close()
-	n := r.sizes.memoryConnections
-	// The push interval is as shipped.
-	s := spec{Dir: dir, Connections: n, Interval: min(15*time.Second, r.sizes.memoryFor/4), Feed: feed.URL(), Receiver: to.url(), Version2: true}
-	b, url, err := r.startBridge(ctx, s, "GOMEMLIMIT="+memoryLimit(n))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, b.stop()) }()
-	if err := feed.WaitSubscribers(ctx, 1); err != nil {
-		return nil, err
-	}
-	v := values{}
-	if v["base"], _, err = resident(b.pid()); err != nil {
-		return nil, err
-	}
-	begin := time.Now().Add(-time.Minute).UnixMilli()
-	if err := send(ctx, feed, begin, n, 0, arrivals); err != nil {
-		return nil, err
-	}
-	// From now on each connection reports once a minute.
-	scraping, cancel := context.WithCancel(ctx)
-	defer cancel()
+	v := values{"base": x.base}
+	over, stop := context.WithTimeout(ctx, howLong)
+	defer stop()
+	was, began := x.usage(), time.Now()
 	var beside sync.WaitGroup
-	var scraped error
-	beside.Go(func() { scraped = scrapeEvery(scraping, url, s.Interval, v) })
-	was, began := usage(b, to), time.Now()
-	for round := 1; err == nil && time.Since(began) < r.sizes.memoryFor; round++ {
-		live, stop := context.WithDeadline(ctx, began.Add(r.sizes.memoryFor))
-		if err = send(live, feed, begin, n, round, max(1, n/60)); live.Err() != nil && ctx.Err() == nil {
-			err = nil // the time is over
-		}
-		stop()
+	var scraped, err error
+	beside.Go(func() { scraped = scrapeEvery(over, x.url(), x.Interval, v) })
+	for round := 1; err == nil; round++ {
+		err = x.report(over, round, max(1, n/60))
 	}
 	seconds := time.Since(began).Seconds()
-	now := usage(b, to)
-	cancel()
+	now := x.usage()
 	beside.Wait()
-	if err := errors.Join(err, scraped); err != nil {
+	if err := errors.Join(ctx.Err(), scraped); err != nil {
 		return nil, err
 	}
 	for name := range now {
 		v[name] = (now[name] - was[name]) / seconds
 	}
-	v["on disk"], v["samples"] = diskUsed(dir), float64(to.seen().samples)
-	text, err := json.Marshal(world.Flows(begin, 0, world.MessageFlows, 0))
+	v["on disk"], v["samples"] = diskUsed(x.Dir), float64(x.to.seen().samples)
+	text, err := json.Marshal(world.Flows(x.begin, 0, world.MessageFlows, 0))
 	if err != nil {
 		return nil, err
 	}
 	v["feed"] = float64(len(text)) / world.MessageFlows * 1e6 / 60
-	page, err := get(ctx, url+"/metrics?collect[]=self")
-	if err != nil {
-		return nil, err
-	}
-	for _, want := range []string{fmt.Sprintf("\nskybridge_series %d\n", 5*n), "\nskybridge_messages_shed_total 0\n"} {
-		if !bytes.Contains(page, []byte(want)) {
-			return nil, fmt.Errorf("the run is worthless: the bridge's metrics have no line %q", want)
+	for name, want := range map[string]int{"skybridge_series": 5 * n, "skybridge_messages_shed_total": 0} {
+		if got, err := await.Scrape(ctx, x.url(), name); err != nil || int(got) != want {
+			return nil, fmt.Errorf("the run is worthless: %s is %v and not %d (%w)", name, got, want, err)
 		}
 	}
 	if v["samples"] < float64(2*5*n) {
 		return nil, fmt.Errorf("only %.0f samples were pushed, less than two ticks", v["samples"])
 	}
-	_, v["most"], err = resident(b.pid())
-	v["per connection"] = (v["most"] - v["base"]) / float64(n)
+	_, v["most"], err = resident(x.pid())
+	v["per connection"] = (v["most"] - x.base) / float64(n)
 	return v, err
 }
 
-// startBridge runs the bridge's own binary as shipped, with room for the connections,
-// one feed, one receiver and, as many sites have, three external labels.
-func (r *report) startBridge(ctx context.Context, s spec, environment ...string) (c *child, url string, err error) {
-	if r.bridge == "" {
-		return nil, "", errors.New("the bridge's binary is needed: name it with -skybridge (make build makes it)")
-	}
-	version := "prometheus.WriteRequest"
-	if s.Version2 {
-		version = "io.prometheus.write.v2.Request"
-	}
-	text := fmt.Sprintf(`global:
-  push_interval: %s
-  external_labels: {cluster: eu-west-1, env: production, replica: skybridge-0}
-skydive:
-  analyzers: [%q]
-  silence_timeout: 1h
-aggregation: {max_series: %d, max_flows: %d}
-remote_write: [{url: %q, protobuf_message: %s, queue_config: {max_backoff: 200ms}}]
-`, s.Interval, s.Feed, 6*s.Connections, 4*s.Connections, s.Receiver, version)
-	file := filepath.Join(s.Dir, "skybridge.yml")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		return nil, "", fmt.Errorf("write the bridge's configuration: %w", err)
-	}
-	address := loopback.Address()
-	c, err = r.start(ctx, environment, r.bridge, "--config.file="+file, "--storage.path="+filepath.Join(s.Dir, "storage"),
-		"--web.listen-address="+address, "--log.level=error")
-	return c, "http://" + address, err
-}
-
-// usage is what a bridge has used so far: cores' time, bytes written to disk, bytes
+// usage is what a side has used so far: cores' time, bytes written to disk, bytes
 // pushed. What cannot be read is 0.
-func usage(b *child, to *receiver) values {
-	used, _ := cpu(b.pid())
+func (x *side) usage() values {
+	used, _ := cpu(x.pid())
 	var written float64
-	_, _ = fmt.Sscan(field(fmt.Sprintf("/proc/%d/io", b.pid()), "write_bytes"), &written)
-	return values{"cores": used.Seconds(), "written": written, "pushed": float64(to.seen().bytes)}
+	_, _ = fmt.Sscan(field(fmt.Sprintf("/proc/%d/io", x.pid()), "write_bytes"), &written)
+	return values{"cores": used.Seconds(), "written": written, "pushed": float64(x.to.seen().bytes)}
 }
 
 // diskUsed is how many bytes the files of a directory have.
@@ -200,28 +137,10 @@ func scrapeEvery(ctx context.Context, url string, interval time.Duration, v valu
 		case <-tick.C:
 		}
 		began := time.Now()
-		if _, err := get(ctx, url+"/metrics?collect[]=connections"); err != nil && ctx.Err() == nil {
+		if err := get(ctx, url+"/metrics?collect[]=connections"); err != nil && ctx.Err() == nil {
 			return err
 		}
 		v["scrapes"]++
 		v["longest scrape"] = max(v["longest scrape"], time.Since(began).Seconds())
 	}
-}
-
-// get reads a page.
-func get(ctx context.Context, url string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer answer.Body.Close()
-	page, err := io.ReadAll(answer.Body)
-	if err == nil && answer.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s", url, answer.Status)
-	}
-	return page, err
 }

@@ -4,24 +4,21 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
-	"github.com/golang/snappy"
+	remoteapi "github.com/prometheus/client_golang/exp/api/remote"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/prompb"
 
 	"github.com/skydive-project/skybridge/benchmarks/promsender"
 	"github.com/skydive-project/skybridge/benchmarks/world"
-	"github.com/skydive-project/skybridge/internal/analyzer"
-	"github.com/skydive-project/skybridge/internal/loopback"
 )
 
 // push is the row from live series to a receiver's answers: ours is a whole bridge, from
@@ -29,16 +26,17 @@ import (
 // Debian packages it, from the requests in 1.0 by which it is given the series. What it
 // takes to read those is measured by letting it drop every series after it.
 func (r *report) push(ctx context.Context) (lines []line, err error) {
+	const one, two = remoteapi.WriteV1MessageType, remoteapi.WriteV2MessageType
 	for i, n := range r.sizes.pushConnections {
-		s := spec{Connections: n, Interval: r.sizes.pushInterval[i]}
-		side := func(work string, version2 bool) func() (values, error) {
-			s := s
-			s.Work, s.Version2 = work, version2
-			return func() (values, error) { return r.pushSide(ctx, s, r.sizes.pushTicks[i]) }
+		side := func(work string, message remoteapi.WriteMessageType) func() (values, error) {
+			s := spec{Work: work, Connections: n, Message: message, Interval: r.sizes.pushInterval[i]}
+			return func() (values, error) {
+				return r.side(ctx, s, func(x *side) (values, error) { return x.pushed(r.sizes.pushTicks[i]) })
+			}
 		}
-		sides := []func() (values, error){side("bridge", true), side("prometheus", true), side("bridge", false), side("prometheus", false)}
+		sides := []func() (values, error){side(theBridge, two), side(prometheusAgent, two), side(theBridge, one), side(prometheusAgent, one)}
 		if r.vmagent != "" {
-			sides = append(sides, side("vmagent", false), side("vmagent reading", false))
+			sides = append(sides, side(vmagentSending, one), side(vmagentReading, one))
 		}
 		all, err := r.turns(sides...)
 		if err != nil {
@@ -49,13 +47,13 @@ func (r *report) push(ctx context.Context) (lines []line, err error) {
 		path := func(version string) string {
 			return fmt.Sprintf("push in %s of %s series, log on disk and synced: samples/s/core", version, count(float64(5*n)))
 		}
-		two, one := cost(1)/cost(0), cost(3)/cost(2)
-		in2 := line{path: path("2.0"), ours: show(cost(0)), against: show(cost(1)) + ", Prometheus", ratio: times(two)}
+		in2, in1 := cost(1)/cost(0), cost(3)/cost(2)
+		first := line{path: path("2.0"), ours: show(cost(0)), against: show(cost(1)) + ", Prometheus", ratio: times(in2)}
 		if 5*n >= 500_000 {
-			in2.bar, in2.reached = "4 ×", new(two >= 4)
+			first.bar, first.reached = "4 ×", new(in2 >= 4)
 		}
-		lines = append(lines, in2,
-			line{path: path("1.0"), ours: show(cost(2)), against: show(cost(3)) + ", Prometheus", ratio: times(one), bar: "2.5 ×", reached: new(one >= 2.5)})
+		lines = append(lines, first,
+			line{path: path("1.0"), ours: show(cost(2)), against: show(cost(3)) + ", Prometheus", ratio: times(in1), bar: "2.5 ×", reached: new(in1 >= 2.5)})
 		if r.vmagent != "" {
 			all, reading := cost(4), cost(5)
 			lines = append(lines, line{
@@ -88,55 +86,30 @@ func (r *report) push(ctx context.Context) (lines []line, err error) {
 // shards find their size.
 const warmTicks = 4
 
-// pushSide measures CPU a sample and bytes a sample, of ticks that are whole.
-func (r *report) pushSide(ctx context.Context, s spec, ticks int) (_ values, err error) {
-	dir, remove, err := r.disk()
-	if err != nil {
-		return nil, err
+// pushed measures CPU a sample and bytes a sample, of ticks that are whole.
+func (x *side) pushed(ticks int) (_ values, err error) {
+	counts := x.to // where samples are counted
+	switch x.Work {
+	case theBridge:
+		if err := x.report(x.alive, 0, arrivals); err != nil {
+			return nil, err
+		}
+	case vmagentReading:
+		counts = &receiver{}
+		go x.give(counts.count)
+	case vmagentSending:
+		go x.give(func(int) {})
 	}
-	defer remove()
-	to := startReceiver()
-	defer to.server.Close()
-	s.Dir, s.Receiver = dir, to.url()
-	var c *child
-	sent := to // where samples are counted
-	switch s.Work {
-	case "bridge":
-		feed, err := analyzer.Start(analyzer.Config{})
-		if err != nil {
-			return nil, err
-		}
-		defer feed.Stop()
-		s.Feed = feed.URL()
-		if c, _, err = r.startBridge(ctx, s); err != nil {
-			return nil, err
-		}
-		err = send(ctx, feed, time.Now().Add(-time.Minute).UnixMilli(), s.Connections, 0, arrivals)
-		if err != nil {
-			return nil, errors.Join(err, c.stop())
-		}
-	case "prometheus":
-		if c, err = r.worker(ctx, s); err != nil {
-			return nil, err
-		}
-	default:
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		if c, sent, err = r.startVmagent(ctx, s, to); err != nil {
-			return nil, err
-		}
-	}
-	defer func() { err = errors.Join(err, c.stop()) }()
-	tick := int64(5 * s.Connections)
+	tick := int64(5 * x.Connections)
 	mark := func(samples int64) (got received, used time.Duration) {
 		if err == nil {
 			// More than Prometheus waits to fill a batch: the tick is over.
-			err = sent.await(ctx, c, samples, s.Interval/3)
+			err = counts.await(x.alive, samples, x.Interval/3)
 		}
 		if err == nil {
-			used, err = cpu(c.pid())
+			used, err = cpu(x.pid())
 		}
-		return sent.seen(), used
+		return counts.seen(), used
 	}
 	before, used := mark(warmTicks * tick)
 	after, later := mark(before.samples + int64(ticks)*tick)
@@ -153,7 +126,7 @@ func (r *report) pushSide(ctx context.Context, s spec, ticks int) (_ values, err
 // before the next.
 func (s spec) pushPrometheus(ctx context.Context) error {
 	sender, err := promsender.Open(promsender.Options{
-		Dir: s.Dir, URL: s.Receiver, Version2: s.Version2, BatchDeadline: s.Interval / 8,
+		Dir: s.Dir, URL: s.Receiver, Version2: s.Message == remoteapi.WriteV2MessageType, BatchDeadline: s.Interval / 8,
 		ExternalLabels: labels.FromStrings("cluster", "eu-west-1", "env", "production", "replica", "skybridge-0"),
 		Logger:         slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
 	})
@@ -182,75 +155,52 @@ func everyTick(ctx context.Context, pause time.Duration, do func(n int) error) e
 	}
 }
 
-// startVmagent runs vmagent as Debian's package victoria-metrics has it and gives it a
-// sample of each series at each tick until ctx is done, by remote-write 1.0, in requests
-// of 2,000. Where it only reads them, what it was given counts as received.
-func (r *report) startVmagent(ctx context.Context, s spec, to *receiver) (*child, *receiver, error) {
-	address := loopback.Address()
+// startVmagent runs vmagent as Debian's package victoria-metrics has it.
+func (r *report) startVmagent(ctx context.Context, s spec) (*child, error) {
 	args := []string{
-		"-httpListenAddr=" + address, "-remoteWrite.url=" + s.Receiver, "-remoteWrite.tmpDataPath=" + s.Dir, "-loggerLevel=ERROR",
+		"-httpListenAddr=" + s.Address, "-remoteWrite.url=" + s.Receiver, "-remoteWrite.tmpDataPath=" + s.Dir, "-loggerLevel=ERROR",
 		"-remoteWrite.label=cluster=eu-west-1", "-remoteWrite.label=env=production", "-remoteWrite.label=replica=skybridge-0",
 	}
-	given := to
-	if s.Work == "vmagent reading" {
+	if s.Work == vmagentReading {
 		file := filepath.Join(s.Dir, "relabel.yml")
 		if err := os.WriteFile(file, []byte("- {action: drop, source_labels: [__name__]}\n"), 0o600); err != nil {
-			return nil, nil, fmt.Errorf("write vmagent's relabelling: %w", err)
+			return nil, fmt.Errorf("write vmagent's relabelling: %w", err)
 		}
-		args, given = append(args, "-remoteWrite.relabelConfig="+file), &receiver{}
+		args = append(args, "-remoteWrite.relabelConfig="+file)
 	}
 	c, err := r.start(ctx, nil, r.vmagent, args...)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w (Debian's package victoria-metrics has it)", err)
+		return nil, fmt.Errorf("%w (Debian's package victoria-metrics has it)", err)
 	}
+	return c, nil
+}
+
+// give gives vmagent a sample of each series at each tick until it has ended, by
+// remote-write 1.0, in requests of 2,000. Where that fails, vmagent is stopped.
+func (x *side) give(given func(samples int)) {
 	var series []prompb.TimeSeries
-	world.Series(s.Connections, func(l labels.Labels, _ bool) {
+	world.Series(x.Connections, func(l labels.Labels, _ bool) {
 		series = append(series, prompb.TimeSeries{Labels: prompb.FromLabels(l, nil), Samples: make([]prompb.Sample, 1)})
 	})
-	go func() {
-		err := everyTick(ctx, s.Interval, func(n int) error {
-			for first := 0; first < len(series); first += 2000 {
-				part := series[first:min(first+2000, len(series))]
+	sender, err := remoteapi.NewAPI(x.url())
+	if err == nil {
+		err = everyTick(x.alive, x.Interval, func(n int) error {
+			first := 0
+			for part := range slices.Chunk(series, 2000) {
 				for i := range part {
 					part[i].Samples[0] = prompb.Sample{Timestamp: time.Now().UnixMilli(), Value: float64(1000*n + first + i)}
 				}
-				if err := post(ctx, "http://"+address+"/api/v1/write", part); err != nil {
+				if _, err := sender.Write(x.alive, remoteapi.WriteV1MessageType, &prompb.WriteRequest{Timeseries: part}); err != nil {
 					return err
 				}
-				if given != to {
-					given.mu.Lock()
-					given.received.samples, given.received.last = given.received.samples+int64(len(part)), time.Now()
-					given.mu.Unlock()
-				}
+				first += len(part)
+				given(len(part))
 			}
 			return nil
 		})
-		if err != nil && ctx.Err() == nil {
-			r.say("vmagent: %v", err)
-			_ = c.stop() // who waits for samples learns it so
-		}
-	}()
-	return c, given, nil
-}
-
-// post sends a request in 1.0.
-func post(ctx context.Context, url string, series []prompb.TimeSeries) error {
-	body, err := (&prompb.WriteRequest{Timeseries: series}).Marshal()
-	if err != nil {
-		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(snappy.Encode(nil, body)))
-	if err != nil {
-		return err
+	if err != nil && x.alive.Err() == nil {
+		fmt.Fprintln(os.Stderr, "vmagent:", err)
+		_ = x.stop() // what waits for samples learns it so
 	}
-	request.Header.Set("Content-Encoding", "snappy")
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	_ = answer.Body.Close()
-	if answer.StatusCode/100 != 2 {
-		return fmt.Errorf("%s: %s", url, answer.Status)
-	}
-	return nil
 }

@@ -15,6 +15,8 @@ import (
 	remoteapi "github.com/prometheus/client_golang/exp/api/remote"
 	"github.com/prometheus/prometheus/prompb"
 	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
+
+	"github.com/skydive-project/skybridge/internal/await"
 )
 
 // receiver takes remote-write requests by Prometheus' own handler, counts what is in
@@ -72,13 +74,18 @@ func (r *receiver) Store(req *http.Request, kind remoteapi.WriteMessageType) (*r
 		answer.SetStatusCode(http.StatusBadRequest)
 		return answer, err
 	}
+	r.count(samples)
+	answer.Samples = samples
+	answer.SetStatusCode(http.StatusNoContent)
+	return answer, nil
+}
+
+// count counts samples that have come now.
+func (r *receiver) count(samples int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.received.samples += int64(samples)
 	r.received.last = time.Now()
-	answer.Samples = samples
-	answer.SetStatusCode(http.StatusNoContent)
-	return answer, nil
 }
 
 // seen returns what has come so far.
@@ -90,23 +97,11 @@ func (r *receiver) seen() received {
 
 // await waits until at least so many samples have come and nothing more for the time
 // of quiet.
-func (r *receiver) await(ctx context.Context, c *child, samples int64, quiet time.Duration) error {
-	look := time.NewTicker(5 * time.Millisecond)
-	defer look.Stop()
-	for limit := time.Now().Add(5 * time.Minute); ; {
+func (r *receiver) await(ctx context.Context, samples int64, quiet time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
+	return await.Wait(ctx, func() (bool, string) {
 		got := r.seen()
-		if got.samples >= samples && time.Since(got.last) >= quiet {
-			return nil
-		}
-		if time.Now().After(limit) {
-			return fmt.Errorf("receiver: %d samples of %d have come in five minutes", got.samples, samples)
-		}
-		select {
-		case <-look.C:
-		case <-c.ended:
-			return fmt.Errorf("receiver: the sender ended after %d samples of %d: %w", got.samples, samples, c.err)
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+		return got.samples >= samples && time.Since(got.last) >= quiet, fmt.Sprintf("%d samples of %d have come", got.samples, samples)
+	})
 }

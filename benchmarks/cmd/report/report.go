@@ -131,14 +131,8 @@ func command(args []string) string {
 // say reports how far the run is.
 func (r *report) say(format string, args ...any) { fmt.Fprintf(r.progress, format+"\n", args...) }
 
-// disk returns a new directory on the disk to measure with, and what removes it.
-func (r *report) disk() (dir string, remove func(), err error) {
-	dir, err = os.MkdirTemp(r.dir, "skybridge-report-")
-	if err != nil {
-		return "", nil, fmt.Errorf("make a directory to measure with: %w", err)
-	}
-	return dir, func() { _ = os.RemoveAll(dir) }, nil
-}
+// values are what was measured, by name.
+type values map[string]float64
 
 // turns lets several sides take turns, and returns what each measured.
 func (r *report) turns(sides ...func() (values, error)) ([][]values, error) {
