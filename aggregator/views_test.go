@@ -18,9 +18,6 @@ func modelled() []string {
 	return append(DefaultLabels(), "application", "capture_id", "initiator_network", "target_network", "flow_class", "vlan", "vni")
 }
 
-// isPort says whether a label is a port.
-func isPort(name string) bool { return slices.Contains(labelsOf(ofPort), name) }
-
 // drawView draws what a connection is called and what is excluded, as
 // configuration and for the reference. The prefixes and ports are those of scripted
 // feeds and of crossings.
