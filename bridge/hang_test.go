@@ -134,33 +134,6 @@ func TestHungDisk(t *testing.T) {
 	}
 }
 
-// TestHungTicksAreUnhealthy has something hold the lock of the ticks: /-/healthy and
-// the watchdog have the same words for it. The time that a hang takes to count is the
-// watchdog's, here 0, and otherwise that of the unit.
-func TestHungTicksAreUnhealthy(t *testing.T) {
-	l := newLab(t)
-	l.configure("global: {push_interval: 1s}\n")
-	l.start()
-	defer l.halt()
-	if ok, word := l.healthy(); !ok {
-		t.Fatal(word)
-	}
-	l.ticking.Lock()
-	judgeHang := func() (bool, string) {
-		word := l.hangs(0)
-		return strings.Contains(word, "ticks ("), fmt.Sprintf("hangs: %q", word)
-	}
-	err := await.Wait(t.Context(), judgeHang)
-	ok, word := l.healthy()
-	l.ticking.Unlock()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !ok { // not yet for longer than a watchdog of 3 min allows
-		t.Errorf("unhealthy at once: %s", word)
-	}
-}
-
 // TestPartThatDoesNotEnd proves that a bridge stops without a part that hangs, and
 // without a last tick where the lock of the ticks is held, and says so.
 func TestPartThatDoesNotEnd(t *testing.T) {

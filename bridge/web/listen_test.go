@@ -189,3 +189,13 @@ func TestTLSAndBasicAuth(t *testing.T) {
 	}
 	again.Close()
 }
+
+// The flag without sockets is an error that says what to do.
+func TestNoSystemdSocket(t *testing.T) {
+	t.Setenv("LISTEN_PID", "")
+	t.Setenv("LISTEN_FDS", "")
+	r := newRig(t, func(o *Options) { o.SystemdSocket = true })
+	if err := r.Listen(); err == nil || !strings.Contains(err.Error(), "--web.systemd-socket") {
+		t.Errorf("error: %v", err)
+	}
+}

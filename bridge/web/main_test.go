@@ -4,15 +4,9 @@
 package web
 
 import (
-	"os"
 	"testing"
 
 	"github.com/skydive-project/skybridge/internal/leaks"
 )
 
-func TestMain(m *testing.M) {
-	if os.Getenv(activationChild) != "" {
-		os.Exit(serveActivated())
-	}
-	leaks.Main(m, nil)
-}
+func TestMain(m *testing.M) { leaks.Main(m, nil) }

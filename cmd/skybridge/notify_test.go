@@ -126,20 +126,25 @@ func TestServiceOfSystemd(t *testing.T) {
 	}
 }
 
-// TestSocketOfSystemd runs the binary with a port that is passed to it: it serves
+// TestSocketOfSystemd runs the binary with two ports that are passed to it: it serves
 // there, whatever the configuration says.
 func TestSocketOfSystemd(t *testing.T) {
 	a := startAnalyzer(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	var addresses []string
+	var passed []*os.File
+	for range 2 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		file, err := l.(*net.TCPListener).File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		addresses, passed = append(addresses, l.Addr().String()), append(passed, file)
 	}
-	defer l.Close()
-	passed, err := l.(*net.TCPListener).File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer passed.Close()
 	file := write(t, "skybridge.yml", "skydive: {analyzers: ['"+a.URL()+"']}\nweb: {listen_address: '"+loopback.Address()+"'}\n")
 	s := newSystemd(t)
 	skybridge := command(t, "--config.file="+file, "--web.systemd-socket")
@@ -147,18 +152,20 @@ func TestSocketOfSystemd(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", append([]string{"-c", `LISTEN_PID=$$ exec "$0" "$@"`}, skybridge.Args...)...)
-	cmd.Env = append(skybridge.Env, "LISTEN_FDS=1")
-	cmd.ExtraFiles = []*os.File{passed}
+	cmd.Env = append(skybridge.Env, "LISTEN_FDS=2")
+	cmd.ExtraFiles = passed
 	ended := s.serve(cmd)
 	s.untilNotified(1)
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	answer, err := client.Get("http://" + l.Addr().String() + "/-/ready")
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		t.Errorf("ready, and /-/ready says %s", answer.Status)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 30 * time.Second}
+	for _, address := range addresses {
+		answer, err := client.Get("http://" + address + "/-/ready")
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusOK {
+			t.Errorf("ready, and /-/ready says %s", answer.Status)
+		}
 	}
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
