@@ -5,7 +5,8 @@ package aggregator
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/skydive-project/skybridge/meter"
 )
 
 // Why a record was skipped.
@@ -48,33 +49,27 @@ type metrics struct {
 
 func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Aggregator) *metrics {
 	m := &metrics{skipped: map[string]prometheus.Counter{}}
-	auto := promauto.With(reg)
-	counter := func(name, help string) prometheus.Counter {
-		return auto.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
-	}
-	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return auto.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
-	}
+	on := meter.On(reg)
 	for i, g := range gaugeTable() {
-		m.droppedGauges[i] = counter(g.dropped, g.droppedHelp)
+		m.droppedGauges[i] = on.Counter(g.dropped, g.droppedHelp)
 	}
-	m.staleUpdates = counter("skybridge_stale_updates_total", "Out-of-order updates: a newer one of the same flow was already counted. They add nothing.")
-	m.evicted = counters("skybridge_flows_evicted_total", "Flows evicted, by reason: not reported for flow_retention, ended, or max_flows reached.", "reason")
-	m.filteredBytes = counters("skybridge_filtered_bytes_total", "Bytes of excluded flows, by filter (classes for aggregation.exclude_classes and so on, tunnels for aggregation.tunnels) and matching value. For tunnels, the value is outer for carrying flows and inner for carried ones.", "filter", "value")
-	history := counters("skybridge_history_bytes_total", "Bytes from before a flow's first sight, which do not count, by reason: the flow began before the epoch (before_epoch); it may have been counted before an eviction, so this is an upper bound of the loss (after_eviction); or too many records were held because an agent's clock may have been set back (undecided).", "reason")
+	m.staleUpdates = on.Counter("skybridge_stale_updates_total", "Out-of-order updates: a newer one of the same flow was already counted. They add nothing.")
+	m.evicted = on.Counters("skybridge_flows_evicted_total", "Flows evicted, by reason: not reported for flow_retention, ended, or max_flows reached.", "reason")
+	m.filteredBytes = on.Counters("skybridge_filtered_bytes_total", "Bytes of excluded flows, by filter (classes for aggregation.exclude_classes and so on, tunnels for aggregation.tunnels) and matching value. For tunnels, the value is outer for carrying flows and inner for carried ones.", "filter", "value")
+	history := on.Counters("skybridge_history_bytes_total", "Bytes from before a flow's first sight, which do not count, by reason: the flow began before the epoch (before_epoch); it may have been counted before an eviction, so this is an upper bound of the loss (after_eviction); or too many records were held because an agent's clock may have been set back (undecided).", "reason")
 	for reason := range historyReasons {
 		m.history[reason] = history.WithLabelValues(reason.String())
 	}
-	m.agentClockSteps = counter("skybridge_agent_clock_steps_total", "Times that the clock of a node's agent was set back.")
-	m.changedValues = counter("skybridge_label_values_cut_total", "Label values of records and interfaces that were truncated to 256 bytes, with a hash at the end, or had invalid UTF-8 replaced.")
-	m.evictedListeners = counter("skybridge_listeners_forgotten_total", "Addresses and ports of servers that were evicted because there are too many.")
-	m.duplicateBytes = counter("skybridge_duplicate_bytes_total", "Bytes not counted because another capture of the same connection had reported them: on the same node, or with observers: one on any node.")
-	m.observersRefused = counter("skybridge_observers_refused_total", "Records of connections with too many captures or flows. Further captures do not count; further flows count separately.")
-	m.stateFailures = counter("skybridge_state_troubles_total", "Times that the state could not be written and counting continued in memory.")
-	m.stateResets = counter("skybridge_state_doubts_total", "Starts that reset every counter to 0 because the state was missing, damaged, or older than what was sent.")
-	m.stateSnapshots = counter("skybridge_state_snapshots_total", "Snapshots of the state. Each replaces the previous journal.")
-	m.stateCutBytes = counter("skybridge_state_cut_bytes_total", "Bytes of a torn record at the end of the journal after a crash. No sample contained them.")
-	m.skippedBytes = counters("skybridge_skipped_bytes_total", "Bytes of skipped flows without ports, as the sum of their last updates, by the reason in skybridge_records_skipped_total.", "reason").WithLabelValues(skippedNoTransport)
+	m.agentClockSteps = on.Counter("skybridge_agent_clock_steps_total", "Times that the clock of a node's agent was set back.")
+	m.changedValues = on.Counter("skybridge_label_values_cut_total", "Label values of records and interfaces that were truncated to 256 bytes, with a hash at the end, or had invalid UTF-8 replaced.")
+	m.evictedListeners = on.Counter("skybridge_listeners_forgotten_total", "Addresses and ports of servers that were evicted because there are too many.")
+	m.duplicateBytes = on.Counter("skybridge_duplicate_bytes_total", "Bytes not counted because another capture of the same connection had reported them: on the same node, or with observers: one on any node.")
+	m.observersRefused = on.Counter("skybridge_observers_refused_total", "Records of connections with too many captures or flows. Further captures do not count; further flows count separately.")
+	m.stateFailures = on.Counter("skybridge_state_troubles_total", "Times that the state could not be written and counting continued in memory.")
+	m.stateResets = on.Counter("skybridge_state_doubts_total", "Starts that reset every counter to 0 because the state was missing, damaged, or older than what was sent.")
+	m.stateSnapshots = on.Counter("skybridge_state_snapshots_total", "Snapshots of the state. Each replaces the previous journal.")
+	m.stateCutBytes = on.Counter("skybridge_state_cut_bytes_total", "Bytes of a torn record at the end of the journal after a crash. No sample contained them.")
+	m.skippedBytes = on.Counters("skybridge_skipped_bytes_total", "Bytes of skipped flows without ports, as the sum of their last updates, by the reason in skybridge_records_skipped_total.", "reason").WithLabelValues(skippedNoTransport)
 	// Every reason exists from the start, so that an alert on its increase sees
 	// the first one.
 	for _, reason := range []string{skippedNoTransport, skippedMalformed, skippedTooLong, skippedImplausible, skipOrigins, skippedCaptures} {
@@ -102,11 +97,12 @@ func registerGauges(reg prometheus.Registerer, a *Aggregator) {
 			return float64(read())
 		}
 	}
+	on := meter.On(reg)
 	gauge := func(name, help string, labels prometheus.Labels, read func() int) {
-		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, locked(read)))
+		on.GaugeOf(locked(read), name, help, labels)
 	}
 	counter := func(name, help string, labels prometheus.Labels, read func() int) {
-		reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels}, locked(read)))
+		on.CounterOf(locked(read), name, help, labels)
 	}
 	gauge("skybridge_series", "Live series of connections.", nil, func() int { return a.connections.series })
 	gauge("skybridge_series_limit", "Limit of skybridge_series: aggregation.max_series.", nil, func() int { return a.cfg.MaxSeries })

@@ -9,7 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/collectors/version"
-	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/skydive-project/skybridge/meter"
 )
 
 type metrics struct {
@@ -34,58 +35,34 @@ func newRegistry() *prometheus.Registry {
 // newSkipped returns the counter of records that do not count, which the feed
 // and the aggregator share.
 func newSkipped(registry prometheus.Registerer) *prometheus.CounterVec {
-	return promauto.With(registry).NewCounterVec(prometheus.CounterOpts{
-		Name: "skybridge_records_skipped_total",
-		Help: "Records of the feed that do not count, by reason.",
-	}, []string{"reason"})
+	return meter.On(registry).Counters("skybridge_records_skipped_total", "Records of the feed that do not count, by reason.", "reason")
 }
 
 // registerReadings registers what is read from the bridge at each scrape: why exactness is
 // suspended, how long the clock makes ticks wait, and how many log lines were dropped.
 func registerReadings(registry prometheus.Registerer, failure func() error, wait func() time.Duration, dropped func() uint64) {
-	auto := promauto.With(registry)
-	gauge := func(name, help string, read func() float64) {
-		auto.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read)
-	}
-	gauge("skybridge_exactness_suspended", "1 while the disk under --storage.path is failing: what is counted now does not survive a crash. 0 without --storage.path.", func() float64 {
+	on := meter.On(registry)
+	on.GaugeOf(func() float64 {
 		if failure() != nil {
 			return 1
 		}
 		return 0
-	})
-	gauge("skybridge_clock_wait_seconds", "Seconds until samples are taken again after the clock was set back. Counting continues. Normally 0.",
-		func() float64 { return wait().Seconds() })
-	auto.NewCounterFunc(prometheus.CounterOpts{
-		Name: "skybridge_log_lines_dropped_total",
-		Help: "Log lines dropped because standard error could not be written.",
-	}, func() float64 { return float64(dropped()) })
+	}, "skybridge_exactness_suspended", "1 while the disk under --storage.path is failing: what is counted now does not survive a crash. 0 without --storage.path.", nil)
+	on.GaugeOf(func() float64 { return wait().Seconds() },
+		"skybridge_clock_wait_seconds", "Seconds until samples are taken again after the clock was set back. Counting continues. Normally 0.", nil)
+	on.CounterOf(func() float64 { return float64(dropped()) },
+		"skybridge_log_lines_dropped_total", "Log lines dropped because standard error could not be written.", nil)
 }
 
 func newMetrics(registry prometheus.Registerer) *metrics {
-	auto := promauto.With(registry)
+	on := meter.On(registry)
 	m := &metrics{
-		ticks: auto.NewCounter(prometheus.CounterOpts{
-			Name: "skybridge_ticks_total",
-			Help: "Ticks. All series are sampled at each.",
-		}),
-		tickSeconds: auto.NewHistogram(prometheus.HistogramOpts{
-			Name:    "skybridge_tick_duration_seconds",
-			Help:    "Duration of sampling all series and queuing the samples.",
-			Buckets: prometheus.ExponentialBuckets(0.001, 4, 8),
-		}),
-		reloadSuccess: auto.NewGauge(prometheus.GaugeOpts{
-			Name: "skybridge_config_last_reload_successful",
-			Help: "Whether the last reload of the configuration file succeeded.",
-		}),
-		reloadTime: auto.NewGauge(prometheus.GaugeOpts{
-			Name: "skybridge_config_last_reload_success_timestamp_seconds",
-			Help: "Time of the last successful configuration reload, in seconds since the epoch.",
-		}),
+		ticks:         on.Counter("skybridge_ticks_total", "Ticks. All series are sampled at each."),
+		tickSeconds:   on.Histogram("skybridge_tick_duration_seconds", "Duration of sampling all series and queuing the samples.", prometheus.ExponentialBuckets(0.001, 4, 8)),
+		reloadSuccess: on.Gauge("skybridge_config_last_reload_successful", "Whether the last reload of the configuration file succeeded."),
+		reloadTime:    on.Gauge("skybridge_config_last_reload_success_timestamp_seconds", "Time of the last successful configuration reload, in seconds since the epoch."),
 	}
-	steps := auto.NewCounterVec(prometheus.CounterOpts{
-		Name: "skybridge_clock_steps_total",
-		Help: "Clock steps of 2 s or more, by direction: forward (or the machine was suspended), backward.",
-	}, []string{"direction"})
+	steps := on.Counters("skybridge_clock_steps_total", "Clock steps of 2 s or more, by direction: forward (or the machine was suspended), backward.", "direction")
 	m.clockSteps = map[bool]prometheus.Counter{true: steps.WithLabelValues("forward"), false: steps.WithLabelValues("backward")}
 	m.reloaded(nil)
 	return m

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/skydive-project/skybridge/meter"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 )
 
@@ -91,19 +92,16 @@ func newSenderMetrics(reg prometheus.Registerer) *senderMetrics {
 			NativeHistogramMaxBucketNumber:  100,
 			NativeHistogramMinResetDuration: time.Hour,
 		}, endpointLabels()),
-		abandoned: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "skybridge_abandoned_samples_total",
-			Help: "Samples queued for receivers that were removed from the configuration.",
-		}),
+		abandoned: meter.On(reg).Counter("skybridge_abandoned_samples_total", "Samples queued for receivers that were removed from the configuration."),
 	}
 	for _, c := range new(endpointMetrics).counters() {
 		labels := endpointLabels()
 		if c.byReason != nil {
 			labels = endpointLabels("reason")
 		}
-		m.counters = append(m.counters, prometheus.NewCounterVec(prometheus.CounterOpts{Name: c.name, Help: c.help}, labels))
+		m.counters = append(m.counters, meter.On(nil).Counters(c.name, c.help, labels...))
 	}
-	reg.MustRegister(m.duration, m.abandoned)
+	reg.MustRegister(m.duration)
 	return m
 }
 

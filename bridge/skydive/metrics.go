@@ -5,7 +5,8 @@ package skydive
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/skydive-project/skybridge/meter"
 )
 
 // Values of the label reason of skybridge_records_skipped_total that this
@@ -30,31 +31,19 @@ type metrics struct {
 }
 
 func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, q *queue) *metrics {
-	auto := promauto.With(reg)
-	counter := func(name, help string) prometheus.Counter {
-		return auto.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
-	}
-	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return auto.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
-	}
-	gauges := func(name, help string) *prometheus.GaugeVec {
-		return auto.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, []string{"analyzer"})
-	}
-	queued := func(name, help string, now func() float64) {
-		auto.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, now)
-	}
+	on := meter.On(reg)
 	m := &metrics{
 		skipped:    skipped,
-		updates:    counter("skybridge_updates_received_total", "Flow records decoded."),
-		dropped:    counter("skybridge_messages_shed_total", "Messages dropped because the queue of undecoded messages was full."),
-		messages:   counters("skybridge_messages_received_total", "Data messages from the analyzer, including dropped ones.", "analyzer"),
-		bytes:      counters("skybridge_message_bytes_received_total", "Bytes of data messages from the analyzer, including dropped ones.", "analyzer"),
-		reconnects: counters("skybridge_reconnects_total", "Reconnects to the analyzer, by the reason why the connection ended or the attempt failed.", "analyzer", "reason"),
-		connected:  gauges("skybridge_feed_connected", "Whether the bridge is subscribed to the analyzer."),
-		last:       gauges("skybridge_feed_last_message_timestamp_seconds", "Time of the last data message from the analyzer, in seconds since the epoch."),
+		updates:    on.Counter("skybridge_updates_received_total", "Flow records decoded."),
+		dropped:    on.Counter("skybridge_messages_shed_total", "Messages dropped because the queue of undecoded messages was full."),
+		messages:   on.Counters("skybridge_messages_received_total", "Data messages from the analyzer, including dropped ones.", "analyzer"),
+		bytes:      on.Counters("skybridge_message_bytes_received_total", "Bytes of data messages from the analyzer, including dropped ones.", "analyzer"),
+		reconnects: on.Counters("skybridge_reconnects_total", "Reconnects to the analyzer, by the reason why the connection ended or the attempt failed.", "analyzer", "reason"),
+		connected:  on.Gauges("skybridge_feed_connected", "Whether the bridge is subscribed to the analyzer.", "analyzer"),
+		last:       on.Gauges("skybridge_feed_last_message_timestamp_seconds", "Time of the last data message from the analyzer, in seconds since the epoch.", "analyzer"),
 	}
-	queued("skybridge_feed_queue_bytes", "Bytes of messages in the queue of undecoded messages.", func() float64 { return float64(q.bytes.Load()) })
-	queued("skybridge_feed_queue_messages", "Messages in the queue of undecoded messages.", func() float64 { return float64(len(q.messages)) })
+	on.GaugeOf(func() float64 { return float64(q.bytes.Load()) }, "skybridge_feed_queue_bytes", "Bytes of messages in the queue of undecoded messages.", nil)
+	on.GaugeOf(func() float64 { return float64(len(q.messages)) }, "skybridge_feed_queue_messages", "Messages in the queue of undecoded messages.", nil)
 	for _, r := range []string{skippedFlow, skippedMessage, skippedOther, skippedTooLarge} {
 		skipped.WithLabelValues(r)
 	}

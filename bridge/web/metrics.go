@@ -5,7 +5,8 @@ package web
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/skydive-project/skybridge/meter"
 )
 
 // The ways a scrape can end, values of the label result.
@@ -28,28 +29,16 @@ type metrics struct {
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
-	auto := promauto.With(reg)
-	counter := func(name, help string) prometheus.Counter {
-		return auto.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
-	}
+	on := meter.On(reg)
 	m := &metrics{
-		inFlight: auto.NewGauge(prometheus.GaugeOpts{
-			Name: "skybridge_http_requests_in_flight",
-			Help: "HTTP requests in flight.",
-		}),
-		scrapes: auto.NewCounterVec(prometheus.CounterOpts{
-			Name: "skybridge_http_scrapes_total",
-			Help: "Scrapes of /metrics by result: ok, aborted (the client disconnected or was too slow), rejected (too many concurrent scrapes).",
-		}, []string{"result"}),
-		duration: auto.NewHistogram(prometheus.HistogramOpts{
-			Name:    "skybridge_http_scrape_duration_seconds",
-			Help:    "Duration of complete scrapes of /metrics, including the client's reading.",
-			Buckets: []float64{0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 10},
-		}),
-		gatherErrors:    counter("skybridge_http_gather_errors_total", "Scrapes without some of the bridge's own metrics because these could not be gathered or written."),
-		panics:          counter("skybridge_http_panics_total", "HTTP requests whose handler panicked."),
-		answersRejected: counter("skybridge_http_answers_rejected_total", "Requests for the status page or the API rejected because of too many concurrent ones."),
-		refused:         counter("skybridge_http_connections_refused_total", "Connections closed immediately because their address had too many."),
+		inFlight: on.Gauge("skybridge_http_requests_in_flight", "HTTP requests in flight."),
+		scrapes:  on.Counters("skybridge_http_scrapes_total", "Scrapes of /metrics by result: ok, aborted (the client disconnected or was too slow), rejected (too many concurrent scrapes).", "result"),
+		duration: on.Histogram("skybridge_http_scrape_duration_seconds", "Duration of complete scrapes of /metrics, including the client's reading.",
+			[]float64{0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 10}),
+		gatherErrors:    on.Counter("skybridge_http_gather_errors_total", "Scrapes without some of the bridge's own metrics because these could not be gathered or written."),
+		panics:          on.Counter("skybridge_http_panics_total", "HTTP requests whose handler panicked."),
+		answersRejected: on.Counter("skybridge_http_answers_rejected_total", "Requests for the status page or the API rejected because of too many concurrent ones."),
+		refused:         on.Counter("skybridge_http_connections_refused_total", "Connections closed immediately because their address had too many."),
 	}
 	for _, result := range []string{resultOK, resultAborted, resultRejected} {
 		m.scrapes.WithLabelValues(result)

@@ -3,7 +3,11 @@
 
 package queue
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/skydive-project/skybridge/meter"
+)
 
 // Reasons for which samples are dropped. too_old is Prometheus' own word.
 const (
@@ -50,28 +54,13 @@ type metrics struct {
 }
 
 func newMetrics() *metrics {
+	unregistered := meter.On(nil)
 	m := &metrics{
-		samplesIn: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "prometheus_remote_storage_samples_in_total",
-			Help: "Samples appended to the log. Compare with the samples sent to endpoints.",
-		}),
-		highest: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "prometheus_remote_storage_highest_timestamp_in_seconds",
-			Help: "Time of the newest tick in the log, in seconds since the epoch.",
-		}),
-		marksDropped: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "skybridge_log_marks_dropped_total",
-			Help: "Changes of names dropped while ticks from before them were still queued. Those ticks are sent under later names.",
-		}),
-		corruptions: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "skybridge_log_corruptions_total",
-			Help: "Damaged parts of the log on disk that were skipped, by what was damaged.",
-		}, []string{"what"}),
-		fsync: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name:    "skybridge_log_fsync_duration_seconds",
-			Help:    "Duration of syncing a tick or the endpoints' cursors to disk.",
-			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
-		}),
+		samplesIn:    unregistered.Counter("prometheus_remote_storage_samples_in_total", "Samples appended to the log. Compare with the samples sent to endpoints."),
+		highest:      unregistered.Gauge("prometheus_remote_storage_highest_timestamp_in_seconds", "Time of the newest tick in the log, in seconds since the epoch."),
+		marksDropped: unregistered.Counter("skybridge_log_marks_dropped_total", "Changes of names dropped while ticks from before them were still queued. Those ticks are sent under later names."),
+		corruptions:  unregistered.Counters("skybridge_log_corruptions_total", "Damaged parts of the log on disk that were skipped, by what was damaged.", "what"),
+		fsync:        unregistered.Histogram("skybridge_log_fsync_duration_seconds", "Duration of syncing a tick or the endpoints' cursors to disk.", prometheus.ExponentialBuckets(0.0005, 2, 15)),
 	}
 	for _, what := range []string{damagedTail, damagedTick, DamagedBlock, damagedSegment, damagedCursors, damagedMarks} {
 		m.corruptions.WithLabelValues(what)
@@ -81,30 +70,24 @@ func newMetrics() *metrics {
 
 // register registers the metrics, with gauges of what usage returns.
 func (m *metrics) register(reg prometheus.Registerer, durable bool, usage func() Usage) {
-	gauge := func(name, help string, value func(u Usage) float64) {
-		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return value(usage()) }))
+	gauge := func(value func(u Usage) int64, name, help string) {
+		meter.On(reg).GaugeOf(func() float64 { return float64(value(usage())) }, name, help, nil)
 	}
 	reg.MustRegister(m.samplesIn, m.highest, m.marksDropped)
-	gauge("skybridge_log_bytes", "Bytes of ticks in the log that some endpoint does not have yet.",
-		func(u Usage) float64 { return float64(u.Bytes) })
-	gauge("skybridge_log_ticks", "Ticks in the log that some endpoint does not have yet.",
-		func(u Usage) float64 { return float64(u.Ticks) })
+	gauge(func(u Usage) int64 { return u.Bytes }, "skybridge_log_bytes", "Bytes of ticks in the log that some endpoint does not have yet.")
+	gauge(func(u Usage) int64 { return int64(u.Ticks) }, "skybridge_log_ticks", "Ticks in the log that some endpoint does not have yet.")
 	// What the log takes is near it before anything is dropped.
-	gauge("skybridge_log_limit_bytes", "Limit of skybridge_log_disk_bytes (storage.max_bytes), or without --storage.path of skybridge_log_bytes (storage.memory_max_bytes).",
-		func(u Usage) float64 {
-			if durable {
-				return float64(u.DiskLimit)
-			}
-			return float64(u.MemoryLimit)
-		})
+	gauge(func(u Usage) int64 {
+		if durable {
+			return u.DiskLimit
+		}
+		return u.MemoryLimit
+	}, "skybridge_log_limit_bytes", "Limit of skybridge_log_disk_bytes (storage.max_bytes), or without --storage.path of skybridge_log_bytes (storage.memory_max_bytes).")
 	if !durable {
 		return
 	}
 	reg.MustRegister(m.corruptions, m.fsync)
-	gauge("skybridge_log_segments", "Segments of the log on disk.",
-		func(u Usage) float64 { return float64(u.Segments) })
-	gauge("skybridge_log_disk_bytes", "Bytes of the log's segments on disk, including ticks that every endpoint has.",
-		func(u Usage) float64 { return float64(u.Disk) })
-	gauge("skybridge_log_memory_bytes", "Bytes of ticks in memory while the disk is failing.",
-		func(u Usage) float64 { return float64(u.Memory) })
+	gauge(func(u Usage) int64 { return int64(u.Segments) }, "skybridge_log_segments", "Segments of the log on disk.")
+	gauge(func(u Usage) int64 { return u.Disk }, "skybridge_log_disk_bytes", "Bytes of the log's segments on disk, including ticks that every endpoint has.")
+	gauge(func(u Usage) int64 { return u.Memory }, "skybridge_log_memory_bytes", "Bytes of ticks in memory while the disk is failing.")
 }

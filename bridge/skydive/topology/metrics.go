@@ -5,7 +5,8 @@ package topology
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/skydive-project/skybridge/meter"
 )
 
 // Why a node of the topology does not count.
@@ -32,32 +33,18 @@ type metrics struct {
 
 // newMetrics registers the metrics; nodes and addresses count the names that are known.
 func newMetrics(reg prometheus.Registerer, nodes, addresses func() int) *metrics {
-	auto := promauto.With(reg)
-	vec := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return auto.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
-	}
+	on := meter.On(reg)
 	m := &metrics{
-		requests: vec("skybridge_topology_requests_total", "Topology queries to the analyzer, by result.", "analyzer", "result"),
-		skipped:  vec("skybridge_topology_nodes_skipped_total", "Nodes of the topology skipped at each refresh, by reason: malformed, or beyond topology.cache_size.", "reason"),
-		evicted:  vec("skybridge_topology_names_evicted_total", "Names evicted or not added because topology.cache_size was reached, by kind.", "what"),
-		unknown:  vec("skybridge_topology_names_unknown_total", "Nodes and addresses without a name. Each counts once, until many others follow.", "what"),
-		last: auto.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "skybridge_topology_last_success_timestamp_seconds",
-			Help: "Time of the analyzer's last successful topology answer, in seconds since the epoch.",
-		}, []string{"analyzer"}),
-		ifaces: auto.NewGauge(prometheus.GaugeOpts{
-			Name: "skybridge_topology_interfaces",
-			Help: "Network interfaces in the topology. Each has eleven series.",
-		}),
-		cut: auto.NewCounter(prometheus.CounterOpts{
-			Name: "skybridge_topology_addresses_cut_total",
-			Help: "Addresses left out at each refresh: beyond their interface's label of 1,024 bytes, the 256 of each kind per node, or topology.cache_size.",
-		}),
+		requests: on.Counters("skybridge_topology_requests_total", "Topology queries to the analyzer, by result.", "analyzer", "result"),
+		skipped:  on.Counters("skybridge_topology_nodes_skipped_total", "Nodes of the topology skipped at each refresh, by reason: malformed, or beyond topology.cache_size.", "reason"),
+		evicted:  on.Counters("skybridge_topology_names_evicted_total", "Names evicted or not added because topology.cache_size was reached, by kind.", "what"),
+		unknown:  on.Counters("skybridge_topology_names_unknown_total", "Nodes and addresses without a name. Each counts once, until many others follow.", "what"),
+		last:     on.Gauges("skybridge_topology_last_success_timestamp_seconds", "Time of the analyzer's last successful topology answer, in seconds since the epoch.", "analyzer"),
+		ifaces:   on.Gauge("skybridge_topology_interfaces", "Network interfaces in the topology. Each has eleven series."),
+		cut:      on.Counter("skybridge_topology_addresses_cut_total", "Addresses left out at each refresh: beyond their interface's label of 1,024 bytes, the 256 of each kind per node, or topology.cache_size."),
 	}
 	for what, count := range map[string]func() int{nameNode: nodes, nameAddress: addresses} {
-		auto.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "skybridge_topology_names", Help: "Known names, by kind.", ConstLabels: prometheus.Labels{"what": what},
-		}, func() float64 { return float64(count()) })
+		on.GaugeOf(func() float64 { return float64(count()) }, "skybridge_topology_names", "Known names, by kind.", prometheus.Labels{"what": what})
 	}
 	for _, reason := range []string{nodeMalformed, nodeLimit} {
 		m.skipped.WithLabelValues(reason)
