@@ -3,53 +3,20 @@
 
 package decode
 
-import "encoding/binary"
-
 // A field is known by its place in the list of its object's fields, which are in
 // the order in which Skydive writes them. So the next field is mostly one of the
 // next in the list, and its key, as it is written, is compared instead of read:
 // worth a sixth of the time of a message. Any other order is read as well.
 
-// keys are the names of an object's fields.
-type keys []key
+// keys are the names of an object's fields as they are written, with quotes and colon.
+type keys []string
 
-// readKey is a name as it is written, with quotes and colon, and the same as words.
-type key struct {
-	text string
-	// A word of eight bytes at a time; of the last one only the bits of mask count.
-	words [3]uint64
-	mask  uint64
-}
-
-// keysOf returns the keys of fields. Their names have at most 21 bytes.
 func keysOf(names ...string) keys {
 	list := make(keys, len(names))
 	for i, name := range names {
-		k := &list[i]
-		k.text = `"` + name + `":`
-		for at := 0; at < len(k.text); at++ {
-			k.words[at/8] |= uint64(k.text[at]) << (at % 8 * 8)
-		}
-		k.mask = ^uint64(0) >> ((8 - len(k.text)%8) % 8 * 8)
+		list[i] = `"` + name + `":`
 	}
 	return list
-}
-
-// at says whether the key stands at i.
-func (k *key) at(b []byte, i int) bool {
-	if i+24 > len(b) {
-		return len(b)-i >= len(k.text) && string(b[i:i+len(k.text)]) == k.text
-	}
-	w := b[i : i+24]
-	switch {
-	case len(k.text) <= 8:
-		return (binary.LittleEndian.Uint64(w)^k.words[0])&k.mask == 0
-	case len(k.text) <= 16:
-		return binary.LittleEndian.Uint64(w) == k.words[0] && (binary.LittleEndian.Uint64(w[8:])^k.words[1])&k.mask == 0
-	default:
-		return binary.LittleEndian.Uint64(w) == k.words[0] && binary.LittleEndian.Uint64(w[8:]) == k.words[1] &&
-			(binary.LittleEndian.Uint64(w[16:])^k.words[2])&k.mask == 0
-	}
 }
 
 // unknown is a field that is not in the list.
@@ -63,8 +30,8 @@ const omitted = 3
 // is the field before it, unknown for the first.
 func readField(b []byte, i int, names keys, after int) (field, pos int) {
 	for f := after + 1; f < min(after+2+omitted, len(names)); f++ {
-		if k := &names[f]; k.at(b, i) {
-			if i += len(k.text); i < len(b) && b[i] <= ' ' {
+		if k := names[f]; len(b)-i >= len(k) && string(b[i:i+len(k)]) == k {
+			if i += len(k); i < len(b) && b[i] <= ' ' {
 				i = skipSpace(b, i)
 			}
 			return f, i
@@ -74,8 +41,8 @@ func readField(b []byte, i int, names keys, after int) (field, pos int) {
 	if i < 0 {
 		return unknown, i
 	}
-	for f := range names {
-		if k := &names[f]; len(k.text) == len(name)+len(`"":`) && k.text[1:1+len(name)] == string(name) {
+	for f, k := range names {
+		if len(k) == len(name)+len(`"":`) && k[1:1+len(name)] == string(name) {
 			return f, i
 		}
 	}
