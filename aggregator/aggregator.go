@@ -138,7 +138,7 @@ func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *p
 		connections: newConnections(layout, nil),
 		gauges:      gaugeTable(),
 		captures:    newCaptures(),
-		known:       newKnownFlows(),
+		known:       knownFlows{live: newRecentFlows(), ended: newRecentFlows()},
 		overflowed:  newOverflowStats(),
 		interfaces:  interfaces{byLabels: map[InterfaceLabels]*interfaceState{}},
 		lastTick:    start.UnixMilli(),

@@ -34,10 +34,6 @@ type portlessFlow struct {
 	capture uint32
 }
 
-func newKnownFlows() knownFlows {
-	return knownFlows{live: newRecentFlows(), ended: newRecentFlows()}
-}
-
 func newRecentFlows() recentFlows {
 	return recentFlows{young: map[portlessFlow]*capture{}, old: map[portlessFlow]*capture{}}
 }
