@@ -5,7 +5,6 @@ package expose
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -92,10 +91,12 @@ func (p *page) room(n int) {
 	}
 }
 
-// text adds s.
-func (p *page) text(s string) {
-	p.room(len(s))
-	p.buf = append(p.buf, s...)
+// text adds the parts of a text.
+func (p *page) text(parts ...string) {
+	for _, part := range parts {
+		p.room(len(part))
+		p.buf = append(p.buf, part...)
+	}
 }
 
 // bytes adds b, which it does not keep.
@@ -161,8 +162,8 @@ func (p *page) head() {
 			kind = "unknown"
 		}
 	}
-	p.text(fmt.Sprintf("# HELP %s %s\n# TYPE %s %s\n", name, escapeHelp(p.begun.Help, p.openMetrics), name, kind))
+	p.text("# HELP ", name, " ", escapeHelp(p.begun.Help, p.openMetrics), "\n# TYPE ", name, " ", kind, "\n")
 	if unit := p.begun.Unit; p.openMetrics && unit != "" && strings.HasSuffix(name, "_"+unit) {
-		p.text(fmt.Sprintf("# UNIT %s %s\n", name, unit))
+		p.text("# UNIT ", name, " ", unit, "\n")
 	}
 }
