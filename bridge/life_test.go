@@ -82,7 +82,6 @@ func TestReloadWhileTrafficFlows(t *testing.T) {
 	feed := script.Write(script.Options{Seed: uint64(time.Now().UnixNano()), Connections: 300, Steps: 20, Analyzers: 1, Now: time.Now().UnixMilli()})
 	r.send(feed.Hello...)
 	r.awaitReceived()
-	names := ""
 	allEnded := func(but string) {
 		t.Helper()
 		for _, s := range r.raw() {
@@ -94,7 +93,7 @@ func TestReloadWhileTrafficFlows(t *testing.T) {
 	for i, messages := range feed.Steps {
 		r.send(messages...)
 		if i%5 == 0 {
-			names = fmt.Sprint("g", i)
+			names := fmt.Sprint("g", i)
 			r.configure(", external_labels: {generation: "+names+"}", "")
 			r.reloadNow()
 			r.awaitTicks(1) // and so has the receiver what came before

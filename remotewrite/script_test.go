@@ -5,6 +5,7 @@ package remotewrite
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing/synctest"
@@ -44,7 +45,7 @@ func (s *script) tick(at int64, words string) {
 		if parts == nil {
 			s.r.t.Fatalf("%q is not understood", word)
 		}
-		tick.Labels(append(s.common[:len(s.common):len(s.common)], wire.Label{Name: s.label, Value: parts[1]}))
+		tick.Labels(append(slices.Clip(s.common), wire.Label{Name: s.label, Value: parts[1]}))
 		s.word(tick, at, parts[1], parts[2], parts[3])
 	}
 	s.r.append(tick)

@@ -277,7 +277,7 @@ func (r *reader) mapping(n *yaml.Node, v reflect.Value, path string, k key) {
 		if !isNull(p.value) {
 			r.value(p.value, item, p.path, k)
 		}
-		prefixes, _ := item.Interface().([]netip.Prefix)
+		prefixes, _ := reflect.TypeAssert[[]netip.Prefix](item)
 		for _, prefix := range prefixes {
 			if other, again := of[prefix]; again {
 				r.fail(p.path, fmt.Sprintf("has %s, and so has the network %s", prefix, quoted(other)), "give each prefix one name; of those that overlap the longest wins")
