@@ -111,8 +111,10 @@ func (l *Layout) appendOverflow(dst []byte, f *Flow) []byte {
 			continue
 		}
 		value := overflowValue
-		if i := slices.Index(Protocols(), string(f.TransportProtocol)); name == labelProtocol && i >= 0 {
-			value = Protocols()[i]
+		if name == labelProtocol {
+			if p := string(f.TransportProtocol); slices.Contains(Protocols(), p) {
+				value = p
+			}
 		}
 		dst = append(append(dst, value...), Separator)
 	}
