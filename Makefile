@@ -69,8 +69,9 @@ bench: ## Run the benchmarks, ready for benchstat.
 # docs/reference/sizing.md says what is measured, and how long it takes.
 REPORT  := bin/skybridge-report -skybridge=bin/skybridge
 bench-report: report-binary ## Print the table of bars. FLAGS="-quick", "-rows=ingest,push", "--help"; OUT=docs/reference/sizing.md keeps it.
-	@$(REPORT) $(FLAGS) > bin/report.md; status=$$?; cat bin/report.md; exit $$status
-	@$(if $(OUT),sed -i -e '/<!-- bench-report begins/,/<!-- bench-report ends/{//!d}' -e '/<!-- bench-report begins/r bin/report.md' $(OUT))
+	@$(REPORT) $(FLAGS) > bin/report.md || { cat bin/report.md; exit 1; }
+	@cat bin/report.md
+	@[ -z "$(OUT)" ] || sed -i -e '/<!-- bench-report begins/,/<!-- bench-report ends/{//!d}' -e '/<!-- bench-report begins/r bin/report.md' $(OUT)
 
 PROFILED ?= aggregator remotewrite bridge/skydive/decode bridge/web
 profile: ## Write CPU and heap profiles of the benchmarks of PROFILED to bin/profiles and print the top of them. BENCH=Tick: these alone.
