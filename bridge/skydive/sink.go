@@ -12,9 +12,9 @@ type Sink interface {
 	Update(flows []aggregator.Flow)
 	Stats(aggregator.CaptureStats)
 
-	// AnalyzerUp says that an analyzer is subscribed, AnalyzerDown that it is
-	// not. Down is also called once for each analyzer when it is first tried.
-	// For one analyzer they come in order; otherwise from any goroutine.
+	// AnalyzerUp says that an analyzer is subscribed, AnalyzerDown that it is not; while
+	// none is, feed time stands still. Down is also called once for each analyzer when it
+	// is first tried. For one analyzer they come in order, otherwise from any goroutine.
 	AnalyzerUp(analyzer string)
 	AnalyzerDown(analyzer string)
 	// AnalyzerGone says that a reload removed an analyzer.
