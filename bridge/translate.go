@@ -63,9 +63,9 @@ func aggregation(cfg *config.Config, names aggregator.Names) aggregator.Config {
 // that two bridges on one host differ.
 func feedConfig(cfg *config.Config, listenAddress string, set *secrets.Set) (skydive.Config, error) {
 	s := cfg.Skydive
-	tls, err := set.NewTLSConfig(s.TLS)
+	account, err := access.NewAccount(access.Settings{HTTP: s.HTTPClient(), Headers: s.Headers, Login: s.Login}, set)
 	if err != nil {
-		return skydive.Config{}, fmt.Errorf("skydive.tls_config: %w", err)
+		return skydive.Config{}, fmt.Errorf("skydive.%w", err)
 	}
 	hostID := s.HostID
 	if hostID == "" {
@@ -75,21 +75,13 @@ func feedConfig(cfg *config.Config, listenAddress string, set *secrets.Set) (sky
 		}
 		hostID = "skybridge-" + host + "-" + listenAddress
 	}
-	out := skydive.Config{
+	return skydive.Config{
 		Analyzers:      s.Analyzers,
 		CaptureIDs:     s.CaptureIDs,
 		HostID:         hostID,
-		Account:        access.Account{Username: s.BasicAuth.Username, TLS: tls, Secrets: set},
+		Account:        account,
 		SilenceTimeout: s.SilenceTimeout,
-	}
-	if file := s.BasicAuth.PasswordFile; file != "" {
-		out.Account.Password = func() (string, error) {
-			return set.ReadFile(file)
-		}
-	} else if s.BasicAuth.Username != "" {
-		out.Account.Password = func() (string, error) { return string(s.BasicAuth.Password), nil }
-	}
-	return out, nil
+	}, nil
 }
 
 // topologyConfig is the topology's configuration, with the feed's credentials and TLS.

@@ -90,15 +90,27 @@ type Skydive struct {
 	CaptureIDs []string            `key:"capture_ids" is:"capture" help:"subscribe only to these captures; empty: all"`
 	HostID     string              `key:"host_id" is:"name" help:"the bridge's name at the analyzers; empty: skybridge-HOSTNAME-LISTENADDRESS"`
 	BasicAuth  BasicAuth           `key:"basic_auth"`
+	Login      bool                `key:"login" help:"use basic_auth at POST /login alone, and the token and cookies of its answer for the rest, as Keystone needs it"`
+	Headers    map[string]string   `key:"headers" names:"header" is:"header value" help:"added to each request, for example a cookie for a proxy"`
 	TLS        commoncfg.TLSConfig `key:"tls_config" help:"for wss://, as in Prometheus"`
+	Others     OtherAccess         `key:",inline"`
 	// Every live capture sends statistics every 10 s (skydive-feed.md).
 	SilenceTimeout time.Duration `key:"silence_timeout" auto:"learned from the updates and statistics received" min:"10s" max:"1d" help:"reconnect after this long without data, even if the connection is alive"`
 }
 
-// BasicAuth are the credentials for the analyzers; no Username means none. At
-// most one of Password and PasswordFile is set.
+// OtherAccess is more of Prometheus' HTTP client settings.
+type OtherAccess struct {
+	Authorization         *commoncfg.Authorization `yaml:"authorization"`
+	OAuth2                *commoncfg.OAuth2        `yaml:"oauth2"`
+	HTTPHeaders           *commoncfg.Headers       `yaml:"http_headers"`
+	commoncfg.ProxyConfig `yaml:",inline"`
+}
+
+// BasicAuth are the credentials for the analyzers; no Username and no UsernameFile mean
+// none. At most one of each and its file is set.
 type BasicAuth struct {
 	Username     string           `key:"username" is:"username" help:"user of Skydive's API (analyzer.auth.api)"`
+	UsernameFile string           `key:"username_file" help:"a file that holds the user's name"`
 	Password     commoncfg.Secret `key:"password" help:"the password; better in a file"`
 	PasswordFile string           `key:"password_file" help:"a file that holds the password"`
 }
@@ -198,6 +210,18 @@ type Metadata struct {
 	SendInterval time.Duration `key:"send_interval" default:"1m" min:"1s" max:"1d" help:"how often to send them"`
 
 	_ ignored `key:"max_samples_per_send" help:"there are few metrics, their metadata fits one request"`
+}
+
+// HTTPClient returns how analyzers are reached, as Prometheus' HTTP client has it.
+func (s *Skydive) HTTPClient() commoncfg.HTTPClientConfig {
+	c := commoncfg.HTTPClientConfig{
+		Authorization: s.Others.Authorization, OAuth2: s.Others.OAuth2, HTTPHeaders: s.Others.HTTPHeaders,
+		ProxyConfig: s.Others.ProxyConfig, TLSConfig: s.TLS,
+	}
+	if b := s.BasicAuth; b != (BasicAuth{}) {
+		c.BasicAuth = &commoncfg.BasicAuth{Username: b.Username, UsernameFile: b.UsernameFile, Password: b.Password, PasswordFile: b.PasswordFile}
+	}
+	return c
 }
 
 // TopologyAnalyzers returns the URLs of the analyzers to ask for the topology.

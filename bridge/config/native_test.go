@@ -99,6 +99,13 @@ func keyCases() []keyCase {
 			func(c *Config) { c.Skydive.BasicAuth = BasicAuth{Username: "u", Password: "0123"} }},
 		{"password file beside the configuration", "skydive.basic_auth.password_file", under("skydive", "basic_auth: {username: u, password_file: s/p}"),
 			func(c *Config) { c.Skydive.BasicAuth = BasicAuth{Username: "u", PasswordFile: "etc/s/p"} }},
+		{"user file", "skydive.basic_auth.username_file", under("skydive", "basic_auth: {username_file: /u}"), func(c *Config) { c.Skydive.BasicAuth.UsernameFile = "/u" }},
+		{"login", "skydive.login", under("skydive", "login: true\n  basic_auth: {username: u}"), func(c *Config) { c.Skydive.Login, c.Skydive.BasicAuth.Username = true, "u" }},
+		{"headers for analyzers", "skydive.headers", under("skydive", "headers: {Cookie: a=b}"), func(c *Config) { c.Skydive.Headers = map[string]string{"Cookie": "a=b"} }},
+		{"a token for analyzers", "", under("skydive", "authorization: {credentials_file: /t}"),
+			func(c *Config) {
+				c.Skydive.Others.Authorization = &commoncfg.Authorization{Type: "Bearer", CredentialsFile: "/t"}
+			}},
 		{"password file elsewhere", "skydive.basic_auth.password_file", under("skydive", "basic_auth: {username: u, password_file: /run/credentials/u/p}"),
 			func(c *Config) {
 				c.Skydive.BasicAuth = BasicAuth{Username: "u", PasswordFile: "/run/credentials/u/p"}

@@ -24,7 +24,10 @@ const everySecret = `
 skydive:
   analyzers: ['ws://127.0.0.1:8082/?x=pa55word']
   basic_auth: {username: u, password: pa55word}
+  headers: {X-Key: pa55word}
   tls_config: {cert: C, key: pa55word}
+  proxy_url: http://u:pa55word@p:1
+  http_headers: {Cookie: {secrets: [pa55word]}, X-Other: {secrets: [pa55word]}}
 remote_write:
 - url: http://r/api/v1/write?token=pa55word
   headers: {X-Key: pa55word}
@@ -87,8 +90,8 @@ func TestSecretsAreNotShown(t *testing.T) {
 			t.Errorf("%s shows a secret:\n%s", name, text)
 		}
 	}
-	if got := string(c.Redacted()); strings.Count(got, masked) != 13 {
-		t.Errorf("%d masks, want 13:\n%s", strings.Count(got, masked), got)
+	if got := string(c.Redacted()); strings.Count(got, masked) != 16 {
+		t.Errorf("%d masks, want 16:\n%s", strings.Count(got, masked), got)
 	}
 }
 
@@ -101,7 +104,7 @@ func TestSecretsAreKnown(t *testing.T) {
 		return fmt.Sprintf("pa55word-%02d", n)
 	})
 	c, _, err := parse("f", []byte(text))
-	if err != nil || n != 14 {
+	if err != nil || n != 18 {
 		t.Fatal(n, err)
 	}
 	known := secrets.New()

@@ -96,7 +96,7 @@ func headerName(name string) (text, what, remedy string) {
 	switch {
 	case canonical == "Authorization":
 		return "", "must not be set as a header", "use basic_auth, authorization or oauth2"
-	case reserved || canonical == "Retry-Attempt" || canonical == "Transfer-Encoding":
+	case reserved || canonical == "Retry-Attempt" || canonical == "Transfer-Encoding" || strings.HasPrefix(canonical, "Sec-Websocket-"):
 		return "", "is reserved to the protocol", "remove it"
 	case !httpguts.ValidHeaderFieldName(name):
 		return "", "is no valid name of a header", "use letters, digits and -, and a space after the colon"

@@ -133,8 +133,21 @@ func (b *BasicAuth) check(r *reader, path string) {
 	switch {
 	case b.Password != "" && b.PasswordFile != "":
 		r.fail(path, "has both password and password_file", "keep one of them")
-	case b.Username == "" && (b.Password != "" || b.PasswordFile != "") && r.sound(path):
-		r.fail(path, "has a password without a username", "add username")
+	case b.Username != "" && b.UsernameFile != "":
+		r.fail(path, "has both username and username_file", "keep one of them")
+	case b.Username == "" && b.UsernameFile == "" && *b != (BasicAuth{}) && r.sound(path):
+		r.fail(path, "has a password without a username", "add username or username_file")
+	}
+}
+
+func (s *Skydive) check(r *reader, path string) {
+	client := s.HTTPClient()
+	r.checkHTTPClient(s.Headers, &client, path)
+	switch {
+	case s.Login && client.BasicAuth == nil && r.sound(path+".basic_auth"):
+		r.fail(path+".login", "is true, and there is no basic_auth to log in with", "add basic_auth, or remove login")
+	case len(client.ProxyConnectHeader) > 0:
+		r.fail(path+".proxy_connect_header", "is not supported for analyzers", "remove it; a user and a password can stand in proxy_url")
 	}
 }
 
@@ -182,9 +195,14 @@ func (rw *RemoteWrite) check(r *reader, path string) {
 	if rw.URL != "" {
 		r.writePath(rw.URL, path+".url")
 	}
-	if h := rw.HTTPClient.HTTPHeaders; h != nil {
+	r.checkHTTPClient(rw.Headers, &rw.HTTPClient, path)
+}
+
+// checkHTTPClient applies the rules between the keys of an HTTP client.
+func (r *reader) checkHTTPClient(headers map[string]string, client *commoncfg.HTTPClientConfig, path string) {
+	if h := client.HTTPHeaders; h != nil {
 		taken := map[string]bool{}
-		for name := range rw.Headers {
+		for name := range headers {
 			taken[http.CanonicalHeaderKey(name)] = true
 		}
 		for name := range h.Headers {
@@ -198,7 +216,7 @@ func (rw *RemoteWrite) check(r *reader, path string) {
 			return
 		}
 	}
-	r.libraryError(rw.HTTPClient.Validate(), path)
+	r.libraryError(client.Validate(), path)
 }
 
 // check applies the rules between stanzas.

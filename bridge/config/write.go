@@ -37,7 +37,8 @@ func (c *Config) Summary() []byte {
 // Secrets returns what of the configuration is secret, but for what stands in
 // files.
 func (c *Config) Secrets() []secrets.Secret {
-	list := secrets.Basic(c.Skydive.BasicAuth.Username, string(c.Skydive.BasicAuth.Password))
+	analyzers := c.Skydive.HTTPClient()
+	list := secrets.OfReceiver("", c.Skydive.Headers, &analyzers)
 	for _, u := range slices.Concat(c.Skydive.Analyzers, c.Topology.Analyzers) {
 		list = append(list, secrets.OfURL(u)...)
 	}

@@ -25,8 +25,8 @@ type Config struct {
 	// id once.
 	HostID string
 
-	// Account is how the bridge authenticates; its Secrets are required.
-	Account access.Account
+	// Account is how the bridge authenticates.
+	Account *access.Account
 
 	// SilenceTimeout is how long a feed may be quiet before it is reconnected;
 	// 0 means a time learned from the feed.
@@ -70,6 +70,6 @@ func (c *Config) namespaces() []string {
 // sameConnection reports whether a connection made under c is the one that o
 // would make.
 func (c *Config) sameConnection(o *Config) bool {
-	return c.HostID == o.HostID && c.Account.Same(&o.Account) &&
+	return c.HostID == o.HostID && c.Account.Same(o.Account) &&
 		slices.Equal(slices.Sorted(slices.Values(c.CaptureIDs)), slices.Sorted(slices.Values(o.CaptureIDs)))
 }

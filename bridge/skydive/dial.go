@@ -25,19 +25,23 @@ type subscription struct {
 
 // dial subscribes to the analyzer. A failure's text names the configuration key
 // to look at where there is one, and never a secret.
-func dial(ctx context.Context, cfg *Config, to access.Target, proxy access.Proxy) (*subscription, *failure) {
-	header, fail := requestHeader(cfg, to)
+func dial(ctx context.Context, cfg *Config, to access.Target) (*subscription, *failure) {
+	header, fail := requestHeader(ctx, cfg, to)
 	if fail != nil {
 		return nil, fail
+	}
+	settings, err := cfg.Account.TLS()
+	if err != nil {
+		return nil, &failure{reasonTLS, err}
 	}
 	var alive *liveness
 	stop := func() bool { return true }
 	dialer := websocket.Dialer{
-		Proxy:            proxy.Hidden(cfg.Account.Secrets),
+		Proxy:            cfg.Account.Proxy,
 		HandshakeTimeout: access.HandshakeTimeout,
 		ReadBufferSize:   readBuffer,
 		WriteBufferSize:  1 << 10, // pongs
-		TLSClientConfig:  cfg.Account.TLS,
+		TLSClientConfig:  settings,
 		NetDialContext: func(dialing context.Context, network, addr string) (net.Conn, error) {
 			var d net.Dialer
 			conn, err := d.DialContext(dialing, network, addr)
@@ -54,7 +58,7 @@ func dial(ctx context.Context, cfg *Config, to access.Target, proxy access.Proxy
 	conn, resp, err := handshake(ctx, &dialer, to.URL, header)
 	if !stop() && err == nil {
 		_ = conn.Close()
-		return nil, unreached(ctx.Err(), &cfg.Account)
+		return nil, unreached(ctx.Err(), cfg.Account)
 	}
 	switch {
 	case resp != nil && resp.StatusCode == http.StatusSwitchingProtocols:
@@ -63,7 +67,7 @@ func dial(ctx context.Context, cfg *Config, to access.Target, proxy access.Proxy
 			return nil, fail
 		}
 	case resp != nil && errors.Is(err, websocket.ErrBadHandshake):
-		return nil, refused(cfg, resp)
+		return nil, refused(cfg, to, resp)
 	}
 	if err != nil {
 		if alive != nil {
@@ -72,7 +76,7 @@ func dial(ctx context.Context, cfg *Config, to access.Target, proxy access.Proxy
 				err = errEndlessHandshake // which http may take for the end of a header
 			}
 		}
-		return nil, unreached(err, &cfg.Account)
+		return nil, unreached(err, cfg.Account)
 	}
 	return &subscription{conn, alive}, nil
 }
@@ -89,15 +93,15 @@ func handshake(ctx context.Context, d *websocket.Dialer, url string, h http.Head
 }
 
 // requestHeader returns the header of the request to subscribe.
-func requestHeader(cfg *Config, to access.Target) (http.Header, *failure) {
+func requestHeader(ctx context.Context, cfg *Config, to access.Target) (http.Header, *failure) {
 	h := http.Header{}
+	if err := cfg.Account.Authorize(ctx, h, to); err != nil {
+		return nil, &failure{reasonCredentials, err}
+	}
 	h.Set("X-Host-ID", cfg.HostID)
 	h.Set("X-Client-Type", access.ClientType)
 	h.Set("X-Client-Protocol", "json")
 	h["X-Websocket-Namespace"] = cfg.namespaces()
 	h.Set("User-Agent", access.ClientType)
-	if err := cfg.Account.Authorize(h, to); err != nil {
-		return nil, &failure{reasonCredentials, err}
-	}
 	return h, nil
 }

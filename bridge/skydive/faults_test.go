@@ -7,17 +7,18 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"errors"
+	"encoding/pem"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gorilla/websocket"
+	"github.com/prometheus/common/config"
 
 	"github.com/skydive-project/skybridge/bridge/skydive/access"
 	"github.com/skydive-project/skybridge/internal/analyzer"
@@ -188,54 +189,50 @@ func TestTooLargeMessage(t *testing.T) {
 
 func TestCredentials(t *testing.T) {
 	a := startAnalyzer(t, analyzer.Config{Users: map[string]string{"bridge": "s3cret"}})
-	cfg := func(user string, password func() (string, error)) Config {
-		return Config{Analyzers: []string{a.URL()}, Account: access.Account{Username: user, Password: password}}
+	cfg := func(account *access.Account) Config { return Config{Analyzers: []string{a.URL()}, Account: account} }
+	file := filepath.Join(t.TempDir(), "password")
+	fromFile := func() *access.Account {
+		return account(t, access.Settings{HTTP: config.HTTPClientConfig{BasicAuth: &config.BasicAuth{Username: "bridge", PasswordFile: file}}})
 	}
-	given := func(p string) func() (string, error) { return func() (string, error) { return p, nil } }
 
 	t.Run("right", func(t *testing.T) {
-		newRig(t, cfg("bridge", given("s3cret"))).run(t).waitUps(t, 1)
+		newRig(t, cfg(user(t, "bridge", "s3cret"))).run(t).waitUps(t, 1)
 	})
 	t.Run("wrong", func(t *testing.T) {
-		text := newRig(t, cfg("bridge", given("wr0ng"))).fails(t, reasonUnauthorized, `check skydive.basic_auth.username and skydive.basic_auth.password_file`)
+		text := newRig(t, cfg(user(t, "bridge", "wr0ng"))).fails(t, reasonUnauthorized, `check skydive.basic_auth, authorization`)
 		if strings.Contains(text, "wr0ng") || !strings.Contains(text, "Wrong credentials") {
 			t.Errorf("the log: %s", text)
 		}
 	})
 	t.Run("none", func(t *testing.T) {
-		newRig(t, cfg("", nil)).fails(t, reasonUnauthorized, "it wants credentials: set skydive.basic_auth.username")
+		newRig(t, cfg(nil)).fails(t, reasonUnauthorized, "it wants credentials: set skydive.basic_auth.username")
 	})
 	t.Run("unreadable", func(t *testing.T) {
-		newRig(t, cfg("bridge", func() (string, error) { return "", errors.New("no such file") })).fails(t, reasonCredentials, "no such file")
+		newRig(t, cfg(fromFile())).fails(t, reasonCredentials, "no such file")
 	})
 	t.Run("corrected", func(t *testing.T) {
 		// The password is read at each connect: a corrected file is enough.
-		calls := 0
-		r := newRig(t, cfg("bridge", func() (string, error) {
-			if calls++; calls == 1 {
-				return "old", nil
-			}
-			return "s3cret", nil
-		})).run(t)
+		write(t, file, "old")
+		r := newRig(t, cfg(fromFile())).run(t)
+		r.logs.WaitFor(t, "reason="+string(reasonUnauthorized))
+		write(t, file, "s3cret")
 		r.waitUps(t, 1)
 	})
 }
 
 // certificate returns a server's key pair for 127.0.0.1 and who trusts it.
-func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
+func certificate(t *testing.T) (tls.Certificate, config.TLSConfig) {
 	t.Helper()
 	server := httptest.NewTLSServer(nil)
 	defer server.Close()
-	pool := x509.NewCertPool()
-	pool.AddCert(server.Certificate())
-	return server.TLS.Certificates[0], pool
+	return server.TLS.Certificates[0], config.TLSConfig{CA: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))}
 }
 
 func TestTLS(t *testing.T) {
-	cert, pool := certificate(t)
+	cert, trusting := certificate(t)
 	a := startAnalyzer(t, analyzer.Config{Addr: "127.0.0.1:0", TLS: &tls.Config{Certificates: []tls.Certificate{cert}}})
 	t.Run("trusted", func(t *testing.T) {
-		r := newRig(t, Config{Analyzers: []string{a.URL()}, Account: access.Account{TLS: &tls.Config{RootCAs: pool}}}).run(t)
+		r := newRig(t, Config{Analyzers: []string{a.URL()}, Account: account(t, access.Settings{HTTP: config.HTTPClientConfig{TLSConfig: trusting}})}).run(t)
 		waitSubscribed(t, a, 1)
 		a.SendFlows([]analyzer.Flow{flow("u")})
 		r.waitFlow(t, "u")

@@ -20,6 +20,9 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+	"github.com/prometheus/common/config"
+
+	"github.com/skydive-project/skybridge/bridge/skydive/access"
 )
 
 // serve answers requests until the test ends and returns a ws URL.
@@ -187,10 +190,9 @@ func TestMessageRightBehindTheHandshake(t *testing.T) {
 
 // The feed goes through a proxy, and lives on whatever the proxy answers.
 func TestProxies(t *testing.T) {
-	through := func(addr string) func(*Feed) {
-		return func(f *Feed) {
-			f.timing.proxy = func(*http.Request) (*url.URL, error) { return url.Parse("http://user:pr0xy@" + addr) }
-		}
+	through := func(addr string) Config {
+		proxy := config.ProxyConfig{ProxyURL: config.URL{URL: &url.URL{Scheme: "http", User: url.UserPassword("user", "pr0xy"), Host: addr}}}
+		return Config{Analyzers: []string{"ws://analyzer.invalid"}, Account: account(t, access.Settings{HTTP: config.HTTPClientConfig{ProxyConfig: proxy}})}
 	}
 	for _, c := range []struct {
 		name, logged string
@@ -211,16 +213,15 @@ func TestProxies(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := newRig(t, Config{Analyzers: []string{"ws://analyzer.invalid"}}, through(answer(t, c.with)))
+			r := newRig(t, through(answer(t, c.with)))
 			if log := r.fails(t, c.reason, c.logged); strings.Contains(log, "pr0xy") {
 				t.Errorf("the log: %s", log)
 			}
 		})
 	}
 	t.Run("an invalid URL", func(t *testing.T) {
-		r := newRig(t, Config{Analyzers: []string{"ws://analyzer.invalid"}}, func(f *Feed) {
-			f.timing.proxy = func(*http.Request) (*url.URL, error) { return nil, errors.New("bad http://user:pr0xy@x") }
-		})
+		bad := func(*http.Request) (*url.URL, error) { return nil, errors.New("bad http://user:pr0xy@x") }
+		r := newRig(t, Config{Analyzers: []string{"ws://analyzer.invalid"}, Account: account(t, access.Settings{Proxy: bad})})
 		if log := r.fails(t, reasonDial, "HTTP_PROXY"); strings.Contains(log, "pr0xy") {
 			t.Errorf("the log: %s", log)
 		}
@@ -234,7 +235,7 @@ func TestProxies(t *testing.T) {
 			}
 			upgraded(w, accept(inner))
 		})
-		newRig(t, Config{Analyzers: []string{"ws://analyzer.invalid"}}, through(addr), curt).run(t).waitUps(t, 1)
+		newRig(t, through(addr), curt).run(t).waitUps(t, 1)
 	})
 }
 

@@ -15,11 +15,11 @@ import (
 )
 
 // refused says what an answer other than 101 means.
-func refused(cfg *Config, resp *http.Response) *failure {
+func refused(cfg *Config, to access.Target, resp *http.Response) *failure {
 	status := cfg.Account.Refusal(resp)
 	switch resp.StatusCode {
 	case http.StatusUnauthorized:
-		return &failure{reasonUnauthorized, cfg.Account.Unauthorized(status)}
+		return &failure{reasonUnauthorized, cfg.Account.Unauthorized(to, status)}
 	case http.StatusConflict:
 		return &failure{reasonConflict, fmt.Errorf("a client with host id %q is still connected (%s): "+
 			"an earlier connection of this bridge, which the analyzer gives up after 7 s, "+

@@ -4,21 +4,17 @@
 package skydive
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/skydive-project/skybridge/bridge/skydive/access"
 	"github.com/skydive-project/skybridge/internal/analyzer"
-	"github.com/skydive-project/skybridge/secrets"
 )
 
 func TestReload(t *testing.T) {
 	a, b := startAnalyzer(t, analyzer.Config{}), startAnalyzer(t, analyzer.Config{})
-	cfg := Config{Analyzers: []string{a.URL()}, HostID: "bridge", Account: access.Account{Secrets: secrets.New()}}
+	cfg := Config{Analyzers: []string{a.URL()}, HostID: "bridge", Account: user(t, "u", "old")}
 	r := newRig(t, cfg)
 	// Before Run it only changes what is to be run.
 	if err := r.feed.Reload(cfg); err != nil {
@@ -40,7 +36,7 @@ func TestReload(t *testing.T) {
 	// Another analyzer, password, TLS and patience leave the connection alone.
 	both := cfg
 	both.Analyzers = []string{b.URL(), a.URL()}
-	both.Account.Password = func() (string, error) { return "new", nil }
+	both.Account = user(t, "u", "new")
 	both.SilenceTimeout = time.Hour
 	reload(both)
 	r.waitUps(t, 2)
@@ -86,29 +82,5 @@ func TestReload(t *testing.T) {
 	r.stop()
 	if err := r.feed.Reload(cfg); err == nil {
 		t.Error("reloaded after its end")
-	}
-}
-
-func TestSameTLS(t *testing.T) {
-	cert, pool := certificate(t)
-	full := func() *tls.Config {
-		return &tls.Config{RootCAs: pool.Clone(), ServerName: "x", Certificates: []tls.Certificate{cert}}
-	}
-	for _, c := range []struct {
-		name string
-		a, b *tls.Config
-		want bool
-	}{
-		{"none", nil, nil, true},
-		{"one", &tls.Config{}, nil, false},
-		{"equal", full(), full(), true},
-		{"other roots", &tls.Config{RootCAs: pool}, &tls.Config{RootCAs: x509.NewCertPool()}, false},
-		{"no roots", &tls.Config{RootCAs: pool}, &tls.Config{}, false},
-		{"other name", &tls.Config{ServerName: "x"}, &tls.Config{ServerName: "y"}, false},
-		{"other certificate", full(), &tls.Config{RootCAs: pool, ServerName: "x"}, false},
-	} {
-		if got := (&access.Account{TLS: c.a}).Same(&access.Account{TLS: c.b}); got != c.want {
-			t.Errorf("%s: %v", c.name, got)
-		}
 	}
 }

@@ -17,8 +17,10 @@ import (
 
 	"github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/config"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/bridge/skydive/access"
 	"github.com/skydive-project/skybridge/internal/analyzer"
 	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/leaks"
@@ -133,11 +135,26 @@ func unhurried(f *Feed) {
 	f.timing.minDelay, f.timing.maxDelay = 100*time.Millisecond, 200*time.Millisecond
 }
 
+// account is one with secrets of its own.
+func account(t *testing.T, s access.Settings) *access.Account {
+	t.Helper()
+	a, err := access.NewAccount(s, secrets.New())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// user is one whose password the configuration has.
+func user(t *testing.T, name, password string) *access.Account {
+	return account(t, access.Settings{HTTP: config.HTTPClientConfig{BasicAuth: &config.BasicAuth{Username: name, Password: config.Secret(password)}}})
+}
+
 func newRig(t *testing.T, cfg Config, tweaks ...func(*Feed)) *rig {
 	t.Helper()
 	r := &rig{sink: &sink{}, logs: &await.Logs{}, reg: prometheus.NewRegistry()}
-	if cfg.Account.Secrets == nil {
-		cfg.Account.Secrets = secrets.New()
+	if cfg.Account == nil {
+		cfg.Account = account(t, access.Settings{})
 	}
 	if cfg.HostID == "" {
 		cfg.HostID = "bridge"

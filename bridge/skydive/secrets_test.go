@@ -12,9 +12,9 @@ import (
 	"testing"
 
 	"github.com/gorilla/websocket"
+	"github.com/prometheus/common/config"
 
 	"github.com/skydive-project/skybridge/bridge/skydive/access"
-	"github.com/skydive-project/skybridge/secrets"
 )
 
 // What the peer repeats of our credentials gets neither into the log nor into
@@ -49,8 +49,7 @@ func TestEchoedCredentialsAreHidden(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			to := serve(t, c.answer) + "/ws?token=t0ken"
-			r := newRig(t, Config{Analyzers: []string{to}, Account: access.Account{Username: "bridge",
-				Password: func() (string, error) { return "s3cret", nil }}}).run(t)
+			r := newRig(t, Config{Analyzers: []string{to}, Account: user(t, "bridge", "s3cret")}).run(t)
 			r.logs.WaitFor(t, c.logged)
 			text := r.logs.String() + r.feed.Status()[0].LastError
 			for _, secret := range []string{"s3cret", "YnJpZGdlOnMzY3JldA", "t0ken"} {
@@ -68,8 +67,7 @@ func TestPasswordFileThatIsAPipe(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	set := secrets.New()
-	r := newRig(t, Config{Analyzers: []string{"ws://127.0.0.1:1"}, Account: access.Account{Username: "bridge", Secrets: set,
-		Password: func() (string, error) { return set.ReadFile(pipe) }}}).run(t)
-	r.logs.WaitFor(t, "read the password (skydive.basic_auth.password_file): file "+pipe+": is not a regular file")
+	r := newRig(t, Config{Analyzers: []string{"ws://127.0.0.1:1"}, Account: account(t, access.Settings{HTTP: config.HTTPClientConfig{
+		BasicAuth: &config.BasicAuth{Username: "bridge", PasswordFile: pipe}}})}).run(t)
+	r.logs.WaitFor(t, "skydive.basic_auth.password_file: file "+pipe+": is not a regular file")
 }

@@ -41,7 +41,7 @@ func (l *link) run(ctx context.Context) {
 // the session lasted.
 func (l *link) connect(ctx context.Context) (*failure, time.Duration) {
 	cfg := l.cfg.Load()
-	sub, fail := dial(ctx, cfg, l.to, l.intake.timing.proxy)
+	sub, fail := dial(ctx, cfg, l.to)
 	if fail != nil {
 		return fail, 0
 	}

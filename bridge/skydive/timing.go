@@ -5,21 +5,16 @@ package skydive
 
 import (
 	"math/rand/v2"
-	"net/http"
 	"time"
-
-	"github.com/skydive-project/skybridge/bridge/skydive/access"
 )
 
-// timing is what tests shorten, and the proxy, which the environment sets once
-// for a process.
+// timing is what tests shorten.
 type timing struct {
 	minDelay, maxDelay time.Duration
 	peer               time.Duration // without anything from the analyzer
 	pong               time.Duration // for it to take one
 	closing            time.Duration // for it to send its close frame
 	random             func() float64
-	proxy              access.Proxy
 }
 
 func defaultTiming() timing {
@@ -29,6 +24,5 @@ func defaultTiming() timing {
 		pong:    5 * time.Second, // shorter than the 7.0 s after which the analyzer drops us
 		closing: time.Second,
 		random:  rand.Float64,
-		proxy:   http.ProxyFromEnvironment,
 	}
 }

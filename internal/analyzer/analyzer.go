@@ -101,6 +101,7 @@ func (a *Analyzer) serve(listener net.Listener) {
 	a.begin(server)
 	server.AddEventHandler(&a.endpoint)
 	a.register(web, a.backend)
+	registerLogin(web, a.backend)
 
 	// Skydive's own Listen hides the port that it got, so the listener is ours
 	// and the rest of its server is used as it is.

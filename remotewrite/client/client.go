@@ -17,6 +17,7 @@ import (
 
 	"github.com/prometheus/common/config"
 
+	"github.com/skydive-project/skybridge/credentials"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 	"github.com/skydive-project/skybridge/secrets"
 )
@@ -96,7 +97,7 @@ type Config struct {
 type Client struct {
 	cfg     Config
 	http    *http.Client
-	tokens  *tokens // nil: no OAuth2
+	auth    *credentials.Credentials
 	secrets *secrets.Set
 	header  http.Header
 }
@@ -120,7 +121,7 @@ type Answer struct {
 func New(cfg Config, set *secrets.Set, opts ...config.HTTPClientOption) (*Client, error) {
 	set.Add(secrets.OfReceiver(cfg.URL, cfg.Headers, &cfg.HTTP)...)
 	opts = append([]config.HTTPClientOption{config.WithUserAgent(cfg.Agent), config.WithSecretManager(set)}, opts...)
-	// The rest is what credentials adds.
+	// The rest is what the credentials add.
 	transport, err := config.NewRoundTripperFromConfig(config.HTTPClientConfig{
 		TLSConfig: secrets.TLS(cfg.HTTP.TLSConfig), ProxyConfig: cfg.HTTP.ProxyConfig, EnableHTTP2: cfg.HTTP.EnableHTTP2,
 	}, "remote_write", opts...)
@@ -128,13 +129,11 @@ func New(cfg Config, set *secrets.Set, opts ...config.HTTPClientOption) (*Client
 		return nil, fmt.Errorf("HTTP client: %w", err)
 	}
 	c := &Client{cfg: cfg, secrets: set, header: requestHeader(cfg.Agent)}
-	if cfg.HTTP.OAuth2 != nil {
-		if c.tokens, err = newTokens(cfg.HTTP.OAuth2, cfg.Timeout, set, opts...); err != nil {
-			return nil, fmt.Errorf("HTTP client: %w", err)
-		}
+	if c.auth, err = credentials.New(&c.cfg.HTTP, cfg.Headers, cfg.Timeout, set, opts...); err != nil {
+		return nil, fmt.Errorf("HTTP client: %w", err)
 	}
 	c.http = &http.Client{
-		Transport:     &credentials{transport, customHeader(cfg.Headers), &c.cfg.HTTP, set, c.tokens},
+		Transport:     c.auth.Transport(transport),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	if cfg.HTTP.FollowRedirects {
@@ -146,23 +145,8 @@ func New(cfg Config, set *secrets.Set, opts ...config.HTTPClientOption) (*Client
 // Close ends what a client holds when no new request will use it. Requests in
 // flight continue, but for those that wait for a token.
 func (c *Client) Close() {
-	if c.tokens != nil {
-		c.tokens.close()
-	}
+	c.auth.Close()
 	c.http.CloseIdleConnections()
-}
-
-// customHeader is the headers of the configuration without those that are HTTP's.
-func customHeader(custom map[string]string) http.Header {
-	h := make(http.Header, len(custom))
-	for name, value := range custom {
-		switch http.CanonicalHeaderKey(name) {
-		case "Host", "Content-Length", "Transfer-Encoding", "Connection", "Trailer", "Te", "Upgrade", "Retry-Attempt":
-		default:
-			h.Set(name, value)
-		}
-	}
-	return h
 }
 
 // requestHeader is the headers of the protocol.
@@ -198,21 +182,21 @@ func (c *Client) Post(ctx context.Context, b *Body, attempt int) Answer {
 
 	resp, err := c.http.Do(req)
 	if err != nil {
-		_, unsent := errors.AsType[*credentialsError](err) // says itself what took so long
+		_, unsent := errors.AsType[*credentials.Error](err) // says itself what took so long
 		switch {
 		case ctx.Err() != nil:
 			return Answer{Verdict: Aborted, Words: "stopped"}
 		case timed.Err() != nil && !unsent:
 			return Answer{Verdict: Retry, Words: fmt.Sprintf("no answer within %v", c.cfg.Timeout)}
 		}
-		return Answer{Verdict: Retry, Words: peerWords(c.secrets, withoutURL(err).Error())}
+		return Answer{Verdict: Retry, Words: c.secrets.Quote(secrets.WithoutURL(err).Error())}
 	}
 	defer resp.Body.Close()
 	defer time.AfterFunc(bodyTimeout, cancel).Stop()
 
 	a := Answer{Verdict: judge(resp.StatusCode, c.cfg.RetryOn429), Status: resp.StatusCode}
 	// An answer that breaks off here has still given its status.
-	text, broken := io.ReadAll(io.LimitReader(resp.Body, maxReadWords+1))
+	text, broken := io.ReadAll(io.LimitReader(resp.Body, secrets.MaxRead+1))
 	if broken != nil { // in the middle of a secret, perhaps
 		text = []byte(c.secrets.HideCut(string(text)))
 	}
@@ -221,12 +205,12 @@ func (c *Client) Post(ctx context.Context, b *Body, attempt int) Answer {
 	a.webPage = isWebPage(text)
 	switch {
 	case a.Verdict != Delivered:
-		a.Words = statusWords(resp.StatusCode, peerWords(c.secrets, string(text)))
+		a.Words = statusWords(resp.StatusCode, c.secrets.Quote(string(text)))
 	case a.webPage:
 		// Nothing says that it was stored, and behind another URL, or once a proxy's
 		// page is gone, it still can be.
 		a.Verdict = Retry
-		a.Words = statusWords(resp.StatusCode, "a web page, which no receiver answers with: "+peerWords(c.secrets, string(text)))
+		a.Words = statusWords(resp.StatusCode, "a web page, which no receiver answers with: "+c.secrets.Quote(string(text)))
 	case b.Version == wire.V2 && !stored:
 		a.Verdict = NotV2
 		a.Words = statusWords(resp.StatusCode, "it does not confirm that anything was stored")

@@ -27,6 +27,7 @@ import (
 	"github.com/prometheus/common/config"
 
 	"github.com/skydive-project/skybridge/internal/receiver"
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 // patience ends a test that would hang.
@@ -96,7 +97,7 @@ func TestFilesOfCredentials(t *testing.T) {
 		}},
 		{"oauth2.client_secret_file", "pa55word", func(f string) config.HTTPClientConfig { return oauth(config.OAuth2{ClientSecretFile: f}) }},
 		{"oauth2.client_certificate_key_file", rsaKey(t), func(f string) config.HTTPClientConfig {
-			return oauth(config.OAuth2{ClientCertificateKeyFile: f, GrantType: grantJWT})
+			return oauth(config.OAuth2{ClientCertificateKeyFile: f, GrantType: "urn:ietf:params:oauth:grant-type:jwt-bearer"})
 		}},
 		{"CA cert", certificate, func(f string) config.HTTPClientConfig {
 			return oauth(config.OAuth2{ClientSecret: "s", TLSConfig: config.TLSConfig{CAFile: f}})
@@ -262,8 +263,8 @@ func TestEchoesAreHidden(t *testing.T) {
 		for _, fault := range []receiver.Fault{
 			{Status: http.StatusForbidden, Echo: true},
 			{Status: http.StatusForbidden, Body: "the key was S3CRET.IN.HEADER, the URL was " + query},
-			{Status: http.StatusForbidden, Body: strings.Repeat(".", maxReceiverWords-3) + "S3CRET.IN.HEADER"},
-			{Status: http.StatusForbidden, Body: strings.Repeat(".", maxReadWords-6) + "S3CRET.IN.HEADER"},
+			{Status: http.StatusForbidden, Body: strings.Repeat(".", 512-3) + "S3CRET.IN.HEADER"},
+			{Status: http.StatusForbidden, Body: strings.Repeat(".", secrets.MaxRead-6) + "S3CRET.IN.HEADER"},
 			{Status: http.StatusForbidden, Body: "it breaks off in S3CRET.IN.", Header: http.Header{"Content-Length": {"100"}}},
 		} {
 			r := receiver.New(receiver.Config{Fail: func(int, *http.Request) receiver.Fault { return fault }})

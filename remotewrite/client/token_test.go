@@ -144,7 +144,7 @@ func TestTokenEndpointThatEchoes(t *testing.T) {
 	tokens.SetFault(receiver.Fault{Status: 400, Echo: true})
 	url, _ := accepting(t)
 	assertion := withToken(url, tokens.URL())
-	assertion.HTTP.OAuth2.GrantType, assertion.HTTP.OAuth2.ClientCertificateKey = grantJWT, config.Secret(rsaKey(t))
+	assertion.HTTP.OAuth2.GrantType, assertion.HTTP.OAuth2.ClientCertificateKey = "urn:ietf:params:oauth:grant-type:jwt-bearer", config.Secret(rsaKey(t))
 	for _, cfg := range []Config{withToken(url, tokens.URL()), assertion} {
 		a := attempt(t, testClient(t, cfg))
 		if a.Verdict != Retry || !strings.Contains(a.Words, "no token from "+tokens.URL()) {

@@ -4,8 +4,11 @@
 package access
 
 import (
+	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/prometheus/common/config"
 
 	"github.com/skydive-project/skybridge/secrets"
 )
@@ -20,6 +23,47 @@ func TestTargets(t *testing.T) {
 		got, err := ParseTarget(c.url)
 		if err != nil || got.Name != c.name || got.URL != c.dial {
 			t.Errorf("%s: %+v, %v", c.url, got, err)
+		}
+	}
+}
+
+// TestAPI proves that what stands around the feed's path is kept.
+func TestAPI(t *testing.T) {
+	for feed, want := range map[string]string{
+		"ws://a:8082/ws/subscriber/flow":                         "http://a:8082/api/topology",
+		"wss://a/ws/subscriber/flow":                             "https://a/api/topology",
+		"wss://a/skydive/ws/subscriber/flow?x-auth-token=secret": "https://a/skydive/api/topology?x-auth-token=secret",
+		"ws://a/other": "http://a/api/topology",
+	} {
+		if got := (Target{URL: feed}).API("/api/topology"); got != want {
+			t.Errorf("%s: %s, want %s", feed, got, want)
+		}
+	}
+}
+
+// TestSame proves what of an account makes another connection: who is connected and how,
+// not by which secret.
+func TestSame(t *testing.T) {
+	make := func(user, password, server, proxy string) *Account {
+		a, err := NewAccount(Settings{HTTP: config.HTTPClientConfig{
+			BasicAuth: &config.BasicAuth{Username: user, Password: config.Secret(password)}, TLSConfig: config.TLSConfig{ServerName: server},
+			ProxyConfig: config.ProxyConfig{ProxyURL: config.URL{URL: &url.URL{Scheme: "http", Host: proxy}}},
+		}}, secrets.New())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	was := make("u", "p", "s", "x")
+	for name, c := range map[string]struct {
+		now  *Account
+		same bool
+	}{
+		"the same": {make("u", "p", "s", "x"), true}, "password": {make("u", "other", "s", "x"), true},
+		"user": {make("other", "p", "s", "x"), false}, "TLS": {make("u", "p", "other", "x"), false}, "proxy": {make("u", "p", "s", "other"), false},
+	} {
+		if was.Same(c.now) != c.same {
+			t.Errorf("%s: %v", name, !c.same)
 		}
 	}
 }

@@ -48,3 +48,19 @@ func ParseTarget(raw string) (Target, error) {
 	name, _, _ := strings.Cut(secrets.URL(u.String()), "?")
 	return Target{Name: name, URL: u.String()}, nil
 }
+
+// API is the URL of a part of the analyzer's API: what stands before the feed's path and
+// behind its question mark stays.
+func (t Target) API(path string) string {
+	u, err := url.Parse(t.URL)
+	if err != nil {
+		return t.URL // it has been parsed before
+	}
+	u.Scheme = "http" + strings.TrimPrefix(u.Scheme, "ws")
+	prefix, ok := strings.CutSuffix(u.Path, FlowPath)
+	if !ok {
+		prefix = ""
+	}
+	u.Path, u.RawPath = prefix+path, ""
+	return u.String()
+}

@@ -6,15 +6,12 @@ package topology
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/skydive-project/skybridge/bridge/skydive/access"
@@ -71,54 +68,20 @@ type queryError struct {
 
 func (e *queryError) Error() string { return e.err.Error() }
 
-// topologyURL is the topology's address on the analyzer whose feed that is: what
-// stands before the feed's path and behind its question mark stays.
-func topologyURL(feed string) string {
-	u, err := url.Parse(feed)
-	if err != nil {
-		return feed // targets have been parsed before
-	}
-	u.Scheme = "http" + strings.TrimPrefix(u.Scheme, "ws")
-	prefix, ok := strings.CutSuffix(u.Path, access.FlowPath)
-	if !ok {
-		prefix = ""
-	}
-	u.Path, u.RawPath = prefix+topologyPath, ""
-	return u.String()
-}
-
-// newClient makes the client for questions. Redirects are not followed: the
-// credentials are for the analyzer alone.
-func newClient(config *tls.Config, proxy access.Proxy, timeout time.Duration) *http.Client {
-	return &http.Client{
-		Timeout:       timeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
-			Proxy:                  proxy,
-			DialContext:            (&net.Dialer{Timeout: access.HandshakeTimeout}).DialContext,
-			TLSClientConfig:        config.Clone(),
-			TLSHandshakeTimeout:    access.HandshakeTimeout,
-			IdleConnTimeout:        90 * time.Second,
-			MaxIdleConnsPerHost:    1,
-			MaxResponseHeaderBytes: 64 << 10,
-		},
-	}
-}
-
 // ask puts one question and has decode read the answer.
-func ask(ctx context.Context, client *http.Client, account *access.Account, to access.Target, query string, decode func(io.Reader) error) *queryError {
+func ask(ctx context.Context, client *access.Client, account *access.Account, to access.Target, query string, decode func(io.Reader) error) *queryError {
 	body, err := json.Marshal(struct{ GremlinQuery string }{query})
 	if err != nil {
 		return &queryError{resultMalformed, 0, err}
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, topologyURL(to.URL), bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, to.API(topologyPath), bytes.NewReader(body))
 	if err != nil {
 		return &queryError{resultUnreachable, 0, errors.New("the analyzer's URL cannot be used for the topology")}
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Accept", "application/json")
 	request.Header.Set("User-Agent", access.ClientType)
-	if err := account.Authorize(request.Header, to); err != nil {
+	if err := account.Authorize(ctx, request.Header, to); err != nil {
 		return &queryError{resultCredentials, 0, err}
 	}
 	response, err := client.Do(request)
@@ -127,7 +90,7 @@ func ask(ctx context.Context, client *http.Client, account *access.Account, to a
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
-		return declined(account, response)
+		return declined(account, to, response)
 	}
 	if err := decode(response.Body); err != nil {
 		return unanswered(err, account)
@@ -161,12 +124,12 @@ func unanswered(err error, account *access.Account) *queryError {
 }
 
 // declined says what an answer other than 200 means.
-func declined(account *access.Account, response *http.Response) *queryError {
+func declined(account *access.Account, to access.Target, response *http.Response) *queryError {
 	status := account.Refusal(response)
 	e := &queryError{resultHTTP, response.StatusCode, fmt.Errorf("the analyzer answers %s", status)}
 	switch response.StatusCode {
 	case http.StatusUnauthorized:
-		e.result, e.err = resultUnauthorized, account.Unauthorized(status)
+		e.result, e.err = resultUnauthorized, account.Unauthorized(to, status)
 	case http.StatusNotFound:
 		e.err = fmt.Errorf("no topology at this address (%s): set topology.analyzers, or topology.enabled: false", status)
 	}

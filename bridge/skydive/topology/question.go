@@ -17,7 +17,7 @@ const maxDelay = 5 * time.Minute
 
 // question asks one analyzer everything.
 func (t *Topology) question(ctx context.Context, s *source) (*answer, *queryError) {
-	a, account := &answer{by: s.by, nodes: map[string]*node{}}, &t.inUse.Account
+	a, account := &answer{by: s.by, nodes: map[string]*node{}}, t.inUse.Account
 	containers := false
 	take := elements(a, func(r *rawNode) {
 		n, ok := r.node()

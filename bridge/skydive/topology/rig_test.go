@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/bridge/skydive/access"
 	"github.com/skydive-project/skybridge/internal/analyzer"
 	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/leaks"
@@ -86,12 +87,22 @@ type rig struct {
 	stop     func() // ends the topology and waits
 }
 
+// account is one with secrets of its own.
+func account(t *testing.T, s access.Settings) *access.Account {
+	t.Helper()
+	a, err := access.NewAccount(s, secrets.New())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
 func newRig(t *testing.T, cfg Config, tweaks ...func(*Topology)) *rig {
 	t.Helper()
 	r := &rig{logs: &await.Logs{}, reg: prometheus.NewRegistry(), sink: &interfaceSink{}}
 	cfg.Enabled = true
-	if cfg.Account.Secrets == nil {
-		cfg.Account.Secrets = secrets.New()
+	if cfg.Account == nil {
+		cfg.Account = account(t, access.Settings{})
 	}
 	if cfg.RefreshInterval == 0 {
 		cfg.RefreshInterval = 10 * time.Millisecond

@@ -70,7 +70,7 @@ func (t *Topology) adopt(sink Sink) {
 	was := t.inUse
 	t.inUse = cfg
 	t.disconnect()
-	t.client = newClient(cfg.Account.TLS, t.proxy.Hidden(cfg.Account.Secrets), t.timeout)
+	t.client = cfg.Account.Client(t.timeout)
 	var targets []access.Target
 	if cfg.Enabled {
 		targets, _ = cfg.targets() // checked before

@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -41,7 +40,7 @@ type Config struct {
 	Enabled bool
 	// Analyzers are the URLs of their feeds; the first 64 are asked.
 	Analyzers []string
-	Account   access.Account // its Secrets are required
+	Account   *access.Account
 	// RefreshInterval is the time between two questions to one analyzer. The sight of
 	// an unknown name can bring the next one forward, once in that time.
 	RefreshInterval time.Duration
@@ -73,7 +72,6 @@ func (c *Config) targets() ([]access.Target, error) {
 type Topology struct {
 	log       *slog.Logger
 	metrics   *metrics
-	proxy     access.Proxy
 	timeout   time.Duration // of a question, but for tests
 	settle    time.Duration // how long the first unknown name waits for others to come
 	nodes     *names[aggregator.NodeNames]
@@ -87,7 +85,7 @@ type Topology struct {
 
 	// Of the goroutine that runs.
 	graph  graph
-	client *http.Client
+	client *access.Client
 	inUse  *Config
 	early  time.Time    // when an unknown name last brought a round forward
 	seldom *slog.Logger // for what can repeat without end
@@ -118,7 +116,7 @@ func New(cfg Config, reg prometheus.Registerer, logger *slog.Logger) (*Topology,
 		return nil, err
 	}
 	t := &Topology{
-		log: logger, proxy: http.ProxyFromEnvironment, timeout: queryTimeout, settle: 500 * time.Millisecond, cfg: &cfg,
+		log: logger, timeout: queryTimeout, settle: 500 * time.Millisecond, cfg: &cfg,
 		wanted: make(chan struct{}, 1), changed: make(chan struct{}, 1),
 		sources: map[string]*source{},
 		graph:   graph{nodes: map[string]*heldNode{}},

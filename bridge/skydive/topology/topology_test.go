@@ -15,12 +15,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/common/config"
 
 	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/bridge/skydive/access"
 	"github.com/skydive-project/skybridge/internal/analyzer"
 	"github.com/skydive-project/skybridge/internal/await"
-	"github.com/skydive-project/skybridge/secrets"
 )
 
 // TestRecordedInterfaces asks for the recorded topology: every interface with its
@@ -188,8 +188,8 @@ func TestUnreachableTopology(t *testing.T) {
 func TestTopologyCredentials(t *testing.T) {
 	const secret = "t0psecret"
 	a := startAnalyzerWith(t, analyzer.Config{Users: map[string]string{"bridge": secret}}, nodeJSON("a", "eth0", 5, ""))
-	password := func() (string, error) { return secret, nil }
-	r := newRig(t, Config{Analyzers: []string{a.URL() + "?x-token=qu3ry"}, Account: access.Account{Username: "bridge", Password: password}})
+	bridge := account(t, access.Settings{HTTP: config.HTTPClientConfig{BasicAuth: &config.BasicAuth{Username: "bridge", Password: secret}}})
+	r := newRig(t, Config{Analyzers: []string{a.URL() + "?x-token=qu3ry"}, Account: bridge})
 	r.waitInterfaces(t, "eth0=5")
 	a.FailTopology(func(w http.ResponseWriter, r *http.Request) {
 		user, pass, _ := r.BasicAuth()
@@ -210,7 +210,7 @@ func TestTopologyReload(t *testing.T) {
 	a, b := startAnalyzer(t, nodeJSON("a", "eth0", 5, "")), startAnalyzer(t)
 	// A node can have two probes of one capture.
 	b.SetTopology([]json.RawMessage{nodeJSON("b", "eth1", 6, `,"Captures":[{"ID":"c","PacketsReceived":7,"PacketsDropped":1},{"ID":"c","PacketsReceived":2},{"PacketsReceived":1}]`)}, nil)
-	cfg := Config{Enabled: true, Analyzers: []string{a.URL()}, Account: access.Account{Secrets: secrets.New()}, RefreshInterval: 10 * time.Millisecond, CacheSize: 10}
+	cfg := Config{Enabled: true, Analyzers: []string{a.URL()}, Account: account(t, access.Settings{}), RefreshInterval: 10 * time.Millisecond, CacheSize: 10}
 	r := newRig(t, cfg)
 	r.waitInterfaces(t, "eth0=5")
 	reload := func(want string, change func(*Config)) {
@@ -279,27 +279,12 @@ func TestUnknownNameIsLookedFor(t *testing.T) {
 	}
 }
 
-// TestTopologyURL keeps what stands around the feed's path.
-func TestTopologyURL(t *testing.T) {
-	for feed, want := range map[string]string{
-		"ws://a:8082/ws/subscriber/flow":                         "http://a:8082/api/topology",
-		"wss://a/ws/subscriber/flow":                             "https://a/api/topology",
-		"wss://a/skydive/ws/subscriber/flow?x-auth-token=secret": "https://a/skydive/api/topology?x-auth-token=secret",
-		"ws://a/other": "http://a/api/topology",
-	} {
-		if got := topologyURL(feed); got != want {
-			t.Errorf("%s: %s, want %s", feed, got, want)
-		}
-	}
-}
-
 // What is wrong with a proxy's URL is said without it, also where the topology is
 // asked.
 func TestTheTopologyHidesItsProxy(t *testing.T) {
-	r := newRig(t, Config{Analyzers: []string{"ws://127.0.0.1:1"}}, func(topology *Topology) {
-		topology.proxy = func(*http.Request) (*url.URL, error) { return nil, errors.New("bad http://user:pr0xy@x") }
-	})
-	r.logs.WaitFor(t, "the proxy's URL (HTTP_PROXY, HTTPS_PROXY) is invalid")
+	bad := func(*http.Request) (*url.URL, error) { return nil, errors.New("bad http://user:pr0xy@x") }
+	r := newRig(t, Config{Analyzers: []string{"ws://127.0.0.1:1"}, Account: account(t, access.Settings{Proxy: bad})})
+	r.logs.WaitFor(t, "the proxy's URL (skydive.proxy_url, HTTP_PROXY, HTTPS_PROXY) is invalid")
 	if text := r.logs.String() + r.topology.Status()[0].LastError; strings.Contains(text, "pr0xy") {
 		t.Errorf("%s", text)
 	}

@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package client
+package credentials
 
 import (
 	"context"
@@ -138,7 +138,7 @@ func (t *tokens) run(f *fetch, source tokenSource, credential string) {
 func (t *tokens) failed(err error) error {
 	words := fmt.Sprintf("no answer within %v", t.timeout)
 	if !errors.Is(err, context.DeadlineExceeded) {
-		words = peerWords(t.secrets, withoutURL(err).Error())
+		words = t.secrets.Quote(secrets.WithoutURL(err).Error())
 	}
 	return fmt.Errorf("no token from %s (oauth2.token_url): %s", secrets.URL(t.cfg.TokenURL), words)
 }

@@ -1,0 +1,45 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package secrets
+
+import (
+	"errors"
+	"net/url"
+	"strings"
+)
+
+const (
+	// maxQuoted is how much of a peer's words is kept in bytes, and MaxRead how much of
+	// them is to be read: secrets are hidden before they are cut.
+	maxQuoted = 512
+	MaxRead   = 8 << 10
+)
+
+// Quote is the beginning of what a peer said, or of an error that quotes it, fit for logs
+// and pages: some answer with the request that they refuse, secrets and all.
+func (s *Set) Quote(said string) string {
+	if len(said) > MaxRead {
+		said = s.HideCut(said[:MaxRead])
+	} else {
+		said = s.Hide(said)
+	}
+	said = strings.TrimSpace(strings.ToValidUTF8(said, "\uFFFD"))
+	if len(said) > maxQuoted {
+		said = strings.ToValidUTF8(said[:maxQuoted], "")
+	}
+	return said
+}
+
+// WithoutURL returns an error without the URL that net/http puts around it, for that can
+// hold secrets.
+func WithoutURL(err error) error {
+	for {
+		// One inside another where a proxy is asked on the way.
+		wrapped, ok := errors.AsType[*url.Error](err)
+		if !ok {
+			return err
+		}
+		err = wrapped.Err
+	}
+}
