@@ -312,6 +312,9 @@ func (b *Bridge) readyWord() string {
 	if left := b.wait(); left > 0 {
 		return "ready, but the clock was set back: no samples for " + left.Round(time.Second).String() + ", until it has passed the last ones; counting continues"
 	}
+	if missing := len(b.feed.Missing()); missing > 0 {
+		return fmt.Sprintf("ready, but %d analyzers exist that are not subscribed to: flows are missing", missing)
+	}
 	return "ready"
 }
 

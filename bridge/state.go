@@ -17,16 +17,19 @@ func (b *Bridge) state() status.Status {
 		Version: versionText(), Now: now.UTC(), Started: b.started.UTC(),
 		ClockWaitSeconds: b.wait().Seconds(),
 		// Empty lists, not null, where there is nothing.
-		Analyzers: []status.Analyzer{}, Topology: []status.Topology{}, Endpoints: []status.Endpoint{},
+		Analyzers: []status.Analyzer{}, Missing: []status.Missing{}, Topology: []status.Topology{}, Endpoints: []status.Endpoint{},
 		Overflow: []status.Overflow{}, Labels: []status.Label{}, Nodes: []status.Node{},
 	}
 	s.Ready, s.Message = b.ready()
 	for _, a := range b.feed.Status() {
 		s.Analyzers = append(s.Analyzers, status.Analyzer{
-			URL: a.Analyzer, Connected: a.Connected, Since: a.Since, LastMessage: a.LastMessage,
+			URL: a.Analyzer, HostID: a.HostID, SameAs: a.SameAs, Connected: a.Connected, Since: a.Since, LastMessage: a.LastMessage,
 			Updates: a.Updates, UpdatesPerSecond: b.updateRates.rate(now, &a), Reconnects: a.Reconnects, Dropped: a.Dropped,
 			LastError: a.LastError, LastErrorAt: a.LastErrorAt,
 		})
+	}
+	for _, m := range b.feed.Missing() {
+		s.Missing = append(s.Missing, status.Missing(m))
 	}
 	for _, t := range b.topology.Status() {
 		s.Topology = append(s.Topology, status.Topology{

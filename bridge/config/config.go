@@ -86,7 +86,7 @@ type Global struct {
 // Skydive says where flows come from. Analyzers are WebSocket URLs, path filled in,
 // without credentials, no two the same.
 type Skydive struct {
-	Analyzers  []string            `key:"analyzers" is:"analyzer" most:"64" required:"list at least one analyzer, such as [ws://127.0.0.1:8082]" help:"WebSocket URLs, ws:// or wss://, or host:port; without a path, /ws/subscriber/flow; flows are merged"`
+	Analyzers  []string            `key:"analyzers" is:"analyzer" most:"64" required:"list at least one analyzer, such as [ws://127.0.0.1:8082]" help:"WebSocket URLs, ws:// or wss://, or host:port; dns+ws:// for each address of a name, dnssrv+ws:// for its SRV records; without a path, /ws/subscriber/flow; flows are merged"`
 	CaptureIDs []string            `key:"capture_ids" is:"capture" help:"subscribe only to these captures; empty: all"`
 	HostID     string              `key:"host_id" is:"name" help:"the bridge's name at the analyzers; empty: skybridge-HOSTNAME-LISTENADDRESS"`
 	BasicAuth  BasicAuth           `key:"basic_auth"`

@@ -163,6 +163,10 @@ func keyCases() []keyCase {
 		{"excluded classes", "aggregation.exclude_classes", under("aggregation", "exclude_classes: [internal, ingress]"),
 			func(c *Config) { c.Aggregation.ExcludeClasses = []string{"internal", "ingress"} }},
 		{"no topology", "topology.enabled", under("topology", "enabled: false"), func(c *Config) { c.Topology.Enabled = false }},
+		{"names of analyzers", "", "skydive:\n  analyzers: ['dns+ws://A:8082', 'dnssrv+wss://_s.b/x']\n",
+			func(c *Config) {
+				c.Skydive.Analyzers = []string{"dns+ws://a:8082/ws/subscriber/flow", "dnssrv+wss://_s.b/x"}
+			}},
 		{"topology elsewhere", "topology.analyzers", under("topology", "analyzers: [wss://b:1, 'c:2']"),
 			func(c *Config) {
 				c.Topology.Analyzers = []string{"wss://b:1/ws/subscriber/flow", "ws://c:2/ws/subscriber/flow"}

@@ -133,6 +133,12 @@ func analyzerURL(raw, instead string) (text, what, remedy string) {
 		}
 		raw = "ws://" + raw
 	}
+	several := "" // a name of several analyzers
+	for _, prefix := range []string{"dns+", "dnssrv+"} {
+		if rest, ok := strings.CutPrefix(raw, prefix); ok {
+			several, raw = prefix, rest
+		}
+	}
 	u, what, remedy := parseURL(raw, remedy, instead, "ws", "wss")
 	if what != "" {
 		return "", what, remedy
@@ -144,7 +150,7 @@ func analyzerURL(raw, instead string) (text, what, remedy string) {
 	if u.Path == "" || u.Path == "/" {
 		u.Path, u.RawPath = subscriberPath, ""
 	}
-	return u.String(), "", ""
+	return several + u.String(), "", ""
 }
 
 // parseURL parses an absolute URL of one of two schemes, or says what is wrong with it.

@@ -15,9 +15,11 @@ import (
 // Config says what to subscribe to, and how. What goes into headers, HostID and
 // CaptureIDs, was checked when the configuration file was read.
 type Config struct {
-	// Analyzers are ws:// or wss:// URLs. An empty path means
-	// /ws/subscriber/flow.
+	// Analyzers are ws:// or wss:// URLs, or names of several, dns+ws:// or dnssrv+ws://.
+	// An empty path means /ws/subscriber/flow.
 	Analyzers []string
+	// Resolver looks names up; nil means the system's.
+	Resolver access.Resolver
 	// CaptureIDs restricts the feed to these captures; empty means all.
 	CaptureIDs []string
 	// HostID is what the bridge calls itself. It must stay the same over
@@ -33,25 +35,16 @@ type Config struct {
 	SilenceTimeout time.Duration
 }
 
-// targets checks the configuration and returns its analyzers.
-func (c *Config) targets() ([]access.Target, error) {
+// addresses checks the configuration and returns its analyzers.
+func (c *Config) addresses() (*access.Addresses, error) {
 	if len(c.Analyzers) == 0 {
 		return nil, errors.New("skydive: no analyzer is configured")
 	}
-	var out []access.Target
-	seen := make(map[string]bool, len(c.Analyzers))
-	for i, raw := range c.Analyzers {
-		t, err := access.ParseTarget(raw)
-		if err != nil {
-			return nil, fmt.Errorf("skydive: analyzer %d: %w", i+1, err)
-		}
-		if seen[t.Name] {
-			return nil, fmt.Errorf("skydive: analyzer %s is there twice", t.Name)
-		}
-		seen[t.Name] = true
-		out = append(out, t)
+	a, err := access.NewAddresses(c.Analyzers, c.Resolver)
+	if err != nil {
+		return nil, fmt.Errorf("skydive: %w", err)
 	}
-	return out, nil
+	return a, nil
 }
 
 // namespaces are what the bridge subscribes to. The wildcard that Skydive's own

@@ -4,6 +4,7 @@
 package skydive
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ const readBuffer = 32 << 10
 type subscription struct {
 	conn  *websocket.Conn
 	alive *liveness // under conn
+	host  string    // what the analyzer calls itself
 }
 
 // dial subscribes to the analyzer. A failure's text names the configuration key
@@ -30,7 +32,7 @@ func dial(ctx context.Context, cfg *Config, to access.Target) (*subscription, *f
 	if fail != nil {
 		return nil, fail
 	}
-	settings, err := cfg.Account.TLS()
+	settings, err := cfg.Account.TLS(to)
 	if err != nil {
 		return nil, &failure{reasonTLS, err}
 	}
@@ -78,7 +80,7 @@ func dial(ctx context.Context, cfg *Config, to access.Target) (*subscription, *f
 		}
 		return nil, unreached(err, cfg.Account)
 	}
-	return &subscription{conn, alive}, nil
+	return &subscription{conn, alive, cmp.Or(resp.Header.Get("X-Host-Id"), to.Name)}, nil
 }
 
 // handshake is the library's handshake, with its panics as errors: it has one for a
@@ -103,5 +105,8 @@ func requestHeader(ctx context.Context, cfg *Config, to access.Target) (http.Hea
 	h.Set("X-Client-Protocol", "json")
 	h["X-Websocket-Namespace"] = cfg.namespaces()
 	h.Set("User-Agent", access.ClientType)
+	if host := to.HostHeader(); host != "" {
+		h.Set("Host", host)
+	}
 	return h, nil
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/skydive-project/skybridge/bridge/skydive/access"
+	"github.com/skydive-project/skybridge/logging"
 	"github.com/skydive-project/skybridge/progress"
 )
 
@@ -35,27 +36,37 @@ import (
 type Feed struct {
 	intake
 
+	cluster cluster
+
 	reloading sync.Mutex // one Reload at a time; guards what follows up to mu
 	cfg       *Config
+	addresses *access.Addresses
 	ctx       context.Context // of Run; nil before it
 	ended     bool            // Run is about to be over
+	changed   chan struct{}   // names are to be looked up now
+	seldom    *slog.Logger    // for what can repeat without end
 	wg        sync.WaitGroup  // the links' goroutines; added to only while not ended
 
-	mu    sync.Mutex
-	links map[string]*link // by target's name; changed only with reloading held, too
+	mu       sync.Mutex
+	links    map[string]*link // by target's name; changed only with reloading held, too
+	failures []access.Failure // of the latest lookups
 }
 
 // NewFeed checks the configuration and registers the metrics. Skipped records
 // are counted in skipped by reason, which the caller registers.
 func NewFeed(cfg Config, sink Sink, skipped *prometheus.CounterVec, reg prometheus.Registerer, logger *slog.Logger) (*Feed, error) {
-	if _, err := cfg.targets(); err != nil {
+	addresses, err := cfg.addresses()
+	if err != nil {
 		return nil, err
 	}
 	q := newQueue(defaultQueueBytes)
-	return &Feed{
-		intake: intake{sink: sink, log: logger, metrics: newMetrics(reg, skipped, q), queue: q, counting: progress.NewDeadline(), timing: defaultTiming()},
-		cfg:    &cfg, links: map[string]*link{},
-	}, nil
+	f := &Feed{
+		intake:  intake{sink: sink, log: logger, queue: q, counting: progress.NewDeadline(), timing: defaultTiming()},
+		cluster: cluster{log: logger}, cfg: &cfg, addresses: addresses, links: map[string]*link{},
+		changed: make(chan struct{}, 1), seldom: logging.RateLimited(logger),
+	}
+	f.metrics = newMetrics(reg, skipped, q, func() int { return len(f.cluster.known()) })
+	return f, nil
 }
 
 // Run feeds the sink until the context ends. It then closes the connections,
@@ -70,6 +81,7 @@ func (f *Feed) Run(ctx context.Context) error {
 	f.ctx = ctx
 	f.connect(false)
 	f.reloading.Unlock()
+	f.wg.Go(func() { f.observe(ctx) })
 	decoded := make(chan struct{})
 	go func() {
 		defer close(decoded)
@@ -90,7 +102,8 @@ func (f *Feed) Run(ctx context.Context) error {
 // the others are left, which is waited for, and connected again. An invalid
 // configuration changes nothing.
 func (f *Feed) Reload(cfg Config) error {
-	if _, err := cfg.targets(); err != nil {
+	addresses, err := cfg.addresses()
+	if err != nil {
 		return err
 	}
 	f.reloading.Lock()
@@ -98,10 +111,15 @@ func (f *Feed) Reload(cfg Config) error {
 	if f.ended {
 		return errors.New("skydive: the feed has ended")
 	}
+	addresses.Adopt(f.addresses)
 	old := f.cfg
-	f.cfg = &cfg
+	f.cfg, f.addresses = &cfg, addresses
 	if f.ctx != nil {
 		f.connect(old.sameConnection(&cfg))
+		select {
+		case f.changed <- struct{}{}:
+		default:
+		}
 	}
 	return nil
 }
@@ -109,13 +127,19 @@ func (f *Feed) Reload(cfg Config) error {
 // connect makes the links those of the configuration. Links that are there stay where
 // same says that a connection would be made as they were.
 func (f *Feed) connect(same bool) {
-	targets, _ := f.cfg.targets() // checked before
+	targets, beyond := f.addresses.Targets()
+	if beyond > 0 {
+		f.seldom.Warn("there are more analyzers than can be subscribed to", "subscribed", access.MaxAnalyzers, "left_out", beyond)
+	}
 	target := func(name string) int {
 		return slices.IndexFunc(targets, func(t access.Target) bool { return t.Name == name })
 	}
 	var leaving []*link
 	for name, l := range f.links {
-		if i := target(name); i >= 0 && same && targets[i] == l.to {
+		// An address that its name does not have any more is left once it is lost.
+		i := target(name)
+		vanished := i < 0 && f.addresses.Has(l.to) && l.snapshot().Connected
+		if same && (vanished || i >= 0 && targets[i] == l.to) {
 			l.cfg.Store(f.cfg)
 			l.watchdog.configure(f.cfg.SilenceTimeout)
 			continue
@@ -136,14 +160,14 @@ func (f *Feed) connect(same bool) {
 	defer f.mu.Unlock()
 	for _, l := range leaving {
 		delete(f.links, l.to.Name)
-		if target(l.to.Name) < 0 {
+		if target(l.to.Name) < 0 && l.snapshot().SameAs == "" {
 			f.metrics.remove(l.to.Name)
 			f.sink.AnalyzerGone(l.to.Name)
 		}
 	}
 	for _, t := range targets {
 		if f.links[t.Name] == nil {
-			l := newLink(&f.intake, t, f.cfg)
+			l := newLink(&f.intake, t, f.cfg, func(host string) string { return f.reader(host, t.Name) })
 			f.links[t.Name] = l
 			ctx, cancel := context.WithCancel(f.ctx)
 			l.cancel = cancel
@@ -153,6 +177,54 @@ func (f *Feed) connect(same bool) {
 			})
 		}
 	}
+}
+
+// observe looks names up and asks which analyzers there are, again and again until the
+// context ends.
+func (f *Feed) observe(ctx context.Context) {
+	tick := time.NewTicker(f.timing.again)
+	defer tick.Stop()
+	for {
+		f.lookUp(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-f.changed:
+			continue
+		case <-tick.C:
+		}
+		f.mu.Lock()
+		links := slices.Collect(maps.Values(f.links))
+		f.mu.Unlock()
+		f.cluster.survey(ctx, links)
+	}
+}
+
+// lookUp looks names up, and connects to what they stand for now.
+func (f *Feed) lookUp(ctx context.Context) {
+	f.reloading.Lock()
+	addresses := f.addresses
+	f.reloading.Unlock()
+	if !addresses.Change() {
+		return
+	}
+	failures := addresses.LookUp(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+	for _, failure := range failures {
+		f.metrics.lookups.Inc()
+		f.seldom.Warn("the analyzers' name cannot be looked up; those that are known stay", "name", failure.Name, "err", failure.Err)
+	}
+	f.reloading.Lock()
+	defer f.reloading.Unlock()
+	if f.addresses != addresses || f.ended {
+		return
+	}
+	f.mu.Lock()
+	f.failures = failures
+	f.mu.Unlock()
+	f.connect(true)
 }
 
 // Overdue returns for how long the message that is being decoded and counted has been so;
@@ -172,5 +244,24 @@ func (f *Feed) Status() []AnalyzerStatus {
 	for _, name := range slices.Sorted(maps.Keys(f.links)) {
 		out = append(out, f.links[name].snapshot())
 	}
+	for _, failure := range f.failures {
+		if failure.Unknown {
+			out = append(out, AnalyzerStatus{Analyzer: failure.Name, LastError: "look up the name: " + failure.Err.Error()})
+		}
+	}
 	return out
 }
+
+// reader returns the name of a target but one that is subscribed to the analyzer which
+// calls itself host, "" for none.
+func (f *Feed) reader(host, but string) string {
+	for _, s := range f.Status() {
+		if s.Connected && s.HostID == host && s.Analyzer != but {
+			return s.Analyzer
+		}
+	}
+	return ""
+}
+
+// Missing returns the analyzers that exist and are not subscribed to.
+func (f *Feed) Missing() []Missing { return f.cluster.known() }

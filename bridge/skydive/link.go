@@ -17,8 +17,11 @@ import (
 type link struct {
 	traffic
 
-	intake  *intake
-	to      access.Target
+	intake *intake
+	to     access.Target
+	// reader returns the URL of another link that is subscribed to the analyzer which calls
+	// itself so, "" for none.
+	reader  func(host string) string
 	log     *slog.Logger
 	cfg     atomic.Pointer[Config] // read at each connect
 	backoff backoff
@@ -26,11 +29,16 @@ type link struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed when run has returned
 
+	// What the analyzer said of its cluster, under traffic.mu: its peers, and who else
+	// answered at its address, and when.
+	peers  map[string]bool
+	behind map[string]time.Time
+
 	lastReason reason // logged last
 	repeats    logging.Limit
 }
 
-func newLink(in *intake, to access.Target, cfg *Config) *link {
+func newLink(in *intake, to access.Target, cfg *Config, reader func(host string) string) *link {
 	log := in.log.With("analyzer", to.Name)
 	l := &link{
 		traffic: traffic{
@@ -39,6 +47,9 @@ func newLink(in *intake, to access.Target, cfg *Config) *link {
 		},
 		intake:  in,
 		to:      to,
+		reader:  reader,
+		peers:   map[string]bool{},
+		behind:  map[string]time.Time{},
 		log:     log,
 		backoff: backoff{random: in.timing.random, min: in.timing.minDelay, max: in.timing.maxDelay},
 		done:    make(chan struct{}),
@@ -47,13 +58,41 @@ func newLink(in *intake, to access.Target, cfg *Config) *link {
 	return l
 }
 
-func (l *link) setConnected(connected bool, now time.Time) {
-	l.note(func(s *AnalyzerStatus) { s.Connected, s.Since = connected, now })
-	l.metrics.connected.Set(0)
-	if connected {
-		l.metrics.connected.Set(1)
-		l.lastReason = ""
+// subscribed notes that the link is subscribed to the analyzer that calls itself host.
+func (l *link) subscribed(host string, now time.Time) {
+	if l.snapshot().SameAs != "" {
+		l.metrics = l.intake.metrics.link(l.to.Name)
 	}
+	l.note(func(s *AnalyzerStatus) { s.Connected, s.Since, s.HostID, s.SameAs = true, now, host, "" })
+	l.metrics.connected.Set(1)
+	l.lastReason = ""
+	l.intake.sink.AnalyzerUp(l.to.Name)
+}
+
+// unsubscribed notes that it is no longer.
+func (l *link) unsubscribed(now time.Time) {
+	l.note(func(s *AnalyzerStatus) { s.Connected, s.Since = false, now })
+	l.metrics.connected.Set(0)
+	l.intake.sink.AnalyzerDown(l.to.Name)
+}
+
+// isDuplicate reports whether the analyzer that refused the link because the bridge is
+// subscribed already is read by another link, and notes it.
+func (l *link) isDuplicate(ctx context.Context) bool {
+	q := inquire(l.cfg.Load().Account, l.to)
+	defer q.close()
+	host, err := q.host(ctx)
+	if err != nil {
+		return false
+	}
+	same := l.reader(host)
+	if same != "" && l.snapshot().SameAs != same {
+		l.log.Info("the analyzer is subscribed to by another address: it is read once", "host_id", host, "same_as", same)
+		l.note(func(s *AnalyzerStatus) { s.HostID, s.SameAs, s.LastError = host, same, "" })
+		l.intake.metrics.remove(l.to.Name)
+		l.intake.sink.AnalyzerGone(l.to.Name)
+	}
+	return same != ""
 }
 
 func (l *link) failed(fail *failure, wait time.Duration) {

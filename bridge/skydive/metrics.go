@@ -21,6 +21,7 @@ const (
 type metrics struct {
 	skipped *prometheus.CounterVec // shared with the aggregator
 
+	lookups    prometheus.Counter
 	updates    prometheus.Counter
 	dropped    prometheus.Counter
 	messages   *prometheus.CounterVec
@@ -30,10 +31,11 @@ type metrics struct {
 	last       *prometheus.GaugeVec
 }
 
-func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, q *queue) *metrics {
+func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, q *queue, missing func() int) *metrics {
 	on := meter.On(reg)
 	m := &metrics{
 		skipped:    skipped,
+		lookups:    on.Counter("skybridge_analyzer_lookup_failures_total", "Failed lookups of names in skydive.analyzers."),
 		updates:    on.Counter("skybridge_updates_received_total", "Flow records decoded."),
 		dropped:    on.Counter("skybridge_messages_shed_total", "Messages dropped because the queue of undecoded messages was full."),
 		messages:   on.Counters("skybridge_messages_received_total", "Data messages from the analyzer, including dropped ones.", "analyzer"),
@@ -42,6 +44,7 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, q *qu
 		connected:  on.Gauges("skybridge_feed_connected", "Whether the bridge is subscribed to the analyzer.", "analyzer"),
 		last:       on.Gauges("skybridge_feed_last_message_timestamp_seconds", "Time of the last data message from the analyzer, in seconds since the epoch.", "analyzer"),
 	}
+	on.GaugeOf(func() float64 { return float64(missing()) }, "skybridge_analyzers_not_subscribed", "Analyzers that exist, as peers of others or behind the same address, and are not subscribed to.", nil)
 	on.GaugeOf(func() float64 { return float64(q.bytes.Load()) }, "skybridge_feed_queue_bytes", "Bytes of messages in the queue of undecoded messages.", nil)
 	on.GaugeOf(func() float64 { return float64(len(q.messages)) }, "skybridge_feed_queue_messages", "Messages in the queue of undecoded messages.", nil)
 	for _, r := range []string{skippedFlow, skippedMessage, skippedOther, skippedTooLarge} {

@@ -25,8 +25,11 @@ func (l *link) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		wait := l.backoff.after(fail.reason, lasted, time.Now())
-		l.failed(fail, wait)
+		wait := l.intake.timing.duplicate
+		if fail.reason != reasonConflict || !l.isDuplicate(ctx) {
+			wait = l.backoff.after(fail.reason, lasted, time.Now())
+			l.failed(fail, wait)
+		}
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
@@ -47,20 +50,18 @@ func (l *link) connect(ctx context.Context) (*failure, time.Duration) {
 	}
 	begin := time.Now()
 	l.watchdog.begin(begin)
-	l.setConnected(true, begin)
 	captures := "all"
 	if len(cfg.CaptureIDs) > 0 {
 		captures = strings.Join(cfg.CaptureIDs, ",")
 	}
 	l.log.Info("subscribed to the analyzer", "captures", captures)
 	l.log.Debug("what the analyzer was asked for", "namespaces", cfg.namespaces())
-	l.intake.sink.AnalyzerUp(l.to.Name)
+	l.subscribed(sub.host, begin)
 
 	fail = l.session(ctx, sub)
 
 	end := time.Now()
-	l.setConnected(false, end)
-	l.intake.sink.AnalyzerDown(l.to.Name)
+	l.unsubscribed(end)
 	return fail, end.Sub(begin)
 }
 

@@ -6,6 +6,8 @@ package skydive
 import (
 	"math/rand/v2"
 	"time"
+
+	"github.com/skydive-project/skybridge/bridge/skydive/access"
 )
 
 // timing is what tests shorten.
@@ -14,6 +16,8 @@ type timing struct {
 	peer               time.Duration // without anything from the analyzer
 	pong               time.Duration // for it to take one
 	closing            time.Duration // for it to send its close frame
+	again              time.Duration // until names are looked up, and peers asked for, again
+	duplicate          time.Duration // until an address of an analyzer that is read is tried again
 	random             func() float64
 }
 
@@ -23,6 +27,7 @@ func defaultTiming() timing {
 		peer:    peerTimeout,
 		pong:    5 * time.Second, // shorter than the 7.0 s after which the analyzer drops us
 		closing: time.Second,
-		random:  rand.Float64,
+		again:   access.LookUpInterval, duplicate: access.LookUpInterval,
+		random: rand.Float64,
 	}
 }

@@ -12,6 +12,8 @@ import (
 // AnalyzerStatus is the state of one analyzer's feed.
 type AnalyzerStatus struct {
 	Analyzer    string    // its URL without query
+	HostID      string    // what it calls itself; "": it was not reached yet
+	SameAs      string    // the URL by which this analyzer is read already; "": it is read by this one
 	Connected   bool      // subscribed now
 	Since       time.Time // when Connected became what it is
 	LastMessage time.Time // zero: none yet

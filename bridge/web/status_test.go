@@ -18,9 +18,10 @@ func exampleStatus() status.Status {
 	return status.Status{
 		Version: "1.2.3", Now: at.Add(time.Hour), Started: at, Ready: true, Message: "ready",
 		Analyzers: []status.Analyzer{
-			{URL: "ws://analyzer-1:8082/ws/subscriber/flow", Connected: true, Since: at, LastMessage: at.Add(time.Hour), Updates: 1234567, UpdatesPerSecond: 342.5},
+			{URL: "ws://analyzer-1:8082/ws/subscriber/flow", HostID: "analyzer-1", Connected: true, Since: at, LastMessage: at.Add(time.Hour), Updates: 1234567, UpdatesPerSecond: 342.5},
 			{URL: "ws://analyzer-2:8082/ws/subscriber/flow", Since: at, Reconnects: 12, Dropped: 3, LastError: "dial: <refused>", LastErrorAt: at.Add(time.Minute)},
 		},
+		Missing:  []status.Missing{{HostID: "analyzer-3", KnownBy: "ws://analyzer-1:8082/ws/subscriber/flow"}},
 		Topology: []status.Topology{{URL: "http://analyzer-1:8082", OK: true, Nodes: 421, Answered: at.Add(time.Hour - 10*time.Second)}},
 		Endpoints: []status.Endpoint{
 			{Name: "mimir", URL: "https://mimir.example.net/api/v1/push", Version: "2.0", Shards: 1, OK: true, State: "ok", LastSuccess: at.Add(time.Hour)},

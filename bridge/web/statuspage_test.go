@@ -39,7 +39,7 @@ func TestStatusPageWithoutJavaScript(t *testing.T) {
 	for _, want := range []string{
 		"Samples refused", "as of 13:00:00 UTC", "Traffic 1.60 kB/s", "Series 50,012 5 % of 1,000,000", "Connections 10,000 100 % of 10,000",
 		"Flows 41,234 1 % of 4,000,000", "Updates 343/s", "Disk 1.14 MiB 0 % of 9.31 GiB and 8.01 MiB of counters and flows",
-		"ws://analyzer-1:8082/ws/subscriber/flow subscribed for 60 min Updates 343/s Latest message 0 s ago Reconnects 0 Messages dropped 0",
+		"analyzer-3 exists, and is not subscribed to : a peer of ws://analyzer-1:8082/ws/subscriber/flow", "ws://analyzer-1:8082/ws/subscriber/flow analyzer-1 subscribed for 60 min Updates 343/s Latest message 0 s ago Reconnects 0 Messages dropped 0",
 		"ws://analyzer-2:8082/ws/subscriber/flow not subscribed for 60 min Updates 0/s Latest message none yet Reconnects 12 Messages dropped 3 59 min ago: dial: <refused>",
 		"Names from http://analyzer-1:8082 known 421 nodes, answered 10 s ago",
 		"https://mimir.example.net/api/v1/push accepts remote_name mimir Latest success 0 s ago Lag 0 s Backlog 0 ticks, 0 samples Last 15 minutes 0 samples refused, 0 B lost Remote-write 2.0",

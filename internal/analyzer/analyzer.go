@@ -44,6 +44,7 @@ type Config struct {
 type Analyzer struct {
 	endpoint
 	topology
+	api
 	cfg     Config
 	backend shttp.AuthenticationBackend
 	addr    string // where it listens, in all its lives
@@ -100,8 +101,8 @@ func (a *Analyzer) serve(listener net.Listener) {
 	}))
 	a.begin(server)
 	server.AddEventHandler(&a.endpoint)
-	a.register(web, a.backend)
-	registerLogin(web, a.backend)
+	a.topology.register(web, a.backend)
+	a.api.register(web, a.backend)
 
 	// Skydive's own Listen hides the port that it got, so the listener is ours
 	// and the rest of its server is used as it is.

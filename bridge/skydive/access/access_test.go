@@ -4,10 +4,17 @@
 package access
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/prometheus/common/config"
 
 	"github.com/skydive-project/skybridge/secrets"
@@ -20,9 +27,12 @@ func TestTargets(t *testing.T) {
 		{"ws://[::1]:1/x", "ws://[::1]:1/x", "ws://[::1]:1/x"},
 		{"ws://h?x-auth-token=s3cret", "ws://h/ws/subscriber/flow", "ws://h/ws/subscriber/flow?x-auth-token=s3cret"},
 	} {
-		got, err := ParseTarget(c.url)
-		if err != nil || got.Name != c.name || got.URL != c.dial {
-			t.Errorf("%s: %+v, %v", c.url, got, err)
+		a, err := NewAddresses([]string{c.url}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := a.Targets(); len(got) != 1 || got[0].Name != c.name || got[0].URL != c.dial || got[0].Host != "" {
+			t.Errorf("%s: %+v", c.url, got)
 		}
 	}
 }
@@ -82,5 +92,83 @@ func TestQuotableIsShort(t *testing.T) {
 	cut := strings.Repeat(" ", 1021) + "s3cret"
 	if got := quotable(strings.NewReader(cut), s); got != "" {
 		t.Errorf("%q", got)
+	}
+}
+
+// records is a name server with fixed answers.
+type records map[string][]string
+
+func (r records) LookupNetIP(_ context.Context, _, host string) (found []netip.Addr, err error) {
+	for _, text := range r[host] {
+		found = append(found, netip.MustParseAddr(text))
+	}
+	if len(found) == 0 {
+		err = errors.New("no such host")
+	}
+	return found, err
+}
+
+func (r records) LookupSRV(_ context.Context, _, _, name string) (string, []*net.SRV, error) {
+	var found []*net.SRV
+	for i, host := range r[name] {
+		found = append(found, &net.SRV{Target: host + ".", Port: uint16(8082 + i)})
+	}
+	return "", found, nil
+}
+
+// TestNames proves what names stand for, and that one which cannot be looked up keeps it.
+func TestNames(t *testing.T) {
+	zone := records{"a": {"::ffff:10.0.0.2", "fd00::1", "10.0.0.1"}, "b": {"10.0.0.3"}, "_flows": {"a", "b"}}
+	for from, want := range map[string][]Target{
+		"dns+ws://a:8082": {
+			{Name: "ws://10.0.0.1:8082/ws/subscriber/flow", Host: "a"}, {Name: "ws://10.0.0.2:8082/ws/subscriber/flow", Host: "a"},
+			{Name: "ws://[fd00::1]:8082/ws/subscriber/flow", Host: "a"},
+		},
+		"dns+wss://b/x?t=s3cret": {{Name: "wss://10.0.0.3/x", Host: "b"}},
+		"dnssrv+ws://_flows": {
+			{Name: "ws://10.0.0.1:8082/ws/subscriber/flow", Host: "a"}, {Name: "ws://10.0.0.2:8082/ws/subscriber/flow", Host: "a"},
+			{Name: "ws://[fd00::1]:8082/ws/subscriber/flow", Host: "a"}, {Name: "ws://10.0.0.3:8083/ws/subscriber/flow", Host: "b"},
+		},
+	} {
+		a, err := NewAddresses([]string{from, "ws://h"}, zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if failures := a.LookUp(t.Context()); len(failures) > 0 || !a.Change() {
+			t.Fatalf("%s: %+v", from, failures)
+		}
+		want = append(want, Target{Name: "ws://h/ws/subscriber/flow"})
+		got, beyond := a.Targets()
+		if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(Target{}, "URL", "From")); diff != "" || beyond != 0 {
+			t.Errorf("%s: %d beyond (-want +got):\n%s", from, beyond, diff)
+		}
+		later, err := NewAddresses([]string{from, "dns+ws://other"}, records{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		later.Adopt(a)
+		failures := later.LookUp(t.Context())
+		if len(failures) != 2 || failures[0].Unknown || !failures[1].Unknown || failures[1].Name != "dns+ws://other/ws/subscriber/flow" || strings.Contains(failures[0].Name, "s3cret") {
+			t.Errorf("%s: %+v", from, failures)
+		}
+		if kept, _ := later.Targets(); len(kept) != len(want)-1 || !later.Has(kept[0]) || later.Has(want[len(want)-1]) {
+			t.Errorf("%s: kept %+v", from, kept)
+		}
+	}
+}
+
+// TestMaxAnalyzers proves that a name stands for no more than that.
+func TestMaxAnalyzers(t *testing.T) {
+	var many []string
+	for i := range MaxAnalyzers + 3 {
+		many = append(many, fmt.Sprintf("10.0.0.%d", i))
+	}
+	a, err := NewAddresses([]string{"dns+ws://a:1"}, records{"a": many})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.LookUp(t.Context())
+	if targets, beyond := a.Targets(); len(targets) != MaxAnalyzers || beyond != 3 {
+		t.Errorf("%d targets, %d beyond", len(targets), beyond)
 	}
 }

@@ -29,11 +29,15 @@ type Transport struct {
 	proxy Proxy
 }
 
-// TLS returns the settings for wss:// and https://, of what their files hold now.
-func (t *Transport) TLS() (*tls.Config, error) {
+// TLS returns the settings for wss:// and https:// to an analyzer, of what their files
+// hold now.
+func (t *Transport) TLS(to Target) (*tls.Config, error) {
 	c, err := t.Secrets.NewTLSConfig(t.tls)
 	if err != nil {
 		return nil, fmt.Errorf("skydive.tls_config: %w", err)
+	}
+	if c.ServerName == "" {
+		c.ServerName = to.Host
 	}
 	return c, nil
 }
@@ -51,10 +55,11 @@ func (t *Transport) Proxy(req *http.Request) (*url.URL, error) {
 	return u, nil
 }
 
-// Client asks the API of analyzers. It may be used concurrently. Redirects are not
+// Client asks the API of an analyzer. It may be used concurrently. Redirects are not
 // followed: the credentials are for the analyzer alone.
 type Client struct {
 	through *Transport
+	to      Target
 	timeout time.Duration
 
 	mu        sync.Mutex
@@ -63,8 +68,8 @@ type Client struct {
 }
 
 // Client makes a client whose requests take timeout at most, answers included.
-func (t *Transport) Client(timeout time.Duration) *Client {
-	return &Client{through: t, timeout: timeout}
+func (t *Transport) Client(to Target, timeout time.Duration) *Client {
+	return &Client{through: t, to: to, timeout: timeout}
 }
 
 // Do sends a request, to which [Account.Authorize] has added the credentials. Authorities
@@ -74,11 +79,12 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	req.Host = c.to.HostHeader()
 	return client.Do(req)
 }
 
 func (c *Client) now() (*http.Client, error) {
-	settings, err := c.through.TLS() // a client's certificate is read at each handshake
+	settings, err := c.through.TLS(c.to) // a client's certificate is read at each handshake
 	if err != nil {
 		return nil, err
 	}

@@ -89,7 +89,7 @@ func (l *logins) login(ctx context.Context, to Target) (http.Header, error) {
 		return nil, err
 	}
 	username, password, _ := basic.BasicAuth()
-	client := l.transport.Client(HandshakeTimeout)
+	client := l.transport.Client(to, HandshakeTimeout)
 	defer client.CloseIdleConnections()
 	form := url.Values{"username": {username}, "password": {password}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, to.API(loginPath), strings.NewReader(form.Encode()))

@@ -7,6 +7,7 @@ package access
 
 import (
 	"errors"
+	"net"
 	"net/url"
 	"strings"
 
@@ -24,29 +25,78 @@ const ClientType = "skybridge"
 type Target struct {
 	Name string // for labels, logs and the sink: without query, which can hold a token
 	URL  string // of its flows
+	Host string // whose address it is, for TLS and the Host header; "": it stands in the URL
+	From string // the entry of the configuration, without query
 }
 
-// ParseTarget reads a ws:// or wss:// URL; an empty path means [FlowPath]. The error
-// does not quote the URL: it may hold a password.
-func ParseTarget(raw string) (Target, error) {
+// name is an entry of the configuration: an analyzer's URL, or one whose host stands for
+// several analyzers.
+type name struct {
+	url      *url.URL
+	lookedUp bool // dns+ws://, dns+wss://: each of the host's addresses is an analyzer
+	services bool // dnssrv+ws://, dnssrv+wss://: the host has SRV records
+}
+
+// parseName reads an entry; an empty path means [FlowPath]. The error does not quote it:
+// it may hold a password.
+func parseName(raw string) (name, error) {
 	u, err := url.Parse(raw)
+	if err != nil {
+		return name{}, errors.New("not a URL")
+	}
+	n := name{url: u}
+	u.Scheme, n.services = strings.CutPrefix(u.Scheme, "dnssrv+")
+	u.Scheme, n.lookedUp = strings.CutPrefix(u.Scheme, "dns+")
 	switch {
-	case err != nil:
-		return Target{}, errors.New("not a URL")
 	case u.Scheme != "ws" && u.Scheme != "wss":
-		return Target{}, errors.New("the URL must begin with ws:// or wss://")
+		return name{}, errors.New("the URL must begin with ws:// or wss://, dns+ or dnssrv+ before it")
 	case u.Host == "" || u.Hostname() == "":
-		return Target{}, errors.New("the URL has no host")
+		return name{}, errors.New("the URL has no host")
 	case u.User != nil:
-		return Target{}, errors.New("the URL has user information; use the basic_auth keys")
+		return name{}, errors.New("the URL has user information; use the basic_auth keys")
 	case u.Fragment != "":
-		return Target{}, errors.New("the URL has a fragment")
+		return name{}, errors.New("the URL has a fragment")
 	}
 	if u.Path == "" || u.Path == "/" {
 		u.Path = FlowPath
 	}
-	name, _, _ := strings.Cut(secrets.URL(u.String()), "?")
-	return Target{Name: name, URL: u.String()}, nil
+	return n, nil
+}
+
+// target is the analyzer of a name at host:port, which is one of host's; "" is what stands
+// in the URL.
+func (n name) target(at, host string) Target {
+	u := *n.url
+	if at != "" {
+		u.Host = at
+	}
+	shown, _, _ := strings.Cut(secrets.URL(u.String()), "?")
+	return Target{shown, u.String(), host, n.String()}
+}
+
+// several reports whether the name is to be looked up.
+func (n name) several() bool { return n.lookedUp || n.services }
+
+// String is the entry without query.
+func (n name) String() string {
+	u := *n.url
+	switch {
+	case n.services:
+		u.Scheme = "dnssrv+" + u.Scheme
+	case n.lookedUp:
+		u.Scheme = "dns+" + u.Scheme
+	}
+	shown, _, _ := strings.Cut(secrets.URL(u.String()), "?")
+	return shown
+}
+
+// HostHeader is the header Host of a request, "" for that of the URL.
+func (t Target) HostHeader() string {
+	u, err := url.Parse(t.URL)
+	if err != nil || t.Host == "" || u.Port() == "" {
+		return t.Host
+	}
+	return net.JoinHostPort(t.Host, u.Port())
 }
 
 // API is the URL of a part of the analyzer's API: what stands before the feed's path and

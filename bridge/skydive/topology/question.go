@@ -31,11 +31,11 @@ func (t *Topology) question(ctx context.Context, s *source) (*answer, *queryErro
 	for _, q := range []struct{ nodes, values string }{{queryNodes, nodesValues}, {queryHolders, holdersValues}} {
 		var err *queryError
 		if !s.plain {
-			err = ask(ctx, t.client, account, s.to, q.nodes+q.values, take)
+			err = ask(ctx, s.client, account, s.to, q.nodes+q.values, take)
 			s.plain = err != nil && err.status == http.StatusBadRequest
 		}
 		if s.plain { // an older Skydive: it knows whole nodes only
-			err = ask(ctx, t.client, account, s.to, q.nodes, take)
+			err = ask(ctx, s.client, account, s.to, q.nodes, take)
 		}
 		if err != nil {
 			return nil, err
@@ -48,7 +48,7 @@ func (t *Topology) question(ctx context.Context, s *source) (*answer, *queryErro
 	if !containers {
 		return a, nil
 	}
-	err := ask(ctx, t.client, account, s.to, queryEdges, elements(a, func(e *rawEdge) {
+	err := ask(ctx, s.client, account, s.to, queryEdges, elements(a, func(e *rawEdge) {
 		if n := a.nodes[e.Child]; n != nil {
 			n.parent = e.Parent
 		}

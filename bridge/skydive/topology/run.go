@@ -43,6 +43,7 @@ func (t *Topology) Run(ctx context.Context, sink Sink) {
 		t.adopt(sink)
 		due = started.Add(t.interval())
 		if t.inUse.Enabled {
+			t.lookUpNames(ctx)
 			t.round(ctx, sink)
 		}
 		if ctx.Err() != nil {
@@ -62,42 +63,20 @@ func (t *Topology) interval() time.Duration {
 // adopt puts a new configuration into force.
 func (t *Topology) adopt(sink Sink) {
 	t.mu.Lock()
-	cfg := t.cfg
+	cfg, analyzers := t.cfg, t.analyzers
 	t.mu.Unlock()
 	if cfg == t.inUse {
 		return
 	}
 	was := t.inUse
-	t.inUse = cfg
+	t.inUse, t.lookUp = cfg, time.Time{}
 	t.disconnect()
-	t.client = cfg.Account.Client(t.timeout)
 	var targets []access.Target
 	if cfg.Enabled {
-		targets, _ = cfg.targets() // checked before
+		targets, _ = analyzers.Targets()
 		t.graph.limit, t.nodes.size, t.addresses.size = 2*cfg.CacheSize, cfg.CacheSize, cfg.CacheSize
 	}
-	var bits uint64
-	t.mu.Lock()
-	for name, s := range t.sources {
-		i := slices.IndexFunc(targets, func(o access.Target) bool { return o.Name == name })
-		if i < 0 {
-			delete(t.sources, name)
-			t.graph.forget(s.by)
-			t.metrics.remove(name)
-			continue
-		}
-		s.to, s.failures, s.due, s.plain = targets[i], 0, time.Time{}, false
-		bits |= s.by
-	}
-	for _, to := range targets {
-		if t.sources[to.Name] == nil {
-			by := ^bits & (bits + 1) // the lowest that is free
-			bits |= by
-			t.sources[to.Name] = &source{to: to, by: by, seldom: logging.RateLimited(t.log.With("analyzer", to.Name)), status: Status{Analyzer: to.Name}}
-			t.metrics.begin(to.Name)
-		}
-	}
-	t.mu.Unlock()
+	t.choose(targets, true)
 	if !cfg.Enabled && was != nil && was.Enabled {
 		t.graph.nodes = map[string]*heldNode{}
 		t.nodes.clear()
@@ -108,9 +87,58 @@ func (t *Topology) adopt(sink Sink) {
 	}
 }
 
+// choose makes the sources those targets, which are asked now where they are new, or all
+// are.
+func (t *Topology) choose(targets []access.Target, all bool) {
+	var bits uint64
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for name, s := range t.sources {
+		i := slices.IndexFunc(targets, func(o access.Target) bool { return o.Name == name })
+		if i < 0 {
+			s.client.CloseIdleConnections()
+			delete(t.sources, name)
+			t.graph.forget(s.by)
+			t.metrics.remove(name)
+			continue
+		}
+		if bits |= s.by; all || s.to != targets[i] {
+			s.to, s.failures, s.due, s.plain = targets[i], 0, time.Time{}, false
+			s.client = t.inUse.Account.Client(s.to, t.timeout)
+		}
+	}
+	for _, to := range targets {
+		if t.sources[to.Name] == nil {
+			by := ^bits & (bits + 1) // the lowest that is free
+			bits |= by
+			t.sources[to.Name] = &source{
+				to: to, client: t.inUse.Account.Client(to, t.timeout), by: by,
+				seldom: logging.RateLimited(t.log.With("analyzer", to.Name)), status: Status{Analyzer: to.Name},
+			}
+			t.metrics.begin(to.Name)
+		}
+	}
+}
+
+// lookUpNames looks names up where it is time, and asks what they stand for now.
+func (t *Topology) lookUpNames(ctx context.Context) {
+	t.mu.Lock()
+	analyzers := t.analyzers
+	t.mu.Unlock()
+	if now := time.Now(); !analyzers.Change() || now.Before(t.lookUp) {
+		return
+	}
+	t.lookUp = time.Now().Add(access.LookUpInterval)
+	for _, failure := range analyzers.LookUp(ctx) {
+		t.seldom.Warn("the name of analyzers to ask for the topology cannot be looked up; those that are known stay", "name", failure.Name, "err", failure.Err)
+	}
+	targets, _ := analyzers.Targets()
+	t.choose(targets, false)
+}
+
 func (t *Topology) disconnect() {
-	if t.client != nil {
-		t.client.CloseIdleConnections()
+	for _, s := range t.sources {
+		s.client.CloseIdleConnections()
 	}
 }
 

@@ -25,8 +25,8 @@ import (
 	"github.com/skydive-project/skybridge/logging"
 )
 
-// maxAnalyzers is how many analyzers are asked: each has a bit in the graph.
-const maxAnalyzers = 64
+// Each analyzer has a bit in the graph.
+var _ [64 - access.MaxAnalyzers]struct{}
 
 // Sink takes what the topology has of network interfaces and captures:
 // all of them, each time. It is called from one goroutine.
@@ -38,8 +38,9 @@ type Sink interface {
 // Config is which analyzers to ask for the topology, and how often.
 type Config struct {
 	Enabled bool
-	// Analyzers are the URLs of their feeds; the first 64 are asked.
+	// Analyzers are the URLs of their feeds, or names of several; the first 64 are asked.
 	Analyzers []string
+	Resolver  access.Resolver // of names; nil means the system's
 	Account   *access.Account
 	// RefreshInterval is the time between two questions to one analyzer. The sight of
 	// an unknown name can bring the next one forward, once in that time.
@@ -48,21 +49,16 @@ type Config struct {
 	CacheSize int
 }
 
-func (c *Config) targets() ([]access.Target, error) {
+// analyzers checks the configuration and returns the analyzers to ask.
+func (c *Config) analyzers() (*access.Addresses, error) {
 	if c.Enabled && (c.RefreshInterval <= 0 || c.CacheSize <= 0) {
 		return nil, errors.New("topology: refresh interval and cache size must be positive")
 	}
-	var out []access.Target
-	for i, raw := range c.Analyzers {
-		t, err := access.ParseTarget(raw)
-		if err != nil {
-			return nil, fmt.Errorf("topology: address of analyzer %d: %w", i+1, err)
-		}
-		if len(out) < maxAnalyzers && !slices.ContainsFunc(out, func(o access.Target) bool { return o.Name == t.Name }) {
-			out = append(out, t)
-		}
+	a, err := access.NewAddresses(c.Analyzers, c.Resolver)
+	if err != nil {
+		return nil, fmt.Errorf("topology: address of %w", err)
 	}
-	return out, nil
+	return a, nil
 }
 
 // Topology keeps what Skydive's topology has of nodes, addresses and network
@@ -79,14 +75,15 @@ type Topology struct {
 	wanted    chan struct{} // an unknown name was seen
 	changed   chan struct{} // there is a new configuration
 
-	mu      sync.Mutex
-	cfg     *Config
-	sources map[string]*source // by name
+	mu        sync.Mutex
+	cfg       *Config
+	analyzers *access.Addresses
+	sources   map[string]*source // by name
 
 	// Of the goroutine that runs.
 	graph  graph
-	client *access.Client
 	inUse  *Config
+	lookUp time.Time    // when names are to be looked up again
 	early  time.Time    // when an unknown name last brought a round forward
 	seldom *slog.Logger // for what can repeat without end
 }
@@ -94,6 +91,7 @@ type Topology struct {
 // source is one analyzer.
 type source struct {
 	to       access.Target
+	client   *access.Client
 	by       uint64 // its bit in the graph
 	plain    bool   // it does not know ValueMap
 	failures uint
@@ -112,12 +110,14 @@ type Status struct {
 
 // New checks the configuration and registers the metrics.
 func New(cfg Config, reg prometheus.Registerer, logger *slog.Logger) (*Topology, error) {
-	if _, err := cfg.targets(); err != nil {
+	analyzers, err := cfg.analyzers()
+	if err != nil {
 		return nil, err
 	}
 	t := &Topology{
 		log: logger, timeout: queryTimeout, settle: 500 * time.Millisecond, cfg: &cfg,
-		wanted: make(chan struct{}, 1), changed: make(chan struct{}, 1),
+		analyzers: analyzers,
+		wanted:    make(chan struct{}, 1), changed: make(chan struct{}, 1),
 		sources: map[string]*source{},
 		graph:   graph{nodes: map[string]*heldNode{}},
 		seldom:  logging.RateLimited(logger),
@@ -147,11 +147,13 @@ func (t *Topology) KnownAddress(addr string) string { return t.addresses.peek(ad
 // What is known stays, but for what was only known of analyzers that are not asked
 // any more. An invalid configuration changes nothing.
 func (t *Topology) Reload(cfg Config) error {
-	if _, err := cfg.targets(); err != nil {
+	analyzers, err := cfg.analyzers()
+	if err != nil {
 		return err
 	}
 	t.mu.Lock()
-	t.cfg = &cfg
+	analyzers.Adopt(t.analyzers)
+	t.cfg, t.analyzers = &cfg, analyzers
 	t.mu.Unlock()
 	signal(t.changed)
 	return nil

@@ -19,6 +19,7 @@ type Status struct {
 	ExactnessSuspended bool       `json:"exactness_suspended"`
 	ClockWaitSeconds   float64    `json:"clock_wait_seconds"`
 	Analyzers          []Analyzer `json:"analyzers"`
+	Missing            []Missing  `json:"missing_analyzers"`
 	Topology           []Topology `json:"topology"`
 	Endpoints          []Endpoint `json:"endpoints"`
 	Bounds             Bounds     `json:"bounds"`
@@ -33,6 +34,8 @@ type Status struct {
 // Analyzer is one analyzer's feed.
 type Analyzer struct {
 	URL         string    `json:"url"`
+	HostID      string    `json:"host_id,omitempty"` // what it calls itself
+	SameAs      string    `json:"same_as,omitempty"` // the URL by which this analyzer is read already
 	Connected   bool      `json:"connected"`
 	Since       time.Time `json:"since,omitzero"` // when Connected became what it is
 	LastMessage time.Time `json:"last_message,omitzero"`
@@ -44,6 +47,13 @@ type Analyzer struct {
 	Dropped          uint64    `json:"shed"`
 	LastError        string    `json:"last_error,omitempty"`
 	LastErrorAt      time.Time `json:"last_error_at,omitzero"`
+}
+
+// Missing is an analyzer that exists and is not subscribed to.
+type Missing struct {
+	HostID  string `json:"host_id"`
+	KnownBy string `json:"known_by"` // the URL of the analyzer that has it as a peer
+	Hidden  bool   `json:"hidden"`   // it answers at the address of KnownBy
 }
 
 // Topology is what one analyzer tells of names and interfaces.
