@@ -27,6 +27,7 @@ import (
 	"github.com/skydive-project/skybridge/bridge/config"
 	"github.com/skydive-project/skybridge/bridge/notify"
 	"github.com/skydive-project/skybridge/bridge/skydive"
+	"github.com/skydive-project/skybridge/bridge/skydive/access"
 	"github.com/skydive-project/skybridge/bridge/skydive/topology"
 	"github.com/skydive-project/skybridge/bridge/web"
 	"github.com/skydive-project/skybridge/disk"
@@ -62,10 +63,12 @@ type Options struct {
 	// listens.
 	Listening func(address string)
 
-	// For tests: the clock, how receivers are reached, and timeouts (zero: defaultTiming).
-	clock  clockReader
-	sender []commoncfg.HTTPClientOption
-	timing timing
+	// For tests: the clock, how receivers are reached, who looks up names of analyzers, and
+	// timeouts (zero: defaultTiming).
+	clock    clockReader
+	sender   []commoncfg.HTTPClientOption
+	resolver access.Resolver
+	timing   timing
 
 	secrets *secrets.Set // what the logger hides, too
 }
@@ -179,7 +182,7 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 		}
 	}()
 	skipped := newSkipped(registry)
-	feed, err := feedConfig(cfg, b.listenAddress, options.secrets)
+	feed, err := feedConfig(cfg, b.listenAddress, options)
 	if err != nil {
 		return nil, err
 	}

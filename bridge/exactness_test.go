@@ -4,11 +4,16 @@
 package bridge
 
 import (
+	"context"
 	"encoding/json"
+	"net"
+	"net/netip"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/skydive-project/skybridge/internal/analyzer"
+	"github.com/skydive-project/skybridge/internal/prom"
 	"github.com/skydive-project/skybridge/internal/script"
 )
 
@@ -69,4 +74,40 @@ func recording(t *testing.T, file string) (messages []script.Message) {
 		messages = append(messages, script.Message{Flows: flows})
 	}
 	return messages
+}
+
+// records is a name server at which every name has the SRV records of all analyzers.
+type records []*analyzer.Analyzer
+
+func (r records) LookupSRV(context.Context, string, string, string) (string, []*net.SRV, error) {
+	var found []*net.SRV
+	for _, a := range r {
+		at := netip.MustParseAddrPort(a.Addr())
+		found = append(found, &net.SRV{Target: at.Addr().String(), Port: at.Port()})
+	}
+	return "", found, nil
+}
+
+func (records) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
+	ip, err := netip.ParseAddr(host)
+	return []netip.Addr{ip}, err
+}
+
+// TestExactnessBehindOneName proves that what three analyzers behind one name report is
+// counted once, to the byte.
+func TestExactnessBehindOneName(t *testing.T) {
+	r := newRig(t, 3, prom.Options{})
+	r.names = records(r.Analyzers)
+	r.configure("", "")
+	r.start()
+	feed := script.Write(script.Options{Seed: 15, Connections: 100, Steps: 10, Analyzers: 3, Now: time.Now().UnixMilli()})
+	r.send(feed.Hello...)
+	r.awaitReceived()
+	for _, step := range feed.Steps {
+		r.send(step...)
+	}
+	r.awaitReceived()
+	r.awaitTicks(2)
+	r.halt()
+	r.judgeExact()
 }

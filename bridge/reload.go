@@ -73,7 +73,7 @@ func (b *Bridge) swap(cfg *config.Config) (err error) {
 			err = fmt.Errorf("bridge: %w", err)
 		}
 	}()
-	feed, err := feedConfig(cfg, b.listenAddress, b.options.secrets)
+	feed, err := feedConfig(cfg, b.listenAddress, b.options)
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (b *Bridge) swap(cfg *config.Config) (err error) {
 		return err
 	}
 	if err := b.commit(cfg, feed, receivers); err != nil { // the labels, which were valid when the file was read
-		former, undo := feedConfig(b.cfg, b.listenAddress, b.options.secrets) // no earlier: its files may be gone by now
+		former, undo := feedConfig(b.cfg, b.listenAddress, b.options) // no earlier: its files may be gone by now
 		if undo == nil {
 			undo = b.feed.Reload(former)
 		}

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/skydive-project/skybridge/bridge/notify"
+	"github.com/skydive-project/skybridge/bridge/skydive/access"
 	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/internal/analyzer"
 	"github.com/skydive-project/skybridge/internal/await"
@@ -57,6 +58,8 @@ type rig struct {
 	service *notify.Service
 	fs      disk.FS
 	timing  timing
+	// names has the analyzers' addresses under another name in the configuration.
+	names access.Resolver
 }
 
 // newRig starts analyzers and a Prometheus, beside those of other tests. The
@@ -93,7 +96,12 @@ func (r *rig) configure(global, rest string) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "global: {push_interval: 1s%s}\nskydive:\n  analyzers:\n", global)
 	for _, a := range r.Analyzers {
-		fmt.Fprintf(&b, "    - %s\n", a.URL())
+		if r.names == nil {
+			fmt.Fprintf(&b, "    - %s\n", a.URL())
+		}
+	}
+	if r.names != nil {
+		b.WriteString("    - dnssrv+ws://analyzers.example\n")
 	}
 	if !strings.Contains(rest, "remote_write:") {
 		fmt.Fprintf(&b, "remote_write:\n  - url: %s\n", r.prom.WriteURL())
@@ -116,6 +124,7 @@ func (r *rig) start() {
 		StoragePath:     r.dir,
 		StorageFS:       r.fs,
 		timing:          r.timing,
+		resolver:        r.names,
 		Service:         r.service,
 		ListenAddress:   r.address,
 		EnableLifecycle: true,

@@ -18,7 +18,6 @@ import (
 	"github.com/skydive-project/skybridge/remotewrite"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
-	"github.com/skydive-project/skybridge/secrets"
 )
 
 // aggregation is the aggregator's configuration.
@@ -61,9 +60,9 @@ func aggregation(cfg *config.Config, names aggregator.Names) aggregator.Config {
 
 // feedConfig is the feed's configuration. The listen address is part of the default host id, so
 // that two bridges on one host differ.
-func feedConfig(cfg *config.Config, listenAddress string, set *secrets.Set) (skydive.Config, error) {
+func feedConfig(cfg *config.Config, listenAddress string, options Options) (skydive.Config, error) {
 	s := cfg.Skydive
-	account, err := access.NewAccount(access.Settings{HTTP: s.HTTPClient(), Headers: s.Headers, Login: s.Login}, set)
+	account, err := access.NewAccount(access.Settings{HTTP: s.HTTPClient(), Headers: s.Headers, Login: s.Login}, options.secrets)
 	if err != nil {
 		return skydive.Config{}, fmt.Errorf("skydive.%w", err)
 	}
@@ -81,6 +80,7 @@ func feedConfig(cfg *config.Config, listenAddress string, set *secrets.Set) (sky
 		HostID:         hostID,
 		Account:        account,
 		SilenceTimeout: s.SilenceTimeout,
+		Resolver:       options.resolver,
 	}, nil
 }
 
@@ -90,6 +90,7 @@ func topologyConfig(cfg *config.Config, feed skydive.Config) topology.Config {
 		Enabled:         cfg.Topology.Enabled,
 		Analyzers:       cfg.TopologyAnalyzers(),
 		Account:         feed.Account,
+		Resolver:        feed.Resolver,
 		RefreshInterval: cfg.Topology.RefreshInterval,
 		CacheSize:       cfg.Topology.CacheSize,
 	}
