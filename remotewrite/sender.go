@@ -83,7 +83,7 @@ type Options struct {
 // reg. Close ends it.
 func NewSender(log *queue.Log, reg prometheus.Registerer, logger *slog.Logger, opts Options) *Sender {
 	s := &Sender{
-		log: log, logger: logger, agent: "skybridge/" + cmp.Or(opts.Version, "unknown"),
+		log: log, logger: logger, agent: agentOf(opts.Version),
 		http: opts.HTTP, secrets: opts.Secrets, now: opts.Now,
 	}
 	if s.secrets == nil {
@@ -129,9 +129,7 @@ func (s *Sender) Prepare(cfgs []EndpointConfig) (*Endpoints, error) {
 		}
 		next.logger = s.logger.With("remote_name", next.name, "url", next.url)
 		var err error
-		next.client, err = client.New(client.Config{
-			URL: cfg.URL, Timeout: cfg.Timeout, Headers: cfg.Headers, HTTP: cfg.HTTPClient, RetryOn429: cfg.RetryOn429, Agent: s.agent,
-		}, s.secrets, s.http...)
+		next.client, err = newClient(cfg, s.agent, s.secrets, s.http)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", where, err))
 			continue
@@ -354,3 +352,13 @@ func (s *Sender) Renames(cfgs []EndpointConfig) bool {
 	}
 	return false
 }
+
+// newClient makes the client of an endpoint.
+func newClient(cfg EndpointConfig, agent string, set *secrets.Set, opts []config.HTTPClientOption) (*client.Client, error) {
+	return client.New(client.Config{
+		URL: cfg.URL, Timeout: cfg.Timeout, Headers: cfg.Headers, HTTP: cfg.HTTPClient, RetryOn429: cfg.RetryOn429, Agent: agent,
+	}, set, opts...)
+}
+
+// agentOf is the User-Agent of a version of the bridge.
+func agentOf(version string) string { return "skybridge/" + cmp.Or(version, "unknown") }

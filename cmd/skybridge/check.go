@@ -4,20 +4,23 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 
+	"github.com/skydive-project/skybridge/bridge"
 	"github.com/skydive-project/skybridge/bridge/config"
 	"github.com/skydive-project/skybridge/bridge/web"
 )
 
 // checkConfig prints a summary of every file that is valid, and every error of
 // those that are not, of the listener's settings too. listen is
-// --web.listen-address, webConfig --web.config.file.
-func checkConfig(files []string, listen, webConfig string, stdout, stderr io.Writer) error {
-	bad := 0
+// --web.listen-address, webConfig --web.config.file. With connect, every analyzer and
+// receiver of those that are valid is asked.
+func checkConfig(ctx context.Context, files []string, listen, webConfig string, connect bool, stdout, stderr io.Writer) error {
+	bad, failing := 0, 0
 	if err := web.CheckConfigFile(webConfig); err != nil {
 		fmt.Fprintln(stderr, err)
 		bad++
@@ -31,11 +34,29 @@ func checkConfig(files []string, listen, webConfig string, stdout, stderr io.Wri
 			continue
 		}
 		fmt.Fprintf(stdout, "%s is valid. Every key but these has its default:\n%s", file, cfg.Summary())
+		if !connect {
+			continue
+		}
+		n, err := bridge.Check(ctx, cfg, listen, stdout)
+		if err != nil {
+			return err
+		}
+		failing += n
 	}
-	if bad > 0 {
+	switch {
+	case bad > 0:
 		return errors.New("check-config: " + plural(bad, "file is", "files are") + " not valid")
+	case failing > 0:
+		return &unusable{failing}
 	}
 	return nil
+}
+
+// unusable says how many analyzers and receivers of valid files cannot be used.
+type unusable struct{ n int }
+
+func (u *unusable) Error() string {
+	return "check-config: " + plural(u.n, "analyzer or receiver", "analyzers and receivers") + " cannot be used as they are"
 }
 
 // oneStdin refuses standard input twice: it is read to its end.

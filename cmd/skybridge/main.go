@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -32,9 +33,13 @@ const flushLog = 2 * time.Second
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-// usageError is the exit code where the command line is not understood; other errors
-// have 1.
-const usageError = 2
+// The exit codes of errors: of a command line that is not understood, of analyzers and
+// receivers that check-config --connect finds unusable, and of all others.
+const (
+	otherError    = 1
+	usageError    = 2
+	unusableError = 3
+)
 
 // run parses the command line, does what it says, and returns the exit code.
 func run(args []string, stdout, stderr io.Writer) int {
@@ -58,6 +63,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 	check := app.Command("check-config", "Check configuration files, and the settings of the listener: print what they set, or every error with its line.")
 	checkFiles := check.Arg("file", "Configuration files; - is standard input.").Required().Strings()
+	checkConnect := check.Flag("connect", "Also ask every analyzer and receiver whether it can be used. Subscribes to nothing, stores nothing.").Bool()
 	check.Validate(func(*kingpin.CmdClause) error { return oneStdin(*checkFiles) })
 	convert := app.Command("convert-config", "Convert prom_sky_con.yml to a skybridge.yml on standard output.")
 	convertFile := convert.Arg("file", "The old connector's configuration file; - is standard input.").Required().String()
@@ -74,7 +80,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "skybridge: %v (see --help)\n", err)
 		return usageError
 	case command == check.FullCommand():
-		err = checkConfig(*checkFiles, options.ListenAddress, options.WebConfigFile, stdout, stderr)
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+		err = checkConfig(ctx, *checkFiles, options.ListenAddress, options.WebConfigFile, *checkConnect, stdout, stderr)
+		stop()
 	case command == convert.FullCommand():
 		err = convertConfig(*convertFile, stdout, stderr)
 	default:
@@ -89,7 +97,10 @@ func exitCode(err error, stderr io.Writer) int {
 		return 0
 	}
 	fmt.Fprintln(stderr, "skybridge:", err)
-	return 1
+	if errors.As(err, new(*unusable)) {
+		return unusableError
+	}
+	return otherError
 }
 
 // serve runs the bridge. It does not depend on the reader of its log: the log never waits, and

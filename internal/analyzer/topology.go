@@ -87,7 +87,7 @@ func (t *topology) serve(w http.ResponseWriter, r *http.Request) {
 
 // answer finds what a question asks for.
 func (t *topology) answer(query string) (any, error) {
-	query, values, mapped := strings.Cut(query, ".ValueMap(")
+	query, values, mapped := strings.Cut(strings.TrimSuffix(query, ".Limit(1)"), ".ValueMap(")
 	var keep func(metadata map[string]any) bool
 	switch query {
 	case "G.V().HasKey('TID')":

@@ -99,14 +99,16 @@ func (t Target) HostHeader() string {
 	return net.JoinHostPort(t.Host, u.Port())
 }
 
+// HTTP is the URL of the feed for a request that is no WebSocket's.
+func (t Target) HTTP() string { return "http" + strings.TrimPrefix(t.URL, "ws") }
+
 // API is the URL of a part of the analyzer's API: what stands before the feed's path and
 // behind its question mark stays.
 func (t Target) API(path string) string {
-	u, err := url.Parse(t.URL)
+	u, err := url.Parse(t.HTTP())
 	if err != nil {
 		return t.URL // it has been parsed before
 	}
-	u.Scheme = "http" + strings.TrimPrefix(u.Scheme, "ws")
 	prefix, ok := strings.CutSuffix(u.Path, FlowPath)
 	if !ok {
 		prefix = ""
