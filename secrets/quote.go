@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-const (
-	// maxQuoted is how much of a peer's words is kept in bytes, and MaxRead how much of
-	// them is to be read: secrets are hidden before they are cut.
-	maxQuoted = 512
-	MaxRead   = 8 << 10
-)
+// maxQuoted is how much of a peer's words is kept in bytes.
+const maxQuoted = 512
+
+// MaxRead is how much of a peer's words is to be read in bytes: secrets are hidden before
+// they are cut.
+const MaxRead = 8 << 10
 
 // Quote is the beginning of what a peer said, or of an error that quotes it, fit for logs
 // and pages: some answer with the request that they refuse, secrets and all.

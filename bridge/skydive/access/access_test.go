@@ -54,7 +54,7 @@ func TestAPI(t *testing.T) {
 // TestSame proves what of an account makes another connection: who is connected and how,
 // not by which secret.
 func TestSame(t *testing.T) {
-	make := func(user, password, server, proxy string) *Account {
+	as := func(user, password, server, proxy string) *Account {
 		a, err := NewAccount(Settings{HTTP: config.HTTPClientConfig{
 			BasicAuth: &config.BasicAuth{Username: user, Password: config.Secret(password)}, TLSConfig: config.TLSConfig{ServerName: server},
 			ProxyConfig: config.ProxyConfig{ProxyURL: config.URL{URL: &url.URL{Scheme: "http", Host: proxy}}},
@@ -64,13 +64,13 @@ func TestSame(t *testing.T) {
 		}
 		return a
 	}
-	was := make("u", "p", "s", "x")
+	was := as("u", "p", "s", "x")
 	for name, c := range map[string]struct {
 		now  *Account
 		same bool
 	}{
-		"the same": {make("u", "p", "s", "x"), true}, "password": {make("u", "other", "s", "x"), true},
-		"user": {make("other", "p", "s", "x"), false}, "TLS": {make("u", "p", "other", "x"), false}, "proxy": {make("u", "p", "s", "other"), false},
+		"the same": {as("u", "p", "s", "x"), true}, "password": {as("u", "other", "s", "x"), true},
+		"user": {as("other", "p", "s", "x"), false}, "TLS": {as("u", "p", "other", "x"), false}, "proxy": {as("u", "p", "s", "other"), false},
 	} {
 		if was.Same(c.now) != c.same {
 			t.Errorf("%s: %v", name, !c.same)
