@@ -131,6 +131,7 @@ func (e *endpoint) newest() bool { return e.cursor.Position().Ticks <= 1 }
 // poster makes single attempts at a receiver: a [client.Client].
 type poster interface {
 	Post(ctx context.Context, b *client.Body, attempt int) client.Answer
+	Renew()
 	Close()
 }
 

@@ -185,6 +185,7 @@ func (s *Sender) apply(p *Endpoints, keep bool) (renames bool, err error) {
 		case !e.settings.Load().cfg.sameAs(&next.cfg):
 			s.change(e, next)
 		default:
+			e.settings.Load().client.Renew()
 			s.ends.Go(next.client.Close) // it was not used
 		}
 		e.spoken.askAgain()

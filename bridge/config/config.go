@@ -169,7 +169,7 @@ type RemoteWrite struct {
 
 	_ ignored     `key:"send_exemplars" help:"skybridge has counters and gauges only"`
 	_ ignored     `key:"send_native_histograms" help:"skybridge has counters and gauges only"`
-	_ ignored     `key:"round_robin_dns" help:"connections are kept, and a new one goes where the resolver says"`
+	_ ignored     `key:"round_robin_dns" help:"new connections are made every 5 minutes and go where the resolver says"`
 	_ ignored     `key:"failed_request_logging" help:"the receiver's own words are always logged"`
 	_ unsupported `key:"sigv4" help:"use basic_auth, authorization, oauth2 or tls_config, or a proxy that signs requests"`
 	_ unsupported `key:"azuread" help:"use basic_auth, authorization, oauth2 or tls_config, or a proxy that signs requests"`

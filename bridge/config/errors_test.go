@@ -213,7 +213,7 @@ func TestWarnings(t *testing.T) {
 			[]string{
 				"f:4: remote_write[0].send_exemplars has no effect: skybridge has counters and gauges only",
 				"f:5: remote_write[0].send_native_histograms has no effect: skybridge has counters and gauges only",
-				"f:6: remote_write[0].round_robin_dns has no effect: connections are kept, and a new one goes where the resolver says",
+				"f:6: remote_write[0].round_robin_dns has no effect: new connections are made every 5 minutes and go where the resolver says",
 				"f:7: remote_write[0].metadata_config.max_samples_per_send has no effect: there are few metrics, their metadata fits one request",
 				"f:8: remote_write[0].queue_config.capacity has no effect: samples leave at each tick, they are not collected in shards",
 				"f:8: remote_write[0].queue_config.batch_send_deadline has no effect: samples leave at each tick, they are not collected in shards",

@@ -95,10 +95,11 @@ type Config struct {
 // Client makes single attempts at one receiver. Safe for concurrent use.
 type Client struct {
 	cfg     Config
-	http    *http.Client
+	opts    []config.HTTPClientOption
 	tokens  *tokens // nil: no OAuth2
 	secrets *secrets.Set
 	header  http.Header
+	conns   connections
 }
 
 // Answer is what came of an attempt.
@@ -120,28 +121,43 @@ type Answer struct {
 func New(cfg Config, set *secrets.Set, opts ...config.HTTPClientOption) (*Client, error) {
 	set.Add(secrets.OfReceiver(cfg.URL, cfg.Headers, &cfg.HTTP)...)
 	opts = append([]config.HTTPClientOption{config.WithUserAgent(cfg.Agent), config.WithSecretManager(set)}, opts...)
-	// The rest is what credentials adds.
-	transport, err := config.NewRoundTripperFromConfig(config.HTTPClientConfig{
-		TLSConfig: secrets.TLS(cfg.HTTP.TLSConfig), ProxyConfig: cfg.HTTP.ProxyConfig, EnableHTTP2: cfg.HTTP.EnableHTTP2,
-	}, "remote_write", opts...)
-	if err != nil {
-		return nil, fmt.Errorf("HTTP client: %w", err)
-	}
-	c := &Client{cfg: cfg, secrets: set, header: requestHeader(cfg.Agent)}
+	c := &Client{cfg: cfg, opts: opts, secrets: set, header: requestHeader(cfg.Agent)}
+	var err error
 	if cfg.HTTP.OAuth2 != nil {
 		if c.tokens, err = newTokens(cfg.HTTP.OAuth2, cfg.Timeout, set, opts...); err != nil {
 			return nil, fmt.Errorf("HTTP client: %w", err)
 		}
 	}
-	c.http = &http.Client{
-		Transport:     &credentials{transport, customHeader(cfg.Headers), &c.cfg.HTTP, set, c.tokens},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	pool, err := c.newPool()
+	if err != nil {
+		return nil, fmt.Errorf("HTTP client: %w", err)
 	}
-	if cfg.HTTP.FollowRedirects {
-		c.http.CheckRedirect = keepsMethod
-	}
+	c.conns.use(pool)
 	return c, nil
 }
+
+// newPool makes a pool without connections.
+func (c *Client) newPool() (*pool, error) {
+	// The rest is what credentials adds.
+	transport, err := config.NewRoundTripperFromConfig(config.HTTPClientConfig{
+		TLSConfig: secrets.TLS(c.cfg.HTTP.TLSConfig), ProxyConfig: c.cfg.HTTP.ProxyConfig, EnableHTTP2: c.cfg.HTTP.EnableHTTP2,
+	}, "remote_write", c.opts...)
+	if err != nil {
+		return nil, err
+	}
+	p := &pool{http: &http.Client{
+		Transport:     &credentials{transport, customHeader(c.cfg.Headers), &c.cfg.HTTP, c.secrets, c.tokens},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+	if c.cfg.HTTP.FollowRedirects {
+		p.http.CheckRedirect = keepsMethod
+	}
+	return p, nil
+}
+
+// Renew has the next attempt use new connections, which lead to where the receiver's
+// name leads by then.
+func (c *Client) Renew() { c.conns.renew() }
 
 // Close ends what a client holds when no new request will use it. Requests in
 // flight continue, but for those that wait for a token.
@@ -149,7 +165,7 @@ func (c *Client) Close() {
 	if c.tokens != nil {
 		c.tokens.close()
 	}
-	c.http.CloseIdleConnections()
+	c.conns.close()
 }
 
 // customHeader is the headers of the configuration without those that are HTTP's.
@@ -196,7 +212,9 @@ func (c *Client) Post(ctx context.Context, b *Body, attempt int) Answer {
 	req.Body = b.open()
 	req.GetBody = func() (io.ReadCloser, error) { return b.open(), nil }
 
-	resp, err := c.http.Do(req)
+	p := c.conns.take(c.newPool)
+	defer c.conns.giveBack(p)
+	resp, err := p.http.Do(req)
 	if err != nil {
 		_, unsent := errors.AsType[*credentialsError](err) // says itself what took so long
 		switch {
