@@ -166,7 +166,9 @@ func TestPushAlerts(t *testing.T) {
 		`SkybridgeBytesLost{reason="refused", remote_name="wrong", url="http://wrong/"}`,
 		`SkybridgePushBehind{remote_name="down", url="http://down/"}`,
 		`SkybridgePushBehind{remote_name="slow", url="http://slow/"}`,
+		`SkybridgePushBehind{remote_name="wrong", url="http://wrong/"}`, // retry_on_http, and nothing is lost yet
 		`SkybridgePushFailing{remote_name="down", url="http://down/"}`,
+		`SkybridgePushFailing{remote_name="wrong", url="http://wrong/"}`,
 		`SkybridgePushRefused{remote_name="refuses", url="http://refuses/"}`,
 		`SkybridgePushRefused{remote_name="wrong", url="http://wrong/"}`,
 		`SkybridgeSeriesCollide{reason="relabel_collision", remote_name="mixed", url="http://mixed/"}`,

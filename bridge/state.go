@@ -45,7 +45,7 @@ func (b *Bridge) state() status.Status {
 			Name: e.Name, URL: e.URL, OK: e.OK(), State: string(e.State()), Version: e.Version, Shards: e.Shards,
 			LagSeconds: lag, BacklogTicks: e.BacklogTicks, BacklogSamples: e.BacklogSamples,
 			LastSuccess: e.LastSuccess, LastError: e.LastError, LastErrorAt: e.LastErrorAt, Remedy: e.LastRemedy,
-			RefusedSamples: e.RefusedSamples, LostBytes: e.LostBytes,
+			RefusedSamples: e.RefusedSamples, LostBytes: e.LostBytes, RetriedUntil: e.RetriedUntil,
 		})
 	}
 	b.bounds(&s)

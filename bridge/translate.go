@@ -126,6 +126,7 @@ func endpoints(cfg *config.Config) []remotewrite.EndpointConfig {
 			MinBackoff:        rw.Queue.MinBackoff,
 			MaxBackoff:        rw.Queue.MaxBackoff,
 			RetryOn429:        rw.Queue.RetryOnHTTP429,
+			RetryOnHTTP:       rw.RetryOnHTTP,
 
 			ProtobufMessage:     remotewrite.Message(rw.ProtobufMessage),
 			ExternalLabels:      wireLabels(rw.ExternalLabels),

@@ -32,6 +32,8 @@ func (e *endlessPoster) Post(context.Context, *client.Body, int) client.Answer {
 	return client.Answer{Verdict: client.Retry, Words: "released"}
 }
 
+func (e *endlessPoster) Renew() {}
+
 func (e *endlessPoster) Close() { <-e.over }
 
 // hang makes the attempts of the endpoint at that place endless, under the settings

@@ -63,6 +63,9 @@ type EndpointConfig struct {
 	MinBackoff, MaxBackoff time.Duration
 	// RetryOn429 retries what a rate limit turned away instead of losing it.
 	RetryOn429 bool
+	// RetryOnHTTP are codes, 4xx, of refusals that are retried for maxEpisode, because
+	// somebody may mend their cause, such as a rotated password. Default none.
+	RetryOnHTTP []int
 }
 
 // identity identifies an endpoint, whatever else of it changes.

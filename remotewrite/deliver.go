@@ -5,6 +5,7 @@ package remotewrite
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/skydive-project/skybridge/remotewrite/client"
@@ -83,6 +84,15 @@ func (e *endpoint) deliver(ctx context.Context, t *queue.Tick, req request, w *w
 			}
 			a = n.tell(a, v, e.spoken.use(s.cfg.ProtobufMessage))
 		}
+		if e.retriesRefusal(s, a) {
+			*n = negotiation{}
+			wait := pauses.next(s.cfg.MinBackoff, s.cfg.MaxBackoff)
+			e.failed(s, count, attempt, a, wait)
+			if err := e.pause(ctx, wait, s); err != nil {
+				return 0, err
+			}
+			continue
+		}
 		s.metrics.bytes.Add(float64(len(w.body.Data)))
 		e.reached(t)
 		if taken > 0 {
@@ -113,12 +123,26 @@ func (e *endpoint) build(ctx context.Context, w *workspace, req request, v wire.
 func (e *endpoint) succeeded(s *settings, count wire.Count) {
 	s.metrics.samples.Add(float64(count.Samples))
 	e.group.stored.Store(true)
+	e.episode.end()
 	e.mu.Lock()
 	e.lastSuccess = time.Now()
 	e.mu.Unlock()
 	if e.failing.CompareAndSwap(true, false) {
 		s.logger.Info("receiver accepts samples again")
 	}
+}
+
+// retriesRefusal says whether what would be a final answer is retried. Then, until it is
+// known which version the receiver speaks, each retry may be in both: what is refused for
+// now says nothing about that.
+func (e *endpoint) retriesRefusal(s *settings, a client.Answer) bool {
+	if a.Verdict != client.Refused || !slices.Contains(s.cfg.RetryOnHTTP, a.Status) || !e.episode.retries() {
+		return false
+	}
+	if !e.spoken.proven() {
+		e.spoken.askAgain()
+	}
+	return true
 }
 
 // refused records a request that will never be sent again.
@@ -146,8 +170,12 @@ func (e *endpoint) failed(s *settings, count wire.Count, attempt int, a client.A
 	e.noteError(a)
 	if notLogged, ok := e.failures.Allow(); ok {
 		e.failing.Store(true) // only what was said is taken back
-		s.logger.Warn("push failed, will be repeated",
-			"samples", count.Samples, "attempt", attempt+1, "retry_in", max(wait, a.RetryAfter), "err", a.Words, a.RemedyAttr(), notLogged)
+		attrs := []any{"samples", count.Samples, "attempt", attempt + 1, "retry_in", max(wait, a.RetryAfter), "err", a.Words, a.RemedyAttr(), notLogged}
+		if until := e.episode.retriedUntil(); a.Verdict == client.Refused && !until.IsZero() {
+			s.logger.Warn("receiver refuses samples, they are retried for 15 minutes", append(attrs, "until", until.UTC())...)
+			return
+		}
+		s.logger.Warn("push failed, will be repeated", attrs...)
 	}
 }
 

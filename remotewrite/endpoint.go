@@ -40,6 +40,8 @@ type endpoint struct {
 	size sizeLimit
 	// quiet is the receiver's Retry-After.
 	quiet quietTime
+	// episode is until when refusals with a code of RetryOnHTTP are retried.
+	episode episode
 	// took is how long requests wait for their answers, ns: the mean, in which the latest
 	// ones weigh most.
 	took atomic.Int64
@@ -131,6 +133,7 @@ func (e *endpoint) newest() bool { return e.cursor.Position().Ticks <= 1 }
 // poster makes single attempts at a receiver: a [client.Client].
 type poster interface {
 	Post(ctx context.Context, b *client.Body, attempt int) client.Answer
+	Renew()
 	Close()
 }
 

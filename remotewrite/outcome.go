@@ -12,7 +12,7 @@ import (
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
 
-// What becomes of samples that a receiver refuses. They are not sent again, but a
+// What becomes of samples that a receiver refuses for good. They are not sent again, but a
 // counter is cumulative, and what refusals lose of it can be kept small:
 //
 //   - All zeros of a tick were refused, by answers that are not about samples, as from

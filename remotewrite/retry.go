@@ -6,6 +6,7 @@ package remotewrite
 import (
 	"context"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -58,6 +59,44 @@ func (q *quietTime) left() time.Duration {
 		return 0
 	}
 	return max(0, time.Until(*until))
+}
+
+// maxEpisode is for how long refusals with a code of RetryOnHTTP are retried.
+const maxEpisode = 15 * time.Minute
+
+// episode is until when refusals with a code of RetryOnHTTP are retried: for maxEpisode
+// from the first one after a success. The zero value has seen none. All senders of an
+// endpoint share it.
+type episode struct {
+	mu    sync.Mutex
+	until time.Time
+}
+
+// retries says whether such a refusal is to be retried.
+func (p *episode) retries() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.until.IsZero() {
+		p.until = time.Now().Add(maxEpisode)
+	}
+	return time.Now().Before(p.until)
+}
+
+// end is called at a success, and where another receiver is asked from now on.
+func (p *episode) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.until = time.Time{}
+}
+
+// retriedUntil returns when the retries end, zero: none are made.
+func (p *episode) retriedUntil() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Now().Before(p.until) {
+		return p.until
+	}
+	return time.Time{}
 }
 
 // pause waits for d, or until ctx ends (its error) or hurry is closed (no error).

@@ -183,6 +183,7 @@ func (s *Sender) apply(p *Endpoints, keep bool) (renames bool, err error) {
 		case !e.settings.Load().cfg.sameAs(&next.cfg):
 			s.change(e, next)
 		default:
+			e.settings.Load().client.Renew()
 			s.ends.Go(next.client.Close) // it was not used
 		}
 		e.spoken.askAgain()
@@ -241,6 +242,7 @@ func (s *Sender) change(e *endpoint, next *settings) {
 	e.account()
 	s.use(e, next)
 	e.quiet.clear()
+	e.episode.end()
 	e.recent.clear() // what was wrong may be right now
 	e.size.clear()
 	close(old.replaced)

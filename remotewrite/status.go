@@ -118,6 +118,9 @@ type EndpointStatus struct {
 	// receiver had refused their zeros; LostBytes are the traffic bytes that were lost
 	// to it for good meanwhile, for whatever reason (skybridge_lost_bytes_total).
 	RefusedSamples, LostBytes uint64
+	// RetriedUntil is until when what the receiver refuses is retried; zero: it refuses
+	// nothing, or what it refuses is lost.
+	RetriedUntil time.Time
 }
 
 // State is how an endpoint is doing, in a word.
@@ -165,7 +168,7 @@ func (s *Sender) Status() []EndpointStatus {
 			BacklogTicks: p.Ticks, BacklogSamples: p.Samples, WaitsSince: waits, Shards: int(e.senders.Load()),
 			Version:     e.spoken.use(of.cfg.ProtobufMessage).String(),
 			LastSuccess: e.lastSuccess, LastError: e.lastError, LastErrorAt: e.lastErrorAt, LastRemedy: e.lastRemedy,
-			RefusedSamples: refused, LostBytes: lost,
+			RefusedSamples: refused, LostBytes: lost, RetriedUntil: e.episode.retriedUntil(),
 		})
 		e.mu.Unlock()
 	}

@@ -173,6 +173,7 @@ type RemoteWrite struct {
 	BacklogWindow       time.Duration              `key:"backlog_window" default:"50m" min:"1m" max:"1y" zero:"a receiver that accepts samples of any age" help:"samples up to this age are pushed as they are; older ones are condensed"`
 	Headers             map[string]string          `key:"headers" names:"header" is:"header value" help:"added to each request, for example a tenant"`
 	ProtobufMessage     string                     `key:"protobuf_message" default:"auto" values:"auto prometheus.WriteRequest io.prometheus.write.v2.Request" help:"remote-write 1.0 or 2.0; auto detects which one the receiver supports"`
+	RetryOnHTTP         []int                      `key:"retry_on_http" min:"400" max:"499" because:"5xx is always retried, and other codes refuse nothing" help:"codes with which refused samples are retried for 15 minutes before they are lost; 408, 425, 429 and 5xx are retried without that limit"`
 	ExternalLabels      map[string]string          `key:"external_labels" names:"external label" is:"label value" help:"labels of this endpoint's series; they override global ones with the same names"`
 	WriteRelabelConfigs []*relabel.Config          `key:"write_relabel_configs" help:"rules as in Prometheus, applied to each series after external labels"`
 	HTTPClient          commoncfg.HTTPClientConfig `key:",inline"`
@@ -181,7 +182,7 @@ type RemoteWrite struct {
 
 	_ ignored     `key:"send_exemplars" help:"skybridge has counters and gauges only"`
 	_ ignored     `key:"send_native_histograms" help:"skybridge has counters and gauges only"`
-	_ ignored     `key:"round_robin_dns" help:"connections are kept, and a new one goes where the resolver says"`
+	_ ignored     `key:"round_robin_dns" help:"new connections are made every 5 minutes and go where the resolver says"`
 	_ ignored     `key:"failed_request_logging" help:"the receiver's own words are always logged"`
 	_ unsupported `key:"sigv4" help:"use basic_auth, authorization, oauth2 or tls_config, or a proxy that signs requests"`
 	_ unsupported `key:"azuread" help:"use basic_auth, authorization, oauth2 or tls_config, or a proxy that signs requests"`

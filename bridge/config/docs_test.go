@@ -116,7 +116,7 @@ func allowed(k key) string {
 // TestTags proves of every key that it can be explained, and that the values in its
 // tags are values of its type: its default within its bounds.
 func TestTags(t *testing.T) {
-	known := []string{"key", "default", "min", "max", "upto", "zero", "auto", "values", "anycase", "is", "names", "most", "required", "brief", "help"}
+	known := []string{"key", "default", "min", "max", "upto", "zero", "auto", "values", "anycase", "is", "names", "most", "because", "required", "brief", "help"}
 	var walk func(typ reflect.Type, path string)
 	walk = func(typ reflect.Type, path string) {
 		for _, k := range keysOf(typ) {
@@ -143,7 +143,11 @@ func TestTags(t *testing.T) {
 				if k.text(tag) == "" {
 					continue
 				}
-				r, v := newReader("f", "", Process{}), reflect.New(k.typ).Elem()
+				typ := k.typ
+				if typ.Kind() == reflect.Slice {
+					typ = typ.Elem() // the bounds are its items'
+				}
+				r, v := newReader("f", "", Process{}), reflect.New(typ).Elem()
 				r.value(scalarNode(k.text(tag), v.Kind()), v, child, k)
 				if len(r.errs) > 0 || v.IsZero() && k.text(tag) != "0s" {
 					t.Errorf("tag %s: %v", tag, r.errs)

@@ -198,6 +198,8 @@ func keyCases() []keyCase {
 		{"max backoff", "remote_write[].queue_config.max_backoff", stanza("queue_config: {max_backoff: 30ms}"), queue(func(q *Queue) { q.MaxBackoff = 30 * time.Millisecond })},
 		{"429", "remote_write[].queue_config.retry_on_http_429", stanza("queue_config: {retry_on_http_429: False}"), queue(func(q *Queue) { q.RetryOnHTTP429 = false })},
 
+		{"retried codes", "remote_write[].retry_on_http", stanza("retry_on_http: [401, 418]"), endpoint(func(rw *RemoteWrite) { rw.RetryOnHTTP = []int{401, 418} })},
+		{"no retried codes", "remote_write[].retry_on_http", stanza("retry_on_http: []"), endpoint(func(rw *RemoteWrite) { rw.RetryOnHTTP = nil })},
 		{"age limit", "remote_write[].queue_config.sample_age_limit", stanza("queue_config: {sample_age_limit: 30m}"), queue(func(q *Queue) { q.SampleAgeLimit = 30 * time.Minute })},
 		{"message", "remote_write[].protobuf_message", stanza("protobuf_message: prometheus.WriteRequest"), endpoint(func(rw *RemoteWrite) { rw.ProtobufMessage = "prometheus.WriteRequest" })},
 		{"labels of an endpoint", "remote_write[].external_labels", stanza("external_labels: {z: 1, a: 2}"), endpoint(func(rw *RemoteWrite) { rw.ExternalLabels = map[string]string{"a": "2", "z": "1"} })},

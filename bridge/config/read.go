@@ -50,6 +50,7 @@ func setDefaults(v reflect.Value) {
 		c.Labels = aggregator.DefaultLabels()
 	case *RemoteWrite:
 		c.HTTPClient = commoncfg.DefaultHTTPClientConfig
+		c.RetryOnHTTP = []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound}
 	case *relabel.Config:
 		*c = relabel.DefaultRelabelConfig
 	}

@@ -195,6 +195,7 @@ func (rw *RemoteWrite) check(r *reader, path string) {
 	if rw.URL != "" {
 		r.writePath(rw.URL, path+".url")
 	}
+	rw.checkRetried(r, path+".retry_on_http")
 	r.checkHTTPClient(rw.Headers, &rw.HTTPClient, path)
 }
 
@@ -217,6 +218,18 @@ func (r *reader) checkHTTPClient(headers map[string]string, client *commoncfg.HT
 		}
 	}
 	r.libraryError(client.Validate(), path)
+}
+
+// checkRetried warns of codes that are better left out.
+func (rw *RemoteWrite) checkRetried(r *reader, path string) {
+	for _, code := range rw.RetryOnHTTP {
+		switch code {
+		case http.StatusBadRequest, http.StatusConflict, http.StatusUnprocessableEntity:
+			r.warn(path, fmt.Sprintf("has %d, with which receivers refuse single samples for good, such as those out of order: each of them delays all others for up to 15 minutes", code))
+		case http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusTooEarly:
+			r.warn(path, fmt.Sprintf("has %d, which has no effect: such a request is always sent again, after 413 in halves", code))
+		}
+	}
 }
 
 // check applies the rules between stanzas.

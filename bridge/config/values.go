@@ -155,6 +155,9 @@ func (r *reader) within(v int64, n *yaml.Node, path string, k key, kind string) 
 	if zero != "" {
 		remedy += ", or 0 for " + zero
 	}
+	if why := k.text("because"); why != "" {
+		remedy += ": " + why
+	}
 	r.fail(path, "is "+quoted(n.Value), remedy)
 }
 

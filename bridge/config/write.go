@@ -180,8 +180,8 @@ func (w writer) list(v reflect.Value, k key) *yaml.Node {
 	for i := range v.Len() {
 		n.Content = append(n.Content, w.value(v.Index(i), fresh, k))
 	}
-	if v.Len() == 0 || v.Type().Elem().Kind() == reflect.String && !k.isURL() {
-		n.Style = yaml.FlowStyle // words fit a line, addresses do not
+	if elem := v.Type().Elem().Kind(); v.Len() == 0 || elem == reflect.Int || elem == reflect.String && !k.isURL() {
+		n.Style = yaml.FlowStyle // words and numbers fit a line, addresses do not
 	}
 	return n
 }

@@ -65,9 +65,12 @@ func TestStatusPageInTrouble(t *testing.T) {
 		o.State = func() status.Status {
 			return status.Status{
 				Now: time.Now(), Message: "not subscribed to any analyzer", ExactnessSuspended: true, ClockWaitSeconds: 3533,
-				Storage:   status.Storage{Trouble: "log: write: no space left on device"},
-				Topology:  []status.Topology{{URL: "http://a", LastError: "HTTP status 401"}, {URL: "http://b"}},
-				Endpoints: []status.Endpoint{{URL: "http://c", LastError: "out of order sample", LastErrorAt: time.Now(), LagSeconds: 200, BacklogTicks: 14, State: "failing"}, {URL: "http://d", State: "not contacted"}},
+				Storage:  status.Storage{Trouble: "log: write: no space left on device"},
+				Topology: []status.Topology{{URL: "http://a", LastError: "HTTP status 401"}, {URL: "http://b"}},
+				Endpoints: []status.Endpoint{{URL: "http://c", LastError: "out of order sample", LastErrorAt: time.Now(), LagSeconds: 200, BacklogTicks: 14, State: "failing"}, {URL: "http://d", State: "not contacted"}, {
+					URL: "http://e", LastError: "HTTP status 401 Unauthorized", LastErrorAt: time.Now(), Remedy: "check the credentials", State: "failing",
+					RetriedUntil: time.Date(2026, 8, 1, 12, 30, 0, 0, time.UTC),
+				}},
 			}
 		}
 	})
@@ -75,6 +78,7 @@ func TestStatusPageInTrouble(t *testing.T) {
 	for _, want := range []string{
 		"Not ready not subscribed to any analyzer", "Exactness is suspended.", "no space left on device", "The clock was set back. No samples for 58 min",
 		"http://a not known HTTP status 401", "http://b not queried yet", "http://c does not accept Latest success none yet Lag 3 min Backlog 14 ticks",
+		"A receiver refuses samples. http://e : they are retried until 12:30:00 UTC, then they are lost. check the credentials", "http://e refuses samples, retried",
 		"0 s ago: out of order sample", "http://d not contacted yet", "None yet: they appear after the first tick.", "no --storage.path",
 	} {
 		if !strings.Contains(text, want) {

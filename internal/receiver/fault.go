@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -137,10 +138,13 @@ func (f *Fault) status() int {
 func (f *Fault) stores() bool { return f.status()/100 == 2 && !f.Drop }
 
 // final says that the answer ends the request: the same must not be sent again.
-func (f *Fault) final(final429 bool) bool {
+func (f *Fault) final(cfg *Config) bool {
+	if slices.Contains(cfg.Retried, f.status()) {
+		return false
+	}
 	switch f.status() {
 	case http.StatusTooManyRequests:
-		return final429
+		return cfg.Final429
 	case http.StatusRequestTimeout, http.StatusTooEarly:
 		return false
 	default:

@@ -106,7 +106,7 @@ func (r *Receiver) unspokenAnswer(version int, fault *Fault) *Fault {
 	if version == 2 {
 		answer = r.cfg.Without2
 	}
-	if answer != nil && (fault.status()/100 == 5 || fault.status()/100 == 4 && !fault.final(r.cfg.Final429)) {
+	if answer != nil && (fault.status()/100 == 5 || fault.status()/100 == 4 && !fault.final(&r.cfg)) {
 		return nil
 	}
 	if answer != nil {

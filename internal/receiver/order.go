@@ -205,7 +205,7 @@ func (r *Receiver) answered(f *flight, fault *Fault) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.land(f)
-	if fault == nil || !fault.final(r.cfg.Final429) {
+	if fault == nil || !fault.final(&r.cfg) {
 		return
 	}
 	if known := r.bodies[f.hash]; known != nil { // else the sender is another by now

@@ -33,6 +33,7 @@ func TestOrder(t *testing.T) {
 		{name: "halves after 413", status: []int{413}, bodies: [][]byte{body(t, one("v", 1, 1), one("w", 1, 1)), body(t, one("v", 1, 1)), body(t, one("w", 1, 1))}},
 		{name: "half twice after 413", status: []int{413}, bodies: [][]byte{body(t, one("v", 1, 1), one("w", 1, 1)), body(t, one("v", 1, 1)), body(t, one("v", 1, 1))}, want: "sent again"},
 		{name: "half after 400", status: []int{400}, bodies: [][]byte{body(t, one("v", 1, 1), one("w", 1, 1)), body(t, one("v", 1, 1))}, want: "in another request"},
+		{name: "resent after a code that may be retried", config: Config{Retried: []int{401}}, status: []int{401}, bodies: [][]byte{body(t, one("v", 1, 1)), body(t, one("v", 1, 1))}},
 		{name: "resent after final 429", config: Config{Final429: true}, status: []int{429}, bodies: [][]byte{body(t, one("v", 1, 1)), body(t, one("v", 1, 1))}, want: "after its answer 429"},
 		{name: "resent after 204", bodies: [][]byte{body(t, one("v", 1, 1)), body(t, one("v", 1, 1))}, want: "after its answer 204"},
 		{name: "resent after 400", status: []int{400}, bodies: [][]byte{body(t, one("v", 1, 1)), body(t, one("v", 1, 1))}, want: "after its answer 400"},

@@ -33,6 +33,8 @@ type Config struct {
 	Fail func(n int, r *http.Request) Fault
 	// Final429 holds a sender to taking a 429 for final.
 	Final429 bool
+	// Retried are codes, 4xx, after which a sender may send the same again.
+	Retried []int
 	// Without1 and Without2 are how a receiver answers a version that it does not
 	// speak; nil: it does. What it is sent in that is checked, not stored and
 	// forgotten, so that the sender can send it again in the other one. Speak changes

@@ -96,10 +96,11 @@ type Config struct {
 // Client makes single attempts at one receiver. Safe for concurrent use.
 type Client struct {
 	cfg     Config
-	http    *http.Client
 	auth    *credentials.Credentials
+	opts    []config.HTTPClientOption
 	secrets *secrets.Set
 	header  http.Header
+	conns   connections
 }
 
 // Answer is what came of an attempt.
@@ -121,32 +122,47 @@ type Answer struct {
 func New(cfg Config, set *secrets.Set, opts ...config.HTTPClientOption) (*Client, error) {
 	set.Add(secrets.OfReceiver(cfg.URL, cfg.Headers, &cfg.HTTP)...)
 	opts = append([]config.HTTPClientOption{config.WithUserAgent(cfg.Agent), config.WithSecretManager(set)}, opts...)
-	// The rest is what the credentials add.
-	transport, err := config.NewRoundTripperFromConfig(config.HTTPClientConfig{
-		TLSConfig: secrets.TLS(cfg.HTTP.TLSConfig), ProxyConfig: cfg.HTTP.ProxyConfig, EnableHTTP2: cfg.HTTP.EnableHTTP2,
-	}, "remote_write", opts...)
-	if err != nil {
-		return nil, fmt.Errorf("HTTP client: %w", err)
-	}
-	c := &Client{cfg: cfg, secrets: set, header: requestHeader(cfg.Agent)}
+	c := &Client{cfg: cfg, opts: opts, secrets: set, header: requestHeader(cfg.Agent)}
+	var err error
 	if c.auth, err = credentials.New(&c.cfg.HTTP, cfg.Headers, cfg.Timeout, set, opts...); err != nil {
 		return nil, fmt.Errorf("HTTP client: %w", err)
 	}
-	c.http = &http.Client{
-		Transport:     c.auth.Transport(transport),
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	pool, err := c.newPool()
+	if err != nil {
+		return nil, fmt.Errorf("HTTP client: %w", err)
 	}
-	if cfg.HTTP.FollowRedirects {
-		c.http.CheckRedirect = keepsMethod
-	}
+	c.conns.use(pool)
 	return c, nil
 }
+
+// newPool makes a pool without connections.
+func (c *Client) newPool() (*pool, error) {
+	// The rest is what the credentials add.
+	transport, err := config.NewRoundTripperFromConfig(config.HTTPClientConfig{
+		TLSConfig: secrets.TLS(c.cfg.HTTP.TLSConfig), ProxyConfig: c.cfg.HTTP.ProxyConfig, EnableHTTP2: c.cfg.HTTP.EnableHTTP2,
+	}, "remote_write", c.opts...)
+	if err != nil {
+		return nil, err
+	}
+	p := &pool{http: &http.Client{
+		Transport:     c.auth.Transport(transport),
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+	if c.cfg.HTTP.FollowRedirects {
+		p.http.CheckRedirect = keepsMethod
+	}
+	return p, nil
+}
+
+// Renew has the next attempt use new connections, which lead to where the receiver's
+// name leads by then.
+func (c *Client) Renew() { c.conns.renew() }
 
 // Close ends what a client holds when no new request will use it. Requests in
 // flight continue, but for those that wait for a token.
 func (c *Client) Close() {
 	c.auth.Close()
-	c.http.CloseIdleConnections()
+	c.conns.close()
 }
 
 // requestHeader is the headers of the protocol.
@@ -180,7 +196,9 @@ func (c *Client) Post(ctx context.Context, b *Body, attempt int) Answer {
 	req.Body = b.open()
 	req.GetBody = func() (io.ReadCloser, error) { return b.open(), nil }
 
-	resp, err := c.http.Do(req)
+	p := c.conns.take(c.newPool)
+	defer c.conns.giveBack(p)
+	resp, err := p.http.Do(req)
 	if err != nil {
 		_, unsent := errors.AsType[*credentials.Error](err) // says itself what took so long
 		switch {

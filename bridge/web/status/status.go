@@ -81,6 +81,9 @@ type Endpoint struct {
 	// that was lost to it for good meanwhile, for whatever reason.
 	RefusedSamples uint64 `json:"refused_samples"`
 	LostBytes      uint64 `json:"lost_bytes"`
+	// RetriedUntil is until when what it refuses is retried; absent: it refuses nothing, or
+	// what it refuses is lost.
+	RetriedUntil time.Time `json:"retried_until,omitzero"`
 	// LagSeconds is the age of the oldest tick that waits, 0 where none does.
 	LagSeconds     float64   `json:"lag_seconds"`
 	BacklogTicks   int       `json:"backlog_ticks"`
