@@ -39,7 +39,12 @@ import (
 
 // Options are what a process is started with, beside its configuration file.
 type Options struct {
-	ConfigFile  string
+	ConfigFile string
+	// ConfigOptional says that the file need not exist where variables of Environ are the
+	// whole configuration.
+	ConfigOptional bool
+	Environ        []string // the environment variables, as of [os.Environ]
+
 	StoragePath string // directory of what is durable; empty: nothing is
 	// StorageFS is where that directory is; nil: the system's own file system.
 	StorageFS     disk.FS

@@ -155,7 +155,7 @@ func load(options Options) (*config.Config, error) {
 	if options.SystemdSocket {
 		listen = ":0" // it is not known here where, and no receiver has the port 0
 	}
-	cfg, warnings, err := config.Load(options.ConfigFile, config.Process{Listen: listen})
+	cfg, warnings, err := config.Load(options.ConfigFile, config.Process{Listen: listen, Environ: options.Environ, Optional: options.ConfigOptional})
 	if err != nil {
 		return nil, err
 	}

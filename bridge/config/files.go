@@ -36,6 +36,7 @@ func (r *reader) read(data []byte) (*Config, *legacyFile) {
 	if hasKey(root, "pipeline") {
 		old = r.legacy(root, &c)
 	} else {
+		r.ignoreVariables()
 		r.object(root, reflect.ValueOf(&c).Elem(), "")
 		r.validate(reflect.ValueOf(&c).Elem(), "")
 	}
@@ -64,6 +65,10 @@ func Load(path string, process Process) (*Config, []Warning, error) {
 	}
 	var c *Config
 	data, err := ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) && process.instead() {
+		r.name, data, err = environment, []byte(withoutFile), nil
+		r.warnVariable(path + " does not exist: variables " + oldPrefix + "… are the whole configuration")
+	}
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		r.failLine(0, err.Error(), "read it as root, or as a user of the file's group")
@@ -79,12 +84,12 @@ func Load(path string, process Process) (*Config, []Warning, error) {
 }
 
 // Convert returns prom_sky_con.yml in skybridge's own format, secrets and all;
-// both are read as the same [Config]. Only what the old file sets is
-// written, and a remote_write stanza stays as it was written, comments
-// included. name is the old file's name. The error is an [*Errors]; warnings
+// both are read as the same [Config], the first with the old connector's variables. Only
+// what the old file sets is written, and a remote_write stanza stays as it was written,
+// comments included. name is the old file's name. The error is an [*Errors]; warnings
 // name what the old file says and the new one cannot.
-func Convert(name string, data []byte) (native []byte, warnings []Warning, err error) {
-	r := newReader(name, "", Process{})
+func Convert(name string, data []byte, process Process) (native []byte, warnings []Warning, err error) {
+	r := newReader(name, "", process)
 	c, old := r.read(data)
 	if c != nil && old == nil {
 		r.errs = nil

@@ -45,8 +45,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 	// Without a command the bridge runs; its flags stand in the main help.
 	app.Command("run", "Run the bridge.").Default().Hidden()
-	options := bridge.Options{}
-	app.Flag("config.file", "Configuration file: skybridge.yml, or the old connector's prom_sky_con.yml.").Default("skybridge.yml").StringVar(&options.ConfigFile)
+	options, named := bridge.Options{Environ: os.Environ()}, false
+	app.Flag("config.file", "Configuration file: skybridge.yml, or the old connector's prom_sky_con.yml.").Default("skybridge.yml").IsSetByUser(&named).StringVar(&options.ConfigFile)
 	app.Flag("storage.path", "Directory for counters and unsent samples, so that they survive restarts. Without it they are kept in memory.").PlaceHolder("DIR").StringVar(&options.StoragePath)
 	app.Flag("web.listen-address", "Address to listen on; overrides web.listen_address.").PlaceHolder("ADDR").StringVar(&options.ListenAddress)
 	app.Flag("web.config.file", "File with TLS and authentication settings of the listener.").PlaceHolder("FILE").StringVar(&options.WebConfigFile)
@@ -57,7 +57,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flag.AddFlags(app, logs)
 
 	check := app.Command("check-config", "Check configuration files, and the settings of the listener: print what they set, or every error with its line.")
-	checkFiles := check.Arg("file", "Configuration files; - is standard input.").Required().Strings()
+	checkFiles := check.Arg("file", "Configuration files, by default that of --config.file; - is standard input.").Strings()
 	check.Validate(func(*kingpin.CmdClause) error { return oneStdin(*checkFiles) })
 	convert := app.Command("convert-config", "Convert prom_sky_con.yml to a skybridge.yml on standard output.")
 	convertFile := convert.Arg("file", "The old connector's configuration file; - is standard input.").Required().String()
@@ -69,14 +69,15 @@ func run(args []string, stdout, stderr io.Writer) int {
 		}
 	}
 	command, err := app.Parse(args)
+	options.ConfigOptional = !named
 	switch {
 	case err != nil:
 		fmt.Fprintf(stderr, "skybridge: %v (see --help)\n", err)
 		return usageError
 	case command == check.FullCommand():
-		err = checkConfig(*checkFiles, options.ListenAddress, options.WebConfigFile, stdout, stderr)
+		err = checkConfig(*checkFiles, options, stdout, stderr)
 	case command == convert.FullCommand():
-		err = convertConfig(*convertFile, stdout, stderr)
+		err = convertConfig(*convertFile, options.Environ, stdout, stderr)
 	default:
 		return serve(options, logs, stderr)
 	}
