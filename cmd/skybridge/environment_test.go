@@ -32,7 +32,7 @@ func TestEnvironmentAlone(t *testing.T) {
 		}
 	}
 
-	cmd := inEnvironment("--web.listen-address=127.0.0.1:0")
+	cmd := inEnvironment("--web.listen-address=127.0.0.1:0", "--config.auto-reload-interval=1s")
 	logged(t, cmd)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/common/promslog"
 	"github.com/prometheus/common/promslog/flag"
 
@@ -47,6 +48,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	app.Command("run", "Run the bridge.").Default().Hidden()
 	options, named := bridge.Options{Environ: os.Environ()}, false
 	app.Flag("config.file", "Configuration file: skybridge.yml, or the old connector's prom_sky_con.yml.").Default("skybridge.yml").IsSetByUser(&named).StringVar(&options.ConfigFile)
+	interval := model.Duration(0)
+	app.Flag("config.auto-reload-interval", "How often to look whether the content of the configuration file, or of a file that it names, has changed, and to reload it then; at least 1s. 0s: never.").Default("0s").SetValue(&interval)
 	app.Flag("storage.path", "Directory for counters and unsent samples, so that they survive restarts. Without it they are kept in memory.").PlaceHolder("DIR").StringVar(&options.StoragePath)
 	app.Flag("web.listen-address", "Address to listen on; overrides web.listen_address.").PlaceHolder("ADDR").StringVar(&options.ListenAddress)
 	app.Flag("web.config.file", "File with TLS and authentication settings of the listener.").PlaceHolder("FILE").StringVar(&options.WebConfigFile)
@@ -69,7 +72,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 		}
 	}
 	command, err := app.Parse(args)
-	options.ConfigOptional = !named
+	options.ConfigOptional, options.AutoReloadInterval = !named, time.Duration(interval)
+	if interval > 0 {
+		options.AutoReloadInterval = max(options.AutoReloadInterval, time.Second)
+	}
 	switch {
 	case err != nil:
 		fmt.Fprintf(stderr, "skybridge: %v (see --help)\n", err)
