@@ -40,7 +40,12 @@ import (
 
 // Options are what a process is started with, beside its configuration file.
 type Options struct {
-	ConfigFile  string
+	ConfigFile string
+	// ConfigOptional says that the file need not exist where variables of Environ are the
+	// whole configuration.
+	ConfigOptional bool
+	Environ        []string // the environment variables, as of [os.Environ]
+
 	StoragePath string // directory of what is durable; empty: nothing is
 	// StorageFS is where that directory is; nil: the system's own file system.
 	StorageFS     disk.FS
@@ -57,6 +62,9 @@ type Options struct {
 	// Reload asks for a reload of the configuration file with every value. May be
 	// nil.
 	Reload <-chan os.Signal
+	// AutoReloadInterval is how often the content of the configuration file and of the files
+	// that it names is compared with what was loaded; 0: never.
+	AutoReloadInterval time.Duration
 	// Service is the service manager to notify. May be nil.
 	Service *notify.Service
 	// Listening, where given, is called with the address once the web server
@@ -71,6 +79,7 @@ type Options struct {
 	timing   timing
 
 	secrets *secrets.Set // what the logger hides, too
+	watch   *watch       // on the configuration; nil: there is none
 }
 
 // Bridge is one running bridge.
@@ -99,7 +108,7 @@ type Bridge struct {
 	updateRates updateRates
 	published   func() // called after each tick; never waits
 
-	reloading sync.Mutex // one reload at a time
+	reloading sync.Mutex // one reload at a time; guards options.watch
 
 	ticking sync.Mutex   // one tick at a time; guards sampler and cfg
 	ahead   atomic.Int64 // ms, the latest tick that was made ahead of its time
@@ -121,6 +130,9 @@ type Bridge struct {
 // secret.
 func Run(ctx context.Context, options Options) error {
 	options.secrets = secrets.New()
+	if options.AutoReloadInterval > 0 {
+		options.watch = &watch{file: options.ConfigFile}
+	}
 	options.Logger = slog.New(options.secrets.Handler(options.Logger.Handler()))
 	err := options.secrets.Error(run(ctx, options))
 	if err != nil { // it stays in the unit's status until the next start

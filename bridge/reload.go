@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"golang.org/x/net/http/httpproxy"
 
@@ -18,15 +19,33 @@ import (
 	"github.com/skydive-project/skybridge/secrets"
 )
 
-// reloadLoop reloads whenever it is asked to, until ctx is done.
+// reloadLoop reloads whenever it is asked to, and when the configuration has changed, until
+// ctx is done.
 func (b *Bridge) reloadLoop(ctx context.Context) {
+	var look <-chan time.Time
+	if interval := b.options.AutoReloadInterval; interval > 0 {
+		ticker := time.NewTicker(interval)
+		defer ticker.Stop()
+		look = ticker.C
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-b.options.Reload:
 			_ = b.reload(ctx) // logged there
+		case <-look:
+			b.reloadIfChanged()
 		}
+	}
+}
+
+// reloadIfChanged reloads if the content of the configuration has changed.
+func (b *Bridge) reloadIfChanged() {
+	b.reloading.Lock()
+	defer b.reloading.Unlock()
+	if b.options.watch.changed() {
+		_ = b.reloadNow() // logged there
 	}
 }
 
@@ -35,6 +54,11 @@ func (b *Bridge) reloadLoop(ctx context.Context) {
 func (b *Bridge) reload(context.Context) error {
 	b.reloading.Lock()
 	defer b.reloading.Unlock()
+	return b.reloadNow()
+}
+
+// reloadNow is reload for a caller that holds reloading.
+func (b *Bridge) reloadNow() error {
 	select {
 	case <-b.stopping: // its last tick must stay the last
 		return errors.New("the bridge is stopping")
@@ -151,11 +175,12 @@ func (b *Bridge) warnOfRestart(cfg *config.Config) {
 
 // load reads the configuration file and logs its warnings.
 func load(options Options) (*config.Config, error) {
+	options.watch.loading()
 	listen := options.ListenAddress
 	if options.SystemdSocket {
 		listen = ":0" // it is not known here where, and no receiver has the port 0
 	}
-	cfg, warnings, err := config.Load(options.ConfigFile, config.Process{Listen: listen})
+	cfg, warnings, err := config.Load(options.ConfigFile, config.Process{Listen: listen, Environ: options.Environ, Optional: options.ConfigOptional})
 	if err != nil {
 		return nil, err
 	}

@@ -19,10 +19,11 @@
 // of the YAML decoder where those can quote the file.
 //
 // Names of files (password_file, ca_file, …) are relative to the folder of the
-// configuration file. Environment variables are not expanded, not even
-// ${CREDENTIALS_DIRECTORY}: a systemd credential is named by its path, which is
-// /run/credentials/<unit>/<name>. [Load] checks that each file exists and can be read;
-// [Convert] does not touch the file system.
+// configuration file. A systemd credential is named by its path, which is
+// /run/credentials/<unit>/<name>, not by ${CREDENTIALS_DIRECTORY}: environment variables are
+// expanded in global.external_labels only. Those of the old connector, SKYDIVE_…, win over
+// the keys of its file. [Load] checks that each file exists and can be read; [Convert] does
+// not touch the file system.
 //
 // An empty value (key without anything after the colon) leaves the default in force.
 // YAML anchors, aliases and merge keys work; other tags than !!str do not. A file is at
@@ -49,6 +50,7 @@ import (
 //	auto     "auto" is allowed, reads as 0, and means this
 //	values   the words that are allowed; anycase: whatever their case
 //	is       what a text must look like, see checkText
+//	variables where $NAME and ${NAME} are replaced by environment variables: "replaced"
 //	names    what the names of a mapping must look like, see checkText
 //	most     how many items a list may have, or the lists of a mapping together
 //	required what to do where it is missing
@@ -80,7 +82,7 @@ type Config struct {
 type Global struct {
 	// Prometheus' lookback is 5 m: series that are pushed less often have gaps in every graph.
 	PushInterval   time.Duration     `key:"push_interval" default:"15s" min:"1s" max:"4m" help:"how often all series are sampled and pushed; /metrics serves the latest sample"`
-	ExternalLabels map[string]string `key:"external_labels" names:"external label" is:"label value" help:"added to every pushed series, not to /metrics; they distinguish this bridge's series in the receiver"`
+	ExternalLabels map[string]string `key:"external_labels" names:"external label" is:"label value" variables:"replaced" help:"added to every pushed series, not to /metrics; they distinguish this bridge's series in the receiver"`
 }
 
 // Skydive says where flows come from. Analyzers are WebSocket URLs, path filled in,

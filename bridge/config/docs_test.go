@@ -116,7 +116,7 @@ func allowed(k key) string {
 // TestTags proves of every key that it can be explained, and that the values in its
 // tags are values of its type: its default within its bounds.
 func TestTags(t *testing.T) {
-	known := []string{"key", "default", "min", "max", "upto", "zero", "auto", "values", "anycase", "is", "names", "most", "because", "required", "brief", "help"}
+	known := []string{"key", "default", "min", "max", "upto", "zero", "auto", "values", "anycase", "is", "variables", "names", "most", "because", "required", "brief", "help"}
 	var walk func(typ reflect.Type, path string)
 	walk = func(typ reflect.Type, path string) {
 		for _, k := range keysOf(typ) {

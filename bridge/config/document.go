@@ -121,7 +121,7 @@ func syntaxError(data []byte, err error) (line int, what, remedy string) {
 		lines, bracket := bytes.SplitAfter(data, []byte("\n")), strings.ContainsAny(text, "]}")
 		at := noticed(lines, text)
 		if bracket && bytes.Contains(lines[at-1], []byte("${")) {
-			return at, "${…} stands in [ ] or { } without quotes, where braces begin a mapping", "put it in quotes if it is meant; environment variables are not expanded"
+			return at, "${…} stands in [ ] or { } without quotes, where braces begin a mapping", "put it in quotes if it is meant; environment variables are expanded in global.external_labels only"
 		}
 		if line++; !bracket {
 			line = at

@@ -32,7 +32,7 @@ func TestErrorsGolden(t *testing.T) {
 	golden(t, "errors.golden", all.String())
 }
 
-const variableInBraces = "f:3: ${…} stands in [ ] or { } without quotes, where braces begin a mapping: put it in quotes if it is meant; environment variables are not expanded"
+const variableInBraces = "f:3: ${…} stands in [ ] or { } without quotes, where braces begin a mapping: put it in quotes if it is meant; environment variables are expanded in global.external_labels only"
 
 // TestOneError proves the wording of single errors that need a file of their
 // own, because nothing else of it is read.
@@ -241,8 +241,8 @@ func TestWarnings(t *testing.T) {
 			[]string{"f:3: aggregation.top_k is 300 connections of up to 5 series, more than max_series (1000) has room for: max_series decides"}},
 		{"one observer told apart", under("aggregation", "observers: one"),
 			[]string{"f:3: aggregation.observers is one, which counts as all, because the label node_tid tells one observer from another"}},
-		{"environment", under("global", "external_labels: {site: '${HOSTNAME}'}"),
-			[]string{"f:3: global.external_labels.site contains a variable, and environment variables are not expanded: it is taken as it is"}},
+		{"environment", stanza("external_labels: {site: '${HOSTNAME}'}"),
+			[]string{"f:4: remote_write[0].external_labels.site contains a variable, and environment variables are not expanded: it is taken as it is"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, warnings, err := parse("f", []byte(c.yaml))

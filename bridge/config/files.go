@@ -5,6 +5,7 @@ package config
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -36,6 +37,7 @@ func (r *reader) read(data []byte) (*Config, *legacyFile) {
 	if hasKey(root, "pipeline") {
 		old = r.legacy(root, &c)
 	} else {
+		r.ignoreVariables()
 		r.object(root, reflect.ValueOf(&c).Elem(), "")
 		r.validate(reflect.ValueOf(&c).Elem(), "")
 	}
@@ -64,6 +66,10 @@ func Load(path string, process Process) (*Config, []Warning, error) {
 	}
 	var c *Config
 	data, err := ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) && process.instead() {
+		r.name, data, err = environment, []byte(withoutFile), nil
+		r.warnVariable(path + " does not exist: variables " + oldPrefix + "… are the whole configuration")
+	}
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		r.failLine(0, err.Error(), "read it as root, or as a user of the file's group")
@@ -79,12 +85,12 @@ func Load(path string, process Process) (*Config, []Warning, error) {
 }
 
 // Convert returns prom_sky_con.yml in skybridge's own format, secrets and all;
-// both are read as the same [Config]. Only what the old file sets is
-// written, and a remote_write stanza stays as it was written, comments
-// included. name is the old file's name. The error is an [*Errors]; warnings
+// both are read as the same [Config], the first with the old connector's variables. Only
+// what the old file sets is written, and a remote_write stanza stays as it was written,
+// comments included. name is the old file's name. The error is an [*Errors]; warnings
 // name what the old file says and the new one cannot.
-func Convert(name string, data []byte) (native []byte, warnings []Warning, err error) {
-	r := newReader(name, "", Process{})
+func Convert(name string, data []byte, process Process) (native []byte, warnings []Warning, err error) {
+	r := newReader(name, "", process)
 	c, old := r.read(data)
 	if c != nil && old == nil {
 		r.errs = nil
@@ -116,6 +122,25 @@ func Convert(name string, data []byte) (native []byte, warnings []Warning, err e
 		return styled, warnings, nil
 	}
 	return plain, warnings, nil
+}
+
+// Checksum returns a checksum of what the file at path and the files that it names
+// contain, and whether one of them is missing, empty or unreadable, as a file can be while
+// it is replaced. It never waits: what is no regular file is not read.
+func Checksum(path string) (sum [sha256.Size]byte, incomplete bool) {
+	r, h := newReader(path, filepath.Dir(path), Process{}), sha256.New()
+	add := func(name string) []byte {
+		data, err := secrets.Read(name, max(MaxFileSize, secrets.MaxPEM))
+		incomplete = incomplete || err != nil || len(data) == 0
+		fmt.Fprintln(h, len(data), err)
+		h.Write(data)
+		return data
+	}
+	r.read(add(path))
+	for _, f := range r.files {
+		add(f.name)
+	}
+	return [sha256.Size]byte(h.Sum(nil)), incomplete
 }
 
 // Stdin is the name of standard input. The files that are named there are relative to

@@ -64,6 +64,7 @@ type legacyFile struct {
 func (r *reader) legacy(root *yaml.Node, c *Config) *legacyFile {
 	old := withDefaults[legacyFile]()
 	r.lenient = true
+	r.overlay(root)
 	r.object(root, reflect.ValueOf(&old).Elem(), "")
 	p := &old.Pipeline
 	c.Skydive.HostID, c.Skydive.BasicAuth.Username = old.HostID, old.Analyzer.Auth.Cluster.Username

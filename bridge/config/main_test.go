@@ -76,9 +76,10 @@ func texts(warnings []Warning) []string {
 	return list
 }
 
-// parse reads a file of either format from data; name is the file's.
-func parse(name string, data []byte) (*Config, []Warning, error) {
-	r := newReader(name, filepath.Dir(name), Process{})
+// parse reads a file of either format from data; name is the file's, environ are
+// environment variables.
+func parse(name string, data []byte, environ ...string) (*Config, []Warning, error) {
+	r := newReader(name, filepath.Dir(name), Process{Environ: environ})
 	c, _ := r.read(data)
 	return r.result(c)
 }

@@ -84,6 +84,8 @@ func keyCases() []keyCase {
 		{"interval", "global.push_interval", under("global", "push_interval: 1m30s"), func(c *Config) { c.Global.PushInterval = 90 * time.Second }},
 		{"labels are sorted, numbers are texts", "global.external_labels", under("global", "external_labels: {z: 010, a: 'x y', m: yes}"),
 			func(c *Config) { c.Global.ExternalLabels = map[string]string{"a": "x y", "m": "yes", "z": "010"} }},
+		{"a dollar", "global.external_labels", under("global", "external_labels: {a: 'x$$y'}"),
+			func(c *Config) { c.Global.ExternalLabels = map[string]string{"a": "x$y"} }},
 		{"analyzers in all spellings", "skydive.analyzers",
 			"skydive:\n  analyzers:\n  - a:1\n  - WSS://B.example:2/\n  - ws://[::1]:8082\n  - '[fd00::1]:8082'\n  - ws://proxy/skydive/feed?x=1\n",
 			func(c *Config) {

@@ -286,6 +286,7 @@ func (r *reader) mapping(n *yaml.Node, v reflect.Value, path string, k key) {
 			of[prefix] = p.name
 		}
 		switch {
+		case k.text("variables") != "" && !isNull(p.value) && item.String() == "": // a label without a value is none
 		case names == "header" && seen[canonical]:
 			r.fail(p.path, "stands there twice; case does not matter", "remove one of them")
 		case isNull(p.value) && k.text("is") != "":

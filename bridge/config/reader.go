@@ -14,7 +14,7 @@ import (
 
 // Error is one thing wrong with a configuration file. It holds no secret.
 type Error struct {
-	// File is the name that was given to [Load].
+	// File is the name that was given to [Load], or "environment".
 	File string
 	// Line counts from 1; 0 where the file as a whole is meant.
 	Line int
@@ -75,6 +75,8 @@ type reader struct {
 	lenient bool
 
 	lines map[string]int // of keys and items, by path
+	// variables has the environment variables whose values stand at a path.
+	variables map[string]string
 	// faulty has the paths with an error, true, and those above them.
 	faulty  map[string]bool
 	unknown int // keys
@@ -87,7 +89,7 @@ type reader struct {
 }
 
 func newReader(name, dir string, process Process) *reader {
-	return &reader{name: name, dir: dir, process: process, lines: map[string]int{}, faulty: map[string]bool{}, keys: map[reflect.Type][]key{}, tls: map[string]*commoncfg.TLSConfig{}}
+	return &reader{name: name, dir: dir, process: process, lines: map[string]int{}, variables: map[string]string{}, faulty: map[string]bool{}, keys: map[reflect.Type][]key{}, tls: map[string]*commoncfg.TLSConfig{}}
 }
 
 // A namedFile is a file that the configuration names at a path of keys.
@@ -101,6 +103,11 @@ type Process struct {
 	// Outside says that the file is of a systemd unit that this process is not: where the
 	// unit's credentials cannot be seen, that is a warning.
 	Outside bool
+	// Environ are the environment variables, as of [os.Environ].
+	Environ []string
+	// Optional says that no flag names the file, so that it need not exist where the old
+	// connector's variables say what to subscribe to.
+	Optional bool
 }
 
 // failLine notes an error. A line of 0 means the file as a whole.
@@ -115,7 +122,8 @@ func (r *reader) fail(path, what, remedy string) {
 
 // failAt is fail for a text that follows the path as it is.
 func (r *reader) failAt(path, what, remedy string) {
-	r.failLine(r.line(path), path+what, remedy)
+	file, line, shown := r.origin(path)
+	r.errs = append(r.errs, &Error{File: file, Line: line, What: shown + what, Remedy: remedy})
 	r.faulty[path] = true
 	for path = parent(path); path != "" && r.sound(path); path = parent(path) {
 		r.faulty[path] = false
@@ -124,7 +132,19 @@ func (r *reader) failAt(path, what, remedy string) {
 
 // warn notes a warning of the value at path, with which its text begins.
 func (r *reader) warn(path, what string) {
-	r.warnings = append(r.warnings, Warning{File: r.name, Line: r.line(path), Text: path + " " + what})
+	file, line, shown := r.origin(path)
+	r.warnings = append(r.warnings, Warning{File: file, Line: line, Text: shown + " " + what})
+}
+
+// origin returns where the value at path comes from, and what it is called there: a key of
+// the file, or a variable.
+func (r *reader) origin(path string) (file string, line int, shown string) {
+	for at := path; at != ""; at = parent(at) {
+		if variable := r.variables[at]; variable != "" {
+			return environment, 0, variable + path[len(at):]
+		}
+	}
+	return r.name, r.line(path), path
 }
 
 // line returns the line of the key or item at path, or that of what it would stand in.

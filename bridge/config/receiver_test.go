@@ -135,7 +135,7 @@ func TestVariables(t *testing.T) {
 		stanza("proxy_url: http://$PROXY:3128"):                                                 "f:4: remote_write[0].proxy_url is not a valid URL: write http://host:port, https:// or socks5://",
 		under("skydive", "basic_auth: {username: u, password: $PASSWORD}"):                      "f:3: skydive.basic_auth.password" + elsewhere,
 		under("skydive", "basic_auth: {username: u, password: pa$SWORD$}"):                      "",
-		under("global", "external_labels: {site: $SITE}"):                                       "f:3: global.external_labels.site" + elsewhere,
+		under("global", "external_labels: {site: $SITE}"):                                       "f:3: global.external_labels.site has the variable SITE, which is not set or empty: it is replaced by nothing",
 		stanza("write_relabel_configs: [{regex: (.*)$, replacement: '${1}', target_label: a}]"): "",
 	} {
 		_, warnings, err := parse("f", []byte(yaml))

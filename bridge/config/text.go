@@ -81,6 +81,9 @@ func checkText(kind, s string) (text, what, remedy string) {
 		if s == "" {
 			return "", "is empty, which means no label", "write a value, or remove the label"
 		}
+		if !model.LabelValue(s).IsValid() { // as a variable can be
+			return "", "is not valid UTF-8", "write it as UTF-8"
+		}
 		return refuse(len(s) > 2048, fmt.Sprintf("has %d bytes", len(s)), "write at most 2048; receivers refuse more")
 	case "label name":
 		return refuse(!model.LegacyValidation.IsValidLabelName(s), "is "+quoted(s)+", which is no label name", "use letters, digits and _, and begin with a letter or _")

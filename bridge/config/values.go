@@ -44,6 +44,7 @@ func (r *reader) text(n *yaml.Node, v reflect.Value, path string, k key) {
 		return
 	}
 	var what, remedy string
+	replaced := k.text("variables") != ""
 	switch dst := v.Addr().Interface().(type) {
 	case *netip.Prefix:
 		what, remedy = r.network(s, dst, path)
@@ -63,14 +64,19 @@ func (r *reader) text(n *yaml.Node, v reflect.Value, path string, k key) {
 	default:
 		var text string
 		text, what, remedy = checkText(k.text("is"), s)
+		if replaced && what == "" {
+			if text = r.replaceVariables(s, path); text != "" {
+				text, what, remedy = checkText(k.text("is"), text)
+			}
+		}
 		v.SetString(text)
 	}
 	switch {
-	case what != "" && !k.isURL():
-		r.fail(path, what, notVariable(n, remedy))
-	case what != "":
+	case what != "" && (k.isURL() || replaced):
 		r.fail(path, what, remedy)
-	case variable.MatchString(s) && !strings.Contains(path, "relabel_configs"): // whose variables are groups of the expression
+	case what != "":
+		r.fail(path, what, notVariable(n, remedy))
+	case variable.MatchString(s) && !replaced && !strings.Contains(path, "relabel_configs"): // whose variables are groups of the expression
 		r.warn(path, isVariable+": it is taken as it is")
 	}
 }

@@ -197,6 +197,9 @@ func (w writer) mapping(v reflect.Value, k key) *yaml.Node {
 		if value.Kind() == reflect.String && k.text("names") != "external label" {
 			n = textNode(w.secret(value.String()))
 		}
+		if k.text("variables") != "" {
+			n.Value = strings.ReplaceAll(n.Value, "$", "$$")
+		}
 		add(m, name.String(), n)
 	}
 	return m

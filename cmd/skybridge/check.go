@@ -16,17 +16,21 @@ import (
 )
 
 // checkConfig prints a summary of every file that is valid, and every error of
-// those that are not, of the listener's settings too. listen is
-// --web.listen-address, webConfig --web.config.file. With connect, every analyzer and
-// receiver of those that are valid is asked.
-func checkConfig(ctx context.Context, files []string, listen, webConfig string, connect bool, stdout, stderr io.Writer) error {
+// those that are not, of the listener's settings too. Without files it is that with which
+// the bridge would run. With connect, every analyzer and receiver of those that are valid
+// is asked.
+func checkConfig(ctx context.Context, files []string, connect bool, options bridge.Options, stdout, stderr io.Writer) error {
+	process := config.Process{Listen: options.ListenAddress, Outside: true, Environ: options.Environ}
+	if len(files) == 0 {
+		files, process.Optional = []string{options.ConfigFile}, options.ConfigOptional
+	}
 	bad, failing := 0, 0
-	if err := web.CheckConfigFile(webConfig); err != nil {
+	if err := web.CheckConfigFile(options.WebConfigFile); err != nil {
 		fmt.Fprintln(stderr, err)
 		bad++
 	}
 	for _, file := range files {
-		cfg, warnings, err := config.Load(file, config.Process{Listen: listen, Outside: true})
+		cfg, warnings, err := config.Load(file, process)
 		printWarnings(stderr, warnings)
 		if err != nil {
 			fmt.Fprintln(stderr, err)
@@ -37,7 +41,7 @@ func checkConfig(ctx context.Context, files []string, listen, webConfig string, 
 		if !connect {
 			continue
 		}
-		n, err := bridge.Check(ctx, cfg, listen, stdout)
+		n, err := bridge.Check(ctx, cfg, options.ListenAddress, stdout)
 		if err != nil {
 			return err
 		}
@@ -68,12 +72,12 @@ func oneStdin(files []string) error {
 }
 
 // convertConfig prints the old connector's configuration in the native form.
-func convertConfig(file string, stdout, stderr io.Writer) error {
+func convertConfig(file string, environ []string, stdout, stderr io.Writer) error {
 	data, err := config.ReadFile(file)
 	if err != nil {
 		return fmt.Errorf("convert-config: %s: %w", file, err)
 	}
-	native, warnings, err := config.Convert(file, data)
+	native, warnings, err := config.Convert(file, data, config.Process{Environ: environ})
 	printWarnings(stderr, warnings)
 	if err != nil {
 		return err

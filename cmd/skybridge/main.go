@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/common/promslog"
 	"github.com/prometheus/common/promslog/flag"
 
@@ -50,8 +51,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 	// Without a command the bridge runs; its flags stand in the main help.
 	app.Command("run", "Run the bridge.").Default().Hidden()
-	options := bridge.Options{}
-	app.Flag("config.file", "Configuration file: skybridge.yml, or the old connector's prom_sky_con.yml.").Default("skybridge.yml").StringVar(&options.ConfigFile)
+	options, named := bridge.Options{Environ: os.Environ()}, false
+	app.Flag("config.file", "Configuration file: skybridge.yml, or the old connector's prom_sky_con.yml.").Default("skybridge.yml").IsSetByUser(&named).StringVar(&options.ConfigFile)
+	interval := model.Duration(0)
+	app.Flag("config.auto-reload-interval", "How often to look whether the content of the configuration file, or of a file that it names, has changed, and to reload it then; at least 1s. 0s: never.").Default("0s").SetValue(&interval)
 	app.Flag("storage.path", "Directory for counters and unsent samples, so that they survive restarts. Without it they are kept in memory.").PlaceHolder("DIR").StringVar(&options.StoragePath)
 	app.Flag("web.listen-address", "Address to listen on; overrides web.listen_address.").PlaceHolder("ADDR").StringVar(&options.ListenAddress)
 	app.Flag("web.config.file", "File with TLS and authentication settings of the listener.").PlaceHolder("FILE").StringVar(&options.WebConfigFile)
@@ -62,7 +65,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flag.AddFlags(app, logs)
 
 	check := app.Command("check-config", "Check configuration files, and the settings of the listener: print what they set, or every error with its line.")
-	checkFiles := check.Arg("file", "Configuration files; - is standard input.").Required().Strings()
+	checkFiles := check.Arg("file", "Configuration files, by default that of --config.file; - is standard input.").Strings()
 	checkConnect := check.Flag("connect", "Also ask every analyzer and receiver whether it can be used. Subscribes to nothing, stores nothing.").Bool()
 	check.Validate(func(*kingpin.CmdClause) error { return oneStdin(*checkFiles) })
 	convert := app.Command("convert-config", "Convert prom_sky_con.yml to a skybridge.yml on standard output.")
@@ -75,16 +78,20 @@ func run(args []string, stdout, stderr io.Writer) int {
 		}
 	}
 	command, err := app.Parse(args)
+	options.ConfigOptional, options.AutoReloadInterval = !named, time.Duration(interval)
+	if interval > 0 {
+		options.AutoReloadInterval = max(options.AutoReloadInterval, time.Second)
+	}
 	switch {
 	case err != nil:
 		fmt.Fprintf(stderr, "skybridge: %v (see --help)\n", err)
 		return usageError
 	case command == check.FullCommand():
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-		err = checkConfig(ctx, *checkFiles, options.ListenAddress, options.WebConfigFile, *checkConnect, stdout, stderr)
+		err = checkConfig(ctx, *checkFiles, *checkConnect, options, stdout, stderr)
 		stop()
 	case command == convert.FullCommand():
-		err = convertConfig(*convertFile, stdout, stderr)
+		err = convertConfig(*convertFile, options.Environ, stdout, stderr)
 	default:
 		return serve(options, logs, stderr)
 	}
