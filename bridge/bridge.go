@@ -16,6 +16,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,10 +43,10 @@ type Options struct {
 	ConfigFile  string
 	StoragePath string // directory of what is durable; empty: nothing is
 	// StorageFS is where that directory is; nil: the system's own file system.
-	StorageFS     disk.FS
-	ListenAddress string // wins over web.listen_address where given
-	WebConfigFile string // TLS and authentication of the listener
-	SystemdSocket bool   // listen on the socket that systemd passes
+	StorageFS       disk.FS
+	ListenAddresses []string // win over web.listen_address where given
+	WebConfigFile   string   // TLS and authentication of the listeners
+	SystemdSocket   bool     // listen on the sockets that systemd passes
 
 	EnableLifecycle bool // POST /-/reload
 	EnablePprof     bool // /debug/pprof/
@@ -58,7 +59,7 @@ type Options struct {
 	Reload <-chan os.Signal
 	// Service is the service manager to notify. May be nil.
 	Service *notify.Service
-	// Listening, where given, is called with the address once the web server
+	// Listening, where given, is called with the first address once the web server
 	// listens.
 	Listening func(address string)
 
@@ -79,8 +80,8 @@ type Bridge struct {
 	clock    *clock
 
 	// What only a restart can change.
-	listenAddress string
-	storageKeys   config.Storage
+	listenAddresses []string
+	storageKeys     config.Storage
 
 	aggregator *aggregator.Aggregator
 	disk       disk.FS   // of the storage path
@@ -146,7 +147,7 @@ func run(ctx context.Context, options Options) error {
 		return err
 	}
 	if options.Listening != nil {
-		options.Listening(b.web.Addr())
+		options.Listening(b.web.Addresses()[0])
 	}
 	return b.runAndClose(ctx)
 }
@@ -171,7 +172,7 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 	}
 	b.published = b.tickPublished
 	b.showConfig(cfg)
-	b.listenAddress, b.storageKeys = cmp.Or(options.ListenAddress, cfg.Web.ListenAddress), cfg.Storage
+	b.listenAddresses, b.storageKeys = options.listenAddresses(cfg), cfg.Storage
 	defer func() {
 		if err != nil {
 			b.close()
@@ -179,7 +180,7 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 		}
 	}()
 	skipped := newSkipped(registry)
-	feed, err := feedConfig(cfg, b.listenAddress, options.secrets)
+	feed, err := feedConfig(cfg, b.listenAddresses[0], options.secrets)
 	if err != nil {
 		return nil, err
 	}
@@ -208,6 +209,9 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 
 // close releases what a bridge holds, whether it ran or not.
 func (b *Bridge) close() {
+	if b.web != nil {
+		b.web.Close()
+	}
 	if b.sender != nil {
 		b.step("the endpoints")
 		b.sender.Close()
@@ -231,7 +235,7 @@ func (b *Bridge) close() {
 
 func (b *Bridge) webOptions(registry *prometheus.Registry) web.Options {
 	return web.Options{
-		ListenAddress:   b.listenAddress,
+		ListenAddresses: b.listenAddresses,
 		ConfigFile:      b.options.WebConfigFile,
 		SystemdSocket:   b.options.SystemdSocket,
 		EnableLifecycle: b.options.EnableLifecycle,
@@ -260,7 +264,7 @@ func (b *Bridge) run(ctx context.Context) error {
 	if err := b.resume(); err != nil {
 		return fmt.Errorf("bridge: %w", err)
 	}
-	b.logger.Info("skybridge runs", "version", versionText(), "address", b.web.Addr(), "analyzers", len(b.cfg.Skydive.Analyzers), "endpoints", len(b.cfg.RemoteWrite))
+	b.logger.Info("skybridge runs", "version", versionText(), "address", strings.Join(b.web.Addresses(), ","), "analyzers", len(b.cfg.Skydive.Analyzers), "endpoints", len(b.cfg.RemoteWrite))
 
 	watchCtx, stopWatch := context.WithCancel(context.WithoutCancel(ctx))
 	var watch sync.WaitGroup

@@ -117,7 +117,7 @@ func (r *rig) start() {
 		StorageFS:       r.fs,
 		timing:          r.timing,
 		Service:         r.service,
-		ListenAddress:   r.address,
+		ListenAddresses: strings.Fields(r.address), // without one, the file's
 		EnableLifecycle: true,
 		Logger:          slog.New(slog.NewTextHandler(r.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Reload:          r.reload,

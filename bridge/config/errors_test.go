@@ -140,6 +140,8 @@ func TestOneError(t *testing.T) {
 		{"empty item", under("skydive", "capture_ids: [a, ~]"), "f:3: skydive.capture_ids[1] is empty: write a value after the dash, or remove it"},
 		{"an address in a wrong place", under("web", "listen_address: u:pa55word@h:1"),
 			`f:3: web.listen_address must be host:port, it is something with an @: write host:port, or ":9100" for every address of this machine`},
+		{"a relative socket", under("web", "listen_address: unix:x.sock"),
+			`f:3: web.listen_address is no path of a Unix socket: "unix:x.sock": write an absolute path of at most 107 bytes, such as unix:///run/skybridge/web.sock`},
 		{"error in the second document", minimal + "---\n[\n", "f:3: this is not valid YAML (did not find expected node content): put the value in quotes"},
 		{"a part of an hour", under("aggregation", "flow_retention: 1.5h"), `f:3: aggregation.flow_retention must be a duration, it is "1.5h": whole numbers are wanted; write 1h30m`},
 		{"a part of a day", under("aggregation", "flow_retention: 1.5d"),

@@ -24,14 +24,14 @@ type Source interface {
 // Options is what a Server needs. Source, Gatherer, Registerer, Healthy,
 // Ready, State and Logger are required, Reload too with EnableLifecycle.
 type Options struct {
-	// ListenAddress is host:port of the one listener; not used with
+	// ListenAddresses are host:port or unix:///path of each listener; not used with
 	// SystemdSocket.
-	ListenAddress string
+	ListenAddresses []string
 	// ConfigFile is exporter-toolkit's web configuration (TLS, users, headers),
 	// read at each connection; empty: plain HTTP without authentication.
 	ConfigFile string
 	// SystemdSocket takes the listeners that systemd passed instead of opening
-	// one.
+	// any.
 	SystemdSocket bool
 	// EnableLifecycle opens /-/reload, EnablePprof opens /debug/pprof/.
 	EnableLifecycle, EnablePprof bool

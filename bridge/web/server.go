@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package web is the bridge's HTTP surface: the scrape page, health, reload and
-// the status page, on one port.
+// the status page, on the same listeners.
 package web
 
 import (
@@ -28,8 +28,8 @@ import (
 // limits are the server's bounds on time and concurrency. They are fixed;
 // tests of this package tighten them.
 type limits struct {
-	// connections is how many connections one listener has at once; the next
-	// wait in the kernel's queue until one ends, at the latest after idle. It is
+	// connections is how many connections the listeners have at once, each an equal
+	// share; the next wait in the kernel's queue until one ends, at the latest after idle. It is
 	// half of the usual 1,024 file descriptors: analyzers and receivers keep
 	// theirs whatever connects here.
 	connections int
@@ -82,7 +82,7 @@ func defaultLimits() limits {
 // Accept header together are under 1 kB.
 const maxHeaderBytes = 16 << 10
 
-// Server serves the bridge's one port. Create it with [New], then [Server.Listen],
+// Server serves the bridge's listeners. Create it with [New], then [Server.Listen],
 // then [Server.Run]. Its handlers may be used from many goroutines.
 type Server struct {
 	opts    Options

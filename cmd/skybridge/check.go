@@ -16,7 +16,7 @@ import (
 // checkConfig prints a summary of every file that is valid, and every error of
 // those that are not, of the listener's settings too. listen is
 // --web.listen-address, webConfig --web.config.file.
-func checkConfig(files []string, listen, webConfig string, stdout, stderr io.Writer) error {
+func checkConfig(files, listen []string, webConfig string, stdout, stderr io.Writer) error {
 	bad := 0
 	if err := web.CheckConfigFile(webConfig); err != nil {
 		fmt.Fprintln(stderr, err)

@@ -48,9 +48,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	options := bridge.Options{}
 	app.Flag("config.file", "Configuration file: skybridge.yml, or the old connector's prom_sky_con.yml.").Default("skybridge.yml").StringVar(&options.ConfigFile)
 	app.Flag("storage.path", "Directory for counters and unsent samples, so that they survive restarts. Without it they are kept in memory.").PlaceHolder("DIR").StringVar(&options.StoragePath)
-	app.Flag("web.listen-address", "Address to listen on; overrides web.listen_address.").PlaceHolder("ADDR").StringVar(&options.ListenAddress)
-	app.Flag("web.config.file", "File with TLS and authentication settings of the listener.").PlaceHolder("FILE").StringVar(&options.WebConfigFile)
-	app.Flag("web.systemd-socket", "Listen on the socket passed by systemd.").BoolVar(&options.SystemdSocket)
+	app.Flag("web.listen-address", "Address to listen on, host:port or unix:///path; can be repeated. Overrides web.listen_address.").PlaceHolder("ADDR").StringsVar(&options.ListenAddresses)
+	app.Flag("web.config.file", "File with TLS and authentication settings of the listeners.").PlaceHolder("FILE").StringVar(&options.WebConfigFile)
+	app.Flag("web.systemd-socket", "Listen on the sockets passed by systemd.").BoolVar(&options.SystemdSocket)
 	app.Flag("web.enable-lifecycle", "Enable POST /-/reload.").BoolVar(&options.EnableLifecycle)
 	app.Flag("web.enable-pprof", "Enable /debug/pprof/.").BoolVar(&options.EnablePprof)
 	logs := &promslog.Config{}
@@ -74,7 +74,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "skybridge: %v (see --help)\n", err)
 		return usageError
 	case command == check.FullCommand():
-		err = checkConfig(*checkFiles, options.ListenAddress, options.WebConfigFile, stdout, stderr)
+		err = checkConfig(*checkFiles, options.ListenAddresses, options.WebConfigFile, stdout, stderr)
 	case command == convert.FullCommand():
 		err = convertConfig(*convertFile, stdout, stderr)
 	default:
