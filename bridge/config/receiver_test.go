@@ -90,7 +90,10 @@ func TestOwnListener(t *testing.T) {
 		{"http://localhost:9200/", ":9300", "[::]:9200", true},
 
 		{"http://localhost:9400/", "", ":9200 127.0.0.1:9400", true}, // two flags
+		{"unix:///run/x.sock:/api/v1/write", "unix:/run/x.sock", "", true},
 
+		{"unix:///run/y.sock:/api/v1/write", "unix:///run/x.sock", "", false},
+		{"unix:///run/x.sock:/api/v1/write", "", "", false},
 		{"http://localhost:9090/", "", "", false},
 		{"http://localhost:9100/", "", ":9200", false},
 		{"http://localhost:9100/", ":9200", "", false},

@@ -43,7 +43,12 @@ func checkText(kind, s string) (text, what, remedy string) {
 		}
 		return analyzerURL(s, "analyzer.auth.cluster")
 	case "receiver":
-		_, what, remedy = parseURL(s, httpExample, "basic_auth in this stanza", "http", "https")
+		_, over := unixsocket.Receiver(s)
+		example := httpExample
+		if strings.HasPrefix(s, "unix:") {
+			example = "write unix:///run/receiver.sock:/api/v1/write"
+		}
+		_, what, remedy = parseURL(over, example, "basic_auth in this stanza", "http", "https")
 		return s, what, remedy
 	case "token_url":
 		_, what, remedy = parseURL(s, httpExample, "client_id and client_secret", "http", "https")

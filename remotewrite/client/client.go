@@ -10,7 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +21,7 @@ import (
 
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 	"github.com/skydive-project/skybridge/secrets"
+	"github.com/skydive-project/skybridge/unixsocket"
 )
 
 const (
@@ -120,10 +123,15 @@ type Answer struct {
 func New(cfg Config, set *secrets.Set, opts ...config.HTTPClientOption) (*Client, error) {
 	set.Add(secrets.OfReceiver(cfg.URL, cfg.Headers, &cfg.HTTP)...)
 	opts = append([]config.HTTPClientOption{config.WithUserAgent(cfg.Agent), config.WithSecretManager(set)}, opts...)
+	reach := opts // which tokens do without
+	if socket, over := unixsocket.Receiver(cfg.URL); socket != "" {
+		cfg.URL, cfg.HTTP.ProxyConfig = over, config.ProxyConfig{}
+		reach = append(slices.Clone(opts), config.WithDialContextFunc(dialSocket(socket)))
+	}
 	// The rest is what credentials adds.
 	transport, err := config.NewRoundTripperFromConfig(config.HTTPClientConfig{
 		TLSConfig: secrets.TLS(cfg.HTTP.TLSConfig), ProxyConfig: cfg.HTTP.ProxyConfig, EnableHTTP2: cfg.HTTP.EnableHTTP2,
-	}, "remote_write", opts...)
+	}, "remote_write", reach...)
 	if err != nil {
 		return nil, fmt.Errorf("HTTP client: %w", err)
 	}
@@ -141,6 +149,16 @@ func New(cfg Config, set *secrets.Set, opts ...config.HTTPClientOption) (*Client
 		c.http.CheckRedirect = keepsMethod
 	}
 	return c, nil
+}
+
+// dialSocket connects to a Unix socket. A redirect does not lead away from it.
+func dialSocket(path string) config.DialContextFunc {
+	return func(ctx context.Context, _, address string) (net.Conn, error) {
+		if address != unixsocket.Host+":80" {
+			return nil, errors.New("a redirect leads away from the Unix socket")
+		}
+		return new(net.Dialer).DialContext(ctx, "unix", path)
+	}
 }
 
 // Close ends what a client holds when no new request will use it. Requests in
