@@ -48,8 +48,10 @@ type Options struct {
 	WebConfigFile   string   // TLS and authentication of the listeners
 	SystemdSocket   bool     // listen on the sockets that systemd passes
 
-	EnableLifecycle bool // POST /-/reload
-	EnablePprof     bool // /debug/pprof/
+	// As in [web.Options].
+	TelemetryPath, RoutePrefix string
+	EnableLifecycle            bool // POST /-/reload
+	EnablePprof                bool // /debug/pprof/
 
 	Logger *slog.Logger
 	// Log, where given, is where the lines of Logger go. May be nil.
@@ -238,6 +240,9 @@ func (b *Bridge) webOptions(registry *prometheus.Registry) web.Options {
 		ListenAddresses: b.listenAddresses,
 		ConfigFile:      b.options.WebConfigFile,
 		SystemdSocket:   b.options.SystemdSocket,
+		TelemetryPath:   b.options.TelemetryPath,
+		RoutePrefix:     b.options.RoutePrefix,
+
 		EnableLifecycle: b.options.EnableLifecycle,
 		EnablePprof:     b.options.EnablePprof,
 		Source:          b.aggregator,

@@ -86,6 +86,7 @@ const maxHeaderBytes = 16 << 10
 // then [Server.Run]. Its handlers may be used from many goroutines.
 type Server struct {
 	opts    Options
+	paths   paths
 	limits  limits
 	metrics *metrics
 	// handler is all that is served, without TLS and authentication, which the listener adds.
@@ -128,10 +129,13 @@ func New(opts Options) (*Server, error) {
 	s.answers = newPlaces(fairly(s.limits.answers))
 	s.life, s.endLife = context.WithCancel(context.Background())
 	var err error
+	if s.paths, err = newPaths(opts.TelemetryPath, opts.RoutePrefix); err != nil {
+		return nil, fmt.Errorf("web: %w", err)
+	}
 	if s.assets, err = status.LoadAssets(); err != nil {
 		return nil, fmt.Errorf("web: %w", err)
 	}
-	if s.page, err = status.NewPage(opts.EnablePprof); err != nil {
+	if s.page, err = status.NewPage(s.paths.telemetry, opts.EnablePprof); err != nil {
 		return nil, fmt.Errorf("web: %w", err)
 	}
 	s.handler = s.guard(s.routes())

@@ -49,6 +49,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	app.Flag("config.file", "Configuration file: skybridge.yml, or the old connector's prom_sky_con.yml.").Default("skybridge.yml").StringVar(&options.ConfigFile)
 	app.Flag("storage.path", "Directory for counters and unsent samples, so that they survive restarts. Without it they are kept in memory.").PlaceHolder("DIR").StringVar(&options.StoragePath)
 	app.Flag("web.listen-address", "Address to listen on, host:port or unix:///path; can be repeated. Overrides web.listen_address.").PlaceHolder("ADDR").StringsVar(&options.ListenAddresses)
+	app.Flag("web.telemetry-path", "Path of the metrics.").Default("/metrics").StringVar(&options.TelemetryPath)
+	app.Flag("web.route-prefix", "Prefix of the paths of all pages, the metrics and the API.").Default("/").StringVar(&options.RoutePrefix)
 	app.Flag("web.config.file", "File with TLS and authentication settings of the listeners.").PlaceHolder("FILE").StringVar(&options.WebConfigFile)
 	app.Flag("web.systemd-socket", "Listen on the sockets passed by systemd.").BoolVar(&options.SystemdSocket)
 	app.Flag("web.enable-lifecycle", "Enable POST /-/reload.").BoolVar(&options.EnableLifecycle)
