@@ -50,6 +50,7 @@ type Options struct {
 
 	// As in [web.Options].
 	TelemetryPath, RoutePrefix string
+	UnauthenticatedHealth      bool
 	EnableLifecycle            bool // POST /-/reload
 	EnablePprof                bool // /debug/pprof/
 
@@ -242,6 +243,8 @@ func (b *Bridge) webOptions(registry *prometheus.Registry) web.Options {
 		SystemdSocket:   b.options.SystemdSocket,
 		TelemetryPath:   b.options.TelemetryPath,
 		RoutePrefix:     b.options.RoutePrefix,
+
+		UnauthenticatedHealth: b.options.UnauthenticatedHealth,
 
 		EnableLifecycle: b.options.EnableLifecycle,
 		EnablePprof:     b.options.EnablePprof,

@@ -254,3 +254,31 @@ func TestOneOfTheAddressesInUse(t *testing.T) {
 		}
 	}
 }
+
+// TestUnauthenticatedHealth proves that health needs no password where the operator chooses
+// that, and everything else needs one in any case.
+func TestUnauthenticatedHealth(t *testing.T) {
+	certificates, pool := certificate(t)
+	for _, open := range []bool{false, true} {
+		for _, http2 := range []bool{false, true} {
+			r, stop := listening(t, certificates+"basic_auth_users: {prometheus: '$2a$04$jwmtaGME4bmvJdKeusiPruYSppHJNxIkgQM5mY4BNZULZilNOcPK.'}\n",
+				func(o *Options) { o.UnauthenticatedHealth, o.RoutePrefix = open, "/a" })
+			transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: http2}
+			for path, health := range map[string]bool{
+				"/a/-/healthy": true, "/a/-/ready": true, "/a/-/ready?x=1": true,
+				"/a/": false, "/a/metrics": false, "/a/api/v1/status": false, "/-/ready": false, "/a/-/ready/": false, "/a/-/ready/../../metrics": false,
+			} {
+				answer, err := (&http.Client{Transport: transport}).Get("https://" + r.Addr() + path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				answer.Body.Close()
+				if want := map[bool]int{true: 200, false: 401}[open && health]; answer.StatusCode != want {
+					t.Errorf("chosen %v, HTTP/%d, %s: status %d, want %d", open, answer.ProtoMajor, path, answer.StatusCode, want)
+				}
+			}
+			transport.CloseIdleConnections()
+			stop()
+		}
+	}
+}

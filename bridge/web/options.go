@@ -33,6 +33,9 @@ type Options struct {
 	// SystemdSocket takes the listeners that systemd passed instead of opening
 	// any.
 	SystemdSocket bool
+	// UnauthenticatedHealth answers /-/healthy and /-/ready without the credentials that
+	// ConfigFile asks for.
+	UnauthenticatedHealth bool
 	// TelemetryPath is where the metrics are, by default /metrics, and RoutePrefix what
 	// stands before all paths, by default nothing.
 	TelemetryPath, RoutePrefix string

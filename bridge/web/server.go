@@ -166,7 +166,7 @@ func (s *Server) follow(ctx context.Context) {
 // httpServer returns a server for one listener. Each listener has its own,
 // since exporter-toolkit wraps the handler of the server that it is given.
 func (s *Server) httpServer() *http.Server {
-	return &http.Server{
+	srv := &http.Server{
 		Handler:           s.handler,
 		ReadHeaderTimeout: s.limits.header,
 		// No ReadTimeout: it would end the context of a page that takes longer.
@@ -175,8 +175,15 @@ func (s *Server) httpServer() *http.Server {
 		WriteTimeout:   s.limits.chunk, // extended chunk by chunk where a page is long
 		MaxHeaderBytes: maxHeaderBytes,
 		HTTP2:          &http.HTTP2Config{MaxConcurrentStreams: s.limits.streams},
-		BaseContext:    func(net.Listener) context.Context { return s.life },
 		// Failed handshakes and the like: any port scanner makes them.
 		ErrorLog: slog.NewLogLogger(s.opts.Logger.Handler(), slog.LevelDebug),
 	}
+	// It is called after the toolkit has wrapped the handler, and before the first connection.
+	srv.BaseContext = func(net.Listener) context.Context {
+		if s.opts.UnauthenticatedHealth {
+			srv.Handler = s.healthBefore(srv.Handler)
+		}
+		return s.life
+	}
+	return srv
 }

@@ -52,6 +52,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	app.Flag("web.telemetry-path", "Path of the metrics.").Default("/metrics").StringVar(&options.TelemetryPath)
 	app.Flag("web.route-prefix", "Prefix of the paths of all pages, the metrics and the API.").Default("/").StringVar(&options.RoutePrefix)
 	app.Flag("web.config.file", "File with TLS and authentication settings of the listeners.").PlaceHolder("FILE").StringVar(&options.WebConfigFile)
+	app.Flag("web.unauthenticated-health", "Answer /-/healthy and /-/ready without the password that --web.config.file requires.").BoolVar(&options.UnauthenticatedHealth)
 	app.Flag("web.systemd-socket", "Listen on the sockets passed by systemd.").BoolVar(&options.SystemdSocket)
 	app.Flag("web.enable-lifecycle", "Enable POST /-/reload.").BoolVar(&options.EnableLifecycle)
 	app.Flag("web.enable-pprof", "Enable /debug/pprof/.").BoolVar(&options.EnablePprof)
