@@ -16,6 +16,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,13 +49,16 @@ type Options struct {
 
 	StoragePath string // directory of what is durable; empty: nothing is
 	// StorageFS is where that directory is; nil: the system's own file system.
-	StorageFS     disk.FS
-	ListenAddress string // wins over web.listen_address where given
-	WebConfigFile string // TLS and authentication of the listener
-	SystemdSocket bool   // listen on the socket that systemd passes
+	StorageFS       disk.FS
+	ListenAddresses []string // win over web.listen_address where given
+	WebConfigFile   string   // TLS and authentication of the listeners
+	SystemdSocket   bool     // listen on the sockets that systemd passes
 
-	EnableLifecycle bool // POST /-/reload
-	EnablePprof     bool // /debug/pprof/
+	// As in [web.Options].
+	TelemetryPath, RoutePrefix string
+	UnauthenticatedHealth      bool
+	EnableLifecycle            bool // POST /-/reload
+	EnablePprof                bool // /debug/pprof/
 
 	Logger *slog.Logger
 	// Log, where given, is where the lines of Logger go. May be nil.
@@ -67,7 +71,7 @@ type Options struct {
 	AutoReloadInterval time.Duration
 	// Service is the service manager to notify. May be nil.
 	Service *notify.Service
-	// Listening, where given, is called with the address once the web server
+	// Listening, where given, is called with the first address once the web server
 	// listens.
 	Listening func(address string)
 
@@ -91,8 +95,8 @@ type Bridge struct {
 	clock    *clock
 
 	// What only a restart can change.
-	listenAddress string
-	storageKeys   config.Storage
+	listenAddresses []string
+	storageKeys     config.Storage
 
 	aggregator *aggregator.Aggregator
 	disk       disk.FS   // of the storage path
@@ -161,7 +165,7 @@ func run(ctx context.Context, options Options) error {
 		return err
 	}
 	if options.Listening != nil {
-		options.Listening(b.web.Addr())
+		options.Listening(b.web.Addresses()[0])
 	}
 	return b.runAndClose(ctx)
 }
@@ -186,7 +190,7 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 	}
 	b.published = b.tickPublished
 	b.showConfig(cfg)
-	b.listenAddress, b.storageKeys = cmp.Or(options.ListenAddress, cfg.Web.ListenAddress), cfg.Storage
+	b.listenAddresses, b.storageKeys = options.listenAddresses(cfg), cfg.Storage
 	defer func() {
 		if err != nil {
 			b.close()
@@ -194,7 +198,7 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 		}
 	}()
 	skipped := newSkipped(registry)
-	feed, err := feedConfig(cfg, b.listenAddress, options)
+	feed, err := feedConfig(cfg, b.listenAddresses[0], options)
 	if err != nil {
 		return nil, err
 	}
@@ -223,6 +227,9 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 
 // close releases what a bridge holds, whether it ran or not.
 func (b *Bridge) close() {
+	if b.web != nil {
+		b.web.Close()
+	}
 	if b.sender != nil {
 		b.step("the endpoints")
 		b.sender.Close()
@@ -246,9 +253,14 @@ func (b *Bridge) close() {
 
 func (b *Bridge) webOptions(registry *prometheus.Registry) web.Options {
 	return web.Options{
-		ListenAddress:   b.listenAddress,
+		ListenAddresses: b.listenAddresses,
 		ConfigFile:      b.options.WebConfigFile,
 		SystemdSocket:   b.options.SystemdSocket,
+		TelemetryPath:   b.options.TelemetryPath,
+		RoutePrefix:     b.options.RoutePrefix,
+
+		UnauthenticatedHealth: b.options.UnauthenticatedHealth,
+
 		EnableLifecycle: b.options.EnableLifecycle,
 		EnablePprof:     b.options.EnablePprof,
 		Source:          b.aggregator,
@@ -275,7 +287,7 @@ func (b *Bridge) run(ctx context.Context) error {
 	if err := b.resume(); err != nil {
 		return fmt.Errorf("bridge: %w", err)
 	}
-	b.logger.Info("skybridge runs", "version", versionText(), "address", b.web.Addr(), "analyzers", len(b.cfg.Skydive.Analyzers), "endpoints", len(b.cfg.RemoteWrite))
+	b.logger.Info("skybridge runs", "version", versionText(), "address", strings.Join(b.web.Addresses(), ","), "analyzers", len(b.cfg.Skydive.Analyzers), "endpoints", len(b.cfg.RemoteWrite))
 
 	watchCtx, stopWatch := context.WithCancel(context.WithoutCancel(ctx))
 	var watch sync.WaitGroup

@@ -4,7 +4,6 @@
 package bridge
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -21,11 +20,12 @@ import (
 // use it, and writes a line for what works of each and one for all that does not, with what
 // to change. It reports how many of them do not work. It subscribes to nothing and stores
 // nothing.
-func Check(ctx context.Context, cfg *config.Config, listenAddress string, w io.Writer) (failing int, err error) {
+func Check(ctx context.Context, cfg *config.Config, listenAddresses []string, w io.Writer) (failing int, err error) {
 	set := secrets.New()
 	set.Pin(secretsOf(cfg))
+	options := Options{ListenAddresses: listenAddresses, secrets: set}
 	defer func() { err = set.Error(err) }()
-	feed, err := feedConfig(cfg, cmp.Or(listenAddress, cfg.Web.ListenAddress), Options{secrets: set})
+	feed, err := feedConfig(cfg, options.listenAddresses(cfg)[0], options)
 	if err != nil {
 		return 0, err
 	}

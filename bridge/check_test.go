@@ -79,7 +79,7 @@ func TestCheck(t *testing.T) {
 				t.Fatal(err)
 			}
 			var said strings.Builder
-			failing, err := Check(t.Context(), cfg, "", &said)
+			failing, err := Check(t.Context(), cfg, nil, &said)
 			if err != nil || failing != c.failing {
 				t.Errorf("%d failing, error %v:\n%s", failing, err, &said)
 			}

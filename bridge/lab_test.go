@@ -57,10 +57,10 @@ func newSeed(t *testing.T) uint64 {
 func newLab(t *testing.T) *lab {
 	l := &lab{t: t, began: time.Now(), logs: &logs{}, dials: map[string]dialer{}}
 	l.options = Options{
-		ConfigFile:    filepath.Join(t.TempDir(), "skybridge.yml"),
-		ListenAddress: "127.0.0.1:0",
-		Logger:        slog.New(slog.NewTextHandler(l.logs, nil)),
-		secrets:       secrets.New(),
+		ConfigFile:      filepath.Join(t.TempDir(), "skybridge.yml"),
+		ListenAddresses: []string{"127.0.0.1:0"},
+		Logger:          slog.New(slog.NewTextHandler(l.logs, nil)),
+		secrets:         secrets.New(),
 		sender: []commoncfg.HTTPClientOption{
 			commoncfg.WithDialContextFunc(func(ctx context.Context, network, address string) (net.Conn, error) {
 				return l.dial(ctx, network, address)

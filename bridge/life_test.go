@@ -53,7 +53,8 @@ func TestReloadKeepsCounters(t *testing.T) {
 	r.play(30)
 	r.configure("", "web: {listen_address: '127.0.0.1:1'}\naggregation: {connection_timeout: 90s, max_series: 5000}\n")
 	r.reloadNow()
-	if n := strings.Count(r.logs.String(), "web.listen_address changes with a restart only"); n < 2 {
+	r.reloadNow() // two reloads each, the last of which may still run
+	if n := strings.Count(r.logs.String(), "web.listen_address changes with a restart only"); n < 3 {
 		t.Errorf("%d warnings, want one for each reload", n)
 	}
 	if n := r.Analyzers[0].Accepted(); n != 1 {

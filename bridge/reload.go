@@ -4,7 +4,6 @@
 package bridge
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -97,7 +96,7 @@ func (b *Bridge) swap(cfg *config.Config) (err error) {
 			err = fmt.Errorf("bridge: %w", err)
 		}
 	}()
-	feed, err := feedConfig(cfg, b.listenAddress, b.options)
+	feed, err := feedConfig(cfg, b.listenAddresses[0], b.options)
 	if err != nil {
 		return err
 	}
@@ -109,7 +108,7 @@ func (b *Bridge) swap(cfg *config.Config) (err error) {
 		return err
 	}
 	if err := b.commit(cfg, feed, receivers); err != nil { // the labels, which were valid when the file was read
-		former, undo := feedConfig(b.cfg, b.listenAddress, b.options) // no earlier: its files may be gone by now
+		former, undo := feedConfig(b.cfg, b.listenAddresses[0], b.options) // no earlier: its files may be gone by now
 		if undo == nil {
 			undo = b.feed.Reload(former)
 		}
@@ -165,20 +164,28 @@ func (b *Bridge) apply(cfg *config.Config, receivers *remotewrite.Endpoints, ren
 
 // warnOfRestart logs changes that need a restart.
 func (b *Bridge) warnOfRestart(cfg *config.Config) {
-	if is := cmp.Or(b.options.ListenAddress, cfg.Web.ListenAddress); is != b.listenAddress {
-		b.logger.Warn("web.listen_address changes with a restart only", "in_force", b.listenAddress, "configured", is)
+	if is := b.options.listenAddresses(cfg); !slices.Equal(is, b.listenAddresses) {
+		b.logger.Warn("web.listen_address changes with a restart only", "in_force", b.listenAddresses[0], "configured", is[0])
 	}
 	if b.storageKeys != cfg.Storage {
 		b.logger.Warn("the keys of storage change with a restart only")
 	}
 }
 
+// listenAddresses returns the addresses to listen on, one at least.
+func (o *Options) listenAddresses(cfg *config.Config) []string {
+	if len(o.ListenAddresses) > 0 {
+		return o.ListenAddresses
+	}
+	return []string{cfg.Web.ListenAddress}
+}
+
 // load reads the configuration file and logs its warnings.
 func load(options Options) (*config.Config, error) {
 	options.watch.loading()
-	listen := options.ListenAddress
+	listen := options.ListenAddresses
 	if options.SystemdSocket {
-		listen = ":0" // it is not known here where, and no receiver has the port 0
+		listen = []string{":0"} // it is not known here where, and no receiver has the port 0
 	}
 	cfg, warnings, err := config.Load(options.ConfigFile, config.Process{Listen: listen, Environ: options.Environ, Optional: options.ConfigOptional})
 	if err != nil {

@@ -31,7 +31,7 @@ func TestRestartContinues(t *testing.T) {
 	stop()
 	var logged logs
 	if err := Run(ctx, Options{
-		ConfigFile: r.config, StoragePath: r.dir, ListenAddress: r.address, Logger: slog.New(slog.NewTextHandler(&logged, nil)),
+		ConfigFile: r.config, StoragePath: r.dir, ListenAddresses: []string{r.address}, Logger: slog.New(slog.NewTextHandler(&logged, nil)),
 		Listening: func(string) { t.Error("it listens") },
 	}); err != nil {
 		t.Error(err)

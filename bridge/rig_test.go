@@ -126,7 +126,7 @@ func (r *rig) start() {
 		timing:          r.timing,
 		resolver:        r.names,
 		Service:         r.service,
-		ListenAddress:   r.address,
+		ListenAddresses: strings.Fields(r.address), // without one, the file's
 		EnableLifecycle: true,
 		Logger:          slog.New(slog.NewTextHandler(r.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Reload:          r.reload,

@@ -84,7 +84,7 @@ func TestStorageIsUsedByOneBridge(t *testing.T) {
 	r.dir = t.TempDir()
 	r.configure("", "")
 	r.start()
-	second := Options{ConfigFile: r.config, ListenAddress: "127.0.0.1:0", StoragePath: r.dir, Logger: slog.New(slog.DiscardHandler)}
+	second := Options{ConfigFile: r.config, ListenAddresses: []string{"127.0.0.1:0"}, StoragePath: r.dir, Logger: slog.New(slog.DiscardHandler)}
 	if err := Run(context.Background(), second); err == nil || !strings.Contains(err.Error(), "is used by another process") {
 		t.Errorf("two bridges on one directory: %v", err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/prometheus/model/relabel"
 
 	"github.com/skydive-project/skybridge/remotewrite/wire"
+	"github.com/skydive-project/skybridge/unixsocket"
 )
 
 // EndpointConfig is one receiver. Zero fields take the defaults of Prometheus'
@@ -98,11 +99,12 @@ func (c *EndpointConfig) complete() error {
 
 	var errs []error
 	complain := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	switch u, err := url.Parse(c.URL); {
+	_, over := unixsocket.Receiver(c.URL)
+	switch u, err := url.Parse(over); {
 	case err != nil: // its text would repeat the URL, which may hold a password
 		complain("url cannot be parsed")
 	case u.Scheme != "http" && u.Scheme != "https":
-		complain("url must begin with http:// or https://")
+		complain("url must begin with http://, https:// or unix:///")
 	case u.Host == "":
 		complain("url has no host")
 	}

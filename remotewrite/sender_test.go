@@ -29,6 +29,7 @@ func TestPrepareErrors(t *testing.T) {
 			{Name: "b", URL: "http://c/"},
 			{Name: "scheme", URL: "ftp://user:secret@host/"},
 			{Name: "host", URL: "http://"},
+			{Name: "socket", URL: "unix:///run/x.sock:/api/v1/write"}, // is valid
 			{Name: "bad", URL: "http://user:secret@h\x7f/"},
 			{Name: "shards", URL: "http://d/", MinShards: 5, MaxShards: 2},
 			{Name: "backoff", URL: "http://d/", MinBackoff: time.Second, MaxBackoff: time.Millisecond},
@@ -42,6 +43,9 @@ func TestPrepareErrors(t *testing.T) {
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("error does not say %q: %v", want, err)
 			}
+		}
+		if strings.Contains(err.Error(), "(socket)") {
+			t.Errorf("a Unix socket is refused: %v", err)
 		}
 		if strings.Contains(err.Error(), "secret") {
 			t.Errorf("error tells a secret: %v", err)

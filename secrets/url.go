@@ -14,7 +14,7 @@ import (
 // no URL is hidden whole.
 func URL(raw string) string {
 	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || strings.Contains(u.Path, "@") { // of a password with a slash
+	if err != nil || u.Host == "" && (u.Scheme != "unix" || u.Path == "") || strings.Contains(u.Path, "@") { // of a password with a slash
 		return Mask
 	}
 	query := u.RawQuery

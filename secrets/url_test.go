@@ -18,10 +18,14 @@ func TestURL(t *testing.T) {
 		"https://host/push?token=SECRET%zz":             "https://host/push?<hidden>",
 		"https://host/push?SECRET":                      "https://host/push?<hidden>",
 		"https://host/push?a=SECRET#SECRET":             "https://host/push?<hidden>",
-		"http://host/%zz?SECRET":                        Mask,
-		"http://user:SEC/RET@host/":                     Mask,
-		"http://user:1/SECRET@host/":                    Mask,
-		"SECRET":                                        Mask,
+		"unix:///run/x.sock:/api/v1/write":              "unix:///run/x.sock:/api/v1/write",
+		"unix:///run/x.sock:/api/v1/write?token=SECRET": "unix:///run/x.sock:/api/v1/write?<hidden>",
+		"unix:SECRET": Mask,
+		"unix:///run/user:SECRET@x.sock:/api/v1/write": Mask,
+		"http://host/%zz?SECRET":                       Mask,
+		"http://user:SEC/RET@host/":                    Mask,
+		"http://user:1/SECRET@host/":                   Mask,
+		"SECRET":                                       Mask,
 	} {
 		if got := URL(raw); got != want {
 			t.Errorf("URL(%q) = %q, want %q", raw, got, want)

@@ -4,7 +4,6 @@
 package config
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -42,7 +41,13 @@ func (r *reader) read(data []byte) (*Config, *legacyFile) {
 		r.validate(reflect.ValueOf(&c).Elem(), "")
 	}
 	if len(r.errs) == 0 {
-		c.ownListener(r, cmp.Or(r.process.Listen, c.Web.ListenAddress))
+		listen := r.process.Listen
+		if len(listen) == 0 {
+			listen = []string{c.Web.ListenAddress}
+		}
+		for _, address := range listen {
+			c.ownListener(r, address)
+		}
 	}
 	return &c, old
 }

@@ -185,6 +185,7 @@ func keyCases() []keyCase {
 		{"memory", "storage.memory_max_bytes", under("storage", "memory_max_bytes: 2GiB"), func(c *Config) { c.Storage.MemoryMaxBytes = 2 << 30 }},
 		{"memory in bytes", "storage.memory_max_bytes", under("storage", "memory_max_bytes: 2000001"), func(c *Config) { c.Storage.MemoryMaxBytes = 2_000_001 }},
 		{"address", "web.listen_address", under("web", "listen_address: '[::1]:0'"), func(c *Config) { c.Web.ListenAddress = "[::1]:0" }},
+		{"socket", "web.listen_address", under("web", "listen_address: unix:/run/x.sock"), func(c *Config) { c.Web.ListenAddress = "unix:/run/x.sock" }},
 
 		{"endpoint", "remote_write[].url", stanza(""), endpoint(func(*RemoteWrite) {})},
 		{"name", "remote_write[].name", stanza("name: 7"), endpoint(func(rw *RemoteWrite) { rw.Name = "7" })},

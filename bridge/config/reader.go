@@ -97,9 +97,9 @@ type namedFile struct{ name, path string }
 
 // Process is what a file cannot say of the process that reads it.
 type Process struct {
-	// Listen is the address to listen on, which wins over web.listen_address where it is
-	// not empty: no endpoint may be that.
-	Listen string
+	// Listen is the addresses to listen on, which win over web.listen_address where there
+	// are any: no endpoint may be one of them.
+	Listen []string
 	// Outside says that the file is of a systemd unit that this process is not: where the
 	// unit's credentials cannot be seen, that is a warning.
 	Outside bool

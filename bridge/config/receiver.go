@@ -11,6 +11,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/skydive-project/skybridge/unixsocket"
 )
 
 // writePaths returns how the URLs of known receivers end, the measured ones first; a
@@ -46,7 +48,7 @@ func (r *reader) writePath(raw, path string) {
 }
 
 // ownListener notes the endpoints that are the bridge itself. listen is where it
-// listens, host:port.
+// listens, host:port or a Unix socket.
 func (c *Config) ownListener(r *reader, listen string) {
 	for i := range c.RemoteWrite {
 		rw := &c.RemoteWrite[i]
@@ -62,6 +64,10 @@ func (c *Config) ownListener(r *reader, listen string) {
 // reaches reports whether a URL surely leads to a listener of this machine. It asks no
 // name server: of names it knows localhost and the machine's own.
 func reaches(u *url.URL, listen string) bool {
+	if socket, _ := unixsocket.Receiver(u.String()); socket != "" {
+		at, _ := unixsocket.Address(listen)
+		return socket == at
+	}
 	listenHost, listenPort, err := net.SplitHostPort(listen)
 	port := u.Port()
 	if port == "" {

@@ -72,7 +72,7 @@ func TestOwnListener(t *testing.T) {
 	}
 	for _, c := range []struct {
 		url, listen string // the listener of the file
-		flag        string
+		flag        string // those of the process
 		own         bool
 	}{
 		{"http://localhost:9100/api/v1/write", "", "", true}, // by default :9100
@@ -89,6 +89,11 @@ func TestOwnListener(t *testing.T) {
 		{"http://localhost:9200/", "", ":9200", true},
 		{"http://localhost:9200/", ":9300", "[::]:9200", true},
 
+		{"http://localhost:9400/", "", ":9200 127.0.0.1:9400", true}, // two flags
+		{"unix:///run/x.sock:/api/v1/write", "unix:/run/x.sock", "", true},
+
+		{"unix:///run/y.sock:/api/v1/write", "unix:///run/x.sock", "", false},
+		{"unix:///run/x.sock:/api/v1/write", "", "", false},
 		{"http://localhost:9090/", "", "", false},
 		{"http://localhost:9100/", "", ":9200", false},
 		{"http://localhost:9100/", ":9200", "", false},
@@ -106,7 +111,7 @@ func TestOwnListener(t *testing.T) {
 			web = fmt.Sprintf("web: {listen_address: '%s'}\n", c.listen)
 		}
 		path := write(t, t.TempDir(), "f", minimal+web+"remote_write:\n- url: "+c.url+"\n")
-		_, _, err := Load(path, Process{Listen: c.flag})
+		_, _, err := Load(path, Process{Listen: strings.Fields(c.flag)})
 		if own := err != nil && strings.Contains(err.Error(), "remote_write[0].url is the address that skybridge itself listens on"); own != c.own || err != nil && !own {
 			t.Errorf("%s with %q in the file and the flag %q: %v", c.url, c.listen, c.flag, err)
 		}

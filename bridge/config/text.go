@@ -19,6 +19,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/unixsocket"
 )
 
 // checkText returns a text as it is used, or what is wrong with it and a remedy. The
@@ -42,7 +43,12 @@ func checkText(kind, s string) (text, what, remedy string) {
 		}
 		return analyzerURL(s, "analyzer.auth.cluster")
 	case "receiver":
-		_, what, remedy = parseURL(s, httpExample, "basic_auth in this stanza", "http", "https")
+		_, over := unixsocket.Receiver(s)
+		example := httpExample
+		if strings.HasPrefix(s, "unix:") {
+			example = "write unix:///run/receiver.sock:/api/v1/write"
+		}
+		_, what, remedy = parseURL(over, example, "basic_auth in this stanza", "http", "https")
 		return s, what, remedy
 	case "token_url":
 		_, what, remedy = parseURL(s, httpExample, "client_id and client_secret", "http", "https")
@@ -186,8 +192,14 @@ func validPort(s string, low uint64) bool {
 	return err == nil && port >= low
 }
 
-// listenAddress checks host:port. Port 0 lets the system choose.
+// listenAddress checks host:port, where port 0 lets the system choose, or a Unix socket.
 func listenAddress(s string) (text, what, remedy string) {
+	if path, ok := unixsocket.Address(s); ok {
+		if !unixsocket.Valid(path) {
+			return "", "is no path of a Unix socket: " + quoted(s), "write an absolute path of at most 107 bytes, such as unix:///run/skybridge/web.sock"
+		}
+		return s, "", ""
+	}
 	host, port, err := net.SplitHostPort(s)
 	switch {
 	case err == nil && validPort(port, 0) && !strings.ContainsAny(host, " /@?#"):

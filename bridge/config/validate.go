@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/prometheus/model/relabel"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/unixsocket"
 )
 
 // This file has the rules that tie keys together; those of one key stand in its tags.
@@ -194,6 +195,9 @@ func (a *Aggregation) checkClasses(r *reader, path string) {
 func (rw *RemoteWrite) check(r *reader, path string) {
 	if rw.URL != "" {
 		r.writePath(rw.URL, path+".url")
+	}
+	if socket, _ := unixsocket.Receiver(rw.URL); socket != "" && rw.HTTPClient.ProxyURL.URL != nil {
+		r.fail(path+".proxy_url", "is set, and a Unix socket is not reached by a proxy", "remove it")
 	}
 	rw.checkRetried(r, path+".retry_on_http")
 	r.checkHTTPClient(rw.Headers, &rw.HTTPClient, path)

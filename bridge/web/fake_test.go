@@ -150,17 +150,20 @@ type rig struct {
 func quietOptions() (Options, *prometheus.Registry) {
 	registry := prometheus.NewRegistry()
 	return Options{
-		ListenAddress: "127.0.0.1:0",
-		Source:        &rows.Source{},
-		Gatherer:      registry,
-		Registerer:    registry,
-		Healthy:       func() (bool, string) { return true, "healthy" },
-		Ready:         func() (bool, string) { return true, "ready" },
-		State:         func() status.Status { return status.Status{Ready: true, Message: "ready"} },
-		Version:       "1.2.3",
-		Logger:        slog.New(slog.DiscardHandler),
+		ListenAddresses: []string{"127.0.0.1:0"},
+		Source:          &rows.Source{},
+		Gatherer:        registry,
+		Registerer:      registry,
+		Healthy:         func() (bool, string) { return true, "healthy" },
+		Ready:           func() (bool, string) { return true, "ready" },
+		State:           func() status.Status { return status.Status{Ready: true, Message: "ready"} },
+		Version:         "1.2.3",
+		Logger:          slog.New(slog.DiscardHandler),
 	}, registry
 }
+
+// Addr is the first address that it listens on, "" where there is none.
+func (r rig) Addr() string { return strings.Join(r.Addresses()[:min(1, len(r.Addresses()))], "") }
 
 // newRig returns a server with an empty source, its own registry and a quiet
 // log, all of which change may replace.

@@ -23,6 +23,19 @@ func verdict(of func() (ok bool, word string), good, bad string) http.HandlerFun
 	}
 }
 
+// healthBefore answers /-/healthy and /-/ready itself, and leaves all else to next, which asks
+// for credentials.
+func (s *Server) healthBefore(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case s.paths.prefix + healthyPath, s.paths.prefix + readyPath:
+			s.handler.ServeHTTP(w, r)
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
 // serveReload runs the reload and returns its error in full: who may reload may
 // know what is wrong with the file. Reload logs how it went itself.
 func (s *Server) serveReload(w http.ResponseWriter, _ *http.Request) {

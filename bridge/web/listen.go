@@ -10,11 +10,13 @@ import (
 	"syscall"
 
 	"github.com/coreos/go-systemd/v22/activation"
+
+	"github.com/skydive-project/skybridge/unixsocket"
 )
 
-// Listen checks the web configuration file and opens the port, or takes the
-// sockets that systemd passed. From then on clients can connect; they are
-// answered when [Server.Run] runs. It is called once, before Run.
+// Listen checks the web configuration file and listens on every address, or takes the
+// sockets that systemd passed. From then on clients can connect; they are answered when
+// [Server.Run] runs. It is called once, before Run. After an error nothing listens.
 func (s *Server) Listen() error {
 	if err := CheckConfigFile(s.opts.ConfigFile); err != nil {
 		return err
@@ -22,12 +24,33 @@ func (s *Server) Listen() error {
 	if s.opts.SystemdSocket {
 		return s.takeSystemdSockets()
 	}
-	l, err := net.Listen("tcp", s.opts.ListenAddress)
-	if err != nil {
-		return listenError(s.opts.ListenAddress, err)
+	for _, address := range s.opts.ListenAddresses {
+		l, err := listen(address)
+		if err != nil {
+			s.Close()
+			s.listeners = nil
+			return listenError(address, err)
+		}
+		s.listeners = append(s.listeners, l)
 	}
-	s.listeners = []net.Listener{l}
 	return nil
+}
+
+func listen(address string) (net.Listener, error) {
+	if path, ok := unixsocket.Address(address); ok {
+		return unixsocket.Listen(path)
+	}
+	if address == "" { // which would be a port of the system's choice
+		return nil, errors.New("it is empty")
+	}
+	return net.Listen("tcp", address)
+}
+
+// Close ends the listeners, which [Server.Run] does as well.
+func (s *Server) Close() {
+	for _, l := range s.listeners {
+		_ = l.Close() // it may be closed
+	}
 }
 
 func (s *Server) takeSystemdSockets() error {
@@ -51,25 +74,32 @@ func (s *Server) takeSystemdSockets() error {
 // too: on many machines it is taken by that.
 const sharedPort = "9100"
 
-// listenError says what an operator can do about a port that cannot be had. It
+// listenError says what an operator can do about an address that cannot be had. It
 // wraps err.
 func listenError(address string, err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
-		whose := ""
-		if _, port, _ := net.SplitHostPort(address); port == sharedPort {
+		what, whose := "port", ""
+		if _, ok := unixsocket.Address(address); ok {
+			what = "socket"
+		} else if _, port, _ := net.SplitHostPort(address); port == sharedPort {
 			whose = " (" + sharedPort + ", the default here, is also node_exporter's)"
 		}
-		return fmt.Errorf("web: listen on %q: the port is in use by another process%s: "+
-			"choose another with web.listen_address or --web.listen-address: %w", address, whose, err)
+		return fmt.Errorf("web: listen on %q: the %s is in use by another process or listener%s: "+
+			"choose another with web.listen_address or --web.listen-address: %w", address, what, whose, err)
 	}
 	return fmt.Errorf("web: listen on %q (web.listen_address or --web.listen-address): %w", address, err)
 }
 
-// Addr returns the address of the first listener, with the port that was
-// chosen where 0 was asked for; empty before [Server.Listen].
-func (s *Server) Addr() string {
-	if len(s.listeners) == 0 {
-		return ""
+// Addresses returns where it listens, with the port that was chosen where 0 was asked for;
+// nothing before [Server.Listen].
+func (s *Server) Addresses() []string {
+	var all []string
+	for _, l := range s.listeners {
+		address := l.Addr().String()
+		if l.Addr().Network() == "unix" {
+			address = "unix://" + address
+		}
+		all = append(all, address)
 	}
-	return s.listeners[0].Addr().String()
+	return all
 }

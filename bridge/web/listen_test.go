@@ -4,6 +4,7 @@
 package web
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -15,6 +16,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -30,7 +32,7 @@ func TestPortInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	r := newRig(t, func(o *Options) { o.ListenAddress = taken.Addr().String() })
+	r := newRig(t, func(o *Options) { o.ListenAddresses = []string{taken.Addr().String()} })
 	err = r.Listen()
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		t.Fatalf("error: %v", err)
@@ -59,7 +61,7 @@ func TestPortInUseNamesNodeExporter(t *testing.T) {
 }
 
 func TestBadListenAddress(t *testing.T) {
-	r := newRig(t, func(o *Options) { o.ListenAddress = "127.0.0.1:99999" })
+	r := newRig(t, func(o *Options) { o.ListenAddresses = []string{"127.0.0.1:99999"} })
 	if err := r.Listen(); err == nil || !strings.Contains(err.Error(), "web.listen_address") {
 		t.Errorf("error: %v", err)
 	}
@@ -197,5 +199,86 @@ func TestNoSystemdSocket(t *testing.T) {
 	r := newRig(t, func(o *Options) { o.SystemdSocket = true })
 	if err := r.Listen(); err == nil || !strings.Contains(err.Error(), "--web.systemd-socket") {
 		t.Errorf("error: %v", err)
+	}
+}
+
+// TestSeveralAddresses proves that every address answers and is named, and that a Unix socket
+// is gone at the end.
+func TestSeveralAddresses(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "web.sock")
+	r, stop := listening(t, "", func(o *Options) { o.ListenAddresses = []string{"127.0.0.1:0", "127.0.0.1:0", "unix:" + socket} })
+	all := r.Addresses()
+	if len(all) != 3 || all[2] != "unix://"+socket {
+		t.Fatalf("addresses %q", all)
+	}
+	for _, address := range all {
+		network := "tcp"
+		if path, ok := strings.CutPrefix(address, "unix://"); ok {
+			network, address = "unix", path
+		}
+		transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, address)
+		}}
+		answer, err := (&http.Client{Transport: transport}).Get("http://x/-/healthy")
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		transport.CloseIdleConnections()
+		if answer.StatusCode != http.StatusOK {
+			t.Errorf("%s: status %d", address, answer.StatusCode)
+		}
+	}
+	stop()
+	if _, err := os.Stat(socket); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the socket remains: %v", err)
+	}
+}
+
+// TestOneOfTheAddressesInUse proves that the start fails where any address is in use, names
+// that one, and leaves the others free.
+func TestOneOfTheAddressesInUse(t *testing.T) {
+	free, socket := loopback.Address(), filepath.Join(t.TempDir(), "web.sock")
+	for _, again := range []string{free, "unix://" + socket, ""} {
+		r := newRig(t, func(o *Options) { o.ListenAddresses = []string{free, "unix:" + socket, again} })
+		if err := r.Listen(); err == nil || !strings.Contains(err.Error(), strconv.Quote(again)) || again != "" && !errors.Is(err, syscall.EADDRINUSE) {
+			t.Errorf("%q: error %v", again, err)
+		}
+		l, err := net.Listen("tcp", free)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Close()
+		if _, err := os.Stat(socket); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("the socket remains: %v", err)
+		}
+	}
+}
+
+// TestUnauthenticatedHealth proves that health needs no password where the operator chooses
+// that, and everything else needs one in any case.
+func TestUnauthenticatedHealth(t *testing.T) {
+	certificates, pool := certificate(t)
+	for _, open := range []bool{false, true} {
+		for _, http2 := range []bool{false, true} {
+			r, stop := listening(t, certificates+"basic_auth_users: {prometheus: '$2a$04$jwmtaGME4bmvJdKeusiPruYSppHJNxIkgQM5mY4BNZULZilNOcPK.'}\n",
+				func(o *Options) { o.UnauthenticatedHealth, o.RoutePrefix = open, "/a" })
+			transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: http2}
+			for path, health := range map[string]bool{
+				"/a/-/healthy": true, "/a/-/ready": true, "/a/-/ready?x=1": true,
+				"/a/": false, "/a/metrics": false, "/a/api/v1/status": false, "/-/ready": false, "/a/-/ready/": false, "/a/-/ready/../../metrics": false,
+			} {
+				answer, err := (&http.Client{Transport: transport}).Get("https://" + r.Addr() + path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				answer.Body.Close()
+				if want := map[bool]int{true: 200, false: 401}[open && health]; answer.StatusCode != want {
+					t.Errorf("chosen %v, HTTP/%d, %s: status %d, want %d", open, answer.ProtoMajor, path, answer.StatusCode, want)
+				}
+			}
+			transport.CloseIdleConnections()
+			stop()
+		}
 	}
 }

@@ -24,15 +24,21 @@ type Source interface {
 // Options is what a Server needs. Source, Gatherer, Registerer, Healthy,
 // Ready, State and Logger are required, Reload too with EnableLifecycle.
 type Options struct {
-	// ListenAddress is host:port of the one listener; not used with
+	// ListenAddresses are host:port or unix:///path of each listener; not used with
 	// SystemdSocket.
-	ListenAddress string
+	ListenAddresses []string
 	// ConfigFile is exporter-toolkit's web configuration (TLS, users, headers),
 	// read at each connection; empty: plain HTTP without authentication.
 	ConfigFile string
 	// SystemdSocket takes the listeners that systemd passed instead of opening
-	// one.
+	// any.
 	SystemdSocket bool
+	// UnauthenticatedHealth answers /-/healthy and /-/ready without the credentials that
+	// ConfigFile asks for.
+	UnauthenticatedHealth bool
+	// TelemetryPath is where the metrics are, by default /metrics, and RoutePrefix what
+	// stands before all paths, by default nothing.
+	TelemetryPath, RoutePrefix string
 	// EnableLifecycle opens /-/reload, EnablePprof opens /debug/pprof/.
 	EnableLifecycle, EnablePprof bool
 

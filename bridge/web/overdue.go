@@ -22,7 +22,7 @@ func (s *Server) Overdue() time.Duration {
 		defer s.asking.Store(false)
 		defer s.answerDue.Idle()
 		defer func() { _ = recover() }() // an answer too; it was counted and logged
-		r, err := http.NewRequestWithContext(s.life, http.MethodGet, "/-/ready", http.NoBody)
+		r, err := http.NewRequestWithContext(s.life, http.MethodGet, s.paths.prefix+readyPath, http.NoBody)
 		if err == nil { // neither method nor URL can be wrong
 			s.handler.ServeHTTP(nowhere{}, r)
 		}

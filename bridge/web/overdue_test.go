@@ -16,6 +16,7 @@ func TestOverdue(t *testing.T) {
 		var requests int
 		var ready func() (bool, string)
 		r := newRig(t, func(o *Options) {
+			o.RoutePrefix = "/skybridge"
 			o.Ready = func() (bool, string) { requests++; return ready() }
 		})
 		overdue := func(want time.Duration) {

@@ -25,7 +25,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer s.endLife()
 
 	flags := &toolkit.FlagConfig{
-		WebListenAddresses: &[]string{s.opts.ListenAddress},
+		WebListenAddresses: &s.opts.ListenAddresses,
 		WebSystemdSocket:   &s.opts.SystemdSocket,
 		WebConfigFile:      &s.opts.ConfigFile,
 	}
@@ -34,7 +34,7 @@ func (s *Server) Run(ctx context.Context) error {
 	servers := make([]*http.Server, len(s.listeners))
 	failed := make(chan error, len(s.listeners))
 	for i, l := range s.listeners {
-		l = netutil.LimitListener(newPeerListener(l, s.limits.perPeer, s.metrics.refused), s.limits.connections)
+		l = netutil.LimitListener(newPeerListener(l, s.limits.perPeer, s.metrics.refused), max(1, s.limits.connections/len(s.listeners)))
 		srv := s.httpServer()
 		servers[i] = srv
 		serving.Go(func() {

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package web is the bridge's HTTP surface: the scrape page, health, reload and
-// the status page, on one port.
+// the status page, on the same listeners.
 package web
 
 import (
@@ -28,8 +28,8 @@ import (
 // limits are the server's bounds on time and concurrency. They are fixed;
 // tests of this package tighten them.
 type limits struct {
-	// connections is how many connections one listener has at once; the next
-	// wait in the kernel's queue until one ends, at the latest after idle. It is
+	// connections is how many connections the listeners have at once, each an equal
+	// share; the next wait in the kernel's queue until one ends, at the latest after idle. It is
 	// half of the usual 1,024 file descriptors: analyzers and receivers keep
 	// theirs whatever connects here.
 	connections int
@@ -82,10 +82,11 @@ func defaultLimits() limits {
 // Accept header together are under 1 kB.
 const maxHeaderBytes = 16 << 10
 
-// Server serves the bridge's one port. Create it with [New], then [Server.Listen],
+// Server serves the bridge's listeners. Create it with [New], then [Server.Listen],
 // then [Server.Run]. Its handlers may be used from many goroutines.
 type Server struct {
 	opts    Options
+	paths   paths
 	limits  limits
 	metrics *metrics
 	// handler is all that is served, without TLS and authentication, which the listener adds.
@@ -128,10 +129,13 @@ func New(opts Options) (*Server, error) {
 	s.answers = newPlaces(fairly(s.limits.answers))
 	s.life, s.endLife = context.WithCancel(context.Background())
 	var err error
+	if s.paths, err = newPaths(opts.TelemetryPath, opts.RoutePrefix); err != nil {
+		return nil, fmt.Errorf("web: %w", err)
+	}
 	if s.assets, err = status.LoadAssets(); err != nil {
 		return nil, fmt.Errorf("web: %w", err)
 	}
-	if s.page, err = status.NewPage(opts.EnablePprof); err != nil {
+	if s.page, err = status.NewPage(s.paths.telemetry, opts.EnablePprof); err != nil {
 		return nil, fmt.Errorf("web: %w", err)
 	}
 	s.handler = s.guard(s.routes())
@@ -162,7 +166,7 @@ func (s *Server) follow(ctx context.Context) {
 // httpServer returns a server for one listener. Each listener has its own,
 // since exporter-toolkit wraps the handler of the server that it is given.
 func (s *Server) httpServer() *http.Server {
-	return &http.Server{
+	srv := &http.Server{
 		Handler:           s.handler,
 		ReadHeaderTimeout: s.limits.header,
 		// No ReadTimeout: it would end the context of a page that takes longer.
@@ -171,8 +175,15 @@ func (s *Server) httpServer() *http.Server {
 		WriteTimeout:   s.limits.chunk, // extended chunk by chunk where a page is long
 		MaxHeaderBytes: maxHeaderBytes,
 		HTTP2:          &http.HTTP2Config{MaxConcurrentStreams: s.limits.streams},
-		BaseContext:    func(net.Listener) context.Context { return s.life },
 		// Failed handshakes and the like: any port scanner makes them.
 		ErrorLog: slog.NewLogLogger(s.opts.Logger.Handler(), slog.LevelDebug),
 	}
+	// It is called after the toolkit has wrapped the handler, and before the first connection.
+	srv.BaseContext = func(net.Listener) context.Context {
+		if s.opts.UnauthenticatedHealth {
+			srv.Handler = s.healthBefore(srv.Handler)
+		}
+		return s.life
+	}
+	return srv
 }

@@ -96,7 +96,7 @@ func TestStatusPageInTrouble(t *testing.T) {
 		}
 	}
 	none := newRig(t, nil)
-	if text := shown(none.get("/").Body.String()); !strings.Contains(text, "None configured: scrape /metrics") {
+	if text := shown(none.get("/").Body.String()); !strings.Contains(text, "None configured: scrape the metrics") {
 		t.Errorf("without receivers:\n%s", text)
 	}
 }

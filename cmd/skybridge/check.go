@@ -20,7 +20,7 @@ import (
 // the bridge would run. With connect, every analyzer and receiver of those that are valid
 // is asked.
 func checkConfig(ctx context.Context, files []string, connect bool, options bridge.Options, stdout, stderr io.Writer) error {
-	process := config.Process{Listen: options.ListenAddress, Outside: true, Environ: options.Environ}
+	process := config.Process{Listen: options.ListenAddresses, Outside: true, Environ: options.Environ}
 	if len(files) == 0 {
 		files, process.Optional = []string{options.ConfigFile}, options.ConfigOptional
 	}
@@ -41,7 +41,7 @@ func checkConfig(ctx context.Context, files []string, connect bool, options brid
 		if !connect {
 			continue
 		}
-		n, err := bridge.Check(ctx, cfg, options.ListenAddress, stdout)
+		n, err := bridge.Check(ctx, cfg, options.ListenAddresses, stdout)
 		if err != nil {
 			return err
 		}

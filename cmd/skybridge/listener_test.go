@@ -6,6 +6,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -80,4 +81,27 @@ func endpoint(t *testing.T, text string) string {
 		return text
 	}
 	return fmt.Sprintf("%d.%d.%d.%d:%d", a, b, c, d, port)
+}
+
+// TestSeveralListeners proves that a bridge listens on each --web.listen-address and nowhere
+// else, and that the log names all.
+func TestSeveralListeners(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "web.sock")
+	cmd, _, logs := running(t, "", func(cmd *exec.Cmd) { cmd.Args = append(cmd.Args, "--web.listen-address=unix://"+socket) })
+	listening := listeners(t, cmd.Process.Pid)
+	if want := []string{"tcp " + webAddress(cmd), "unix " + socket}; !slices.Equal(listening, want) {
+		t.Errorf("it listens on %q, want %q", listening, want)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	if want := "address=" + webAddress(cmd) + ",unix://" + socket + " "; !strings.Contains(logs.String(), want) {
+		t.Errorf("no %q in the log:\n%s", want, logs)
+	}
+	if _, err := os.Stat(socket); !os.IsNotExist(err) {
+		t.Errorf("the socket remains: %v", err)
+	}
 }

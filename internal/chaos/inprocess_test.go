@@ -61,13 +61,13 @@ func (m *machine) start(ctx context.Context) {
 	heard, hup := make(chan string, 1), make(chan os.Signal, 1)
 	m.life, m.ended, m.heard, m.hup, m.listens, m.stopping = life, ended, heard, hup, false, false
 	options := bridge.Options{
-		ConfigFile:    m.config,
-		StoragePath:   "/storage",
-		StorageFS:     life,
-		ListenAddress: "127.0.0.1:0",
-		Logger:        slog.New(slog.NewTextHandler(m.lifeLog, nil)),
-		Reload:        hup,
-		Listening:     func(address string) { heard <- address },
+		ConfigFile:      m.config,
+		StoragePath:     "/storage",
+		StorageFS:       life,
+		ListenAddresses: []string{"127.0.0.1:0"},
+		Logger:          slog.New(slog.NewTextHandler(m.lifeLog, nil)),
+		Reload:          hup,
+		Listening:       func(address string) { heard <- address },
 	}
 	go func() { ended <- bridge.Run(ctx, options) }()
 }

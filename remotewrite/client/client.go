@@ -10,7 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +22,7 @@ import (
 	"github.com/skydive-project/skybridge/credentials"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 	"github.com/skydive-project/skybridge/secrets"
+	"github.com/skydive-project/skybridge/unixsocket"
 )
 
 const (
@@ -122,7 +125,12 @@ type Answer struct {
 func New(cfg Config, set *secrets.Set, opts ...config.HTTPClientOption) (*Client, error) {
 	set.Add(secrets.OfReceiver(cfg.URL, cfg.Headers, &cfg.HTTP)...)
 	opts = append([]config.HTTPClientOption{config.WithUserAgent(cfg.Agent), config.WithSecretManager(set)}, opts...)
-	c := &Client{cfg: cfg, opts: opts, secrets: set, header: requestHeader(cfg.Agent)}
+	pools := opts // which tokens do without
+	if socket, over := unixsocket.Receiver(cfg.URL); socket != "" {
+		cfg.URL, cfg.HTTP.ProxyConfig = over, config.ProxyConfig{}
+		pools = append(slices.Clone(opts), config.WithDialContextFunc(dialSocket(socket)))
+	}
+	c := &Client{cfg: cfg, opts: pools, secrets: set, header: requestHeader(cfg.Agent)}
 	var err error
 	if c.auth, err = credentials.New(&c.cfg.HTTP, cfg.Headers, cfg.Timeout, set, opts...); err != nil {
 		return nil, fmt.Errorf("HTTP client: %w", err)
@@ -157,6 +165,16 @@ func (c *Client) newPool() (*pool, error) {
 // Renew has the next attempt use new connections, which lead to where the receiver's
 // name leads by then.
 func (c *Client) Renew() { c.conns.renew() }
+
+// dialSocket connects to a Unix socket. A redirect does not lead away from it.
+func dialSocket(path string) config.DialContextFunc {
+	return func(ctx context.Context, _, address string) (net.Conn, error) {
+		if address != unixsocket.Host+":80" {
+			return nil, errors.New("a redirect leads away from the Unix socket")
+		}
+		return new(net.Dialer).DialContext(ctx, "unix", path)
+	}
+}
 
 // Close ends what a client holds when no new request will use it. Requests in
 // flight continue, but for those that wait for a token.

@@ -22,12 +22,14 @@ const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 
 // Page is the status page. It may be used from many goroutines.
 type Page struct {
-	template *template.Template
-	pprof    bool
+	template  *template.Template
+	telemetry string
+	pprof     bool
 }
 
-// NewPage returns the page. pprof says whether it links to the profiles.
-func NewPage(pprof bool) (*Page, error) {
+// NewPage returns the page. telemetry is the path of the metrics, from the page's; pprof says
+// whether it links to the profiles.
+func NewPage(telemetry string, pprof bool) (*Page, error) {
 	text, err := assetFiles.ReadFile("assets/status.html")
 	if err != nil {
 		return nil, fmt.Errorf("status page: %w", err)
@@ -52,7 +54,7 @@ func NewPage(pprof bool) (*Page, error) {
 	if err != nil {
 		return nil, fmt.Errorf("status page: %w", err)
 	}
-	return &Page{page, pprof}, nil
+	return &Page{page, strings.TrimPrefix(telemetry, "/"), pprof}, nil
 }
 
 // number is a number of whatever type.
@@ -63,6 +65,7 @@ type pageView struct {
 	Status      Status
 	List        connections.Page
 	Query       connections.Query
+	Telemetry   string
 	Pprof       bool
 	Parts       []string
 	Total       float64 // bytes per second
@@ -106,7 +109,7 @@ func (p *Page) Write(s Status, q connections.Query, list connections.Page) ([]by
 }
 
 func (p *Page) view(s Status, q connections.Query, list connections.Page) pageView {
-	v := pageView{Status: s, List: list, Query: q, Pprof: p.pprof, Parts: expose.PartNames(), Columns: columns(q, list.Labels)}
+	v := pageView{Status: s, List: list, Query: q, Telemetry: p.telemetry, Pprof: p.pprof, Parts: expose.PartNames(), Columns: columns(q, list.Labels)}
 	for _, rate := range list.Rate {
 		v.Total += rate
 	}

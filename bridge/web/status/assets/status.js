@@ -168,7 +168,7 @@ function showPeers(s) {
     facts(["Latest success", e.last_success ? ago(e.last_success, s.now) : "none yet"], ["Lag", span(e.lag_seconds)],
       ["Backlog", count(e.backlog_ticks) + " ticks, " + count(e.backlog_samples) + " samples"], ["Last 15 minutes", count(e.refused_samples) + " samples refused, " + size(e.lost_bytes) + " lost"], ["Remote-write", visible(e.version)]),
     words(e.last_error, e.last_error_at ? ago(e.last_error_at, s.now) : "", e.remedy)))
-    : [el("p", { class: "note" }, "None configured: scrape /metrics.")]);
+    : [el("p", { class: "note" }, "None configured: scrape the metrics.")]);
 }
 
 function showBounds(s) {
