@@ -131,6 +131,7 @@ func endpoints(cfg *config.Config) []remotewrite.EndpointConfig {
 			ProtobufMessage:     remotewrite.Message(rw.ProtobufMessage),
 			ExternalLabels:      wireLabels(rw.ExternalLabels),
 			WriteRelabelConfigs: rw.WriteRelabelConfigs,
+			UTF8Names:           rw.NameValidation == "utf8",
 			SampleAgeLimit:      rw.Queue.SampleAgeLimit,
 			MetadataInterval:    metadataInterval,
 			BacklogWindow:       rw.BacklogWindow,

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/prometheus/common/config"
-	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/relabel"
 
 	"github.com/skydive-project/skybridge/remotewrite/wire"
@@ -53,6 +52,8 @@ type EndpointConfig struct {
 	// that they give the name of another series; labels whose names begin with __
 	// are removed in the end.
 	WriteRelabelConfigs []*relabel.Config
+	// UTF8Names: the receiver accepts names of labels of any characters.
+	UTF8Names bool
 	// MinShards and MaxShards bound the requests in flight at once; see
 	// senderCount. Defaults 1 and 50.
 	MinShards, MaxShards int
@@ -114,11 +115,13 @@ func (c *EndpointConfig) complete() error {
 		complain("protobuf_message %q is none of %s, %s, %s", c.ProtobufMessage, MessageAuto, Message1, Message2)
 	}
 	c.ExternalLabels = wire.SortedLabels(c.ExternalLabels)
-	if err := checkExternal(c.ExternalLabels); err != nil {
+	names := c.naming()
+	scheme := names.valid()
+	if err := checkExternal(c.ExternalLabels, scheme); err != nil {
 		complain("%w", err)
 	}
 	for i, rule := range c.WriteRelabelConfigs {
-		if err := rule.Validate(model.LegacyValidation); err != nil {
+		if err := rule.Validate(scheme); err != nil {
 			complain("write_relabel_configs[%d]: %w", i, err)
 		}
 	}
@@ -154,4 +157,6 @@ func (c *EndpointConfig) sameAs(o *EndpointConfig) bool {
 }
 
 // naming is what decides about the names of an endpoint's series.
-func (c *EndpointConfig) naming() naming { return naming{c.ExternalLabels, c.WriteRelabelConfigs} }
+func (c *EndpointConfig) naming() naming {
+	return naming{c.ExternalLabels, c.WriteRelabelConfigs, c.UTF8Names}
+}

@@ -20,6 +20,15 @@ import (
 type naming struct {
 	ExternalLabels      []wire.Label      `json:"external_labels,omitempty"`
 	WriteRelabelConfigs []*relabel.Config `json:"write_relabel_configs,omitempty"`
+	UTF8Names           bool              `json:"utf8_names,omitempty"`
+}
+
+// valid is which names of labels are sent.
+func (n *naming) valid() model.ValidationScheme {
+	if n.UTF8Names {
+		return model.UTF8Validation
+	}
+	return model.LegacyValidation
 }
 
 // renames says whether series may get other names than in the log.
@@ -66,7 +75,7 @@ func parseNaming(text string) (n naming, err error) {
 		if rule.Regex.String() == relabel.DefaultRelabelConfig.Regex.String() {
 			rule.Regex = relabel.DefaultRelabelConfig.Regex
 		}
-		if err := rule.Validate(model.LegacyValidation); err != nil {
+		if err := rule.Validate(n.valid()); err != nil {
 			return naming{}, fmt.Errorf("naming: rule %d: %w", i, err)
 		}
 		// Relabelling panics at an action that it does not know, and only this looks at it.
@@ -74,17 +83,17 @@ func parseNaming(text string) (n naming, err error) {
 			return naming{}, fmt.Errorf("naming: rule %d: %w", i, err)
 		}
 	}
-	if err := checkExternal(n.ExternalLabels); err != nil {
+	if err := checkExternal(n.ExternalLabels, n.valid()); err != nil {
 		return naming{}, fmt.Errorf("naming: %w", err)
 	}
 	return n, nil
 }
 
 // checkExternal complains about external labels, which are sorted.
-func checkExternal(labels []wire.Label) error {
+func checkExternal(labels []wire.Label, valid model.ValidationScheme) error {
 	var errs []error
 	for i, l := range labels {
-		if !model.LegacyValidation.IsValidLabelName(l.Name) || strings.HasPrefix(l.Name, "__") || l.Value == "" {
+		if !valid.IsValidLabelName(l.Name) || strings.HasPrefix(l.Name, "__") || l.Value == "" {
 			errs = append(errs, fmt.Errorf("external_labels: %q is no valid name, or has no value", l.Name))
 		}
 		if i > 0 && labels[i-1].Name == l.Name {

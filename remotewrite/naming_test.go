@@ -25,6 +25,7 @@ func TestNamingText(t *testing.T) {
 		{WriteRelabelConfigs: []*relabel.Config{rule(func(c *relabel.Config) {
 			c.Action, c.Modulus, c.TargetLabel, c.Separator = relabel.HashMod, 1<<63, "m", "\n"
 		}), rule(func(c *relabel.Config) { c.TargetLabel, c.Replacement = "const", "x" })}},
+		{UTF8Names: true, ExternalLabels: []wire.Label{{Name: "a b", Value: "1"}}},
 	} {
 		c.URL = "http://a/"
 		if err := c.complete(); err != nil {

@@ -37,17 +37,20 @@ func TestPrometheus(t *testing.T) {
 		accepts remoteapi.MessageTypes
 		send    Message
 		version string
+		label   string // of the endpoint's own
 	}{
-		{"1.0", both, Message1, "1.0"},
-		{"2.0", both, Message2, "2.0"},
-		{"auto with 2.0", both, MessageAuto, "2.0"},
-		{"auto without 2.0", only1, MessageAuto, "1.0"},
+		{"1.0", both, Message1, "1.0", ""},
+		{"2.0", both, Message2, "2.0", ""},
+		{"auto with 2.0", both, MessageAuto, "2.0", ""},
+		{"auto without 2.0", only1, MessageAuto, "1.0", ""},
+		{"a label of any characters in 1.0", both, Message1, "1.0", "data-center é"},
+		{"a label of any characters in 2.0", both, Message2, "2.0", "data-center é"},
 	} {
-		t.Run(c.name, func(t *testing.T) { testPrometheus(t, c.accepts, c.send, c.version) })
+		t.Run(c.name, func(t *testing.T) { testPrometheus(t, c.accepts, c.send, c.version, c.label) })
 	}
 }
 
-func testPrometheus(t *testing.T, accepts remoteapi.MessageTypes, send Message, version string) {
+func testPrometheus(t *testing.T, accepts remoteapi.MessageTypes, send Message, version, label string) {
 	logger := slog.New(slog.DiscardHandler)
 	db, err := tsdb.Open(t.TempDir(), logger, nil, tsdb.DefaultOptions(), nil)
 	if err != nil {
@@ -74,7 +77,12 @@ func testPrometheus(t *testing.T, accepts remoteapi.MessageTypes, send Message, 
 	r := newRig(t, queue.Config{ExternalLabels: []wire.Label{{Name: "Cluster", Value: "c"}, {Name: "zone", Value: "z"}}})
 	sender := NewSender(r.log, prometheus.NewRegistry(), logger, Options{Version: "test"})
 	t.Cleanup(sender.Close)
-	prepared, err := sender.Prepare([]EndpointConfig{{URL: server.URL, ProtobufMessage: send, MinBackoff: time.Millisecond, MaxBackoff: time.Millisecond, MinShards: 4, MaxSamplesPerSend: 50}})
+	cfg := EndpointConfig{URL: server.URL, ProtobufMessage: send, MinBackoff: time.Millisecond, MaxBackoff: time.Millisecond, MinShards: 4, MaxSamplesPerSend: 50}
+	var own []string
+	if label != "" {
+		cfg.UTF8Names, cfg.ExternalLabels, own = true, []wire.Label{{Name: label, Value: "x"}}, []string{label, "x"}
+	}
+	prepared, err := sender.Prepare([]EndpointConfig{cfg})
 	if err != nil || sender.Apply(prepared) != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +94,7 @@ func testPrometheus(t *testing.T, accepts remoteapi.MessageTypes, send Message, 
 		tick := r.log.Begin(at)
 		for i := range connections {
 			tick.Labels([]wire.Label{{Name: "initiator_ip", Value: fmt.Sprintf("10.0.0.%d", i)}, {Name: "target_ip", Value: "é"}})
-			key := labels.FromStrings("__name__", "test_bytes", "Cluster", "c", "zone", "z", "initiator_ip", fmt.Sprintf("10.0.0.%d", i), "target_ip", "é").String()
+			key := labels.FromStrings(append(own, "__name__", "test_bytes", "Cluster", "c", "zone", "z", "initiator_ip", fmt.Sprintf("10.0.0.%d", i), "target_ip", "é")...).String()
 			switch {
 			case k == 0:
 				tick.Zero(bytesMetric, begin)

@@ -119,7 +119,7 @@ func (r *rewriter) evaluate() (*renamed, error) {
 			// Reserved: rules use such labels among themselves, a receiver never sees
 			// them (remote-write 1.0, "Labels").
 		default:
-			valid = valid && model.LegacyValidation.IsValidLabelName(l.Name) && utf8.ValidString(l.Value)
+			valid = valid && r.valid().IsValidLabelName(l.Name) && utf8.ValidString(l.Value)
 			set = append(set, l)
 		}
 	}

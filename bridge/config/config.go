@@ -36,6 +36,7 @@ import (
 	"time"
 
 	commoncfg "github.com/prometheus/common/config"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/relabel"
 )
 
@@ -177,6 +178,7 @@ type RemoteWrite struct {
 	ProtobufMessage     string                     `key:"protobuf_message" default:"auto" values:"auto prometheus.WriteRequest io.prometheus.write.v2.Request" help:"remote-write 1.0 or 2.0; auto detects which one the receiver supports"`
 	RetryOnHTTP         []int                      `key:"retry_on_http" min:"400" max:"499" because:"5xx is always retried, and other codes refuse nothing" help:"codes with which refused samples are retried for 15 minutes before they are lost; 408, 425, 429 and 5xx are retried without that limit"`
 	ExternalLabels      map[string]string          `key:"external_labels" names:"external label" is:"label value" help:"labels of this endpoint's series; they override global ones with the same names"`
+	NameValidation      string                     `key:"metric_name_validation_scheme" default:"legacy" values:"legacy utf8" help:"utf8: the receiver accepts label names of any characters; legacy: of letters, digits and _ only"`
 	WriteRelabelConfigs []*relabel.Config          `key:"write_relabel_configs" help:"rules as in Prometheus, applied to each series after external labels"`
 	HTTPClient          commoncfg.HTTPClientConfig `key:",inline"`
 	Queue               Queue                      `key:"queue_config"`
@@ -233,6 +235,14 @@ func (c *Config) TopologyAnalyzers() []string {
 		return c.Topology.Analyzers
 	}
 	return c.Skydive.Analyzers
+}
+
+// names is which label names the receiver accepts.
+func (rw *RemoteWrite) names() model.ValidationScheme {
+	if rw.NameValidation == "utf8" {
+		return model.UTF8Validation
+	}
+	return model.LegacyValidation
 }
 
 // identity is what makes an endpoint the same one after a reload.

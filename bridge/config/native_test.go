@@ -165,6 +165,10 @@ func keyCases() []keyCase {
 		{"excluded classes", "aggregation.exclude_classes", under("aggregation", "exclude_classes: [internal, ingress]"),
 			func(c *Config) { c.Aggregation.ExcludeClasses = []string{"internal", "ingress"} }},
 		{"no topology", "topology.enabled", under("topology", "enabled: false"), func(c *Config) { c.Topology.Enabled = false }},
+		{"label names of any characters", "remote_write[].metric_name_validation_scheme", stanza("metric_name_validation_scheme: utf8\n  external_labels: {data-center: x}"),
+			endpoint(func(rw *RemoteWrite) {
+				rw.NameValidation, rw.ExternalLabels = "utf8", map[string]string{"data-center": "x"}
+			})},
 		{"names of analyzers", "", "skydive:\n  analyzers: ['dns+ws://A:8082', 'dnssrv+wss://_s.b/x']\n",
 			func(c *Config) {
 				c.Skydive.Analyzers = []string{"dns+ws://a:8082/ws/subscriber/flow", "dnssrv+wss://_s.b/x"}

@@ -82,7 +82,7 @@ func checkText(kind, s string) (text, what, remedy string) {
 		if strings.HasPrefix(s, "__") {
 			return "", "begins with __, which is reserved", "choose another name"
 		}
-		return refuse(!model.LegacyValidation.IsValidLabelName(s), "is no valid label name", "use letters, digits and _, and begin with a letter or _")
+		return refuse(!model.UTF8Validation.IsValidLabelName(s) || !printable(s), "is no valid label name", legacyNames)
 	case "label value": // Cortex and Mimir take up to 2048 bytes (remote-write.md)
 		if s == "" {
 			return "", "is empty, which means no label", "write a value, or remove the label"
@@ -92,10 +92,12 @@ func checkText(kind, s string) (text, what, remedy string) {
 		}
 		return refuse(len(s) > 2048, fmt.Sprintf("has %d bytes", len(s)), "write at most 2048; receivers refuse more")
 	case "label name":
-		return refuse(!model.LegacyValidation.IsValidLabelName(s), "is "+quoted(s)+", which is no label name", "use letters, digits and _, and begin with a letter or _")
+		return refuse(!model.UTF8Validation.IsValidLabelName(s), "is "+quoted(s)+", which is no label name", legacyNames)
 	}
 	return s, "", ""
 }
+
+const legacyNames = "use letters, digits and _, and begin with a letter or _"
 
 // headerName checks the name of a header that the operator adds (RFC 9110,
 // section 5.1); some are the protocol's own.

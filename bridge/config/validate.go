@@ -108,10 +108,6 @@ func (r *reader) checkForeign(c any, path string) {
 		case signed && c.ClientCertificateKey == "" && c.ClientCertificateKeyFile == "":
 			r.fail(path, "has no key for its grant_type", "add client_certificate_key_file or client_certificate_key, or remove grant_type")
 		}
-	case *relabel.Config:
-		if err := c.Validate(model.LegacyValidation); err != nil {
-			r.failAt(path, ": "+err.Error(), "see Prometheus' documentation of relabel_config")
-		}
 	}
 }
 
@@ -200,6 +196,12 @@ func (rw *RemoteWrite) check(r *reader, path string) {
 		r.fail(path+".proxy_url", "is set, and a Unix socket is not reached by a proxy", "remove it")
 	}
 	rw.checkRetried(r, path+".retry_on_http")
+	r.checkNames(rw.ExternalLabels, path+".external_labels", rw)
+	for i, rule := range rw.WriteRelabelConfigs {
+		if rule != nil {
+			rw.checkRule(r, rule, fmt.Sprintf("%s.write_relabel_configs[%d]", path, i))
+		}
+	}
 	r.checkHTTPClient(rw.Headers, &rw.HTTPClient, path)
 }
 
@@ -224,6 +226,30 @@ func (r *reader) checkHTTPClient(headers map[string]string, client *commoncfg.HT
 	r.libraryError(client.Validate(), path)
 }
 
+// checkRule applies the rules of relabelling.
+func (rw *RemoteWrite) checkRule(r *reader, rule *relabel.Config, path string) {
+	for i, name := range rule.SourceLabels {
+		if !rw.names().IsValidLabelName(string(name)) {
+			r.fail(fmt.Sprintf("%s.source_labels[%d]", path, i), "is "+quoted(string(name))+", which is no label name", legacyNames)
+		}
+	}
+	if !r.sound(path) {
+		return
+	}
+	if err := rule.Validate(rw.names()); err != nil {
+		r.failAt(path, ": "+err.Error(), "see Prometheus' documentation of relabel_config")
+	}
+}
+
+// checkNames notes names of labels that an endpoint does not accept.
+func (r *reader) checkNames(labels map[string]string, path string, rw *RemoteWrite) {
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		if !rw.names().IsValidLabelName(name) {
+			r.fail(label(path, name), "is no valid label name", legacyNames+"; if the receiver accepts others, set its metric_name_validation_scheme: utf8")
+		}
+	}
+}
+
 // checkRetried warns of codes that are better left out.
 func (rw *RemoteWrite) checkRetried(r *reader, path string) {
 	for _, code := range rw.RetryOnHTTP {
@@ -240,7 +266,11 @@ func (rw *RemoteWrite) checkRetried(r *reader, path string) {
 func (c *Config) check(r *reader, _ string) {
 	taken := slices.Concat(aggregator.DefaultLabels(), c.Aggregation.Labels, []string{"capture_id"}, interfaceLabels())
 	r.checkLabels(c.Global.ExternalLabels, "global.external_labels", taken)
-	first := map[string]string{}
+	first, strict := map[string]string{}, &RemoteWrite{}
+	if i := slices.IndexFunc(c.RemoteWrite, func(rw RemoteWrite) bool { return rw.names() == model.LegacyValidation }); len(c.RemoteWrite) > 0 && i < 0 {
+		strict = &c.RemoteWrite[0]
+	}
+	r.checkNames(c.Global.ExternalLabels, "global.external_labels", strict)
 	for i := range c.RemoteWrite {
 		rw, path := &c.RemoteWrite[i], fmt.Sprintf("remote_write[%d]", i)
 		r.checkLabels(rw.ExternalLabels, path+".external_labels", taken)
@@ -270,7 +300,7 @@ func interfaceLabels() []string {
 func (r *reader) checkLabels(labels map[string]string, path string, taken []string) {
 	for _, name := range slices.Sorted(maps.Keys(labels)) {
 		if slices.Contains(taken, name) {
-			r.fail(path+"."+name, "is already a label of what is pushed", "choose another name")
+			r.fail(label(path, name), "is already a label of what is pushed", "choose another name")
 		}
 	}
 }
