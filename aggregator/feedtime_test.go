@@ -4,6 +4,7 @@
 package aggregator
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -104,4 +105,27 @@ func TestClass(t *testing.T) {
 			t.Errorf("%s to %s is %s, want %s", test.a, test.b, got, test.want)
 		}
 	}
+}
+
+// TestHousekeep proves that without ticks, as while a clock that was set back waits, flows
+// that end are forgotten when they are due, and that nothing is lost by it.
+func TestHousekeep(t *testing.T) {
+	w := knownWorld(t, Config{})
+	const rounds, each = 300, 10
+	for round := range rounds {
+		for i := range each {
+			f := w.flow(fmt.Sprintf("%x", 1+round*each+i), 1000, 0)
+			w.Update([]Flow{f})
+			f.FinishType, f.LastUpdate.ABBytes = 1, 0
+			w.Update([]Flow{f})
+		}
+		w.pass(10 * time.Second)
+		w.Housekeep()
+	}
+	// An ended flow is kept for 11 minutes where another capture may report it, too.
+	if got := w.metric("skybridge_flows", ""); got > 70*each {
+		t.Errorf("%v flows are remembered of %d", got, rounds*each)
+	}
+	w.tick()
+	w.want(abBytes, rounds*each*1000)
 }

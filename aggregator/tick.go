@@ -75,12 +75,7 @@ func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 		interfaces = a.interfaces.sample(latest)
 	}
 
-	for done := false; !done; {
-		a.mu.Lock()
-		done = a.evictDue(feedNow, batch)
-		a.journal.seal(feedNow)
-		a.mu.Unlock()
-	}
+	a.evictAllDue(feedNow)
 	a.rank(feedNow)
 	points := make([]Point, 0, batch)
 	for next, end := uint32(0), false; !end; {
@@ -103,6 +98,26 @@ func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 	}
 	if len(interfaces) > 0 {
 		emit.Interfaces(interfaces)
+	}
+}
+
+// Housekeep forgets what is due to be forgotten, as each tick does. It is for a time without
+// ticks, in which memory would grow with the flows that end.
+func (a *Aggregator) Housekeep() {
+	a.mu.Lock()
+	feedNow := a.clock.now(a.now())
+	a.origins.sweep(feedNow)
+	a.mu.Unlock()
+	a.evictAllDue(feedNow)
+}
+
+// evictAllDue evicts all baselines whose retention is over. Updates may come in between.
+func (a *Aggregator) evictAllDue(feedNow time.Duration) {
+	for done := false; !done; {
+		a.mu.Lock()
+		done = a.evictDue(feedNow, batch)
+		a.journal.seal(feedNow)
+		a.mu.Unlock()
 	}
 }
 

@@ -63,17 +63,18 @@ func (s *server) terminate() {
 	<-s.done
 }
 
-// startPrometheus runs Debian's prometheus as a remote-write receiver.
-func startPrometheus(t *testing.T) *server {
+// startPrometheus runs Debian's prometheus as a remote-write receiver, with those flags as
+// well.
+func startPrometheus(t *testing.T, flags ...string) *server {
 	dir := t.TempDir()
 	config := filepath.Join(dir, "prometheus.yml")
 	if err := os.WriteFile(config, []byte("global: {scrape_interval: 15s}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	address := loopback.Address()
-	return start(t, address, "/-/ready", "prometheus",
+	return start(t, address, "/-/ready", "prometheus", append(flags,
 		"--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"),
-		"--web.listen-address="+address, "--web.enable-remote-write-receiver")
+		"--web.listen-address="+address, "--web.enable-remote-write-receiver")...)
 }
 
 // startVictoriaMetrics runs Debian's victoria-metrics with those flags as well.
