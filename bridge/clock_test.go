@@ -164,8 +164,13 @@ func TestWaitingForTheClock(t *testing.T) {
 		if s := l.state(); s.ClockWaitSeconds != 3533 {
 			t.Errorf("the status page says %v", s.ClockWaitSeconds)
 		}
-		time.Sleep(50 * time.Minute)
+		time.Sleep(25 * time.Minute)
+		l.report("a", 1, 900)
+		time.Sleep(25 * time.Minute)
 		l.report("a", 1, 1000)
+		if n := l.metric("skybridge_flows"); n != 1 {
+			t.Errorf("%v flows, want one: the other is over for longer than flow_retention", n)
+		}
 		if n := lenient.Stored(); n != stored {
 			t.Errorf("%d samples while the clock was behind", n-stored)
 		}

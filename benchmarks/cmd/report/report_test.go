@@ -24,8 +24,8 @@ func TestMain(m *testing.M) {
 	leaks.Main(m, nil)
 }
 
-// vmagent is its program where Debian's parts are, and there with build tag real.
-var vmagent string
+// vmagentProgram is vmagent's where Debian's parts are, and there with build tag real.
+var vmagentProgram string
 
 // TestEveryRow measures each row at a tiny size. The rows fail by themselves where a side
 // did not count what it was sent; here it is seen that the numbers are numbers.
@@ -36,7 +36,7 @@ func TestEveryRow(t *testing.T) {
 		t.Fatalf("%v\n%s", err, text)
 	}
 	number := regexp.MustCompile(`^[0-9][0-9,]*(\.[0-9]+)?`)
-	for row, lines := range map[string]int{"ingest": 1, "memory": 3, "push": 4 + len(vmagent)/len("vmagent")} {
+	for row, lines := range map[string]int{"ingest": 1, "memory": 3, "push": 4 + len(vmagentProgram)/len("vmagent")} {
 		t.Run(row, func(t *testing.T) {
 			t.Parallel()
 			r := &report{
@@ -46,7 +46,7 @@ func TestEveryRow(t *testing.T) {
 					memoryConnections: 1000, oldConnections: 500, memoryFor: 4 * time.Second,
 					pushConnections: []int{1000}, pushTicks: []int{2}, pushInterval: []time.Duration{time.Second},
 				},
-				rows: []string{row}, quick: true, bridge: bridge, vmagent: vmagent, dir: t.TempDir(), progress: t.Output(),
+				rows: []string{row}, quick: true, bridge: bridge, vmagent: vmagentProgram, dir: t.TempDir(), progress: t.Output(),
 			}
 			text, err := r.run(t.Context())
 			if err != nil {

@@ -23,8 +23,7 @@ const (
 	theBridge       = "bridge"
 	oldConnector    = "old"
 	prometheusAgent = "prometheus"
-	vmagentSending  = "vmagent"
-	vmagentReading  = "vmagent reading" // it drops what it has read
+	vmagent         = "vmagent"
 )
 
 // spec says what a side of a row is.

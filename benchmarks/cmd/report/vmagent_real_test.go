@@ -5,4 +5,4 @@
 
 package main
 
-func init() { vmagent = "vmagent" }
+func init() { vmagentProgram = "vmagent" }
