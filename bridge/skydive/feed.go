@@ -114,6 +114,9 @@ func (f *Feed) Reload(cfg Config) error {
 	addresses.Adopt(f.addresses)
 	old := f.cfg
 	f.cfg, f.addresses = &cfg, addresses
+	f.mu.Lock()
+	f.failures = nil // those of names that are gone; the others fail again
+	f.mu.Unlock()
 	if f.ctx != nil {
 		f.connect(old.sameConnection(&cfg))
 		select {

@@ -60,10 +60,8 @@ func newLink(in *intake, to access.Target, cfg *Config, reader func(host string)
 
 // subscribed notes that the link is subscribed to the analyzer that calls itself host.
 func (l *link) subscribed(host string, now time.Time) {
-	if l.snapshot().SameAs != "" {
-		l.metrics = l.intake.metrics.link(l.to.Name)
-	}
-	l.note(func(s *AnalyzerStatus) { s.Connected, s.Since, s.HostID, s.SameAs = true, now, host, "" })
+	l.isDistinct()
+	l.note(func(s *AnalyzerStatus) { s.Connected, s.Since, s.HostID = true, now, host })
 	l.metrics.connected.Set(1)
 	l.lastReason = ""
 	l.intake.sink.AnalyzerUp(l.to.Name)
@@ -93,6 +91,16 @@ func (l *link) isDuplicate(ctx context.Context) bool {
 		l.intake.sink.AnalyzerGone(l.to.Name)
 	}
 	return same != ""
+}
+
+// isDistinct notes that the link is for an analyzer of its own again.
+func (l *link) isDistinct() {
+	if l.snapshot().SameAs == "" {
+		return
+	}
+	l.note(func(s *AnalyzerStatus) { s.SameAs = "" })
+	l.metrics = l.intake.metrics.link(l.to.Name)
+	l.intake.sink.AnalyzerDown(l.to.Name)
 }
 
 func (l *link) failed(fail *failure, wait time.Duration) {

@@ -27,6 +27,7 @@ func (l *link) run(ctx context.Context) {
 		}
 		wait := l.intake.timing.duplicate
 		if fail.reason != reasonConflict || !l.isDuplicate(ctx) {
+			l.isDistinct()
 			wait = l.backoff.after(fail.reason, lasted, time.Now())
 			l.failed(fail, wait)
 		}
