@@ -39,6 +39,14 @@ func New(cfg *config.HTTPClientConfig, headers map[string]string, timeout time.D
 	return c, nil
 }
 
+// Forget drops the token that is held: a peer has refused it, and the next request fetches
+// another one.
+func (c *Credentials) Forget() {
+	if c.tokens != nil {
+		c.tokens.forget()
+	}
+}
+
 // Close ends the fetch of a token, and waits for it. Requests that wait for one fail.
 func (c *Credentials) Close() {
 	if c.tokens != nil {

@@ -78,6 +78,13 @@ func (t *tokens) close() {
 	t.http.CloseIdleConnections()
 }
 
+// forget drops the token that is held.
+func (t *tokens) forget() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.token = nil
+}
+
 // get returns a token that is valid, or an error when ctx ends.
 func (t *tokens) get(ctx context.Context) (*oauth2.Token, error) {
 	credential, err := t.readCredential(ctx)

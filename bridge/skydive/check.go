@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -44,13 +45,21 @@ func Check(ctx context.Context, cfg Config) ([]Checked, error) {
 		asking.Go(func() { checks[i].run(ctx, &cfg, to) })
 	}
 	asking.Wait()
-	met := map[string]bool{}
+	met, missing, unmet := map[string]bool{}, map[string]bool{}, 0
 	for _, c := range checks {
-		met[c.host] = true
+		if met[c.host] = true; c.host == "" {
+			unmet++
+		}
 	}
 	for _, c := range checks {
 		for _, peer := range c.peers {
-			if !met[peer] {
+			missing[peer] = !met[peer]
+		}
+	}
+	maps.DeleteFunc(missing, func(_ string, is bool) bool { return !is })
+	for _, c := range checks {
+		for _, peer := range c.peers {
+			if missing[peer] && len(missing) > unmet { // else it may be one that did not answer
 				c.Errs = append(c.Errs, fmt.Errorf("its peer %q is none of the analyzers here, and flows that agents send to it would be missing: "+
 					"list each analyzer in skydive.analyzers, or write dns+ws:// and a name that has all their addresses", peer))
 			}

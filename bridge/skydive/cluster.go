@@ -69,6 +69,9 @@ func (c *cluster) conclude(links []*link) {
 	}
 	found := map[string]Missing{}
 	for _, l := range links {
+		if !l.snapshot().Connected {
+			continue // what it said may be over
+		}
 		l.mu.Lock()
 		for host := range l.peers {
 			if !met[host] && found[host] == (Missing{}) {

@@ -163,7 +163,7 @@ func TestOneAnalyzerAtTwoAddresses(t *testing.T) {
 	if err := a.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	// Both are let in where they come at the same moment, which costs no byte.
+	// Both may be let in where they come at the same moment.
 	await.Until(t, "it is read again", func() bool {
 		return !slices.ContainsFunc(r.feed.Status(), func(s AnalyzerStatus) bool { return !s.Connected && s.SameAs == "" })
 	})

@@ -16,6 +16,7 @@
 package skydive
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -168,10 +169,16 @@ func (f *Feed) connect(same bool) {
 			f.sink.AnalyzerGone(l.to.Name)
 		}
 	}
+	// An analyzer at two addresses, as one with IPv4 and IPv6, may let both in that come at the
+	// same moment, and forgets the other when one leaves.
+	var delay time.Duration
 	for _, t := range targets {
 		if f.links[t.Name] == nil {
 			l := newLink(&f.intake, t, f.cfg, func(host string) string { return f.reader(host, t.Name) })
 			f.links[t.Name] = l
+			if t.Host != "" {
+				l.delay, delay = delay, delay+f.timing.stagger
+			}
 			ctx, cancel := context.WithCancel(f.ctx)
 			l.cancel = cancel
 			f.wg.Go(func() {
@@ -185,35 +192,44 @@ func (f *Feed) connect(same bool) {
 // observe looks names up and asks which analyzers there are, again and again until the
 // context ends.
 func (f *Feed) observe(ctx context.Context) {
-	tick := time.NewTicker(f.timing.again)
-	defer tick.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
-		f.lookUp(ctx)
+		wait := f.timing.again
+		if f.lookUp(ctx) {
+			wait = f.timing.minDelay
+		} else {
+			f.cluster.survey(ctx, f.all())
+		}
+		timer.Reset(wait)
 		select {
 		case <-ctx.Done():
 			return
 		case <-f.changed:
-			continue
-		case <-tick.C:
+		case <-timer.C:
 		}
-		f.mu.Lock()
-		links := slices.Collect(maps.Values(f.links))
-		f.mu.Unlock()
-		f.cluster.survey(ctx, links)
 	}
 }
 
-// lookUp looks names up, and connects to what they stand for now.
-func (f *Feed) lookUp(ctx context.Context) {
+// all returns the links in the order of their names.
+func (f *Feed) all() []*link {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.SortedFunc(maps.Values(f.links), func(a, b *link) int { return cmp.Compare(a.to.Name, b.to.Name) })
+}
+
+// lookUp looks names up, and connects to what they stand for now. It reports whether there is
+// one of which nothing is known.
+func (f *Feed) lookUp(ctx context.Context) (unknown bool) {
 	f.reloading.Lock()
 	addresses := f.addresses
 	f.reloading.Unlock()
 	if !addresses.Change() {
-		return
+		return false
 	}
 	failures := addresses.LookUp(ctx)
 	if ctx.Err() != nil {
-		return
+		return false
 	}
 	for _, failure := range failures {
 		f.metrics.lookups.Inc()
@@ -222,12 +238,13 @@ func (f *Feed) lookUp(ctx context.Context) {
 	f.reloading.Lock()
 	defer f.reloading.Unlock()
 	if f.addresses != addresses || f.ended {
-		return
+		return false
 	}
 	f.mu.Lock()
 	f.failures = failures
 	f.mu.Unlock()
 	f.connect(true)
+	return slices.ContainsFunc(failures, func(failure access.Failure) bool { return failure.Unknown })
 }
 
 // Overdue returns for how long the message that is being decoded and counted has been so;

@@ -39,7 +39,10 @@ func (q *inquiry) host(ctx context.Context) (string, error) {
 
 // peers returns what the other analyzers of its cluster call themselves.
 func (q *inquiry) peers(ctx context.Context) (names []string, err error) {
-	type connections map[string]struct{ RemoteServiceType string }
+	type connections map[string]struct {
+		RemoteServiceType string
+		IsConnected       *bool // an analyzer that is gone stays in the list
+	}
 	var status struct {
 		Peers struct{ Incomers, Outgoers connections }
 	}
@@ -48,7 +51,7 @@ func (q *inquiry) peers(ctx context.Context) (names []string, err error) {
 	}
 	for _, all := range []connections{status.Peers.Incomers, status.Peers.Outgoers} {
 		for name, c := range all {
-			if name != "" && (c.RemoteServiceType == "" || c.RemoteServiceType == "analyzer") {
+			if name != "" && (c.IsConnected == nil || *c.IsConnected) && (c.RemoteServiceType == "" || c.RemoteServiceType == "analyzer") {
 				names = append(names, name)
 			}
 		}
@@ -71,6 +74,9 @@ func (q *inquiry) get(ctx context.Context, path string, into any) error {
 		return fmt.Errorf("%s: %s", path, q.account.Text(err))
 	}
 	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode == http.StatusUnauthorized {
+		return q.account.Unauthorized(q.to, q.account.Refusal(response))
+	}
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s: the analyzer answers %s", path, q.account.Refusal(response))
 	}

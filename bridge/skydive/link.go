@@ -19,6 +19,7 @@ type link struct {
 
 	intake *intake
 	to     access.Target
+	delay  time.Duration // before the first attempt
 	// reader returns the URL of another link that is subscribed to the analyzer which calls
 	// itself so, "" for none.
 	reader  func(host string) string

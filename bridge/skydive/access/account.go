@@ -72,8 +72,10 @@ func (a *Account) Authorize(ctx context.Context, h http.Header, to Target) error
 	return nil
 }
 
-// Unauthorized is the error that HTTP 401 means. The next request logs in again.
+// Unauthorized is the error that HTTP 401 means. The next request logs in again, or fetches
+// another token.
 func (a *Account) Unauthorized(to Target, refusal string) error {
+	a.each.Forget()
 	if a.logins != nil {
 		a.logins.forget(to)
 	}

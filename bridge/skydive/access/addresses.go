@@ -98,10 +98,11 @@ func (a *Addresses) LookUp(ctx context.Context) (failures []Failure) {
 		}
 		targets, err := a.lookUp(ctx, n)
 		a.mu.Lock()
+		if len(targets) > 0 {
+			a.targets[i] = targets
+		}
 		if err != nil {
 			failures = append(failures, Failure{n.String(), err, len(a.targets[i]) == 0})
-		} else {
-			a.targets[i] = targets
 		}
 		a.mu.Unlock()
 	}
@@ -132,7 +133,8 @@ func (a *Addresses) Targets() (targets []Target, beyond int) {
 	return targets, beyond
 }
 
-// lookUp returns the analyzers of a name, in order.
+// lookUp returns the analyzers of a name, in order. With an error it returns those that were
+// found nevertheless.
 func (a *Addresses) lookUp(ctx context.Context, n name) (targets []Target, err error) {
 	ctx, cancel := context.WithTimeout(ctx, lookUpTimeout)
 	defer cancel()
@@ -144,16 +146,14 @@ func (a *Addresses) lookUp(ctx context.Context, n name) (targets []Target, err e
 		return nil, err
 	}
 	for _, r := range records {
-		more, err := a.addresses(ctx, n, strings.TrimSuffix(r.Target, "."), strconv.Itoa(int(r.Port)))
-		if err != nil {
-			return nil, err
-		}
+		more, failed := a.addresses(ctx, n, strings.TrimSuffix(r.Target, "."), strconv.Itoa(int(r.Port)))
+		err = errors.Join(err, failed)
 		targets = append(targets, more...)
 	}
-	if len(targets) == 0 {
-		return nil, errors.New("it has no SRV records")
+	if len(records) == 0 {
+		err = errors.New("it has no SRV records")
 	}
-	return targets, nil
+	return targets, err
 }
 
 // addresses returns the analyzers at the addresses of a host.

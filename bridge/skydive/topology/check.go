@@ -5,6 +5,7 @@ package topology
 
 import (
 	"context"
+	"fmt"
 	"io"
 )
 
@@ -14,16 +15,17 @@ type Checked struct {
 	Err      error  // with what to change; no secrets
 }
 
-// Check asks every analyzer for one node of its topology. Names that cannot be looked up are
-// left out.
+// Check asks every analyzer for one node of its topology.
 func Check(ctx context.Context, cfg Config) ([]Checked, error) {
 	analyzers, err := cfg.analyzers()
 	if err != nil || !cfg.Enabled {
 		return nil, err
 	}
-	analyzers.LookUp(ctx)
-	targets, _ := analyzers.Targets()
 	var out []Checked
+	for _, f := range analyzers.LookUp(ctx) {
+		out = append(out, Checked{f.Name, fmt.Errorf("look up the name: %w", f.Err)})
+	}
+	targets, _ := analyzers.Targets()
 	for _, to := range targets {
 		c := Checked{Analyzer: to.Name}
 		client := cfg.Account.Client(to, queryTimeout)
