@@ -119,6 +119,10 @@ function showState(s) {
       " refused " + count(e.refused_samples) + " in the last 15 minutes, its latest error was " + ago(e.last_error_at || "0001-01-01T00:00:00Z", s.now) +
       ". They are not retried: live connections make up for it, " + size(e.lost_bytes) + " of ended ones are lost."));
   }
+  for (const e of s.endpoints.filter((e) => e.retried_until)) {
+    alerts.push(el("p", { class: "alert" }, el("strong", {}, "A receiver refuses samples."), " ", text(e.url),
+      ": they are retried until " + new Date(e.retried_until).toISOString().slice(11, 19) + " UTC, then they are lost. ", text(e.remedy || "")));
+  }
   if (s.clock_wait_seconds > 0) {
     alerts.push(el("p", { class: "alert" }, el("strong", {}, "The clock was set back."),
       " No samples for " + span(s.clock_wait_seconds) + ", until it has passed the last ones; counting continues."));
@@ -150,12 +154,17 @@ const words = (error, when, remedy) => (error ? el("p", { class: "error" }, when
 const states = { ok: ["ok", "accepts"], refusing: ["bad", "refused samples lately"], failing: ["bad", "does not accept"] };
 
 function showPeers(s) {
+  const missing = (s.missing_analyzers || []).map((m) => el("article", {},
+    el("h3", {}, text(m.host_id)),
+    el("p", {}, word("bad", "exists, and is not subscribed to"), m.hidden ? ": one of several that answer at " : ": a peer of ", text(m.known_by),
+      ". Flows are missing: list each analyzer in skydive.analyzers, or write dns+ws:// and a name that has all their addresses.")));
   fill($("analyzers"), s.analyzers.map((a) => el("article", {},
-    el("h3", {}, text(a.url)),
-    el("p", {}, a.connected ? word("ok", "subscribed") : word("bad", "not subscribed"), a.since ? " for " + span(between(a.since, s.now)) : ""),
+    el("h3", {}, text(a.url), a.host_id ? [" ", el("small", { class: "v" }, visible(a.host_id))] : []),
+    el("p", {}, a.same_as ? [word("ok", "the same analyzer"), " as ", text(a.same_as)]
+      : a.connected ? word("ok", "subscribed") : word("bad", "not subscribed"), a.since ? " for " + span(between(a.since, s.now)) : ""),
     facts(["Updates", digits(a.updates_per_second) + "/s"], ["Latest message", a.last_message ? ago(a.last_message, s.now) : "none yet"],
       ["Reconnects", count(a.reconnects)], ["Messages dropped", count(a.shed)]),
-    words(a.last_error, a.last_error_at ? ago(a.last_error_at, s.now) : ""))));
+    words(a.last_error, a.last_error_at ? ago(a.last_error_at, s.now) : ""))).concat(missing));
   fill($("topology"), s.topology.map((t) => el("article", {},
     el("h3", {}, "Names from ", text(t.url)),
     el("p", {}, t.ok ? [word("ok", "known"), " " + count(t.nodes) + " nodes, answered " + ago(t.answered, s.now)]
@@ -163,7 +172,7 @@ function showPeers(s) {
     words(t.last_error))));
   fill($("endpoints"), s.endpoints.length ? s.endpoints.map((e) => el("article", {},
     el("h3", {}, text(e.url)),
-    el("p", {}, word(...(states[e.state] || ["", "not contacted yet"])),
+    el("p", {}, e.retried_until ? word("bad", "refuses samples, retried") : word(...(states[e.state] || ["", "not contacted yet"])),
       e.name ? [" ", el("small", {}, "remote_name ", text(e.name))] : []),
     facts(["Latest success", e.last_success ? ago(e.last_success, s.now) : "none yet"], ["Lag", span(e.lag_seconds)],
       ["Backlog", count(e.backlog_ticks) + " ticks, " + count(e.backlog_samples) + " samples"], ["Last 15 minutes", count(e.refused_samples) + " samples refused, " + size(e.lost_bytes) + " lost"], ["Remote-write", visible(e.version)]),
