@@ -157,7 +157,7 @@ function showPeers(s) {
   const missing = (s.missing_analyzers || []).map((m) => el("article", {},
     el("h3", {}, text(m.host_id)),
     el("p", {}, word("bad", "exists, and is not subscribed to"), m.hidden ? ": one of several that answer at " : ": a peer of ", text(m.known_by),
-      ". Flows are missing: list each analyzer in skydive.analyzers, or write dns+ws:// and a name that has all their addresses.")));
+      ". Flows are missing: list each analyzer in skydive.analyzers, or a name that has all their addresses.")));
   fill($("analyzers"), s.analyzers.map((a) => el("article", {},
     el("h3", {}, text(a.url), a.host_id ? [" ", el("small", { class: "v" }, visible(a.host_id))] : []),
     el("p", {}, a.same_as ? [word("ok", "the same analyzer"), " as ", text(a.same_as)]
