@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -53,15 +52,15 @@ func Check(ctx context.Context, cfg Config) ([]Checked, error) {
 	}
 	for _, c := range checks {
 		for _, peer := range c.peers {
-			missing[peer] = !met[peer]
+			if !met[peer] {
+				missing[peer] = true
+			}
 		}
 	}
-	maps.DeleteFunc(missing, func(_ string, is bool) bool { return !is })
 	for _, c := range checks {
 		for _, peer := range c.peers {
 			if missing[peer] && len(missing) > unmet { // else it may be one that did not answer
-				c.Errs = append(c.Errs, fmt.Errorf("its peer %q is none of the analyzers here, and flows that agents send to it would be missing: "+
-					"list each analyzer in skydive.analyzers, or write dns+ws:// and a name that has all their addresses", peer))
+				c.Errs = append(c.Errs, fmt.Errorf("its peer %q is none of the analyzers here, and flows that agents send to it would be missing: "+listAll, peer))
 			}
 		}
 		out = append(out, c.Checked)

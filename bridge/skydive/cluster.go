@@ -115,10 +115,12 @@ func hostIDs(missing []Missing) string {
 func remedy(missing []Missing) string {
 	if i := slices.IndexFunc(missing, func(m Missing) bool { return m.Hidden }); i >= 0 {
 		return "several analyzers answer at " + missing[i].KnownBy + ", as behind a Service's cluster IP or a load balancer: " +
-			"write dns+ws:// and a name that has all their addresses, such as a headless Service's, or list each of them in skydive.analyzers"
+			listAll + ", such as a headless Service's"
 	}
-	return "list them in skydive.analyzers, or write dns+ws:// and a name that has all their addresses"
+	return listAll
 }
+
+const listAll = "list each analyzer in skydive.analyzers, or write dns+ws:// and a name that has all their addresses"
 
 // look asks the analyzer for its peers, and who answers at its address.
 func (l *link) look(ctx context.Context) {

@@ -60,13 +60,8 @@ func (q *inquiry) peers(ctx context.Context) (names []string, err error) {
 }
 
 func (q *inquiry) get(ctx context.Context, path string, into any) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, q.to.API(path), nil)
+	request, err := q.account.Request(ctx, http.MethodGet, q.to, path, nil)
 	if err != nil {
-		return fmt.Errorf("%s: the analyzer's URL cannot be used", path)
-	}
-	request.Header.Set("Accept", "application/json")
-	request.Header.Set("User-Agent", access.ClientType)
-	if err := q.account.Authorize(ctx, request.Header, q.to); err != nil {
 		return err
 	}
 	response, err := q.client.Do(request)

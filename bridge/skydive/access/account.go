@@ -5,7 +5,9 @@ package access
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"reflect"
 
@@ -70,6 +72,18 @@ func (a *Account) Authorize(ctx context.Context, h http.Header, to Target) error
 		return a.logins.authorize(ctx, h, to)
 	}
 	return nil
+}
+
+// Request makes a request to a part of the API, which answers in JSON, with the
+// credentials. The error is that of [Account.Authorize].
+func (a *Account) Request(ctx context.Context, method string, to Target, path string, body io.Reader) (*http.Request, error) {
+	request, err := http.NewRequestWithContext(ctx, method, to.API(path), body)
+	if err != nil { // it was parsed before
+		return nil, errors.New("the analyzer's URL cannot be used")
+	}
+	request.Header.Set("Accept", "application/json")
+	request.Header.Set("User-Agent", ClientType)
+	return request, a.Authorize(ctx, request.Header, to)
 }
 
 // Unauthorized is the error that HTTP 401 means. The next request logs in again, or fetches

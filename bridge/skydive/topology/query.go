@@ -74,16 +74,11 @@ func ask(ctx context.Context, client *access.Client, account *access.Account, to
 	if err != nil {
 		return &queryError{resultMalformed, 0, err}
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, to.API(topologyPath), bytes.NewReader(body))
+	request, err := account.Request(ctx, http.MethodPost, to, topologyPath, bytes.NewReader(body))
 	if err != nil {
-		return &queryError{resultUnreachable, 0, errors.New("the analyzer's URL cannot be used for the topology")}
-	}
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Accept", "application/json")
-	request.Header.Set("User-Agent", access.ClientType)
-	if err := account.Authorize(ctx, request.Header, to); err != nil {
 		return &queryError{resultCredentials, 0, err}
 	}
+	request.Header.Set("Content-Type", "application/json")
 	response, err := client.Do(request)
 	if err != nil {
 		return unanswered(err, account)
