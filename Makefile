@@ -42,7 +42,7 @@ test: ## Run the tests that need Go alone.
 chaos: ## Break bridge, analyzers and receivers in random order for CHAOS_DURATION (default 5m).
 	CHAOS_DURATION=$${CHAOS_DURATION:-5m} $(GO) test -count=1 -v -timeout 0 -run 'Chaos|PowerLoss|Crash' ./internal/chaos
 
-# What needs parts of Debian: gcc for the race detector, prometheus, victoria-metrics, nginx
+# What needs parts of Debian: gcc for the race detector, prometheus, victoria-metrics, haproxy, nginx
 # and chromium; systemd, dpkg, rpm, man and root for what is installed. A part that is
 # missing is a failure. Pictures of the status page are left in bin/pictures.
 test-real: ## Run the tests that need Debian's parts.

@@ -47,6 +47,7 @@ func TestOneError(t *testing.T) {
 		{"nothing set", "global: {}\n", "f:1: skydive.analyzers is missing: list at least one analyzer, such as [ws://127.0.0.1:8082]"},
 		{"no analyzer", "global: {}\nskydive:\n  host_id: x\n", "f:2: skydive.analyzers is missing: list at least one analyzer, such as [ws://127.0.0.1:8082]"},
 		{"empty list of analyzers", "skydive:\n  analyzers: []\n", "f:2: skydive.analyzers is empty: list at least one analyzer, such as [ws://127.0.0.1:8082]"},
+		{"two prefixes", "skydive:\n  analyzers: ['dns+dnssrv+ws://a']\n", "f:2: skydive.analyzers[0] must begin with ws:// or wss://: write ws://host:8082, or wss:// where the analyzer has TLS"},
 		{"two documents", minimal + "---\na: 1\n", "f:3: a second document begins: keep one document in a file, and remove the line ---"},
 		{"tab", "skydive:\n\tanalyzers: []\n", "f:2: a tab stands in the indentation: indent with spaces; YAML allows no tabs there"},
 		{"tab after spaces", "skydive:\n  \tanalyzers: []\n", "f:2: a tab stands in the indentation: indent with spaces; YAML allows no tabs there"},

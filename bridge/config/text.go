@@ -127,6 +127,9 @@ func labelValue(s string) bool {
 	return s != "" && len(s) <= aggregator.MaxLabelValue && printable(s) && model.LabelValue(s).IsValid()
 }
 
+// severalAnalyzers begins the URL of a name that stands for several analyzers.
+var severalAnalyzers = regexp.MustCompile(`^dns(srv)?\+`)
+
 // subscriberPath is where an analyzer serves flows (skydive-feed.md).
 const subscriberPath = "/ws/subscriber/flow"
 
@@ -144,12 +147,8 @@ func analyzerURL(raw, instead string) (text, what, remedy string) {
 		}
 		raw = "ws://" + raw
 	}
-	several := "" // a name of several analyzers
-	for _, prefix := range []string{"dns+", "dnssrv+"} {
-		if rest, ok := strings.CutPrefix(raw, prefix); ok {
-			several, raw = prefix, rest
-		}
-	}
+	several := severalAnalyzers.FindString(raw)
+	raw = raw[len(several):]
 	u, what, remedy := parseURL(raw, remedy, instead, "ws", "wss")
 	if what != "" {
 		return "", what, remedy

@@ -44,22 +44,13 @@ func Check(ctx context.Context, cfg Config) ([]Checked, error) {
 		asking.Go(func() { checks[i].run(ctx, &cfg, to) })
 	}
 	asking.Wait()
-	met, missing, unmet := map[string]bool{}, map[string]bool{}, 0
+	met := map[string]bool{}
 	for _, c := range checks {
-		if met[c.host] = true; c.host == "" {
-			unmet++
-		}
+		met[c.host] = true
 	}
 	for _, c := range checks {
 		for _, peer := range c.peers {
 			if !met[peer] {
-				missing[peer] = true
-			}
-		}
-	}
-	for _, c := range checks {
-		for _, peer := range c.peers {
-			if missing[peer] && len(missing) > unmet { // else it may be one that did not answer
 				c.Errs = append(c.Errs, fmt.Errorf("its peer %q is none of the analyzers here, and flows that agents send to it would be missing: "+listAll, peer))
 			}
 		}

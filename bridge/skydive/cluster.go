@@ -59,13 +59,9 @@ func (c *cluster) survey(ctx context.Context, links []*link) {
 
 // conclude finds what is missing, and says it where that has changed.
 func (c *cluster) conclude(links []*link) {
-	met, unmet := map[string]bool{}, 0
+	met := map[string]bool{}
 	for _, l := range links {
-		if host := l.snapshot().HostID; host != "" {
-			met[host] = true
-		} else {
-			unmet++
-		}
+		met[l.snapshot().HostID] = true
 	}
 	found := map[string]Missing{}
 	for _, l := range links {
@@ -86,10 +82,8 @@ func (c *cluster) conclude(links []*link) {
 		l.mu.Unlock()
 	}
 	var missing []Missing
-	if len(found) > unmet { // else they may be those that were never reached, which is said elsewhere
-		for _, host := range slices.Sorted(maps.Keys(found)) {
-			missing = append(missing, found[host])
-		}
+	for _, host := range slices.Sorted(maps.Keys(found)) {
+		missing = append(missing, found[host])
 	}
 	c.mu.Lock()
 	changed := !slices.Equal(missing, c.missing)

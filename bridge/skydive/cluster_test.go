@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/gorilla/websocket"
 	"github.com/prometheus/common/config"
 
 	"github.com/skydive-project/skybridge/bridge/skydive/access"
@@ -201,7 +202,10 @@ func TestMissingAnalyzers(t *testing.T) {
 		r.waitMetric(t, float64(missing), "skybridge_analyzers_not_subscribed")
 	}
 	reload(1, a.URL(), b.URL())
-	reload(0, a.URL(), b.URL(), "ws://127.0.0.1:1") // it may be c
+	reload(1, a.URL(), b.URL(), "ws://127.0.0.1:1") // an address that is never reached may be c's
+	b.SetPeers("a")
+	a.SetPeers("b")
+	r.waitMetric(t, 0, "skybridge_analyzers_not_subscribed")
 	r.logs.WaitFor(t, "every analyzer of the cluster is subscribed to")
 }
 
@@ -213,5 +217,41 @@ func TestAnalyzersHiddenBehindOneAddress(t *testing.T) {
 	r.logs.WaitFor(t, "several analyzers answer at "+r.feed.Status()[0].Analyzer)
 	if m := r.feed.Missing(); len(m) != 1 || !m[0].Hidden {
 		t.Errorf("%+v", m)
+	}
+}
+
+// TestTakenTwice proves that an analyzer which takes the bridge at two addresses at the same
+// moment, and forgets it at both once it leaves either, is read once after that.
+func TestTakenTwice(t *testing.T) {
+	var arrived sync.WaitGroup
+	arrived.Add(2)
+	var attempts, taken, reading atomic.Int64
+	analyzer := func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path != access.FlowPath {
+			_, _ = w.Write([]byte(`{"Host": "a"}`))
+			return
+		}
+		if n := attempts.Add(1); n <= 2 {
+			arrived.Done()
+			arrived.Wait()
+		} else if !reading.CompareAndSwap(0, 1) {
+			w.WriteHeader(http.StatusConflict)
+			return
+		}
+		up := websocket.Upgrader{}
+		conn, err := up.Upgrade(w, req, http.Header{"X-Host-Id": {"a"}})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		taken.Add(1)
+		readOn(conn)
+		_ = conn.Close()
+		reading.Store(0)
+	}
+	r := newRig(t, Config{Analyzers: []string{serve(t, analyzer), serve(t, analyzer)}}, often).run(t)
+	r.logs.WaitFor(t, "it is read once")
+	if s := r.feed.Status(); s[0].Connected == s[1].Connected || taken.Load() != 3 {
+		t.Errorf("%d times taken, status %+v\n%s", taken.Load(), s, r.logs)
 	}
 }

@@ -174,7 +174,7 @@ func (f *Feed) connect(same bool) {
 	var delay time.Duration
 	for _, t := range targets {
 		if f.links[t.Name] == nil {
-			l := newLink(&f.intake, t, f.cfg, func(host string) string { return f.reader(host, t.Name) })
+			l := newLink(&f.intake, t, f.cfg, func(host string) *link { return f.reader(host, t.Name) })
 			f.links[t.Name] = l
 			if t.Host != "" {
 				l.delay, delay = delay, delay+f.timing.stagger
@@ -272,15 +272,15 @@ func (f *Feed) Status() []AnalyzerStatus {
 	return out
 }
 
-// reader returns the name of a target but one that is subscribed to the analyzer which
-// calls itself host, "" for none.
-func (f *Feed) reader(host, but string) string {
-	for _, s := range f.Status() {
-		if s.Connected && s.HostID == host && s.Analyzer != but {
-			return s.Analyzer
+// reader returns a link but one that is subscribed to the analyzer which calls itself
+// host, nil for none.
+func (f *Feed) reader(host, but string) *link {
+	for _, l := range f.all() {
+		if s := l.snapshot(); host != "" && s.Connected && s.HostID == host && s.Analyzer != but {
+			return l
 		}
 	}
-	return ""
+	return nil
 }
 
 // Missing returns the analyzers that exist and are not subscribed to.

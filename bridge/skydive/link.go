@@ -20,15 +20,16 @@ type link struct {
 	intake *intake
 	to     access.Target
 	delay  time.Duration // before the first attempt
-	// reader returns the URL of another link that is subscribed to the analyzer which calls
-	// itself so, "" for none.
-	reader  func(host string) string
+	// reader returns another link that is subscribed to the analyzer which calls itself so,
+	// nil for none.
+	reader  func(host string) *link
 	log     *slog.Logger
 	cfg     atomic.Pointer[Config] // read at each connect
 	backoff backoff
 
 	cancel context.CancelFunc
-	done   chan struct{} // closed when run has returned
+	done   chan struct{}                      // closed when run has returned
+	leave  atomic.Pointer[context.CancelFunc] // ends the session
 
 	// What the analyzer said of its cluster, under traffic.mu: its peers, and who else
 	// answered at its address, and when.
@@ -39,7 +40,7 @@ type link struct {
 	repeats    logging.Limit
 }
 
-func newLink(in *intake, to access.Target, cfg *Config, reader func(host string) string) *link {
+func newLink(in *intake, to access.Target, cfg *Config, reader func(host string) *link) *link {
 	log := in.log.With("analyzer", to.Name)
 	l := &link{
 		traffic: traffic{
@@ -84,14 +85,17 @@ func (l *link) isDuplicate(ctx context.Context) bool {
 	if err != nil {
 		return false
 	}
-	same := l.reader(host)
-	if same != "" && l.snapshot().SameAs != same {
+	other := l.reader(host)
+	if other == nil {
+		return false
+	}
+	if same := other.to.Name; l.snapshot().SameAs != same {
 		l.log.Info("the analyzer is subscribed to by another address: it is read once", "host_id", host, "same_as", same)
 		l.note(func(s *AnalyzerStatus) { s.HostID, s.SameAs, s.LastError = host, same, "" })
 		l.intake.metrics.remove(l.to.Name)
 		l.intake.sink.AnalyzerGone(l.to.Name)
 	}
-	return same != ""
+	return true
 }
 
 // isDistinct notes that the link is for an analyzer of its own again.

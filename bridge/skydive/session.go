@@ -40,7 +40,7 @@ func (l *link) run(ctx context.Context) {
 // returns false where the context ended.
 func (l *link) standBy(ctx context.Context) bool {
 	host := l.snapshot().HostID
-	for i := 0; i < standBySteps && l.reader(host) != ""; i++ {
+	for i := 0; i < standBySteps && l.reader(host) != nil; i++ {
 		if !pause(ctx, l.intake.timing.duplicate/standBySteps) {
 			return false
 		}
@@ -67,6 +67,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 // the session lasted.
 func (l *link) connect(ctx context.Context) (*failure, time.Duration) {
 	cfg := l.cfg.Load()
+	attempt := time.Now()
 	sub, fail := dial(ctx, cfg, l.to)
 	if fail != nil {
 		return fail, 0
@@ -79,9 +80,21 @@ func (l *link) connect(ctx context.Context) (*failure, time.Duration) {
 	}
 	l.log.Info("subscribed to the analyzer", "captures", captures)
 	l.log.Debug("what the analyzer was asked for", "namespaces", cfg.namespaces())
+	session, leave := context.WithCancel(ctx)
+	defer leave()
+	l.leave.Store(&leave)
 	l.subscribed(sub.host, begin)
+	// An analyzer that takes two subscribers of one name at the same moment forgets both when
+	// either leaves. One that was subscribed to before the attempt would have refused it.
+	if other := l.reader(sub.host); other != nil && other.snapshot().Since.After(attempt) {
+		(*other.leave.Load())()
+		leave()
+	}
 
-	fail = l.session(ctx, sub)
+	fail = l.session(session, sub)
+	if session.Err() != nil {
+		fail = &failure{reasonConflict, errors.New("the analyzer took the bridge twice, at two addresses at the same moment: both are connected again")}
+	}
 
 	end := time.Now()
 	l.unsubscribed(end)

@@ -184,3 +184,12 @@ func TestPartOfAName(t *testing.T) {
 		t.Errorf("%+v, failures %+v", targets, failures)
 	}
 }
+
+// TestOnePrefix proves that a name is looked up in one way.
+func TestOnePrefix(t *testing.T) {
+	for _, url := range []string{"dns+dnssrv+ws://a", "dnssrv+dns+ws://a", "dns+dns+ws://a", "srv+ws://a"} {
+		if _, err := NewAddresses([]string{url}, nil); err == nil {
+			t.Errorf("%s is taken", url)
+		}
+	}
+}

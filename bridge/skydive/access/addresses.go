@@ -90,21 +90,30 @@ func (a *Addresses) Adopt(former *Addresses) {
 	}
 }
 
-// LookUp looks the names up. A name for which that fails keeps what it stood for.
+// LookUp looks the names up, all at once. A name for which that fails keeps what it stood for.
 func (a *Addresses) LookUp(ctx context.Context) (failures []Failure) {
+	errs := make([]error, len(a.names))
+	var lookups sync.WaitGroup
 	for i, n := range a.names {
 		if !n.several() {
 			continue
 		}
-		targets, err := a.lookUp(ctx, n)
-		a.mu.Lock()
-		if len(targets) > 0 {
-			a.targets[i] = targets
-		}
+		lookups.Go(func() {
+			var targets []Target
+			if targets, errs[i] = a.lookUp(ctx, n); len(targets) > 0 {
+				a.mu.Lock()
+				a.targets[i] = targets
+				a.mu.Unlock()
+			}
+		})
+	}
+	lookups.Wait()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i, err := range errs {
 		if err != nil {
-			failures = append(failures, Failure{n.String(), err, len(a.targets[i]) == 0})
+			failures = append(failures, Failure{a.names[i].String(), err, len(a.targets[i]) == 0})
 		}
-		a.mu.Unlock()
 	}
 	return failures
 }

@@ -45,8 +45,9 @@ func parseName(raw string) (name, error) {
 		return name{}, errors.New("not a URL")
 	}
 	n := name{url: u}
-	u.Scheme, n.services = strings.CutPrefix(u.Scheme, "dnssrv+")
-	u.Scheme, n.lookedUp = strings.CutPrefix(u.Scheme, "dns+")
+	if u.Scheme, n.services = strings.CutPrefix(u.Scheme, "dnssrv+"); !n.services {
+		u.Scheme, n.lookedUp = strings.CutPrefix(u.Scheme, "dns+")
+	}
 	switch {
 	case u.Scheme != "ws" && u.Scheme != "wss":
 		return name{}, errors.New("the URL must begin with ws:// or wss://, dns+ or dnssrv+ before it")
