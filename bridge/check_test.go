@@ -41,6 +41,8 @@ func TestCheck(t *testing.T) {
 	server := startProm(t, prom.Options{})
 	absent := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(absent.Close)
+	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(secure.Close)
 	account := "\n  basic_auth: {username: bridge, password: s3cret}"
 	for _, c := range []struct {
 		name, file string
@@ -63,6 +65,9 @@ func TestCheck(t *testing.T) {
 		{"nothing there", "topology: {enabled: false}\nskydive: {analyzers: ['ws://127.0.0.1:1']}\nremote_write: [{url: '" + absent.URL + "/api/v1/write'}]\n", nil, 2, []string{
 			"FAILED  analyzer ws://127.0.0.1:1/ws/subscriber/flow: connect: ",
 			"FAILED  receiver " + absent.URL + "/api/v1/write: HTTP status 404 Not Found: 404 page not found: check the path of url",
+		}},
+		{"TLS", "topology: {enabled: false}\nskydive: {analyzers: ['ws" + strings.TrimPrefix(secure.URL, "https") + "']}\n", nil, 1, []string{
+			"FAILED  analyzer ws" + strings.TrimPrefix(secure.URL, "https") + "/ws/subscriber/flow: the analyzer has TLS (HTTP 400 Bad Request",
 		}},
 		{"no such name", "topology: {enabled: false}\nskydive: {analyzers: ['dns+ws://analyzers.invalid:8082']}\n", nil, 1, []string{
 			"FAILED  analyzer dns+ws://analyzers.invalid:8082/ws/subscriber/flow: look up the name: ",
@@ -87,6 +92,9 @@ func TestCheck(t *testing.T) {
 				if !strings.Contains(said.String(), line) {
 					t.Errorf("no line %q in\n%s", line, &said)
 				}
+			}
+			if c.name == "TLS" && strings.Contains(said.String(), "ok ") {
+				t.Errorf("something is in order:\n%s", &said)
 			}
 			if strings.Contains(said.String(), "wr0ng") {
 				t.Errorf("it shows a password:\n%s", &said)

@@ -223,6 +223,9 @@ func (s *Skydive) HTTPClient() commoncfg.HTTPClientConfig {
 		Authorization: s.Others.Authorization, OAuth2: s.Others.OAuth2, HTTPHeaders: s.Others.HTTPHeaders,
 		ProxyConfig: s.Others.ProxyConfig, TLSConfig: s.TLS,
 	}
+	if c.ProxyURL.URL != nil || c.NoProxy != "" { // they win over the default
+		c.ProxyFromEnvironment = false
+	}
 	if b := s.BasicAuth; b != (BasicAuth{}) {
 		c.BasicAuth = &commoncfg.BasicAuth{Username: b.Username, UsernameFile: b.UsernameFile, Password: b.Password, PasswordFile: b.PasswordFile}
 	}

@@ -259,6 +259,8 @@ func keyCases() []keyCase {
 			})},
 		{"proxy of the environment", "", stanza("proxy_from_environment: true"),
 			client(func(c *commoncfg.HTTPClientConfig) { c.ProxyFromEnvironment = true })},
+		{"no proxy of the environment", "", under("skydive", "proxy_from_environment: false"),
+			func(c *Config) { c.Skydive.Others.ProxyFromEnvironment = false }},
 		{"no redirects, no HTTP/2", "", stanza("follow_redirects: false\n  enable_http2: false"),
 			client(func(c *commoncfg.HTTPClientConfig) { c.FollowRedirects, c.EnableHTTP2 = false, false })},
 		{"headers from files", "", stanza("http_headers: {X-A: {values: [a], secrets: [b], files: [c]}}"),

@@ -46,6 +46,8 @@ func setDefaults(v reflect.Value) {
 		}
 	}
 	switch c := v.Addr().Interface().(type) { // what has its defaults elsewhere
+	case *Skydive:
+		c.Others.ProxyFromEnvironment = true
 	case *Aggregation:
 		c.Labels = aggregator.DefaultLabels()
 	case *RemoteWrite:

@@ -11,12 +11,15 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
+	"io"
 	"math/big"
+	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -66,8 +69,14 @@ func TestWaysToAuthenticate(t *testing.T) {
 
 // TestGateByCookie proves that a proxy before the analyzer, which wants a cookie that its
 // login gives, is passed; that a refused login is said without the password; and that a
-// cookie which is refused is replaced by that of another login.
+// cookie which is refused, in any way that proxies do, is replaced by that of another login.
 func TestGateByCookie(t *testing.T) {
+	for _, refusal := range []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusFound} {
+		t.Run(http.StatusText(refusal), func(t *testing.T) { passGate(t, refusal) })
+	}
+}
+
+func passGate(t *testing.T, refusal int) {
 	a := startAnalyzer(t, analyzer.Config{Users: map[string]string{"bridge": "s3cret"}})
 	inner := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: a.Addr()})
 	var key atomic.Pointer[string]
@@ -78,7 +87,7 @@ func TestGateByCookie(t *testing.T) {
 		case r.URL.Path == "/login":
 			http.SetCookie(w, &http.Cookie{Name: "gate", Value: *key.Load()})
 		case err != nil || cookie.Value != *key.Load():
-			http.Error(w, r.Header.Get("Cookie"), http.StatusUnauthorized)
+			http.Error(w, r.Header.Get("Cookie"), refusal)
 			return
 		}
 		inner.ServeHTTP(w, r)
@@ -92,13 +101,67 @@ func TestGateByCookie(t *testing.T) {
 	waitSubscribed(t, a, 1)
 	key.Store(new("an0ther-secret-key"))
 	a.DropAll()
-	r.logs.WaitFor(t, "reason="+string(reasonUnauthorized))
+	r.logs.WaitFor(t, "HTTP "+strconv.Itoa(refusal))
 	r.waitUps(t, 2)
 	for _, secret := range []string{"wr0ng", "s3cret", "YnJpZGdl", "0ne-secret-key", "an0ther-secret-key"} {
 		if strings.Contains(r.logs.String(), secret) {
 			t.Errorf("%s is in the log:\n%s", secret, r.logs)
 		}
 	}
+}
+
+// TestCheckThroughProxy proves that an analyzer is asked in the way in which the feed reaches
+// it: a proxy that forwards requests and makes no tunnels is not enough.
+func TestCheckThroughProxy(t *testing.T) {
+	a := startAnalyzer(t, analyzer.Config{})
+	for name, tunnels := range map[string]bool{"tunnels": true, "forwards": false} {
+		proxy := serve(t, func(w http.ResponseWriter, req *http.Request) {
+			switch {
+			case req.Method != http.MethodConnect:
+				(&httputil.ReverseProxy{Director: func(*http.Request) {}}).ServeHTTP(w, req)
+			case tunnels:
+				tunnel(w, a.Addr())
+			default:
+				w.WriteHeader(http.StatusMethodNotAllowed)
+			}
+		})
+		u, err := url.Parse("http" + strings.TrimPrefix(proxy, "ws"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		through := access.Settings{HTTP: config.HTTPClientConfig{ProxyConfig: config.ProxyConfig{ProxyURL: config.URL{URL: u}}}}
+		checked, err := Check(t.Context(), Config{Analyzers: []string{a.URL()}, HostID: "bridge", Account: account(t, through)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if errs := checked[0].Errs; tunnels != (len(errs) == 0) || !tunnels && !strings.Contains(errs[0].Error(), "it must allow CONNECT") {
+			t.Errorf("%s: %+v", name, checked)
+		}
+	}
+	if a.Accepted() != 0 {
+		t.Error("it has subscribed")
+	}
+}
+
+// tunnel answers CONNECT.
+func tunnel(w http.ResponseWriter, address string) {
+	inner, err := net.Dial("tcp", address)
+	if err != nil {
+		w.WriteHeader(http.StatusBadGateway)
+		return
+	}
+	defer inner.Close()
+	w.WriteHeader(http.StatusOK)
+	outer, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	defer outer.Close()
+	go func() {
+		_, _ = io.Copy(inner, outer)
+		_ = inner.Close()
+	}()
+	_, _ = io.Copy(outer, inner)
 }
 
 // TestRotatedAuthority proves that a file of tls_config that has another authority now is

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/gorilla/websocket"
+
 	"github.com/skydive-project/skybridge/bridge/skydive/access"
 )
 
@@ -76,8 +78,15 @@ func (c *check) run(ctx context.Context, cfg *Config, to access.Target) {
 	}
 	q := inquire(cfg.Account, to)
 	defer q.close()
-	fact, err := q.feed(ctx, cfg)
-	note(fact, err)
+	fact, fail := q.feed(ctx, cfg)
+	if fail != nil {
+		if note("", fail); fail.reason == reasonDial || fail.reason == reasonTLS {
+			return // the rest has the same cause
+		}
+	} else {
+		note(fact, nil)
+	}
+	var err error
 	if c.host, err = q.host(ctx); err != nil {
 		note("", err)
 		return
@@ -94,14 +103,17 @@ func (c *check) run(ctx context.Context, cfg *Config, to access.Target) {
 }
 
 // feed asks for the feed, without becoming a subscriber.
-func (q *inquiry) feed(ctx context.Context, cfg *Config) (fact string, err error) {
+func (q *inquiry) feed(ctx context.Context, cfg *Config) (fact string, fail *failure) {
 	header, fail := requestHeader(ctx, cfg, q.to)
 	if fail != nil {
 		return "", fail
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, q.to.HTTP(), nil)
 	if err != nil {
-		return "", errors.New("the analyzer's URL cannot be used")
+		return "", &failure{reasonDial, errors.New("the analyzer's URL cannot be used")}
+	}
+	if fail := q.tunnel(ctx, request, header); fail != nil {
+		return "", fail
 	}
 	request.Header = header
 	response, err := q.client.Do(request)
@@ -110,10 +122,32 @@ func (q *inquiry) feed(ctx context.Context, cfg *Config) (fact string, err error
 	}
 	defer func() { _ = response.Body.Close() }()
 	switch response.StatusCode {
-	case http.StatusUpgradeRequired, http.StatusBadRequest: // it wants a WebSocket
+	case http.StatusUpgradeRequired: // an analyzer wants a WebSocket
 		return "its feed is there", nil
 	case http.StatusConflict:
 		return fmt.Sprintf("its feed is there, and a subscriber with the host id %q, as this bridge is when it runs", cfg.HostID), nil
 	}
 	return "", refused(cfg, q.to, response)
+}
+
+// tunnel asks the proxy of a request, if there is one, for a connection as that of the feed
+// is, and over it for a page that is no WebSocket.
+func (q *inquiry) tunnel(ctx context.Context, request *http.Request, header http.Header) *failure {
+	if proxy, err := q.account.Proxy(request); err != nil || proxy == nil {
+		return nil // an error is that of the request, too
+	}
+	settings, err := q.account.TLS(q.to)
+	if err != nil {
+		return &failure{reasonTLS, err}
+	}
+	dialer := websocket.Dialer{Proxy: q.account.Proxy, HandshakeTimeout: access.HandshakeTimeout, TLSClientConfig: settings}
+	conn, answer, err := handshake(ctx, &dialer, "ws"+strings.TrimPrefix(q.to.API("/api"), "http"), header)
+	if conn != nil {
+		_ = conn.Close() // it is no subscription
+	}
+	if answer == nil {
+		fail := unreached(err, q.account)
+		return &failure{fail.reason, fmt.Errorf("through the proxy: %w: it must allow CONNECT to the analyzer's port", fail.err)}
+	}
+	return nil
 }

@@ -64,10 +64,7 @@ func (c *cluster) conclude(links []*link) {
 		met[l.snapshot().HostID] = true
 	}
 	found := map[string]Missing{}
-	for _, l := range links {
-		if !l.snapshot().Connected {
-			continue // what it said may be over
-		}
+	for _, l := range links { // what one said that is not connected now is the latest that is known
 		l.mu.Lock()
 		for host := range l.peers {
 			if !met[host] && found[host] == (Missing{}) {
@@ -139,8 +136,11 @@ func (l *link) look(ctx context.Context) {
 	for _, peer := range peers {
 		l.peers[peer] = true
 	}
+	if l.status.HostID == "" {
+		l.status.HostID = host
+	}
 	maps.DeleteFunc(l.behind, func(_ string, seen time.Time) bool { return now.Sub(seen) > memory })
-	if host != "" && host != l.status.HostID && l.status.HostID != "" && len(l.behind) < maxHidden {
+	if host != "" && host != l.status.HostID && len(l.behind) < maxHidden {
 		l.behind[host] = now
 	}
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/skydive-project/skybridge/bridge/skydive/access"
 	"github.com/skydive-project/skybridge/internal/analyzer"
 	"github.com/skydive-project/skybridge/internal/await"
+	"github.com/skydive-project/skybridge/internal/loopback"
 )
 
 // zone is a name server: it knows the analyzers by SRV records of one name.
@@ -77,6 +78,7 @@ func TestAnalyzersBehindOneName(t *testing.T) {
 	const name = "dnssrv+ws://skydive.example"
 	r := newRig(t, Config{Analyzers: []string{name + "?x-auth-token=t0ken"}, Resolver: z}, often).run(t)
 	r.logs.WaitFor(t, "no such host")
+	r.waitMetric(t, 0, "skybridge_feed_connected", "analyzer", name+access.FlowPath)
 	if s := r.feed.Status(); len(s) != 1 || s[0].Analyzer != name+access.FlowPath || !strings.Contains(s[0].LastError, "no such host") {
 		t.Errorf("status %+v", s)
 	}
@@ -85,6 +87,9 @@ func TestAnalyzersBehindOneName(t *testing.T) {
 		waitSubscribed(t, one, 1)
 		one.SendFlows([]analyzer.Flow{flow("of " + one.Addr())})
 		r.waitFlow(t, "of "+one.Addr())
+	}
+	if got := r.metric(t, "skybridge_feed_connected", "analyzer", name+access.FlowPath); got != -1 {
+		t.Errorf("the name counts as an analyzer: %v", got)
 	}
 	z.set(c, b)
 	waitSubscribed(t, c, 1)
@@ -201,6 +206,21 @@ func TestMissingAnalyzers(t *testing.T) {
 		}
 		r.waitMetric(t, float64(missing), "skybridge_analyzers_not_subscribed")
 	}
+	// What an analyzer that is down said of others holds, and a name that is not known changes
+	// nothing.
+	a.Stop()
+	r.waitMetric(t, 0, "skybridge_feed_connected", "analyzer", a.URL())
+	rounds := r.metric(t, "skybridge_analyzer_lookup_failures_total")
+	cfg.Resolver = &zone{}
+	reload(2, a.URL(), "dnssrv+ws://unknown.example")
+	await.Until(t, "surveys", func() bool { return r.metric(t, "skybridge_analyzer_lookup_failures_total") > rounds+3 })
+	if got := r.feed.Missing(); len(got) != 2 {
+		t.Errorf("%+v", got)
+	}
+	if err := a.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	r.waitMetric(t, 1, "skybridge_feed_connected", "analyzer", a.URL())
 	reload(1, a.URL(), b.URL())
 	reload(1, a.URL(), b.URL(), "ws://127.0.0.1:1") // an address that is never reached may be c's
 	b.SetPeers("a")
@@ -218,6 +238,100 @@ func TestAnalyzersHiddenBehindOneAddress(t *testing.T) {
 	if m := r.feed.Missing(); len(m) != 1 || !m[0].Hidden {
 		t.Errorf("%+v", m)
 	}
+}
+
+// TestReturnsAsAnother proves that an address of an analyzer that is read by another address
+// is tried no more often where the analyzer has another host id after a restart.
+func TestReturnsAsAnother(t *testing.T) {
+	a := hostNamed(t, "a")
+	var attempts atomic.Int64
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: a.Addr()})
+	other := serve(t, func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == access.FlowPath {
+			attempts.Add(1)
+		}
+		proxy.ServeHTTP(w, req)
+	})
+	r := newRig(t, Config{Analyzers: []string{a.URL()}}, often, func(f *Feed) { f.timing.duplicate = time.Second }).run(t)
+	waitSubscribed(t, a, 1)
+	cfg := Config{Analyzers: []string{a.URL(), other}, HostID: "bridge", Account: r.feed.cfg.Account}
+	if err := r.feed.Reload(cfg); err != nil {
+		t.Fatal(err)
+	}
+	r.logs.WaitFor(t, "it is read once")
+	a.Stop()
+	hostNamedAt(t, "b", a.Addr())
+	same := func() string {
+		for _, s := range r.feed.Status() {
+			if s.SameAs != "" {
+				return s.HostID
+			}
+		}
+		return ""
+	}
+	await.Until(t, "it is known by its new host id", func() bool { return same() == "b" })
+	before := attempts.Load()
+	await.Until(t, "an attempt", func() bool { return attempts.Load() > before })
+	if n := attempts.Load(); n > 50 {
+		t.Errorf("%d attempts", n)
+	}
+}
+
+func hostNamedAt(t *testing.T, id, address string) *analyzer.Analyzer {
+	return startAnalyzer(t, analyzer.Config{HostID: id, Addr: address})
+}
+
+// TestWithoutHostID proves that an analyzer whose host id a proxy removes is one analyzer.
+func TestWithoutHostID(t *testing.T) {
+	a := hostNamed(t, "a")
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: a.Addr()})
+	proxy.ModifyResponse = func(resp *http.Response) error { resp.Header.Del("X-Host-Id"); return nil }
+	r := newRig(t, Config{Analyzers: []string{serve(t, proxy.ServeHTTP)}}, often).run(t)
+	await.Until(t, "its host id", func() bool {
+		return slices.ContainsFunc(r.feed.Status(), func(s AnalyzerStatus) bool { return s.HostID == "a" })
+	})
+	if m := r.feed.Missing(); len(m) != 0 {
+		t.Errorf("%+v", m)
+	}
+}
+
+// TestAnotherClient proves that an analyzer at which another client has taken the bridge's
+// name is not taken for one that is read by another address, though both have one host id.
+func TestAnotherClient(t *testing.T) {
+	a, b := hostNamed(t, "same"), hostNamed(t, "same")
+	r := newRig(t, Config{Analyzers: []string{a.URL()}}, often, func(f *Feed) { f.timing.duplicate = time.Hour }).run(t)
+	waitSubscribed(t, a, 1)
+	cfg := Config{Analyzers: []string{a.URL(), b.URL()}, HostID: "bridge", Account: r.feed.cfg.Account}
+	if err := r.feed.Reload(cfg); err != nil {
+		t.Fatal(err)
+	}
+	waitSubscribed(t, b, 1)
+	b.Stop()
+	hold := serveConflict(t, b.Addr())
+	defer hold()
+	r.waitMetric(t, 0, "skybridge_feed_connected", "analyzer", b.URL())
+	r.logs.WaitFor(t, "reason="+string(reasonConflict))
+	if s := r.feed.Status(); s[0].SameAs+s[1].SameAs != "" {
+		t.Errorf("%+v", s)
+	}
+}
+
+// serveConflict answers 409, as the analyzer of the host id "same" to a name that is taken.
+func serveConflict(t *testing.T, address string) (stop func()) {
+	t.Helper()
+	l, err := loopback.Listen(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == access.FlowPath {
+			w.WriteHeader(http.StatusConflict)
+			return
+		}
+		_, _ = w.Write([]byte(`{"Host": "same"}`))
+	})}
+	go func() { _ = server.Serve(l) }()
+	return func() { _ = server.Close() }
 }
 
 // TestTakenTwice proves that an analyzer which takes the bridge at two addresses at the same
@@ -250,8 +364,8 @@ func TestTakenTwice(t *testing.T) {
 		reading.Store(0)
 	}
 	r := newRig(t, Config{Analyzers: []string{serve(t, analyzer), serve(t, analyzer)}}, often).run(t)
-	r.logs.WaitFor(t, "it is read once")
-	if s := r.feed.Status(); s[0].Connected == s[1].Connected || taken.Load() != 3 {
-		t.Errorf("%d times taken, status %+v\n%s", taken.Load(), s, r.logs)
-	}
+	await.Until(t, "it is read once", func() bool {
+		s := r.feed.Status()
+		return taken.Load() > 2 && s[0].Connected != s[1].Connected && s[0].SameAs+s[1].SameAs != ""
+	})
 }

@@ -4,7 +4,6 @@
 package skydive
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +21,7 @@ const readBuffer = 32 << 10
 type subscription struct {
 	conn  *websocket.Conn
 	alive *liveness // under conn
-	host  string    // what the analyzer calls itself
+	host  string    // what the analyzer calls itself; "": a proxy has removed it
 }
 
 // dial subscribes to the analyzer. A failure's text names the configuration key
@@ -80,7 +79,7 @@ func dial(ctx context.Context, cfg *Config, to access.Target) (*subscription, *f
 		}
 		return nil, unreached(err, cfg.Account)
 	}
-	return &subscription{conn, alive, cmp.Or(resp.Header.Get("X-Host-Id"), to.Name)}, nil
+	return &subscription{conn, alive, resp.Header.Get("X-Host-Id")}, nil
 }
 
 // handshake is the library's handshake, with its panics as errors: it has one for a

@@ -246,7 +246,7 @@ func TestTLS(t *testing.T) {
 		newRig(t, Config{Analyzers: []string{a.URL()}}).fails(t, reasonTLS, "check skydive.tls_config")
 	})
 	t.Run("not TLS", func(t *testing.T) {
-		newRig(t, Config{Analyzers: []string{strings.Replace(a.URL(), "wss", "ws", 1)}}).fails(t, reasonHTTP, "HTTP request to an HTTPS server")
+		newRig(t, Config{Analyzers: []string{strings.Replace(a.URL(), "wss", "ws", 1)}}).fails(t, reasonTLS, "HTTP request to an HTTPS server")
 	})
 	t.Run("TLS to a plain one", func(t *testing.T) {
 		plainOne := startAnalyzer(t, analyzer.Config{})

@@ -51,6 +51,7 @@ type Feed struct {
 	mu       sync.Mutex
 	links    map[string]*link // by target's name; changed only with reloading held, too
 	failures []access.Failure // of the latest lookups
+	failedAt time.Time
 }
 
 // NewFeed checks the configuration and registers the metrics. Skipped records
@@ -115,9 +116,7 @@ func (f *Feed) Reload(cfg Config) error {
 	addresses.Adopt(f.addresses)
 	old := f.cfg
 	f.cfg, f.addresses = &cfg, addresses
-	f.mu.Lock()
-	f.failures = nil // those of names that are gone; the others fail again
-	f.mu.Unlock()
+	f.setFailures(nil) // those of names that are gone; the others fail again
 	if f.ctx != nil {
 		f.connect(old.sameConnection(&cfg))
 		select {
@@ -194,12 +193,15 @@ func (f *Feed) connect(same bool) {
 func (f *Feed) observe(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var surveyed time.Time
 	for {
 		wait := f.timing.again
 		if f.lookUp(ctx) {
 			wait = f.timing.minDelay
-		} else {
+		}
+		if time.Since(surveyed) >= f.timing.again {
 			f.cluster.survey(ctx, f.all())
+			surveyed = time.Now()
 		}
 		timer.Reset(wait)
 		select {
@@ -233,18 +235,38 @@ func (f *Feed) lookUp(ctx context.Context) (unknown bool) {
 	}
 	for _, failure := range failures {
 		f.metrics.lookups.Inc()
-		f.seldom.Warn("the analyzers' name cannot be looked up; those that are known stay", "name", failure.Name, "err", failure.Err)
+		if failure.Unknown {
+			f.seldom.Error("the analyzers' name cannot be looked up, and never could be: their flows are missing", "name", failure.Name, "err", failure.Err)
+		} else {
+			f.seldom.Warn("the analyzers' name cannot be looked up; those that are known stay", "name", failure.Name, "err", failure.Err)
+		}
 	}
 	f.reloading.Lock()
 	defer f.reloading.Unlock()
 	if f.addresses != addresses || f.ended {
 		return false
 	}
-	f.mu.Lock()
-	f.failures = failures
-	f.mu.Unlock()
+	f.setFailures(failures)
 	f.connect(true)
 	return slices.ContainsFunc(failures, func(failure access.Failure) bool { return failure.Unknown })
+}
+
+// setFailures replaces the failures of the latest lookups. A name of which nothing is known
+// counts as an analyzer that is not subscribed to.
+func (f *Feed) setFailures(failures []access.Failure) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, was := range f.failures {
+		if !slices.ContainsFunc(failures, func(is access.Failure) bool { return is.Name == was.Name && is.Unknown }) {
+			f.metrics.remove(was.Name)
+		}
+	}
+	f.failures, f.failedAt = failures, time.Now()
+	for _, is := range failures {
+		if is.Unknown {
+			f.metrics.connected.WithLabelValues(is.Name).Set(0)
+		}
+	}
 }
 
 // Overdue returns for how long the message that is being decoded and counted has been so;
@@ -266,7 +288,7 @@ func (f *Feed) Status() []AnalyzerStatus {
 	}
 	for _, failure := range f.failures {
 		if failure.Unknown {
-			out = append(out, AnalyzerStatus{Analyzer: failure.Name, LastError: "look up the name: " + failure.Err.Error()})
+			out = append(out, AnalyzerStatus{Analyzer: failure.Name, LastError: "look up the name: " + failure.Err.Error(), LastErrorAt: f.failedAt})
 		}
 	}
 	return out

@@ -154,7 +154,7 @@ func TestBrokenHandshakes(t *testing.T) {
 		{"endless header", reasonProtocol, "the answer to the handshake does not end within 65536 bytes", func(w io.Writer, _ *http.Request) {
 			endless(w, "HTTP/1.1 200 OK\r\nX-Header: ", "value")
 		}},
-		{"endless body", reasonHTTP, "the analyzer answers HTTP 403 Forbidden", func(w io.Writer, _ *http.Request) {
+		{"endless body", reasonHTTP, "answers HTTP 403 Forbidden", func(w io.Writer, _ *http.Request) {
 			endless(w, "HTTP/1.1 403 Forbidden\r\n\r\n", "no")
 		}},
 		{"not HTTP, at length", reasonDial, "malformed HTTP", func(w io.Writer, _ *http.Request) {

@@ -69,11 +69,12 @@ func (q *inquiry) get(ctx context.Context, path string, into any) error {
 		return fmt.Errorf("%s: %s", path, q.account.Text(err))
 	}
 	defer func() { _ = response.Body.Close() }()
-	if response.StatusCode == http.StatusUnauthorized {
-		return q.account.Unauthorized(q.to, q.account.Refusal(response))
-	}
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: the analyzer answers %s", path, q.account.Refusal(response))
+	switch response.StatusCode {
+	case http.StatusOK:
+	case http.StatusUnauthorized:
+		return q.account.Unauthorized(q.account.Refusal(q.to, response))
+	default:
+		return fmt.Errorf("%s: the analyzer answers %s", path, q.account.Refusal(q.to, response))
 	}
 	if err := json.NewDecoder(io.LimitReader(response.Body, maxInquiry)).Decode(into); err != nil {
 		return fmt.Errorf("%s: the answer is no JSON that makes sense", path)

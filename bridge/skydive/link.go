@@ -30,6 +30,8 @@ type link struct {
 	cancel context.CancelFunc
 	done   chan struct{}                      // closed when run has returned
 	leave  atomic.Pointer[context.CancelFunc] // ends the session
+	twice  bool                               // the latest session ended because the analyzer took the bridge twice
+	left   time.Time                          // when the latest other session ended
 
 	// What the analyzer said of its cluster, under traffic.mu: its peers, and who else
 	// answered at its address, and when.
@@ -89,13 +91,23 @@ func (l *link) isDuplicate(ctx context.Context) bool {
 	if other == nil {
 		return false
 	}
-	if same := other.to.Name; l.snapshot().SameAs != same {
+	former, same := l.snapshot().SameAs, other.to.Name
+	l.note(func(s *AnalyzerStatus) { s.HostID, s.SameAs, s.LastError = host, same, "" })
+	if former != same {
 		l.log.Info("the analyzer is subscribed to by another address: it is read once", "host_id", host, "same_as", same)
-		l.note(func(s *AnalyzerStatus) { s.HostID, s.SameAs, s.LastError = host, same, "" })
+		l.forgetCluster()
 		l.intake.metrics.remove(l.to.Name)
 		l.intake.sink.AnalyzerGone(l.to.Name)
 	}
 	return true
+}
+
+// forgetCluster forgets what the analyzer said of its cluster, which another link asks now.
+func (l *link) forgetCluster() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.peers)
+	clear(l.behind)
 }
 
 // isDistinct notes that the link is for an analyzer of its own again.

@@ -6,8 +6,10 @@ package skydive
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/gorilla/websocket"
 
@@ -16,10 +18,20 @@ import (
 
 // refused says what an answer other than 101 means.
 func refused(cfg *Config, to access.Target, resp *http.Response) *failure {
-	status := cfg.Account.Refusal(resp)
+	status := cfg.Account.Refusal(to, resp)
 	switch resp.StatusCode {
 	case http.StatusUnauthorized:
-		return &failure{reasonUnauthorized, cfg.Account.Unauthorized(to, status)}
+		return &failure{reasonUnauthorized, cfg.Account.Unauthorized(status)}
+	case http.StatusForbidden, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect:
+		return &failure{reasonHTTP, fmt.Errorf("the analyzer, or a proxy before it, answers %s: check its address and the account's rights, "+
+			"and set skydive.headers or skydive.login where a proxy wants a cookie", status)}
+	case http.StatusUpgradeRequired:
+		return &failure{reasonHTTP, fmt.Errorf("the request that arrived is none for a WebSocket (%s): "+
+			"a proxy before the analyzer must pass on the headers Upgrade and Connection", status)}
+	case http.StatusBadRequest:
+		if strings.Contains(status, "HTTPS") {
+			return &failure{reasonTLS, fmt.Errorf("the analyzer has TLS (%s): write wss://", status)}
+		}
 	case http.StatusConflict:
 		return &failure{reasonConflict, fmt.Errorf("a client with host id %q is still connected (%s): "+
 			"an earlier connection of this bridge, which the analyzer gives up after 7 s, "+
@@ -53,6 +65,10 @@ func unreached(err error, account *access.Account) *failure {
 	}
 	if tls := account.TLSError(err); tls != nil {
 		return &failure{reasonTLS, tls}
+	}
+	var slow net.Error
+	if errors.As(err, &slow) && slow.Timeout() {
+		return &failure{reasonDial, fmt.Errorf("connect: no answer within %s", access.HandshakeTimeout)}
 	}
 	return &failure{reasonDial, fmt.Errorf("connect: %s", account.Text(err))}
 }

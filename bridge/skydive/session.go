@@ -25,7 +25,9 @@ func (l *link) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if fail.reason == reasonConflict && l.isDuplicate(ctx) {
+		// An analyzer that was read by this link has another client of that name, or not yet
+		// noticed the end of the connection.
+		if fail.reason == reasonConflict && !l.twice && time.Since(l.left) > l.intake.timing.duplicate && l.isDuplicate(ctx) {
 			ok = l.standBy(ctx)
 			continue
 		}
@@ -70,6 +72,7 @@ func (l *link) connect(ctx context.Context) (*failure, time.Duration) {
 	attempt := time.Now()
 	sub, fail := dial(ctx, cfg, l.to)
 	if fail != nil {
+		l.twice = false
 		return fail, 0
 	}
 	begin := time.Now()
@@ -85,19 +88,23 @@ func (l *link) connect(ctx context.Context) (*failure, time.Duration) {
 	l.leave.Store(&leave)
 	l.subscribed(sub.host, begin)
 	// An analyzer that takes two subscribers of one name at the same moment forgets both when
-	// either leaves. One that was subscribed to before the attempt would have refused it.
-	if other := l.reader(sub.host); other != nil && other.snapshot().Since.After(attempt) {
+	// either leaves. One that was subscribed to before the attempt would have refused it, and
+	// two that do so again are two analyzers of one host id.
+	if other := l.reader(sub.host); other != nil && !l.twice && other.snapshot().Since.After(attempt) {
 		(*other.leave.Load())()
 		leave()
 	}
 
 	fail = l.session(session, sub)
-	if session.Err() != nil {
+	if l.twice = session.Err() != nil; l.twice {
 		fail = &failure{reasonConflict, errors.New("the analyzer took the bridge twice, at two addresses at the same moment: both are connected again")}
 	}
 
 	end := time.Now()
 	l.unsubscribed(end)
+	if !l.twice {
+		l.left = end
+	}
 	return fail, end.Sub(begin)
 }
 

@@ -56,11 +56,11 @@ func checkConfig(ctx context.Context, files []string, connect bool, options brid
 	return nil
 }
 
-// unusable says how many analyzers and receivers of valid files cannot be used.
+// unusable says how many checks of what valid files name have failed.
 type unusable struct{ n int }
 
 func (u *unusable) Error() string {
-	return "check-config: " + plural(u.n, "analyzer or receiver", "analyzers and receivers") + " cannot be used as they are"
+	return "check-config: " + plural(u.n, "check has", "checks have") + " failed"
 }
 
 // oneStdin refuses standard input twice: it is read to its end.

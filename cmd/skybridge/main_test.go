@@ -112,7 +112,7 @@ func TestCommands(t *testing.T) {
 		{"standard input twice", []string{"check-config", "-", good, "-"}, 2, nil, []string{"standard input (-) stands there twice"}},
 		{"convert standard input", []string{"convert-config", "-"}, 1, nil, []string{"/dev/stdin: this is not a prom_sky_con.yml"}},
 		{"analyzers and receivers that are asked", []string{"check-config", "--connect", deaf}, 3, []string{deaf + " is valid", "FAILED  analyzer ws://127.0.0.1:1/ws/subscriber/flow: connect: "},
-			[]string{"1 analyzer or receiver cannot be used as they are"}},
+			[]string{"1 check has failed"}},
 		{"settings of the listener", []string{"check-config", "--web.config.file=" + good, good}, 1, []string{good + " is valid"}, []string{"read --web.config.file " + good, "1 file is not valid"}},
 		{"sound settings of the listener", []string{"check-config", "--web.config.file=" + listener, good}, 0, nil, nil},
 		{"a bad configuration", []string{"--config.file=" + bad}, 1, nil, []string{"bad.yml:3: ", "bad.yml:4: "}},

@@ -29,7 +29,7 @@ const Path = "/ws/subscriber/flow"
 // loopback address of its own.
 type Config struct {
 	Addr   string // host:port to listen on, by default of package loopback
-	HostID string // what it calls itself, default "analyzer"
+	HostID string // what it calls itself, by default its address
 
 	// PingDelay and PongTimeout default to those of a real one, 2 s and 7 s.
 	PingDelay, PongTimeout time.Duration
@@ -60,7 +60,7 @@ func Start(cfg Config) (*Analyzer, error) {
 		cfg.Addr = loopback.Address()
 	}
 	if cfg.HostID == "" {
-		cfg.HostID = "analyzer"
+		cfg.HostID = cfg.Addr
 	}
 	if cfg.PingDelay == 0 {
 		cfg.PingDelay = 2 * time.Second

@@ -195,7 +195,7 @@ func TestRefusals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if resp.Header.Get("X-Host-Id") != "analyzer" || resp.Header.Get("X-Service-Type") != "analyzer" {
+	if resp.Header.Get("X-Host-Id") != a.Addr() || resp.Header.Get("X-Service-Type") != "analyzer" {
 		t.Errorf("101 says %v", resp.Header)
 	}
 	if err := <-c.closed; !websocket.IsCloseError(err, websocket.CloseNormalClosure) {

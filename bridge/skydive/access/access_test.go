@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -182,6 +183,34 @@ func TestPartOfAName(t *testing.T) {
 	failures := a.LookUp(t.Context())
 	if targets, _ := a.Targets(); len(targets) != 1 || len(failures) != 1 || failures[0].Unknown {
 		t.Errorf("%+v, failures %+v", targets, failures)
+	}
+	// One that cannot be found for a while stays.
+	later, err := NewAddresses([]string{"dnssrv+ws://_flows"}, records{"gone": {"10.0.0.2"}, "_flows": {"a", "gone"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	later.Adopt(a)
+	later.LookUp(t.Context())
+	if targets, _ := later.Targets(); len(targets) != 2 {
+		t.Errorf("%+v", targets)
+	}
+}
+
+// TestProxyOfTheEnvironment proves that it is used where the settings say so.
+func TestProxyOfTheEnvironment(t *testing.T) {
+	t.Setenv("HTTP_PROXY", "http://proxy.example:3128")
+	for _, used := range []bool{true, false} {
+		a, err := NewAccount(Settings{HTTP: config.HTTPClientConfig{ProxyConfig: config.ProxyConfig{ProxyFromEnvironment: used}}}, secrets.New())
+		if err != nil {
+			t.Fatal(err)
+		}
+		request, err := a.Request(t.Context(), http.MethodGet, Target{URL: "ws://a.example:8082" + FlowPath}, "/api", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if proxy, err := a.Proxy(request); err != nil || used != (proxy != nil) {
+			t.Errorf("%v: %v, error %v", used, proxy, err)
+		}
 	}
 }
 

@@ -26,8 +26,7 @@ type Settings struct {
 	// Login: basic authentication is for POST /login alone, whose token and cookies
 	// authenticate the rest.
 	Login bool
-	// Proxy says through which proxy a request goes. Nil means as HTTP says, else as the
-	// environment does.
+	// Proxy says through which proxy a request goes. Nil means as HTTP says.
 	Proxy Proxy
 }
 
@@ -45,10 +44,7 @@ func NewAccount(settings Settings, set *secrets.Set) (*Account, error) {
 	set.Add(secrets.OfReceiver("", settings.Headers, &settings.HTTP)...)
 	a := &Account{Transport{set, settings.HTTP.TLSConfig, settings.Proxy}, settings, nil, nil}
 	if a.proxy == nil {
-		a.proxy = http.ProxyFromEnvironment
-		if c := &a.settings.HTTP.ProxyConfig; c.ProxyURL.URL != nil {
-			a.proxy = c.Proxy()
-		}
+		a.proxy = a.settings.HTTP.Proxy()
 	}
 	each := settings.HTTP
 	if settings.Login {
@@ -86,16 +82,25 @@ func (a *Account) Request(ctx context.Context, method string, to Target, path st
 	return request, a.Authorize(ctx, request.Header, to)
 }
 
-// Unauthorized is the error that HTTP 401 means. The next request logs in again, or fetches
-// another token.
-func (a *Account) Unauthorized(to Target, refusal string) error {
-	a.each.Forget()
-	if a.logins != nil {
+// Refusal is an answer's status, and the beginning of its body without secrets. After one
+// that may mean that a token or a cookie is no longer valid, the next request fetches
+// another: analyzers answer 401, proxies also 403, or redirect to their login.
+func (a *Account) Refusal(to Target, resp *http.Response) string {
+	redirected := resp.StatusCode/100 == 3
+	if resp.StatusCode == http.StatusUnauthorized {
+		a.each.Forget()
+	}
+	if a.logins != nil && (redirected || resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden) {
 		a.logins.forget(to)
 	}
+	return a.Transport.Refusal(resp)
+}
+
+// Unauthorized is the error that HTTP 401 means.
+func (a *Account) Unauthorized(refusal string) error {
 	remedy := "check skydive.basic_auth, authorization, oauth2 or the headers of skydive, and their files"
 	if h := a.settings.HTTP; h.BasicAuth == nil && h.Authorization == nil && h.OAuth2 == nil && h.HTTPHeaders == nil && len(a.settings.Headers) == 0 {
-		remedy = "it wants credentials: set skydive.basic_auth.username and skydive.basic_auth.password_file"
+		remedy = "it wants credentials: set skydive.basic_auth.username and skydive.basic_auth.password_file, or skydive.authorization"
 	}
 	return fmt.Errorf("the analyzer refuses the credentials (%s): %s", refusal, remedy)
 }

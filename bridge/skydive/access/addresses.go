@@ -90,7 +90,8 @@ func (a *Addresses) Adopt(former *Addresses) {
 	}
 }
 
-// LookUp looks the names up, all at once. A name for which that fails keeps what it stood for.
+// LookUp looks the names up, all at once. A name for which that fails, even in part, keeps
+// what it stood for.
 func (a *Addresses) LookUp(ctx context.Context) (failures []Failure) {
 	errs := make([]error, len(a.names))
 	var lookups sync.WaitGroup
@@ -99,12 +100,15 @@ func (a *Addresses) LookUp(ctx context.Context) (failures []Failure) {
 			continue
 		}
 		lookups.Go(func() {
-			var targets []Target
-			if targets, errs[i] = a.lookUp(ctx, n); len(targets) > 0 {
-				a.mu.Lock()
-				a.targets[i] = targets
-				a.mu.Unlock()
+			targets, err := a.lookUp(ctx, n)
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			for _, former := range a.targets[i] {
+				if err != nil && !slices.Contains(targets, former) {
+					targets = append(targets, former)
+				}
 			}
+			a.targets[i], errs[i] = targets, err
 		})
 	}
 	lookups.Wait()

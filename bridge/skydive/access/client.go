@@ -45,6 +45,9 @@ func (t *Transport) TLS(to Target) (*tls.Config, error) {
 // Proxy is the proxy of a request, nil for none. Its errors show no URL, for that can have
 // a password, which Secrets learns.
 func (t *Transport) Proxy(req *http.Request) (*url.URL, error) {
+	if t.proxy == nil {
+		return nil, nil
+	}
 	u, err := t.proxy(req)
 	if err != nil {
 		return nil, errors.New("the proxy's URL (skydive.proxy_url, HTTP_PROXY, HTTPS_PROXY) is invalid")

@@ -17,7 +17,7 @@ import (
 // maxQuoted bounds in bytes what a log quotes of the peer.
 const maxQuoted = 256
 
-// Refusal is an answer's status, and the beginning of its body without secrets.
+// Refusal is [Account.Refusal] for an answer to a login.
 func (t *Transport) Refusal(resp *http.Response) string {
 	status := fmt.Sprintf("HTTP %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
 	if text := quotable(resp.Body, t.Secrets); text != "" {

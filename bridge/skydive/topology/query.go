@@ -120,11 +120,11 @@ func unanswered(err error, account *access.Account) *queryError {
 
 // declined says what an answer other than 200 means.
 func declined(account *access.Account, to access.Target, response *http.Response) *queryError {
-	status := account.Refusal(response)
+	status := account.Refusal(to, response)
 	e := &queryError{resultHTTP, response.StatusCode, fmt.Errorf("the analyzer answers %s", status)}
 	switch response.StatusCode {
 	case http.StatusUnauthorized:
-		e.result, e.err = resultUnauthorized, account.Unauthorized(to, status)
+		e.result, e.err = resultUnauthorized, account.Unauthorized(status)
 	case http.StatusNotFound:
 		e.err = fmt.Errorf("no topology at this address (%s): set topology.analyzers, or topology.enabled: false", status)
 	}
