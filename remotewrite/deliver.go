@@ -55,6 +55,10 @@ func (e *endpoint) deliver(ctx context.Context, t *queue.Tick, req request, w *w
 		began := time.Now()
 		a := e.post(ctx, s, w.body, attempt)
 		s.metrics.duration.Observe(time.Since(began).Seconds())
+		if a.RetryAfter > 0 {
+			e.quiet.extend(a.RetryAfter)
+		}
+		retry := false
 		switch a.Verdict {
 		case client.Aborted:
 			return 0, ctx.Err()
@@ -64,16 +68,9 @@ func (e *endpoint) deliver(ctx context.Context, t *queue.Tick, req request, w *w
 			e.size.took()
 			taken = req.to - req.from
 		case client.Retry:
-			wait := pauses.next(s.cfg.MinBackoff, s.cfg.MaxBackoff)
-			e.failed(s, count, attempt, a, wait)
-			if e.gaveUpOther(n, t) {
+			if retry = !e.gaveUpOther(n, t); !retry {
 				a = n.refusal
-				break
 			}
-			if err := e.pause(ctx, wait, s); err != nil {
-				return 0, err
-			}
-			continue
 		case client.TooLarge:
 			if e.size.worthHalving(count.Samples) {
 				return e.deliverHalves(ctx, t, req, w, done)
@@ -85,7 +82,9 @@ func (e *endpoint) deliver(ctx context.Context, t *queue.Tick, req request, w *w
 			a = n.tell(a, v, e.spoken.use(s.cfg.ProtobufMessage))
 		}
 		if e.retriesRefusal(s, a) {
-			*n = negotiation{}
+			*n, retry = negotiation{}, true
+		}
+		if retry {
 			wait := pauses.next(s.cfg.MinBackoff, s.cfg.MaxBackoff)
 			e.failed(s, count, attempt, a, wait)
 			if err := e.pause(ctx, wait, s); err != nil {
@@ -164,9 +163,6 @@ func (e *endpoint) refused(s *settings, t *queue.Tick, req request, count wire.C
 // failed records an attempt that will be repeated.
 func (e *endpoint) failed(s *settings, count wire.Count, attempt int, a client.Answer, wait time.Duration) {
 	s.metrics.samplesRetried.Add(float64(count.Samples))
-	if a.RetryAfter > 0 {
-		e.quiet.extend(a.RetryAfter)
-	}
 	e.noteError(a)
 	if notLogged, ok := e.failures.Allow(); ok {
 		e.failing.Store(true) // only what was said is taken back

@@ -4,8 +4,10 @@
 package remotewrite
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,6 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/golang/snappy"
 	"github.com/prometheus/common/config"
 
 	"github.com/skydive-project/skybridge/internal/disktest"
@@ -119,6 +122,68 @@ func TestEpisodes(t *testing.T) {
 			f.tick()
 			f.flush()
 			f.arrived(f.rec)
+		})
+	}
+}
+
+// TestRefusedForItsContent proves that a receiver that refuses one request of each tick delays
+// the others once, for 15 minutes; and that then its refusals are final until there was none
+// for 15 minutes, or there are other settings.
+func TestRefusedForItsContent(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		quiet   time.Duration // without a refusal
+		change  bool          // of settings
+		retried bool
+	}{
+		{"again after 14 minutes", 14 * time.Minute, false, false},
+		{"again after 15 minutes", 15 * time.Minute, false, true},
+		{"again after other settings", 0, true, true},
+	} {
+		bubble(t, c.name, func(t *testing.T) {
+			var refuses, refusesAll atomic.Bool
+			refuses.Store(true)
+			endpoint := EndpointConfig{RetryOnHTTP: byDefault, MaxSamplesPerSend: 1}
+			f := newTraffic(t, 4, receiver.Config{Retried: byDefault, GiveUps: true, Fail: func(_ int, r *http.Request) receiver.Fault {
+				body, err := io.ReadAll(r.Body)
+				r.Body = io.NopCloser(bytes.NewReader(body))
+				plain, _ := snappy.Decode(nil, body)
+				if err != nil || refusesAll.Load() || refuses.Load() && bytes.Contains(plain, []byte("tuple\x12\x013")) {
+					return receiver.Fault{Status: http.StatusForbidden}
+				}
+				return receiver.Fault{}
+			}}, endpoint)
+			f.ticksFor(15 * time.Minute)
+			if s := f.sender.Status()[0]; s.RefusedSamples > 0 || s.BacklogTicks == 0 || s.RetriedUntil.IsZero() {
+				t.Errorf("in the first 15 minutes: %+v", s)
+			}
+			f.ticksFor(time.Minute)
+			for range 2 * time.Hour / pushInterval {
+				f.tick()
+				if s := f.sender.Status()[0]; s.BacklogTicks > 0 {
+					t.Fatalf("after %d ticks: %d wait", f.ticks, s.BacklogTicks)
+				}
+			}
+			f.wantMetric(float64(f.ticks+1), prefix+"samples_failed_total")
+			if got, want := increase(f.rec), float64(f.ticks*(1000+1001+1002)); got != want {
+				t.Errorf("%v bytes arrived, want %v", got, want)
+			}
+
+			refuses.Store(false)
+			lost := f.metric(prefix + "samples_failed_total")
+			f.ticksFor(c.quiet - pushInterval)
+			if c.change {
+				endpoint.URL, endpoint.Timeout = "http://a/", time.Second
+				f.apply(endpoint)
+			}
+			refusesAll.Store(true)
+			f.tick()
+			refusesAll.Store(false)
+			f.flush()
+			if !c.retried {
+				lost += 4
+			}
+			f.wantMetric(lost, prefix+"samples_failed_total")
 		})
 	}
 }

@@ -65,28 +65,45 @@ func (q *quietTime) left() time.Duration {
 const maxEpisode = 15 * time.Minute
 
 // episode is until when refusals with a code of RetryOnHTTP are retried: for maxEpisode
-// from the first one after a success. The zero value has seen none. All senders of an
-// endpoint share it.
+// from the first one. A success ends it, unless a refusal came later: these may be about
+// what is in a request, and must not delay all others again and again. Then it ends after
+// maxEpisode without a refusal. The zero value has seen none. All senders of an endpoint
+// share it.
 type episode struct {
-	mu    sync.Mutex
-	until time.Time
+	mu     sync.Mutex
+	until  time.Time
+	ranOut time.Time // the latest refusal after until, which was final
 }
 
 // retries says whether such a refusal is to be retried.
 func (p *episode) retries() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.until.IsZero() {
-		p.until = time.Now().Add(maxEpisode)
+	now := time.Now()
+	if p.until.IsZero() || !p.ranOut.IsZero() && now.Sub(p.ranOut) >= maxEpisode {
+		p.until, p.ranOut = now.Add(maxEpisode), time.Time{}
 	}
-	return time.Now().Before(p.until)
+	if now.Before(p.until) {
+		return true
+	}
+	p.ranOut = now
+	return false
 }
 
-// end is called at a success, and where another receiver is asked from now on.
+// end is called at a success.
 func (p *episode) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.until = time.Time{}
+	if p.ranOut.IsZero() {
+		p.until = time.Time{}
+	}
+}
+
+// reset forgets all refusals: another receiver is asked from now on.
+func (p *episode) reset() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.until, p.ranOut = time.Time{}, time.Time{}
 }
 
 // retriedUntil returns when the retries end, zero: none are made.

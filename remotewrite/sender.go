@@ -242,7 +242,7 @@ func (s *Sender) change(e *endpoint, next *settings) {
 	e.account()
 	s.use(e, next)
 	e.quiet.clear()
-	e.episode.end()
+	e.episode.reset()
 	e.recent.clear() // what was wrong may be right now
 	e.size.clear()
 	close(old.replaced)
