@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -58,7 +59,7 @@ type fetch struct {
 
 // newTokens makes the tokens of a client whose attempts take timeout at most.
 func newTokens(cfg *config.OAuth2, timeout time.Duration, set *secrets.Set, opts ...config.HTTPClientOption) (*tokens, error) {
-	opts = append(opts, config.WithIdleConnTimeout(10*time.Second))
+	opts = append(slices.Clone(opts), config.WithSecretManager(set), config.WithIdleConnTimeout(10*time.Second))
 	transport, err := config.NewRoundTripperFromConfig(
 		config.HTTPClientConfig{TLSConfig: secrets.TLS(cfg.TLSConfig), ProxyConfig: cfg.ProxyConfig}, "remote_write_oauth2", opts...)
 	if err != nil {

@@ -124,11 +124,11 @@ type Answer struct {
 // New makes a client. set learns the secrets that it uses.
 func New(cfg Config, set *secrets.Set, opts ...config.HTTPClientOption) (*Client, error) {
 	set.Add(secrets.OfReceiver(cfg.URL, cfg.Headers, &cfg.HTTP)...)
-	opts = append([]config.HTTPClientOption{config.WithUserAgent(cfg.Agent), config.WithSecretManager(set)}, opts...)
-	pools := opts // which tokens do without
+	opts = append([]config.HTTPClientOption{config.WithUserAgent(cfg.Agent)}, opts...)
+	pools := append(slices.Clone(opts), config.WithSecretManager(set))
 	if socket, over := unixsocket.Receiver(cfg.URL); socket != "" {
 		cfg.URL, cfg.HTTP.ProxyConfig = over, config.ProxyConfig{}
-		pools = append(slices.Clone(opts), config.WithDialContextFunc(dialSocket(socket)))
+		pools = append(pools, config.WithDialContextFunc(dialSocket(socket)))
 	}
 	c := &Client{cfg: cfg, opts: pools, secrets: set, header: requestHeader(cfg.Agent)}
 	var err error
