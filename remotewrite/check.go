@@ -42,7 +42,10 @@ func Check(ctx context.Context, list []EndpointConfig, options Options) ([]Check
 func check(ctx context.Context, cfg EndpointConfig, c *client.Client) Checked {
 	out := Checked{Name: cfg.Name, URL: secrets.URL(cfg.URL)}
 	versions := []wire.Version{wire.V1, wire.V2}
-	if cfg.ProtobufMessage == Message2 {
+	switch cfg.ProtobufMessage {
+	case Message1:
+		versions = versions[:1]
+	case Message2:
 		versions = versions[1:]
 	}
 	for _, version := range versions {
