@@ -40,6 +40,9 @@ func (n naming) text() string {
 		return ""
 	}
 	n.ExternalLabels = wire.SortedLabels(n.ExternalLabels)
+	if len(n.WriteRelabelConfigs) == 0 && checkExternal(n.ExternalLabels, model.LegacyValidation) == nil {
+		n.UTF8Names = false // it changes no name
+	}
 	text, err := json.Marshal(n)
 	if err != nil { // they are strings and numbers
 		return err.Error()

@@ -60,6 +60,26 @@ func TestNamingText(t *testing.T) {
 	}
 }
 
+// TestNamingOfUTF8 proves that which names of labels are valid is in the text only where it
+// may change a name: a text that changes restarts every counter of the endpoint.
+func TestNamingOfUTF8(t *testing.T) {
+	for name, c := range map[string]struct {
+		naming naming
+		in     bool
+	}{
+		"nothing":       {naming{}, false},
+		"plain labels":  {naming{ExternalLabels: []wire.Label{{Name: "site", Value: "one"}}}, false},
+		"another label": {naming{ExternalLabels: []wire.Label{{Name: "a", Value: "1"}, {Name: "data-center", Value: "one"}}}, true},
+		"rules":         {naming{WriteRelabelConfigs: []*relabel.Config{act(relabel.LabelDrop, "", "port")}}, true},
+	} {
+		legacy := c.naming.text()
+		c.naming.UTF8Names = true
+		if in := c.naming.text() != legacy; in != c.in {
+			t.Errorf("%s: %v", name, in)
+		}
+	}
+}
+
 // TestNamesHaveNoSecrets proves that of an endpoint's configuration nothing is in the
 // text of its names but what gives series their names.
 func TestNamesHaveNoSecrets(t *testing.T) {
