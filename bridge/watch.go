@@ -20,15 +20,15 @@ type watch struct {
 // not loaded again.
 func (w *watch) loading() {
 	if w != nil {
-		w.loaded, _ = config.Checksum(w.file)
+		w.loaded = config.Checksum(w.file)
 	}
 }
 
-// changed looks whether the content is another one. If a file is missing, as it is for a
-// moment while it is replaced, the next look has to find the same.
+// changed looks whether the content is another one, the same as at the look before: a file
+// can be missing or half-written while it is replaced.
 func (w *watch) changed() bool {
-	sum, incomplete := config.Checksum(w.file)
+	sum := config.Checksum(w.file)
 	again := sum == w.looked
 	w.looked = sum
-	return sum != w.loaded && (again || !incomplete)
+	return sum != w.loaded && again
 }

@@ -50,8 +50,9 @@ func (v *volume) must(err error) {
 }
 
 // TestAutoReload proves that a change of what the configuration or a secret contains is
-// loaded once at the next look, also after a reload that failed, and that a touch, a new
-// volume with the same content and a file that is missing at one look are not.
+// loaded once two looks have found the same, also after a reload that failed, and that a
+// touch, a new volume with the same content, and a file that is missing or half-written at
+// one look are not.
 func TestAutoReload(t *testing.T) {
 	config, secret := newVolume(t), newVolume(t)
 	password := secret.put("password", "one")
@@ -73,31 +74,35 @@ func TestAutoReload(t *testing.T) {
 		for _, step := range []struct {
 			what             string
 			do               func()
+			looks            time.Duration
 			reloads, failure int
 		}{
-			{"nothing", func() {}, 0, 0},
-			{"the same content in a new volume", func() { config.put("skybridge.yml", text("")) }, 0, 0},
-			{"a touch", func() { config.must(os.Chtimes(l.options.ConfigFile, time.Now(), time.Now())) }, 0, 0},
-			{"another configuration", func() { config.put("skybridge.yml", text("global: {push_interval: 20s}\n")) }, 1, 0},
-			{"another secret", func() { secret.put("password", "two") }, 1, 0},
-			{"an invalid configuration", func() { config.put("skybridge.yml", text("wob: 1\n")) }, 0, 1},
-			{"the same, which is not tried again", func() {}, 0, 0},
-			{"another secret while it is invalid", func() { secret.put("password", "three") }, 0, 1},
-			{"a valid configuration", func() { config.put("skybridge.yml", text("")) }, 1, 0},
-			{"a secret that is missing at one look", secret.remove, 0, 0},
-			{"the same secret", func() { secret.put("password", "three") }, 0, 0},
-			{"a configuration that is missing at one look", config.remove, 0, 0},
-			{"a configuration that is missing at two", func() {}, 0, 1},
-			{"and at three", func() {}, 0, 0},
-			{"a new configuration", func() { config.put("skybridge.yml", text("")) }, 1, 0},
+			{"nothing", func() {}, 2, 0, 0},
+			{"the same content in a new volume", func() { config.put("skybridge.yml", text("")) }, 2, 0, 0},
+			{"a touch", func() { config.must(os.Chtimes(l.options.ConfigFile, time.Now(), time.Now())) }, 2, 0, 0},
+			{"another configuration", func() { config.put("skybridge.yml", text("global: {push_interval: 20s}\n")) }, 2, 1, 0},
+			{"another secret", func() { secret.put("password", "two") }, 2, 1, 0},
+			{"an invalid configuration", func() { config.put("skybridge.yml", text("wob: 1\n")) }, 2, 0, 1},
+			{"the same, which is not tried again", func() {}, 2, 0, 0},
+			{"another secret while it is invalid", func() { secret.put("password", "three") }, 2, 0, 1},
+			{"a valid configuration", func() { config.put("skybridge.yml", text("")) }, 2, 1, 0},
+			{"a secret that is missing at one look", secret.remove, 1, 0, 0},
+			{"the same secret", func() { secret.put("password", "three") }, 2, 0, 0},
+			{"a configuration that is missing at one look", config.remove, 1, 0, 0},
+			{"a configuration that is missing at two", func() {}, 1, 0, 1},
+			{"and at three", func() {}, 1, 0, 0},
+			{"a new configuration", func() { config.put("skybridge.yml", text("")) }, 2, 1, 0},
 			{"a reload by the operator, seen by the next look", func() {
 				secret.put("password", "four")
 				config.must(l.reload(t.Context()))
-			}, 1, 0},
-			{"a file that is written in place, at a look", func() { config.must(os.Truncate(l.options.ConfigFile, 0)) }, 0, 0},
+			}, 2, 1, 0},
+			{"half a configuration, which is valid, at one look", func() { config.put("skybridge.yml", text("")+"global:\n") }, 1, 0, 0},
+			{"all of it", func() { config.put("skybridge.yml", text("global:\n  push_interval: 20s\n")) }, 1, 0, 0},
+			{"the same at two looks", func() {}, 1, 1, 0},
+			{"a file that is written in place, at a look", func() { config.must(os.Truncate(l.options.ConfigFile, 0)) }, 1, 0, 0},
 		} {
 			step.do()
-			time.Sleep(time.Minute)
+			time.Sleep(step.looks * time.Minute)
 			reloads += step.reloads
 			failures += step.failure
 			if n := strings.Count(l.logs.String(), "configuration reloaded"); n != reloads {

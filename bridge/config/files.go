@@ -130,13 +130,12 @@ func Convert(name string, data []byte, process Process) (native []byte, warnings
 }
 
 // Checksum returns a checksum of what the file at path and the files that it names
-// contain, and whether one of them is missing, empty or unreadable, as a file can be while
-// it is replaced. It never waits: what is no regular file is not read.
-func Checksum(path string) (sum [sha256.Size]byte, incomplete bool) {
+// contain, or of why they cannot be read. It never waits: what is no regular file is not
+// read.
+func Checksum(path string) [sha256.Size]byte {
 	r, h := newReader(path, filepath.Dir(path), Process{}), sha256.New()
 	add := func(name string) []byte {
 		data, err := secrets.Read(name, max(MaxFileSize, secrets.MaxPEM))
-		incomplete = incomplete || err != nil || len(data) == 0
 		fmt.Fprintln(h, len(data), err)
 		h.Write(data)
 		return data
@@ -145,7 +144,7 @@ func Checksum(path string) (sum [sha256.Size]byte, incomplete bool) {
 	for _, f := range r.files {
 		add(f.name)
 	}
-	return [sha256.Size]byte(h.Sum(nil)), incomplete
+	return [sha256.Size]byte(h.Sum(nil))
 }
 
 // Stdin is the name of standard input. The files that are named there are relative to
