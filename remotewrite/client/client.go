@@ -135,16 +135,16 @@ func New(cfg Config, set *secrets.Set, opts ...config.HTTPClientOption) (*Client
 	if c.auth, err = credentials.New(&c.cfg.HTTP, cfg.Headers, cfg.Timeout, set, opts...); err != nil {
 		return nil, fmt.Errorf("HTTP client: %w", err)
 	}
-	pool, err := c.newPool()
+	first, err := c.newHTTP()
 	if err != nil {
 		return nil, fmt.Errorf("HTTP client: %w", err)
 	}
-	c.conns.use(pool)
+	c.conns.use(first)
 	return c, nil
 }
 
-// newPool makes a pool without connections.
-func (c *Client) newPool() (*pool, error) {
+// newHTTP makes a client without connections.
+func (c *Client) newHTTP() (*http.Client, error) {
 	// The rest is what the credentials add.
 	transport, err := config.NewRoundTripperFromConfig(config.HTTPClientConfig{
 		TLSConfig: secrets.TLS(c.cfg.HTTP.TLSConfig), ProxyConfig: c.cfg.HTTP.ProxyConfig, EnableHTTP2: c.cfg.HTTP.EnableHTTP2,
@@ -152,14 +152,11 @@ func (c *Client) newPool() (*pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &pool{http: &http.Client{
-		Transport:     c.auth.Transport(transport),
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	redirect := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	if c.cfg.HTTP.FollowRedirects {
-		p.http.CheckRedirect = keepsMethod
+		redirect = keepsMethod
 	}
-	return p, nil
+	return &http.Client{Transport: c.auth.Transport(transport), CheckRedirect: redirect}, nil
 }
 
 // Renew has the next attempt use new connections, which lead to where the receiver's
@@ -214,9 +211,7 @@ func (c *Client) Post(ctx context.Context, b *Body, attempt int) Answer {
 	req.Body = b.open()
 	req.GetBody = func() (io.ReadCloser, error) { return b.open(), nil }
 
-	p := c.conns.take(c.newPool)
-	defer c.conns.giveBack(p)
-	resp, err := p.http.Do(req)
+	resp, err := c.conns.take(c.newHTTP).Do(req)
 	if err != nil {
 		_, unsent := errors.AsType[*credentials.Error](err) // says itself what took so long
 		switch {

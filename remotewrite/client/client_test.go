@@ -79,7 +79,7 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-func testClient(t *testing.T, cfg Config) *Client {
+func testClient(t *testing.T, cfg Config, opts ...config.HTTPClientOption) *Client {
 	t.Helper()
 	if cfg.Timeout == 0 {
 		cfg.Timeout = 30 * time.Second
@@ -88,7 +88,7 @@ func testClient(t *testing.T, cfg Config) *Client {
 	if err := cfg.HTTP.Validate(); err != nil { // which turns older keys into newer ones
 		t.Fatal(err)
 	}
-	c, err := New(cfg, secrets.New())
+	c, err := New(cfg, secrets.New(), opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
