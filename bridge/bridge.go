@@ -340,9 +340,18 @@ func (b *Bridge) readyWord() string {
 		return "ready, but the clock was set back: no samples for " + left.Round(time.Second).String() + ", until it has passed the last ones; counting continues"
 	}
 	if missing := len(b.feed.Missing()); missing > 0 {
-		return fmt.Sprintf("ready, but %d analyzers exist that are not subscribed to: flows are missing", missing)
+		return missingWord(missing)
 	}
 	return "ready"
+}
+
+// missingWord is readyWord where so many analyzers are not subscribed to.
+func missingWord(n int) string {
+	what := "1 analyzer exists that is"
+	if n != 1 {
+		what = fmt.Sprintf("%d analyzers exist that are", n)
+	}
+	return "ready, but " + what + " not subscribed to: flows are missing"
 }
 
 func component(logger *slog.Logger, name string) *slog.Logger {

@@ -94,3 +94,15 @@ func TestConnectionsOfABridge(t *testing.T) {
 		}
 	}
 }
+
+// TestMissingWord proves that one analyzer is not spoken of as of several.
+func TestMissingWord(t *testing.T) {
+	for n, want := range map[int]string{
+		1: "ready, but 1 analyzer exists that is not subscribed to: flows are missing",
+		2: "ready, but 2 analyzers exist that are not subscribed to: flows are missing",
+	} {
+		if word := missingWord(n); word != want {
+			t.Errorf("%q, want %q", word, want)
+		}
+	}
+}
