@@ -113,7 +113,7 @@ func (w writer) object(v, fresh reflect.Value) *yaml.Node {
 		}
 		field, d := v.FieldByIndex(k.index), fresh.FieldByIndex(k.index)
 		stanza := k.own && field.Kind() == reflect.Struct
-		if (w.brief || !k.own) && !stanza && k.text("brief") != "keep" && reflect.DeepEqual(field.Interface(), d.Interface()) {
+		if (w.brief || !k.own) && !stanza && (w.explain || k.text("brief") != "keep") && reflect.DeepEqual(field.Interface(), d.Interface()) {
 			continue
 		}
 		n := w.value(field, d, k)
