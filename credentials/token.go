@@ -109,7 +109,7 @@ func (t *tokens) get(ctx context.Context) (*oauth2.Token, error) {
 	}
 	t.mu.Unlock()
 	if f == nil {
-		return nil, errors.New("the endpoint has other settings now")
+		return nil, errors.New("oauth2: the endpoint has other settings now")
 	}
 	select {
 	case <-f.done:
@@ -148,7 +148,7 @@ func (t *tokens) failed(err error) error {
 	if !errors.Is(err, context.DeadlineExceeded) {
 		words = t.secrets.Quote(secrets.WithoutURL(err).Error())
 	}
-	return fmt.Errorf("no token from %s (oauth2.token_url): %s", secrets.URL(t.cfg.TokenURL), words)
+	return fmt.Errorf("oauth2.token_url: no token from %s: %s", secrets.URL(t.cfg.TokenURL), words)
 }
 
 // readCredential returns the client's secret or, for grantJWT, its key.

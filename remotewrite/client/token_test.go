@@ -54,7 +54,7 @@ func TestTokenEndpointsThatHang(t *testing.T) {
 			client := testClient(t, cfg)
 			for range 3 {
 				a := attempt(t, client)
-				if a.Verdict != Retry || !strings.Contains(a.Words, tokenURL+"?<hidden> (oauth2.token_url)") {
+				if a.Verdict != Retry || !strings.Contains(a.Words, "oauth2.token_url: no token from "+tokenURL+"?<hidden>: ") {
 					t.Errorf("answer %+v", a)
 				}
 			}

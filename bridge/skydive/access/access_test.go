@@ -79,6 +79,23 @@ func TestSame(t *testing.T) {
 	}
 }
 
+// TestKeyOfCredentials proves that what keeps a request from being authorized is said with the
+// key that it is about.
+func TestKeyOfCredentials(t *testing.T) {
+	for key, c := range map[string]config.HTTPClientConfig{
+		"skydive.oauth2.token_url: no token from http://127.0.0.1:1/token: ": {OAuth2: &config.OAuth2{ClientID: "i", ClientSecret: "s", TokenURL: "http://127.0.0.1:1/token"}},
+		"skydive.basic_auth.password_file: ":                                 {BasicAuth: &config.BasicAuth{Username: "u", PasswordFile: "/nowhere"}},
+	} {
+		account, err := NewAccount(Settings{HTTP: c}, secrets.New())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := account.Authorize(t.Context(), http.Header{}, Target{}); err == nil || !strings.HasPrefix(err.Error(), key) {
+			t.Errorf("%v, want %s", err, key)
+		}
+	}
+}
+
 func TestQuotableIsShort(t *testing.T) {
 	if got := quotable(strings.NewReader(strings.Repeat("é", 2000)), secrets.New()); len(got) > maxQuoted+len("…") || !strings.HasSuffix(got, "é…") {
 		t.Errorf("%q", got)
