@@ -86,6 +86,23 @@ type Options struct {
 	watch   *watch       // on the configuration; nil: there is none
 }
 
+// minAutoReload is the least AutoReloadInterval.
+const minAutoReload = time.Second
+
+// Validate reports what no process can be started with, by the flag that says it. What is
+// on a disk or in use by others shows at the start.
+func (o *Options) Validate() error {
+	for _, address := range o.ListenAddresses {
+		if err := config.CheckListenAddress(address); err != nil {
+			return fmt.Errorf("--web.listen-address %w", err)
+		}
+	}
+	if o.AutoReloadInterval != 0 && o.AutoReloadInterval < minAutoReload {
+		return fmt.Errorf("--config.auto-reload-interval is %v: write at least %v, or 0s for never", o.AutoReloadInterval, minAutoReload)
+	}
+	return web.CheckPaths(o.TelemetryPath, o.RoutePrefix)
+}
+
 // Bridge is one running bridge.
 type Bridge struct {
 	options  Options

@@ -193,6 +193,15 @@ func validPort(s string, low uint64) bool {
 	return err == nil && port >= low
 }
 
+// CheckListenAddress reports what is wrong with an address to listen on that stands in a
+// flag, by the rules of web.listen_address. The flag's name belongs before the error.
+func CheckListenAddress(address string) error {
+	if _, what, remedy := listenAddress(address); what != "" {
+		return fmt.Errorf("%s: %s", what, remedy)
+	}
+	return nil
+}
+
 // listenAddress checks host:port, where port 0 lets the system choose, or a Unix socket.
 func listenAddress(s string) (text, what, remedy string) {
 	if path, ok := unixsocket.Address(s); ok {

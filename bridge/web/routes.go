@@ -59,6 +59,12 @@ type paths struct{ prefix, telemetry string }
 // segments is a path that needs no escaping, of the mux or of a URL.
 var segments = regexp.MustCompile(`^(/[\w~-][\w.~-]*)+$`)
 
+// CheckPaths reports what is wrong with the paths of Options.
+func CheckPaths(telemetry, prefix string) error {
+	_, err := newPaths(telemetry, prefix)
+	return err
+}
+
 func newPaths(telemetry, prefix string) (paths, error) {
 	p := paths{telemetry: cmp.Or(telemetry, "/metrics")}
 	if prefix = strings.Trim(prefix, "/"); prefix != "" {

@@ -53,8 +53,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	app.Command("run", "Run the bridge.").Default().Hidden()
 	options, named := bridge.Options{Environ: os.Environ()}, false
 	app.Flag("config.file", "Configuration file: skybridge.yml, or the old connector's prom_sky_con.yml.").Default("skybridge.yml").IsSetByUser(&named).StringVar(&options.ConfigFile)
-	interval := model.Duration(0)
-	app.Flag("config.auto-reload-interval", "How often to look whether the content of the configuration file, or of a file that it names, has changed, and to reload it then; at least 1s. 0s: never.").Default("0s").SetValue(&interval)
+	app.Flag("config.auto-reload-interval", "How often to look whether the content of the configuration file, or of a file that it names, has changed, and to reload it then; at least 1s. 0s: never.").Default("0s").SetValue((*model.Duration)(&options.AutoReloadInterval))
 	app.Flag("storage.path", "Directory for counters and unsent samples, so that they survive restarts. Without it they are kept in memory.").PlaceHolder("DIR").StringVar(&options.StoragePath)
 	app.Flag("web.listen-address", "Address to listen on, host:port or unix:///path; can be repeated. Overrides web.listen_address.").PlaceHolder("ADDR").StringsVar(&options.ListenAddresses)
 	app.Flag("web.telemetry-path", "Path of the metrics.").Default("/metrics").StringVar(&options.TelemetryPath)
@@ -80,11 +79,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 			args[i] = config.Stdin
 		}
 	}
+	app.Validate(func(*kingpin.Application) error { return options.Validate() })
 	command, err := app.Parse(args)
-	options.ConfigOptional, options.AutoReloadInterval = !named, time.Duration(interval)
-	if interval > 0 {
-		options.AutoReloadInterval = max(options.AutoReloadInterval, time.Second)
-	}
+	options.ConfigOptional = !named
 	switch {
 	case err != nil:
 		fmt.Fprintf(stderr, "skybridge: %v (see --help)\n", err)
