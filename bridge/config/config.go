@@ -23,7 +23,7 @@
 // /run/credentials/<unit>/<name>, not by ${CREDENTIALS_DIRECTORY}: environment variables are
 // expanded in global.external_labels only. Those of the old connector, SKYDIVE_…, win over
 // the keys of its file. [Load] checks that each file exists and can be read; [Convert] does
-// not touch the file system.
+// not touch them.
 //
 // An empty value (key without anything after the colon) leaves the default in force.
 // YAML anchors, aliases and merge keys work; other tags than !!str do not. A file is at

@@ -17,7 +17,7 @@ func checkConvert(t interface {
 	Fatalf(string, ...any)
 }, old []byte, want *Config) {
 	t.Helper()
-	native, _, err := Convert("f", old, Process{})
+	native, _, err := newReader("f", "", Process{}).convert(old)
 	if err != nil {
 		t.Fatalf("convert: %v", err)
 	}
@@ -39,7 +39,7 @@ func checkConvert(t interface {
 func TestConvertGolden(t *testing.T) {
 	for _, name := range []string{"prom_sky_con", "prom_sky_con_site"} {
 		data := sample(t, name+".yml")
-		native, warnings, err := Convert("etc/"+name+".yml", data, Process{})
+		native, warnings, err := newReader("etc/"+name+".yml", "", Process{}).convert(data)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,19 +56,19 @@ func TestConvertGolden(t *testing.T) {
 // TestConvertNative proves that a native file, sound or not, is recognized.
 func TestConvertNative(t *testing.T) {
 	for _, yaml := range []string{minimal, "web: {}\n"} {
-		if _, _, err := Convert("f", []byte(yaml), Process{}); err == nil ||
+		if _, _, err := newReader("f", "", Process{}).convert([]byte(yaml)); err == nil ||
 			err.Error() != "f: this is not a prom_sky_con.yml: it has no key pipeline: it needs no conversion; check it with skybridge check-config" {
 			t.Errorf("%q: %v", yaml, err)
 		}
 	}
-	if _, _, err := Convert("f", nil, Process{}); err == nil || !strings.Contains(err.Error(), "the file is empty") {
+	if _, _, err := newReader("f", "", Process{}).convert(nil); err == nil || !strings.Contains(err.Error(), "the file is empty") {
 		t.Errorf("empty: %v", err)
 	}
 }
 
 // TestConvertName proves that a hostile file name cannot add a line.
 func TestConvertName(t *testing.T) {
-	native, _, err := Convert("a\nskydive: {}\n.yml", []byte(oldFile(nil)), Process{})
+	native, _, err := newReader("a\nskydive: {}\n.yml", "", Process{}).convert([]byte(oldFile(nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

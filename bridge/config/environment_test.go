@@ -93,7 +93,7 @@ func TestOldKeysHaveCases(t *testing.T) {
 
 // TestVariablesConvert proves that convert-config writes what the variables say.
 func TestVariablesConvert(t *testing.T) {
-	native, _, err := Convert("f", []byte(oldFile(nil)), Process{Environ: everyVariable()})
+	native, _, err := newReader("f", "", Process{Environ: everyVariable()}).convert([]byte(oldFile(nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -70,32 +70,56 @@ func Load(path string, process Process) (*Config, []Warning, error) {
 		r.dir = "."
 	}
 	var c *Config
-	data, err := ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) && process.instead() {
-		r.name, data, err = environment, []byte(withoutFile), nil
-		r.warnVariable(path + " does not exist: variables " + oldPrefix + "… are the whole configuration")
-	}
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		r.failLine(0, err.Error(), "read it as root, or as a user of the file's group")
-	case err != nil:
-		r.failLine(0, err.Error(), "check the name of the configuration file")
-	default:
+	if data, ok := r.content(path, false); ok {
 		c, _ = r.read(data)
-		if r.checkFiles() && len(r.errs) == 0 {
-			r.checkTLS()
-		}
+	}
+	if r.checkFiles() && len(r.errs) == 0 {
+		r.checkTLS()
 	}
 	return r.result(c)
 }
 
-// Convert returns prom_sky_con.yml in skybridge's own format, secrets and all;
-// both are read as the same [Config], the first with the old connector's variables. Only
-// what the old file sets is written, and a remote_write stanza stays as it was written,
-// comments included. name is the old file's name. The error is an [*Errors]; warnings
-// name what the old file says and the new one cannot.
-func Convert(name string, data []byte, process Process) (native []byte, warnings []Warning, err error) {
-	r := newReader(name, "", process)
+// content returns what the file at path contains, or false after it has noted an error.
+// Variables can stand for a file that does not exist, and for an empty one where emptyToo.
+func (r *reader) content(path string, emptyToo bool) (data []byte, ok bool) {
+	data, err := readFile(path, readTimeout)
+	what := ""
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		what = "does not exist"
+	case err == nil && len(data) == 0 && emptyToo:
+		what = "is empty"
+	}
+	switch {
+	case what != "" && r.process.instead():
+		r.name = environment
+		r.warnVariable(path + " " + what + ": variables " + oldPrefix + "… are the whole configuration")
+		return []byte(withoutFile), true
+	case errors.Is(err, fs.ErrPermission):
+		r.failLine(0, err.Error(), "read it as root, or as a user of the file's group")
+	case err != nil:
+		r.failLine(0, err.Error(), "check the name of the configuration file")
+	}
+	return data, err == nil
+}
+
+// Convert returns the prom_sky_con.yml at path, or the variables that stand for it, in
+// skybridge's own format, secrets and all; both are read as the same [Config], the first
+// with the old connector's variables. Only what the old file sets is written, and a
+// remote_write stanza stays as it was written, comments included. The error is an [*Errors];
+// warnings name what the old file says and the new one cannot.
+func Convert(path string, process Process) (native []byte, warnings []Warning, err error) {
+	r := newReader(path, "", process)
+	// An empty file is what the shell makes of "convert-config > skybridge.yml".
+	data, ok := r.content(path, true)
+	if !ok {
+		_, warnings, err = r.result(nil)
+		return nil, warnings, err
+	}
+	return r.convert(data)
+}
+
+func (r *reader) convert(data []byte) (native []byte, warnings []Warning, err error) {
 	c, old := r.read(data)
 	if c != nil && old == nil {
 		r.errs = nil
@@ -109,7 +133,10 @@ func Convert(name string, data []byte, process Process) (native []byte, warnings
 			return '?'
 		}
 		return c
-	}, filepath.Base(name))
+	}, filepath.Base(r.name))
+	if r.name == environment {
+		base = "the variables " + oldPrefix + "*"
+	}
 	head := "# Made of " + base + " by skybridge convert-config. Every other key has its default.\n"
 
 	doc := writer{brief: true}.document(c)
@@ -151,18 +178,13 @@ func Checksum(path string) [sha256.Size]byte {
 // the working directory.
 const Stdin = "/dev/stdin"
 
-// ReadFile returns the content of the configuration file at path or of [Stdin], one
-// byte more than [MaxFileSize] of it at most: readers of that refuse it as too large. A
-// pipe is empty where no process has it open for writing, and has a few
-// seconds to deliver, so that it cannot hold up a reload; standard input has no limit
-// of time.
-func ReadFile(path string) ([]byte, error) {
-	return readFile(path, readTimeout)
-}
-
 // readTimeout is how long a pipe may take to deliver a configuration.
 const readTimeout = 10 * time.Second
 
+// readFile returns the content of the configuration file at path or of [Stdin], one
+// byte more than [MaxFileSize] of it at most: readers of that refuse it as too large. A
+// pipe is empty where no process has it open for writing, and has timeout to deliver, so
+// that it cannot hold up a reload; standard input has no limit of time.
 func readFile(path string, timeout time.Duration) ([]byte, error) {
 	f := os.Stdin
 	if path != Stdin {

@@ -189,14 +189,14 @@ func TestLoadUnreadable(t *testing.T) {
 // and that a pipe is not waited for: one without a writer is empty, one whose writer
 // says nothing is an error.
 func TestReadFileIsBounded(t *testing.T) {
-	if data, err := ReadFile("/dev/zero"); len(data) != MaxFileSize+1 || err != nil {
+	if data, err := readFile("/dev/zero", readTimeout); len(data) != MaxFileSize+1 || err != nil {
 		t.Errorf("/dev/zero: %d bytes, %v", len(data), err)
 	}
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if data, err := ReadFile(pipe); len(data) != 0 || err != nil {
+	if data, err := readFile(pipe, readTimeout); len(data) != 0 || err != nil {
 		t.Errorf("a pipe without a writer: %d bytes, %v", len(data), err)
 	}
 	writer, err := os.OpenFile(pipe, os.O_RDWR, 0)

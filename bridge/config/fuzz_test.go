@@ -74,7 +74,7 @@ func isPlanted(data []byte) bool {
 func checkRead(t *testing.T, data []byte) {
 	t.Helper()
 	c, warnings, err := parse("f", data)
-	native, warnings2, err2 := Convert("f", data, Process{})
+	native, warnings2, err2 := newReader("f", "", Process{}).convert(data)
 	if (c == nil) != (err != nil) {
 		t.Fatalf("got %v and %v", c, err)
 	}

@@ -168,7 +168,7 @@ func TestLegacyErrors(t *testing.T) {
 			if d := cmp.Diff(c.want, err.Error()); d != "" {
 				t.Errorf("(-want +got)\n%s", d)
 			}
-			if _, _, err := Convert("f", []byte(c.yaml), Process{}); err == nil || err.Error() != c.want {
+			if _, _, err := newReader("f", "", Process{}).convert([]byte(c.yaml)); err == nil || err.Error() != c.want {
 				t.Errorf("Convert: %v", err)
 			}
 		})

@@ -71,13 +71,14 @@ func oneStdin(files []string) error {
 	return nil
 }
 
-// convertConfig prints the old connector's configuration in the native form.
-func convertConfig(file string, environ []string, stdout, stderr io.Writer) error {
-	data, err := config.ReadFile(file)
-	if err != nil {
-		return fmt.Errorf("convert-config: %s: %w", file, err)
+// convertConfig prints the old connector's configuration in the native form. Without a file
+// it is that with which the bridge would run.
+func convertConfig(file string, options bridge.Options, stdout, stderr io.Writer) error {
+	process := config.Process{Environ: options.Environ}
+	if file == "" {
+		file, process.Optional = options.ConfigFile, options.ConfigOptional
 	}
-	native, warnings, err := config.Convert(file, data, config.Process{Environ: environ})
+	native, warnings, err := config.Convert(file, process)
 	printWarnings(stderr, warnings)
 	if err != nil {
 		return err

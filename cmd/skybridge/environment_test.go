@@ -5,7 +5,9 @@ package main
 
 import (
 	"context"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,8 +15,8 @@ import (
 )
 
 // TestEnvironmentAlone proves that variables of the old connector start a bridge where no
-// file exists, that check-config shows the same, and that a file that a flag names has to
-// exist all the same.
+// file exists, that check-config and convert-config show the same, and that a file that is
+// named has to exist all the same.
 func TestEnvironmentAlone(t *testing.T) {
 	a := startAnalyzer(t)
 	inEnvironment := func(args ...string) *exec.Cmd {
@@ -26,7 +28,21 @@ func TestEnvironmentAlone(t *testing.T) {
 	if out, err := inEnvironment("check-config").CombinedOutput(); err != nil || !strings.Contains(string(out), "host_id: by-variable") {
 		t.Errorf("check-config: %v\n%s", err, out)
 	}
-	for _, args := range [][]string{{"check-config", "skybridge.yml"}, {"--config.file=skybridge.yml", "check-config"}, {"--config.file=skybridge.yml"}} {
+	convert := inEnvironment("convert-config")
+	out, err := convert.Output()
+	if err != nil || !strings.HasPrefix(string(out), "# Made of the variables SKYDIVE_* by") || !strings.Contains(string(out), "host_id: by-variable") {
+		t.Errorf("convert-config: %v\n%s", err, out)
+	}
+	file := filepath.Join(convert.Dir, "skybridge.yml") // which the shell makes of "> skybridge.yml"
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	again := inEnvironment("convert-config")
+	again.Dir = convert.Dir
+	if same, err := again.Output(); err != nil || string(same) != string(out) {
+		t.Errorf("convert-config beside an empty file: %v\n%s", err, same)
+	}
+	for _, args := range [][]string{{"convert-config", "skybridge.yml"}, {"--config.file=skybridge.yml", "convert-config"}, {"check-config", "skybridge.yml"}, {"--config.file=skybridge.yml", "check-config"}, {"--config.file=skybridge.yml"}} {
 		if out, err := inEnvironment(args...).CombinedOutput(); err == nil || !strings.Contains(string(out), "skybridge.yml: cannot open the file") {
 			t.Errorf("%v: %v\n%s", args, err, out)
 		}

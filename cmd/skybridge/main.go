@@ -71,7 +71,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	checkConnect := check.Flag("connect", "Also ask every analyzer and receiver whether it can be used. Subscribes to nothing, stores nothing.").Bool()
 	check.Validate(func(*kingpin.CmdClause) error { return oneStdin(*checkFiles) })
 	convert := app.Command("convert-config", "Convert prom_sky_con.yml to a skybridge.yml on standard output.")
-	convertFile := convert.Arg("file", "The old connector's configuration file; - is standard input.").Required().String()
+	convertFile := convert.Arg("file", "The old connector's configuration file, by default that of --config.file; - is standard input.").String()
 
 	args = slices.Clone(args)
 	for i, arg := range args {
@@ -91,7 +91,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		err = checkConfig(ctx, *checkFiles, *checkConnect, options, stdout, stderr)
 		stop()
 	case command == convert.FullCommand():
-		err = convertConfig(*convertFile, options.Environ, stdout, stderr)
+		err = convertConfig(*convertFile, options, stdout, stderr)
 	default:
 		return serve(options, logs, stderr)
 	}
