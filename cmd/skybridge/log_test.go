@@ -4,12 +4,15 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -129,6 +132,34 @@ func TestErrorCannotBeWritten(t *testing.T) {
 				t.Errorf("ended with %v, want exit code 1", exit)
 			}
 		})
+	}
+}
+
+// TestCheckConfigIsInterrupted proves that a signal ends a check at once, by the signal, and
+// that nothing is said of what was not answered yet.
+func TestCheckConfigIsInterrupted(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	cmd := command(t, "check-config", "--connect", write(t, "skybridge.yml", "skydive: {analyzers: ['ws://"+silent.Addr().String()+"']}\ntopology: {enabled: false}\n"))
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := silent.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	exit, ok := errors.AsType[*exec.ExitError](cmd.Wait())
+	if !ok || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGINT || strings.Contains(out.String(), "FAILED") {
+		t.Errorf("ended with %v, want death by the signal:\n%s", exit, &out)
 	}
 }
 

@@ -87,9 +87,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "skybridge: %v (see --help)\n", err)
 		return usageError
 	case command == check.FullCommand():
-		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-		err = checkConfig(ctx, *checkFiles, *checkConnect, options, stdout, stderr)
-		stop()
+		// Signals end it as they end any tool: there is nothing to clean up.
+		err = checkConfig(context.Background(), *checkFiles, *checkConnect, options, stdout, stderr)
 	case command == convert.FullCommand():
 		err = convertConfig(*convertFile, options, stdout, stderr)
 	default:
