@@ -64,6 +64,9 @@ func Check(ctx context.Context, cfg *config.Config, listenAddresses []string, w 
 	}
 	for _, c := range receivers {
 		who := "receiver " + c.URL
+		if c.Name != "" {
+			who = fmt.Sprintf("receiver %s (%s)", c.Name, c.URL)
+		}
 		switch {
 		case c.OK:
 			say(who, []string{c.Words}, nil)

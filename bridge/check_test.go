@@ -4,12 +4,14 @@
 package bridge
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/gorilla/websocket"
@@ -43,7 +45,21 @@ func TestCheck(t *testing.T) {
 	t.Cleanup(absent.Close)
 	secure := httptest.NewTLSServer(http.NotFoundHandler())
 	t.Cleanup(secure.Close)
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, "<html>\r\n<h1>404</h1>\r\n</html>\n")
+	}))
+	t.Cleanup(page.Close)
+	var asked sync.WaitGroup // each waits for the other
+	asked.Add(2)
+	both := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Done()
+		asked.Wait()
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	t.Cleanup(both.Close)
 	account := "\n  basic_auth: {username: bridge, password: s3cret}"
+	const silent = "topology: {enabled: false}\nskydive: {analyzers: ['ws://127.0.0.1:1']}\n"
 	for _, c := range []struct {
 		name, file string
 		peers      []string
@@ -62,12 +78,19 @@ func TestCheck(t *testing.T) {
 		{"a peer is missing", "topology: {enabled: false}\nskydive:\n  analyzers: [" + a.URL() + "]" + account + "\n", []string{"two"}, 1, []string{
 			"FAILED  analyzer " + a.URL() + `: its peer "two" is none of the analyzers here`,
 		}},
-		{"nothing there", "topology: {enabled: false}\nskydive: {analyzers: ['ws://127.0.0.1:1']}\nremote_write: [{url: '" + absent.URL + "/api/v1/write'}]\n", nil, 2, []string{
+		{"nothing there", silent + "remote_write: [{url: '" + absent.URL + "/api/v1/write'}]\n", nil, 2, []string{
 			"FAILED  analyzer ws://127.0.0.1:1/ws/subscriber/flow: connect: ",
 			"FAILED  receiver " + absent.URL + "/api/v1/write: HTTP status 404 Not Found: 404 page not found: check the path of url",
 		}},
 		{"TLS", "topology: {enabled: false}\nskydive: {analyzers: ['ws" + strings.TrimPrefix(secure.URL, "https") + "']}\n", nil, 1, []string{
 			"FAILED  analyzer ws" + strings.TrimPrefix(secure.URL, "https") + "/ws/subscriber/flow: the analyzer has TLS (HTTP 400 Bad Request",
+		}},
+		{"a page of HTML", silent + "remote_write: [{url: '" + page.URL + "/api/v1/write'}]\n", nil, 2, []string{
+			"FAILED  receiver " + page.URL + "/api/v1/write: HTTP status 404 Not Found: <html> <h1>404</h1> </html>: check the path of url",
+		}},
+		{"two receivers at one URL", silent + "remote_write: [{name: b, url: '" + both.URL + "/api/v1/write'}, {name: a, url: '" + both.URL + "/api/v1/write'}]\n", nil, 1, []string{
+			"ok      receiver b (" + both.URL + "/api/v1/write): it accepts requests of remote-write 1.0\n" +
+				"ok      receiver a (" + both.URL + "/api/v1/write): it accepts requests of remote-write 1.0\n",
 		}},
 		{"no such name", "topology: {enabled: false}\nskydive: {analyzers: ['dns+ws://analyzers.invalid:8082']}\n", nil, 1, []string{
 			"FAILED  analyzer dns+ws://analyzers.invalid:8082/ws/subscriber/flow: look up the name: ",

@@ -6,6 +6,8 @@ package remotewrite
 import (
 	"context"
 	"net/http"
+	"slices"
+	"sync"
 
 	"github.com/golang/snappy"
 
@@ -22,20 +24,25 @@ type Checked struct {
 	Remedy    string // "": none is known
 }
 
-// Check sends each endpoint a request without a sample, which stores nothing.
+// Check sends each endpoint, all at once, a request without a sample, which stores nothing.
 func Check(ctx context.Context, list []EndpointConfig, options Options) ([]Checked, error) {
-	out := make([]Checked, 0, len(list))
-	for _, cfg := range list {
-		if err := cfg.complete(); err != nil {
-			return nil, err
+	list, clients := slices.Clone(list), make([]*client.Client, len(list))
+	for i := range list {
+		err := list[i].complete()
+		if err == nil {
+			clients[i], err = newClient(list[i], agentOf(options.Version), options.Secrets, options.HTTP)
 		}
-		c, err := newClient(cfg, agentOf(options.Version), options.Secrets, options.HTTP)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, check(ctx, cfg, c))
-		c.Close()
+		defer clients[i].Close()
 	}
+	out := make([]Checked, len(list))
+	var asking sync.WaitGroup
+	for i, cfg := range list {
+		asking.Go(func() { out[i] = check(ctx, cfg, clients[i]) })
+	}
+	asking.Wait()
 	return out, nil
 }
 

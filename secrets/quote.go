@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/url"
 	"strings"
+	"unicode"
 )
 
 // maxQuoted is how much of a peer's words is kept in bytes.
@@ -16,17 +17,24 @@ const maxQuoted = 512
 // they are cut.
 const MaxRead = 8 << 10
 
-// Quote is the beginning of what a peer said, or of an error that quotes it, fit for logs
-// and pages: some answer with the request that they refuse, secrets and all.
+// Quote is the beginning of what a peer said, or of an error that quotes it, fit for logs,
+// pages and terminals, on one line: some answer with the request that they refuse, secrets
+// and all, others with a page of HTML.
 func (s *Set) Quote(said string) string {
 	if len(said) > MaxRead {
 		said = s.HideCut(said[:MaxRead])
 	} else {
 		said = s.Hide(said)
 	}
-	said = strings.TrimSpace(strings.ToValidUTF8(said, "\uFFFD"))
+	said = strings.Join(strings.Fields(strings.ToValidUTF8(said, "\uFFFD")), " ")
+	said = strings.Map(func(c rune) rune {
+		if !unicode.IsPrint(c) {
+			return unicode.ReplacementChar
+		}
+		return c
+	}, said)
 	if len(said) > maxQuoted {
-		said = strings.ToValidUTF8(said[:maxQuoted], "")
+		said = strings.ToValidUTF8(said[:maxQuoted], "") + "…"
 	}
 	return said
 }

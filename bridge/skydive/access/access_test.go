@@ -96,11 +96,9 @@ func TestKeyOfCredentials(t *testing.T) {
 	}
 }
 
-func TestQuotableIsShort(t *testing.T) {
-	if got := quotable(strings.NewReader(strings.Repeat("é", 2000)), secrets.New()); len(got) > maxQuoted+len("…") || !strings.HasSuffix(got, "é…") {
-		t.Errorf("%q", got)
-	}
-	// The secret that the library cut off leaves no beginning behind.
+// TestQuotable proves that a secret that the WebSocket library cut off leaves no beginning
+// behind.
+func TestQuotable(t *testing.T) {
 	s := secrets.New()
 	s.Add(secrets.Secret{Text: "s3cret"})
 	body := strings.Repeat("s3cret", 166) + strings.Repeat(".", 1024-166*6-3) + "s3c"

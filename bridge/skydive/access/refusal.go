@@ -9,13 +9,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 
 	"github.com/skydive-project/skybridge/secrets"
 )
-
-// maxQuoted bounds in bytes what a log quotes of the peer.
-const maxQuoted = 256
 
 // Refusal is [Account.Refusal] for an answer to a login.
 func (t *Transport) Refusal(resp *http.Response) string {
@@ -26,9 +22,8 @@ func (t *Transport) Refusal(resp *http.Response) string {
 	return status
 }
 
-// Text is an error's text without secrets, for it can quote a broken answer, and not
-// too long.
-func (t *Transport) Text(err error) string { return shortened(t.Secrets.Hide(err.Error())) }
+// Text is an error's text without secrets, for it can quote a broken answer.
+func (t *Transport) Text(err error) string { return t.Secrets.Quote(err.Error()) }
 
 // TLSError returns what to say of an error of TLS, nil where it is none.
 func (t *Transport) TLSError(err error) error {
@@ -41,21 +36,12 @@ func (t *Transport) TLSError(err error) error {
 	return nil
 }
 
-// quotable is the beginning of an answer's body without secrets. They are taken
-// out before it is cut, lest half of one stays.
+// quotable is the beginning of an answer's body without secrets.
 func quotable(body io.Reader, set *secrets.Set) string {
 	const kept = 1024 // by the WebSocket library, which has read it already
 	b, _ := io.ReadAll(io.LimitReader(body, kept))
-	text := set.Hide(string(b))
-	if len(b) == kept {
-		text = set.HideCut(string(b))
+	if len(b) == kept { // in the middle of a secret, perhaps
+		return set.Quote(set.HideCut(string(b)))
 	}
-	return shortened(strings.TrimSpace(text))
-}
-
-func shortened(text string) string {
-	if len(text) <= maxQuoted {
-		return text
-	}
-	return strings.ToValidUTF8(text[:maxQuoted], "") + "…"
+	return set.Quote(string(b))
 }
