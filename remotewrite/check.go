@@ -58,7 +58,7 @@ func check(ctx context.Context, cfg EndpointConfig, c *client.Client) Checked {
 	for _, version := range versions {
 		answer := c.Post(ctx, &client.Body{Version: version, Data: snappy.Encode(nil, nil)}, 0)
 		out.OK = answer.Verdict == client.Delivered || answer.Verdict == client.NotV2 && answer.SpeaksV2
-		if out.Words, out.Remedy = answer.Words, answer.Remedy(); out.OK {
+		if out.Words, out.Remedy = answer.Words, answer.CheckRemedy(); out.OK {
 			out.Words = "it accepts requests of remote-write " + version.String()
 		}
 		if answer.Status != http.StatusUnsupportedMediaType {

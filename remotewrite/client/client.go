@@ -118,7 +118,8 @@ type Answer struct {
 	// RetryAfter is how long the receiver asks not to be sent anything, 0: it does not.
 	RetryAfter time.Duration
 
-	webPage bool // its text is HTML
+	webPage bool  // its text is HTML
+	err     error // why there is no answer; nil where the error names its remedy
 }
 
 // New makes a client. set learns the secrets that it uses.
@@ -218,9 +219,13 @@ func (c *Client) Post(ctx context.Context, b *Body, attempt int) Answer {
 		case ctx.Err() != nil:
 			return Answer{Verdict: Aborted, Words: "stopped"}
 		case timed.Err() != nil && !unsent:
-			return Answer{Verdict: Retry, Words: fmt.Sprintf("no answer within %v", c.cfg.Timeout)}
+			return Answer{Verdict: Retry, Words: fmt.Sprintf("no answer within %v", c.cfg.Timeout), err: context.DeadlineExceeded}
 		}
-		return Answer{Verdict: Retry, Words: c.secrets.Quote(secrets.WithoutURL(err).Error())}
+		a := Answer{Verdict: Retry, Words: c.secrets.Quote(secrets.WithoutURL(err).Error()), err: err}
+		if unsent {
+			a.err = nil
+		}
+		return a
 	}
 	defer resp.Body.Close()
 	defer time.AfterFunc(bodyTimeout, cancel).Stop()
