@@ -207,7 +207,7 @@ func TestExamplesOfTheDocs(t *testing.T) {
 				legacy++
 			}
 			found++
-			if _, warnings, err := parse(file, []byte(example)); err != nil || len(warnings) > 0 {
+			if _, warnings, err := parse(file, []byte(example), "CLUSTER=berlin"); err != nil || len(warnings) > 0 {
 				t.Errorf("%v %v\n%s", err, warnings, example)
 			}
 		}
