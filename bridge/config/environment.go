@@ -159,6 +159,9 @@ func (r *reader) warnVariable(text string) {
 // dollar, as Prometheus does in external labels.
 func (r *reader) replaceVariables(s, path string) string {
 	set := r.process.variables()
+	if plain := strings.ReplaceAll(s, "$$", ""); strings.LastIndex(plain, "${") > strings.LastIndex(plain, "}") {
+		r.warn(path, "has ${ without }, which is left out: write ${NAME}, or $$ for a dollar")
+	}
 	return os.Expand(s, func(name string) string {
 		switch value, ok := set[name]; {
 		case name == "$":

@@ -141,6 +141,7 @@ func TestVariables(t *testing.T) {
 		under("skydive", "basic_auth: {username: u, password: $PASSWORD}"):                      "f:3: skydive.basic_auth.password" + elsewhere,
 		under("skydive", "basic_auth: {username: u, password: pa$SWORD$}"):                      "",
 		under("global", "external_labels: {site: $SITE}"):                                       "f:3: global.external_labels.site has the variable SITE, which is not set or empty: it is replaced by nothing",
+		under("global", "external_labels: {site: '${SITE', cost: '$${5'}"):                      "f:3: global.external_labels.site has ${ without }, which is left out: write ${NAME}, or $$ for a dollar",
 		stanza("write_relabel_configs: [{regex: (.*)$, replacement: '${1}', target_label: a}]"): "",
 	} {
 		_, warnings, err := parse("f", []byte(yaml))
