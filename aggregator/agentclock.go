@@ -3,7 +3,11 @@
 
 package aggregator
 
-import "time"
+import (
+	"time"
+
+	"github.com/skydive-project/skybridge/input"
+)
 
 const (
 	// lateAfter is how far, on the agent's clock, an update may lie behind the
@@ -60,7 +64,7 @@ func (c *agentClock) behind(last int64) bool {
 }
 
 // isUndecided reports whether the pending step concerns a record.
-func (c *agentClock) isUndecided(f *Flow) bool {
+func (c *agentClock) isUndecided(f *input.Flow) bool {
 	return c.pending != nil && c.behind(f.LastUpdate.Last)
 }
 
@@ -144,7 +148,7 @@ func (d *pendingStep) isRunning() bool {
 // readClock updates the node's clock with the time of a live record. The record must have
 // traffic that its flow's baseline lacks, for a duplicate may be late by any time. It
 // reports whether that decided a step.
-func (a *Aggregator) readClock(from *origin, f *Flow, feedNow time.Duration) (decided bool) {
+func (a *Aggregator) readClock(from *origin, f *input.Flow, feedNow time.Duration) (decided bool) {
 	last, n := f.LastUpdate.Last, from.node
 	if f.FinishType == finishTimeout || !f.HasLastUpdate || last <= 0 {
 		return false
@@ -159,7 +163,7 @@ func (a *Aggregator) readClock(from *origin, f *Flow, feedNow time.Duration) (de
 }
 
 // learn learns the epoch and flow.update from a record.
-func (a *Aggregator) learn(from *origin, f *Flow, feedNow time.Duration) {
+func (a *Aggregator) learn(from *origin, f *input.Flow, feedNow time.Duration) {
 	lum, n := f.LastUpdate, from.node
 	a.alignMarks(from)
 	if f.FinishType == finishTimeout || !f.HasLastUpdate || lum.Last <= 0 {
@@ -216,7 +220,7 @@ func (a *Aggregator) decideStep(n *node, d *pendingStep, step bool, feedNow time
 
 // holdRecord keeps a record until the pending step is decided. Above the bound it does
 // not count.
-func (a *Aggregator) holdRecord(from *origin, f *Flow) {
+func (a *Aggregator) holdRecord(from *origin, f *input.Flow) {
 	if a.held >= maxHeld {
 		lum := counted(&f.LastUpdate)
 		a.metrics.history[historyUndecided].Add(float64(lum.totalBytes()))
@@ -227,14 +231,14 @@ func (a *Aggregator) holdRecord(from *origin, f *Flow) {
 		d := from.node.clock.pending
 		d.origins = append(d.origins, from)
 	}
-	from.addHeld(f.clone())
+	from.addHeld(f.Clone())
 	a.journal.hold(from)
 }
 
 // learnExpire learns flow.expire from an end record without traffic: a flow that is idle
 // is not reported until it ends. More than flow_retention is no timeout. Call it
 // before touching the baseline.
-func (a *Aggregator) learnExpire(n *node, f *Flow, b *baseline, feedNow time.Duration) {
+func (a *Aggregator) learnExpire(n *node, f *input.Flow, b *baseline, feedNow time.Duration) {
 	if f.FinishType != finishTimeout || b.flags.is(isEnded) {
 		return
 	}

@@ -11,6 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/analyzer"
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/reference"
@@ -26,15 +27,15 @@ type agentRecord struct {
 	end                  bool
 }
 
-func (r agentRecord) flow(from time.Time) Flow {
+func (r agentRecord) flow(from time.Time) input.Flow {
 	at := func(s int64) int64 { return from.UnixMilli() + 1000*s }
-	f := Flow{
+	f := input.Flow{
 		UUID: fmt.Appendf(nil, "%x", r.uuid+1), NodeTID: []byte("n1"), CaptureID: []byte("c1"),
 		NetworkA: fmt.Appendf(nil, "10.0.%d.%d", r.uuid/250, r.uuid%250), NetworkB: []byte("10.9.0.1"),
 		HasTransport: true, TransportProtocol: []byte("TCP"), TransportA: 40000, TransportB: 80,
 		Start: at(r.start), HasLastUpdate: true,
-		Metric:     Metric{ABBytes: r.metric, ABPackets: 1, Start: at(r.start), Last: at(r.last)},
-		LastUpdate: Metric{ABBytes: r.lum, Start: at(r.last - 60), Last: at(r.last)},
+		Metric:     input.Metric{ABBytes: r.metric, ABPackets: 1, Start: at(r.start), Last: at(r.last)},
+		LastUpdate: input.Metric{ABBytes: r.lum, Start: at(r.last - 60), Last: at(r.last)},
 	}
 	if r.lum == r.metric {
 		f.LastUpdate.ABPackets = 1
@@ -57,7 +58,7 @@ func (w *world) play(records []agentRecord) {
 				w.tickNow()
 			}
 		}
-		w.Update([]Flow{r.flow(from)})
+		w.Update([]input.Flow{r.flow(from)})
 	}
 	w.tick()
 	w.tick()
@@ -268,7 +269,7 @@ func TestHeldAcrossCrash(t *testing.T) {
 			}
 			for u := range 20 {
 				want += 1000
-				m.Update([]Flow{agentRecord{u, 1, clock, 0, k * 1000, 1000, false}.flow(from)})
+				m.Update([]input.Flow{agentRecord{u, 1, clock, 0, k * 1000, 1000, false}.flow(from)})
 			}
 			m.pass(45 * time.Second)
 			m.tick()
@@ -293,10 +294,10 @@ func TestHeldAcrossCrash(t *testing.T) {
 func TestEpochAcrossCrash(t *testing.T) {
 	m := knownProcess(t, Config{}, disktest.New(1), 1<<30)
 	from := m.time
-	m.Update([]Flow{agentRecord{0, 1, 60, 0, 100, 100, false}.flow(from)})
+	m.Update([]input.Flow{agentRecord{0, 1, 60, 0, 100, 100, false}.flow(from)})
 	for k := int64(2); k <= 4; k++ {
 		m.pass(time.Minute)
-		m.Update([]Flow{agentRecord{0, 1, 60*k - 1800, 0, 100 * k, 100, false}.flow(from)})
+		m.Update([]input.Flow{agentRecord{0, 1, 60*k - 1800, 0, 100 * k, 100, false}.flow(from)})
 	}
 	if n := m.metric("skybridge_agent_clock_steps_total", ""); n != 1 {
 		t.Fatalf("%v steps of the clock, want 1", n)
@@ -334,10 +335,10 @@ func TestEndedFlows(t *testing.T) {
 			w := knownWorld(t, Config{})
 			w.arrive([2]string{"n1", "c2"})
 			f := w.flow("1", 1000, 0)
-			w.Update([]Flow{f}) // the report of c2 is lost
+			w.Update([]input.Flow{f}) // the report of c2 is lost
 			w.pass(10 * time.Minute)
 			f.FinishType, f.LastUpdate.ABBytes, f.LastUpdate.ABPackets = finishTimeout, 0, 0
-			w.Update([]Flow{f})
+			w.Update([]input.Flow{f})
 			for range later / testInterval {
 				w.tick()
 			}
@@ -353,13 +354,13 @@ func TestEndedFlows(t *testing.T) {
 		w := knownWorld(t, Config{})
 		w.arrive([2]string{"n1", "c2"})
 		for i := range 3 { // the agent's offset is known
-			w.Update([]Flow{w.flow(fmt.Sprint("a", i), 0, 0)})
+			w.Update([]input.Flow{w.flow(fmt.Sprint("a", i), 0, 0)})
 		}
 		f := w.flow("1", 1000, 0)
-		w.Update([]Flow{f}) // the report of c2 is lost
+		w.Update([]input.Flow{f}) // the report of c2 is lost
 		w.pass(17 * time.Second)
 		f.FinishType, f.LastUpdate.ABBytes, f.LastUpdate.ABPackets = finishTimeout, 0, 0
-		w.Update([]Flow{f})
+		w.Update([]input.Flow{f})
 		for range 190 * time.Second / testInterval {
 			w.tick()
 		}
@@ -373,11 +374,11 @@ func TestEndedFlows(t *testing.T) {
 		long.LastUpdate.Start = long.Start
 		from := w.time
 		w.pass(302 * time.Second)
-		w.Update([]Flow{long}) // the period is known
+		w.Update([]input.Flow{long}) // the period is known
 		// One flow began before the other and is first reported after the other's end,
 		// with its second update.
 		w.pass(100 * time.Second)
-		w.Update([]Flow{agentRecord{3, 380, 400, 402, 50, 50, true}.flow(from)})
+		w.Update([]input.Flow{agentRecord{3, 380, 400, 402, 50, 50, true}.flow(from)})
 		for range 17 {
 			w.tick()
 		}
@@ -393,7 +394,7 @@ func TestCapturesApartByAStep(t *testing.T) {
 	w.arrive([2]string{"n1", "c2"})
 	w.pass(time.Minute)
 	f := w.flow("1", 324, 0)
-	w.Update([]Flow{f})
+	w.Update([]input.Flow{f})
 	f.UUID, f.CaptureID = []byte("2"), []byte("c2")
 	f.Start += 5_400_000
 	f.Metric.Start, f.LastUpdate.Start = f.Start, f.Start

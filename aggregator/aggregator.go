@@ -17,6 +17,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/logging"
 )
 
@@ -98,12 +99,12 @@ type Aggregator struct {
 	labelStats  labelStats // not under mu
 	interfaces  interfaces // not under mu
 	shared      sharedConversations
-	scope       int      // of new conversations: byNode or byTuple
-	leftOut     []*Flow  // scratch; see isLeftOut
-	progress    progress // scratch
-	normalized  Flow     // scratch: a record in the form of its primary observer
-	lastTick    int64    // ms; before the first one, when this process began
-	held        int      // held records, of all nodes
+	scope       int           // of new conversations: byNode or byTuple
+	leftOut     []*input.Flow // scratch; see isLeftOut
+	progress    progress      // scratch
+	normalized  input.Flow    // scratch: a record in the form of its primary observer
+	lastTick    int64         // ms; before the first one, when this process began
+	held        int           // held records, of all nodes
 	samples     samplePair
 	latest      tickTimes // of the latest tick that the state knows of
 	// noGridTick: there was no tick on the grid yet, and a former process may have sent
@@ -219,7 +220,7 @@ func (a *Aggregator) setAnalyzer(name string, live bool) {
 }
 
 // Update counts the flows of one message, in their order.
-func (a *Aggregator) Update(flows []Flow) {
+func (a *Aggregator) Update(flows []input.Flow) {
 	a.hold.RLock()
 	defer a.hold.RUnlock()
 	for part := range slices.Chunk(flows, batch) {
@@ -235,7 +236,7 @@ func (a *Aggregator) Update(flows []Flow) {
 }
 
 // Stats counts one message of a capture's statistics.
-func (a *Aggregator) Stats(s CaptureStats) {
+func (a *Aggregator) Stats(s input.CaptureStats) {
 	a.hold.RLock()
 	defer a.hold.RUnlock()
 	a.mu.Lock()
@@ -249,7 +250,7 @@ func (a *Aggregator) Stats(s CaptureStats) {
 }
 
 // count counts one record of the feed.
-func (a *Aggregator) count(f *Flow, feedNow time.Duration) {
+func (a *Aggregator) count(f *input.Flow, feedNow time.Duration) {
 	if reason := malformed(f); reason != "" {
 		a.skip(reason, "a flow is malformed and does not count", "reason", reason)
 		return
@@ -268,7 +269,7 @@ func (a *Aggregator) count(f *Flow, feedNow time.Duration) {
 }
 
 // countOf counts a record, from which learn has taken the epoch and the period.
-func (a *Aggregator) countOf(from *origin, f *Flow, feedNow time.Duration, when timing) {
+func (a *Aggregator) countOf(from *origin, f *input.Flow, feedNow time.Duration, when timing) {
 	p := &a.progress
 	switch ok := a.advance(from, f, feedNow, when, p); {
 	case !ok:
@@ -346,6 +347,6 @@ func (a *Aggregator) skip(reason, message string, args ...any) {
 }
 
 // skipImplausible skips a record that grew by more than a counter holds.
-func (a *Aggregator) skipImplausible(f *Flow) {
+func (a *Aggregator) skipImplausible(f *input.Flow) {
 	a.skip(skippedImplausible, "an update grew by more than a counter holds and does not count", "uuid", string(f.UUID), "node_tid", string(f.NodeTID))
 }

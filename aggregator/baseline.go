@@ -3,7 +3,11 @@
 
 package aggregator
 
-import "time"
+import (
+	"time"
+
+	"github.com/skydive-project/skybridge/input"
+)
 
 // baseline is the last cumulative metric of one flow on one capture. Baselines outlive
 // series: a flow that was idle for long continues from its baseline. They take most of the
@@ -12,7 +16,7 @@ type baseline struct {
 	counts
 	uuid         uint64         // the UUID; 0 where it is among the texts
 	start        int64          // Flow.Start, ms on the agent's clock
-	last         int64          // latest Flow.updated, ms on the agent's clock
+	last         int64          // latest Flow.Updated, ms on the agent's clock
 	conversation conversationID // 0: not known
 
 	seen   moment // feed time of the latest record
@@ -163,7 +167,7 @@ func (b *baselines) keyOf(i uint32, from *origin) flowKey {
 }
 
 // add makes the baseline of a flow that has none. The caller has to call touch.
-func (b *baselines) add(f *Flow, from *origin) (i uint32, r *baseline) {
+func (b *baselines) add(f *input.Flow, from *origin) (i uint32, r *baseline) {
 	i = b.records.alloc()
 	r = b.records.at(i)
 	r.flags, r.start = isUsed|baselineFlags(from.id), f.Start

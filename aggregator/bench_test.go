@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/skydive-project/skybridge/input"
 )
 
 // benchConnections is how many connections the benchmarks have: 5 series each.
@@ -19,7 +21,7 @@ const benchConnections = 50_000
 
 // manyConnections returns a world with benchConnections live connections, and the
 // first record of each.
-func manyConnections(b *testing.B) (w *world, flows []Flow) {
+func manyConnections(b *testing.B) (w *world, flows []input.Flow) {
 	w = newWorld(b, Config{})
 	w.known()
 	for i := range benchConnections {
@@ -76,7 +78,7 @@ func BenchmarkUpdateShared(b *testing.B) {
 
 // benchUpdates counts rounds of records, each of which is synced as a tick would.
 // It reports the time of the feed's goroutine, and the CPU of all.
-func benchUpdates(b *testing.B, w *world, flows []Flow) {
+func benchUpdates(b *testing.B, w *world, flows []input.Flow) {
 	b.ReportAllocs()
 	cpu, syncs := cpuTime(b), time.Duration(0)
 	for b.Loop() {
@@ -137,9 +139,9 @@ func BenchmarkEndedFlows(b *testing.B) {
 			for b.Loop() {
 				w := newWorld(b, c.cfg)
 				w.arrive(c.sources...)
-				before, live := heap(), [][]Flow{}
+				before, live := heap(), [][]input.Flow{}
 				for n := range ticks {
-					var flows []Flow
+					var flows []input.Flow
 					for i := range perTick {
 						id := n*perTick + i
 						f := w.flow(fmt.Sprintf("%x", id+1), 1000, 100)
@@ -174,7 +176,7 @@ func BenchmarkRememberedFlows(b *testing.B) {
 	const flows = 1_000_000
 	for b.Loop() {
 		w := knownWorld(b, Config{MaxFlows: 2 * flows})
-		one, before := []Flow{w.flow("1", 1000, 500)}, heap()
+		one, before := []input.Flow{w.flow("1", 1000, 500)}, heap()
 		for i := range uint64(flows) {
 			one[0].UUID = strconv.AppendUint(one[0].UUID[:0], (i+1)*0x9e3779b97f4a7c15, 16)
 			w.Update(one)
@@ -253,7 +255,7 @@ func BenchmarkLabels(b *testing.B) {
 // TestUpdatesAllocateNothing: the record of a live connection allocates nothing.
 func TestUpdatesAllocateNothing(t *testing.T) {
 	w := knownWorld(t, Config{Labels: append(DefaultLabels(), "application", "vlan")})
-	flows := []Flow{w.flow("1", 1000, 500)}
+	flows := []input.Flow{w.flow("1", 1000, 500)}
 	w.Update(flows)
 	if n := testing.AllocsPerRun(100, func() {
 		flows[0].Metric.ABBytes++
@@ -269,7 +271,7 @@ func BenchmarkGrowth(b *testing.B) {
 	for _, n := range []int{10_000, 100_000, 1_000_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			w := knownWorld(b, Config{})
-			message := make([]Flow, 100)
+			message := make([]input.Flow, 100)
 			for j := range message {
 				message[j] = w.flow("1", 1000, 500)
 				message[j].Metric.RTT = 1000
@@ -300,7 +302,7 @@ func BenchmarkGrowth(b *testing.B) {
 }
 
 // manyDurableConnections is a crowd whose state is on this machine's disk.
-func manyDurableConnections(b *testing.B) (w *world, flows []Flow, dir string) {
+func manyDurableConnections(b *testing.B) (w *world, flows []input.Flow, dir string) {
 	w, flows = manyConnections(b)
 	fresh := newWorld(b, Config{})
 	w.Aggregator, dir = fresh.Aggregator, b.TempDir()

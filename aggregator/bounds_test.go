@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/skydive-project/skybridge/input"
 )
 
 func TestOverflowKeepsTotals(t *testing.T) {
@@ -16,7 +18,7 @@ func TestOverflowKeepsTotals(t *testing.T) {
 		f := w.flow(string('1'+rune(i)), 1000, 10)
 		f.TransportA = 1000 + i
 		f.Metric.RTT = 5
-		w.Update([]Flow{f})
+		w.Update([]input.Flow{f})
 	}
 	w.tick()
 	w.want("bytes", 5*1010)
@@ -34,7 +36,7 @@ func TestReturningConnectionsRespectMaxSeries(t *testing.T) {
 	update := func(port, total int64) {
 		f := w.flow(string('a'+rune(port)), total, 0)
 		f.TransportA = port
-		w.Update([]Flow{f})
+		w.Update([]input.Flow{f})
 	}
 	update(1, 100)
 	update(2, 100)
@@ -55,7 +57,7 @@ func TestMaxFlowsEvictsTheLongestUnseen(t *testing.T) {
 	for i := range int64(6) {
 		f := w.flow(string('1'+rune(i)), 1000, 0)
 		f.TransportA = 1000 + i
-		w.Update([]Flow{f})
+		w.Update([]input.Flow{f})
 		w.pass(time.Second)
 	}
 	// An evicted flow comes back: what it counted does not count again.
@@ -88,7 +90,7 @@ func TestCounterResetsBelowItsLimit(t *testing.T) {
 func TestEndAllEndsDeferredTraffic(t *testing.T) {
 	w := knownWorld(t, Config{})
 	w.count(w.flow("1", 1<<52-10, 0))
-	w.Update([]Flow{w.flow("1", 1<<52+20, 0)})
+	w.Update([]input.Flow{w.flow("1", 1<<52+20, 0)})
 	w.endAll()
 	w.want(abBytes, 1<<52+20)
 	for name, s := range w.receiver.series {
@@ -101,7 +103,7 @@ func TestEndAllEndsDeferredTraffic(t *testing.T) {
 func TestMoreThanMaxDeferredIsSkipped(t *testing.T) {
 	w := knownWorld(t, Config{})
 	for i := range 300 {
-		w.Update([]Flow{w.flow("a"+strconv.Itoa(i), 1<<52, 0)})
+		w.Update([]input.Flow{w.flow("a"+strconv.Itoa(i), 1<<52, 0)})
 	}
 	w.endAll()
 	total := w.total(abBytes)
@@ -117,7 +119,7 @@ func TestAFullTableOfOriginsEvictsUnusedOnes(t *testing.T) {
 	for i := range maxOrigins + 100 {
 		f := w.flow("1", 0, 0)
 		f.HasTransport, f.NodeTID = false, strconv.AppendInt(nil, int64(i), 10)
-		w.Update([]Flow{f})
+		w.Update([]input.Flow{f})
 	}
 	w.pass(time.Minute)
 	w.count(w.flow("2", 100, 0))
@@ -132,7 +134,7 @@ func TestBoundsAreLoggedOnceAMinute(t *testing.T) {
 	for i := range int64(100) {
 		f := w.flow("1"+string('a'+rune(i%6)), 10*i, 0)
 		f.TransportA = i
-		w.Update([]Flow{f})
+		w.Update([]input.Flow{f})
 	}
 	if n := strings.Count(w.logs.String(), "max_series"); n != 1 {
 		t.Errorf("%d lines about max_series, want 1:\n%s", n, w.logs.String())

@@ -3,7 +3,11 @@
 
 package aggregator
 
-import "time"
+import (
+	"time"
+
+	"github.com/skydive-project/skybridge/input"
+)
 
 const (
 	// statsPeriod is how often a flow table reports (Skydive's flow/table.go).
@@ -50,15 +54,15 @@ type captureState struct {
 
 // table is one flow table's latest report.
 type table struct {
-	seen  time.Duration // feed time
-	stats CaptureStats  // FlowCount alone
+	seen  time.Duration      // feed time
+	stats input.CaptureStats // FlowCount alone
 }
 
 func newCaptures() *captures { return &captures{byID: map[string]*captureState{}} }
 
 // report counts one message. It returns false when a new capture or table would exceed a
 // bound, or the name is too long.
-func (cs *captures) report(s CaptureStats, feedNow time.Duration) bool {
+func (cs *captures) report(s input.CaptureStats, feedNow time.Duration) bool {
 	id := string(appendText(nil, s.CaptureID))
 	c, ok := cs.byID[id]
 	if !ok {
@@ -75,7 +79,7 @@ func (cs *captures) report(s CaptureStats, feedNow time.Duration) bool {
 	c.total.FlowDropped += uint64(max(s.FlowDropped, 0))
 	c.total.KernelFlowDropped += uint64(max(s.KernelFlowDropped, 0))
 	cs.tables -= c.dropSilent(feedNow)
-	latest := table{feedNow, CaptureStats{FlowCount: s.FlowCount}}
+	latest := table{feedNow, input.CaptureStats{FlowCount: s.FlowCount}}
 	if i := c.reporter(feedNow); i >= 0 {
 		c.tables = append(append(c.tables[:i], c.tables[i+1:]...), latest)
 		return true

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
@@ -20,7 +21,7 @@ func TestCapturesEndForGood(t *testing.T) {
 		for _, ticks := range []int{1, 2} { // with stale markers still to come, and without
 			t.Run(name, func(t *testing.T) {
 				m := knownProcess(t, Config{}, disktest.New(1), least)
-				report := func() { m.Stats(CaptureStats{CaptureID: []byte("c1"), FlowDropped: 100}) }
+				report := func() { m.Stats(input.CaptureStats{CaptureID: []byte("c1"), FlowDropped: 100}) }
 				for range 4 {
 					report()
 					m.tick()
@@ -54,7 +55,7 @@ func TestUndoneCaptureEnd(t *testing.T) {
 	for _, begins := range []bool{false, true} {
 		m := knownProcess(t, Config{}, disktest.New(1), 1<<20)
 		m.tick()
-		m.Stats(CaptureStats{CaptureID: []byte("c1"), FlowDropped: 100})
+		m.Stats(input.CaptureStats{CaptureID: []byte("c1"), FlowDropped: 100})
 		want := fresh
 		if !begins {
 			m.tick()
@@ -82,7 +83,7 @@ func TestUndoneCaptureEnd(t *testing.T) {
 // in a tick which the log has lost.
 func TestCaptureAfterLostLog(t *testing.T) {
 	m := newCrashingProcess(t, Config{}, disktest.New(1), 1<<30)
-	m.Stats(CaptureStats{CaptureID: []byte("c"), FlowDropped: 5})
+	m.Stats(input.CaptureStats{CaptureID: []byte("c"), FlowDropped: 5})
 	m.tick()
 	valued, ended := m.last, int64(0)
 	for ended == 0 {
@@ -95,7 +96,7 @@ func TestCaptureAfterLostLog(t *testing.T) {
 	}
 	m.pass(7 * time.Second)
 	m.tickNow()
-	m.Stats(CaptureStats{CaptureID: []byte("c"), FlowDropped: 9})
+	m.Stats(input.CaptureStats{CaptureID: []byte("c"), FlowDropped: 9})
 	m.Sync()
 	m.crash(false)
 	m.last = valued

@@ -6,6 +6,8 @@ package aggregator
 import (
 	"testing"
 	"time"
+
+	"github.com/skydive-project/skybridge/input"
 )
 
 // TestCaptureStatistics proves that statistics as Skydive sends them give what the
@@ -17,7 +19,7 @@ func TestCaptureStatistics(t *testing.T) {
 	dropped := []int64{424, 591, 597, 0, 1152, 0} // 2,764 in all
 	for i := range readings {
 		for table := range 2 {
-			s := CaptureStats{CaptureID: []byte("c"), FlowCount: 100, PacketsReceived: 36_000 * readings[i]}
+			s := input.CaptureStats{CaptureID: []byte("c"), FlowCount: 100, PacketsReceived: 36_000 * readings[i]}
 			if table == 0 {
 				s.FlowDropped = dropped[i]
 			} else {
@@ -40,7 +42,7 @@ func TestCaptureStatistics(t *testing.T) {
 	w.want("capture_dropped{c}", 2764)
 	// One of the tables is deleted with its interface.
 	for range 4 {
-		w.Stats(CaptureStats{CaptureID: []byte("c"), FlowCount: 100})
+		w.Stats(input.CaptureStats{CaptureID: []byte("c"), FlowCount: 100})
 		w.pass(10 * time.Second)
 	}
 	w.tickNow()
@@ -61,7 +63,7 @@ func TestCaptureStatistics(t *testing.T) {
 func TestCaptureFlowsWithJitter(t *testing.T) {
 	w := newWorld(t, Config{})
 	for i, gap := range []time.Duration{10, 13, 7, 6, 14, 10, 20, 10} {
-		w.Stats(CaptureStats{CaptureID: []byte("c"), FlowCount: 200})
+		w.Stats(input.CaptureStats{CaptureID: []byte("c"), FlowCount: 200})
 		w.pass(gap * time.Second)
 		w.tickNow()
 		if rows := w.ScrapeCaptures(nil); len(rows) != 1 || rows[0].FlowCount != 200 {
@@ -77,7 +79,7 @@ func TestCapturePackets(t *testing.T) {
 	w := newWorld(t, Config{})
 	look := func(want uint64, rows ...CapturePackets) {
 		t.Helper()
-		w.Stats(CaptureStats{CaptureID: []byte("c"), FlowCount: 1, PacketsReceived: 1 << 30})
+		w.Stats(input.CaptureStats{CaptureID: []byte("c"), FlowCount: 1, PacketsReceived: 1 << 30})
 		w.SetCaptures(rows)
 		w.tick()
 		if got := w.ScrapeCaptures(nil)[0]; got.HasPackets != (rows != nil) || got.PacketsReceived != want || got.PacketsDropped != want/10 {
@@ -110,7 +112,7 @@ func TestCapturePacketsNotUpdated(t *testing.T) {
 	has := func(want bool, received ...uint64) {
 		t.Helper()
 		for _, n := range received {
-			w.Stats(CaptureStats{CaptureID: []byte("c"), FlowCount: 1})
+			w.Stats(input.CaptureStats{CaptureID: []byte("c"), FlowCount: 1})
 			w.SetCaptures([]CapturePackets{packetsOn("a", n)})
 			w.tick()
 			if got := w.ScrapeCaptures(nil)[0]; got.HasPackets != want {
@@ -139,7 +141,7 @@ func TestFlowsKnown(t *testing.T) {
 	w := newWorld(t, Config{FlowRetention: 30 * time.Minute})
 	known := func(want uint64) {
 		t.Helper()
-		w.Stats(CaptureStats{CaptureID: []byte("c1"), FlowCount: 5})
+		w.Stats(input.CaptureStats{CaptureID: []byte("c1"), FlowCount: 5})
 		w.tick() // counters of captures begin with the second
 		w.tick()
 		if got := w.ScrapeCaptures(nil)[0].FlowsKnown; got != want {
@@ -150,7 +152,7 @@ func TestFlowsKnown(t *testing.T) {
 		a, b, icmp := w.flow("1", 1000, 1000), w.flow("2", 1000, 1000), w.flow("3", 1000, 1000)
 		icmp.HasTransport = false
 		b.FinishType, icmp.FinishType = finish, finish
-		w.Update([]Flow{a, b, icmp})
+		w.Update([]input.Flow{a, b, icmp})
 	}
 	w.AnalyzerUp("a")
 	report(0)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
@@ -21,7 +22,7 @@ type concurrentFeed struct {
 	m        *crashingProcess
 	time     sync.Mutex // held while m.time is used or changed
 	random   *rand.Rand
-	reported map[string]Flow
+	reported map[string]input.Flow
 	life     int
 }
 
@@ -31,7 +32,7 @@ const feedConnections = 3 * batch
 func (h *concurrentFeed) report() {
 	h.time.Lock()
 	defer h.time.Unlock()
-	flows := make([]Flow, 0, 100)
+	flows := make([]input.Flow, 0, 100)
 	for range cap(flows) {
 		n := (int(h.m.time.Unix())*10 + h.random.IntN(feedConnections/5)) % feedConnections
 		uuid := fmt.Sprintf("%x", 1+n+feedConnections*h.life)
@@ -58,7 +59,7 @@ func TestSnapshotsDuringUpdates(t *testing.T) {
 	for seed := range uint64(3) {
 		m := knownProcess(t, Config{ConnectionTimeout: 10 * time.Second}, disktest.New(seed), 1)
 		m.tick()
-		h := &concurrentFeed{m: m, random: rand.New(rand.NewPCG(seed, 7)), reported: map[string]Flow{}}
+		h := &concurrentFeed{m: m, random: rand.New(rand.NewPCG(seed, 7)), reported: map[string]input.Flow{}}
 		want := uint64(0)
 		for ; h.life < 4; h.life++ {
 			dies := h.random.IntN(400)

@@ -9,6 +9,8 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"time"
+
+	"github.com/skydive-project/skybridge/input"
 )
 
 // A conversation is the flows of one 5-tuple, in either orientation, on one node or, with
@@ -39,7 +41,7 @@ func newConversationKey() (k conversationKey) {
 
 // identifyConversation returns the conversation of a flow in a scope, and whether A is the
 // lower of its two ends, which gives the orientation. Flows without addresses have none.
-func (a *Aggregator) identifyConversation(f *Flow, scope int) (id conversationID, low bool) {
+func (a *Aggregator) identifyConversation(f *input.Flow, scope int) (id conversationID, low bool) {
 	if len(f.NetworkA) == 0 && len(f.NetworkB) == 0 {
 		return 0, false
 	}
@@ -75,7 +77,7 @@ const maxConversationFlows = 128
 
 // assignConversation adds a baseline to its conversation, which becomes a shared one with
 // its second observer. Not ok: the flow may be of several conversations.
-func (a *Aggregator) assignConversation(i uint32, f *Flow, from *origin, feedNow time.Duration) (ok bool) {
+func (a *Aggregator) assignConversation(i uint32, f *input.Flow, from *origin, feedNow time.Duration) (ok bool) {
 	id, low, ok := a.conversationOf(f, from)
 	if id == 0 {
 		return ok
@@ -120,7 +122,7 @@ func (b *baselines) hasFlows(first uint32, n int) bool {
 // A conversation keeps its scope: a reload changes the scope of new ones only, or what was
 // counted before could count again. So a flow joins the conversation of the other flows of
 // its node, which may have reported the same.
-func (a *Aggregator) conversationOf(f *Flow, from *origin) (id conversationID, low, ok bool) {
+func (a *Aggregator) conversationOf(f *input.Flow, from *origin) (id conversationID, low, ok bool) {
 	bs := a.baselines
 	if former := 1 - a.scope; bs.byConversation.entries[former] > 0 {
 		if id, low = a.identifyConversation(f, former); id != 0 {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/skydive-project/skybridge/input"
 )
 
 const (
@@ -19,39 +21,39 @@ const (
 
 func TestFirstSight(t *testing.T) {
 	const minute = time.Minute
-	update := func(bytes int64) func(*world, *Flow) {
-		return func(_ *world, f *Flow) { f.LastUpdate.ABBytes = bytes }
+	update := func(bytes int64) func(*world, *input.Flow) {
+		return func(_ *world, f *input.Flow) { f.LastUpdate.ABBytes = bytes }
 	}
 	evicted := func(w *world) { // a flow of 800 bytes
 		w.known()
-		w.Update([]Flow{w.flow("1", 800, 0)})
+		w.Update([]input.Flow{w.flow("1", 800, 0)})
 		w.pass(31 * minute)
 		w.tickNow()
 	}
 	tests := []struct {
 		name  string
 		setup func(w *world)
-		flow  func(w *world, f *Flow) // changes a first update of 1000 and 500 bytes
-		want  uint64                  // bytes from A to B
+		flow  func(w *world, f *input.Flow) // changes a first update of 1000 and 500 bytes
+		want  uint64                        // bytes from A to B
 	}{
 		{"the first record ever sets the epoch and counts its update", nil, update(300), 300},
 		{"a flow that began after the epoch counts whole", (*world).known, update(300), 1000},
 		{"a flow that began before the epoch counts its update", (*world).known,
-			func(w *world, f *Flow) { f.Start, f.LastUpdate.ABBytes = w.ms(5*minute), 300 }, 300},
+			func(w *world, f *input.Flow) { f.Start, f.LastUpdate.ABBytes = w.ms(5*minute), 300 }, 300},
 		{"an update that ended before the epoch is history", (*world).known,
-			func(w *world, f *Flow) {
+			func(w *world, f *input.Flow) {
 				f.Start, f.LastUpdate.Last, f.LastUpdate.ABBytes = w.ms(5*minute), w.ms(3*minute), 900
 			}, 0},
-		{"an end record before there is an epoch counts nothing", nil, func(_ *world, f *Flow) { f.FinishType = 1 }, 0},
-		{"no epoch from a record without LastUpdateMetric", nil, func(_ *world, f *Flow) { f.HasLastUpdate = false }, 0},
-		{"no epoch from a LastUpdateMetric without times", nil, func(_ *world, f *Flow) { f.LastUpdate.Last = 0 }, 0},
-		{"FinishType 2 and 3 do not end a flow", nil, func(_ *world, f *Flow) { f.FinishType = 2 }, 1000},
+		{"an end record before there is an epoch counts nothing", nil, func(_ *world, f *input.Flow) { f.FinishType = 1 }, 0},
+		{"no epoch from a record without LastUpdateMetric", nil, func(_ *world, f *input.Flow) { f.HasLastUpdate = false }, 0},
+		{"no epoch from a LastUpdateMetric without times", nil, func(_ *world, f *input.Flow) { f.LastUpdate.Last = 0 }, 0},
+		{"FinishType 2 and 3 do not end a flow", nil, func(_ *world, f *input.Flow) { f.FinishType = 2 }, 1000},
 		{"a negative field of the update counts 0", nil, update(-7), 0},
 		{"an update larger than the whole counts the whole", nil, update(5000), 1000},
 		{"an evicted flow that comes back counts what came since", evicted,
-			func(w *world, f *Flow) { f.Start, f.LastUpdate.ABBytes = w.ms(32*minute), 200 }, 800 + 200},
+			func(w *world, f *input.Flow) { f.Start, f.LastUpdate.ABBytes = w.ms(32*minute), 200 }, 800 + 200},
 		{"an evicted flow's update that was counted already does not count again", evicted,
-			func(w *world, f *Flow) {
+			func(w *world, f *input.Flow) {
 				f.Start, f.LastUpdate.Last, f.LastUpdate.ABBytes = w.ms(32*minute), w.ms(31*minute), 600
 			}, 800},
 	}
@@ -136,7 +138,7 @@ func TestZerosOfSlowTicks(t *testing.T) {
 	for i, late := range []time.Duration{0, testInterval, testInterval, testInterval + time.Second} {
 		f := w.flow(fmt.Sprint(i), 1000, 0)
 		f.TransportA = int64(40000 + i)
-		w.Update([]Flow{f})
+		w.Update([]input.Flow{f})
 		w.pass(testInterval + late)
 		w.tickNow()
 		samples := w.receiver.series[fmt.Sprintf("bytes{direction=initiator_to_target,initiator_ip=10.0.0.1,initiator_port=%d,node_tid=n1,protocol=TCP,target_ip=10.0.0.2,target_port=80}", f.TransportA)]
@@ -151,7 +153,7 @@ func TestZerosOfSlowTicks(t *testing.T) {
 func TestIdleConnectionEnds(t *testing.T) {
 	w := newWorld(t, Config{ConnectionTimeout: time.Minute})
 	w.known() // its LastUpdateMetric covers 10 s: that is the period
-	w.Update([]Flow{w.flow("1", 1000, 0)})
+	w.Update([]input.Flow{w.flow("1", 1000, 0)})
 	var name string
 	for range 5 { // 75 s: due after 10 s, a minute's grace passed at 70 s
 		w.tick()
@@ -187,7 +189,7 @@ func TestLiveConnectionDoesNotFlap(t *testing.T) {
 		f := w.flow("1", 1000*(i+1), 0)
 		f.Start = w.ms(time.Hour)
 		f.LastUpdate.Start = w.ms(time.Minute)
-		w.Update([]Flow{f})
+		w.Update([]input.Flow{f})
 		for range 4 {
 			w.tick()
 		}
@@ -219,13 +221,13 @@ func TestOutageEndsNothing(t *testing.T) {
 func TestSkippedRecords(t *testing.T) {
 	tests := []struct {
 		reason string
-		change func(f *Flow)
+		change func(f *input.Flow)
 	}{
-		{skippedNoTransport, func(f *Flow) { f.HasTransport = false }},
-		{skippedMalformed, func(f *Flow) { f.UUID = nil }},
-		{skippedMalformed, func(f *Flow) { f.Metric.BABytes = -1 }},
-		{skippedTooLong, func(f *Flow) { f.NodeTID = make([]byte, 257) }},
-		{skippedImplausible, func(f *Flow) { f.Metric.ABBytes = 1<<52 + 1 }},
+		{skippedNoTransport, func(f *input.Flow) { f.HasTransport = false }},
+		{skippedMalformed, func(f *input.Flow) { f.UUID = nil }},
+		{skippedMalformed, func(f *input.Flow) { f.Metric.BABytes = -1 }},
+		{skippedTooLong, func(f *input.Flow) { f.NodeTID = make([]byte, 257) }},
+		{skippedImplausible, func(f *input.Flow) { f.Metric.ABBytes = 1<<52 + 1 }},
 	}
 	for _, test := range tests {
 		t.Run(test.reason, func(t *testing.T) {
@@ -248,13 +250,13 @@ func TestClockSetBack(t *testing.T) {
 	w := newWorld(t, Config{MaxFlows: 1})
 	f := w.flow("1", 1000, 0)
 	f.Start, f.LastUpdate.Last = 1<<62, 1<<62
-	w.Update([]Flow{f}) // counts its update, sets the epoch
+	w.Update([]input.Flow{f}) // counts its update, sets the epoch
 	w.pass(time.Minute)
 	present := w.flow("2", 100, 0) // evicts the first, whose times become marks
-	w.Update([]Flow{present})
+	w.Update([]input.Flow{present})
 	w.pass(time.Minute)
 	for i := range int64(5) {
-		w.Update([]Flow{w.flow(string('3'+rune(i)), 10, 0)})
+		w.Update([]input.Flow{w.flow(string('3'+rune(i)), 10, 0)})
 		w.pass(time.Minute)
 	}
 	w.tickNow()
@@ -264,12 +266,12 @@ func TestClockSetBack(t *testing.T) {
 func TestScrapeServesTheLatestTick(t *testing.T) {
 	w := knownWorld(t, Config{})
 	rows := make([]Row, 10)
-	w.Update([]Flow{w.flow("1", 1000, 0)})
+	w.Update([]input.Flow{w.flow("1", 1000, 0)})
 	if n := w.Scrape(&ScrapeCursor{}, rows); n != 0 {
 		t.Errorf("%d rows before the first tick, want none", n)
 	}
 	w.tick()
-	w.Update([]Flow{w.flow("1", 1700, 0)})
+	w.Update([]input.Flow{w.flow("1", 1700, 0)})
 	n := w.Scrape(&ScrapeCursor{}, rows)
 	if n != 1 || rows[0].Bytes[0] != 1000 {
 		t.Errorf("%d rows, %v: want the 1000 bytes of the tick", n, rows[:n])

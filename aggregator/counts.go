@@ -3,6 +3,8 @@
 
 package aggregator
 
+import "github.com/skydive-project/skybridge/input"
+
 // counts are the four cumulative numbers of a flow or a connection.
 type counts struct {
 	bytes, packets [2]uint64 // by direction: A to B (initiator to target), B to A
@@ -35,7 +37,7 @@ func (c counts) summed() counts {
 
 // counted returns the numbers of a Skydive metric, negative ones as 0: NetFlow sources
 // report some in LastUpdateMetric.
-func counted(m *Metric) counts {
+func counted(m *input.Metric) counts {
 	n := func(v int64) uint64 { return uint64(max(v, 0)) }
 	return counts{
 		bytes:   [2]uint64{n(m.ABBytes), n(m.BABytes)},

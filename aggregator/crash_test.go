@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/analyzer"
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/reference"
@@ -187,7 +188,7 @@ func TestHistoryAfterCrash(t *testing.T) {
 			if c.older {
 				f.Start -= time.Hour.Milliseconds()
 			}
-			m.Update([]Flow{f})
+			m.Update([]input.Flow{f})
 			m.crash(true)
 			m.start()
 			m.pass(time.Minute)

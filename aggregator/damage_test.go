@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/disk"
+	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
@@ -27,13 +28,13 @@ func TestDamage(t *testing.T) {
 	for i := range int64(6) {
 		a, b := m.flow("1", 1000*(i+1), i), m.flow("two", 7*i+1, 0)
 		b.TransportA = 2
-		m.Update([]Flow{a, b})
-		m.Stats(CaptureStats{CaptureID: []byte("c1"), FlowDropped: i})
+		m.Update([]input.Flow{a, b})
+		m.Stats(input.CaptureStats{CaptureID: []byte("c1"), FlowDropped: i})
 		m.tick()
 		m.idle()
 	}
 	last := m.flow("1", 9000, 8)
-	m.Update([]Flow{last}) // after the latest tick
+	m.Update([]input.Flow{last}) // after the latest tick
 	m.Sync()
 	m.crash(false)
 	names := disk.Files()
@@ -116,8 +117,8 @@ func FuzzRecords(f *testing.F) {
 	for i := range int64(8) {
 		a := m.flow("1", 1000*(i+1), i)
 		a.TransportA = i % 3
-		m.Update([]Flow{a, m.flow(fmt.Sprint("text", i), 5, 5)})
-		m.Stats(CaptureStats{CaptureID: []byte("c1"), FlowDropped: i})
+		m.Update([]input.Flow{a, m.flow(fmt.Sprint("text", i), 5, 5)})
+		m.Stats(input.CaptureStats{CaptureID: []byte("c1"), FlowDropped: i})
 		m.pass(20 * time.Second)
 		m.tick()
 		m.idle()
@@ -150,8 +151,8 @@ func FuzzRecords(f *testing.F) {
 			return
 		}
 		w.resume(r.feedNow, w.latest.at)
-		w.Update([]Flow{w.flow("1", 1<<40, 5)})
-		w.Stats(CaptureStats{CaptureID: []byte("c1"), FlowDropped: 1 << 40})
+		w.Update([]input.Flow{w.flow("1", 1<<40, 5)})
+		w.Stats(input.CaptureStats{CaptureID: []byte("c1"), FlowDropped: 1 << 40})
 		at := max(w.LastTick(), w.time.UnixMilli())
 		for range 4 {
 			if at > 1<<60 {

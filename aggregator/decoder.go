@@ -3,7 +3,10 @@
 
 package aggregator
 
-import "github.com/skydive-project/skybridge/disk"
+import (
+	"github.com/skydive-project/skybridge/disk"
+	"github.com/skydive-project/skybridge/input"
+)
 
 // decoder reads the aggregator's records, in which numbers are below limit.
 type decoder struct {
@@ -45,7 +48,7 @@ func (d *decoder) counts(c *counts) {
 	}
 }
 
-func (d *decoder) stats(s *CaptureStats) {
+func (d *decoder) stats(s *input.CaptureStats) {
 	s.FlowCount, s.FlowDropped, s.KernelFlowDropped = d.Varint(), d.Varint(), d.Varint()
 	s.PacketsDropped, s.PacketsReceived = d.Varint(), d.Varint()
 }

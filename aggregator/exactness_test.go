@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/analyzer"
 	"github.com/skydive-project/skybridge/internal/reference"
 	"github.com/skydive-project/skybridge/internal/script"
@@ -137,16 +138,16 @@ func playAny(r *rapid.T, w *world, after func(ticked bool)) *reference.Reference
 	return want
 }
 
-func flowsOf(records []analyzer.Flow) []Flow {
-	metric := func(m *analyzer.Metric) Metric {
-		return Metric{
+func flowsOf(records []analyzer.Flow) []input.Flow {
+	metric := func(m *analyzer.Metric) input.Metric {
+		return input.Metric{
 			ABBytes: m.ABBytes, ABPackets: m.ABPackets, BABytes: m.BABytes, BAPackets: m.BAPackets,
 			Start: m.Start, Last: m.Last, RTT: m.RTT,
 		}
 	}
-	flows := make([]Flow, len(records))
+	flows := make([]input.Flow, len(records))
 	for i, r := range records {
-		f := Flow{
+		f := input.Flow{
 			UUID: []byte(r.UUID), NodeTID: []byte(r.NodeTID), CaptureID: []byte(r.CaptureID),
 			Start: r.Start, FinishType: r.FinishType, Metric: metric(r.Metric),
 			Application: []byte(r.Application), ParentUUID: []byte(r.ParentUUID),

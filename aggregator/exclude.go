@@ -3,7 +3,11 @@
 
 package aggregator
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/skydive-project/skybridge/input"
+)
 
 // The filters, as values of the label filter of skybridge_filtered_bytes_total.
 const (
@@ -51,7 +55,7 @@ func newFilters(cfg Config, bytes *prometheus.CounterVec) *filters {
 }
 
 // match returns the counter of the first entry that excludes a flow, or nil.
-func (s *filters) match(f *Flow) prometheus.Counter {
+func (s *filters) match(f *input.Flow) prometheus.Counter {
 	if len(s.protocols) > 0 {
 		if c, ok := s.protocols[string(f.TransportProtocol)]; ok {
 			return c
@@ -79,7 +83,7 @@ func (s *filters) match(f *Flow) prometheus.Counter {
 }
 
 // exclude reports whether a flow is excluded, and counts its traffic as such.
-func (a *Aggregator) exclude(f *Flow, delta counts) bool {
+func (a *Aggregator) exclude(f *input.Flow, delta counts) bool {
 	c := a.filters.match(f)
 	if c == nil {
 		return false

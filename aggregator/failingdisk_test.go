@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/disk"
+	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
@@ -64,7 +65,7 @@ func TestRecoveredDiskKeepsItsJournal(t *testing.T) {
 	m := knownProcess(t, Config{}, disk, 1)
 	m.count(m.flow("1", 1000, 0))
 	m.idle() // the next journal waits for a tick
-	m.Update([]Flow{m.flow("1", 2000, 0)})
+	m.Update([]input.Flow{m.flow("1", 2000, 0)})
 	m.breakDisk(disktest.Write)
 	m.MarkMaybeSent()
 	if m.Failure() == nil {

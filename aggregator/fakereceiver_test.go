@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/skydive-project/skybridge/input"
 )
 
 // sample is one sample as a receiver would get it.
@@ -231,7 +233,7 @@ func (w *world) tick() {
 }
 
 // count counts flows and samples them at the next tick.
-func (w *world) count(flows ...Flow) {
+func (w *world) count(flows ...input.Flow) {
 	w.Update(flows)
 	w.tick()
 }
@@ -324,9 +326,9 @@ func (w *world) metricSum(name, label string) (sum float64) {
 
 // flow returns a TCP flow on node n1 and capture c1 whose totals are those
 // given, reported as its first update: LastUpdateMetric equals Metric.
-func (w *world) flow(uuid string, ab, ba int64) Flow {
-	m := Metric{ABBytes: ab, ABPackets: ab / 100, BABytes: ba, BAPackets: ba / 100, Start: w.ms(10 * time.Second), Last: w.ms(0)}
-	return Flow{
+func (w *world) flow(uuid string, ab, ba int64) input.Flow {
+	m := input.Metric{ABBytes: ab, ABPackets: ab / 100, BABytes: ba, BAPackets: ba / 100, Start: w.ms(10 * time.Second), Last: w.ms(0)}
+	return input.Flow{
 		UUID: []byte(uuid), NodeTID: []byte("n1"), CaptureID: []byte("c1"),
 		NetworkA: []byte("10.0.0.1"), NetworkB: []byte("10.0.0.2"),
 		HasTransport: true, TransportProtocol: []byte("TCP"), TransportA: 40000, TransportB: 80,

@@ -3,6 +3,8 @@
 
 package aggregator
 
+import "github.com/skydive-project/skybridge/input"
+
 // Family is what the series of one metric name share.
 type Family struct {
 	Name, Help, Unit string
@@ -27,7 +29,7 @@ const (
 type gaugeFamily struct {
 	Family
 	// of reads its value from a record; 0: the record has none.
-	of func(f *Flow) uint64
+	of func(f *input.Flow) uint64
 	// dropped counts values without a series because of a bound: name and help.
 	dropped, droppedHelp string
 }
@@ -39,7 +41,7 @@ func gaugeTable() [gaugeCount]gaugeFamily {
 		RTT: {
 			Family: Family{Name: "skydive_network_connection_rtt_nanoseconds", Unit: "nanoseconds",
 				Help: "Latest round-trip time of the connection."},
-			of:          func(f *Flow) uint64 { return uint64(max(f.Metric.RTT, 0)) },
+			of:          func(f *input.Flow) uint64 { return uint64(max(f.Metric.RTT, 0)) },
 			dropped:     "skybridge_overflow_rtts_total",
 			droppedHelp: "Round-trip times not exported because max_series or max_series_per_node was reached.",
 		},

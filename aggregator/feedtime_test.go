@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/leaks"
 )
 
@@ -115,9 +116,9 @@ func TestHousekeep(t *testing.T) {
 	for round := range rounds {
 		for i := range each {
 			f := w.flow(fmt.Sprintf("%x", 1+round*each+i), 1000, 0)
-			w.Update([]Flow{f})
+			w.Update([]input.Flow{f})
 			f.FinishType, f.LastUpdate.ABBytes = 1, 0
-			w.Update([]Flow{f})
+			w.Update([]input.Flow{f})
 		}
 		w.pass(10 * time.Second)
 		w.Housekeep()

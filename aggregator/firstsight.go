@@ -3,14 +3,18 @@
 
 package aggregator
 
-import "time"
+import (
+	"time"
+
+	"github.com/skydive-project/skybridge/input"
+)
 
 // finishTimeout is the FinishType of an end record. The others do not end a flow: they say
 // that its first packet carried FIN or RST.
 const finishTimeout = 1
 
 // malformed returns why a record cannot be counted, or "".
-func malformed(f *Flow) string {
+func malformed(f *input.Flow) string {
 	m := &f.Metric
 	switch {
 	case len(f.UUID) == 0,
@@ -37,7 +41,7 @@ type progress struct {
 // advance raises the flow's baseline to the record's cumulative metric and fills p. Not ok:
 // the metric grew by more than a counter holds, which no network carries between two
 // updates; the baseline does not change.
-func (a *Aggregator) advance(from *origin, f *Flow, feedNow time.Duration, when timing, p *progress) (ok bool) {
+func (a *Aggregator) advance(from *origin, f *input.Flow, feedNow time.Duration, when timing, p *progress) (ok bool) {
 	metric := counted(&f.Metric)
 	i, b := a.baselines.find(f.UUID, from)
 	if when == onArrival && (b == nil || b.raisedTo(metric) != b.counts) && a.readClock(from, f, feedNow) {
@@ -80,7 +84,7 @@ func (p *progress) grow(metric counts) (ok bool) {
 
 // addBaseline makes the baseline of a flow that has none, or holds the record until it can
 // be decided what of it counts.
-func (a *Aggregator) addBaseline(from *origin, f *Flow, metric counts, feedNow time.Duration, when timing, p *progress) (ok bool) {
+func (a *Aggregator) addBaseline(from *origin, f *input.Flow, metric counts, feedNow time.Duration, when timing, p *progress) (ok bool) {
 	var why historyReason
 	if p.delta, why = a.firstSight(from, f, metric, feedNow, when); why == undecided {
 		a.holdRecord(from, f)
@@ -106,10 +110,10 @@ func (a *Aggregator) addBaseline(from *origin, f *Flow, metric counts, feedNow t
 }
 
 // setTimes takes the times of a record.
-func (p *progress) setTimes(f *Flow) {
+func (p *progress) setTimes(f *input.Flow) {
 	b := p.record
 	b.start = max(b.start, f.Start)
-	switch at := f.updated(); {
+	switch at := f.Updated(); {
 	case at >= b.last:
 		b.last = at
 	case f.FinishType != finishTimeout && !p.stale && !p.delta.isZero() && b.last-at > lateAfter.Milliseconds():
@@ -146,7 +150,7 @@ func (v historyReason) String() string {
 
 // firstSight returns what counts of the metric of a flow without a baseline, and why the
 // rest does not. docs/explanation/counting.md has the rules.
-func (a *Aggregator) firstSight(from *origin, f *Flow, metric counts, feedNow time.Duration, when timing) (counts, historyReason) {
+func (a *Aggregator) firstSight(from *origin, f *input.Flow, metric counts, feedNow time.Duration, when timing) (counts, historyReason) {
 	switch {
 	case from.epoch == 0:
 		return counts{}, historyEpoch
@@ -183,22 +187,22 @@ func (a *Aggregator) firstSight(from *origin, f *Flow, metric counts, feedNow ti
 // counted: it began after the epoch and after every evicted flow. A Start never changes, so
 // it is compared as it is; one ahead of the flow's own update is from before a step of the
 // clock.
-func (s *origin) isNew(f *Flow) bool {
-	return f.Start > max(s.epoch, s.evicted.start, s.evictedByBound.start) && f.Start <= f.updated()
+func (s *origin) isNew(f *input.Flow) bool {
+	return f.Start > max(s.epoch, s.evicted.start, s.evictedByBound.start) && f.Start <= f.Updated()
 }
 
 // mayBeEvicted reports whether a record's LastUpdateMetric may have counted before the
 // flow's baseline was evicted: the flow began and was updated no later than evicted ones.
 // All flows of a table share the time of an update, so a live one at the mark of max_flows
 // is not what raised it. An end record repeats an update, so its flow's Start decides.
-func (s *origin) mayBeEvicted(f *Flow) bool {
+func (s *origin) mayBeEvicted(f *input.Flow) bool {
 	last := f.LastUpdate.Last
 	return f.Start <= s.evicted.start && last <= s.evicted.last ||
 		f.Start <= s.evictedByBound.start && (f.FinishType == finishTimeout || last < s.evictedByBound.last)
 }
 
 // reason returns why the history of a flow does not count.
-func (s *origin) reason(f *Flow) historyReason {
+func (s *origin) reason(f *input.Flow) historyReason {
 	if f.Start > s.epoch {
 		return historyEvicted
 	}

@@ -8,24 +8,26 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/skydive-project/skybridge/input"
 )
 
 // seenBy returns a flow as another capture reports it.
-func seenBy(f Flow, node, capture string) Flow {
+func seenBy(f input.Flow, node, capture string) input.Flow {
 	f.UUID = fmt.Appendf(nil, "%x", len(node)+len(capture)+int(capture[len(capture)-1])<<8+int(node[len(node)-1])<<16)
 	f.NodeTID, f.CaptureID = []byte(node), []byte(capture)
 	return f
 }
 
 // grown returns a flow's next update.
-func (w *world) grown(f Flow, ab int64) Flow {
-	f.LastUpdate = Metric{ABBytes: ab - f.Metric.ABBytes, Start: f.LastUpdate.Last, Last: w.ms(0)}
+func (w *world) grown(f input.Flow, ab int64) input.Flow {
+	f.LastUpdate = input.Metric{ABBytes: ab - f.Metric.ABBytes, Start: f.LastUpdate.Last, Last: w.ms(0)}
 	f.Metric.ABBytes, f.Metric.Last = ab, w.ms(0)
 	return f
 }
 
 // shifted returns a flow as a capture reports it whose agent's clock is ahead.
-func shifted(f Flow, node, capture string, ahead time.Duration) Flow {
+func shifted(f input.Flow, node, capture string, ahead time.Duration) input.Flow {
 	f = seenBy(f, node, capture)
 	for _, at := range []*int64{&f.Start, &f.Metric.Start, &f.Metric.Last, &f.LastUpdate.Start, &f.LastUpdate.Last} {
 		*at += ahead.Milliseconds()
@@ -46,7 +48,7 @@ func (w *world) arrive(sources ...[2]string) {
 	for _, s := range sources {
 		f := seenBy(w.flow("", 0, 0), s[0], s[1])
 		f.HasTransport = false
-		w.Update([]Flow{f})
+		w.Update([]input.Flow{f})
 	}
 	w.pass(time.Minute)
 }
@@ -83,34 +85,34 @@ func TestObserverThatStops(t *testing.T) {
 			a := w.flow("1", 1000, 0)
 			b := seenBy(a, c.node, "c2")
 			if !c.late {
-				w.Update([]Flow{a, b})
+				w.Update([]input.Flow{a, b})
 			} else {
-				w.Update([]Flow{a})
+				w.Update([]input.Flow{a})
 			}
 			for i := range int64(4) {
 				w.pass(10 * time.Second)
 				a = w.grown(a, 2000+1000*i)
-				w.Update([]Flow{a})
+				w.Update([]input.Flow{a})
 				w.pass(5 * time.Second)
 				if !c.late {
 					b = w.grown(b, 2500+1000*i)
-					w.Update([]Flow{b})
+					w.Update([]input.Flow{b})
 				}
 			}
 			if c.late { // it sees the 700 since the latest report of the first
-				b.Metric, b.LastUpdate = Metric{}, Metric{}
+				b.Metric, b.LastUpdate = input.Metric{}, input.Metric{}
 				b.Start, b.LastUpdate.Last = w.ms(4*time.Second), w.ms(4*time.Second)
 				b = w.grown(b, 700)
-				w.Update([]Flow{b})
+				w.Update([]input.Flow{b})
 				w.pass(6 * time.Second)
 				a = w.grown(a, 6000)
-				w.Update([]Flow{a})
+				w.Update([]input.Flow{a})
 				w.wantBytes("both", 6000)
 				b = w.grown(b, 1700) // 7000 in all, or 6700 for all that it knows
-				w.Update([]Flow{b})
+				w.Update([]input.Flow{b})
 			} else {
 				b = w.grown(b, 7000)
-				w.Update([]Flow{b})
+				w.Update([]input.Flow{b})
 			}
 			w.tick()
 			if got := w.total("bytes"); got < 6000 || got > 7000 || (!c.late && got != 7000) {
@@ -119,7 +121,7 @@ func TestObserverThatStops(t *testing.T) {
 			w.pass(time.Minute) // the first is gone; from here on the other's all count
 			w.count(w.grown(b, b.Metric.ABBytes+500))
 			before := w.total("bytes")
-			w.Update([]Flow{w.grown(b, b.Metric.ABBytes+1500)})
+			w.Update([]input.Flow{w.grown(b, b.Metric.ABBytes+1500)})
 			w.wantBytes("the other alone", before+1000)
 		})
 	}
@@ -146,7 +148,7 @@ func TestOpenedAsOthersSaw(t *testing.T) {
 			a := w.flow("1", 1000, 1000) // from port 40000 to 50000
 			a.TransportB = 50000
 			b := seenBy(a, "n2", "c2")
-			b.Opened = OpenedByA
+			b.Opened = input.OpenedByA
 			a.NetworkA, a.NetworkB, a.TransportA, a.TransportB = a.NetworkB, a.NetworkA, a.TransportB, a.TransportA
 			if a.Metric.BABytes, a.Metric.BAPackets = 300, 3; c.grown {
 				b.Metric.ABBytes, b.Metric.ABPackets = 5000, 50
@@ -156,7 +158,7 @@ func TestOpenedAsOthersSaw(t *testing.T) {
 			if !c.answered {
 				b.Metric.BABytes, b.Metric.BAPackets = 0, 0
 			}
-			w.Update([]Flow{a, b})
+			w.Update([]input.Flow{a, b})
 			w.pass(10 * time.Second)
 			w.count(w.grown(a, 1500))
 			var got uint64
@@ -192,7 +194,7 @@ func TestBoundsUseThePrimaryObserver(t *testing.T) {
 		a.TransportA = i
 		b := seenBy(a, "n2", "c2")
 		b.UUID, b.Metric.ABBytes = fmt.Append(nil, i+101), 1500
-		w.Update([]Flow{a, b})
+		w.Update([]input.Flow{a, b})
 	}
 	checkBounds(t, w.Aggregator)
 	if n, other := w.seriesOfNode("n1"), w.origins.nodes.byTID["n2"]; n != 8 || other.series != 0 || other.overflowBytes != 0 {
@@ -209,24 +211,24 @@ func TestBoundsUseThePrimaryObserver(t *testing.T) {
 func TestClocksApart(t *testing.T) {
 	for _, apart := range []time.Duration{-time.Hour, -90 * time.Second, 90 * time.Second, time.Hour} {
 		w := newWorld(t, crossingConfig(true))
-		shifted := func(f Flow) Flow { return shifted(f, "n2", "c2", apart) }
+		shifted := func(f input.Flow) input.Flow { return shifted(f, "n2", "c2", apart) }
 		known := w.flow("", 0, 0)
 		known.HasTransport = false
-		w.Update([]Flow{seenBy(known, "n1", "c1"), shifted(known)})
+		w.Update([]input.Flow{seenBy(known, "n1", "c1"), shifted(known)})
 		w.pass(time.Minute)
 		a := w.flow("1", 1000, 0)
-		w.Update([]Flow{a, shifted(a)})
+		w.Update([]input.Flow{a, shifted(a)})
 		for i := range int64(6) {
 			w.pass(10 * time.Second)
 			a = w.grown(a, 2000+i*1000)
-			w.Update([]Flow{a, shifted(a)})
+			w.Update([]input.Flow{a, shifted(a)})
 		}
 		w.wantBytes(fmt.Sprint("apart by ", apart), 7000)
 		w.pass(20 * time.Minute) // the connection continues under new UUIDs
 		a = w.flow("2", 300, 0)
 		b := shifted(a)
 		b.UUID = []byte("b2")
-		w.Update([]Flow{b, a})
+		w.Update([]input.Flow{b, a})
 		w.wantBytes(fmt.Sprint("resumed, apart by ", apart), 7300)
 	}
 }
@@ -264,12 +266,12 @@ func TestTwoFlowsOfOneCapture(t *testing.T) {
 	a1, a2 := w.flow("a1", 1000, 0), w.flow("a2", 500, 0)
 	b1, b2 := seenBy(a1, "n2", "c2"), seenBy(a2, "n2", "c2")
 	b1.UUID, b2.UUID = []byte("b1"), []byte("b2")
-	w.Update([]Flow{a1, a2})
+	w.Update([]input.Flow{a1, a2})
 	w.wantBytes("one capture", 1500)
 	b1.LastUpdate.Last, b2.LastUpdate.Last = w.ms(0), w.ms(0)
-	w.Update([]Flow{b1, b2})
+	w.Update([]input.Flow{b1, b2})
 	w.wantBytes("two captures", 1500)
-	w.Update([]Flow{w.grown(a1, 1100), w.grown(a2, 600), w.grown(b1, 1100), w.grown(b2, 700)})
+	w.Update([]input.Flow{w.grown(a1, 1100), w.grown(a2, 600), w.grown(b1, 1100), w.grown(b2, 700)})
 	w.wantBytes("they continue", 1800)
 }
 
@@ -283,11 +285,11 @@ func TestViewOfALaterTime(t *testing.T) {
 	at := func(s int) int64 { return began.Add(time.Duration(s) * time.Second).UnixMilli() }
 	// A flow that began at one second and had its latest packet at another is
 	// reported at a third.
-	report := func(f Flow, ab int64, start, last, now int) Flow {
+	report := func(f input.Flow, ab int64, start, last, now int) input.Flow {
 		w.pass(began.Add(time.Duration(now) * time.Second).Sub(w.time))
 		f.Start, f.Metric.ABBytes, f.Metric.Last = at(start), ab, at(last)
-		f.LastUpdate = Metric{ABBytes: ab, Start: at(start), Last: at(now)}
-		w.Update([]Flow{f})
+		f.LastUpdate = input.Metric{ABBytes: ab, Start: at(start), Last: at(now)}
+		w.Update([]input.Flow{f})
 		return f
 	}
 	a := w.flow("1", 0, 0)

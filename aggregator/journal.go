@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/disk"
+	"github.com/skydive-project/skybridge/input"
 )
 
 // kind is the kind of a record of the state. A record holds values after a change, never the
@@ -300,7 +301,7 @@ func (j *journal) sent() {
 }
 
 // report journals a message of a capture's statistics as it was received.
-func (j *journal) report(s CaptureStats) {
+func (j *journal) report(s input.CaptureStats) {
 	if j.idle() || len(s.CaptureID) > maxText {
 		return
 	}
@@ -316,7 +317,7 @@ func (j *journal) endCaptures() {
 	}
 }
 
-func appendStats(dst []byte, s *CaptureStats) []byte {
+func appendStats(dst []byte, s *input.CaptureStats) []byte {
 	for _, n := range [...]int64{s.FlowCount, s.FlowDropped, s.KernelFlowDropped, s.PacketsDropped, s.PacketsReceived} {
 		dst = binary.AppendVarint(dst, n)
 	}

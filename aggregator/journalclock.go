@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/disk"
+	"github.com/skydive-project/skybridge/input"
 )
 
 // kindClock is a record about an origin's marks beside those of kindMarks, its node's clock,
@@ -91,7 +92,7 @@ func (r *replay) clock(d *decoder) {
 	if text == "" || uint64(len(s.held)) != held {
 		return
 	}
-	var f Flow
+	var f input.Flow
 	if json.Unmarshal([]byte(text), &f) != nil {
 		d.Bad = true
 		return

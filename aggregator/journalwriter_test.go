@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
@@ -28,7 +29,7 @@ func TestFramesAreWrittenSoon(t *testing.T) {
 			}
 			synctest.Wait()
 			before := size()
-			m.Update([]Flow{m.flow("1", 1000*(i+1), 0)})
+			m.Update([]input.Flow{m.flow("1", 1000*(i+1), 0)})
 			time.Sleep(2 * writeAfter)
 			synctest.Wait()
 			if size() == before {
@@ -49,7 +50,7 @@ func TestSnapshotFramesAreSmall(t *testing.T) {
 	m.mu.Lock()
 	from := m.origins.list[0]
 	for range held {
-		from.addHeld(Flow{UUID: text, NodeTID: text, CaptureID: text, NetworkA: text, NetworkB: text, Application: text})
+		from.addHeld(input.Flow{UUID: text, NodeTID: text, CaptureID: text, NetworkA: text, NetworkB: text, Application: text})
 	}
 	m.mu.Unlock()
 	out, err := createFile(disk, "snapshot")

@@ -3,7 +3,11 @@
 
 package aggregator
 
-import "time"
+import (
+	"time"
+
+	"github.com/skydive-project/skybridge/input"
+)
 
 const (
 	// maxPortless bounds the recent flows without ports, 50 bytes each.
@@ -39,7 +43,7 @@ func newRecentFlows() recentFlows {
 }
 
 // portless counts a record of a flow without ports.
-func (k *knownFlows) portless(f *Flow, from *origin, feedNow time.Duration) {
+func (k *knownFlows) portless(f *input.Flow, from *origin, feedNow time.Duration) {
 	uuid, ok := parseUUID(f.UUID)
 	if !ok || k.live.size()+k.ended.size() >= maxPortless {
 		k.since = feedNow

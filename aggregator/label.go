@@ -8,6 +8,8 @@ import (
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/skydive-project/skybridge/input"
 )
 
 // label is a label that a connection can have.
@@ -15,7 +17,7 @@ type label struct {
 	name string
 	of   trait
 	// append appends its value for a flow; nil: direction, whose values are fixed.
-	append func(l *labels, dst []byte, f *Flow, d *derived) []byte
+	append func(l *labels, dst []byte, f *input.Flow, d *derived) []byte
 }
 
 // trait is what a label's value depends on, for rules that concern several.
@@ -33,30 +35,34 @@ const (
 // connector, first.
 func labelTable() []label {
 	return []label{
-		{"initiator_ip", 0, func(l *labels, dst []byte, f *Flow, _ *derived) []byte { return appendTo(l, dst, f.NetworkA) }},
-		{"target_ip", 0, func(l *labels, dst []byte, f *Flow, _ *derived) []byte { return appendTo(l, dst, f.NetworkB) }},
-		{"initiator_port", ofPort, func(l *labels, dst []byte, f *Flow, d *derived) []byte {
+		{"initiator_ip", 0, func(l *labels, dst []byte, f *input.Flow, _ *derived) []byte { return appendTo(l, dst, f.NetworkA) }},
+		{"target_ip", 0, func(l *labels, dst []byte, f *input.Flow, _ *derived) []byte { return appendTo(l, dst, f.NetworkB) }},
+		{"initiator_port", ofPort, func(l *labels, dst []byte, f *input.Flow, d *derived) []byte {
 			return l.port(dst, f, f.TransportA, d.server == endA)
 		}},
-		{"target_port", ofPort, func(l *labels, dst []byte, f *Flow, d *derived) []byte {
+		{"target_port", ofPort, func(l *labels, dst []byte, f *input.Flow, d *derived) []byte {
 			return l.port(dst, f, f.TransportB, d.server == endB)
 		}},
 		{labelDirection, 0, nil},
-		{"node_tid", ofObserver, func(l *labels, dst []byte, f *Flow, _ *derived) []byte { return appendTo(l, dst, f.NodeTID) }},
-		{labelProtocol, 0, func(l *labels, dst []byte, f *Flow, _ *derived) []byte { return appendTo(l, dst, f.TransportProtocol) }},
+		{"node_tid", ofObserver, func(l *labels, dst []byte, f *input.Flow, _ *derived) []byte { return appendTo(l, dst, f.NodeTID) }},
+		{labelProtocol, 0, func(l *labels, dst []byte, f *input.Flow, _ *derived) []byte {
+			return appendTo(l, dst, f.TransportProtocol)
+		}},
 
-		{"application", 0, func(l *labels, dst []byte, f *Flow, _ *derived) []byte { return appendTo(l, dst, f.Application) }},
-		{"capture_id", ofObserver, func(l *labels, dst []byte, f *Flow, _ *derived) []byte { return appendTo(l, dst, f.CaptureID) }},
-		{"initiator_network", ofNetwork, func(l *labels, dst []byte, _ *Flow, d *derived) []byte { return appendTo(l, dst, d.networkA) }},
-		{"target_network", ofNetwork, func(l *labels, dst []byte, _ *Flow, d *derived) []byte { return appendTo(l, dst, d.networkB) }},
-		{"flow_class", ofClass, func(l *labels, dst []byte, _ *Flow, d *derived) []byte { return appendTo(l, dst, string(d.class)) }},
-		{"node_name", ofNode | ofObserver, func(l *labels, dst []byte, _ *Flow, d *derived) []byte { return appendTo(l, dst, d.node.Name) }},
-		{"host", ofNode | ofObserver, func(l *labels, dst []byte, _ *Flow, d *derived) []byte { return appendTo(l, dst, d.node.Host) }},
-		{"node_type", ofNode | ofObserver, func(l *labels, dst []byte, _ *Flow, d *derived) []byte { return appendTo(l, dst, d.node.Type) }},
-		{"initiator_name", 0, func(l *labels, dst []byte, f *Flow, _ *derived) []byte { return l.addressName(dst, f.NetworkA) }},
-		{"target_name", 0, func(l *labels, dst []byte, f *Flow, _ *derived) []byte { return l.addressName(dst, f.NetworkB) }},
-		{"vlan", 0, func(_ *labels, dst []byte, f *Flow, _ *derived) []byte { return appendID(dst, f.VLAN) }},
-		{"vni", 0, func(_ *labels, dst []byte, f *Flow, _ *derived) []byte { return appendID(dst, f.VNI) }},
+		{"application", 0, func(l *labels, dst []byte, f *input.Flow, _ *derived) []byte { return appendTo(l, dst, f.Application) }},
+		{"capture_id", ofObserver, func(l *labels, dst []byte, f *input.Flow, _ *derived) []byte { return appendTo(l, dst, f.CaptureID) }},
+		{"initiator_network", ofNetwork, func(l *labels, dst []byte, _ *input.Flow, d *derived) []byte { return appendTo(l, dst, d.networkA) }},
+		{"target_network", ofNetwork, func(l *labels, dst []byte, _ *input.Flow, d *derived) []byte { return appendTo(l, dst, d.networkB) }},
+		{"flow_class", ofClass, func(l *labels, dst []byte, _ *input.Flow, d *derived) []byte {
+			return appendTo(l, dst, string(d.class))
+		}},
+		{"node_name", ofNode | ofObserver, func(l *labels, dst []byte, _ *input.Flow, d *derived) []byte { return appendTo(l, dst, d.node.Name) }},
+		{"host", ofNode | ofObserver, func(l *labels, dst []byte, _ *input.Flow, d *derived) []byte { return appendTo(l, dst, d.node.Host) }},
+		{"node_type", ofNode | ofObserver, func(l *labels, dst []byte, _ *input.Flow, d *derived) []byte { return appendTo(l, dst, d.node.Type) }},
+		{"initiator_name", 0, func(l *labels, dst []byte, f *input.Flow, _ *derived) []byte { return l.addressName(dst, f.NetworkA) }},
+		{"target_name", 0, func(l *labels, dst []byte, f *input.Flow, _ *derived) []byte { return l.addressName(dst, f.NetworkB) }},
+		{"vlan", 0, func(_ *labels, dst []byte, f *input.Flow, _ *derived) []byte { return appendID(dst, f.VLAN) }},
+		{"vni", 0, func(_ *labels, dst []byte, f *input.Flow, _ *derived) []byte { return appendID(dst, f.VNI) }},
 	}
 }
 
@@ -143,7 +149,7 @@ func newLabels(layout *Layout, cfg Config, known *listeners, changed prometheus.
 
 // appendValues appends the label values of a flow's connection to dst, in the form of
 // [Row.Values]. They are the connection's identity.
-func (l *labels) appendValues(dst []byte, f *Flow) []byte {
+func (l *labels) appendValues(dst []byte, f *input.Flow) []byte {
 	d := &l.derived
 	l.derive(d, f)
 	for i := range l.chosen {
@@ -160,7 +166,7 @@ type derived struct {
 	node               NodeNames
 }
 
-func (l *labels) derive(d *derived, f *Flow) {
+func (l *labels) derive(d *derived, f *input.Flow) {
 	*d = derived{}
 	if l.services != nil && f.HasTransport {
 		d.server = l.services.server(f)
@@ -177,8 +183,8 @@ func (l *labels) derive(d *derived, f *Flow) {
 }
 
 // learn learns which end is the server from a record that adds nothing.
-func (l *labels) learn(f *Flow) {
-	if l.services != nil && f.Opened != OpenedUnknown {
+func (l *labels) learn(f *input.Flow) {
+	if l.services != nil && f.Opened != input.OpenedUnknown {
 		l.services.server(f)
 	}
 }
@@ -210,7 +216,7 @@ func appendID(dst []byte, id int64) []byte {
 
 // port appends a port, or ephemeralPort where only ports of services are kept and this end
 // is not the server.
-func (l *labels) port(dst []byte, f *Flow, port int64, server bool) []byte {
+func (l *labels) port(dst []byte, f *input.Flow, port int64, server bool) []byte {
 	switch {
 	case !f.HasTransport:
 		return dst

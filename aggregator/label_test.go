@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
@@ -52,7 +53,7 @@ func TestANameThatBecomesKnown(t *testing.T) {
 	w := knownWorld(t, Config{Labels: []string{"target_ip", "target_name"}, Names: names})
 	w.count(w.flow("1", 1000, 0))
 	names.addresses["10.0.0.2"] = "web"
-	w.Update([]Flow{w.flow("1", 1700, 0)})
+	w.Update([]input.Flow{w.flow("1", 1700, 0)})
 	for range 12 {
 		w.tick()
 	}
@@ -78,16 +79,16 @@ func TestFilters(t *testing.T) {
 	}
 	tests := []struct {
 		name          string
-		flow          func(*Flow)
+		flow          func(*input.Flow)
 		filter, value string
 	}{
-		{"protocol", func(f *Flow) { f.TransportProtocol = []byte("UDP") }, "protocols", "UDP"},
-		{"application", func(f *Flow) { f.Application = []byte("DNS") }, "applications", "DNS"},
-		{"from a network", func(f *Flow) { f.NetworkA = []byte("192.0.2.1") }, "networks", "192.0.2.0/24"},
-		{"to a network, the longest prefix", func(f *Flow) { f.NetworkB = []byte("::ffff:192.0.2.7") }, "networks", "192.0.2.7/32"},
-		{"class", func(*Flow) {}, "classes", "ingress"},
-		{"nothing", func(f *Flow) { f.NetworkB = []byte("10.0.0.3") }, "", ""},
-		{"a word is not a part of one", func(f *Flow) { f.NetworkB, f.Application = []byte("10.0.0.3"), []byte("DNSSEC") }, "", ""},
+		{"protocol", func(f *input.Flow) { f.TransportProtocol = []byte("UDP") }, "protocols", "UDP"},
+		{"application", func(f *input.Flow) { f.Application = []byte("DNS") }, "applications", "DNS"},
+		{"from a network", func(f *input.Flow) { f.NetworkA = []byte("192.0.2.1") }, "networks", "192.0.2.0/24"},
+		{"to a network, the longest prefix", func(f *input.Flow) { f.NetworkB = []byte("::ffff:192.0.2.7") }, "networks", "192.0.2.7/32"},
+		{"class", func(*input.Flow) {}, "classes", "ingress"},
+		{"nothing", func(f *input.Flow) { f.NetworkB = []byte("10.0.0.3") }, "", ""},
+		{"a word is not a part of one", func(f *input.Flow) { f.NetworkB, f.Application = []byte("10.0.0.3"), []byte("DNSSEC") }, "", ""},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

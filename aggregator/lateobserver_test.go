@@ -8,13 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
 // next returns the flow with which a connection continues: it begins at now, or ago.
-func (w *world) next(f Flow, uuid string, ago time.Duration) Flow {
+func (w *world) next(f input.Flow, uuid string, ago time.Duration) input.Flow {
 	f.UUID, f.Start, f.FinishType = []byte(uuid), w.ms(ago), 0
-	f.Metric, f.LastUpdate = Metric{Start: f.Start}, Metric{Last: f.Start}
+	f.Metric, f.LastUpdate = input.Metric{Start: f.Start}, input.Metric{Last: f.Start}
 	return f
 }
 
@@ -52,13 +53,13 @@ func TestFlowReportedAfterItsSuccessor(t *testing.T) {
 		b := seenBy(a, other[0], other[1])
 		m.pass(10 * time.Second)
 		a, b = m.grown(a, 1000), m.grown(b, 1000)
-		m.Update([]Flow{a, b})
+		m.Update([]input.Flow{a, b})
 		m.wantBytes("the next", 1000)
 		was.FinishType = finishTimeout
-		m.Update([]Flow{was})
+		m.Update([]input.Flow{was})
 		m.wantBytes("the one before", 1700)
 		m.restart()
-		m.Update([]Flow{m.grown(a, 1100), m.grown(b, 1100)})
+		m.Update([]input.Flow{m.grown(a, 1100), m.grown(b, 1100)})
 		m.wantBytes("they continue", 1800)
 	})
 }
@@ -71,21 +72,21 @@ func TestLateRecordOfReportedTraffic(t *testing.T) {
 		b := seenBy(a, other[0], other[1])
 		m.pass(10 * time.Second)
 		a, b = m.grown(a, 1000), m.grown(b, 1000)
-		m.Update([]Flow{a, b})
+		m.Update([]input.Flow{a, b})
 		m.pass(10 * time.Second)
 		was := m.grown(a, 1500)
-		m.Update([]Flow{m.grown(b, 1500)})
+		m.Update([]input.Flow{m.grown(b, 1500)})
 		m.pass(90 * time.Second)
 		a = m.next(a, "a2", 0)
 		m.pass(10 * time.Second)
 		a = m.grown(a, 200)
-		m.Update([]Flow{a})
+		m.Update([]input.Flow{a})
 		m.wantBytes("the next", 1700)
 		was.FinishType = finishTimeout
-		m.Update([]Flow{was})
+		m.Update([]input.Flow{was})
 		m.wantBytes("the one before", 1700)
 		m.restart()
-		m.Update([]Flow{m.grown(a, 300)})
+		m.Update([]input.Flow{m.grown(a, 300)})
 		m.wantBytes("it continues", 1800)
 	})
 }
@@ -97,9 +98,9 @@ func TestObserverThatReturns(t *testing.T) {
 		a := m.flow("a1", 1000, 0)
 		b := seenBy(a, other[0], other[1])
 		b.Metric.ABBytes, b.LastUpdate.ABBytes = 300, 300 // what it reports later is lost
-		m.Update([]Flow{a, b})
+		m.Update([]input.Flow{a, b})
 		a.FinishType = finishTimeout
-		m.Update([]Flow{a})
+		m.Update([]input.Flow{a})
 		for i := range int64(100) { // 25 h: unused origins are removed
 			m.pass(15 * time.Minute)
 			b = m.grown(b, 300)
@@ -115,9 +116,9 @@ func TestObserverThatReturns(t *testing.T) {
 		a = m.next(a, "a2", 0)
 		m.pass(10 * time.Second)
 		a = m.grown(a, 50)
-		m.Update([]Flow{a})
+		m.Update([]input.Flow{a})
 		m.wantBytes("it is back", 1050)
-		m.Update([]Flow{m.grown(a, 90)})
+		m.Update([]input.Flow{m.grown(a, 90)})
 		m.wantBytes("it continues", 1090)
 	})
 }
@@ -133,18 +134,18 @@ func TestHistoryOfOne(t *testing.T) {
 				a.Start -= time.Hour.Milliseconds() // before the epochs
 				b := seenBy(a, other[0], other[1])
 				a.HasLastUpdate, a.LastUpdate.ABBytes = own > 0, int64(own)
-				m.Update([]Flow{a})
+				m.Update([]input.Flow{a})
 				m.pass(30 * time.Second)
 				b = m.grown(b, 7000)
 				b.LastUpdate.ABBytes = 100
-				m.Update([]Flow{b})
+				m.Update([]input.Flow{b})
 				m.wantBytes("what the second reports", own+100)
 				m.restart()
 				a = m.grown(a, 7000)
-				m.Update([]Flow{a})
+				m.Update([]input.Flow{a})
 				m.wantBytes("what the first one reports", own+2000)
 				m.restart()
-				m.Update([]Flow{m.grown(b, 7300), m.grown(a, 7300)})
+				m.Update([]input.Flow{m.grown(b, 7300), m.grown(a, 7300)})
 				m.wantBytes("they continue", own+2300)
 			})
 		})
@@ -163,9 +164,9 @@ func TestEndOfFormerFlow(t *testing.T) {
 				b := seenBy(a, other[0], other[1])
 				m.pass(10 * time.Second)
 				a, b = m.grown(a, 16), m.grown(b, 16)
-				m.Update([]Flow{a})
+				m.Update([]input.Flow{a})
 				if !lost {
-					m.Update([]Flow{b})
+					m.Update([]input.Flow{b})
 				}
 				end := b
 				end.FinishType, end.Metric.RTT = finishTimeout, 1
@@ -173,13 +174,13 @@ func TestEndOfFormerFlow(t *testing.T) {
 				a, b = m.next(a, "a2", 0), m.next(b, "b2", 0)
 				m.pass(10 * time.Second)
 				a = m.grown(a, 329)
-				m.Update([]Flow{a})
+				m.Update([]input.Flow{a})
 				m.wantBytes("the next", 345)
 				m.pass(2 * time.Minute)
-				m.Update([]Flow{end})
+				m.Update([]input.Flow{end})
 				m.wantBytes("the end of the one before", 345)
 				m.restart()
-				m.Update([]Flow{m.grown(b, 329)})
+				m.Update([]input.Flow{m.grown(b, 329)})
 				m.wantBytes("the next, as the other capture has it", 345)
 			})
 		})
@@ -195,15 +196,15 @@ func TestDeliveredLate(t *testing.T) {
 	m.arrive(first, second)
 	a := m.flow("1", 1000, 0)
 	b := seenBy(a, second[0], second[1])
-	m.Update([]Flow{a, b})
-	var late []Flow
+	m.Update([]input.Flow{a, b})
+	var late []input.Flow
 	for i := range int64(8) {
 		m.pass(time.Minute)
 		a = m.grown(a, 2000+1000*i)
 		late = append(late, a)
 		if i < 5 {
 			b = m.grown(b, 2000+1000*i)
-			m.Update([]Flow{b})
+			m.Update([]input.Flow{b})
 		}
 	}
 	m.wantBytes("as the one reports that is there", 6000)
@@ -211,7 +212,7 @@ func TestDeliveredLate(t *testing.T) {
 	m.Update(late)
 	m.wantBytes("what was delivered late", 9000)
 	m.pass(time.Minute)
-	m.Update([]Flow{m.grown(a, 10000)})
+	m.Update([]input.Flow{m.grown(a, 10000)})
 	m.wantBytes("it continues", 10000)
 }
 
@@ -222,10 +223,10 @@ func TestFlowFromBeforeTheClockWasSetBack(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.arrive(first, [2]string{"n1", "c2"})
 	back := time.Duration(0)
-	report := func(f Flow, ab int64) {
+	report := func(f input.Flow, ab int64) {
 		f.Metric.ABBytes, f.Metric.Last = ab, w.ms(back)
-		f.LastUpdate = Metric{ABBytes: ab, Start: f.Start, Last: w.ms(back)}
-		w.Update([]Flow{f})
+		f.LastUpdate = input.Metric{ABBytes: ab, Start: f.Start, Last: w.ms(back)}
+		w.Update([]input.Flow{f})
 	}
 	a := w.next(w.flow("a1", 0, 0), "a1", 0)
 	b := seenBy(a, "n1", "c2")
@@ -247,10 +248,10 @@ func TestFirstReportOfTheNextWasLost(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.arrive(first, [2]string{"n1", "c2"}, [2]string{"n1", "c3"})
 	const back = time.Hour // before the epoch, by the clock
-	report := func(f Flow, ab, lum int64, since time.Duration) {
+	report := func(f input.Flow, ab, lum int64, since time.Duration) {
 		f.Metric.ABBytes, f.Metric.Last = ab, w.ms(back)
-		f.LastUpdate = Metric{ABBytes: lum, Start: w.ms(back + since), Last: w.ms(back)}
-		w.Update([]Flow{f})
+		f.LastUpdate = input.Metric{ABBytes: lum, Start: w.ms(back + since), Last: w.ms(back)}
+		w.Update([]input.Flow{f})
 	}
 	a := w.next(w.flow("a1", 0, 0), "a1", back)
 	b := seenBy(a, "n1", "c2")
@@ -277,20 +278,20 @@ func TestClocksOfNodesApart(t *testing.T) {
 	for _, ahead := range []time.Duration{0, 5 * time.Second, -5 * time.Second} {
 		w := newWorld(t, crossingConfig(true))
 		w.arrive(first)
-		shifted := func(f Flow) Flow { return shifted(f, second[0], second[1], ahead) }
+		shifted := func(f input.Flow) input.Flow { return shifted(f, second[0], second[1], ahead) }
 		arrival := shifted(w.flow("", 0, 0))
 		arrival.HasTransport = false
 		former := w.flow("a0", 1000, 0)
-		w.Update([]Flow{arrival, former})
+		w.Update([]input.Flow{arrival, former})
 		w.pass(30 * time.Second)
 		f := w.next(former, "a1", 0)
 		w.pass(10 * time.Second)
 		f = w.grown(f, 500)
-		w.Update([]Flow{f, shifted(f)})
+		w.Update([]input.Flow{f, shifted(f)})
 		for n := int64(1); n <= 3; n++ { // the first node's capture is gone
 			w.pass(10 * time.Second)
 			f = w.grown(f, 500+300*n)
-			w.Update([]Flow{shifted(f)})
+			w.Update([]input.Flow{shifted(f)})
 		}
 		w.wantBytes(fmt.Sprint("the second clock is ahead by ", ahead), 1000+1400)
 	}

@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"strconv"
 	"testing"
+
+	"github.com/skydive-project/skybridge/input"
 )
 
 // TestMemoryOfManyConnectionsIsBounded shows two million connections, each once, to aggregators with
@@ -34,7 +36,7 @@ func TestMemoryOfManyConnectionsIsBounded(t *testing.T) {
 			w := knownWorld(t, c.cfg)
 			var d discard
 			want := uint64(0)
-			flows := make([]Flow, 1000)
+			flows := make([]input.Flow, 1000)
 			for i := range flows {
 				flows[i] = w.flow("", 0, 0)
 			}

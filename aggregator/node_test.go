@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/skydive-project/skybridge/input"
 )
 
 // report counts a new connection of the named node, of 100 bytes.
@@ -15,7 +17,7 @@ func (w *world) report(node string, i int) {
 	f := w.flow(fmt.Sprintf("%s-%d", node, i), 100, 0)
 	f.NodeTID, f.TransportA = []byte(node), int64(i)
 	f.Metric.RTT = 7
-	w.Update([]Flow{f})
+	w.Update([]input.Flow{f})
 }
 
 // meet makes nodes with a capture known.
@@ -199,7 +201,7 @@ func TestLabelStatsOfEqualValues(t *testing.T) {
 	for i := range int64(ports * ports) {
 		f := w.flow(fmt.Sprintf("%x", i+1), 100, 0)
 		f.TransportA, f.TransportB = i/ports, i%ports
-		w.Update([]Flow{f})
+		w.Update([]input.Flow{f})
 	}
 	labels := w.LabelStats()
 	for _, l := range labels {

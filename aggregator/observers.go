@@ -5,6 +5,8 @@ package aggregator
 
 import (
 	"time"
+
+	"github.com/skydive-project/skybridge/input"
 )
 
 // Observers says how often a connection that several nodes see counts. Captures of one node
@@ -65,7 +67,7 @@ func (b *baseline) maybeShared() bool { return b.shared != 0 || b.conversation =
 // observe returns the part of a record that other observers of its conversation have not
 // reported, and the record in the form of the primary observer. own: the record is of the
 // primary observer, or the primary observer no longer reports.
-func (a *Aggregator) observe(p *progress, f *Flow, from *origin, feedNow time.Duration) (as *Flow, primary *origin, delta counts, own bool) {
+func (a *Aggregator) observe(p *progress, f *input.Flow, from *origin, feedNow time.Duration) (as *input.Flow, primary *origin, delta counts, own bool) {
 	b := p.record
 	if b.conversation == 0 && !a.assignConversation(p.baseline, f, from, feedNow) {
 		a.metrics.duplicateBytes.Add(float64(p.delta.totalBytes()))
@@ -113,12 +115,12 @@ func (a *Aggregator) observe(p *progress, f *Flow, from *origin, feedNow time.Du
 }
 
 // observationOf returns the observation of a record.
-func (a *Aggregator) observationOf(p *progress, f *Flow, b *baseline, g *sharedConversation, from *origin, feedNow time.Duration) observation {
+func (a *Aggregator) observationOf(p *progress, f *input.Flow, b *baseline, g *sharedConversation, from *origin, feedNow time.Duration) observation {
 	s := observation{
 		delta: p.delta, metric: b.counts, start: f.Start, from: p.from, last: f.Metric.Last,
 		whole: p.delta == b.counts,
 	}
-	s.to = f.updated()
+	s.to = f.Updated()
 	if s.last <= 0 {
 		s.last = s.to
 	}
@@ -144,7 +146,7 @@ func (a *Aggregator) trusts(n *node, update int64, feedNow time.Duration) bool {
 
 // normalize returns a record in the form of the primary observer, for labels must not depend
 // on which observer reports first.
-func (a *Aggregator) normalize(f *Flow, swapped bool, from *origin, g *sharedConversation) *Flow {
+func (a *Aggregator) normalize(f *input.Flow, swapped bool, from *origin, g *sharedConversation) *input.Flow {
 	if from.id == g.primary && !swapped {
 		return f
 	}
@@ -157,7 +159,7 @@ func (a *Aggregator) normalize(f *Flow, swapped bool, from *origin, g *sharedCon
 	if swapped {
 		t.NetworkA, t.NetworkB = f.NetworkB, f.NetworkA
 		t.TransportA, t.TransportB = f.TransportB, f.TransportA
-		t.Opened, t.Metric = f.Opened.swapped(), f.Metric.swapped()
+		t.Opened, t.Metric = f.Opened.Swapped(), f.Metric.Swapped()
 	}
 	return t
 }

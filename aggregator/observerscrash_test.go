@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/analyzer"
 	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/reference"
@@ -116,7 +117,7 @@ func TestSharedConversationsSurviveARestart(t *testing.T) {
 			b.CaptureID = []byte("c2")
 			alone := m.flow("3", 10, 0)
 			alone.TransportA = 3
-			m.Update([]Flow{b, a, alone})
+			m.Update([]input.Flow{b, a, alone})
 			for range 3 {
 				m.tick()
 				m.idle()

@@ -6,6 +6,8 @@ package aggregator
 import (
 	"slices"
 	"time"
+
+	"github.com/skydive-project/skybridge/input"
 )
 
 const (
@@ -99,7 +101,7 @@ type origin struct {
 	// count again.
 	evicted, evictedByBound highWaterMark
 	began                   time.Duration // of the generation, as [agentClock.began]
-	held                    []Flow        // records that wait for a pending step
+	held                    []input.Flow  // records that wait for a pending step
 	heldFlows               map[string]struct{}
 	clockJournaled          int64 // [agentClock.latest] that the journal has
 	// Of the node, while the state is read.
@@ -111,7 +113,7 @@ type origin struct {
 	journaled time.Duration // the period that the journal has
 }
 
-// highWaterMark is the latest Start and the latest [Flow.updated] of some flows.
+// highWaterMark is the latest Start and the latest [input.Flow.Updated] of some flows.
 type highWaterMark struct{ start, last int64 }
 
 func (m *highWaterMark) raise(start, last int64) {
@@ -134,7 +136,7 @@ func (s *origin) align() (changed bool) {
 }
 
 // addHeld holds a record and takes ownership of it.
-func (s *origin) addHeld(f Flow) {
+func (s *origin) addHeld(f input.Flow) {
 	if s.heldFlows == nil {
 		s.heldFlows = map[string]struct{}{}
 	}
@@ -144,7 +146,7 @@ func (s *origin) addHeld(f Flow) {
 
 // holds reports whether a record of the flow is held: later ones have to be held as well,
 // for the records of a flow are counted in order.
-func (s *origin) holds(f *Flow) bool {
+func (s *origin) holds(f *input.Flow) bool {
 	_, ok := s.heldFlows[string(f.UUID)]
 	return ok
 }
@@ -177,7 +179,7 @@ func newOrigins() *origins {
 
 // get returns the origin of a flow, or nil for a new one above the bound when none can be
 // evicted.
-func (s *origins) get(f *Flow, feedNow time.Duration) *origin {
+func (s *origins) get(f *input.Flow, feedNow time.Duration) *origin {
 	from := s.recent
 	if from == nil || from.key.nodeTID != string(f.NodeTID) || from.key.captureID != string(f.CaptureID) {
 		var ok bool

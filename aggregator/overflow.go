@@ -6,6 +6,8 @@ package aggregator
 import (
 	"hash/maphash"
 	"time"
+
+	"github.com/skydive-project/skybridge/input"
 )
 
 // overflowReason is the bound because of which traffic is counted in the overflow.
@@ -62,7 +64,7 @@ func (f *overflowStats) connections(reason overflowReason) int {
 }
 
 // find returns the connection of a flow, usually the one in the flow's baseline.
-func (a *Aggregator) find(f *Flow, b *baseline) (i uint32, ok bool) {
+func (a *Aggregator) find(f *input.Flow, b *baseline) (i uint32, ok bool) {
 	a.key = a.labels.appendValues(a.key[:0], f)
 	if i = b.connection - 1; b.connection != 0 && a.connections.is(i, a.key) {
 		return i, true
@@ -76,7 +78,7 @@ func (a *Aggregator) find(f *Flow, b *baseline) (i uint32, ok bool) {
 
 // findOrAdd returns the connection that counts a flow's traffic: its own, which is i where
 // found, or the overflow and the bound that was reached. n is the node that reports it.
-func (a *Aggregator) findOrAdd(i uint32, found bool, f *Flow, n *node, bytes uint64) (uint32, overflowReason) {
+func (a *Aggregator) findOrAdd(i uint32, found bool, f *input.Flow, n *node, bytes uint64) (uint32, overflowReason) {
 	demoted := false
 	if found {
 		c := a.connections.records.at(i)
@@ -151,7 +153,7 @@ func (a *Aggregator) freeConnections() int {
 }
 
 // overflow returns the overflow connection of a flow.
-func (a *Aggregator) overflow(f *Flow) uint32 {
+func (a *Aggregator) overflow(f *input.Flow) uint32 {
 	a.key = a.connections.layout.appendOverflow(a.key[:0], f)
 	i := a.connections.find(a.key)
 	if i == none {

@@ -5,6 +5,8 @@ package aggregator
 
 import (
 	"strconv"
+
+	"github.com/skydive-project/skybridge/input"
 )
 
 // PortPolicy says what the labels initiator_port and target_port show.
@@ -86,14 +88,14 @@ const (
 // server returns the server's end of a flow's connection, where known: the end that answered
 // the one that opened the connection; else one that answered on this address and port before;
 // else one with a listed port. The target wins a tie.
-func (s *services) server(f *Flow) end {
+func (s *services) server(f *input.Flow) end {
 	// Skydive takes the second SYN of the opening end for one of the other, so an answer
 	// needs packets of the other.
 	switch {
-	case f.Opened == OpenedByA && f.Metric.BAPackets > 0:
+	case f.Opened == input.OpenedByA && f.Metric.BAPackets > 0:
 		s.listeners.learn(s.listener(f.NetworkB, f.TransportB, f))
 		return endB
-	case f.Opened == OpenedByB && f.Metric.ABPackets > 0:
+	case f.Opened == input.OpenedByB && f.Metric.ABPackets > 0:
 		s.listeners.learn(s.listener(f.NetworkA, f.TransportA, f))
 		return endA
 	}
@@ -119,7 +121,7 @@ func (s *services) server(f *Flow) end {
 }
 
 // listener returns the key of an address with a port.
-func (s *services) listener(address []byte, port int64, f *Flow) []byte {
+func (s *services) listener(address []byte, port int64, f *input.Flow) []byte {
 	s.key = append(append(s.key[:0], address...), ' ')
 	s.key = append(strconv.AppendInt(s.key, port, 10), ' ')
 	s.key = append(s.key, f.TransportProtocol...)

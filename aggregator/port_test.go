@@ -11,14 +11,15 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
 // TestServerSide proves which of two ports is shown, and that their size is no
 // argument.
 func TestServerSide(t *testing.T) {
-	opened := func(by Opened, answered bool) func(*Flow) {
-		return func(f *Flow) {
+	opened := func(by input.Opened, answered bool) func(*input.Flow) {
+		return func(f *input.Flow) {
 			f.Opened = by
 			if !answered {
 				f.Metric.ABPackets, f.Metric.BAPackets = 0, 0
@@ -28,7 +29,7 @@ func TestServerSide(t *testing.T) {
 	tests := []struct {
 		name string
 		a, b int64
-		flow func(*Flow)
+		flow func(*input.Flow)
 		want string // the values of initiator_port and target_port
 	}{
 		{"the target's port is listed", 40000, 443, nil, "ephemeral 443"},
@@ -38,13 +39,13 @@ func TestServerSide(t *testing.T) {
 		{"neither is listed", 12, 40000, nil, "ephemeral ephemeral"},
 		{"a small port says nothing", 40000, 2, nil, "ephemeral ephemeral"},
 		{"the operator's", 40000, 9042, nil, "ephemeral 9042"},
-		{"the operator's, of this protocol only", 40000, 9043, func(f *Flow) { f.TransportProtocol = []byte("UDP") }, "ephemeral ephemeral"},
-		{"the operator's, of any protocol", 40000, 9042, func(f *Flow) { f.TransportProtocol = []byte("DCCP") }, "ephemeral 9042"},
-		{"a protocol without a list", 40000, 443, func(f *Flow) { f.TransportProtocol = []byte("DCCP") }, "ephemeral ephemeral"},
-		{"A opened it", 40000, 50000, opened(OpenedByA, true), "ephemeral 50000"},
-		{"A opened it from a listed port", 443, 50000, opened(OpenedByA, true), "ephemeral 50000"},
-		{"B opened it", 50000, 443, opened(OpenedByB, true), "50000 ephemeral"},
-		{"A tried to open it and nothing answered", 40000, 50000, opened(OpenedByA, false), "ephemeral ephemeral"},
+		{"the operator's, of this protocol only", 40000, 9043, func(f *input.Flow) { f.TransportProtocol = []byte("UDP") }, "ephemeral ephemeral"},
+		{"the operator's, of any protocol", 40000, 9042, func(f *input.Flow) { f.TransportProtocol = []byte("DCCP") }, "ephemeral 9042"},
+		{"a protocol without a list", 40000, 443, func(f *input.Flow) { f.TransportProtocol = []byte("DCCP") }, "ephemeral ephemeral"},
+		{"A opened it", 40000, 50000, opened(input.OpenedByA, true), "ephemeral 50000"},
+		{"A opened it from a listed port", 443, 50000, opened(input.OpenedByA, true), "ephemeral 50000"},
+		{"B opened it", 50000, 443, opened(input.OpenedByB, true), "50000 ephemeral"},
+		{"A tried to open it and nothing answered", 40000, 50000, opened(input.OpenedByA, false), "ephemeral ephemeral"},
 		{"no ports", -1, 1 << 40, nil, "ephemeral ephemeral"},
 	}
 	for _, test := range tests {
@@ -86,14 +87,14 @@ func TestListenersAreDurable(t *testing.T) {
 			least = 1
 		}
 		m := knownProcess(t, Config{Labels: []string{"initiator_port", "target_port"}, Ports: ServicePorts}, disktest.New(1), least)
-		unseen := func(uuid string, bytes int64) Flow {
+		unseen := func(uuid string, bytes int64) input.Flow {
 			f := m.flow(uuid, bytes, bytes)
 			f.TransportA, f.TransportB = 41000, 50000
 			return f
 		}
 		opened := unseen("1", 1000)
-		opened.Opened = OpenedByA
-		m.Update([]Flow{unseen("2", 200), opened})
+		opened.Opened = input.OpenedByA
+		m.Update([]input.Flow{unseen("2", 200), opened})
 		for range 4 {
 			m.tick()
 			m.idle()

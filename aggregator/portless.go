@@ -7,6 +7,8 @@ import (
 	"bytes"
 	"slices"
 	"time"
+
+	"github.com/skydive-project/skybridge/input"
 )
 
 // Portless says whether flows that have addresses but no ports count: ICMP, ESP, GRE.
@@ -20,7 +22,7 @@ const (
 
 // skipPortless reports whether a flow without ports does not count, and counts its last
 // update as skipped.
-func (a *Aggregator) skipPortless(f *Flow, from *origin) bool {
+func (a *Aggregator) skipPortless(f *input.Flow, from *origin) bool {
 	if a.isConnection(f) {
 		return false
 	}
@@ -35,7 +37,7 @@ func (a *Aggregator) skipPortless(f *Flow, from *origin) bool {
 
 // isConnection reports whether a flow has ports or, with PortlessCount, addresses; its
 // protocol is then the application.
-func (a *Aggregator) isConnection(f *Flow) bool {
+func (a *Aggregator) isConnection(f *input.Flow) bool {
 	if f.HasTransport {
 		return true
 	}
@@ -48,7 +50,7 @@ func (a *Aggregator) isConnection(f *Flow) bool {
 
 // markCarriers marks the flows of a message that carry others and do not count, before those
 // that they carry are counted: an analyzer sends them in any order.
-func (a *Aggregator) markCarriers(flows []Flow, feedNow time.Duration) {
+func (a *Aggregator) markCarriers(flows []input.Flow, feedNow time.Duration) {
 	a.leftOut = a.leftOut[:0]
 	if a.cfg.Tunnels != TunnelsOuter {
 		return
@@ -90,13 +92,13 @@ func (a *Aggregator) markCarrier(p *progress, leftOut bool) {
 
 // isLeftOut reports whether a flow without a baseline is such a carrier of this message.
 func (a *Aggregator) isLeftOut(uuid []byte, from *origin) bool {
-	return slices.ContainsFunc(a.leftOut, func(f *Flow) bool {
+	return slices.ContainsFunc(a.leftOut, func(f *input.Flow) bool {
 		return bytes.Equal(f.UUID, uuid) && string(f.CaptureID) == from.key.captureID
 	})
 }
 
 // carrierCounts reports whether the flow that carries f counts; an unknown one does.
-func (a *Aggregator) carrierCounts(f *Flow, from *origin) bool {
+func (a *Aggregator) carrierCounts(f *input.Flow, from *origin) bool {
 	_, parent := a.baselines.find(f.ParentUUID, from)
 	if parent == nil {
 		return !a.isLeftOut(f.ParentUUID, from)

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/skydive-project/skybridge/input"
 )
 
 // TestCarrierWithoutPorts proves that of a GRE tunnel exactly one side counts with
@@ -21,9 +23,9 @@ func TestCarrierWithoutPorts(t *testing.T) {
 				gre.HasTransport, gre.TransportProtocol, gre.TransportA, gre.TransportB = false, nil, 0, 0
 				gre.Application, gre.Outer = []byte("GRE"), true
 				tcp.ParentUUID = []byte("1")
-				flows := []Flow{gre, tcp}
+				flows := []input.Flow{gre, tcp}
 				if innerFirst {
-					flows = []Flow{tcp, gre}
+					flows = []input.Flow{tcp, gre}
 				}
 				w.Update(flows)
 				w.wantBytes(fmt.Sprint(policy, innerFirst), want)
@@ -35,7 +37,7 @@ func TestCarrierWithoutPorts(t *testing.T) {
 					t.Fatal(err)
 				}
 				gre, tcp = w.grown(gre, 1430), w.grown(tcp, 1100)
-				w.Update([]Flow{tcp, gre})
+				w.Update([]input.Flow{tcp, gre})
 				grown := uint64(130)
 				if policy == PortlessCount {
 					grown = 100
@@ -51,14 +53,14 @@ func TestCarrierWithoutPorts(t *testing.T) {
 func TestCarrierHeld(t *testing.T) {
 	w := knownWorld(t, Config{Tunnels: TunnelsOuter})
 	from := w.time
-	w.Update([]Flow{agentRecord{0, 0, 0, 0, 7, 7, false}.flow(from)})
+	w.Update([]input.Flow{agentRecord{0, 0, 0, 0, 7, 7, false}.flow(from)})
 	for k := range int64(4) {
 		gre := agentRecord{1, -3600, 60*k - 1800, 0, 1000 + 70*k, 70, false}.flow(from)
 		gre.HasTransport, gre.TransportProtocol, gre.TransportA, gre.TransportB = false, nil, 0, 0
 		gre.Application, gre.Outer = []byte("GRE"), true
 		tcp := agentRecord{2, -1830, 60*k - 1800, 0, 50 * (k + 1), 50, false}.flow(from)
 		tcp.ParentUUID = gre.UUID
-		w.Update([]Flow{gre, tcp})
+		w.Update([]input.Flow{gre, tcp})
 		if k == 0 && w.metric("skybridge_records_held", "") == 0 {
 			t.Fatal("nothing is held")
 		}
@@ -77,7 +79,7 @@ func TestCarrierLeftOut(t *testing.T) {
 		vxlan.TransportProtocol, vxlan.TransportB, vxlan.Outer = []byte("UDP"), 4789, true
 		tcp.ParentUUID = []byte("1")
 		update := func() {
-			flows := []Flow{vxlan, tcp}
+			flows := []input.Flow{vxlan, tcp}
 			if innerFirst {
 				slices.Reverse(flows)
 			}
@@ -111,7 +113,7 @@ func TestPortless(t *testing.T) {
 				f, arp := w.flow("1", 800, 0), w.flow("2", 60, 0)
 				f.HasTransport, f.TransportProtocol, f.TransportA, f.TransportB, f.Application = false, nil, 0, 0, []byte("ICMPv4")
 				arp.HasTransport, arp.NetworkA, arp.NetworkB, arp.Application = false, nil, nil, []byte("ARP")
-				w.Update([]Flow{f, arp})
+				w.Update([]input.Flow{f, arp})
 				bytes, skipped := uint64(0), 860.0
 				if policy == PortlessCount {
 					if skipped = 60; !excluded {
@@ -148,7 +150,7 @@ func TestTunnels(t *testing.T) {
 			carried.ParentUUID, carried.TransportB, carried.Metric.RTT = []byte("1"), 8, 1
 			start := w.flow("1", 0, 0) // the parent was there before
 			start.Metric.RTT, start.TransportB = 1, 4789
-			w.Update([]Flow{start, carried, o, i, p})
+			w.Update([]input.Flow{start, carried, o, i, p})
 			w.wantBytes(fmt.Sprint(policy, named), uint64(want))
 			left := w.metric("skybridge_filtered_bytes_total", tunnelInner) + w.metric("skybridge_filtered_bytes_total", tunnelOuter)
 			if int(left) != outer+inner+plain-want {
@@ -159,7 +161,7 @@ func TestTunnels(t *testing.T) {
 			if err := w.Configure(cfg); err != nil {
 				t.Fatal(err)
 			}
-			w.Update([]Flow{w.grown(o, int64(outer)+10), w.grown(i, int64(inner)+5)})
+			w.Update([]input.Flow{w.grown(o, int64(outer)+10), w.grown(i, int64(inner)+5)})
 			w.wantBytes(fmt.Sprint(policy, " and then both"), uint64(want+15))
 		}
 	}

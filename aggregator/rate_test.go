@@ -6,6 +6,8 @@ package aggregator
 import (
 	"testing"
 	"time"
+
+	"github.com/skydive-project/skybridge/input"
 )
 
 // traffic returns the only connection that is not the overflow, and the overflow.
@@ -41,7 +43,7 @@ func (r *onePeriodReporter) report(uuid string, bytes int64) {
 	r.totals[uuid] += bytes
 	f := r.w.flow(uuid, r.totals[uuid], r.totals[uuid]/2)
 	f.LastUpdate.Start, f.LastUpdate.ABBytes, f.LastUpdate.BABytes = r.w.ms(time.Minute), bytes, bytes/2
-	r.w.Update([]Flow{f})
+	r.w.Update([]input.Flow{f})
 }
 
 // TestRate proves that a rate is that of the traffic at every tick between two
@@ -120,7 +122,7 @@ func TestTrafficOfTheOverflow(t *testing.T) {
 	for i := range 3 {
 		f := w.flow("f"+string(rune('0'+i)), 600, 0)
 		f.TransportA += int64(i + 1)
-		w.Update([]Flow{f})
+		w.Update([]input.Flow{f})
 	}
 	w.tick()
 	own, overflow := traffic(w)

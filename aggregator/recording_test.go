@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/analyzer"
 )
 
@@ -26,8 +27,8 @@ var update = goflag.Bool("update", false, "write the golden files")
 // recordedMessage is one message of a recording, at the time at which it came.
 type recordedMessage struct {
 	at    time.Time
-	flows []Flow
-	stats *CaptureStats // in place of flows
+	flows []input.Flow
+	stats *input.CaptureStats // in place of flows
 }
 
 // recording reads the flows and statistics of a recording of a real analyzer.
@@ -58,7 +59,7 @@ func recording(t *testing.T, name string) (messages []recordedMessage) {
 		case text.Namespace == "flow" && json.Unmarshal(text.Obj, &flows) == nil:
 			message.flows = flowsOf(flows)
 		case text.Namespace == "stats" && json.Unmarshal(text.Obj, &stats) == nil:
-			message.stats = &CaptureStats{
+			message.stats = &input.CaptureStats{
 				CaptureID: []byte(stats.CaptureID), FlowCount: stats.FlowCount,
 				FlowDropped: stats.FlowDropped, KernelFlowDropped: stats.KernelFlowDropped,
 				PacketsDropped: stats.PacketsDropped, PacketsReceived: stats.PacketsReceived,

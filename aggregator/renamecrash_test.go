@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
@@ -39,7 +40,7 @@ func TestEveryCrashPointOfARename(t *testing.T) {
 			point := points / 2
 			m.dieAt(point)
 			total := int64(0)
-			var flows []Flow
+			var flows []input.Flow
 			report := func() {
 				total = 0
 				flows = flows[:0]

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/disk"
+	"github.com/skydive-project/skybridge/input"
 )
 
 // maxRecords bounds the numbers in files: above what the configuration allows.
@@ -109,7 +110,7 @@ func (r *replay) record(k kind, d *decoder) {
 	case kindClock:
 		r.clock(d)
 	case kindReport:
-		s := CaptureStats{CaptureID: []byte(d.String())}
+		s := input.CaptureStats{CaptureID: []byte(d.String())}
 		d.stats(&s)
 		if !d.Bad {
 			a.captures.report(s, r.feedNow)

@@ -8,6 +8,8 @@ import (
 	"iter"
 	"slices"
 	"strings"
+
+	"github.com/skydive-project/skybridge/input"
 )
 
 // The two directions of a connection, as values of the label direction.
@@ -105,7 +107,7 @@ func (l *Layout) directions() int {
 
 // appendOverflow appends the label values of the overflow for a flow. A protocol that Skydive
 // does not know is "other", or a hostile feed could make series by inventing some.
-func (l *Layout) appendOverflow(dst []byte, f *Flow) []byte {
+func (l *Layout) appendOverflow(dst []byte, f *input.Flow) []byte {
 	for i, name := range l.Names {
 		if i == l.Direction {
 			continue

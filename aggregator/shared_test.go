@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
@@ -20,9 +21,9 @@ func TestSharedConversationsAreEvicted(t *testing.T) {
 	m.arrive(first, second)
 	a := m.flow("1", 1000, 0)
 	b := seenBy(a, "n2", "c2")
-	m.Update([]Flow{a, b})
+	m.Update([]input.Flow{a, b})
 	a.FinishType = finishTimeout
-	m.Update([]Flow{m.grown(a, 1100)})
+	m.Update([]input.Flow{m.grown(a, 1100)})
 	for range 12 {
 		m.tick()
 	}
@@ -44,7 +45,7 @@ func TestSharedConversationsAreEvicted(t *testing.T) {
 		t.Errorf("%v groups and %v of their flows are left", n, m.baselines.byConversation.entries)
 	}
 	m.crashAndStart(true)
-	m.Update([]Flow{m.flow("5", 10, 0)})
+	m.Update([]input.Flow{m.flow("5", 10, 0)})
 	m.tick() // the former marker is of the tick before this one
 	m.tick()
 	m.want("bytes", 1510)
@@ -61,7 +62,7 @@ func TestObserversAreBounded(t *testing.T) {
 	for i := range 100 {
 		f := w.flow(fmt.Sprintf("%x", i+1), 1000, 0)
 		f.NodeTID, f.CaptureID = fmt.Append(nil, "n", i), []byte("c")
-		w.Update([]Flow{f})
+		w.Update([]input.Flow{f})
 	}
 	w.wantBytes("100 captures", 1000)
 	if n := len(w.shared.records.at(0).observers); n != maxObservers {
@@ -71,7 +72,7 @@ func TestObserversAreBounded(t *testing.T) {
 	for i := range 2 * maxConversationFlows {
 		f := w.flow(fmt.Sprintf("%x", i+1000), 10, 0)
 		f.TransportA = 7
-		w.Update([]Flow{f})
+		w.Update([]input.Flow{f})
 	}
 	w.wantBytes("many flows", 1000+20*maxConversationFlows)
 	if n := w.metric("skybridge_observers_refused_total", ""); n <= 100-maxObservers {
@@ -103,13 +104,13 @@ func TestObserversReload(t *testing.T) {
 			}
 			// A third capture, on the first one's node, comes only now.
 			third := seenBy(w.grown(a, 2000), "n1", "c3")
-			w.Update([]Flow{w.grown(a, 2000), third, w.grown(b, 2000)})
+			w.Update([]input.Flow{w.grown(a, 2000), third, w.grown(b, 2000)})
 			w.wantBytes("it continues", c.want)
 			fresh := w.flow("9", 100, 0)
 			fresh.TransportA = 9
 			again := seenBy(fresh, "n2", "c2")
 			again.UUID = []byte("99")
-			w.Update([]Flow{fresh, again})
+			w.Update([]input.Flow{fresh, again})
 			w.wantBytes("another begins", c.want+c.fresh)
 			// The first comes back when its flows were evicted, as if new.
 			w.pass(31 * time.Minute)
@@ -117,7 +118,7 @@ func TestObserversReload(t *testing.T) {
 			back := w.flow("a", 10, 0)
 			again = seenBy(back, "n2", "c2")
 			again.UUID = []byte("aa")
-			w.Update([]Flow{back, again})
+			w.Update([]input.Flow{back, again})
 			w.wantBytes("it comes back", c.want+c.fresh+c.fresh/10)
 		})
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
@@ -139,7 +140,7 @@ func (m *crashingProcess) tick() {
 	m.tickNow()
 }
 
-func (m *crashingProcess) count(flows ...Flow) {
+func (m *crashingProcess) count(flows ...input.Flow) {
 	m.Update(flows)
 	m.tick()
 }
@@ -257,15 +258,15 @@ func TestUndoneTick(t *testing.T) {
 	m := knownProcess(t, Config{}, disktest.New(1), 1<<20)
 	idle, back := m.flow("1", 1000, 0), m.flow("2", 2000, 0)
 	back.TransportA = 2
-	m.Update([]Flow{idle, back})
-	m.Stats(CaptureStats{CaptureID: []byte("c1"), FlowDropped: 10})
+	m.Update([]input.Flow{idle, back})
+	m.Stats(input.CaptureStats{CaptureID: []byte("c1"), FlowDropped: 10})
 	for range 4 {
 		m.tick()
 	}
 	m.pass(testInterval)
 	fresh := m.flow("3", 5, 0)
 	fresh.TransportA = 3
-	m.Update([]Flow{fresh})
+	m.Update([]input.Flow{fresh})
 	m.sample() // idle and back end, fresh begins
 	ends := 0
 	for _, p := range m.staged.connections {
@@ -278,12 +279,12 @@ func TestUndoneTick(t *testing.T) {
 	}
 	again := m.flow("2", 2500, 0)
 	again.TransportA = 2
-	m.Update([]Flow{again})
+	m.Update([]input.Flow{again})
 	m.Sync()
 	for bytes := range int64(3) { // the second time, what was taken back is so already
 		m.crashAndStart(true)
 		again.Metric.ABBytes += bytes
-		m.Update([]Flow{again})
+		m.Update([]input.Flow{again})
 		m.Sync()
 	}
 	for range 4 {
@@ -300,14 +301,14 @@ func TestTickThatMayBeSent(t *testing.T) {
 	m := knownProcess(t, Config{}, disktest.New(1), 1<<20)
 	m.tick()
 	before := m.last
-	m.Update([]Flow{m.flow("1", 1000, 0)})
+	m.Update([]input.Flow{m.flow("1", 1000, 0)})
 	m.pass(testInterval)
 	m.append(m.sample())
 	m.MarkMaybeSent()
 	m.last = before // to the log it did not happen
 	m.crash(true)
 	m.start()
-	m.Update([]Flow{m.flow("1", 1500, 0)})
+	m.Update([]input.Flow{m.flow("1", 1500, 0)})
 	m.tick() // the ledger fails the test where the counter begins again
 	m.want("bytes", 1500)
 	m.crash(false)
@@ -320,7 +321,7 @@ func TestPeriodsSurvive(t *testing.T) {
 		m := knownProcess(t, Config{}, disktest.New(1), least)
 		f := m.flow("1", 1000, 0)
 		f.LastUpdate.Start = f.LastUpdate.Last - (8 * time.Minute).Milliseconds()
-		m.Update([]Flow{f})
+		m.Update([]input.Flow{f})
 		m.restart()
 		for range 4 * 7 {
 			m.tick()
@@ -396,7 +397,7 @@ func TestFailingDisk(t *testing.T) {
 				m.want("bytes", 4000)
 				if heals {
 					m.heal()
-					m.Update([]Flow{m.flow("1", 4500, 0)})
+					m.Update([]input.Flow{m.flow("1", 4500, 0)})
 				}
 				m.crash(true)
 				m.pass(time.Second)

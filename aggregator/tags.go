@@ -6,6 +6,8 @@ package aggregator
 import (
 	"crypto/sha256"
 	"encoding/binary"
+
+	"github.com/skydive-project/skybridge/input"
 )
 
 // tag is a flow's VLAN and VNI; 0 is absent.
@@ -73,8 +75,8 @@ func (ts *tags) between(key conversationKey, base, id conversationID) (t tag, ok
 // different conversations where their tags differ, or where one capture saw both. Conversations
 // that a capture without tags has merged stay merged. Not ok: the flow may
 // be of several, each of which is reported by other captures, so that it counts nowhere.
-func (a *Aggregator) tagged(base conversationID, f *Flow, from *origin) (id conversationID, ok bool) {
-	t := f.tag()
+func (a *Aggregator) tagged(base conversationID, f *input.Flow, from *origin) (id conversationID, ok bool) {
+	t := tag{f.VLAN, f.VNI}
 	own := base
 	if t != (tag{}) {
 		own ^= a.tags.learn(a.conversationKey, t)
@@ -128,5 +130,3 @@ func (a *Aggregator) tagged(base conversationID, f *Flow, from *origin) (id conv
 	}
 	return 0, false
 }
-
-func (f *Flow) tag() tag { return tag{f.VLAN, f.VNI} }

@@ -9,11 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
 // inVLAN is a UDP flow from port 500 to 500 that a capture reports.
-func inVLAN(w *world, capture string, vlan, vni, bytes int64) Flow {
+func inVLAN(w *world, capture string, vlan, vni, bytes int64) input.Flow {
 	f := seenBy(w.flow("1", bytes, 0), "n1", capture)
 	f.UUID = fmt.Appendf(nil, "%x%x%x", capture, vlan, vni)
 	f.TransportProtocol, f.TransportA, f.TransportB = []byte("UDP"), 500, 500
@@ -52,7 +53,7 @@ func TestVLANs(t *testing.T) {
 			w := newWorld(t, Config{})
 			w.arrive([2]string{"n1", "c1"}, [2]string{"n1", "c2"})
 			for _, s := range c.seen {
-				w.Update([]Flow{inVLAN(w, s.capture, s.vlan, s.vni, s.bytes)})
+				w.Update([]input.Flow{inVLAN(w, s.capture, s.vlan, s.vni, s.bytes)})
 			}
 			w.wantBytes("all", c.want)
 		})
@@ -86,14 +87,14 @@ func TestVLANLabels(t *testing.T) {
 func TestUntaggedBeforeTwoVLANs(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.arrive([2]string{"n1", "c1"}, [2]string{"n1", "c2"})
-	old := func(capture string, vlan, bytes, update int64, age time.Duration) Flow {
+	old := func(capture string, vlan, bytes, update int64, age time.Duration) input.Flow {
 		f := inVLAN(w, capture, vlan, 0, bytes)
 		f.Start -= age.Milliseconds()
 		f.LastUpdate.ABBytes, f.LastUpdate.ABPackets = update, 1
 		f.LastUpdate.Start = f.LastUpdate.Last - 10_000
 		return f
 	}
-	w.Update([]Flow{
+	w.Update([]input.Flow{
 		old("c2", 0, 700, 500, 80*time.Second),
 		old("c1", 20, 1500, 600, 70*time.Second),
 		old("c1", 11, 700, 500, 80*time.Second),
@@ -136,13 +137,13 @@ func TestVLANsAfterUpgrade(t *testing.T) {
 	for i, capture := range captures {
 		f := inVLAN(m.world, capture, 10, 0, 1100)
 		f.UUID, f.Start = fmt.Appendf(nil, "a%d", i), 1_800_000_050_000
-		m.Update([]Flow{f})
+		m.Update([]input.Flow{f})
 	}
 	m.tick()
 	m.want("bytes", 100)
 	m.pass(time.Minute)
 	for _, capture := range captures {
-		m.Update([]Flow{inVLAN(m.world, capture, 20, 0, 420)})
+		m.Update([]input.Flow{inVLAN(m.world, capture, 20, 0, 420)})
 	}
 	m.tick()
 	m.want("bytes", 100+420)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
@@ -65,7 +66,7 @@ func (w *busyConnections) carry(port, bytes int64) {
 	w.totals[port] += bytes
 	f := w.flow("a"+string('a'+rune(port)), w.totals[port], 0)
 	f.UUID, f.TransportA = []byte{'u', byte('a' + port)}, port
-	w.Update([]Flow{f})
+	w.Update([]input.Flow{f})
 }
 
 // window lets a window pass in which connection i carries bytes[i] at each tick.

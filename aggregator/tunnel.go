@@ -3,6 +3,8 @@
 
 package aggregator
 
+import "github.com/skydive-project/skybridge/input"
+
 // Tunnels says which flows of a tunnel count. Skydive reports the carrying flow and those that
 // it carries; their sum has the payload twice.
 type Tunnels string
@@ -22,7 +24,7 @@ const (
 
 // dropTunnel reports whether a flow is of the side of a tunnel that does not count, and counts
 // its traffic as filtered.
-func (a *Aggregator) dropTunnel(p *progress, f *Flow, from *origin) bool {
+func (a *Aggregator) dropTunnel(p *progress, f *input.Flow, from *origin) bool {
 	switch a.cfg.Tunnels {
 	case TunnelsOuter:
 		if len(f.ParentUUID) == 0 || !a.carrierCounts(f, from) {
@@ -43,7 +45,7 @@ func (a *Aggregator) dropTunnel(p *progress, f *Flow, from *origin) bool {
 
 // markParent marks the flow's parent as one that carries others, for encapsulations that its
 // layers do not name.
-func (a *Aggregator) markParent(f *Flow, from *origin) {
+func (a *Aggregator) markParent(f *input.Flow, from *origin) {
 	if len(f.ParentUUID) == 0 {
 		return
 	}

@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
+
+	"github.com/skydive-project/skybridge/input"
 )
 
 func TestValidValues(t *testing.T) {
@@ -55,7 +57,7 @@ func TestCutValuesCount(t *testing.T) {
 	two.Application = []byte(strings.Repeat("x", 1000) + "2")
 	fine.Application = []byte("DNS")
 	w.count(one, two, fine)
-	w.Update([]Flow{w.flow("4", 3, 0)}) // without an application: no label
+	w.Update([]input.Flow{w.flow("4", 3, 0)}) // without an application: no label
 	w.tick()
 	if got := w.total("bytes"); got != 1523 || len(w.receiver.increases()) != 4+3-1 {
 		t.Errorf("%d bytes\n%s", got, w.receiver)

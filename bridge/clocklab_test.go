@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/receiver"
 )
 
@@ -73,14 +73,14 @@ func (l *clockLab) traffic(now time.Duration) {
 func (l *clockLab) report(target string, n, total int64) {
 	uuid := fmt.Sprintf("%s-%d", target, n)
 	l.totals[target] += total - l.reported[uuid]
-	update := aggregator.Metric{ABBytes: total - l.reported[uuid], ABPackets: 1, Start: l.lum[uuid], Last: l.began.UnixMilli() + time.Since(l.began).Milliseconds()}
+	update := input.Metric{ABBytes: total - l.reported[uuid], ABPackets: 1, Start: l.lum[uuid], Last: l.began.UnixMilli() + time.Since(l.began).Milliseconds()}
 	if update.Start == 0 {
 		update.Start = update.Last - 1000
 	}
 	l.reported[uuid], l.lum[uuid] = total, update.Last
 	metric := update
 	metric.ABBytes = total
-	l.aggregator.Update([]aggregator.Flow{{
+	l.aggregator.Update([]input.Flow{{
 		UUID: []byte(uuid), NodeTID: []byte("n"), CaptureID: []byte("c"), NetworkA: []byte("10.0.0.1"), NetworkB: []byte(target),
 		HasTransport: true, TransportProtocol: []byte("TCP"), TransportA: 1, TransportB: 2,
 		Start: update.Last - 1000, Metric: metric, LastUpdate: update, HasLastUpdate: true,

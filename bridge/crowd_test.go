@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/reference"
 )
 
@@ -39,7 +40,7 @@ type crowd struct {
 	// totals are what each tuple must count, by scheme: which labels were in force.
 	totals [][]crowdCounts
 	scheme crowdScheme
-	flows  []aggregator.Flow
+	flows  []input.Flow
 }
 
 // crowdScheme is how series are called at a time.
@@ -116,16 +117,16 @@ func (c *crowd) replace(f *crowdFlow, slot int, now time.Time) {
 }
 
 // grow lets a flow carry something and returns its record.
-func (c *crowd) grow(f *crowdFlow, now time.Time) aggregator.Flow {
+func (c *crowd) grow(f *crowdFlow, now time.Time) input.Flow {
 	delta := crowdCounts{1 + c.random.Int64N(100_000), c.random.Int64N(1000), 1 + c.random.Int64N(100), c.random.Int64N(10)}
 	for i, n := range delta {
 		f.total[i] += n
 		c.totals[c.scheme][f.tuple][i] += n
 	}
-	metric := func(n crowdCounts, start int64) aggregator.Metric {
-		return aggregator.Metric{ABBytes: n[0], BABytes: n[1], ABPackets: n[2], BAPackets: n[3], Start: start, Last: now.UnixMilli()}
+	metric := func(n crowdCounts, start int64) input.Metric {
+		return input.Metric{ABBytes: n[0], BABytes: n[1], ABPackets: n[2], BAPackets: n[3], Start: start, Last: now.UnixMilli()}
 	}
-	record := aggregator.Flow{
+	record := input.Flow{
 		UUID: f.uuid, NodeTID: c.tuples[f.tuple].node, CaptureID: []byte("c"), NetworkA: c.tuples[f.tuple].a, NetworkB: []byte("192.0.2.1"),
 		HasTransport: true, TransportProtocol: []byte("TCP"), TransportA: c.tuples[f.tuple].port, TransportB: 443,
 		Start: f.start, Metric: metric(f.total, f.start), LastUpdate: metric(delta, f.last), HasLastUpdate: true,

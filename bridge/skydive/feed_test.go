@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/analyzer"
 	"github.com/skydive-project/skybridge/internal/await"
 )
@@ -44,7 +44,7 @@ func TestSubscribesAndDelivers(t *testing.T) {
 	a.SendStats(analyzer.Stats{CaptureID: "c", PacketsReceived: 9})
 	r.waitFlow(t, "u249")
 	await.Until(t, "stats", func() bool { r.sink.mu.Lock(); defer r.sink.mu.Unlock(); return len(r.sink.stats) == 1 })
-	first := aggregator.Flow{
+	first := input.Flow{
 		UUID: []byte("u0"), NodeTID: []byte("n"), CaptureID: []byte("c"), NetworkA: []byte("10.0.0.1"), NetworkB: []byte("10.0.0.2"),
 		HasTransport: true, TransportProtocol: []byte("TCP"), TransportA: 40000, TransportB: 80, Start: 5,
 		HasLastUpdate: true,
@@ -55,7 +55,7 @@ func TestSubscribesAndDelivers(t *testing.T) {
 	if diff := cmp.Diff(first, r.sink.flows[0], cmpopts.EquateEmpty()); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(aggregator.CaptureStats{CaptureID: []byte("c"), PacketsReceived: 9}, r.sink.stats[0]); diff != "" {
+	if diff := cmp.Diff(input.CaptureStats{CaptureID: []byte("c"), PacketsReceived: 9}, r.sink.stats[0]); diff != "" {
 		t.Error(diff)
 	}
 	for name, want := range map[string]float64{

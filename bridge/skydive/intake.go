@@ -7,8 +7,8 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/bridge/skydive/decode"
+	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/progress"
 )
 
@@ -102,7 +102,7 @@ func (in *intake) count(r raw, m *decode.Message, err error) {
 }
 
 // longestWindow is the longest update window among the flows.
-func longestWindow(flows []aggregator.Flow) time.Duration {
+func longestWindow(flows []input.Flow) time.Duration {
 	var longest int64
 	for i := range flows {
 		if f := &flows[i]; f.HasLastUpdate && f.LastUpdate.Start > 0 {

@@ -16,8 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/bridge/skydive/decode"
+	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/await"
 )
 
@@ -37,7 +37,7 @@ func TestReplaysRawRecording(t *testing.T) {
 		addr := answer(t, func(w io.Writer, req *http.Request) { replay(w, accept(req), head, frames, size) })
 		r := newRig(t, Config{Analyzers: []string{"ws://" + addr}}, curt).run(t)
 
-		var want []aggregator.Flow
+		var want []input.Flow
 		for _, text := range recorded(t, "session-mixed") {
 			var m decode.Message // of its own, for what it aliases is kept
 			if err := decode.Decode(text, &m); err != nil {

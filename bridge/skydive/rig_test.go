@@ -19,8 +19,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/config"
 
-	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/bridge/skydive/access"
+	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/analyzer"
 	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/leaks"
@@ -32,14 +32,14 @@ func TestMain(m *testing.M) { leaks.Main(m, nil) }
 // sink records what the feed delivers.
 type sink struct {
 	mu     sync.Mutex
-	flows  []aggregator.Flow
+	flows  []input.Flow
 	calls  int
-	stats  []aggregator.CaptureStats
+	stats  []input.CaptureStats
 	states []string // "up name", "down name"
 	hold   chan struct{}
 }
 
-func (s *sink) Update(flows []aggregator.Flow) {
+func (s *sink) Update(flows []input.Flow) {
 	s.mu.Lock()
 	s.calls++
 	hold := s.hold
@@ -55,7 +55,7 @@ func (s *sink) Update(flows []aggregator.Flow) {
 }
 
 // cloneFlow returns a copy that shares no memory with the feed's.
-func cloneFlow(f *aggregator.Flow) aggregator.Flow {
+func cloneFlow(f *input.Flow) input.Flow {
 	c := *f
 	for _, text := range []*[]byte{
 		&c.UUID, &c.NodeTID, &c.CaptureID, &c.NetworkA, &c.NetworkB, &c.TransportProtocol, &c.Application, &c.ParentUUID,
@@ -65,7 +65,7 @@ func cloneFlow(f *aggregator.Flow) aggregator.Flow {
 	return c
 }
 
-func (s *sink) Stats(c aggregator.CaptureStats) {
+func (s *sink) Stats(c input.CaptureStats) {
 	s.mu.Lock()
 	c.CaptureID = bytes.Clone(c.CaptureID)
 	s.stats = append(s.stats, c)
@@ -97,7 +97,7 @@ func (s *sink) count(state string) int {
 func (s *sink) seen(uuid string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.ContainsFunc(s.flows, func(f aggregator.Flow) bool { return string(f.UUID) == uuid })
+	return slices.ContainsFunc(s.flows, func(f input.Flow) bool { return string(f.UUID) == uuid })
 }
 
 // block has the sink take nothing more until it is released.

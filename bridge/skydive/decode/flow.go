@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"math/bits"
 
-	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/input"
 )
 
 // The fields of a flow that can be unusable.
@@ -122,7 +122,7 @@ var flowKeys = keysOf(
 // depthFlow is the nesting of a flow's fields: envelope, Obj, flow.
 const depthFlow = 3
 
-func readFlowFields(b []byte, i int, f *aggregator.Flow) (int, faults) {
+func readFlowFields(b []byte, i int, f *input.Flow) (int, faults) {
 	var bad faults
 	hasMetric := false
 	var syn synTimes
@@ -197,9 +197,9 @@ func readFlowFields(b []byte, i int, f *aggregator.Flow) (int, faults) {
 var metricKeys = keysOf("ABPackets", "ABBytes", "BAPackets", "BABytes", "Start", "Last", "RTT")
 
 // readMetric reads a FlowMetric.
-func readMetric(b []byte, i int, c *aggregator.Metric) (present bool, pos int, ok bool) {
+func readMetric(b []byte, i int, c *input.Metric) (present bool, pos int, ok bool) {
 	var v [7]int64 // as in metricKeys
 	present, odd, pos := readNumbers(b, i, depthFlow, metricKeys, v[:])
-	*c = aggregator.Metric{ABPackets: v[0], ABBytes: v[1], BAPackets: v[2], BABytes: v[3], Start: v[4], Last: v[5], RTT: v[6]}
+	*c = input.Metric{ABPackets: v[0], ABBytes: v[1], BAPackets: v[2], BABytes: v[3], Start: v[4], Last: v[5], RTT: v[6]}
 	return present, pos, odd == 0
 }

@@ -6,7 +6,7 @@ package decode
 import (
 	"fmt"
 
-	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/input"
 )
 
 // Kind says what a message carries.
@@ -27,8 +27,8 @@ const (
 // [Decode].
 type Message struct {
 	Kind  Kind
-	Flows []aggregator.Flow
-	Stats aggregator.CaptureStats
+	Flows []input.Flow
+	Stats input.CaptureStats
 
 	// Malformed counts the flows of the message that were left out, because of
 	// what they are or because 4,096 others stand before them. FirstError
@@ -49,12 +49,12 @@ func (m *Message) reset() {
 }
 
 // next returns a zero flow at the end of the list.
-func (m *Message) next() *aggregator.Flow {
+func (m *Message) next() *input.Flow {
 	if n := len(m.Flows); n < cap(m.Flows) {
 		m.Flows = m.Flows[:n+1]
-		m.Flows[n] = aggregator.Flow{}
+		m.Flows[n] = input.Flow{}
 	} else {
-		m.Flows = append(m.Flows, aggregator.Flow{})
+		m.Flows = append(m.Flows, input.Flow{})
 	}
 	return &m.Flows[len(m.Flows)-1]
 }

@@ -6,7 +6,7 @@ package decode
 import (
 	"bytes"
 
-	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/input"
 )
 
 // encapsulates says whether a flow of these layers carries others: where Skydive
@@ -37,16 +37,16 @@ func readSynTimes(b []byte, i, depth int) (t synTimes, pos int) {
 // known only where the capture saw the SYN of either end: a SYN alone may be the second
 // one, whose first the capture missed, or one that gets no answer. Where both came within a millisecond, A's was first if it was
 // the flow's first packet.
-func (t synTimes) opened(start int64) aggregator.Opened {
+func (t synTimes) opened(start int64) input.Opened {
 	switch {
 	case t.ab <= 0 || t.ba <= 0:
-		return aggregator.OpenedUnknown
+		return input.OpenedUnknown
 	case t.ab < t.ba:
-		return aggregator.OpenedByA
+		return input.OpenedByA
 	case t.ba < t.ab:
-		return aggregator.OpenedByB
+		return input.OpenedByB
 	case t.ab == start:
-		return aggregator.OpenedByA
+		return input.OpenedByA
 	}
-	return aggregator.OpenedUnknown
+	return input.OpenedUnknown
 }

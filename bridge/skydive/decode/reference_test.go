@@ -17,7 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/input"
 )
 
 // The reference reads a message the slow way: encoding/json's tokens are put
@@ -104,9 +104,9 @@ func (r *treeReader) colonFollows() bool {
 
 type reference struct {
 	kind      Kind
-	flows     []aggregator.Flow
+	flows     []input.Flow
 	malformed int
-	stats     aggregator.CaptureStats
+	stats     input.CaptureStats
 	failed    bool
 }
 
@@ -226,23 +226,23 @@ func (c *checks) object(m members, key string) members {
 	return v
 }
 
-func (c *checks) metric(m members) aggregator.Metric {
-	return aggregator.Metric{
+func (c *checks) metric(m members) input.Metric {
+	return input.Metric{
 		ABBytes: c.whole(m, "ABBytes"), ABPackets: c.whole(m, "ABPackets"),
 		BABytes: c.whole(m, "BABytes"), BAPackets: c.whole(m, "BAPackets"),
 		Start: c.whole(m, "Start"), Last: c.whole(m, "Last"), RTT: c.whole(m, "RTT"),
 	}
 }
 
-func flowOf(v any) (aggregator.Flow, bool) {
+func flowOf(v any) (input.Flow, bool) {
 	m, ok := v.(members)
 	if !ok {
-		return aggregator.Flow{}, false
+		return input.Flow{}, false
 	}
 	var c checks
 	network, transport := c.object(m, "Network"), c.object(m, "Transport")
 	metric, last := c.object(m, "Metric"), c.object(m, "LastUpdateMetric")
-	f := aggregator.Flow{
+	f := input.Flow{
 		UUID: []byte(c.text(m, "UUID")), NodeTID: []byte(c.text(m, "NodeTID")), CaptureID: []byte(c.text(m, "CaptureID")),
 		NetworkA: []byte(c.text(network, "A")), NetworkB: []byte(c.text(network, "B")),
 		HasTransport: transport != nil, TransportProtocol: []byte(c.text(transport, "Protocol")),
@@ -263,9 +263,9 @@ func flowOf(v any) (aggregator.Flow, bool) {
 	if okAB && okBA && ab > 0 && ba > 0 {
 		switch {
 		case ab < ba || ab == ba && f.Start == ab:
-			f.Opened = aggregator.OpenedByA
+			f.Opened = input.OpenedByA
 		case ba < ab:
-			f.Opened = aggregator.OpenedByB
+			f.Opened = input.OpenedByB
 		}
 	}
 	sound := !c.failed && len(f.UUID) > 0 && metric != nil &&
@@ -281,13 +281,13 @@ func layerIDOf(m members, layer string) int64 {
 	return 0
 }
 
-func statsOf(v any) (aggregator.CaptureStats, bool) {
+func statsOf(v any) (input.CaptureStats, bool) {
 	m, ok := v.(members)
 	if !ok {
-		return aggregator.CaptureStats{}, false
+		return input.CaptureStats{}, false
 	}
 	var c checks
-	s := aggregator.CaptureStats{
+	s := input.CaptureStats{
 		CaptureID: []byte(c.text(m, "CaptureID")),
 		FlowCount: c.whole(m, "FlowCount"), FlowDropped: c.whole(m, "FlowDropped"),
 		KernelFlowDropped: c.whole(m, "KernelFlowDropped"),

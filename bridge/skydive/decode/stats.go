@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/input"
 )
 
 // maxCaptureID is the longest capture id in bytes that is taken: ids are kept,
@@ -36,7 +36,7 @@ func readStats(b []byte, i int, m *Message) error {
 		return broken(end)
 	}
 	s := &m.Stats
-	*s = aggregator.CaptureStats{FlowCount: v[0], FlowDropped: v[1], KernelFlowDropped: v[2], PacketsDropped: v[3], PacketsReceived: v[4]}
+	*s = input.CaptureStats{FlowCount: v[0], FlowDropped: v[1], KernelFlowDropped: v[2], PacketsDropped: v[3], PacketsReceived: v[4]}
 	text := true
 	i, more := open(b, i, '}')
 	for more {

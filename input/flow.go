@@ -1,7 +1,9 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package aggregator
+// Package input is what the aggregator counts: what Skydive reports, as the feed's decoder
+// hands it on.
+package input
 
 import "bytes"
 
@@ -15,8 +17,8 @@ type Metric struct {
 	RTT                int64
 }
 
-// swapped returns m as it is with A and B exchanged.
-func (m Metric) swapped() Metric {
+// Swapped returns m as it is with A and B exchanged.
+func (m Metric) Swapped() Metric {
 	m.ABBytes, m.BABytes = m.BABytes, m.ABBytes
 	m.ABPackets, m.BAPackets = m.BAPackets, m.ABPackets
 	return m
@@ -60,8 +62,8 @@ type Flow struct {
 	HasLastUpdate      bool
 }
 
-// clone returns a copy that shares nothing with f.
-func (f *Flow) clone() Flow {
+// Clone returns a copy that shares nothing with f.
+func (f *Flow) Clone() Flow {
 	c := *f
 	for _, text := range [...]*[]byte{
 		&c.UUID, &c.NodeTID, &c.CaptureID, &c.NetworkA, &c.NetworkB,
@@ -72,9 +74,9 @@ func (f *Flow) clone() Flow {
 	return c
 }
 
-// updated is the time up to which a record is complete, in milliseconds on the agent's
+// Updated is the time up to which a record is complete, in milliseconds on the agent's
 // clock: the end of its window, or at least its latest packet. 0: not known.
-func (f *Flow) updated() int64 {
+func (f *Flow) Updated() int64 {
 	if f.HasLastUpdate && f.LastUpdate.Last > 0 {
 		return f.LastUpdate.Last
 	}
@@ -91,8 +93,8 @@ const (
 	OpenedByB
 )
 
-// swapped returns o as it is with A and B exchanged.
-func (o Opened) swapped() Opened {
+// Swapped returns o as it is with A and B exchanged.
+func (o Opened) Swapped() Opened {
 	switch o {
 	case OpenedByA:
 		return OpenedByB
