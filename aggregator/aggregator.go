@@ -118,7 +118,7 @@ type Aggregator struct {
 	conversationKey conversationKey
 	tags            tags
 
-	key []byte // scratch
+	key, hashed []byte // scratch
 }
 
 // New returns an aggregator without flows. Time comes from now. Records that do not

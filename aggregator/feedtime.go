@@ -3,7 +3,10 @@
 
 package aggregator
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // feedClock measures feed time, during which silence means that there was no traffic. It
 // advances while at least one analyzer is live and none has been down for less than grace.
@@ -11,18 +14,19 @@ import "time"
 // comes back holds the clock no longer than grace.
 type feedClock struct {
 	grace     time.Duration
-	analyzers map[string]analyzerState
+	analyzers []analyzerState // few
 	elapsed   time.Duration // feed time at the moment asOf
 	asOf      time.Time
 }
 
 type analyzerState struct {
+	name  string
 	live  bool
 	since time.Time
 }
 
 func newFeedClock(grace time.Duration, now time.Time) *feedClock {
-	return &feedClock{grace: grace, analyzers: map[string]analyzerState{}, asOf: now}
+	return &feedClock{grace: grace, asOf: now}
 }
 
 // now returns the feed time at a moment, which must not be before one passed earlier.
@@ -47,13 +51,23 @@ func (c *feedClock) now(at time.Time) time.Duration {
 // set records that an analyzer is live, or not, from the given moment on.
 func (c *feedClock) set(name string, live bool, at time.Time) {
 	c.now(at)
-	if a, ok := c.analyzers[name]; !ok || a.live != live {
-		c.analyzers[name] = analyzerState{live: live, since: at}
+	i := c.index(name)
+	if i < 0 {
+		i, c.analyzers = len(c.analyzers), append(c.analyzers, analyzerState{name, live, at})
 	}
+	if a := &c.analyzers[i]; a.live != live {
+		a.live, a.since = live, at
+	}
+}
+
+func (c *feedClock) index(name string) int {
+	return slices.IndexFunc(c.analyzers, func(a analyzerState) bool { return a.name == name })
 }
 
 // remove removes an analyzer.
 func (c *feedClock) remove(name string, at time.Time) {
 	c.now(at)
-	delete(c.analyzers, name)
+	if i := c.index(name); i >= 0 {
+		c.analyzers = slices.Delete(c.analyzers, i, i+1)
+	}
 }

@@ -30,7 +30,8 @@ type knownFlows struct {
 // recentFlows are flows of the last one to two spans of a given length.
 type recentFlows struct {
 	rotated    time.Duration
-	young, old map[portlessFlow]*capture
+	span       uint32 // number of the present one
+	young, old map[portlessFlow]*recentCount
 }
 
 type portlessFlow struct {
@@ -38,8 +39,28 @@ type portlessFlow struct {
 	capture uint32
 }
 
+// recentCount is how many of a capture's flows are in the maps. It is of the span in which it
+// was used last.
+type recentCount struct {
+	span       uint32
+	young, old int
+}
+
+// at brings the numbers to a span.
+func (n *recentCount) at(span uint32) *recentCount {
+	switch span - n.span {
+	case 0:
+	case 1:
+		n.young, n.old = 0, n.young
+	default:
+		n.young, n.old = 0, 0
+	}
+	n.span = span
+	return n
+}
+
 func newRecentFlows() recentFlows {
-	return recentFlows{young: map[portlessFlow]*capture{}, old: map[portlessFlow]*capture{}}
+	return recentFlows{young: map[portlessFlow]*recentCount{}, old: map[portlessFlow]*recentCount{}}
 }
 
 // portless counts a record of a flow without ports.
@@ -52,9 +73,9 @@ func (k *knownFlows) portless(f *input.Flow, from *origin, feedNow time.Duration
 	key := portlessFlow{uuid, from.capture.id}
 	if f.FinishType == finishTimeout {
 		k.live.remove(key)
-		k.ended.add(key, from.capture)
+		k.ended.add(key, &from.capture.portlessEnded)
 	} else {
-		k.live.add(key, from.capture)
+		k.live.add(key, &from.capture.portlessLive)
 	}
 }
 
@@ -67,21 +88,23 @@ func (k *knownFlows) rotate(feedNow, retention time.Duration) {
 
 func (r *recentFlows) size() int { return len(r.young) + len(r.old) }
 
-func (r *recentFlows) add(f portlessFlow, c *capture) {
+func (r *recentFlows) add(f portlessFlow, n *recentCount) {
 	if _, ok := r.young[f]; ok {
 		return
 	}
 	r.remove(f)
-	r.young[f] = c
-	c.known++
+	r.young[f] = n
+	n.at(r.span).young++
 }
 
 func (r *recentFlows) remove(f portlessFlow) {
-	for _, flows := range []map[portlessFlow]*capture{r.young, r.old} {
-		if c, ok := flows[f]; ok {
-			c.known--
-			delete(flows, f)
-		}
+	if n, ok := r.young[f]; ok {
+		n.at(r.span).young--
+		delete(r.young, f)
+	}
+	if n, ok := r.old[f]; ok {
+		n.at(r.span).old--
+		delete(r.old, f)
 	}
 }
 
@@ -89,10 +112,14 @@ func (r *recentFlows) rotate(feedNow, keep time.Duration) {
 	if feedNow-r.rotated < keep {
 		return
 	}
-	for _, c := range r.old {
-		c.known--
-	}
-	r.rotated, r.old, r.young = feedNow, r.young, map[portlessFlow]*capture{}
+	r.span++
+	r.rotated, r.old, r.young = feedNow, r.young, map[portlessFlow]*recentCount{}
+}
+
+// count returns how many flows of a capture there are.
+func (r *recentFlows) count(n *recentCount) int {
+	n.at(r.span)
+	return n.young + n.old
 }
 
 // knownOf returns how many flows of a capture are known; 0 where there was no record of the
@@ -103,5 +130,5 @@ func (a *Aggregator) knownOf(captureID string, feedNow time.Duration) uint64 {
 	if c == nil || feedNow-a.known.since < a.cfg.FlowRetention {
 		return 0
 	}
-	return uint64(max(c.known, 0))
+	return uint64(c.known + a.known.live.count(&c.portlessLive) + a.known.ended.count(&c.portlessEnded))
 }

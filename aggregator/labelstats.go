@@ -70,7 +70,7 @@ func (a *Aggregator) LabelStats() []LabelValues {
 // labelValues estimates the cardinality of each label over all connections.
 func (a *Aggregator) labelValues() []LabelValues {
 	a.mu.Lock()
-	cs, seed := a.connections, a.overflowed.seed
+	cs, seed := a.connections, maphash.MakeSeed()
 	a.mu.Unlock()
 	names, direction := cs.layout.Names, cs.layout.Direction
 

@@ -82,7 +82,9 @@ func (n *node) advance(feedNow time.Duration) {
 type capture struct {
 	id      uint32
 	origins int // how many refer to it
-	known   int // known flows, see [knownFlows]
+	known   int // baselines
+	// Flows without ports; see [knownFlows].
+	portlessLive, portlessEnded recentCount
 }
 
 // origin is one capture on one node, from which records come, with what counting at first

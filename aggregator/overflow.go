@@ -4,7 +4,8 @@
 package aggregator
 
 import (
-	"hash/maphash"
+	"crypto/sha256"
+	"encoding/binary"
 	"time"
 
 	"github.com/skydive-project/skybridge/input"
@@ -32,7 +33,6 @@ const overflowSpan = 5 * time.Minute
 
 // overflowStats has what is counted in the overflow, by reason.
 type overflowStats struct {
-	seed    maphash.Seed
 	reasons [overflowReasons]struct {
 		bytes       uint64 // since the process began
 		now, before hyperLogLog
@@ -40,10 +40,15 @@ type overflowStats struct {
 	rotated time.Duration // feed time at which now began
 }
 
-func newOverflowStats() *overflowStats { return &overflowStats{seed: maphash.MakeSeed()} }
+func newOverflowStats() *overflowStats { return &overflowStats{} }
 
-// id identifies a connection whose label values are not kept.
-func (f *overflowStats) id(key []byte) uint64 { return maphash.Bytes(f.seed, key) }
+// valuesID identifies a connection whose label values are not kept: a hash, by the key of the
+// conversations' so that no sender can make two collide.
+func (a *Aggregator) valuesID(values []byte) uint64 {
+	a.hashed = append(append(a.hashed[:0], a.conversationKey[:]...), values...)
+	sum := sha256.Sum256(a.hashed)
+	return binary.LittleEndian.Uint64(sum[:])
+}
 
 // rotate ends a span.
 func (f *overflowStats) rotate(feedNow time.Duration) {
@@ -92,7 +97,7 @@ func (a *Aggregator) findOrAdd(i uint32, found bool, f *input.Flow, n *node, byt
 	id := uint64(0) // needed with top_k or where a bound is reached
 	reason := a.boundReached(n)
 	if a.top != nil || reason != notOverflow {
-		id = a.overflowed.id(a.key)
+		id = a.valuesID(a.key)
 	}
 	switch {
 	case demoted:
