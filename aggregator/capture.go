@@ -4,6 +4,7 @@
 package aggregator
 
 import (
+	"slices"
 	"time"
 
 	"github.com/skydive-project/skybridge/input"
@@ -36,9 +37,10 @@ const (
 // sums of some ten readings of a cumulative number.
 type captures struct {
 	byID      map[string]*captureState
-	tables    int                     // in all
-	packets   map[string]packetCounts // by capture; nothing where the topology is off
-	refreshes int                     // of packets
+	list      []*captureState          // the same, in the order in which they came
+	tables    int                      // in all
+	packets   map[string]*packetCounts // by capture; nothing where the topology is off
+	refreshes int                      // of packets
 }
 
 type captureState struct {
@@ -70,7 +72,7 @@ func (cs *captures) report(s input.CaptureStats, feedNow time.Duration) bool {
 			return false
 		}
 		c = &captureState{total: CaptureRow{CaptureID: id}}
-		cs.byID[id] = c
+		cs.add(c)
 	}
 	c.seen = feedNow
 	if c.phase == ended {
@@ -90,6 +92,23 @@ func (cs *captures) report(s input.CaptureStats, feedNow time.Duration) bool {
 	cs.tables++
 	c.tables = append(c.tables, latest)
 	return true
+}
+
+func (cs *captures) add(c *captureState) {
+	cs.byID[c.total.CaptureID] = c
+	cs.list = append(cs.list, c)
+}
+
+// removeEnded removes the captures whose stale markers were sampled at a former tick.
+func (cs *captures) removeEnded() {
+	cs.list = slices.DeleteFunc(cs.list, func(c *captureState) bool {
+		if c.phase != ended {
+			return false
+		}
+		cs.tables -= len(c.tables)
+		delete(cs.byID, c.total.CaptureID)
+		return true
+	})
 }
 
 // reporter returns the index of the table that reports now, the one whose last report is
@@ -116,7 +135,7 @@ func (c *captureState) dropSilent(feedNow time.Duration) (n int) {
 
 // endAll ends every series; see [Aggregator.EndAll].
 func (cs *captures) endAll() (left int) {
-	for _, c := range cs.byID {
+	for _, c := range cs.list {
 		if c.phase != ended {
 			c.ending = true
 			left++
@@ -128,14 +147,10 @@ func (cs *captures) endAll() (left int) {
 // sample returns the points of all captures at a tick. known returns how many flows of a
 // capture have baselines, 0 for not known; nil: always 0.
 func (cs *captures) sample(latest int, t tickTimes, feedNow time.Duration, known func(id string) uint64) []CapturePoint {
+	cs.removeEnded()
 	var points []CapturePoint
-	for id, c := range cs.byID {
-		if c.phase == ended {
-			cs.tables -= len(c.tables)
-			delete(cs.byID, id)
-			continue
-		}
-		before := c.sampled[1-latest]
+	for _, c := range cs.list {
+		id, before := c.total.CaptureID, c.sampled[1-latest]
 		if c.phase == closing || (c.phase == live && !c.ending && feedNow-c.seen >= captureSilence) {
 			points = append(points, CapturePoint{CaptureRow: before, Start: c.start, End: true})
 			c.phase, c.ending, c.live[latest], c.start = ended, false, false, t.at+1

@@ -18,7 +18,10 @@ const packetRefreshes = 15
 
 // packetCounts are a capture's packets, by node. As with interfaces they are sampled as
 // they are, without a zero, and are not durable.
-type packetCounts map[string]*nodePackets
+type packetCounts struct {
+	byNode map[string]*nodePackets
+	list   []*nodePackets // the same
+}
 
 // nodePackets are received and dropped packets on one node.
 type nodePackets struct {
@@ -37,7 +40,7 @@ func (a *Aggregator) SetCaptures(rows []CapturePackets) {
 }
 
 func (cs *captures) setPackets(rows []CapturePackets) {
-	now, nodes := map[string]packetCounts{}, 0
+	now, nodes := map[string]*packetCounts{}, 0
 	cs.refreshes++
 	for i := range rows {
 		r := &rows[i]
@@ -45,17 +48,18 @@ func (cs *captures) setPackets(rows []CapturePackets) {
 		if now[id] == nil {
 			// A node that has left stays in the sum, which must not fall.
 			if now[id] = cs.packets[id]; now[id] == nil {
-				now[id] = packetCounts{}
+				now[id] = &packetCounts{byNode: map[string]*nodePackets{}}
 			}
-			nodes += len(now[id])
+			nodes += len(now[id].list)
 		}
-		n := now[id][r.NodeTID]
+		p := now[id]
+		n := p.byNode[r.NodeTID]
 		if n == nil {
 			if nodes++; nodes > maxTables {
 				continue
 			}
 			n = &nodePackets{latest: [2]uint64{r.Received, r.Dropped}}
-			now[id][r.NodeTID] = n
+			p.byNode[r.NodeTID], p.list = n, append(p.list, n)
 		}
 		n.set([2]uint64{r.Received, r.Dropped}, cs.refreshes)
 	}
@@ -77,9 +81,12 @@ func (n *nodePackets) set(reading [2]uint64, refresh int) {
 }
 
 // fill puts the sum over all nodes into a row, which has packets where a reading is current.
-func (p packetCounts) fill(row *CaptureRow, refresh int) {
+func (p *packetCounts) fill(row *CaptureRow, refresh int) {
 	row.PacketsReceived, row.PacketsDropped, row.HasPackets = 0, 0, false
-	for _, n := range p {
+	if p == nil {
+		return
+	}
+	for _, n := range p.list {
 		oldest := n.changed[len(n.changed)-1]
 		row.HasPackets = row.HasPackets || oldest > 0 && refresh-oldest < packetRefreshes
 		row.PacketsReceived += n.earlier[0] + n.latest[0]

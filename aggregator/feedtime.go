@@ -15,7 +15,7 @@ import (
 type feedClock struct {
 	grace     time.Duration
 	analyzers []analyzerState // few
-	elapsed   time.Duration // feed time at the moment asOf
+	elapsed   time.Duration   // feed time at the moment asOf
 	asOf      time.Time
 }
 

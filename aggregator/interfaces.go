@@ -21,9 +21,11 @@ import (
 type interfaces struct {
 	mu       sync.Mutex
 	byLabels map[InterfaceLabels]*interfaceState
+	list     []*interfaceState // the same, in the order in which they came
 }
 
 type interfaceState struct {
+	labels  InterfaceLabels
 	sampled [2][InterfaceMetrics]uint64 // at the latest two ticks; see samplePair
 	live    [2]bool                     // it had values at that tick, not stale markers
 	now     [InterfaceMetrics]uint64
@@ -41,7 +43,7 @@ func (a *Aggregator) SetInterfaces(rows []InterfaceRow) {
 	is := &a.interfaces
 	is.mu.Lock()
 	defer is.mu.Unlock()
-	for _, s := range is.byLabels {
+	for _, s := range is.list {
 		s.present = false
 	}
 	for i := range rows {
@@ -54,8 +56,8 @@ func (a *Aggregator) SetInterfaces(rows []InterfaceRow) {
 		}
 		s := is.byLabels[labels]
 		if s == nil {
-			s = &interfaceState{}
-			is.byLabels[labels] = s
+			s = &interfaceState{labels: labels}
+			is.byLabels[labels], is.list = s, append(is.list, s)
 		}
 		s.now, s.present = rows[i].Values, true
 	}
@@ -66,7 +68,7 @@ func (a *Aggregator) SetInterfaces(rows []InterfaceRow) {
 func (is *interfaces) endAll() (left int) {
 	is.mu.Lock()
 	defer is.mu.Unlock()
-	for _, s := range is.byLabels {
+	for _, s := range is.list {
 		if s.phase == live || s.phase == closing {
 			s.ending = true
 			left++
@@ -79,17 +81,14 @@ func (is *interfaces) endAll() (left int) {
 func (is *interfaces) sample(latest int) []InterfacePoint {
 	is.mu.Lock()
 	defer is.mu.Unlock()
-	points := make([]InterfacePoint, 0, len(is.byLabels))
-	for labels, s := range is.byLabels {
-		if s.phase == ended || s.phase == fresh {
-			if !s.present { // or it was removed before it was sampled
-				delete(is.byLabels, labels)
-				continue
-			}
+	is.removeEnded()
+	points := make([]InterfacePoint, 0, len(is.list))
+	for _, s := range is.list {
+		if s.phase == ended {
 			s.phase = fresh
 		}
 		if s.phase == closing || (s.phase == live && !s.ending && !s.present) {
-			points = append(points, InterfacePoint{InterfaceRow: InterfaceRow{labels, s.sampled[1-latest]}, End: true})
+			points = append(points, InterfacePoint{InterfaceRow: InterfaceRow{s.labels, s.sampled[1-latest]}, End: true})
 			s.phase, s.ending, s.live[latest] = ended, false, false
 			continue
 		}
@@ -97,9 +96,21 @@ func (is *interfaces) sample(latest int) []InterfacePoint {
 		if s.ending {
 			s.phase = closing
 		}
-		points = append(points, InterfacePoint{InterfaceRow: InterfaceRow{labels, s.now}})
+		points = append(points, InterfacePoint{InterfaceRow: InterfaceRow{s.labels, s.now}})
 	}
 	return points
+}
+
+// removeEnded removes interfaces that have left and whose stale markers were sampled, or that
+// were never sampled.
+func (is *interfaces) removeEnded() {
+	is.list = slices.DeleteFunc(is.list, func(s *interfaceState) bool {
+		if s.present || s.phase != ended && s.phase != fresh {
+			return false
+		}
+		delete(is.byLabels, s.labels)
+		return true
+	})
 }
 
 // ScrapeInterfaces appends the interfaces to dst as the latest published tick sampled them,
@@ -110,9 +121,9 @@ func (a *Aggregator) ScrapeInterfaces(dst []InterfaceRow) []InterfaceRow {
 	shown := a.samples.shown
 	a.mu.Unlock()
 	a.interfaces.mu.Lock()
-	for labels, s := range a.interfaces.byLabels {
+	for _, s := range a.interfaces.list {
 		if s.live[shown] {
-			dst = append(dst, InterfaceRow{labels, s.sampled[shown]})
+			dst = append(dst, InterfaceRow{s.labels, s.sampled[shown]})
 		}
 	}
 	a.interfaces.mu.Unlock()

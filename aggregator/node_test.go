@@ -110,7 +110,7 @@ func TestNodesAreRemoved(t *testing.T) {
 	w.report("a", 1)
 	for _, name := range []string{"a", "b"} {
 		from := w.origins.byKey[originKey{name, "c1"}]
-		w.origins.remove(from.key, from)
+		w.origins.remove(from)
 	}
 	if _, ok := w.origins.nodes.byTID["b"]; ok {
 		t.Error("a node without series is still there")

@@ -223,7 +223,6 @@ func (a *Aggregator) resume(feedNow time.Duration, lastTick int64) {
 	a.relabel()
 	a.configureTop(a.cfg)
 	a.clock.elapsed = feedNow
-	a.origins.swept = feedNow
 	a.lastTick = max(a.lastTick, a.latest.at, lastTick)
 	if lastTick >= 0 {
 		if lastTick < a.latest.at { // the log lost ticks that may have been sent

@@ -167,8 +167,8 @@ type origins struct {
 	nodes       *nodes
 	captures    map[string]*capture
 	nextCapture uint32
-	recent      *origin       // most messages are of one origin
-	swept       time.Duration // feed time of the last sweep
+	recent      *origin // most messages are of one origin
+	hand        int     // where the next visit begins
 }
 
 func newOrigins() *origins {
@@ -239,51 +239,54 @@ func (s *origins) period(id uint32, feedNow time.Duration) time.Duration {
 	return defaultPeriod
 }
 
-// sweep removes origins without baselines and records for originRetention. It visits all of
-// them, once an hour.
+// sweep removes origins without baselines and records for originRetention. Each time it
+// visits the next some of them.
 func (s *origins) sweep(feedNow time.Duration) {
-	if feedNow-s.swept < time.Hour {
-		return
-	}
-	s.swept = feedNow
-	for key, from := range s.byKey {
+	const look = 1024
+	s.visit(look, func(from *origin) {
 		if from.unused() && feedNow-from.seen >= originRetention {
-			s.remove(key, from)
+			s.remove(from)
 		}
-	}
+	})
 }
 
-// evict removes the origin without baselines whose latest record is the oldest among a random
-// sample, and reports whether there was one.
+// evict removes the origin without baselines whose latest record is the oldest among the next
+// some, and reports whether there was one.
 func (s *origins) evict() bool {
 	const look = 64
 	var oldest *origin
-	looked := 0
-	for _, from := range s.byKey {
+	s.visit(look, func(from *origin) {
 		if from.unused() && (oldest == nil || from.seen < oldest.seen) {
 			oldest = from
 		}
-		if looked++; looked == look {
-			break
-		}
-	}
+	})
 	if oldest == nil {
 		return false
 	}
-	s.remove(oldest.key, oldest)
+	s.remove(oldest)
 	return true
 }
 
+// visit visits the next origins in the order of their ids.
+func (s *origins) visit(look int, visit func(*origin)) {
+	for range min(look, len(s.list)) {
+		s.hand = (s.hand + 1) % len(s.list)
+		if from := s.list[s.hand]; from != nil {
+			visit(from)
+		}
+	}
+}
+
 // remove removes an origin without baselines; see originRetention.
-func (s *origins) remove(key originKey, from *origin) {
-	delete(s.byKey, key)
+func (s *origins) remove(from *origin) {
+	delete(s.byKey, from.key)
 	s.list[from.id] = nil
 	s.free = append(s.free, from.id)
 	s.journal.originFree(from.id)
 	from.node.origins--
 	from.node.deleteIfUnused()
 	if from.capture.origins--; from.capture.origins == 0 {
-		delete(s.captures, key.captureID)
+		delete(s.captures, from.key.captureID)
 	}
 	if s.recent == from {
 		s.recent = nil

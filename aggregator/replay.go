@@ -270,11 +270,13 @@ func (r *replay) capture(d *decoder) {
 	}
 	c.phase = p
 	cs := r.a.captures
+	cs.tables += len(c.tables)
 	if before := cs.byID[t.CaptureID]; before != nil {
 		cs.tables -= len(before.tables)
+		*before = *c
+		return
 	}
-	cs.tables += len(c.tables)
-	cs.byID[t.CaptureID] = c
+	cs.add(c)
 }
 
 // finish links what was read: indexes, lists and counts. It returns how many records had to be
@@ -362,7 +364,7 @@ func (r *replay) finish() (dropped int) {
 			dropped++
 		}
 	}
-	for _, c := range a.captures.byID {
+	for _, c := range a.captures.list {
 		c.sampled, c.live = [2]CaptureRow{c.total, c.total}, [2]bool{}
 	}
 	return dropped

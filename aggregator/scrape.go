@@ -55,7 +55,7 @@ func (a *Aggregator) row(c *connection, sample int) Row {
 func (a *Aggregator) ScrapeCaptures(dst []CaptureRow) []CaptureRow {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, c := range a.captures.byID {
+	for _, c := range a.captures.list {
 		if c.live[a.samples.shown] {
 			dst = append(dst, c.sampled[a.samples.shown])
 		}

@@ -107,7 +107,7 @@ func (d *durable) switchJournal() {
 	head = appendConversationKey(head, &d.a.conversationKey)
 	head = appendTick(head, d.a.latest)
 	head = appendLayout(head, d.a.connections.layout)
-	for _, c := range d.a.captures.byID {
+	for _, c := range d.a.captures.list {
 		head = appendCapture(head, c)
 	}
 	d.heads <- snapshotHead{head, feedNow}

@@ -30,9 +30,9 @@ func (r *replay) undo() {
 			c.phase, c.start = fresh, 0
 		}
 	}
-	for id, c := range a.captures.byID {
+	for _, c := range a.captures.list {
 		switch {
-		case r.endedCapture[id] && c.phase == ended:
+		case r.endedCapture[c.total.CaptureID] && c.phase == ended:
 			c.phase = closing
 		case c.phase == live || c.phase == closing:
 			c.ending = c.ending || c.phase == closing
