@@ -8,7 +8,7 @@
 package aggregator
 
 import (
-	"fmt"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"slices"
@@ -168,8 +168,8 @@ func (a *Aggregator) Configure(cfg Config) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !layout.same(a.connections.layout) {
-		if a.connections.series > 0 {
-			return fmt.Errorf("aggregator: labels change while %d series have not ended", a.connections.series)
+		if !a.connections.clear() {
+			return errors.New("aggregator: labels change while series have not ended")
 		}
 		a.connections = newConnections(layout, a.journal)
 		a.earliestZero = a.lastTick + 1
@@ -230,6 +230,7 @@ func (a *Aggregator) Update(flows []input.Flow) {
 		for i := range part {
 			a.count(&part[i], feedNow)
 		}
+		a.sweep(feedNow, 2*len(part))
 		a.journal.seal(feedNow)
 		a.mu.Unlock()
 	}
@@ -316,15 +317,19 @@ func (a *Aggregator) countOf(from *origin, f *input.Flow, feedNow time.Duration,
 		return
 	}
 	i, found := a.find(f, p.record)
+	if found {
+		a.sampleFirst(i)
+	}
 	if traffic {
 		var reason overflowReason
 		i, reason = a.findOrAdd(i, found, f, primary.node, delta.totalBytes())
+		a.sampleFirst(i) // it may be the overflow
 		if found = true; !a.connections.count(i, delta) {
 			a.skipImplausible(f)
 			return
 		}
 		c := a.connections.records.at(i)
-		c.traffic, c.origin = feedNow, from.id
+		c.traffic, c.origin, c.period = feedNow, from.id, from.node.period(feedNow)
 		switch {
 		case reason != notOverflow:
 			a.overflowed.reasons[reason].bytes += delta.totalBytes()

@@ -40,7 +40,7 @@ func TestReturningConnectionsRespectMaxSeries(t *testing.T) {
 	}
 	update(1, 100)
 	update(2, 100)
-	for range 5 { // both end
+	for range 6 { // both end and are removed
 		w.tick()
 	}
 	update(3, 100) // others take their room before they return

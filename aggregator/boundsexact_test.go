@@ -47,17 +47,23 @@ func checkBounds(t rapid.TB, a *Aggregator) {
 	byNode := map[*node]int{}
 	for i := range a.connections.records.size {
 		c := a.connections.records.at(i)
-		if !c.used || c.phase == ended {
+		if !c.used {
 			continue
 		}
-		series += a.connections.seriesOf(c)
-		if !c.overflow && !c.demoted {
+		if want := 2*a.connections.layout.directions() + c.gauges.series(); c.phase != ended && int(c.counted) != want {
+			t.Fatalf("a connection has %d series and counts with %d", want, c.counted)
+		}
+		series += int(c.counted)
+		if c.own {
 			own++
+		}
+		if c.own == (c.overflow || c.demoted) && c.phase != ended {
+			t.Fatalf("a connection's series are counted wrong: %+v", *c)
 		}
 		if c.overflow != (c.node == nil) || c.demoted && !c.ending && c.phase != closing {
 			t.Fatalf("a connection contradicts itself: %+v", *c)
 		}
-		byNode[c.node] += a.connections.seriesOf(c)
+		byNode[c.node] += int(c.counted)
 	}
 	if own != a.connections.own || series != a.connections.series {
 		t.Fatalf("%d own connections and %d series, counted %d and %d", own, series, a.connections.own, a.connections.series)

@@ -29,14 +29,18 @@ type connection struct {
 	values   string        // identity: label values, see [Row.Values]
 	traffic  time.Duration // feed time of the latest traffic
 	start    int64         // ms, time of this incarnation's zeros; until it begins, their earliest time
+	period   time.Duration // of the node that reported it: its next traffic is due after that
 	gauges   Gauges
 	rate     rateWindow // bytes per second, for the list of connections
-	origin   uint32     // of the latest traffic; its period gives when the next is due
+	origin   uint32     // of the latest traffic
+	tick     uint32     // number of the latest tick that has sampled it; see cut
 	phase    phase
+	counted  uint8 // its series, as they are in the sum of all
 	used     bool  // false: a free record
 	ending   bool  // ends at the next tick
 	overflow bool  // takes traffic above the bounds
 	demoted  bool  // ends in favour of a busier one; the overflow takes its traffic
+	own      bool  // counted among those with series
 	node     *node // that reported it first; nil: the overflow, or not known
 }
 
@@ -53,8 +57,11 @@ type connections struct {
 	journal *journal
 	records slab[connection]
 	byKey   index
-	series  int // of all connections that have not ended
+	series  int // of all connections, those that have ended among them until they are removed
 	own     int // connections with series, without the overflow and demoted ones
+	cut     cut
+	// leaving have ended at a former tick, ended at the latest one.
+	leaving, ended []departure
 	// deferred is traffic of connections whose incarnation is over: the next one begins
 	// with it once the stale markers are out. It happens at maxCount and at reloads.
 	deferred map[uint32]counts
@@ -80,30 +87,36 @@ func (cs *connections) is(i uint32, key []byte) bool {
 func (cs *connections) add(key []byte, overflow bool, n *node, earliest int64) uint32 {
 	i := cs.records.alloc()
 	c := cs.records.at(i)
-	c.used, c.values, c.overflow, c.node, c.start = true, string(key), overflow, n, earliest
+	c.used, c.values, c.overflow, c.node, c.start, c.tick = true, string(key), overflow, n, earliest, cs.cut.number
 	cs.byKey.add(cs.byKey.hash(key), i)
-	cs.addSeriesOf(c)
+	cs.begin(c)
 	cs.journal.connectionNew(i, c)
 	return i
 }
 
-// addSeriesOf counts the series of a connection that begins.
-func (cs *connections) addSeriesOf(c *connection) {
-	cs.changeSeries(c, cs.seriesOf(c))
-	if !c.overflow && !c.demoted {
+// begin counts the series of a connection that begins, or begins again before it was removed.
+func (cs *connections) begin(c *connection) {
+	cs.account(c, 2*cs.layout.directions()+c.gauges.series())
+	if !c.overflow && !c.demoted && !c.own {
+		c.own = true
 		cs.own++
 	}
 }
 
-// changeSeries counts series that begin, or end where negative.
-func (cs *connections) changeSeries(c *connection, series int) {
-	cs.series += series
-	c.node.addSeries(series)
+// account counts a connection with that many series.
+func (cs *connections) account(c *connection, series int) {
+	change := series - int(c.counted)
+	c.counted = uint8(series)
+	cs.series += change
+	c.node.addSeries(change)
 }
 
-// seriesOf is how many series a connection has.
-func (cs *connections) seriesOf(c *connection) int {
-	return 2*cs.layout.directions() + c.gauges.series()
+// disown counts a connection as one without series.
+func (cs *connections) disown(c *connection) {
+	if c.own {
+		c.own = false
+		cs.own--
+	}
 }
 
 // deferTraffic sets the traffic that waits for the next incarnation.
@@ -120,8 +133,8 @@ func (cs *connections) count(i uint32, delta counts) (ok bool) {
 		delta = delta.summed()
 	}
 	if c.phase == ended { // it returns
-		c.phase = fresh
-		cs.addSeriesOf(c)
+		c.phase, c.tick = fresh, cs.cut.number
+		cs.begin(c)
 	}
 	sum := c.counts
 	sum.add(&delta)
@@ -142,10 +155,6 @@ func (cs *connections) count(i uint32, delta counts) (ok bool) {
 // traffic begins the next one; what exceeds maxCount is deferred again.
 func (cs *connections) end(i uint32) {
 	c := cs.records.at(i)
-	cs.changeSeries(c, -cs.seriesOf(c))
-	if !c.overflow && !c.demoted {
-		cs.own--
-	}
 	c.phase, c.ending, c.demoted = ended, false, false
 	c.counts, c.gauges, c.rate = counts{}, Gauges{}, rateWindow{}
 
@@ -167,7 +176,7 @@ func (cs *connections) end(i uint32) {
 func (cs *connections) setGauge(i uint32, gauge int, value uint64) {
 	c := cs.records.at(i)
 	if c.gauges[gauge] == 0 {
-		cs.changeSeries(c, 1)
+		cs.account(c, int(c.counted)+1)
 	}
 	c.gauges[gauge] = value
 }
@@ -176,13 +185,49 @@ func (cs *connections) setGauge(i uint32, gauge int, value uint64) {
 func (cs *connections) demote(i uint32) {
 	c := cs.records.at(i)
 	c.ending, c.demoted = true, true
-	cs.own--
+	cs.disown(c)
 	cs.journal.connection(i, c)
+}
+
+// departure is a connection whose stale markers were sampled at the tick of that number.
+type departure struct{ i, tick uint32 }
+
+// depart has connections that ended at the tick before removed from now on, unless they return.
+func (cs *connections) depart() { cs.leaving, cs.ended = append(cs.leaving, cs.ended...), nil }
+
+// removeEnded removes some of the connections that ended at a former tick and have not
+// returned.
+func (cs *connections) removeEnded(most int) {
+	for ; most > 0 && len(cs.leaving) > 0; most-- {
+		d := cs.leaving[0]
+		cs.leaving = cs.leaving[1:]
+		if c := cs.records.at(d.i); c.phase == ended && c.tick == d.tick {
+			cs.remove(d.i)
+		}
+	}
+}
+
+// clear removes all connections; not ok: some have not ended.
+func (cs *connections) clear() (ok bool) {
+	for i := range cs.records.size {
+		if c := cs.records.at(i); c.used && c.phase != ended {
+			return false
+		}
+	}
+	for i := range cs.records.size {
+		if cs.records.at(i).used {
+			cs.remove(i)
+		}
+	}
+	return true
 }
 
 // remove removes a connection that has ended.
 func (cs *connections) remove(i uint32) {
-	cs.byKey.remove(cs.byKey.hashText(cs.records.at(i).values), i)
+	c := cs.records.at(i)
+	cs.account(c, 0)
+	cs.disown(c)
+	cs.byKey.remove(cs.byKey.hashText(c.values), i)
 	cs.records.release(i)
 	cs.journal.connectionFree(i)
 }

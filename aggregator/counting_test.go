@@ -170,7 +170,7 @@ func TestIdleConnectionEnds(t *testing.T) {
 	if n := len(s); n != 6 || !s[n-1].stale || s[n-2].stale { // zero, 4 values, marker
 		t.Fatalf("%v: want a zero, 4 values and a stale marker", s)
 	}
-	w.wantMetric("skybridge_series", "", 0)
+	w.wantMetric("skybridge_series", "", 4) // they count until the connection is removed
 
 	// It returns at once: its zero must not share an interval with its stale marker.
 	w.count(w.flow("1", 1700, 0))

@@ -44,6 +44,10 @@ type progress struct {
 func (a *Aggregator) advance(from *origin, f *input.Flow, feedNow time.Duration, when timing, p *progress) (ok bool) {
 	metric := counted(&f.Metric)
 	i, b := a.baselines.find(f.UUID, from)
+	if b != nil && a.isDue(b, feedNow) { // it has not been swept yet
+		a.evict(i, b.evictReason())
+		i, b = none, nil
+	}
 	if when == onArrival && (b == nil || b.raisedTo(metric) != b.counts) && a.readClock(from, f, feedNow) {
 		i, b = a.baselines.find(f.UUID, from) // a record that was held may have been of this flow
 	}
@@ -100,9 +104,14 @@ func (a *Aggregator) addBaseline(from *origin, f *input.Flow, metric counts, fee
 		p.from = f.LastUpdate.Start
 	}
 	if limit := a.cfg.MaxFlows; limit > 0 && a.baselines.records.used >= limit {
-		a.warnings.log(evictBound, "aggregation.max_flows is reached: the least recently reported flows are evicted", "limit", limit)
-		a.evict(a.baselines.leastRecent(), evictBound)
-		a.known.since = feedNow
+		least, reason := a.baselines.leastRecent(), evictBound
+		if b := a.baselines.records.at(least); a.isDue(b, feedNow) {
+			reason = b.evictReason()
+		} else {
+			a.warnings.log(evictBound, "aggregation.max_flows is reached: the least recently reported flows are evicted", "limit", limit)
+			a.known.since = feedNow
+		}
+		a.evict(least, reason)
 	}
 	p.baseline, p.record = a.baselines.add(f, from)
 	p.record.counts = metric
@@ -253,29 +262,33 @@ func (a *Aggregator) evict(i uint32, reason string) {
 	a.metrics.evicted.WithLabelValues(reason).Inc()
 }
 
-// evictDue evicts up to limit baselines whose retention is over, and reports whether that
-// was all of them.
-func (a *Aggregator) evictDue(feedNow time.Duration, limit int) (done bool) {
+// evictDue evicts up to limit baselines whose retention is over.
+func (a *Aggregator) evictDue(feedNow time.Duration, limit int) {
 	bs := a.baselines
-	lists := []struct {
-		list   *seenList
-		reason string
-	}{{&bs.live, evictRetention}, {&bs.ended, evictEnded}, {&bs.repeatable, evictEnded}}
-	for _, l := range lists {
-		for ; l.list.oldest != none; limit-- {
-			oldest := bs.records.at(l.list.oldest)
-			keep := a.cfg.FlowRetention
-			if l.reason == evictEnded {
-				keep = a.endedRetention(a.origins.list[oldest.flags.originID()].node, oldest.flags.is(isRepeatable), feedNow)
-			}
-			if feedNow-oldest.seen.time() < keep {
+	for _, l := range [...]*seenList{&bs.live, &bs.ended, &bs.repeatable} {
+		for ; limit > 0 && l.oldest != none; limit-- {
+			b := bs.records.at(l.oldest)
+			if !a.isDue(b, feedNow) {
 				break
 			}
-			if limit == 0 {
-				return false
-			}
-			a.evict(l.list.oldest, l.reason)
+			a.evict(l.oldest, b.evictReason())
 		}
 	}
-	return true
+}
+
+// isDue reports whether the retention of a baseline is over.
+func (a *Aggregator) isDue(b *baseline, feedNow time.Duration) bool {
+	keep := a.cfg.FlowRetention
+	if b.flags.is(isEnded) {
+		keep = a.endedRetention(a.origins.list[b.flags.originID()].node, b.flags.is(isRepeatable), feedNow)
+	}
+	return feedNow-b.seen.time() >= keep
+}
+
+// evictReason is why a baseline is evicted that is due.
+func (b *baseline) evictReason() string {
+	if b.flags.is(isEnded) {
+		return evictEnded
+	}
+	return evictRetention
 }

@@ -29,6 +29,7 @@ const (
 type node struct {
 	windows     [periodSlots]time.Duration // largest LastUpdateMetric window, by minute of feed time
 	minute      int64                      // feed-time minute of the newest slot
+	largest     time.Duration              // of the windows
 	knownPeriod time.Duration              // the period when the last window expired, 0: none
 	origins     int                        // how many refer to it
 	clock       agentClock
@@ -47,7 +48,7 @@ type node struct {
 func (n *node) addWindow(window, feedNow time.Duration) {
 	n.advance(feedNow)
 	if slot := &n.windows[n.minute%periodSlots]; window > *slot {
-		*slot = window
+		*slot, n.largest = window, max(n.largest, window)
 	}
 }
 
@@ -55,8 +56,8 @@ func (n *node) addWindow(window, feedNow time.Duration) {
 // one before, for updates may be further apart than that.
 func (n *node) period(feedNow time.Duration) time.Duration {
 	n.advance(feedNow)
-	if largest := slices.Max(n.windows[:]); largest > 0 {
-		return largest
+	if n.largest > 0 {
+		return n.largest
 	}
 	if n.knownPeriod > 0 {
 		return n.knownPeriod
@@ -69,13 +70,13 @@ func (n *node) advance(feedNow time.Duration) {
 	if minute <= n.minute {
 		return
 	}
-	if largest := slices.Max(n.windows[:]); largest > 0 {
-		n.knownPeriod = largest
+	if n.largest > 0 {
+		n.knownPeriod = n.largest
 	}
 	for m := max(n.minute+1, minute-periodSlots+1); m <= minute; m++ {
 		n.windows[m%periodSlots] = 0
 	}
-	n.minute = minute
+	n.minute, n.largest = minute, slices.Max(n.windows[:])
 }
 
 // capture is a capture as part of baselines' keys.
@@ -228,15 +229,6 @@ func (s *origins) newID() uint32 {
 	}
 	s.list = append(s.list, nil)
 	return uint32(len(s.list) - 1)
-}
-
-// period returns how often live flows of an origin are reported. The id may be free, or
-// another's by now.
-func (s *origins) period(id uint32, feedNow time.Duration) time.Duration {
-	if int(id) < len(s.list) && s.list[id] != nil {
-		return s.list[id].node.period(feedNow)
-	}
-	return defaultPeriod
 }
 
 // sweep removes origins without baselines and records for originRetention. Each time it

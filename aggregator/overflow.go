@@ -84,25 +84,31 @@ func (a *Aggregator) find(f *input.Flow, b *baseline) (i uint32, ok bool) {
 // findOrAdd returns the connection that counts a flow's traffic: its own, which is i where
 // found, or the overflow and the bound that was reached. n is the node that reports it.
 func (a *Aggregator) findOrAdd(i uint32, found bool, f *input.Flow, n *node, bytes uint64) (uint32, overflowReason) {
-	demoted := false
+	demoted, returns, own := false, false, a.connections.own
 	if found {
 		c := a.connections.records.at(i)
 		if c.phase != ended && !c.demoted {
 			return i, notOverflow
 		}
-		if demoted = c.demoted; c.node != nil {
+		if demoted, returns = c.demoted, c.phase == ended; c.node != nil {
 			n = c.node
+		}
+		if c.own {
+			own-- // it is itself among them until it is removed
 		}
 	}
 	id := uint64(0) // needed with top_k or where a bound is reached
-	reason := a.boundReached(n)
+	reason := notOverflow
+	if !returns { // else its series still count
+		reason = a.boundReached(n)
+	}
 	if a.top != nil || reason != notOverflow {
 		id = a.valuesID(a.key)
 	}
 	switch {
 	case demoted:
 		reason = overflowTopK
-	case reason == notOverflow && a.top != nil && !a.top.mayHaveSeries(a.connections.own, a.freeConnections(), id):
+	case reason == notOverflow && a.top != nil && !a.top.mayHaveSeries(own, a.freeConnections(), id):
 		reason = overflowTopK
 	}
 	if reason != notOverflow {

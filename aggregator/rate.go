@@ -38,7 +38,7 @@ func (p *rateWindow) add(was, is *counts, at int64, period time.Duration, begins
 }
 
 // updateRate updates the rate of connection c at a tick.
-func (a *Aggregator) updateRate(c *connection, feedNow time.Duration) {
+func (a *Aggregator) updateRate(c *connection) {
 	was := &c.sampled[a.samples.before()]
 	begins := c.phase == fresh
 	from := &was.counts
@@ -46,7 +46,7 @@ func (a *Aggregator) updateRate(c *connection, feedNow time.Duration) {
 		from = &counts{}
 	}
 	if c.bytes != from.bytes {
-		c.rate.add(from, &c.counts, a.latest.at, a.origins.period(c.origin, feedNow), begins)
+		c.rate.add(from, &c.counts, a.latest.at, c.period, begins)
 	}
 }
 
@@ -64,7 +64,7 @@ type TrafficRow struct {
 func (a *Aggregator) ScrapeTraffic(cursor *ScrapeCursor, rows []TrafficRow) int {
 	return scrape(a, cursor, rows, func(row *TrafficRow, c *connection, shown int, feedNow time.Duration) {
 		*row = TrafficRow{Row: a.row(c, shown), Overflow: c.overflow}
-		if period := a.origins.period(c.origin, feedNow); feedNow-c.traffic < period+period/4+a.tickGap() {
+		if feedNow-c.traffic < c.period+c.period/4+a.tickGap() {
 			row.Rate = c.rate.perSecond
 		}
 	})

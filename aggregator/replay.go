@@ -348,8 +348,12 @@ func (r *replay) finish() (dropped int) {
 			// Where node_tid is no label, another node may have reported it first.
 			c.node = list[c.origin].node
 		}
-		if c.phase != ended {
-			cs.addSeriesOf(c)
+		c.period = defaultPeriod
+		if int(c.origin) < len(list) && list[c.origin] != nil {
+			c.period = list[c.origin].node.period(r.feedNow)
+		}
+		if cs.begin(c); c.phase == ended {
+			cs.leaving = append(cs.leaving, departure{i, c.tick})
 		}
 		if c.phase == closing { // its stale markers come with the values before them
 			for i := range c.sampled {

@@ -53,7 +53,8 @@ type Emitter interface {
 // interval before this tick; where that is before the last tick, it waits. Connections that
 // were idle for too long end.
 //
-// Ticks must not overlap; updates and scrapes may run meanwhile.
+// A tick is an exact cut: it has what was counted before it began, and nothing else, though
+// updates and scrapes may run meanwhile. Ticks must not overlap.
 func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 	a.mu.Lock()
 	feedNow := a.clock.now(a.now())
@@ -63,11 +64,16 @@ func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 	a.journal.tick(a.latest)
 	a.lastTick = at
 	a.samples.begin()
+	a.applyRanking()
+	a.connections.depart()
+	a.sweep(feedNow, sweptAtTick)
 	a.origins.sweep(feedNow)
 	a.overflowed.rotate(feedNow)
 	a.known.rotate(feedNow, a.cfg.FlowRetention)
 	captures := a.captures.sample(a.samples.latest, a.latest, feedNow, func(id string) uint64 { return a.knownOf(id, feedNow) })
 	latest := a.samples.latest
+	a.connections.beginCut(feedNow)
+	a.beginRanking(feedNow)
 	a.journal.seal(feedNow)
 	a.mu.Unlock()
 	var interfaces []InterfacePoint
@@ -75,24 +81,17 @@ func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 		interfaces = a.interfaces.sample(latest)
 	}
 
-	a.evictAllDue(feedNow)
-	a.rank(feedNow)
 	points := make([]Point, 0, batch)
-	for next, end := uint32(0), false; !end; {
+	for end := false; !end; {
 		a.mu.Lock()
-		points = points[:0]
-		// Connections that updates add meanwhile are sampled now or at the next tick.
-		size := a.connections.records.size
-		for limit := min(next+batch, size); next < limit; next++ {
-			points = a.sample(points, next, feedNow)
-		}
-		end = next == size
+		points, end = a.walk(points[:0])
 		a.journal.seal(feedNow)
 		a.mu.Unlock()
 		if len(points) > 0 {
 			emit.Connections(points)
 		}
 	}
+	a.rank()
 	if len(captures) > 0 {
 		emit.Captures(captures)
 	}
@@ -101,23 +100,65 @@ func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 	}
 }
 
-// Housekeep forgets what is due to be forgotten, as each tick does. It is for a time without
-// ticks, in which memory would grow with the flows that end.
-func (a *Aggregator) Housekeep() {
-	a.mu.Lock()
-	feedNow := a.clock.now(a.now())
-	a.origins.sweep(feedNow)
-	a.mu.Unlock()
-	a.evictAllDue(feedNow)
+// sweptAtTick is how much is removed at most when a tick begins: a millisecond.
+const sweptAtTick = 4096
+
+// sweep removes baselines whose retention is over, and connections that have ended, as many as
+// most of each. It is a part of each update and tick: so memory is bounded whether or not
+// ticks come, and what is removed when depends on nothing else.
+func (a *Aggregator) sweep(feedNow time.Duration, most int) {
+	a.evictDue(feedNow, most)
+	a.connections.removeEnded(most)
 }
 
-// evictAllDue evicts all baselines whose retention is over. Updates may come in between.
-func (a *Aggregator) evictAllDue(feedNow time.Duration) {
-	for done := false; !done; {
-		a.mu.Lock()
-		done = a.evictDue(feedNow, batch)
-		a.journal.seal(feedNow)
-		a.mu.Unlock()
+// cut is the tick that is being sampled. A connection that is about to change before the walk
+// has come to it is sampled first.
+type cut struct {
+	number  uint32           // of the tick; connections have that of the tick that sampled them last
+	next    uint32           // the walk has come to it
+	size    uint32           // connections from here on came later
+	feedNow time.Duration    // when it began
+	early   map[uint32]Point // what was sampled before the walk came
+}
+
+// beginCut begins a tick.
+func (cs *connections) beginCut(feedNow time.Duration) {
+	cs.cut = cut{number: cs.cut.number + 1, size: cs.records.size, feedNow: feedNow, early: map[uint32]Point{}}
+}
+
+// walk appends the points of the next connections of the running tick, in their order, and
+// reports whether it has come to the end.
+func (a *Aggregator) walk(points []Point) (_ []Point, end bool) {
+	cs := a.connections
+	cut := &cs.cut
+	for limit := min(cut.next+batch, cut.size); cut.next < limit; cut.next++ {
+		i, c := cut.next, cs.records.at(cut.next)
+		if c.tick != cut.number {
+			points = a.sample(points, i)
+		} else if p, ok := cut.early[i]; ok {
+			points = append(points, p)
+			delete(cut.early, i)
+		}
+		if c.phase == ended && c.tick == cut.number {
+			cs.ended = append(cs.ended, departure{i, c.tick})
+		}
+	}
+	return points, cut.next == cut.size
+}
+
+// sampleFirst samples a connection that is about to change, unless the running tick has done
+// so.
+func (a *Aggregator) sampleFirst(i uint32) {
+	if a.connections.records.at(i).tick == a.connections.cut.number {
+		return // here, for it is inlined
+	}
+	a.sampleEarly(i)
+}
+
+func (a *Aggregator) sampleEarly(i uint32) {
+	var one [1]Point
+	for _, p := range a.sample(one[:0], i) {
+		a.connections.cut.early[i] = p
 	}
 }
 
@@ -195,30 +236,30 @@ func (a *Aggregator) EndAll(last bool) (left int) {
 	return left + a.captures.endAll()
 }
 
-// sample appends the point of connection i at a tick, if it has one.
-func (a *Aggregator) sample(points []Point, i uint32, feedNow time.Duration) []Point {
-	c := a.connections.records.at(i)
-	if !c.used {
+// sample samples connection i for the running tick, which has not done so, and appends its
+// point, if it has one.
+func (a *Aggregator) sample(points []Point, i uint32) []Point {
+	cs := a.connections
+	c := cs.records.at(i)
+	if !c.used || c.phase == ended {
 		return points
 	}
-	if c.phase == ended {
-		a.connections.remove(i)
-		return points
-	}
-	if c.phase == closing || (c.phase == live && !c.ending && a.isIdle(c, feedNow)) {
+	c.tick = cs.cut.number
+	if c.phase == closing || (c.phase == live && !c.ending && a.isIdle(c, cs.cut.feedNow)) {
 		points = append(points, Point{Row: a.row(c, a.samples.before()), Start: c.start, End: true})
 		a.journal.connectionEnd(i, c)
 		c.start = a.latest.at + 1
-		a.connections.end(i)
+		cs.end(i)
 		c.sampled[a.samples.latest] = sampled{}
 		return points
 	}
+	a.nominate(i, c)
 	zero := a.latest.begin(c.start)
 	if c.phase == fresh && zero == 0 {
 		c.sampled[a.samples.latest] = sampled{}
 		return points
 	}
-	a.updateRate(c, feedNow)
+	a.updateRate(c)
 	p := Point{}
 	next := live
 	if c.ending {
@@ -242,7 +283,7 @@ func (a *Aggregator) sample(points []Point, i uint32, feedNow time.Duration) []P
 func (a *Aggregator) isIdle(c *connection, feedNow time.Duration) bool {
 	silence := feedNow - c.traffic
 	return silence >= a.cfg.ConnectionTimeout && // cheap, and mostly false
-		silence >= a.cfg.ConnectionTimeout+a.origins.period(c.origin, feedNow) &&
+		silence >= a.cfg.ConnectionTimeout+c.period &&
 		c.counts == c.sampled[a.samples.before()].counts
 }
 

@@ -19,8 +19,9 @@ const sketchRatio = 4
 // overflow.
 //
 // Bytes in a window are counted for each connection with series, and for the others in a
-// [spaceSaving]. The first tick after a window ranks both: a connection that certainly carried
-// more than one of the K replaces it. So memory grows with K only.
+// [spaceSaving]. The first tick after a window ranks both, as they were when it began, and the
+// next one has a connection that certainly carried more than one of the K replace it. So memory
+// grows with K only.
 //
 // The ranking decides only which connections have series: each byte is added to exactly one
 // counter when it arrives. So it is not durable: after a restart, connections keep their
@@ -37,6 +38,9 @@ type top struct {
 	// promised are connections that get series with their next traffic; what they carried
 	// before stays in the overflow.
 	promised map[uint64]struct{}
+
+	ranking *ranking       // of the running tick; nil: none
+	result  *rankingResult // of the tick before; nil: none
 }
 
 // configureTop applies a configuration to the ranking.
@@ -84,45 +88,80 @@ type candidate struct {
 	bytes  uint64 // in the window
 }
 
-// rank ends a window that is over: the busiest connections without series replace those with
-// the least bytes.
-func (a *Aggregator) rank(feedNow time.Duration) {
-	a.mu.Lock()
+// ranking is a window that is over: what connections had carried when a tick began.
+type ranking struct {
+	own    []candidate
+	others *spaceSaving
+	k, fit int // fit is how many more the other bounds allow
+}
+
+// rankingResult is in force from the next tick on.
+type rankingResult struct {
+	losers   []candidate
+	promised map[uint64]struct{}
+}
+
+// beginRanking ends the window at a tick, if it is over.
+func (a *Aggregator) beginRanking(feedNow time.Duration) {
 	t := a.top
 	if t == nil || !t.windowOver(feedNow) {
+		return
+	}
+	t.ranking = &ranking{others: t.others, k: t.k, fit: a.freeConnections()}
+	t.others, t.promised = newSpaceSaving(sketchRatio*t.k), nil
+}
+
+// nominate takes the bytes of a connection, which a tick samples, for the ranking.
+func (a *Aggregator) nominate(i uint32, c *connection) {
+	t := a.top
+	if t == nil || t.ranking == nil || c.overflow {
+		return
+	}
+	t.windows.reach(i)
+	w := t.windows.at(i)
+	if c.phase != closing && !c.ending {
+		t.ranking.own = append(t.ranking.own, candidate{i, c.values, *w})
+	}
+	*w = 0
+}
+
+// rank decides which connections without series replace those with the least bytes, once the
+// tick has sampled all. The next tick does it.
+func (a *Aggregator) rank() {
+	a.mu.Lock()
+	t := a.top
+	if t == nil || t.ranking == nil {
 		a.mu.Unlock()
 		return
 	}
-	others := t.others
-	t.others, t.promised = newSpaceSaving(sketchRatio*t.k), nil
-	k := t.k
+	r := t.ranking
+	t.ranking = nil
 	a.mu.Unlock()
 
-	own := a.candidates(t)
-	challengers := others.ranked()
-	slices.SortFunc(own, func(x, y candidate) int {
+	challengers := r.others.ranked()
+	slices.SortFunc(r.own, func(x, y candidate) int {
 		return cmp.Or(cmp.Compare(x.bytes, y.bytes), cmp.Compare(x.i, y.i))
 	})
-	a.mu.Lock()
-	fit := a.freeConnections()
-	a.mu.Unlock()
-	losers, winners := rankChanges(own, challengers, k, fit)
-
-	for part := range slices.Chunk(own[:losers], batch) {
-		a.mu.Lock()
-		for _, c := range part {
-			a.demote(t, c)
-		}
-		a.journal.seal(feedNow)
-		a.mu.Unlock()
-	}
-	promised := make(map[uint64]struct{}, winners)
+	losers, winners := rankChanges(r.own, challengers, r.k, r.fit)
+	result := &rankingResult{losers: r.own[:losers], promised: make(map[uint64]struct{}, winners)}
 	for _, c := range challengers[:winners] {
-		promised[c.id] = struct{}{}
+		result.promised[c.id] = struct{}{}
 	}
 	a.mu.Lock()
-	t.promised = promised
+	t.result = result
 	a.mu.Unlock()
+}
+
+// applyRanking applies the result of a ranking.
+func (a *Aggregator) applyRanking() {
+	t := a.top
+	if t == nil || t.result == nil {
+		return
+	}
+	for _, c := range t.result.losers {
+		a.demote(t, c)
+	}
+	t.promised, t.result = t.result.promised, nil
 }
 
 // windowOver reports whether a window is over, and then begins the next one. The first one
@@ -134,30 +173,6 @@ func (t *top) windowOver(feedNow time.Duration) bool {
 	over := t.begun
 	t.began, t.begun = feedNow, true
 	return over
-}
-
-// candidates returns the connections with series, and the bytes of each.
-func (a *Aggregator) candidates(t *top) (own []candidate) {
-	for next, end := uint32(0), false; !end; {
-		a.mu.Lock()
-		cs := t.of
-		size := cs.records.size
-		for limit := min(next+batch, size); next < limit; next++ {
-			c := cs.records.at(next)
-			if !c.used || c.overflow {
-				continue
-			}
-			t.windows.reach(next)
-			w := t.windows.at(next)
-			if c.phase != ended && c.phase != closing && !c.ending {
-				own = append(own, candidate{next, c.values, *w})
-			}
-			*w = 0
-		}
-		end = next == size
-		a.mu.Unlock()
-	}
-	return own
 }
 
 // rankChanges returns how many of own, from the first, lose their series, and how many of
