@@ -28,8 +28,10 @@ func (l *pointLog) Connections(points []Point) {
 	l.between()
 }
 
-func (l *pointLog) Captures(points []CapturePoint)     { l.captures = append(l.captures, points...) }
-func (l *pointLog) Interfaces(points []InterfacePoint) { l.interfaces = append(l.interfaces, points...) }
+func (l *pointLog) Captures(points []CapturePoint) { l.captures = append(l.captures, points...) }
+func (l *pointLog) Interfaces(points []InterfacePoint) {
+	l.interfaces = append(l.interfaces, points...)
+}
 
 // TestTickIsAnExactCut proves that a tick has what was counted before it began and nothing
 // else, and that what comes after it depends on nothing else either: whether updates arrive

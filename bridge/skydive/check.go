@@ -80,7 +80,9 @@ func (c *check) run(ctx context.Context, cfg *Config, to access.Target) {
 	defer q.close()
 	fact, fail := q.feed(ctx, cfg)
 	if fail != nil {
-		if note("", fail); fail.reason == reasonDial || fail.reason == reasonTLS {
+		note("", fail)
+		switch fail.reason {
+		case reasonDial, reasonTLS, reasonCredentials:
 			return // the rest has the same cause
 		}
 	} else {
