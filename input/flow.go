@@ -1,8 +1,9 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package input is what the aggregator counts: what Skydive reports, as the feed's decoder
-// hands it on.
+// Package input is what the aggregator counts, and all that decides about it: what Skydive
+// reports, as the feed's decoder hands it on (flow.go), and beside that ticks, configuration
+// and whatever else there is one order of (entry.go), in a compact form (codec.go).
 package input
 
 import "bytes"
