@@ -6,7 +6,9 @@ package input_test
 import (
 	"testing"
 
+	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/input"
+	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
 // batches are the recorded messages of 50 flows and more, the size at which a busy analyzer
@@ -77,5 +79,63 @@ func TestCodecDoesNotAllocate(t *testing.T) {
 		}
 	}); n > 0 {
 		t.Errorf("%v allocations for %d messages", n, len(entries))
+	}
+}
+
+// BenchmarkJournal measures what appending costs beside the disk, whose writes are left out: one
+// segment, for the next one would need what is missing.
+func BenchmarkJournal(b *testing.B) {
+	entries, flows := batches(b)
+	system := disktest.Intercept(disk.OS{}, func(op disktest.Op, _ string, run func() error) error {
+		if op == disktest.Write {
+			return nil
+		}
+		return run()
+	})
+	j, _, err := input.OpenJournal(input.JournalConfig{FS: system, Dir: b.TempDir(), SegmentBytes: 1 << 40})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		for i := range entries {
+			if _, err := j.Append(&entries[i]); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*flows), "ns/flow")
+	_ = j.Close() // it finds the file shorter than what was written
+}
+
+// BenchmarkJournalRead measures reading back from the page cache, decoding included.
+func BenchmarkJournalRead(b *testing.B) {
+	entries, flows := batches(b)
+	j, _, err := input.OpenJournal(input.JournalConfig{FS: disk.OS{}, Dir: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	const rounds = 1000
+	for range rounds {
+		for i := range entries {
+			if _, err := j.Append(&entries[i]); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	if err := j.Sync(j.Next()); err != nil {
+		b.Fatal(err)
+	}
+	size, _ := j.Size()
+	b.SetBytes(size)
+	for b.Loop() {
+		n := 0
+		if err := j.Read(1, func(_ uint64, e *input.Entry) error { n += len(e.Flows); return nil }); err != nil || n != rounds*flows {
+			b.Fatal(n, err)
+		}
+	}
+	b.ReportMetric(float64(rounds*flows)*float64(b.N)/b.Elapsed().Seconds(), "flows/s")
+	if err := j.Close(); err != nil {
+		b.Fatal(err)
 	}
 }

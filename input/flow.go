@@ -3,7 +3,8 @@
 
 // Package input is what the aggregator counts, and all that decides about it: what Skydive
 // reports, as the feed's decoder hands it on (flow.go), and beside that ticks, configuration
-// and whatever else there is one order of (entry.go), in a compact form (codec.go).
+// and whatever else has its place in one order (entry.go), in a compact form (codec.go). The
+// order is that of a log (log.go), which is a journal on a local disk (journal.go).
 package input
 
 import "bytes"
