@@ -75,6 +75,7 @@ type Config struct {
 // Aggregator is safe for concurrent use.
 type Aggregator struct {
 	now      func() time.Time
+	began    time.Time // when the aggregator was made
 	metrics  *metrics
 	warnings warnings // under mu
 
@@ -86,6 +87,8 @@ type Aggregator struct {
 	labels      *labels
 	filters     *filters
 	listeners   *listeners
+	time        int64 // ms, of the latest input: it is never set back
+	wall        int64 // ms that the clock was ahead of it at the latest tick
 	clock       *feedClock
 	origins     *origins
 	baselines   *baselines
@@ -131,10 +134,12 @@ func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *p
 	start := now()
 	a := &Aggregator{
 		now:         now,
+		began:       start,
+		time:        start.UnixMilli(),
 		warnings:    warnings{logger: logger, limits: map[string]*logging.Limit{}},
 		cfg:         cfg,
 		listeners:   newListeners(),
-		clock:       newFeedClock(cfg.FlowRetention, start),
+		clock:       newFeedClock(cfg.FlowRetention, start.UnixMilli()),
 		origins:     newOrigins(),
 		connections: newConnections(layout, nil),
 		gauges:      gaugeTable(),
@@ -174,9 +179,9 @@ func (a *Aggregator) Configure(cfg Config) error {
 		a.connections = newConnections(layout, a.journal)
 		a.earliestZero = a.lastTick + 1
 		a.journal.layout(layout)
-		a.journal.seal(a.clock.now(a.now()))
+		a.journal.seal(a.enter())
 	}
-	a.clock.now(a.now())
+	a.enter()
 	a.clock.grace = cfg.FlowRetention
 	a.cfg = cfg
 	a.ending = false
@@ -185,6 +190,12 @@ func (a *Aggregator) Configure(cfg Config) error {
 	a.configureTop(cfg)
 	a.scope = cfg.scope()
 	return nil
+}
+
+// enter is the beginning of each input: it takes its time and returns the feed time.
+func (a *Aggregator) enter() (feedNow time.Duration) {
+	a.time = max(a.time, a.began.UnixMilli()+a.now().Sub(a.began).Milliseconds())
+	return a.clock.now(a.time)
 }
 
 // relabel makes label values by the present layout and configuration.
@@ -209,14 +220,15 @@ func (a *Aggregator) AnalyzerDown(name string) { a.setAnalyzer(name, false) }
 func (a *Aggregator) AnalyzerGone(name string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.clock.remove(name, a.now())
+	a.enter()
+	a.clock.remove(name, a.time)
 }
 
 func (a *Aggregator) setAnalyzer(name string, live bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.clock.set(name, live, a.now())
-	a.known.since = a.clock.now(a.now())
+	a.known.since = a.enter()
+	a.clock.set(name, live, a.time)
 }
 
 // Update counts the flows of one message, in their order.
@@ -225,7 +237,7 @@ func (a *Aggregator) Update(flows []input.Flow) {
 	defer a.hold.RUnlock()
 	for part := range slices.Chunk(flows, batch) {
 		a.mu.Lock()
-		feedNow := a.clock.now(a.now())
+		feedNow := a.enter()
 		a.markCarriers(part, feedNow)
 		for i := range part {
 			a.count(&part[i], feedNow)
@@ -242,7 +254,7 @@ func (a *Aggregator) Stats(s input.CaptureStats) {
 	defer a.hold.RUnlock()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	feedNow := a.clock.now(a.now())
+	feedNow := a.enter()
 	a.journal.report(s)
 	a.journal.seal(feedNow)
 	if !a.captures.report(s, feedNow) {

@@ -102,7 +102,7 @@ func (a *Aggregator) MarkMaybeSent() {
 	}
 	a.mu.Lock()
 	a.journal.sent()
-	a.journal.seal(a.clock.now(a.now()))
+	a.journal.seal(a.enter())
 	a.mu.Unlock()
 	d.sync()
 }

@@ -16,40 +16,38 @@ type feedClock struct {
 	grace     time.Duration
 	analyzers []analyzerState // few
 	elapsed   time.Duration   // feed time at the moment asOf
-	asOf      time.Time
+	asOf      int64           // ms
 }
 
 type analyzerState struct {
 	name  string
 	live  bool
-	since time.Time
+	since int64 // ms
 }
 
-func newFeedClock(grace time.Duration, now time.Time) *feedClock {
+func newFeedClock(grace time.Duration, now int64) *feedClock {
 	return &feedClock{grace: grace, asOf: now}
 }
 
-// now returns the feed time at a moment, which must not be before one passed earlier.
-func (c *feedClock) now(at time.Time) time.Duration {
+// now returns the feed time at a moment in ms, which must not be before one passed earlier.
+func (c *feedClock) now(at int64) time.Duration {
 	from, live := c.asOf, false
 	for _, a := range c.analyzers {
 		if a.live {
 			live = true
-		} else if t := a.since.Add(c.grace); t.After(from) {
+		} else if t := a.since + c.grace.Milliseconds(); t > from {
 			from = t // the clock stands until grace is over for the last that is down
 		}
 	}
-	if live && at.After(from) {
-		c.elapsed += at.Sub(from)
+	if live && at > from {
+		c.elapsed += time.Duration(at-from) * time.Millisecond
 	}
-	if at.After(c.asOf) {
-		c.asOf = at
-	}
+	c.asOf = max(c.asOf, at)
 	return c.elapsed
 }
 
 // set records that an analyzer is live, or not, from the given moment on.
-func (c *feedClock) set(name string, live bool, at time.Time) {
+func (c *feedClock) set(name string, live bool, at int64) {
 	c.now(at)
 	i := c.index(name)
 	if i < 0 {
@@ -65,7 +63,7 @@ func (c *feedClock) index(name string) int {
 }
 
 // remove removes an analyzer.
-func (c *feedClock) remove(name string, at time.Time) {
+func (c *feedClock) remove(name string, at int64) {
 	c.now(at)
 	if i := c.index(name); i >= 0 {
 		c.analyzers = slices.Delete(c.analyzers, i, i+1)

@@ -140,7 +140,9 @@ func (a *Aggregator) observationOf(p *progress, f *input.Flow, b *baseline, g *s
 // trusts reports whether the clock of a node's agent is about right, by the time of an update
 // that just arrived and by what the clock shows now.
 func (a *Aggregator) trusts(n *node, update int64, feedNow time.Duration) bool {
-	near := func(at int64) bool { return time.UnixMilli(at).Sub(a.now()).Abs() <= clockTrust }
+	near := func(at int64) bool {
+		return (time.Duration(at-a.time-a.wall) * time.Millisecond).Abs() <= clockTrust
+	}
 	return near(update) && near(n.clock.now(feedNow))
 }
 

@@ -25,7 +25,7 @@ func (a *Aggregator) Scrape(cursor *ScrapeCursor, rows []Row) int {
 func scrape[T any](a *Aggregator, cursor *ScrapeCursor, rows []T, fill func(row *T, c *connection, shown int, feedNow time.Duration)) (n int) {
 	for end := false; n == 0 && !end; { // few records of a batch may be in use
 		a.mu.Lock()
-		feedNow, shown, size := a.clock.now(a.now()), a.samples.shown, a.connections.records.size
+		feedNow, shown, size := a.clock.elapsed, a.samples.shown, a.connections.records.size
 		for limit := min(cursor.next+batch, size); n < len(rows) && cursor.next < limit; cursor.next++ {
 			if c := a.connections.records.at(cursor.next); c.sampled[shown].live {
 				fill(&rows[n], c, shown, feedNow)

@@ -100,7 +100,7 @@ func (d *durable) switchJournal() {
 	d.next = nil
 	j.off = false
 	j.frame = appendHead(j.frame[:frameHeader], number, how, end)
-	feedNow := d.a.clock.now(d.a.now())
+	feedNow := d.a.clock.elapsed
 	j.seal(feedNow)
 
 	head := appendHead(make([]byte, frameHeader), number, fromSnapshot, 0)

@@ -57,7 +57,8 @@ type Emitter interface {
 // updates and scrapes may run meanwhile. Ticks must not overlap.
 func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 	a.mu.Lock()
-	feedNow := a.clock.now(a.now())
+	feedNow := a.enter()
+	a.wall = a.now().UnixMilli() - a.time
 	a.durable.switchJournal()
 	first := a.noGridTick
 	a.latest = a.tickTimes(at, interval.Milliseconds())
@@ -232,7 +233,7 @@ func (a *Aggregator) EndAll(last bool) (left int) {
 		}
 	}
 	a.journal.endCaptures()
-	a.journal.seal(a.clock.now(a.now()))
+	a.journal.seal(a.enter())
 	return left + a.captures.endAll()
 }
 
