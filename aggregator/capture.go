@@ -153,12 +153,13 @@ func (cs *captures) sample(latest int, t tickTimes, feedNow time.Duration, known
 		id, before := c.total.CaptureID, c.sampled[1-latest]
 		if c.phase == closing || (c.phase == live && !c.ending && feedNow-c.seen >= captureSilence) {
 			points = append(points, CapturePoint{CaptureRow: before, Start: c.start, End: true})
-			c.phase, c.ending, c.live[latest], c.start = ended, false, false, t.at+1
+			c.phase, c.ending, c.start = ended, false, t.at+1
+			c.sampled[latest], c.live[latest] = CaptureRow{}, false
 			continue
 		}
 		zero := t.begin(c.start)
 		if c.phase == fresh && zero == 0 {
-			c.live[latest] = false
+			c.sampled[latest], c.live[latest] = CaptureRow{}, false
 			continue
 		}
 		cs.tables -= c.dropSilent(feedNow)

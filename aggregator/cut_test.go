@@ -4,6 +4,7 @@
 package aggregator
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/skydive-project/skybridge/input"
+	"github.com/skydive-project/skybridge/internal/script"
 )
 
 // pointLog is an Emitter that keeps the points of all ticks in their order.
@@ -35,7 +37,8 @@ func (l *pointLog) Interfaces(points []InterfacePoint) {
 
 // TestTickIsAnExactCut proves that a tick has what was counted before it began and nothing
 // else, and that what comes after it depends on nothing else either: whether updates arrive
-// while it samples or after that makes no difference to any point of any tick.
+// while it samples or after that, and whether another process continues from the state, makes
+// no difference to any point of any tick, nor to the state.
 func TestTickIsAnExactCut(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		cfg := Config{ConnectionTimeout: 30 * time.Second, FlowRetention: 5 * time.Minute}
@@ -60,7 +63,8 @@ func TestTickIsAnExactCut(t *testing.T) {
 		})
 		ticks := rapid.SliceOfN(rapid.SliceOfN(messages, 0, 8), 5, 12).Draw(r, "ticks")
 
-		play := func(meanwhile bool) (*world, *pointLog) {
+		restart := rapid.IntRange(0, len(ticks)-1).Draw(r, "restart")
+		play := func(meanwhile, restarts bool) (*world, *pointLog) {
 			w := knownWorld(t, cfg)
 			w.conversationKey = conversationKey{}
 			log := &pointLog{}
@@ -86,7 +90,10 @@ func TestTickIsAnExactCut(t *testing.T) {
 				many[i] = int64(i)
 			}
 			update(message{flows: many})
-			for _, all := range ticks {
+			for i, all := range ticks {
+				if restarts && i == restart {
+					w = w.replaced(r, cfg)
+				}
 				w.pass(testInterval)
 				left := slices.DeleteFunc(slices.Clone(all), func(m message) bool {
 					if m.when < 0 {
@@ -111,16 +118,90 @@ func TestTickIsAnExactCut(t *testing.T) {
 			}
 			return w, log
 		}
-		after, want := play(false)
-		meanwhile, got := play(true)
+		after, want := play(false, false)
+		for name, other := range map[string]struct{ meanwhile, restarts bool }{"updates during ticks": {true, false}, "a restored state": {false, true}} {
+			is, got := play(other.meanwhile, other.restarts)
+			want.between, got.between = nil, nil
+			if diff := cmp.Diff(want, got, cmp.AllowUnexported(pointLog{}, Layout{})); diff != "" {
+				r.Fatalf("%s: points differ (-want +got):\n%.3000s", name, diff)
+			}
+			if !bytes.Equal(stateOf(after.Aggregator), stateOf(is.Aggregator)) {
+				r.Fatalf("%s: the states differ in the end", name)
+			}
+		}
+	})
+}
+
+// replaced returns a world whose aggregator is a new one with the state of this one's.
+func (w *world) replaced(t rapid.TB, cfg Config) *world {
+	other := newWorld(w.t, cfg)
+	state := stateOf(w.Aggregator)
+	if !restoreState(other.Aggregator, state) || !bytes.Equal(state, stateOf(other.Aggregator)) {
+		t.Fatal("the state is not restored")
+	}
+	other.time = w.time
+	return other
+}
+
+// TestStateIsWhole proves that a process that continues from the state makes the same samples
+// as the one that wrote it, and the same state, whatever is configured and reported.
+func TestStateIsWhole(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		cfg, view := drawView(r, "the")
+		drawExcludes(r, &cfg, &view)
+		if rapid.Bool().Draw(r, "bounds") {
+			drawBounds(r, &cfg)
+		}
+		cfg.ConnectionTimeout = time.Duration(rapid.IntRange(1, 60).Draw(r, "timeout")) * time.Second
+		cfg.FlowRetention = time.Duration(rapid.IntRange(60, 600).Draw(r, "retention")) * time.Second
+		began := newWorld(t, cfg).time
+		feed := script.Write(script.Options{
+			Seed: rapid.Uint64().Draw(r, "seed"), Connections: rapid.IntRange(1, 40).Draw(r, "connections"), Steps: rapid.IntRange(1, 20).Draw(r, "steps"),
+			Analyzers: 2, Points: 2, Clocks: rapid.Bool().Draw(r, "clocks"), Now: began.UnixMilli(),
+		})
+		var messages []script.Message
+		for _, step := range append([][]script.Message{feed.Hello}, feed.Steps...) {
+			messages = append(messages, step...)
+		}
+		what := rapid.SliceOfN(rapid.IntRange(0, 12), len(messages), len(messages)).Draw(r, "what happens")
+		restart := rapid.IntRange(0, len(messages)-1).Draw(r, "restart")
+		play := func(restarts bool) (*world, *pointLog) {
+			w := newWorld(t, cfg)
+			w.conversationKey = conversationKey{}
+			log := &pointLog{between: func() {}}
+			for i, m := range messages {
+				if restarts && i == restart {
+					w = w.replaced(r, cfg)
+				}
+				w.pass(time.Duration(1+what[i]) * 500 * time.Millisecond)
+				w.Update(flowsOf(m.Flows))
+				switch what[i] {
+				case 0, 1, 2, 3:
+					w.pass(testInterval)
+					w.Tick(w.time.UnixMilli(), testInterval, log)
+					w.Publish()
+				case 4:
+					w.Stats(input.CaptureStats{CaptureID: []byte(m.Flows[0].CaptureID), FlowCount: int64(i), FlowDropped: int64(i % 7)})
+				case 5:
+					w.AnalyzerDown([]string{"a", "b"}[i%2])
+				case 6, 7:
+					w.AnalyzerUp([]string{"a", "b"}[i%2])
+				case 8:
+					w.SetInterfaces([]InterfaceRow{{InterfaceLabels{Name: "eth0"}, [InterfaceMetrics]uint64{uint64(i)}}, {InterfaceLabels{Name: string('a' + rune(i%3))}, [InterfaceMetrics]uint64{1}}})
+				case 9:
+					w.SetCaptures([]CapturePackets{{CaptureID: m.Flows[0].CaptureID, NodeTID: string('a' + rune(i%2)), Received: uint64(i)}})
+				}
+			}
+			return w, log
+		}
+		first, want := play(false)
+		second, got := play(true)
 		want.between, got.between = nil, nil
 		if diff := cmp.Diff(want, got, cmp.AllowUnexported(pointLog{}, Layout{})); diff != "" {
-			r.Fatalf("points differ where updates come during ticks (-after +during):\n%.3000s", diff)
+			r.Fatalf("points differ after the state was restored (-want +got):\n%.3000s", diff)
 		}
-		for _, name := range []string{"skybridge_series", "skybridge_flows", "skybridge_connections", "skybridge_overflow_bytes_total", "skybridge_flows_evicted_total"} {
-			if a, b := after.metric(name, ""), meanwhile.metric(name, ""); a != b {
-				r.Errorf("%s is %v and %v", name, a, b)
-			}
+		if !bytes.Equal(stateOf(first.Aggregator), stateOf(second.Aggregator)) {
+			r.Fatal("the states differ in the end")
 		}
 	})
 }

@@ -133,15 +133,15 @@ func (a *Aggregator) walk(points []Point) (_ []Point, end bool) {
 	cs := a.connections
 	cut := &cs.cut
 	for limit := min(cut.next+batch, cut.size); cut.next < limit; cut.next++ {
-		i, c := cut.next, cs.records.at(cut.next)
-		if c.tick != cut.number {
+		i, had := cut.next, len(points)
+		if cs.records.at(i).tick != cut.number {
 			points = a.sample(points, i)
 		} else if p, ok := cut.early[i]; ok {
 			points = append(points, p)
 			delete(cut.early, i)
 		}
-		if c.phase == ended && c.tick == cut.number {
-			cs.ended = append(cs.ended, departure{i, c.tick})
+		if len(points) > had && points[had].End { // whether or not it has returned since
+			cs.ended = append(cs.ended, departure{i, cut.number})
 		}
 	}
 	return points, cut.next == cut.size
