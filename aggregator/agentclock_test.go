@@ -52,11 +52,13 @@ func (w *world) play(records []agentRecord) {
 	for _, r := range records {
 		arrival := from.Add(time.Duration(r.arrival) * time.Second)
 		for w.time.Before(arrival) {
-			w.time = arrival
-			if next := time.UnixMilli(w.LastTick()).Add(time.Minute); next.Before(arrival) {
-				w.time = next
-				w.tickNow()
+			next := time.UnixMilli(w.LastTick()).Add(time.Minute)
+			if !next.Before(arrival) {
+				w.pass(arrival.Sub(w.time))
+				break
 			}
+			w.pass(next.Sub(w.time))
+			w.tickNow()
 		}
 		w.Update([]input.Flow{r.flow(from)})
 	}

@@ -252,7 +252,19 @@ func (w *world) tickNow() {
 	w.Publish()
 }
 
-func (w *world) pass(d time.Duration) { w.time = w.time.Add(d) }
+// pass lets time pass, in which there are inputs as often as ticks.
+func (w *world) pass(d time.Duration) {
+	for ; d > testInterval; d -= testInterval {
+		w.jump(testInterval)
+		w.mu.Lock()
+		w.enter()
+		w.mu.Unlock()
+	}
+	w.jump(d)
+}
+
+// jump lets time pass without any input.
+func (w *world) jump(d time.Duration) { w.time = w.time.Add(d) }
 
 // ms is a moment on the agents' clock, which equals ours here.
 func (w *world) ms(ago time.Duration) int64 { return w.time.Add(-ago).UnixMilli() }

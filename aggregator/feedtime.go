@@ -11,9 +11,12 @@ import (
 // feedClock measures feed time, during which silence means that there was no traffic. It
 // advances while at least one analyzer is live and none has been down for less than grace.
 // So an outage neither ends connections nor evicts baselines, and an analyzer that never
-// comes back holds the clock no longer than grace.
+// comes back holds the clock no longer than grace. Between two inputs it advances by at most
+// two intervals of ticks: a longer gap is ours, as where the process was stopped, and no
+// silence of the network.
 type feedClock struct {
 	grace     time.Duration
+	most      time.Duration   // between two inputs; 0: not known yet
 	analyzers []analyzerState // few
 	elapsed   time.Duration   // feed time at the moment asOf
 	asOf      int64           // ms
@@ -40,7 +43,11 @@ func (c *feedClock) now(at int64) time.Duration {
 		}
 	}
 	if live && at > from {
-		c.elapsed += time.Duration(at-from) * time.Millisecond
+		passed := time.Duration(at-from) * time.Millisecond
+		if c.most > 0 {
+			passed = min(passed, c.most)
+		}
+		c.elapsed += passed
 	}
 	c.asOf = max(c.asOf, at)
 	return c.elapsed

@@ -6,6 +6,7 @@ package aggregator
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -127,4 +128,21 @@ func TestSweepWithoutTicks(t *testing.T) {
 	}
 	w.tick()
 	w.want(abBytes, rounds*each*1000)
+}
+
+// TestGapWithoutInputs proves that a time in which the process was stopped, as by a suspended
+// machine, is no silence of the network: no connection ends, and no flow is forgotten.
+func TestGapWithoutInputs(t *testing.T) {
+	w := knownWorld(t, Config{})
+	w.count(w.flow("1", 1000, 0))
+	w.jump(10 * time.Hour)
+	f := w.flow("1", 3000, 0)
+	f.LastUpdate.ABBytes = 500 // what came before was reported to no subscriber
+	w.count(f)
+	w.want(abBytes, 3000)
+	for name, s := range w.receiver.series {
+		if slices.ContainsFunc(s, func(s sample) bool { return s.stale }) {
+			t.Errorf("%s has ended: %v", name, s)
+		}
+	}
 }

@@ -58,6 +58,7 @@ type Emitter interface {
 func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 	a.mu.Lock()
 	feedNow := a.enter()
+	a.clock.most = 2 * interval
 	a.wall = a.now().UnixMilli() - a.time
 	a.durable.switchJournal()
 	first := a.noGridTick
