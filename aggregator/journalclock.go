@@ -102,7 +102,10 @@ func (r *replay) clock(d *decoder) {
 
 // finishClocks gives nodes the latest clocks of their origins.
 func (a *Aggregator) finishClocks() {
-	for _, s := range a.origins.byKey {
+	for _, s := range a.origins.list {
+		if s == nil {
+			continue
+		}
 		c := s.restored
 		s.restored = nil
 		if c == nil { // of an older version
@@ -119,8 +122,8 @@ func (a *Aggregator) finishClocks() {
 		}
 		s.node.sawExpire(s.expire)
 	}
-	for _, s := range a.origins.byKey {
-		if len(s.held) == 0 {
+	for _, s := range a.origins.list {
+		if s == nil || len(s.held) == 0 {
 			continue
 		}
 		c := &s.node.clock

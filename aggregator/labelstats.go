@@ -140,10 +140,11 @@ func spread(x uint64) uint64 {
 // busyNodes returns the nodes with the most series.
 func (a *Aggregator) busyNodes() []NodeSeries {
 	a.mu.Lock()
-	all := make([]NodeSeries, 0, len(a.origins.nodes.byTID))
-	for _, n := range a.origins.nodes.byTID {
-		if n.series > 0 || n.overflowBytes > 0 {
-			all = append(all, NodeSeries{n.tid, n.series, n.overflowBytes})
+	all, seen := make([]NodeSeries, 0, len(a.origins.nodes.byTID)), map[*node]bool{}
+	for _, s := range a.origins.list {
+		if s != nil && !seen[s.node] && (s.node.series > 0 || s.node.overflowBytes > 0) {
+			seen[s.node] = true
+			all = append(all, NodeSeries{s.node.tid, s.node.series, s.node.overflowBytes})
 		}
 	}
 	a.mu.Unlock()

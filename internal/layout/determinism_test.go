@@ -1,0 +1,80 @@
+// Copyright The skybridge Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package layout
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// undetermined lists what in a package's files makes one run differ from another: the clock,
+// randomness, and the order of maps.
+func undetermined(t *testing.T, paths []string) (found []string) {
+	t.Helper()
+	fset := token.NewFileSet()
+	var files []*ast.File
+	for _, path := range paths {
+		f, err := parser.ParseFile(fset, path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, f)
+	}
+	info := &types.Info{Types: map[ast.Expr]types.TypeAndValue{}}
+	config := types.Config{Importer: none{}, Error: func(error) {}}
+	_, _ = config.Check("p", fset, files, info)
+	for _, f := range files {
+		note := func(n ast.Node, what string) {
+			found = append(found, fmt.Sprintf("%s %s", filepath.Base(fset.Position(n.Pos()).Filename), what))
+		}
+		for _, i := range f.Imports {
+			if path := strings.Trim(i.Path.Value, `"`); slices.Contains([]string{"math/rand", "math/rand/v2", "crypto/rand"}, path) {
+				note(i, path)
+			}
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.SelectorExpr:
+				if x, ok := n.X.(*ast.Ident); ok && x.Name == "time" && n.Sel.Name == "Now" {
+					note(n, "time.Now")
+				}
+			case *ast.RangeStmt:
+				if typ := info.Types[n.X].Type; typ != nil {
+					if _, ok := typ.Underlying().(*types.Map); ok {
+						note(n, "ranges over a map")
+					}
+				}
+			}
+			return true
+		})
+	}
+	return found
+}
+
+// TestDeterminism keeps the aggregator a function of its inputs.
+func TestDeterminism(t *testing.T) {
+	// What goes when the journal holds the inputs.
+	until := []string{
+		"conversation.go crypto/rand", "openstate.go ranges over a map", "openstate.go time.Now",
+		"replay.go ranges over a map", "statefile.go math/rand/v2",
+		"port.go ranges over a map", "services.go ranges over a map", // sets, whose order means nothing
+	}
+	for name, d := range directories(t) {
+		if name != "aggregator" && !strings.HasPrefix(name, "aggregator/") {
+			continue
+		}
+		for _, what := range undetermined(t, d.files) {
+			if !slices.Contains(until, what) {
+				t.Errorf("%s/%s", name, what)
+			}
+		}
+	}
+}
