@@ -118,7 +118,7 @@ func TestCheckThroughProxy(t *testing.T) {
 		proxy := serve(t, func(w http.ResponseWriter, req *http.Request) {
 			switch {
 			case req.Method != http.MethodConnect:
-				(&httputil.ReverseProxy{Director: func(*http.Request) {}}).ServeHTTP(w, req)
+				(&httputil.ReverseProxy{Rewrite: func(*httputil.ProxyRequest) {}}).ServeHTTP(w, req)
 			case tunnels:
 				tunnel(w, a.Addr())
 			default:

@@ -147,9 +147,10 @@ func (q *inquiry) tunnel(ctx context.Context, request *http.Request, header http
 	if conn != nil {
 		_ = conn.Close() // it is no subscription
 	}
-	if answer == nil {
-		fail := unreached(err, q.account)
-		return &failure{fail.reason, fmt.Errorf("through the proxy: %w: it must allow CONNECT to the analyzer's port", fail.err)}
+	if answer != nil {
+		_ = answer.Body.Close() // in memory
+		return nil
 	}
-	return nil
+	fail := unreached(err, q.account)
+	return &failure{fail.reason, fmt.Errorf("through the proxy: %w: it must allow CONNECT to the analyzer's port", fail.err)}
 }
