@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/skydive-project/skybridge/aggregator/sketch"
 )
 
 const (
@@ -76,7 +78,7 @@ func (a *Aggregator) labelValues() []LabelValues {
 
 	// For each label the hashes of its values, and those of all values without it; last
 	// those of all values.
-	values, without := make([]hyperLogLog, len(names)), make([]hyperLogLog, len(names)+1)
+	values, without := make([]sketch.HyperLogLog, len(names)), make([]sketch.HyperLogLog, len(names)+1)
 	hashes := make([]uint64, len(names))
 	connections, gauges := 0, 0
 	texts := make([]string, 0, batch)
@@ -100,41 +102,33 @@ func (a *Aggregator) labelValues() []LabelValues {
 					continue
 				}
 				hashes[i] = maphash.String(seed, value)
-				values[i].add(hashes[i])
-				hashes[i] = spread(hashes[i] + uint64(i)) // the same value under another label differs
+				values[i].Add(hashes[i])
+				hashes[i] = sketch.Spread(hashes[i] + uint64(i)) // the same value under another label differs
 				all += hashes[i]
 			}
 			for i, h := range hashes {
-				without[i].add(spread(all - h))
+				without[i].Add(sketch.Spread(all - h))
 			}
-			without[len(names)].add(spread(all))
+			without[len(names)].Add(sketch.Spread(all))
 		}
 	}
 
 	series := 2*connections*cs.layout.directions() + gauges
-	all := without[len(names)].estimate(&hyperLogLog{})
+	all := without[len(names)].Estimate(&sketch.HyperLogLog{})
 	out := make([]LabelValues, len(names))
 	for i, name := range names {
-		out[i] = LabelValues{name, values[i].estimate(&hyperLogLog{}), 0}
+		out[i] = LabelValues{name, values[i].Estimate(&sketch.HyperLogLog{}), 0}
 		switch {
 		case connections == 0:
 		case i == direction:
 			out[i].Values, out[i].SeriesWithout = 2, series-2*connections
 		default:
-			share := float64(without[i].estimate(&hyperLogLog{})) / float64(max(all, 1))
+			share := float64(without[i].Estimate(&sketch.HyperLogLog{})) / float64(max(all, 1))
 			out[i].SeriesWithout = int(math.Round(min(share, 1) * float64(series)))
 		}
 	}
 	slices.SortStableFunc(out, func(x, y LabelValues) int { return cmp.Compare(y.Values, x.Values) })
 	return out
-}
-
-// spread mixes the bits of a sum of hashes (the finalizer of splitmix64): sums differ
-// mostly in their low bits, and the estimate needs the high ones.
-func spread(x uint64) uint64 {
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
 }
 
 // busyNodes returns the nodes with the most series.

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"time"
 
+	"github.com/skydive-project/skybridge/aggregator/sketch"
 	"github.com/skydive-project/skybridge/input"
 )
 
@@ -35,7 +36,7 @@ const overflowSpan = 5 * time.Minute
 type overflowStats struct {
 	reasons [overflowReasons]struct {
 		bytes       uint64 // since the process began
-		now, before hyperLogLog
+		now, before sketch.HyperLogLog
 	}
 	rotated time.Duration // feed time at which now began
 }
@@ -58,14 +59,14 @@ func (f *overflowStats) rotate(feedNow time.Duration) {
 	f.rotated = feedNow
 	for i := range f.reasons {
 		r := &f.reasons[i]
-		r.before, r.now = r.now, hyperLogLog{}
+		r.before, r.now = r.now, sketch.HyperLogLog{}
 	}
 }
 
 // connections estimates how many connections are in the overflow for a reason now.
 func (f *overflowStats) connections(reason overflowReason) int {
 	r := &f.reasons[reason]
-	return r.now.estimate(&r.before)
+	return r.now.Estimate(&r.before)
 }
 
 // find returns the connection of a flow, usually the one in the flow's baseline.
@@ -112,10 +113,10 @@ func (a *Aggregator) findOrAdd(i uint32, found bool, f *input.Flow, n *node, byt
 		reason = overflowTopK
 	}
 	if reason != notOverflow {
-		a.overflowed.reasons[reason].now.add(id)
+		a.overflowed.reasons[reason].now.Add(id)
 		// A node at its bound cannot get a series for a busy connection either.
 		if a.top != nil && reason != overflowPerNode {
-			a.top.others.add(id, bytes)
+			a.top.others.Add(id, bytes)
 		}
 		return a.overflow(f), reason
 	}

@@ -7,6 +7,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/skydive-project/skybridge/aggregator/sketch"
 )
 
 // sketchRatio is how many counters there are for connections in the overflow, for each one
@@ -19,7 +21,7 @@ const sketchRatio = 4
 // overflow.
 //
 // Bytes in a window are counted for each connection with series, and for the others in a
-// [spaceSaving]. The first tick after a window ranks both, as they were when it began, and the
+// [sketch.SpaceSaving]. The first tick after a window ranks both, as they were when it began, and the
 // next one has a connection that certainly carried more than one of the K replace it. So memory
 // grows with K only.
 //
@@ -34,7 +36,7 @@ type top struct {
 	begun  bool
 
 	windows slab[uint64] // bytes in the window, by number of the connection
-	others  *spaceSaving
+	others  *sketch.SpaceSaving
 	// promised are connections that get series with their next traffic; what they carried
 	// before stays in the overflow.
 	promised map[uint64]struct{}
@@ -49,7 +51,7 @@ func (a *Aggregator) configureTop(cfg Config) {
 	case cfg.TopK == 0:
 		a.top = nil
 	case t == nil || t.of != a.connections:
-		a.top = &top{of: a.connections, others: newSpaceSaving(sketchRatio * cfg.TopK)}
+		a.top = &top{of: a.connections, others: sketch.NewSpaceSaving(sketchRatio * cfg.TopK)}
 		fallthrough
 	default:
 		a.top.k, a.top.length = cfg.TopK, cfg.TopKWindow
@@ -72,7 +74,7 @@ func (t *top) mayHaveSeries(own, fit int, id uint64) bool {
 func (t *top) admit(i uint32, id uint64) {
 	delete(t.promised, id)
 	t.windows.reach(i)
-	*t.windows.at(i) = t.others.take(id)
+	*t.windows.at(i) = t.others.Take(id)
 }
 
 // add adds bytes of connection i.
@@ -91,7 +93,7 @@ type candidate struct {
 // ranking is a window that is over: what connections had carried when a tick began.
 type ranking struct {
 	own    []candidate
-	others *spaceSaving
+	others *sketch.SpaceSaving
 	k, fit int // fit is how many more the other bounds allow
 }
 
@@ -108,7 +110,7 @@ func (a *Aggregator) beginRanking(feedNow time.Duration) {
 		return
 	}
 	t.ranking = &ranking{others: t.others, k: t.k, fit: a.freeConnections()}
-	t.others, t.promised = newSpaceSaving(sketchRatio*t.k), nil
+	t.others, t.promised = sketch.NewSpaceSaving(sketchRatio*t.k), nil
 }
 
 // nominate takes the bytes of a connection, which a tick samples, for the ranking.
@@ -138,14 +140,14 @@ func (a *Aggregator) rank() {
 	t.ranking = nil
 	a.mu.Unlock()
 
-	challengers := r.others.ranked()
+	challengers := r.others.Ranked()
 	slices.SortFunc(r.own, func(x, y candidate) int {
 		return cmp.Or(cmp.Compare(x.bytes, y.bytes), cmp.Compare(x.i, y.i))
 	})
 	losers, winners := rankChanges(r.own, challengers, r.k, r.fit)
 	result := &rankingResult{losers: r.own[:losers], promised: make(map[uint64]struct{}, winners)}
 	for _, c := range challengers[:winners] {
-		result.promised[c.id] = struct{}{}
+		result.promised[c.ID] = struct{}{}
 	}
 	a.mu.Lock()
 	t.result = result
@@ -181,14 +183,14 @@ func (t *top) windowOver(feedNow time.Duration) bool {
 //
 // A challenger needs a quarter more bytes: so equals do not alternate, and one update more or
 // less of the usual five in a window makes no difference.
-func rankChanges(own []candidate, challengers []counter, k, fit int) (losers, winners int) {
+func rankChanges(own []candidate, challengers []sketch.Counter, k, fit int) (losers, winners int) {
 	losers = max(0, len(own)-k)
 	free := max(0, min(k-len(own), fit))
 	for _, c := range challengers {
 		switch {
 		case free > 0:
 			free--
-		case losers < len(own) && c.surely() > own[losers].bytes+own[losers].bytes/4:
+		case losers < len(own) && c.Surely() > own[losers].bytes+own[losers].bytes/4:
 			losers++
 		default:
 			return losers, winners

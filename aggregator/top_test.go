@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/skydive-project/skybridge/aggregator/sketch"
 	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/disktest"
 )
@@ -38,9 +39,9 @@ func TestRankChanges(t *testing.T) {
 			for _, n := range c.own {
 				own = append(own, candidate{bytes: n})
 			}
-			var others []counter
+			var others []sketch.Counter
 			for _, n := range c.others {
-				others = append(others, counter{bytes: n + 7, error: 7})
+				others = append(others, sketch.Counter{Bytes: n + 7, Error: 7})
 			}
 			losers, winners := rankChanges(own, others, c.k, c.fit)
 			if losers != c.losers || winners != c.winners {
@@ -221,7 +222,7 @@ func TestMayHaveSeries(t *testing.T) {
 
 // TestPromisedConnectionIsAdmittedOnce proves that a promise that was kept holds no place any more.
 func TestPromisedConnectionIsAdmittedOnce(t *testing.T) {
-	w := top{k: 2, promised: map[uint64]struct{}{1: {}}, others: newSpaceSaving(1)}
+	w := top{k: 2, promised: map[uint64]struct{}{1: {}}, others: sketch.NewSpaceSaving(1)}
 	w.admit(0, 1)
 	if !w.mayHaveSeries(1, 5, 9) {
 		t.Error("the second place is not free")

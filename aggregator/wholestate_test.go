@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/skydive-project/skybridge/aggregator/sketch"
 	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/input"
 )
@@ -455,8 +456,8 @@ func (c *wholeState) top(a *Aggregator) {
 		windows[i] = *t.windows.at(uint32(i))
 	}
 	list(c, &windows, func(n *uint64) { number(c, n) })
-	number(c, &t.others.size)
-	list(c, &t.others.counters, func(n *counter) { numbers(c, &n.id, &n.bytes, &n.error) })
+	others := t.others.Counters()
+	list(c, &others, func(n *sketch.Counter) { numbers(c, &n.ID, &n.Bytes, &n.Error) })
 	promised := slices.Sorted(maps.Keys(t.promised))
 	list(c, &promised, func(id *uint64) { number(c, id) })
 	result := t.result != nil
@@ -478,9 +479,7 @@ func (c *wholeState) top(a *Aggregator) {
 		t.windows.reach(uint32(i))
 		*t.windows.at(uint32(i)) = n
 	}
-	for i, n := range t.others.counters {
-		t.others.at[n.id] = i
-	}
+	t.others.Restore(others)
 	t.promised = map[uint64]struct{}{}
 	for _, id := range promised {
 		t.promised[id] = struct{}{}

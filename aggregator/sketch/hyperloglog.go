@@ -1,7 +1,9 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package aggregator
+// Package sketch estimates what is too much to be counted: which connections carry the most
+// bytes, and how many different values there are. Nothing in it is safe for concurrent use.
+package sketch
 
 import (
 	"math"
@@ -12,12 +14,12 @@ import (
 // standard error of 1.6 % (1.04/√4096), less below some thousands.
 const hyperLogLogBits = 12
 
-// hyperLogLog estimates the number of different hashes that were added, in 4 kB (Flajolet
+// HyperLogLog estimates the number of different hashes that were added, in 4 kB (Flajolet
 // and others, 2007), over 64 bits.
-type hyperLogLog struct{ registers [1 << hyperLogLogBits]uint8 }
+type HyperLogLog struct{ registers [1 << hyperLogLogBits]uint8 }
 
-// add adds a hash.
-func (d *hyperLogLog) add(hash uint64) {
+// Add adds a hash.
+func (d *HyperLogLog) Add(hash uint64) {
 	r := &d.registers[hash>>(64-hyperLogLogBits)]
 	// The lowest bit set stands in for the end, so that the run of zeros has one.
 	if run := uint8(bits.LeadingZeros64(hash<<hyperLogLogBits|1<<(hyperLogLogBits-1))) + 1; run > *r {
@@ -25,8 +27,8 @@ func (d *hyperLogLog) add(hash uint64) {
 	}
 }
 
-// estimate returns about how many different hashes there were in d and o together.
-func (d *hyperLogLog) estimate(o *hyperLogLog) int {
+// Estimate returns about how many different hashes there were in d and o together.
+func (d *HyperLogLog) Estimate(o *HyperLogLog) int {
 	const m = 1 << hyperLogLogBits
 	sum, empty := 0.0, 0
 	for i := range d.registers {
@@ -41,4 +43,12 @@ func (d *hyperLogLog) estimate(o *hyperLogLog) int {
 		estimate = m * math.Log(m/float64(empty))
 	}
 	return int(math.Round(estimate))
+}
+
+// Spread mixes the bits of a sum of hashes (the finalizer of splitmix64): sums differ
+// mostly in their low bits, and the estimate needs the high ones.
+func Spread(x uint64) uint64 {
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
 }

@@ -1,14 +1,14 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package aggregator
+package sketch
 
 import (
 	"cmp"
 	"slices"
 )
 
-// spaceSaving finds the connections with the most bytes in a fixed number of counters: the
+// SpaceSaving finds the connections with the most bytes in a fixed number of counters: the
 // Space-Saving algorithm (Metwally, Agrawal and El Abbadi, 2005). A connection without a
 // counter takes over the lowest one with its value, which is the counter's error. So a
 // counter less its error is a lower bound, and a connection with more than an m-th of all
@@ -16,45 +16,46 @@ import (
 //
 // Connections are identified by a hash of their label values; a collision changes the
 // ranking, not a total.
-type spaceSaving struct {
+type SpaceSaving struct {
 	size     int       // counters at most
-	counters []counter // a heap, the lowest first
+	counters []Counter // a heap, the lowest first
 	at       map[uint64]int
 }
 
-// counter is the bytes of one connection that is counted in the overflow.
-type counter struct {
-	id           uint64
-	bytes, error uint64
+// Counter is the bytes of one connection. Error is by how much they may be too many.
+type Counter struct {
+	ID           uint64
+	Bytes, Error uint64
 }
 
-// surely is a lower bound of the connection's bytes.
-func (c *counter) surely() uint64 { return c.bytes - c.error }
+// Surely is a lower bound of the connection's bytes.
+func (c *Counter) Surely() uint64 { return c.Bytes - c.Error }
 
-func newSpaceSaving(size int) *spaceSaving { return &spaceSaving{size: size, at: map[uint64]int{}} }
+// NewSpaceSaving returns a sketch of so many counters.
+func NewSpaceSaving(size int) *SpaceSaving { return &SpaceSaving{size: size, at: map[uint64]int{}} }
 
-// add adds bytes of a connection.
-func (b *spaceSaving) add(id, bytes uint64) {
+// Add adds bytes of a connection.
+func (b *SpaceSaving) Add(id, bytes uint64) {
 	i, ok := b.at[id]
 	switch {
 	case ok:
-		b.counters[i].bytes += bytes
+		b.counters[i].Bytes += bytes
 		b.down(i)
 	case len(b.counters) < b.size:
-		b.counters = append(b.counters, counter{id: id, bytes: bytes})
+		b.counters = append(b.counters, Counter{ID: id, Bytes: bytes})
 		b.at[id] = len(b.counters) - 1
 		b.up(len(b.counters) - 1)
 	default:
 		lowest := &b.counters[0]
-		delete(b.at, lowest.id)
-		*lowest = counter{id: id, bytes: lowest.bytes + bytes, error: lowest.bytes}
+		delete(b.at, lowest.ID)
+		*lowest = Counter{ID: id, Bytes: lowest.Bytes + bytes, Error: lowest.Bytes}
 		b.at[id] = 0
 		b.down(0)
 	}
 }
 
-// take removes a connection, and returns a lower bound of its bytes.
-func (b *spaceSaving) take(id uint64) uint64 {
+// Take removes a connection, and returns a lower bound of its bytes.
+func (b *SpaceSaving) Take(id uint64) uint64 {
 	i, ok := b.at[id]
 	if !ok {
 		return 0
@@ -67,31 +68,43 @@ func (b *spaceSaving) take(id uint64) uint64 {
 		b.up(i)
 		b.down(i)
 	}
-	return taken.surely()
+	return taken.Surely()
 }
 
-// ranked returns the counters that are surely above 0, the largest first. b cannot be used
+// Ranked returns the counters that are surely above 0, the largest first. b cannot be used
 // afterwards.
-func (b *spaceSaving) ranked() []counter {
-	slices.SortFunc(b.counters, func(x, y counter) int {
-		return cmp.Or(cmp.Compare(y.surely(), x.surely()), cmp.Compare(x.id, y.id))
+func (b *SpaceSaving) Ranked() []Counter {
+	slices.SortFunc(b.counters, func(x, y Counter) int {
+		return cmp.Or(cmp.Compare(y.Surely(), x.Surely()), cmp.Compare(x.ID, y.ID))
 	})
 	n := 0
-	for n < len(b.counters) && b.counters[n].surely() > 0 {
+	for n < len(b.counters) && b.counters[n].Surely() > 0 {
 		n++
 	}
 	return b.counters[:n]
 }
 
-func (b *spaceSaving) swap(i, j int) {
-	b.counters[i], b.counters[j] = b.counters[j], b.counters[i]
-	b.at[b.counters[i].id], b.at[b.counters[j].id] = i, j
+// Counters returns all counters, in an order of their own, and Restore makes them those of a
+// new sketch of the same size.
+func (b *SpaceSaving) Counters() []Counter { return b.counters }
+
+// Restore is the inverse of [SpaceSaving.Counters].
+func (b *SpaceSaving) Restore(counters []Counter) {
+	b.counters = counters
+	for i, c := range counters {
+		b.at[c.ID] = i
+	}
 }
 
-func (b *spaceSaving) up(i int) {
+func (b *SpaceSaving) swap(i, j int) {
+	b.counters[i], b.counters[j] = b.counters[j], b.counters[i]
+	b.at[b.counters[i].ID], b.at[b.counters[j].ID] = i, j
+}
+
+func (b *SpaceSaving) up(i int) {
 	for i > 0 {
 		parent := (i - 1) / 2
-		if b.counters[parent].bytes <= b.counters[i].bytes {
+		if b.counters[parent].Bytes <= b.counters[i].Bytes {
 			return
 		}
 		b.swap(i, parent)
@@ -99,13 +112,13 @@ func (b *spaceSaving) up(i int) {
 	}
 }
 
-func (b *spaceSaving) down(i int) {
+func (b *SpaceSaving) down(i int) {
 	for {
 		child := 2*i + 1
-		if child+1 < len(b.counters) && b.counters[child+1].bytes < b.counters[child].bytes {
+		if child+1 < len(b.counters) && b.counters[child+1].Bytes < b.counters[child].Bytes {
 			child++
 		}
-		if child >= len(b.counters) || b.counters[i].bytes <= b.counters[child].bytes {
+		if child >= len(b.counters) || b.counters[i].Bytes <= b.counters[child].Bytes {
 			return
 		}
 		b.swap(i, child)
