@@ -113,6 +113,16 @@ func (a *Aggregator) sweep(feedNow time.Duration, most int) {
 	a.connections.removeEnded(most)
 }
 
+// Pass is an input that says only that time has passed: for a time without ticks, in which a
+// silent feed would look like a process that was stopped.
+func (a *Aggregator) Pass() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	feedNow := a.enter()
+	a.sweep(feedNow, sweptAtTick)
+	a.journal.seal(feedNow)
+}
+
 // cut is the tick that is being sampled. A connection that is about to change before the walk
 // has come to it is sampled first.
 type cut struct {

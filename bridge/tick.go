@@ -39,6 +39,7 @@ func (b *Bridge) tickLoop(ctx context.Context) {
 		if at := aggregator.OnGrid(b.clock.now().UnixMilli(), b.cfg.Global.PushInterval.Milliseconds()); at >= b.aggregator.LastTick()+aggregator.MinTickGap {
 			b.tick(at)
 		} else if b.wait() > 0 {
+			b.aggregator.Pass()
 			b.aggregator.Sync()
 		}
 		b.ticking.Unlock()
