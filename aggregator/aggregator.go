@@ -17,6 +17,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/logging"
 )
@@ -32,15 +33,8 @@ const (
 
 // Config is what the operator chooses. A bound of 0 is none.
 type Config struct {
-	// Labels of a connection, a subset of [AllLabels].
-	Labels []string
-	// Ports is the policy for port labels; ServicePorts are beside the well-known ones.
-	Ports        PortPolicy
-	ServicePorts []PortRange
-	// Networks gives initiator_network and target_network; the longest prefix wins.
-	Networks []Network
-	// Names gives node_name, host, node_type, initiator_name and target_name; nil: none.
-	Names Names
+	// What connections are called.
+	label.Config
 	// ConnectionTimeout is how long after its next update was due a connection
 	// without traffic ends.
 	ConnectionTimeout time.Duration
@@ -56,11 +50,9 @@ type Config struct {
 	// in a window of TopKWindow of feed time.
 	TopK       int
 	TopKWindow time.Duration
-	// ClusterNetworks decide the [Class] of a flow.
-	ClusterNetworks []netip.Prefix
 	// What is excluded: classes, networks of either end, and protocols and applications
 	// as Skydive calls them.
-	ExcludeClasses      []Class
+	ExcludeClasses      []label.Class
 	ExcludeNetworks     []netip.Prefix
 	ExcludeProtocols    []string
 	ExcludeApplications []string
@@ -84,9 +76,9 @@ type Aggregator struct {
 
 	mu          sync.Mutex
 	cfg         Config
-	labels      *labels
+	labels      *label.Builder
 	filters     *filters
-	listeners   *listeners
+	listeners   *label.Listeners
 	time        int64 // ms, of the latest input: it is never set back
 	wall        int64 // ms that the clock was ahead of it at the latest tick
 	clock       *feedClock
@@ -127,7 +119,7 @@ type Aggregator struct {
 // New returns an aggregator without flows. Time comes from now. Records that do not
 // count are counted by reason in skipped; other metrics are registered with reg.
 func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *prometheus.CounterVec, logger *slog.Logger) (*Aggregator, error) {
-	layout, err := layoutOf(cfg)
+	layout, err := cfg.Layout()
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +130,6 @@ func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *p
 		time:        start.UnixMilli(),
 		warnings:    warnings{logger: logger, limits: map[string]*logging.Limit{}},
 		cfg:         cfg,
-		listeners:   newListeners(),
 		clock:       newFeedClock(cfg.FlowRetention, start.UnixMilli()),
 		origins:     newOrigins(),
 		connections: newConnections(layout, nil),
@@ -155,8 +146,11 @@ func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *p
 	}
 	a.baselines = newBaselines(a.origins)
 	a.configureTop(cfg)
+	a.listeners = label.NewListeners(
+		func(key string) { a.journal.listener(key) },
+		func() { a.metrics.evictedListeners.Inc() },
+	)
 	a.metrics = newMetrics(reg, skipped, a)
-	a.listeners.evicted = a.metrics.evictedListeners.Inc
 	a.filters = newFilters(cfg, a.metrics.filteredBytes)
 	a.relabel()
 	return a, nil
@@ -166,13 +160,13 @@ func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *p
 // [Aggregator.Renames] connections, the caller must have ended all series before; see
 // [Aggregator.EndAll].
 func (a *Aggregator) Configure(cfg Config) error {
-	layout, err := layoutOf(cfg)
+	layout, err := cfg.Layout()
 	if err != nil {
 		return err
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !layout.same(a.connections.layout) {
+	if !layout.Equal(a.connections.layout) {
 		if !a.connections.clear() {
 			return errors.New("aggregator: labels change while series have not ended")
 		}
@@ -192,6 +186,20 @@ func (a *Aggregator) Configure(cfg Config) error {
 	return nil
 }
 
+// Renames reports whether a configuration gives connections other labels or other values than
+// they have now, or than a former process gave them after [Aggregator.OpenState]: then all
+// series have to end ([Aggregator.EndAll]) before [Aggregator.Configure]. It is false for an
+// invalid configuration.
+func (a *Aggregator) Renames(cfg Config) bool {
+	layout, err := cfg.Layout()
+	if err != nil {
+		return false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return !layout.Equal(a.connections.layout)
+}
+
 // enter is the beginning of each input: it takes its time and returns the feed time.
 func (a *Aggregator) enter() (feedNow time.Duration) {
 	a.time = max(a.time, a.began.UnixMilli()+a.now().Sub(a.began).Milliseconds())
@@ -200,7 +208,7 @@ func (a *Aggregator) enter() (feedNow time.Duration) {
 
 // relabel makes label values by the present layout and configuration.
 func (a *Aggregator) relabel() {
-	a.labels = newLabels(a.connections.layout, a.cfg, a.listeners, a.metrics.changedValues)
+	a.labels = label.NewBuilder(a.connections.layout, &a.cfg.Config, a.listeners, a.metrics.changedValues.Inc)
 }
 
 // Hold keeps [Aggregator.Update] waiting until release is called, so that
@@ -325,7 +333,7 @@ func (a *Aggregator) countOf(from *origin, f *input.Flow, feedNow time.Duration,
 	}
 	traffic := !delta.isZero()
 	if !traffic && values == (Gauges{}) {
-		a.labels.learn(f) // a duplicate may show which end is the server
+		a.labels.Learn(f) // a duplicate may show which end is the server
 		return
 	}
 	i, found := a.find(f, p.record)

@@ -6,13 +6,13 @@ package aggregator
 import (
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
 	"runtime"
 	"strconv"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/input"
 )
 
@@ -123,7 +123,7 @@ func BenchmarkTick(b *testing.B) {
 // may still report the end, a flow is remembered for flow.expire.
 func BenchmarkEndedFlows(b *testing.B) {
 	const perTick, ticks = 3000, 120
-	one := Config{Observers: ObserversOne, Labels: withoutNode()}
+	one := Config{Config: label.Config{Labels: withoutNode()}, Observers: ObserversOne}
 	for _, c := range []struct {
 		name     string
 		cfg      Config
@@ -223,38 +223,9 @@ func BenchmarkScrapeTraffic(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchConnections, "ns/connection")
 }
 
-// BenchmarkLabels makes the label values of one flow, with what each choice costs.
-func BenchmarkLabels(b *testing.B) {
-	var many []Network
-	for i := range 1000 {
-		many = append(many, Network{"n", netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 4), byte(i << 4), 0}), 20+i%9)})
-	}
-	names := &directory{addresses: map[string]string{"10.0.0.1": "client"}, nodes: map[string]NodeNames{"n1": {Name: "eth0"}}}
-	for _, c := range []struct {
-		name string
-		cfg  Config
-	}{
-		{"default", Config{}},
-		{"service", Config{Ports: ServicePorts}},
-		{"networks", Config{Labels: []string{"initiator_network", "target_network", "flow_class"}, Networks: many, ClusterNetworks: prefixes("10.0.0.0/8")}},
-		{"names", Config{Labels: []string{"node_name", "host", "initiator_name", "target_name"}, Names: names}},
-		{"all", Config{Labels: AllLabels(), Ports: ServicePorts, Networks: many, Names: names}},
-	} {
-		b.Run(c.name, func(b *testing.B) {
-			w := newWorld(b, c.cfg)
-			f := w.flow("1", 1, 1)
-			var values []byte
-			b.ReportAllocs()
-			for b.Loop() {
-				values = w.labels.appendValues(values[:0], &f)
-			}
-		})
-	}
-}
-
 // TestUpdatesAllocateNothing: the record of a live connection allocates nothing.
 func TestUpdatesAllocateNothing(t *testing.T) {
-	w := knownWorld(t, Config{Labels: append(DefaultLabels(), "application", "vlan")})
+	w := knownWorld(t, Config{Config: label.Config{Labels: append(label.Default(), "application", "vlan")}})
 	flows := []input.Flow{w.flow("1", 1000, 500)}
 	w.Update(flows)
 	if n := testing.AllocsPerRun(100, func() {

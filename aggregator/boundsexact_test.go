@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/skydive-project/skybridge/aggregator/label"
 )
 
 // drawBounds draws bounds on series that connections of a script reach, or none.
@@ -31,8 +33,8 @@ func judged(cfg Config, sums map[string]uint64) map[string]uint64 {
 	switch {
 	case cfg.MaxSeries != 0 || cfg.MaxSeriesPerNode != 0 || cfg.TopK != 0:
 		known := map[string]uint64{}
-		for name, n := range grouped(sums, []string{labelDirection, labelProtocol}) {
-			known[strings.NewReplacer("ICMPv4", overflowValue, "GRE", overflowValue).Replace(name)] += n
+		for name, n := range grouped(sums, []string{"direction", "protocol"}) {
+			known[strings.NewReplacer("ICMPv4", label.Overflow, "GRE", label.Overflow).Replace(name)] += n
 		}
 		return known
 	case cfg.Names != nil:
@@ -50,7 +52,7 @@ func checkBounds(t rapid.TB, a *Aggregator) {
 		if !c.used {
 			continue
 		}
-		if want := 2*a.connections.layout.directions() + c.gauges.series(); c.phase != ended && int(c.counted) != want {
+		if want := 2*a.connections.layout.Directions() + c.gauges.series(); c.phase != ended && int(c.counted) != want {
 			t.Fatalf("a connection has %d series and counts with %d", want, c.counted)
 		}
 		series += int(c.counted)

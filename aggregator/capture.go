@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/input"
 )
 
@@ -65,7 +66,7 @@ func newCaptures() *captures { return &captures{byID: map[string]*captureState{}
 // report counts one message. It returns false when a new capture or table would exceed a
 // bound, or the name is too long.
 func (cs *captures) report(s input.CaptureStats, feedNow time.Duration) bool {
-	id := string(appendText(nil, s.CaptureID))
+	id := string(label.AppendUTF8(nil, s.CaptureID))
 	c, ok := cs.byID[id]
 	if !ok {
 		if len(cs.byID) >= maxCaptures || id == "" || len(id) > maxText {

@@ -3,6 +3,8 @@
 
 package aggregator
 
+import "github.com/skydive-project/skybridge/aggregator/label"
+
 // CapturePackets are the packets of one capture on one node since it began there, from
 // Skydive's topology.
 type CapturePackets struct {
@@ -44,7 +46,7 @@ func (cs *captures) setPackets(rows []CapturePackets) {
 	cs.refreshes++
 	for i := range rows {
 		r := &rows[i]
-		id := string(appendText(nil, []byte(r.CaptureID)))
+		id := string(label.AppendUTF8(nil, []byte(r.CaptureID)))
 		if now[id] == nil {
 			// A node that has left stays in the sum, which must not fall.
 			if now[id] = cs.packets[id]; now[id] == nil {

@@ -38,7 +38,7 @@ func arrivals(feed *script.Script, epoch int64) (records []analyzer.Flow) {
 func TestTwoCapturesOfANode(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		cfg, view := drawView(r, "the")
-		cfg.Labels, cfg.Observers = []string{labelProtocol}, ObserversOne
+		cfg.Labels, cfg.Observers = []string{"protocol"}, ObserversOne
 		view.Labels = cfg.Labels
 		cfg.ConnectionTimeout = time.Duration(rapid.IntRange(1, 60).Draw(r, "timeout")) * time.Second
 		w := newWorld(t, cfg)
@@ -107,7 +107,7 @@ func TestTwoCapturesOfANode(t *testing.T) {
 func TestCapturesApart(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		cfg, view := drawView(r, "the")
-		cfg.Labels = []string{labelProtocol}
+		cfg.Labels = []string{"protocol"}
 		view.Labels = cfg.Labels
 		w := newWorld(t, cfg)
 		pace := time.Duration(rapid.SampledFrom([]int{10, 60}).Draw(r, "pace")) * time.Second

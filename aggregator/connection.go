@@ -3,7 +3,11 @@
 
 package aggregator
 
-import "time"
+import (
+	"time"
+
+	"github.com/skydive-project/skybridge/aggregator/label"
+)
 
 // maxCount is where a counter resets: a float64 has whole numbers up to 2^53, and half of
 // that leaves queries room to add two counters.
@@ -53,7 +57,7 @@ type sampled struct {
 
 // connections holds all of them, by label values.
 type connections struct {
-	layout  *Layout
+	layout  *label.Layout
 	journal *journal
 	records slab[connection]
 	byKey   index
@@ -67,7 +71,7 @@ type connections struct {
 	deferred map[uint32]counts
 }
 
-func newConnections(layout *Layout, j *journal) *connections {
+func newConnections(layout *label.Layout, j *journal) *connections {
 	return &connections{layout: layout, journal: j, byKey: newIndex(), deferred: map[uint32]counts{}}
 }
 
@@ -96,7 +100,7 @@ func (cs *connections) add(key []byte, overflow bool, n *node, earliest int64) u
 
 // begin counts the series of a connection that begins, or begins again before it was removed.
 func (cs *connections) begin(c *connection) {
-	cs.account(c, 2*cs.layout.directions()+c.gauges.series())
+	cs.account(c, 2*cs.layout.Directions()+c.gauges.series())
 	if !c.overflow && !c.demoted && !c.own {
 		c.own = true
 		cs.own++

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/input"
 )
 
@@ -117,7 +118,7 @@ func TestRTT(t *testing.T) {
 		if !strings.HasPrefix(name, "rtt") {
 			continue
 		}
-		if !strings.Contains(name, DirectionInitiatorToTarget) {
+		if !strings.Contains(name, label.InitiatorToTarget) {
 			t.Errorf("%s: want it from initiator to target", name)
 		}
 		var got []uint64

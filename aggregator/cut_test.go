@@ -122,7 +122,7 @@ func TestTickIsAnExactCut(t *testing.T) {
 		for name, other := range map[string]struct{ meanwhile, restarts bool }{"updates during ticks": {true, false}, "a restored state": {false, true}} {
 			is, got := play(other.meanwhile, other.restarts)
 			want.between, got.between = nil, nil
-			if diff := cmp.Diff(want, got, cmp.AllowUnexported(pointLog{}, Layout{})); diff != "" {
+			if diff := cmp.Diff(want, got, cmp.AllowUnexported(pointLog{})); diff != "" {
 				r.Fatalf("%s: points differ (-want +got):\n%.3000s", name, diff)
 			}
 			if !bytes.Equal(stateOf(after.Aggregator), stateOf(is.Aggregator)) {
@@ -197,7 +197,7 @@ func TestStateIsWhole(t *testing.T) {
 		first, want := play(false)
 		second, got := play(true)
 		want.between, got.between = nil, nil
-		if diff := cmp.Diff(want, got, cmp.AllowUnexported(pointLog{}, Layout{})); diff != "" {
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(pointLog{})); diff != "" {
 			r.Fatalf("points differ after the state was restored (-want +got):\n%.3000s", diff)
 		}
 		if !bytes.Equal(stateOf(first.Aggregator), stateOf(second.Aggregator)) {

@@ -6,6 +6,7 @@ package aggregator
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/input"
 )
 
@@ -22,9 +23,9 @@ const (
 // it excludes.
 type filters struct {
 	protocols, applications map[string]prometheus.Counter
-	networks                networks[prometheus.Counter]
-	classes                 map[Class]prometheus.Counter
-	classifier              classifier
+	networks                label.PrefixTable[prometheus.Counter]
+	classes                 map[label.Class]prometheus.Counter
+	classifier              *label.Classifier
 	addresses               bool // the last two need them
 }
 
@@ -41,12 +42,12 @@ func newFilters(cfg Config, bytes *prometheus.CounterVec) *filters {
 	f := &filters{
 		protocols:    byText(filterProtocols, cfg.ExcludeProtocols),
 		applications: byText(filterApplications, cfg.ExcludeApplications),
-		classes:      map[Class]prometheus.Counter{},
-		classifier:   newClassifier(cfg.ClusterNetworks),
+		classes:      map[label.Class]prometheus.Counter{},
+		classifier:   label.NewClassifier(cfg.ClusterNetworks),
 		addresses:    len(cfg.ExcludeClasses)+len(cfg.ExcludeNetworks) > 0,
 	}
 	for _, p := range cfg.ExcludeNetworks {
-		f.networks.add(p, bytes.WithLabelValues(filterNetworks, p.String()))
+		f.networks.Add(p, bytes.WithLabelValues(filterNetworks, p.String()))
 	}
 	for _, c := range cfg.ExcludeClasses {
 		f.classes[c] = bytes.WithLabelValues(filterClasses, string(c))
@@ -69,17 +70,17 @@ func (s *filters) match(f *input.Flow) prometheus.Counter {
 	if !s.addresses {
 		return nil
 	}
-	a, b := address(f.NetworkA), address(f.NetworkB)
-	if c, ok := s.networks.find(a); ok {
+	a, b := label.ParseAddress(f.NetworkA), label.ParseAddress(f.NetworkB)
+	if c, ok := s.networks.Find(a); ok {
 		return c
 	}
-	if c, ok := s.networks.find(b); ok {
+	if c, ok := s.networks.Find(b); ok {
 		return c
 	}
 	if len(s.classes) == 0 {
 		return nil
 	}
-	return s.classes[s.classifier.class(a, b)]
+	return s.classes[s.classifier.Class(a, b)]
 }
 
 // exclude reports whether a flow is excluded, and counts its traffic as such.

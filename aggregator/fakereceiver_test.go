@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/input"
 )
 
@@ -57,7 +58,7 @@ func (l *fakeReceiver) add(name string, s sample) {
 
 func (l *fakeReceiver) Connections(points []Point) {
 	for _, p := range points {
-		for d := range p.Layout.directions() {
+		for d := range p.Layout.Directions() {
 			labels := labelText(p.Row, d)
 			l.point("bytes"+labels, p.Bytes[d], p)
 			l.point("packets"+labels, p.Packets[d], p)
@@ -169,7 +170,7 @@ func labelText(r Row, direction int) string {
 	for i, name := range r.Layout.Names {
 		var value string
 		if i == r.Layout.Direction {
-			value = []string{DirectionInitiatorToTarget, DirectionTargetToInitiator}[direction]
+			value = []string{label.InitiatorToTarget, label.TargetToInitiator}[direction]
 		} else {
 			value, values = values[0], values[1:]
 		}
@@ -198,7 +199,7 @@ const testInterval = 15 * time.Second
 // the default ones, without timeouts the default ones.
 func newWorld(t testing.TB, cfg Config) *world {
 	if cfg.Labels == nil {
-		cfg.Labels = DefaultLabels()
+		cfg.Labels = label.Default()
 	}
 	if cfg.ConnectionTimeout == 0 {
 		cfg.ConnectionTimeout = time.Minute

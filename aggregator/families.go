@@ -79,9 +79,9 @@ func ConnectionFamilies() []Family {
 func (r *Row) Value(family int) (values [2]uint64, series int) {
 	switch family {
 	case 0:
-		return r.Bytes, r.Layout.directions()
+		return r.Bytes, r.Layout.Directions()
 	case 1:
-		return r.Packets, r.Layout.directions()
+		return r.Packets, r.Layout.Directions()
 	}
 	if value := r.Gauges[family-2]; value != 0 {
 		return [2]uint64{value}, 1

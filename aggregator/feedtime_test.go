@@ -86,28 +86,6 @@ func TestOldWindowsExpire(t *testing.T) {
 	}
 }
 
-func TestClass(t *testing.T) {
-	c := newClassifier(prefixes("10.0.0.0/8", "fd00::/8"))
-	tests := []struct {
-		a, b string
-		want Class
-	}{
-		{"10.1.1.1", "10.2.2.2", Internal},
-		{"10.1.1.1", "192.0.2.1", Egress},
-		{"192.0.2.1", "10.1.1.1", Ingress},
-		{"192.0.2.1", "192.0.2.2", Other},
-		{"fd00::1", "10.1.1.1", Internal},
-		{"::ffff:10.1.1.1", "fd00::1", Internal},
-		{"", "10.1.1.1", Other},
-		{"no address", "10.1.1.1", Other},
-	}
-	for _, test := range tests {
-		if got := c.class(address([]byte(test.a)), address([]byte(test.b))); got != test.want {
-			t.Errorf("%s to %s is %s, want %s", test.a, test.b, got, test.want)
-		}
-	}
-}
-
 // TestSweepWithoutTicks proves that without ticks, as while a clock that was set back waits, flows
 // that end are forgotten when they are due, and that nothing is lost by it.
 func TestSweepWithoutTicks(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/input"
 )
 
@@ -142,7 +143,7 @@ func TestOpenedAsOthersSaw(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := crossingConfig(true)
-			cfg.Ports = ServicePorts
+			cfg.Ports = label.ServicePorts
 			w := newWorld(t, cfg)
 			w.arrive(first, second)
 			a := w.flow("1", 1000, 1000) // from port 40000 to 50000

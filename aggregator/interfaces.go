@@ -7,6 +7,8 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+
+	"github.com/skydive-project/skybridge/aggregator/label"
 )
 
 // interfaces holds what Skydive's topology says of network interfaces.
@@ -49,7 +51,7 @@ func (a *Aggregator) SetInterfaces(rows []InterfaceRow) {
 	for i := range rows {
 		labels := rows[i].InterfaceLabels
 		for _, name := range []*string{&labels.Name, &labels.Host, &labels.Type, &labels.NodeTID} {
-			if value, changed := fitValue(*name); changed {
+			if value, changed := label.Fit(*name); changed {
 				*name = value
 				a.metrics.changedValues.Inc()
 			}

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/skydive-project/skybridge/aggregator/label"
 )
 
 // iface is an interface of that name whose first number is rx.
@@ -77,7 +79,7 @@ func TestInterfaceNamesAreValid(t *testing.T) {
 	w.tick()
 	hosts := map[string]bool{}
 	for _, row := range w.ScrapeInterfaces(nil) {
-		if hosts[row.Host] = true; len(row.Host) > MaxLabelValue {
+		if hosts[row.Host] = true; len(row.Host) > label.MaxValueBytes {
 			t.Errorf("host has %d bytes", len(row.Host))
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"time"
 
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/input"
 )
@@ -47,6 +48,14 @@ const (
 	kindCapture // a capture, whole
 
 	kindEndCaptures // all captures end with the next tick
+)
+
+// Kinds of later versions, after those of conversations.
+const (
+	// kindPolicy follows kindLayout: how label values are made; see [label.Layout].
+	kindPolicy kind = 35
+	// kindListener is an address that answered; see [label.Listeners].
+	kindListener kind = 36
 )
 
 // Flags of a connection, the first of a capture as well.
@@ -176,21 +185,31 @@ func (j *journal) baselineFree(i uint32) {
 	}
 }
 
-func (j *journal) layout(l *Layout) {
+func (j *journal) layout(l *label.Layout) {
 	if !j.idle() {
 		j.frame = appendLayout(j.frame, l)
 	}
 }
 
-func appendLayout(dst []byte, l *Layout) []byte {
+func appendLayout(dst []byte, l *label.Layout) []byte {
 	dst = binary.AppendUvarint(append(dst, byte(kindLayout)), uint64(len(l.Names)))
 	for _, name := range l.Names {
 		dst = disk.AppendString(dst, name)
 	}
-	if l.policy != "" {
-		dst = disk.AppendString(append(dst, byte(kindPolicy)), l.policy)
+	if l.Policy != "" {
+		dst = disk.AppendString(append(dst, byte(kindPolicy)), l.Policy)
 	}
 	return dst
+}
+
+func (j *journal) listener(key string) {
+	if !j.idle() {
+		j.frame = appendListener(j.frame, key)
+	}
+}
+
+func appendListener(dst []byte, key string) []byte {
+	return disk.AppendString(append(dst, byte(kindListener)), key)
 }
 
 func (j *journal) connectionNew(i uint32, c *connection) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/aggregator/sketch"
 )
 
@@ -49,8 +50,8 @@ type NodeSeries struct {
 type labelStats struct {
 	mu     sync.Mutex
 	taken  time.Time
-	layout *Layout // as it was then
-	own    int     // connections that had series of their own
+	layout *label.Layout // as it was then
+	own    int           // connections that had series of their own
 	labels []LabelValues
 }
 
@@ -113,7 +114,7 @@ func (a *Aggregator) labelValues() []LabelValues {
 		}
 	}
 
-	series := 2*connections*cs.layout.directions() + gauges
+	series := 2*connections*cs.layout.Directions() + gauges
 	all := without[len(names)].Estimate(&sketch.HyperLogLog{})
 	out := make([]LabelValues, len(names))
 	for i, name := range names {

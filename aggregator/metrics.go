@@ -6,6 +6,7 @@ package aggregator
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/meter"
 )
 
@@ -78,7 +79,7 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 	for _, reason := range []string{evictRetention, evictEnded, evictBound} {
 		m.evicted.WithLabelValues(reason)
 	}
-	for _, class := range Classes() {
+	for _, class := range label.Classes() {
 		m.filteredBytes.WithLabelValues(filterClasses, string(class))
 	}
 	for _, value := range []string{tunnelInner, tunnelOuter} {
@@ -106,7 +107,7 @@ func registerGauges(reg prometheus.Registerer, a *Aggregator) {
 	}
 	gauge("skybridge_series", "Live series of connections.", nil, func() int { return a.connections.series })
 	gauge("skybridge_series_limit", "Limit of skybridge_series: aggregation.max_series.", nil, func() int { return a.cfg.MaxSeries })
-	gauge("skybridge_listeners", "Addresses and ports that answered as servers, for aggregation.ports: service.", nil, func() int { return len(a.listeners.list) })
+	gauge("skybridge_listeners", "Addresses and ports that answered as servers, for aggregation.ports: service.", nil, func() int { return a.listeners.Len() })
 	gauge("skybridge_flows", "Flows with a baseline.", nil, func() int { return a.baselines.records.used })
 	gauge("skybridge_records_held", "Records held until it is known whether their agent's clock was set back.", nil, func() int { return a.held })
 	gauge("skybridge_records_held_limit", "Limit of skybridge_records_held.", nil, func() int { return maxHeld })

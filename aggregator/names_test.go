@@ -11,9 +11,45 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/skydive-project/skybridge/aggregator/label"
+	"github.com/skydive-project/skybridge/input"
 )
 
-// changingNames is a [Names] whose answers appear, change and vanish between any two
+// known names, as of a topology.
+type directory struct {
+	nodes     map[string]label.NodeNames
+	addresses map[string]string
+}
+
+func (d *directory) Node(tid []byte) label.NodeNames { return d.nodes[string(tid)] }
+func (d *directory) Address(addr []byte) string      { return d.addresses[string(addr)] }
+
+// TestANameThatBecomesKnown proves that what comes then goes to a series of its
+// own, the former one ends, and the total stays.
+func TestANameThatBecomesKnown(t *testing.T) {
+	names := &directory{addresses: map[string]string{}}
+	w := knownWorld(t, Config{Config: label.Config{Labels: []string{"target_ip", "target_name"}, Names: names}})
+	w.count(w.flow("1", 1000, 0))
+	names.addresses["10.0.0.2"] = "web"
+	w.Update([]input.Flow{w.flow("1", 1700, 0)})
+	for range 12 {
+		w.tick()
+	}
+	want := map[string]uint64{
+		"bytes{target_ip=10.0.0.2}": 1000, "packets{target_ip=10.0.0.2}": 10,
+		"bytes{target_ip=10.0.0.2,target_name=web}": 700, "packets{target_ip=10.0.0.2,target_name=web}": 7,
+	}
+	if diff := cmp.Diff(want, w.receiver.increases()); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	former := w.receiver.series["bytes{target_ip=10.0.0.2}"]
+	if !former[len(former)-1].stale {
+		t.Error("the series without the name did not end")
+	}
+}
+
+// changingNames is a [label.Names] whose answers appear, change and vanish between any two
 // questions. It has names that do not fit a label, too.
 type changingNames struct {
 	rng    *rand.Rand
@@ -50,12 +86,12 @@ func (n *changingNames) value(key string) string {
 	return name
 }
 
-// Node implements [Names].
-func (n *changingNames) Node(tid []byte) NodeNames {
-	return NodeNames{n.value("name of " + string(tid)), n.value("host of " + string(tid)), n.value("type of " + string(tid))}
+// Node implements [label.Names].
+func (n *changingNames) Node(tid []byte) label.NodeNames {
+	return label.NodeNames{Name: n.value("name of " + string(tid)), Host: n.value("host of " + string(tid)), Type: n.value("type of " + string(tid))}
 }
 
-// Address implements [Names].
+// Address implements [label.Names].
 func (n *changingNames) Address(addr []byte) string { return n.value(string(addr)) }
 
 // TestExactnessWhateverTheNames plays scripted feeds while names come, change and go,

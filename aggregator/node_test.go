@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/input"
 )
 
@@ -197,7 +198,7 @@ func TestLabelStats(t *testing.T) {
 // from 1 to 2 is not from 2 to 1.
 func TestLabelStatsOfEqualValues(t *testing.T) {
 	const ports = 40
-	w := knownWorld(t, Config{Labels: []string{"initiator_port", "target_port"}})
+	w := knownWorld(t, Config{Config: label.Config{Labels: []string{"initiator_port", "target_port"}}})
 	for i := range int64(ports * ports) {
 		f := w.flow(fmt.Sprintf("%x", i+1), 100, 0)
 		f.TransportA, f.TransportB = i/ports, i%ports

@@ -4,8 +4,10 @@
 package aggregator
 
 import (
+	"slices"
 	"time"
 
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/input"
 )
 
@@ -22,7 +24,7 @@ const (
 
 // scope is that of new conversations.
 func (c *Config) scope() int {
-	if c.Observers != ObserversOne || anyOf(ofObserver, c.Labels) {
+	if c.Observers != ObserversOne || slices.ContainsFunc(label.OfObservers(), func(name string) bool { return slices.Contains(c.Labels, name) }) {
 		return byNode
 	}
 	return byTuple

@@ -12,13 +12,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/internal/analyzer"
 	"github.com/skydive-project/skybridge/internal/reference"
 )
 
 // withoutNode are the default labels but node_tid.
 func withoutNode() (labels []string) {
-	for _, l := range DefaultLabels() {
+	for _, l := range label.Default() {
 		if l != "node_tid" {
 			labels = append(labels, l)
 		}
@@ -35,7 +36,7 @@ type crossings struct {
 
 // crossingConfig counts them once: on a node, or anywhere.
 func crossingConfig(one bool) Config {
-	cfg := Config{Labels: withoutNode(), ConnectionTimeout: 20 * time.Second}
+	cfg := Config{Config: label.Config{Labels: withoutNode()}, ConnectionTimeout: 20 * time.Second}
 	if one {
 		cfg.Observers = ObserversOne
 	}
@@ -106,7 +107,7 @@ func (c *crossing) in(series map[string]uint64) (sum [2]int64) {
 		if strings.Contains(name, "initiator_ip=10.0.0.2") {
 			d = 1
 		}
-		if strings.Contains(name, DirectionTargetToInitiator) {
+		if strings.Contains(name, label.TargetToInitiator) {
 			d = 1 - d
 		}
 		sum[d] += int64(n)

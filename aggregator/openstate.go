@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/disk"
 )
 
@@ -122,20 +123,20 @@ func (a *Aggregator) OpenState(cfg StateConfig, logger *slog.Logger) (Recovery, 
 }
 
 // reset removes everything of a former process.
-func (a *Aggregator) reset(configured *Layout) {
+func (a *Aggregator) reset(configured *label.Layout) {
 	a.origins, a.captures = newOrigins(), newCaptures()
 	a.held = 0
 	a.baselines = newBaselines(a.origins)
 	a.connections = newConnections(configured, nil)
 	a.shared, a.conversationKey = sharedConversations{}, newConversationKey()
-	a.listeners.clear()
+	a.listeners.Restore(nil, 0)
 	a.latest, a.noGridTick = tickTimes{}, true
 }
 
 // attach makes j the journal of everything.
 func (d *durable) attach(j *journal) {
 	a := d.a
-	a.journal, a.connections.journal, a.origins.journal, a.listeners.journal = j, j, j, j
+	a.journal, a.connections.journal, a.origins.journal = j, j, j
 }
 
 // open begins the journal of this process, which continues the one that was read, or nothing.

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"time"
 
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/aggregator/sketch"
 	"github.com/skydive-project/skybridge/input"
 )
@@ -71,7 +72,7 @@ func (f *overflowStats) connections(reason overflowReason) int {
 
 // find returns the connection of a flow, usually the one in the flow's baseline.
 func (a *Aggregator) find(f *input.Flow, b *baseline) (i uint32, ok bool) {
-	a.key = a.labels.appendValues(a.key[:0], f)
+	a.key = a.labels.Append(a.key[:0], f)
 	if i = b.connection - 1; b.connection != 0 && a.connections.is(i, a.key) {
 		return i, true
 	}
@@ -135,10 +136,10 @@ func (a *Aggregator) findOrAdd(i uint32, found bool, f *input.Flow, n *node, byt
 // less than an even share, counting one share for a new node. Otherwise many nodes, each
 // within its bound, could leave nothing for a quiet one.
 func (a *Aggregator) boundReached(n *node) overflowReason {
-	need := 2 * a.connections.layout.directions()
+	need := 2 * a.connections.layout.Directions()
 	limit, series := a.cfg.MaxSeries, a.connections.series+need
 	if limit > 0 && series > limit {
-		a.warnings.log("max_series", "aggregation.max_series is reached: new connections are counted in the overflow, labelled "+overflowValue, "limit", limit)
+		a.warnings.log("max_series", "aggregation.max_series is reached: new connections are counted in the overflow, labelled "+label.Overflow, "limit", limit)
 		return overflowMaxSeries
 	}
 	perNode := a.cfg.MaxSeriesPerNode
@@ -150,7 +151,7 @@ func (a *Aggregator) boundReached(n *node) overflowReason {
 			return notOverflow
 		}
 	}
-	a.warnings.log("max_series_per_node", "a node has as many series as it may: its new connections are counted in the overflow, labelled "+overflowValue,
+	a.warnings.log("max_series_per_node", "a node has as many series as it may: its new connections are counted in the overflow, labelled "+label.Overflow,
 		"node_tid", n.tid, "series", n.series, "aggregation.max_series_per_node", perNode)
 	return overflowPerNode
 }
@@ -161,12 +162,12 @@ func (a *Aggregator) freeConnections() int {
 	if limit == 0 {
 		return a.cfg.TopK
 	}
-	return max(0, limit-a.connections.series) / (2 * a.connections.layout.directions())
+	return max(0, limit-a.connections.series) / (2 * a.connections.layout.Directions())
 }
 
 // overflow returns the overflow connection of a flow.
 func (a *Aggregator) overflow(f *input.Flow) uint32 {
-	a.key = a.connections.layout.appendOverflow(a.key[:0], f)
+	a.key = a.connections.layout.AppendOverflow(a.key[:0], f)
 	i := a.connections.find(a.key)
 	if i == none {
 		i = a.connections.add(a.key, true, nil, a.lastTick)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/input"
 )
 
@@ -18,7 +19,7 @@ func TestCarrierWithoutPorts(t *testing.T) {
 	for policy, want := range map[Portless]uint64{"": 1000, PortlessSkip: 1000, PortlessCount: 1300} {
 		for _, innerFirst := range []bool{false, true} {
 			for _, observers := range []Observers{ObserversAll, ObserversOne} {
-				w := knownWorld(t, Config{Labels: withoutNode(), Tunnels: TunnelsOuter, Portless: policy, Observers: observers})
+				w := knownWorld(t, Config{Config: label.Config{Labels: withoutNode()}, Tunnels: TunnelsOuter, Portless: policy, Observers: observers})
 				gre, tcp := w.flow("1", 1300, 0), w.flow("2", 1000, 0)
 				gre.HasTransport, gre.TransportProtocol, gre.TransportA, gre.TransportB = false, nil, 0, 0
 				gre.Application, gre.Outer = []byte("GRE"), true
@@ -102,10 +103,10 @@ func TestCarrierLeftOut(t *testing.T) {
 // TestPortless proves that flows without ports count by their layer, without ports,
 // with every policy for ports, and that what is skipped is counted by what came.
 func TestPortless(t *testing.T) {
-	for _, ports := range []PortPolicy{KeepPorts, DropPorts, ServicePorts} {
+	for _, ports := range []label.Ports{label.KeepPorts, label.DropPorts, label.ServicePorts} {
 		for _, policy := range []Portless{PortlessSkip, PortlessCount} {
 			for _, excluded := range []bool{false, true} {
-				cfg := Config{Labels: []string{labelProtocol, "target_port"}, Ports: ports, Portless: policy}
+				cfg := Config{Config: label.Config{Labels: []string{"protocol", "target_port"}, Ports: ports}, Portless: policy}
 				if excluded {
 					cfg.ExcludeProtocols = []string{"ICMPv4"}
 				}
@@ -124,11 +125,11 @@ func TestPortless(t *testing.T) {
 				if got := w.metric("skybridge_skipped_bytes_total", skippedNoTransport); got != skipped {
 					t.Errorf("%s %s: %v bytes skipped, want %v", ports, policy, got, skipped)
 				}
-				want := append([]byte("ICMPv4"), Separator)
-				if ports != DropPorts {
-					want = append(want, Separator)
+				want := append([]byte("ICMPv4"), label.Separator)
+				if ports != label.DropPorts {
+					want = append(want, label.Separator)
 				}
-				if f.TransportProtocol = f.Application; string(w.labels.appendValues(nil, &f)) != string(want) {
+				if f.TransportProtocol = f.Application; string(w.labels.Append(nil, &f)) != string(want) {
 					t.Errorf("%s: it has the port of another", ports)
 				}
 			}

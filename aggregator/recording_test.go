@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/analyzer"
 )
@@ -103,9 +104,9 @@ func playRecording(t *testing.T, name string, cfg Config) string {
 		direction := 0
 		for pair := range strings.SplitSeq(labels, ",") {
 			switch _, value, _ := strings.Cut(pair, "="); value {
-			case DirectionTargetToInitiator:
+			case label.TargetToInitiator:
 				direction = 1
-			case DirectionInitiatorToTarget:
+			case label.InitiatorToTarget:
 			default:
 				values = append(values, value)
 			}
@@ -122,7 +123,7 @@ func playRecording(t *testing.T, name string, cfg Config) string {
 	}
 	var names []string
 	for _, l := range w.connections.layout.Names {
-		if l != labelDirection {
+		if l != "direction" {
 			names = append(names, l)
 		}
 	}
@@ -153,11 +154,11 @@ func TestRecordings(t *testing.T) {
 				cfg   Config
 			}{
 				{"observers: all, with node_tid", Config{}},
-				{"observers: all, without node_tid", Config{Labels: withoutNode()}},
-				{"observers: one", Config{Labels: withoutNode(), Observers: ObserversOne}},
+				{"observers: all, without node_tid", Config{Config: label.Config{Labels: withoutNode()}}},
+				{"observers: one", Config{Config: label.Config{Labels: withoutNode()}, Observers: ObserversOne}},
 				{"observers: one, with node_tid: as all", Config{Observers: ObserversOne}},
-				{"observers: one, tunnels: inner", Config{Labels: withoutNode(), Observers: ObserversOne, Tunnels: TunnelsInner}},
-				{"observers: one, tunnels: outer", Config{Labels: withoutNode(), Observers: ObserversOne, Tunnels: TunnelsOuter}},
+				{"observers: one, tunnels: inner", Config{Config: label.Config{Labels: withoutNode()}, Observers: ObserversOne, Tunnels: TunnelsInner}},
+				{"observers: one, tunnels: outer", Config{Config: label.Config{Labels: withoutNode()}, Observers: ObserversOne, Tunnels: TunnelsOuter}},
 			} {
 				if name == "two-captures" && c.cfg.Tunnels != "" {
 					continue

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/disktest"
 )
@@ -61,9 +62,9 @@ func TestEveryCrashPointOfARename(t *testing.T) {
 				m.idle()
 				switch i {
 				case 2:
-					m.cfg.Labels = []string{labelDirection, "target_ip"}
+					m.cfg.Labels = []string{"direction", "target_ip"}
 				case 5:
-					m.cfg.Labels = DefaultLabels()
+					m.cfg.Labels = label.Default()
 				}
 				m.applyLabels()
 			}

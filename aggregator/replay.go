@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/input"
 )
@@ -83,10 +84,10 @@ func (r *replay) record(k kind, d *decoder) {
 		r.layout(d)
 	case kindPolicy:
 		layout := *a.connections.layout
-		layout.policy = d.String()
+		layout.Policy = d.String()
 		a.connections.layout = &layout
 	case kindListener:
-		a.listeners.learn([]byte(d.String()))
+		a.listeners.Learn([]byte(d.String()))
 	case kindConnection, kindConnectionState, kindConnectionFree, kindDeferred, kindBegin, kindPhase, kindEnd:
 		r.connection(k, d)
 	case kindTick:
@@ -191,7 +192,7 @@ func (r *replay) layout(d *decoder) {
 	for range min(d.Uvarint(), 64) {
 		names = append(names, d.String())
 	}
-	layout, err := newLayout(names)
+	layout, err := label.NewLayout(names)
 	if d.Bad || err != nil {
 		d.Bad = true
 		return

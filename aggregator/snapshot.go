@@ -221,8 +221,9 @@ func (d *durable) dump(w *snapshotWriter) error {
 	if err != nil {
 		return err
 	}
-	err = d.parts(w, func() int { return len(a.listeners.list) }, func(i uint32) {
-		w.frame = appendListener(w.frame, a.listeners.list[i].key)
+	err = d.parts(w, func() int { return a.listeners.Len() }, func(i uint32) {
+		all, _ := a.listeners.State()
+		w.frame = appendListener(w.frame, all[i].Key)
 	})
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/disktest"
 )
@@ -60,28 +61,6 @@ func TestVLANs(t *testing.T) {
 	}
 }
 
-// TestVLANLabels proves that the labels have the ids, and no value without.
-func TestVLANLabels(t *testing.T) {
-	w := knownWorld(t, Config{Labels: []string{"vlan", "vni"}})
-	for _, c := range []struct {
-		vlan, vni int64
-		want      string
-	}{{10, 0, "10\xff\xff"}, {0, 5, "\xff5\xff"}} {
-		f := inVLAN(w, "c1", c.vlan, c.vni, 1)
-		got := w.labels.appendValues(nil, &f)
-		want := []byte{}
-		for _, b := range []byte(c.want) {
-			if b == 0xff {
-				b = Separator
-			}
-			want = append(want, b)
-		}
-		if string(got) != string(want) {
-			t.Errorf("%q, want %q", got, want)
-		}
-	}
-}
-
 // TestUntaggedBeforeTwoVLANs proves that the history of a connection in one VLAN, which an
 // untagged capture was taken to see as well, does not count as that of another VLAN.
 func TestUntaggedBeforeTwoVLANs(t *testing.T) {
@@ -125,7 +104,7 @@ func TestVLANsAfterUpgrade(t *testing.T) {
 	}
 	d := disktest.New(1)
 	d.SetBytes(stateDir+"/00000001"+journalSuffix, state)
-	m := &crashingProcess{world: newWorld(t, Config{Labels: []string{labelProtocol}}), disk: d, least: 1}
+	m := &crashingProcess{world: newWorld(t, Config{Config: label.Config{Labels: []string{"protocol"}}}), disk: d, least: 1}
 	m.cfg, m.time, m.last = m.world.cfg, time.UnixMilli(1_800_000_090_000), 1_800_000_090_000
 	m.receiver.series["bytes{protocol=UDP}"] = []sample{{at: m.last, value: 1000}}
 	m.receiver.series["packets{protocol=UDP}"] = []sample{{at: m.last, value: 10}}

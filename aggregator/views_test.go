@@ -10,12 +10,13 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/internal/reference"
 )
 
 // modelled are the labels that the reference knows: all but names, which change.
 func modelled() []string {
-	return append(DefaultLabels(), "application", "capture_id", "initiator_network", "target_network", "flow_class", "vlan", "vni")
+	return append(label.Default(), "application", "capture_id", "initiator_network", "target_network", "flow_class", "vlan", "vni")
 }
 
 // drawView draws what a connection is called and what is excluded, as
@@ -23,16 +24,16 @@ func modelled() []string {
 // feeds and of crossings.
 func drawView(r *rapid.T, name string) (cfg Config, v reference.View) {
 	cfg.Labels = rapid.SliceOfNDistinct(rapid.SampledFrom(modelled()), 1, -1, rapid.ID[string]).Draw(r, name+" labels")
-	cfg.Ports = rapid.SampledFrom([]PortPolicy{"", KeepPorts, DropPorts, ServicePorts}).Draw(r, name+" ports")
-	if len(chosenLabels(Config{Labels: cfg.Labels, Ports: DropPorts})) == 0 {
-		cfg.Labels = append(cfg.Labels, labelProtocol) // or drop leaves none
+	cfg.Ports = rapid.SampledFrom([]label.Ports{"", label.KeepPorts, label.DropPorts, label.ServicePorts}).Draw(r, name+" ports")
+	if _, err := (&label.Config{Labels: cfg.Labels, Ports: label.DropPorts}).Layout(); err != nil {
+		cfg.Labels = append(cfg.Labels, "protocol") // or drop leaves none
 	}
 	v = reference.View{
 		Labels: cfg.Labels, Ports: string(cfg.Ports), Networks: map[string]string{},
 		Services: map[string]bool{"TCP/80": true, "TCP/4000": true, "TCP/443": true, "UDP/443": true, "UDP/53": true, "TCP/53": true, "SCTP/443": true, "SCTP/3868": true, "TCP/3868": true, "UDP/3868": true},
 	}
 	if rapid.Bool().Draw(r, name+" own services") {
-		cfg.ServicePorts = []PortRange{{"TCP", 32770, 32771}}
+		cfg.ServicePorts = []label.PortRange{{Protocol: "TCP", First: 32770, Last: 32771}}
 		v.Services["TCP/32770"], v.Services["TCP/32771"] = true, true
 	}
 	cidrs := []string{"10.0.0.0/8", "10.77.0.0/24", "10.77.0.7/32", "10.99.0.0/16", "10.0.0.2/32", "0.0.0.0/0", "fd77::/16", "fd77::6/128", "::/0"}
@@ -41,7 +42,7 @@ func drawView(r *rapid.T, name string) (cfg Config, v reference.View) {
 	}
 	for _, cidr := range some("networks") {
 		v.Networks[cidr] = rapid.SampledFrom([]string{"one", "two"}).Draw(r, name+" network's name")
-		cfg.Networks = append(cfg.Networks, Network{v.Networks[cidr], netip.MustParsePrefix(cidr)})
+		cfg.Networks = append(cfg.Networks, label.Network{Name: v.Networks[cidr], Prefix: netip.MustParsePrefix(cidr)})
 	}
 	v.Cluster = some("cluster")
 	cfg.ClusterNetworks = prefixes(v.Cluster...)
@@ -74,7 +75,7 @@ func drawExcludes(r *rapid.T, cfg *Config, v *reference.View) {
 	v.ExcludeProtocols = some("protocols", "UDP", "SCTP", "GRE")
 	v.ExcludeApplications = some("applications", "DNS", "SCTP")
 	for _, c := range v.ExcludeClasses {
-		cfg.ExcludeClasses = append(cfg.ExcludeClasses, Class(c))
+		cfg.ExcludeClasses = append(cfg.ExcludeClasses, label.Class(c))
 	}
 	cfg.ExcludeNetworks = prefixes(v.ExcludeNetworks...)
 	cfg.ExcludeProtocols, cfg.ExcludeApplications = v.ExcludeProtocols, v.ExcludeApplications

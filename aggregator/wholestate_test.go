@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/aggregator/sketch"
 	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/input"
@@ -157,17 +158,15 @@ func (c *wholeState) aggregator(a *Aggregator) {
 	c.interfaces(a)
 	c.known(a)
 	c.top(a)
-	list(c, &a.listeners.list, func(l *listener) { c.text(&l.key); c.flags(&l.used) })
-	number(c, &a.listeners.hand)
+	listeners, hand := a.listeners.State()
+	list(c, &listeners, func(l *label.Listener) { c.text(&l.Key); c.flags(&l.Used) })
+	if number(c, &hand); !c.encoding {
+		a.listeners.Restore(listeners, hand)
+	}
 	for i := range a.tags.key {
 		number(c, &a.tags.key[i])
 	}
 	dictionary(c, &a.tags.known, func(mask *conversationID, t *tag) { number(c, mask); numbers(c, &t.vlan, &t.vni) })
-	if !c.encoding {
-		for i, l := range a.listeners.list {
-			a.listeners.byKey[l.key] = i
-		}
-	}
 }
 
 // node walks over a reference to a node, -1 for none.

@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/internal/judge"
 	"github.com/skydive-project/skybridge/internal/prom"
 	"github.com/skydive-project/skybridge/internal/reference"
@@ -51,9 +51,9 @@ func (r *rig) changing(feed *script.Script, configure func(n int), send func(...
 // sum.
 func choice(rng *rand.Rand) string {
 	var list []string
-	for _, label := range aggregator.AllLabels() {
-		if label == "protocol" || rng.IntN(3) == 0 {
-			list = append(list, label)
+	for _, name := range label.All() {
+		if name == "protocol" || rng.IntN(3) == 0 {
+			list = append(list, name)
 		}
 	}
 	rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })

@@ -5,6 +5,7 @@ package bridge
 
 import (
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
 )
@@ -53,7 +54,7 @@ func (s *sampler) Connections(points []aggregator.Point) {
 		s.split(&p.Row)
 		directions := []string{""}
 		if p.Layout.Direction >= 0 {
-			directions = []string{aggregator.DirectionInitiatorToTarget, aggregator.DirectionTargetToInitiator}
+			directions = []string{label.InitiatorToTarget, label.TargetToInitiator}
 		}
 		for d, direction := range directions {
 			if p.Layout.Direction >= 0 {

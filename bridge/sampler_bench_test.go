@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/remotewrite"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
@@ -33,7 +34,7 @@ func BenchmarkSampler(b *testing.B) {
 	if err != nil || sender.Apply(prepared) != nil {
 		b.Fatal(err)
 	}
-	layout := &aggregator.Layout{
+	layout := &label.Layout{
 		Names:     []string{"direction", "initiator_ip", "initiator_port", "node_tid", "protocol", "target_ip", "target_port"},
 		Direction: 0,
 	}

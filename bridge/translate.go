@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/bridge/config"
 	"github.com/skydive-project/skybridge/bridge/skydive"
 	"github.com/skydive-project/skybridge/bridge/skydive/access"
@@ -21,11 +22,15 @@ import (
 )
 
 // aggregation is the aggregator's configuration.
-func aggregation(cfg *config.Config, names aggregator.Names) aggregator.Config {
+func aggregation(cfg *config.Config, names label.Names) aggregator.Config {
 	a := cfg.Aggregation
 	out := aggregator.Config{
-		Labels:            a.Labels,
-		Names:             names,
+		Config: label.Config{
+			Labels:          a.Labels,
+			Ports:           label.Ports(a.Ports),
+			ClusterNetworks: a.ClusterNetworks,
+			Names:           names,
+		},
 		ConnectionTimeout: a.ConnectionTimeout,
 		FlowRetention:     a.FlowRetention,
 		FlowExpire:        a.FlowExpire,
@@ -34,9 +39,7 @@ func aggregation(cfg *config.Config, names aggregator.Names) aggregator.Config {
 		MaxSeriesPerNode:  a.MaxSeriesPerNode,
 		TopK:              a.TopK,
 		TopKWindow:        a.TopKWindow,
-		ClusterNetworks:   a.ClusterNetworks,
 
-		Ports:               aggregator.PortPolicy(a.Ports),
 		ExcludeNetworks:     a.ExcludeNetworks,
 		ExcludeProtocols:    a.ExcludeProtocols,
 		ExcludeApplications: a.ExcludeApplications,
@@ -45,15 +48,15 @@ func aggregation(cfg *config.Config, names aggregator.Names) aggregator.Config {
 		Portless:            aggregator.Portless(a.Portless),
 	}
 	for _, p := range a.ServicePorts {
-		out.ServicePorts = append(out.ServicePorts, aggregator.PortRange{Protocol: p.Protocol, First: p.First, Last: p.Last})
+		out.ServicePorts = append(out.ServicePorts, label.PortRange{Protocol: p.Protocol, First: p.First, Last: p.Last})
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.Networks)) {
 		for _, p := range a.Networks[name] {
-			out.Networks = append(out.Networks, aggregator.Network{Name: name, Prefix: p})
+			out.Networks = append(out.Networks, label.Network{Name: name, Prefix: p})
 		}
 	}
 	for _, class := range a.ExcludeClasses {
-		out.ExcludeClasses = append(out.ExcludeClasses, aggregator.Class(class))
+		out.ExcludeClasses = append(out.ExcludeClasses, label.Class(class))
 	}
 	return out
 }

@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/internal/docs"
 )
 
@@ -166,16 +167,16 @@ func TestTags(t *testing.T) {
 // aggregator knows: another would be read and have no effect.
 func TestWordsAreTheAggregators(t *testing.T) {
 	var classes []string
-	for _, c := range aggregator.Classes() {
+	for _, c := range label.Classes() {
 		classes = append(classes, string(c))
 	}
 	words := map[string][]string{
-		"ports":             {string(aggregator.KeepPorts), string(aggregator.DropPorts), string(aggregator.ServicePorts)},
+		"ports":             {string(label.KeepPorts), string(label.DropPorts), string(label.ServicePorts)},
 		"observers":         {string(aggregator.ObserversAll), string(aggregator.ObserversOne)},
 		"tunnels":           {string(aggregator.TunnelsBoth), string(aggregator.TunnelsInner), string(aggregator.TunnelsOuter)},
 		"portless":          {string(aggregator.PortlessSkip), string(aggregator.PortlessCount)},
 		"exclude_classes":   classes,
-		"exclude_protocols": aggregator.Protocols(),
+		"exclude_protocols": label.Protocols(),
 	}
 	for _, k := range keysOf(reflect.TypeFor[Aggregation]()) {
 		if d := cmp.Diff(words[k.name], k.values(), cmpopts.EquateEmpty()); d != "" {

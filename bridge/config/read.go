@@ -16,7 +16,7 @@ import (
 	"github.com/prometheus/prometheus/model/relabel"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/aggregator/label"
 )
 
 // Default returns the configuration of a file that sets nothing. It is not
@@ -49,7 +49,7 @@ func setDefaults(v reflect.Value) {
 	case *Skydive:
 		c.Others.ProxyFromEnvironment = true
 	case *Aggregation:
-		c.Labels = aggregator.DefaultLabels()
+		c.Labels = label.Default()
 	case *RemoteWrite:
 		c.HTTPClient = commoncfg.DefaultHTTPClientConfig
 		c.RetryOnHTTP = []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound}
@@ -139,7 +139,7 @@ func (r *reader) pairs(n *yaml.Node, path string) []pair {
 		if r.lenient {
 			p.name = strings.ToLower(p.name)
 		}
-		p.path = label(path, p.name)
+		p.path = keyPath(path, p.name)
 		first, again := at[p.name]
 		former := r.lines[p.path]
 		r.lines[p.path] = n.Content[i].Line
@@ -158,9 +158,9 @@ func (r *reader) pairs(n *yaml.Node, path string) []pair {
 	return pairs
 }
 
-// label returns the path of a key that the file's writer chose. What does not look
+// keyPath returns the path of a key that the file's writer chose. What does not look
 // like a key is not shown: a missing space makes one of "password:pa55word".
-func label(path, key string) string {
+func keyPath(path, key string) string {
 	switch {
 	case word.MatchString(key):
 		return join(path, key)

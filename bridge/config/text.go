@@ -18,7 +18,7 @@ import (
 	"github.com/prometheus/common/model"
 	"golang.org/x/net/http/httpguts"
 
-	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/unixsocket"
 )
 
@@ -71,7 +71,7 @@ func checkText(kind, s string) (text, what, remedy string) {
 	case "application":
 		return refuse(!labelValue(s), "is empty, longer than 256 bytes or cannot be printed", "write Skydive's word, such as DNS or VXLAN")
 	case "label":
-		return refuse(!slices.Contains(aggregator.AllLabels(), s), "is an unknown label: "+quoted(s), "use any of "+strings.Join(aggregator.AllLabels(), ", "))
+		return refuse(!slices.Contains(label.All(), s), "is an unknown label: "+quoted(s), "use any of "+strings.Join(label.All(), ", "))
 	case "network":
 		return refuse(!labelValue(s), "is empty, longer than 256 bytes or cannot be printed", "choose a short name: it becomes the label's value")
 	case "header":
@@ -124,7 +124,7 @@ func printable(s string) bool {
 
 // labelValue reports whether s can be the value of a label as it is.
 func labelValue(s string) bool {
-	return s != "" && len(s) <= aggregator.MaxLabelValue && printable(s) && model.LabelValue(s).IsValid()
+	return s != "" && len(s) <= label.MaxValueBytes && printable(s) && model.LabelValue(s).IsValid()
 }
 
 // severalAnalyzers begins the URL of a name that stands for several analyzers.

@@ -14,7 +14,7 @@ import (
 
 	commoncfg "github.com/prometheus/common/config"
 
-	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/aggregator/label"
 )
 
 // String returns the form that the file has: 8000, 8000-8010, 8000/tcp.
@@ -39,7 +39,7 @@ func (p *ServicePorts) parse(s string) (what, remedy string) {
 	from, err1 := strconv.ParseUint(first, 10, 16)
 	to, err2 := strconv.ParseUint(last, 10, 16)
 	*p = ServicePorts{uint16(from), uint16(to), strings.ToUpper(protocol)}
-	known := !hasProtocol || slices.Contains(aggregator.Protocols(), p.Protocol)
+	known := !hasProtocol || slices.Contains(label.Protocols(), p.Protocol)
 	if err1 != nil || err2 != nil || from == 0 || from > to || !known {
 		return "is " + quoted(s), "write a port from 1 to 65535, or a range, for one protocol or for all: 8000, 8000-8010, 8000/tcp"
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/prometheus/model/relabel"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/unixsocket"
 )
 
@@ -153,8 +154,8 @@ func (a *Aggregation) check(r *reader, path string) {
 	among := func(labels ...string) int {
 		return slices.IndexFunc(a.Labels, func(l string) bool { return slices.Contains(labels, l) })
 	}
-	ports, told := aggregator.PortLabels(), ""
-	if i := among(aggregator.ObserverLabels()...); i >= 0 {
+	ports, told := label.OfPorts(), ""
+	if i := among(label.OfObservers()...); i >= 0 {
 		told = a.Labels[i]
 	}
 	if others := func(l string) bool { return !slices.Contains(ports, l) }; a.Ports == "drop" && !slices.ContainsFunc(a.Labels, others) && r.sound(path+".labels") {
@@ -166,10 +167,10 @@ func (a *Aggregation) check(r *reader, path string) {
 		what string
 	}{
 		{"top_k", a.TopK > a.MaxSeries/5, fmt.Sprintf("is %d connections of up to 5 series, more than max_series (%d) has room for: max_series decides", a.TopK, a.MaxSeries)},
-		{"exclude_protocols", len(a.ExcludeProtocols) == len(aggregator.Protocols()), "names every protocol: no connection is left"},
+		{"exclude_protocols", len(a.ExcludeProtocols) == len(label.Protocols()), "names every protocol: no connection is left"},
 		{"ports", a.Ports != "keep" && among(ports...) < 0, "has no effect: no port is among the labels"},
 		{"service_ports", len(a.ServicePorts) > 0 && a.Ports != "service", "has no effect unless ports is service"},
-		{"networks", len(a.Networks) > 0 && among(aggregator.NetworkLabels()...) < 0, "has no effect: neither initiator_network nor target_network is among the labels"},
+		{"networks", len(a.Networks) > 0 && among(label.OfNetworks()...) < 0, "has no effect: neither initiator_network nor target_network is among the labels"},
 		{"observers", a.Observers == "one" && told != "", "is one, which counts as all, because the label " + told + " tells one observer from another"},
 	} {
 		if w.when {
@@ -181,7 +182,7 @@ func (a *Aggregation) check(r *reader, path string) {
 // checkClasses warns where the excluded classes leave no connection.
 func (a *Aggregation) checkClasses(r *reader, path string) {
 	switch {
-	case len(a.ExcludeClasses) == len(aggregator.Classes()):
+	case len(a.ExcludeClasses) == len(label.Classes()):
 		r.warn(path, "names every class: no connection is left")
 	case len(a.ClusterNetworks) == 0 && slices.Contains(a.ExcludeClasses, "other"):
 		r.warn(path, "names other, and without cluster networks every connection is of that class: none is left")
@@ -245,7 +246,7 @@ func (rw *RemoteWrite) checkRule(r *reader, rule *relabel.Config, path string) {
 func (r *reader) checkNames(labels map[string]string, path string, rw *RemoteWrite) {
 	for _, name := range slices.Sorted(maps.Keys(labels)) {
 		if !rw.names().IsValidLabelName(name) {
-			r.fail(label(path, name), "is no valid label name", legacyNames+"; if the receiver accepts others, set its metric_name_validation_scheme: utf8")
+			r.fail(keyPath(path, name), "is no valid label name", legacyNames+"; if the receiver accepts others, set its metric_name_validation_scheme: utf8")
 		}
 	}
 }
@@ -264,7 +265,7 @@ func (rw *RemoteWrite) checkRetried(r *reader, path string) {
 
 // check applies the rules between stanzas.
 func (c *Config) check(r *reader, _ string) {
-	taken := slices.Concat(aggregator.DefaultLabels(), c.Aggregation.Labels, []string{"capture_id"}, interfaceLabels())
+	taken := slices.Concat(label.Default(), c.Aggregation.Labels, []string{"capture_id"}, interfaceLabels())
 	r.checkLabels(c.Global.ExternalLabels, "global.external_labels", taken)
 	first, strict := map[string]string{}, &RemoteWrite{}
 	if i := slices.IndexFunc(c.RemoteWrite, func(rw RemoteWrite) bool { return rw.names() == model.LegacyValidation }); len(c.RemoteWrite) > 0 && i < 0 {
@@ -300,7 +301,7 @@ func interfaceLabels() []string {
 func (r *reader) checkLabels(labels map[string]string, path string, taken []string) {
 	for _, name := range slices.Sorted(maps.Keys(labels)) {
 		if slices.Contains(taken, name) {
-			r.fail(label(path, name), "is already a label of what is pushed", "choose another name")
+			r.fail(keyPath(path, name), "is already a label of what is pushed", "choose another name")
 		}
 	}
 }

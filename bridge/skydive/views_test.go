@@ -22,6 +22,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/bridge/skydive/decode"
 	"github.com/skydive-project/skybridge/internal/analyzer"
 	judge "github.com/skydive-project/skybridge/internal/reference"
@@ -40,7 +41,7 @@ func (t *table) Interfaces([]aggregator.InterfacePoint) {}
 
 func (t *table) Connections(points []aggregator.Point) {
 	for _, p := range points {
-		directions := []string{aggregator.DirectionInitiatorToTarget, aggregator.DirectionTargetToInitiator}
+		directions := []string{label.InitiatorToTarget, label.TargetToInitiator}
 		if p.Layout.Direction < 0 {
 			directions = directions[:1]
 		}
@@ -65,7 +66,7 @@ func (t *table) Connections(points []aggregator.Point) {
 // with several choices of labels: the tables in testdata/views. All views of one
 // recording have the totals of the reference.
 func TestViewsOfRecordings(t *testing.T) {
-	networks := []aggregator.Network{
+	networks := []label.Network{
 		{Name: "veth", Prefix: netip.MustParsePrefix("10.77.0.0/24")},
 		{Name: "veth", Prefix: netip.MustParsePrefix("fd77::/64")},
 		{Name: "server", Prefix: netip.MustParsePrefix("10.77.0.2/32")},
@@ -75,19 +76,19 @@ func TestViewsOfRecordings(t *testing.T) {
 		total := totalOf(t, recording)
 		for _, view := range []struct {
 			name string
-			cfg  aggregator.Config
+			cfg  label.Config
 		}{
-			{"protocols", aggregator.Config{Labels: []string{"protocol", "direction"}}},
-			{"applications", aggregator.Config{Labels: []string{"application", "capture_id", "protocol"}}},
-			{"services", aggregator.Config{Labels: []string{"initiator_ip", "initiator_port", "target_ip", "target_port", "protocol"}, Ports: aggregator.ServicePorts}},
-			{"own-services", aggregator.Config{Labels: []string{"initiator_port", "target_port", "protocol"}, Ports: aggregator.ServicePorts,
-				ServicePorts: []aggregator.PortRange{{Protocol: "TCP", First: 40010, Last: 40012}}}},
-			{"addresses", aggregator.Config{Labels: []string{"initiator_ip", "initiator_port", "target_ip", "target_port", "protocol"}, Ports: aggregator.DropPorts}},
-			{"networks", aggregator.Config{Labels: []string{"initiator_network", "target_network", "flow_class"}, Networks: networks,
+			{"protocols", label.Config{Labels: []string{"protocol", "direction"}}},
+			{"applications", label.Config{Labels: []string{"application", "capture_id", "protocol"}}},
+			{"services", label.Config{Labels: []string{"initiator_ip", "initiator_port", "target_ip", "target_port", "protocol"}, Ports: label.ServicePorts}},
+			{"own-services", label.Config{Labels: []string{"initiator_port", "target_port", "protocol"}, Ports: label.ServicePorts,
+				ServicePorts: []label.PortRange{{Protocol: "TCP", First: 40010, Last: 40012}}}},
+			{"addresses", label.Config{Labels: []string{"initiator_ip", "initiator_port", "target_ip", "target_port", "protocol"}, Ports: label.DropPorts}},
+			{"networks", label.Config{Labels: []string{"initiator_network", "target_network", "flow_class"}, Networks: networks,
 				ClusterNetworks: []netip.Prefix{netip.MustParsePrefix("10.77.0.1/32"), netip.MustParsePrefix("fd77::/16")}}},
 		} {
 			t.Run(recording+"/"+view.name, func(t *testing.T) {
-				got, sum := tableOf(t, recording, view.cfg)
+				got, sum := tableOf(t, recording, aggregator.Config{Config: view.cfg})
 				golden(t, filepath.Join("testdata", "views", recording+"."+view.name+".golden"), got)
 				if sum != total {
 					t.Errorf("%s; the reference says %s", sum, total)
@@ -154,7 +155,7 @@ func tableOf(t *testing.T, recording string, cfg aggregator.Config) (text, total
 	slices.Sort(rows.rows)
 	var labels []string
 	for _, name := range slices.Sorted(slices.Values(cfg.Labels)) {
-		if cfg.Ports != aggregator.DropPorts || !strings.HasSuffix(name, "_port") {
+		if cfg.Ports != label.DropPorts || !strings.HasSuffix(name, "_port") {
 			labels = append(labels, name)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/bridge/web/connections"
 	"github.com/skydive-project/skybridge/internal/rows"
 )
@@ -94,7 +95,7 @@ func BenchmarkScrapeGaugeVec(b *testing.B) {
 		registry.MustRegister(vecs[i])
 	}
 	for _, row := range rows.Many(benchConnections).Rows {
-		for d, direction := range []string{aggregator.DirectionInitiatorToTarget, aggregator.DirectionTargetToInitiator} {
+		for d, direction := range []string{label.InitiatorToTarget, label.TargetToInitiator} {
 			v := append([]string{direction}, strings.Split(strings.TrimSuffix(row.Values, "\xff"), "\xff")...)
 			for j, vec := range vecs {
 				if values, series := row.Value(j); d < series {

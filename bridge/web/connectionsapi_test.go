@@ -15,6 +15,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/bridge/web/connections"
 	"github.com/skydive-project/skybridge/internal/rows"
 )
@@ -36,7 +37,7 @@ func exampleSource() *rows.Source {
 func exampleNames() rows.Names {
 	return rows.Names{
 		Addresses: map[string]string{"10.0.1.20": "database"},
-		Nodes:     map[string]aggregator.NodeNames{"4f1d4ac1-5b5a-5e5c-7b5b-1234567890ab": {Name: "br0", Host: "site-1"}},
+		Nodes:     map[string]label.NodeNames{"4f1d4ac1-5b5a-5e5c-7b5b-1234567890ab": {Name: "br0", Host: "site-1"}},
 	}
 }
 
@@ -60,7 +61,7 @@ func TestConnections(t *testing.T) {
 
 // TestConnectionsWithoutDirection proves that a sum over directions is one number.
 func TestConnectionsWithoutDirection(t *testing.T) {
-	layout := &aggregator.Layout{Names: []string{"target_port"}, Direction: -1}
+	layout := &label.Layout{Names: []string{"target_port"}, Direction: -1}
 	r := newRig(t, func(o *Options) {
 		o.Source = &rows.Source{Rows: []aggregator.Row{{Layout: layout, Values: rows.Values("443"), Bytes: [2]uint64{7, 0}, Packets: [2]uint64{1, 0}}}}
 	})

@@ -20,6 +20,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/bridge/web/status"
 	"github.com/skydive-project/skybridge/internal/rows"
 )
@@ -156,7 +157,7 @@ func TestBrowserAgrees(t *testing.T) {
 			s := exampleSource()
 			switch name {
 			case "ill":
-				layout := &aggregator.Layout{Names: []string{"application", "host", "initiator_network", "target_ip", "target_name", "target_port"}, Direction: -1}
+				layout := &label.Layout{Names: []string{"application", "host", "initiator_network", "target_ip", "target_name", "target_port"}, Direction: -1}
 				s.Rows = []aggregator.Row{
 					{Layout: layout, Values: rows.Values("DNS", "h", "lab", "fd42::1", "db", "53"), Bytes: [2]uint64{math.MaxInt32}, Gauges: aggregator.Gauges{1e10}},
 					{Layout: layout, Values: rows.Values("", "", "", "", "", "53"), Bytes: [2]uint64{999_500}},
@@ -208,10 +209,10 @@ func TestBrowserAgrees(t *testing.T) {
 func TestBrowserHostile(t *testing.T) {
 	layout := rows.DirectedLayout()
 	s := &rows.Source{}
-	names := rows.Names{Addresses: map[string]string{}, Nodes: map[string]aggregator.NodeNames{}}
+	names := rows.Names{Addresses: map[string]string{}, Nodes: map[string]label.NodeNames{}}
 	for _, h := range hostile() {
 		s.Rows = append(s.Rows, aggregator.Row{Layout: layout, Values: rows.Values(h, h, h, h, h, h), Bytes: [2]uint64{1, 2}})
-		names.Addresses[h], names.Nodes[h] = h, aggregator.NodeNames{Name: h, Host: h}
+		names.Addresses[h], names.Nodes[h] = h, label.NodeNames{Name: h, Host: h}
 	}
 	r := newRig(t, func(o *Options) {
 		o.Source, o.Names = s, names
@@ -267,7 +268,7 @@ func TestBrowserLooks(t *testing.T) {
 	m := newMoving(2000)
 	m.lead(40000)
 	names := exampleNames()
-	names.Nodes["4f1d4ac1-5b5a-5e5c-7b5b-1234567890ab"] = aggregator.NodeNames{Name: "br0", Host: "site-1"}
+	names.Nodes["4f1d4ac1-5b5a-5e5c-7b5b-1234567890ab"] = label.NodeNames{Name: "br0", Host: "site-1"}
 	for i := range 200 {
 		names.Addresses[fmt.Sprintf("192.168.7.%d", i)] = fmt.Sprintf("web-%d", i)
 	}

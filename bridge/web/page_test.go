@@ -18,6 +18,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/internal/rows"
 )
 
@@ -110,7 +111,7 @@ func TestEmptyPages(t *testing.T) {
 // hostileRows have a value wherever one can come from elsewhere: in the first label, the
 // last and both, and in what is written in pieces.
 func hostileRows(v string) *rows.Source {
-	layout := &aggregator.Layout{Names: []string{"a", "direction", "z"}, Direction: 1}
+	layout := &label.Layout{Names: []string{"a", "direction", "z"}, Direction: 1}
 	return &rows.Source{
 		Rows: []aggregator.Row{
 			{Layout: layout, Values: rows.Values(v, ""), Bytes: [2]uint64{1, 2}, Gauges: aggregator.Gauges{5}},
@@ -141,7 +142,7 @@ func TestPageEqualsRows(t *testing.T) {
 		s := &rows.Source{}
 		known := make(map[string]float64)
 		for range rapid.IntRange(1, 3).Draw(rt, "layouts") {
-			layout := &aggregator.Layout{
+			layout := &label.Layout{
 				Names: rapid.SliceOfNDistinct(rapid.SampledFrom(names), 1, -1, rapid.ID[string]).Draw(rt, "names"),
 			}
 			slices.Sort(layout.Names)

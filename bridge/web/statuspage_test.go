@@ -15,6 +15,7 @@ import (
 	"unicode"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/bridge/web/status"
 	"github.com/skydive-project/skybridge/internal/rows"
 )
@@ -161,12 +162,12 @@ func TestHostileTextIsText(t *testing.T) {
 	tag := regexp.MustCompile(`<[!/a-zA-Z]`)
 	clean := newRig(t, func(o *Options) {
 		o.State, o.Source = func() status.Status { return hostileStatus("x") }, hostileSource("x")
-		o.Names = rows.Names{Addresses: map[string]string{"x": "x"}, Nodes: map[string]aggregator.NodeNames{"x": {Name: "x", Host: "x"}}}
+		o.Names = rows.Names{Addresses: map[string]string{"x": "x"}, Nodes: map[string]label.NodeNames{"x": {Name: "x", Host: "x"}}}
 	}).get("/?filter=x").Body.String()
 	for _, h := range hostile() {
 		r := newRig(t, func(o *Options) {
 			o.State, o.Source = func() status.Status { return hostileStatus(h) }, hostileSource(h)
-			o.Names = rows.Names{Addresses: map[string]string{h: h}, Nodes: map[string]aggregator.NodeNames{h: {Name: h, Host: h}}}
+			o.Names = rows.Names{Addresses: map[string]string{h: h}, Nodes: map[string]label.NodeNames{h: {Name: h, Host: h}}}
 		})
 		if r.get("/?filter="+url.QueryEscape(h)).Code != 200 {
 			t.Errorf("%q as a filter", h)

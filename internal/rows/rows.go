@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/aggregator/label"
 )
 
 // Source yields fixed rows, as an aggregator does after a tick. Positions are kept by
@@ -77,8 +78,8 @@ func (s *Source) ScrapeInterfaces(dst []aggregator.InterfaceRow) []aggregator.In
 }
 
 // DefaultLayout is that of the default labels.
-func DefaultLayout() *aggregator.Layout {
-	return &aggregator.Layout{
+func DefaultLayout() *label.Layout {
+	return &label.Layout{
 		Names: []string{
 			"direction", "initiator_ip", "initiator_port", "node_tid", "protocol", "target_ip", "target_port",
 		},
@@ -86,7 +87,7 @@ func DefaultLayout() *aggregator.Layout {
 }
 
 // DirectedLayout is that of the default labels, with a value for each direction.
-func DirectedLayout() *aggregator.Layout {
+func DirectedLayout() *label.Layout {
 	l := DefaultLayout()
 	l.Direction = slices.Index(l.Names, "direction")
 	return l
@@ -118,11 +119,11 @@ func Many(n int) *Source {
 // Names are names of addresses and nodes, as the topology knows them.
 type Names struct {
 	Addresses map[string]string
-	Nodes     map[string]aggregator.NodeNames
+	Nodes     map[string]label.NodeNames
 }
 
 // KnownAddress returns an address's name.
 func (n Names) KnownAddress(addr string) string { return n.Addresses[addr] }
 
 // KnownNode returns a node's names.
-func (n Names) KnownNode(tid string) aggregator.NodeNames { return n.Nodes[tid] }
+func (n Names) KnownNode(tid string) label.NodeNames { return n.Nodes[tid] }

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/bridge/skydive/access"
 	"github.com/skydive-project/skybridge/logging"
 )
@@ -181,9 +181,9 @@ func (t *Topology) round(ctx context.Context, sink Sink) {
 	t.metrics.cut.Add(float64(cut + holders.cut))
 	t.metrics.ifaces.Set(float64(len(rows)))
 
-	table := make(map[string]aggregator.NodeNames, len(nodes))
+	table := make(map[string]label.NodeNames, len(nodes))
 	for tid, h := range nodes {
-		table[tid] = aggregator.NodeNames{Name: h.node.name, Host: h.node.host, Type: h.node.kind}
+		table[tid] = label.NodeNames{Name: h.node.name, Host: h.node.host, Type: h.node.kind}
 	}
 	at := time.Now()
 	t.nodes.refresh(table, at)

@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/bridge/skydive/access"
 	"github.com/skydive-project/skybridge/logging"
 )
@@ -63,14 +64,14 @@ func (c *Config) analyzers() (*access.Addresses, error) {
 
 // Topology keeps what Skydive's topology has of nodes, addresses and network
 // interfaces. It asks every analyzer; one that does not answer is asked less
-// often, and what it reported stays. It implements [aggregator.Names] from memory,
+// often, and what it reported stays. It implements [label.Names] from memory,
 // which never waits for an analyzer. Its methods may be called concurrently.
 type Topology struct {
 	log       *slog.Logger
 	metrics   *metrics
 	timeout   time.Duration // of a question, but for tests
 	settle    time.Duration // how long the first unknown name waits for others to come
-	nodes     *names[aggregator.NodeNames]
+	nodes     *names[label.NodeNames]
 	addresses *names[string]
 	wanted    chan struct{} // an unknown name was seen
 	changed   chan struct{} // there is a new configuration
@@ -125,20 +126,20 @@ func New(cfg Config, reg prometheus.Registerer, logger *slog.Logger) (*Topology,
 	m := newMetrics(reg, func() int { return t.nodes.count() }, func() int { return t.addresses.count() })
 	t.metrics = m
 	ask := func() { signal(t.wanted) }
-	t.nodes = newNames[aggregator.NodeNames](cfg.CacheSize, m.evicted.WithLabelValues(nameNode), m.unknown.WithLabelValues(nameNode), ask)
+	t.nodes = newNames[label.NodeNames](cfg.CacheSize, m.evicted.WithLabelValues(nameNode), m.unknown.WithLabelValues(nameNode), ask)
 	t.addresses = newNames[string](cfg.CacheSize, m.evicted.WithLabelValues(nameAddress), m.unknown.WithLabelValues(nameAddress), ask)
 	return t, nil
 }
 
-// Node implements [aggregator.Names].
-func (t *Topology) Node(tid []byte) aggregator.NodeNames { return t.nodes.get(tid) }
+// Node implements [label.Names].
+func (t *Topology) Node(tid []byte) label.NodeNames { return t.nodes.get(tid) }
 
-// Address implements [aggregator.Names].
+// Address implements [label.Names].
 func (t *Topology) Address(addr []byte) string { return t.addresses.get(addr) }
 
 // KnownNode is [Topology.Node] for a person's eye: it changes nothing, neither what
 // is asked of analyzers nor which names are kept.
-func (t *Topology) KnownNode(tid string) aggregator.NodeNames { return t.nodes.peek(tid) }
+func (t *Topology) KnownNode(tid string) label.NodeNames { return t.nodes.peek(tid) }
 
 // KnownAddress is [Topology.Address] as [Topology.KnownNode] is Node.
 func (t *Topology) KnownAddress(addr string) string { return t.addresses.peek(addr) }

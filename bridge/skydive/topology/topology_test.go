@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/common/config"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/bridge/skydive/access"
 	"github.com/skydive-project/skybridge/internal/analyzer"
 	"github.com/skydive-project/skybridge/internal/await"
@@ -60,7 +61,7 @@ func TestRecordedInterfaces(t *testing.T) {
 			t.Errorf("older=%t, captures (-want +got):\n%s", older, diff)
 		}
 		r.sink.mu.Unlock()
-		if got, want := r.topology.Node([]byte("c0045003-f818-54f1-8315-5dcc658f3f2d")), (aggregator.NodeNames{Name: "eth0", Host: "skyhost", Type: "device"}); got != want {
+		if got, want := r.topology.Node([]byte("c0045003-f818-54f1-8315-5dcc658f3f2d")), (label.NodeNames{Name: "eth0", Host: "skyhost", Type: "device"}); got != want {
 			t.Errorf("node: %v, want %v", got, want)
 		}
 		if got := r.topology.Address([]byte("fd77::2")); got != "skyhost/skyv2" {
@@ -238,7 +239,7 @@ func TestTopologyReload(t *testing.T) {
 	captures(aggregator.CapturePackets{CaptureID: "c", NodeTID: "tid-b", Received: 9, Dropped: 1})
 	reload("", func(c *Config) { c.Enabled = false })
 	captures()
-	if got := r.topology.Node([]byte("tid-b")); got != (aggregator.NodeNames{}) || len(r.topology.Status()) != 0 {
+	if got := r.topology.Node([]byte("tid-b")); got != (label.NodeNames{}) || len(r.topology.Status()) != 0 {
 		t.Errorf("disabled, it has %v, %v", got, r.topology.Status())
 	}
 	reload("eth1=6", func(c *Config) { c.Enabled = true })

@@ -18,6 +18,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/internal/rows"
 )
 
@@ -39,8 +40,8 @@ func plainModel(all []aggregator.TrafficRow, q url.Values, names rows.Names) (pa
 		all := true
 		for word := range strings.FieldsSeq(strings.ToLower(q.Get("filter"))) {
 			ok := slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(strings.ToLower(s), word) })
-			if label, value, cut := strings.Cut(word, "="); cut && slices.Contains(aggregator.AllLabels(), label) {
-				ok = strings.ToLower(labels[label]) == value
+			if name, value, cut := strings.Cut(word, "="); cut && slices.Contains(label.All(), name) {
+				ok = strings.ToLower(labels[name]) == value
 			}
 			all = all && ok
 		}
@@ -92,7 +93,7 @@ func plainModel(all []aggregator.TrafficRow, q url.Values, names rows.Names) (pa
 // the right page.
 func TestConnectionsEqualPlainModel(t *testing.T) {
 	layout := rows.DirectedLayout()
-	names := rows.Names{Addresses: map[string]string{"10.0.0.1": "Web-1", "10.0.0.10": "db"}, Nodes: map[string]aggregator.NodeNames{"n2": {Name: "br0", Host: "Rack"}}}
+	names := rows.Names{Addresses: map[string]string{"10.0.0.1": "Web-1", "10.0.0.10": "db"}, Nodes: map[string]label.NodeNames{"n2": {Name: "br0", Host: "Rack"}}}
 	rapid.Check(t, func(t *rapid.T) {
 		s := &rows.Source{}
 		n := rapid.IntRange(0, 60).Draw(t, "rows")

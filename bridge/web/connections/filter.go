@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/aggregator/label"
 )
 
 // filter tells which connections a reader wants to see: those that match each of its
@@ -35,8 +36,8 @@ func newFilter(text string, names Names) *filter {
 
 func newTerm(word string) term {
 	t := term{text: appendLower(nil, word)}
-	if label, value, ok := strings.Cut(string(t.text), "="); ok && slices.Contains(aggregator.AllLabels(), label) {
-		t.label, t.value = label, value
+	if name, value, ok := strings.Cut(string(t.text), "="); ok && slices.Contains(label.All(), name) {
+		t.label, t.value = name, value
 	}
 	return t
 }
@@ -69,9 +70,9 @@ func (f *filter) matchTerm(t *term, row *aggregator.TrafficRow) bool {
 }
 
 // labelOf returns a row's value of a label, "" where it has none.
-func labelOf(row *aggregator.TrafficRow, label string) string {
+func labelOf(row *aggregator.TrafficRow, name string) string {
 	for i, value := range row.Layout.Values(row.Values) {
-		if row.Layout.Names[i] == label {
+		if row.Layout.Names[i] == name {
 			return value
 		}
 	}
@@ -81,7 +82,7 @@ func labelOf(row *aggregator.TrafficRow, label string) string {
 // Names says what addresses and nodes are called, for a person's eye. Its methods
 // answer at once, "" where nothing is known, and change nothing by being called.
 type Names interface {
-	KnownNode(tid string) aggregator.NodeNames
+	KnownNode(tid string) label.NodeNames
 	KnownAddress(addr string) string
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/internal/rows"
 )
 
@@ -64,7 +65,7 @@ func (s *leaving) KnownAddress(string) string {
 	return ""
 }
 
-func (s *leaving) KnownNode(string) aggregator.NodeNames { return aggregator.NodeNames{} }
+func (s *leaving) KnownNode(string) label.NodeNames { return label.NodeNames{} }
 
 // TestReaderLeavesMidway: the list is not made to its end for no one, what there is of
 // it is let go, and the next reader gets all of it.

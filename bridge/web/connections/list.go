@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/aggregator/label"
 )
 
 const (
@@ -69,7 +70,7 @@ type listOrder struct {
 type listPage struct {
 	listTotals
 	taken   time.Time
-	layout  *aggregator.Layout // of the first row of the list; nil: there is none
+	layout  *label.Layout // of the first row of the list; nil: there is none
 	matched int
 	rows    []aggregator.TrafficRow
 }

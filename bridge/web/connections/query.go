@@ -11,7 +11,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/aggregator/label"
 )
 
 // Bounds on what a reader of connections may ask for.
@@ -45,7 +45,7 @@ type Query struct {
 // that a connection can have. One that is not chosen sorts nothing.
 func sortKeys() []string {
 	keys := []string{SortRate, SortBytes, SortPackets, SortRTT}
-	for _, name := range aggregator.AllLabels() {
+	for _, name := range label.All() {
 		if name != "direction" {
 			keys = append(keys, name)
 		}

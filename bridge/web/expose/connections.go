@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/aggregator/label"
 )
 
 // connections writes the families of connections, one walk over all rows for
@@ -50,16 +51,16 @@ func (p *page) connection(row *aggregator.Row, values *[2]uint64, both bool) {
 	separator := byte('{')
 	directionAt, directionEnd := 0, 0
 	for i, name := range row.Layout.Names {
-		// Not by [aggregator.Layout.Values]: to look at a value once, for its end and for
+		// Not by [label.Layout.Values]: to look at a value once, for its end and for
 		// what is to be escaped, takes two thirds of the time.
 		var value string
 		plain := true
 		if i == row.Layout.Direction {
-			value = aggregator.DirectionInitiatorToTarget
-		} else if n := plainPrefix(rest); n < len(rest) && rest[n] == aggregator.Separator {
+			value = label.InitiatorToTarget
+		} else if n := plainPrefix(rest); n < len(rest) && rest[n] == label.Separator {
 			value, rest = rest[:n], rest[n+1:]
 		} else {
-			value, rest, _ = strings.Cut(rest, aggregator.SeparatorText)
+			value, rest, _ = strings.Cut(rest, label.SeparatorText)
 			plain = false
 		}
 		if value == "" { // no label
@@ -89,7 +90,7 @@ func (p *page) connection(row *aggregator.Row, values *[2]uint64, both bool) {
 	if both {
 		// The other direction's line differs in that label and the value only.
 		b = append(b, b[start:directionAt]...)
-		b = append(b, aggregator.DirectionTargetToInitiator...)
+		b = append(b, label.TargetToInitiator...)
 		b = append(b, b[directionEnd:end]...)
 		b = strconv.AppendUint(b, values[1], 10)
 		b = append(b, '\n')
@@ -98,8 +99,8 @@ func (p *page) connection(row *aggregator.Row, values *[2]uint64, both bool) {
 }
 
 // lineBytes bounds the length of one line with empty label values.
-func lineBytes(family string, layout *aggregator.Layout) int {
-	n := len(family) + len(`{} 18446744073709551615`+"\n") + len(aggregator.DirectionInitiatorToTarget)
+func lineBytes(family string, layout *label.Layout) int {
+	n := len(family) + len(`{} 18446744073709551615`+"\n") + len(label.InitiatorToTarget)
 	for _, name := range layout.Names {
 		n += len(name) + len(`,=""`)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/aggregator/label"
 )
 
 // Source is what a page is made of: every series as last sampled. Its methods
@@ -51,7 +52,7 @@ type page struct {
 	headed bool
 
 	// lastLayout saves connections from adding up names for each row.
-	lastLayout *aggregator.Layout
+	lastLayout *label.Layout
 	lastBytes  int
 }
 

@@ -11,16 +11,17 @@ import (
 	"testing"
 
 	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/internal/rows"
 )
 
 // TestLargestRowFits proves that the lines of a connection with every label, each as
 // long as it can be and of nothing but quotes, fit the buffer.
 func TestLargestRowFits(t *testing.T) {
-	names := slices.Sorted(slices.Values(aggregator.AllLabels()))
+	names := slices.Sorted(slices.Values(label.All()))
 	row := aggregator.Row{
-		Layout: &aggregator.Layout{Names: names, Direction: slices.Index(names, "direction")},
-		Values: strings.Repeat(strings.Repeat(`"`, aggregator.MaxLabelValue)+"\xff", len(names)-1),
+		Layout: &label.Layout{Names: names, Direction: slices.Index(names, "direction")},
+		Values: strings.Repeat(strings.Repeat(`"`, label.MaxValueBytes)+"\xff", len(names)-1),
 	}
 	for _, f := range aggregator.ConnectionFamilies() {
 		p := newPage(t.Context(), io.Discard, true)

@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package aggregator
+package label
 
 import (
 	"encoding/binary"
@@ -15,8 +15,8 @@ type Network struct {
 	Prefix netip.Prefix
 }
 
-// address parses an address as Skydive writes it; the zero Addr is none.
-func address(text []byte) netip.Addr {
+// ParseAddress parses an address as Skydive writes it; the zero Addr is none.
+func ParseAddress(text []byte) netip.Addr {
 	a, err := netip.ParseAddr(string(text))
 	if err != nil {
 		return netip.Addr{}
@@ -24,8 +24,11 @@ func address(text []byte) netip.Addr {
 	return a.Unmap()
 }
 
-// networks maps prefixes to values. A lookup takes one step for each prefix length.
-type networks[V any] struct{ v4, v6 []level[V] } // longest prefixes first
+// PrefixTable maps prefixes to values. A lookup takes one step for each prefix length. The
+// zero value is empty. Lookups may be concurrent, with each other only.
+type PrefixTable[V any] struct {
+	v4, v6 []level[V] // longest prefixes first
+}
 
 type level[V any] struct {
 	bits   int
@@ -53,9 +56,9 @@ func (b bits128) first(n int) bits128 {
 	return bits128{b.high, b.low & (^uint64(0) << (128 - n))}
 }
 
-// add sets the value of a prefix.
-func (n *networks[V]) add(p netip.Prefix, value V) {
-	levels := n.levels(p.Addr())
+// Add sets the value of a prefix.
+func (t *PrefixTable[V]) Add(p netip.Prefix, value V) {
+	levels := t.levels(p.Addr())
 	i, found := slices.BinarySearchFunc(*levels, p.Bits(), func(l level[V], bits int) int { return bits - l.bits })
 	if !found {
 		*levels = slices.Insert(*levels, i, level[V]{p.Bits(), map[bits128]V{}})
@@ -63,14 +66,14 @@ func (n *networks[V]) add(p netip.Prefix, value V) {
 	(*levels)[i].values[bitsOf(p.Addr()).first(p.Bits())] = value
 }
 
-// find returns the value of the longest prefix that contains the address. One with a zone is
+// Find returns the value of the longest prefix that contains the address. One with a zone is
 // in none, as with netip.
-func (n *networks[V]) find(a netip.Addr) (value V, ok bool) {
+func (t *PrefixTable[V]) Find(a netip.Addr) (value V, ok bool) {
 	if !a.IsValid() || a.Zone() != "" {
 		return value, false
 	}
 	all := bitsOf(a)
-	for _, l := range *n.levels(a) {
+	for _, l := range *t.levels(a) {
 		if value, ok = l.values[all.first(l.bits)]; ok {
 			return value, true
 		}
@@ -78,9 +81,9 @@ func (n *networks[V]) find(a netip.Addr) (value V, ok bool) {
 	return value, false
 }
 
-func (n *networks[V]) levels(a netip.Addr) *[]level[V] {
+func (t *PrefixTable[V]) levels(a netip.Addr) *[]level[V] {
 	if a.Is4() {
-		return &n.v4
+		return &t.v4
 	}
-	return &n.v6
+	return &t.v6
 }

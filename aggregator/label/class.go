@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package aggregator
+package label
 
 import "net/netip"
 
@@ -20,24 +20,26 @@ const (
 // Classes returns all classes.
 func Classes() []Class { return []Class{Ingress, Egress, Internal, Other} }
 
-// classifier decides the class of a flow.
-type classifier struct{ cluster networks[struct{}] }
+// Classifier decides the class of a flow. It is immutable.
+type Classifier struct{ cluster PrefixTable[struct{}] }
 
-func newClassifier(cluster []netip.Prefix) (c classifier) {
+// NewClassifier returns the classifier of some cluster networks.
+func NewClassifier(cluster []netip.Prefix) *Classifier {
+	c := &Classifier{}
 	for _, p := range cluster {
-		c.cluster.add(p, struct{}{})
+		c.cluster.Add(p, struct{}{})
 	}
 	return c
 }
 
-// class returns the class of a flow between two addresses; Other where one is invalid, as
+// Class returns the class of a flow between two addresses; [Other] where one is invalid, as
 // with the old connector.
-func (c *classifier) class(a, b netip.Addr) Class {
+func (c *Classifier) Class(a, b netip.Addr) Class {
 	if !a.IsValid() || !b.IsValid() {
 		return Other
 	}
-	_, fromCluster := c.cluster.find(a)
-	_, toCluster := c.cluster.find(b)
+	_, fromCluster := c.cluster.Find(a)
+	_, toCluster := c.cluster.Find(b)
 	switch {
 	case fromCluster && toCluster:
 		return Internal

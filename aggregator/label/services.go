@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package aggregator
+package label
 
 import (
 	"strconv"
@@ -55,23 +55,21 @@ const sctpServices = `
 // Protocols returns Skydive's names of the transport protocols.
 func Protocols() []string { return []string{"TCP", "UDP", "SCTP"} }
 
-// wellKnownServices returns the ports by Skydive's name of the protocol.
-func wellKnownServices() map[string][]PortRange {
-	all := map[string][]PortRange{}
-	for protocol, text := range map[string]string{"TCP": tcpServices, "UDP": udpServices, "SCTP": sctpServices} {
-		for word := range strings.FieldsSeq(text) {
-			first, last, isRange := strings.Cut(word, "-")
-			if !isRange {
-				last = first
-			}
-			all[protocol] = append(all[protocol], PortRange{protocol, port(first), port(last)})
+// wellKnownServices returns the ports of one of [Protocols].
+func wellKnownServices(protocol string) (all []PortRange) {
+	text := map[string]string{"TCP": tcpServices, "UDP": udpServices, "SCTP": sctpServices}[protocol]
+	for word := range strings.FieldsSeq(text) {
+		first, last, isRange := strings.Cut(word, "-")
+		if !isRange {
+			last = first
 		}
+		all = append(all, PortRange{protocol, parsePort(first), parsePort(last)})
 	}
 	return all
 }
 
-// port reads a number of the tables above, which a test has checked.
-func port(text string) uint16 {
+// parsePort reads a number of the tables above, which a test has checked.
+func parsePort(text string) uint16 {
 	n, _ := strconv.ParseUint(text, 10, 16)
 	return uint16(n)
 }

@@ -1,35 +1,35 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package aggregator
+package label
 
 import (
 	"hash/fnv"
 	"unicode/utf8"
 )
 
-// MaxLabelValue bounds a label value in bytes. Cortex and Mimir refuse more than 2,048,
+// MaxValueBytes bounds a label value. Cortex and Mimir refuse more than 2,048,
 // VictoriaMetrics drops more than 4,096 (docs/how-to/receivers.md); what a person
 // can read is shorter still. Addresses, ports and Skydive's identifiers never
 // reach it.
-const MaxLabelValue = 256
+const MaxValueBytes = 256
 
 // hashDigits is the length of the hash at the end of a truncated value, with the ~ before it.
 const hashDigits = 1 + 16
 
-// appendValue appends a label value that receivers accept, and reports whether it had to be
-// changed: invalid UTF-8 is replaced, and a value longer than MaxLabelValue is truncated,
-// with a hash of the whole at the end. The same text always becomes the same value.
+// appendValue appends what [Fit] returns.
 func appendValue[T []byte | string](dst []byte, s T) (_ []byte, changed bool) {
-	if len(s) <= MaxLabelValue && validText(s) {
+	if len(s) <= MaxValueBytes && validText(s) {
 		return append(dst, s...), false
 	}
 	return cutValue(dst, []byte(s)), true
 }
 
-// fitValue is appendValue for what is kept as a string.
-func fitValue(s string) (_ string, changed bool) {
-	if len(s) <= MaxLabelValue && validText(s) {
+// Fit returns a label value that receivers accept, and whether s had to be changed: invalid
+// UTF-8 is replaced, and a value longer than [MaxValueBytes] is truncated, with a hash of the
+// whole at the end. The same text always becomes the same value.
+func Fit(s string) (value string, changed bool) {
+	if len(s) <= MaxValueBytes && validText(s) {
 		return s, false
 	}
 	return string(cutValue(nil, []byte(s))), true
@@ -48,11 +48,11 @@ func validText[T []byte | string](s T) bool {
 // cutValue appends a value that is not valid as it is.
 func cutValue(dst, s []byte) []byte {
 	start := len(dst)
-	dst = appendText(dst, s)
-	if len(dst)-start <= MaxLabelValue {
+	dst = AppendUTF8(dst, s)
+	if len(dst)-start <= MaxValueBytes {
 		return dst
 	}
-	end := start + MaxLabelValue - hashDigits
+	end := start + MaxValueBytes - hashDigits
 	for !utf8.RuneStart(dst[end]) {
 		end--
 	}
@@ -67,9 +67,9 @@ func cutValue(dst, s []byte) []byte {
 	return dst
 }
 
-// appendText appends s with invalid UTF-8 replaced: receivers refuse it, and [Separator] must
-// stay unambiguous.
-func appendText(dst, s []byte) []byte {
+// AppendUTF8 appends s with each invalid byte replaced by U+FFFD: receivers refuse invalid
+// UTF-8, and [Separator] must stay unambiguous.
+func AppendUTF8(dst, s []byte) []byte {
 	if utf8.Valid(s) {
 		return append(dst, s...)
 	}

@@ -1,7 +1,7 @@
 // Copyright The skybridge Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package aggregator
+package label
 
 import (
 	"net/netip"
@@ -22,7 +22,7 @@ func TestLongestPrefix(t *testing.T) {
 		return netip.AddrFrom16([16]byte{0: 0xfd, 1: high, 15: low})
 	}
 	rapid.Check(t, func(r *rapid.T) {
-		var table networks[int]
+		var table PrefixTable[int]
 		byPrefix := map[netip.Prefix]int{}
 		for i := range rapid.IntRange(0, 20).Draw(r, "prefixes") {
 			a := address(r, "prefix")
@@ -30,7 +30,7 @@ func TestLongestPrefix(t *testing.T) {
 			if err != nil {
 				r.Fatal(err)
 			}
-			table.add(p, i)
+			table.Add(p, i)
 			byPrefix[p] = i
 		}
 		a := address(r, "address")
@@ -40,18 +40,16 @@ func TestLongestPrefix(t *testing.T) {
 				want, bits = i, p.Bits()
 			}
 		}
-		if got, ok := table.find(a); ok != (bits >= 0) || got != want {
+		if got, ok := table.Find(a); ok != (bits >= 0) || got != want {
 			r.Fatalf("%v is in %v (%v), want %v\n%v", a, got, ok, want, byPrefix)
 		}
 	})
-	var table networks[int]
-	table.add(netip.MustParsePrefix("0.0.0.0/0"), 4)
-	table.add(netip.MustParsePrefix("::/0"), 6)
+	var table PrefixTable[int]
+	table.Add(netip.MustParsePrefix("0.0.0.0/0"), 4)
+	table.Add(netip.MustParsePrefix("::/0"), 6)
 	for text, want := range map[string]int{"": 0, "x": 0, "10.0.0.1": 4, "::ffff:10.0.0.1": 4, "fd00::1": 6} {
-		if got, _ := table.find(addressOf(text)); got != want {
+		if got, _ := table.Find(ParseAddress([]byte(text))); got != want {
 			t.Errorf("%q is in %d, want %d", text, got, want)
 		}
 	}
 }
-
-func addressOf(text string) netip.Addr { return address([]byte(text)) }
