@@ -91,7 +91,8 @@ func (is *interfaces) sample(latest int) []InterfacePoint {
 		}
 		if s.phase == closing || (s.phase == live && !s.ending && !s.present) {
 			points = append(points, InterfacePoint{InterfaceRow: InterfaceRow{s.labels, s.sampled[1-latest]}, End: true})
-			s.phase, s.ending, s.live[latest] = ended, false, false
+			s.phase, s.ending = ended, false
+			s.sampled[latest], s.live[latest] = [InterfaceMetrics]uint64{}, false
 			continue
 		}
 		s.sampled[latest], s.live[latest], s.phase = s.now, true, live
