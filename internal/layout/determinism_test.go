@@ -6,8 +6,6 @@ package layout
 import (
 	"fmt"
 	"go/ast"
-	"go/parser"
-	"go/token"
 	"go/types"
 	"path/filepath"
 	"slices"
@@ -19,18 +17,8 @@ import (
 // randomness, and the order of maps.
 func undetermined(t *testing.T, paths []string) (found []string) {
 	t.Helper()
-	fset := token.NewFileSet()
-	var files []*ast.File
-	for _, path := range paths {
-		f, err := parser.ParseFile(fset, path, nil, parser.SkipObjectResolution)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files = append(files, f)
-	}
 	info := &types.Info{Types: map[ast.Expr]types.TypeAndValue{}}
-	config := types.Config{Importer: none{}, Error: func(error) {}}
-	_, _ = config.Check("p", fset, files, info)
+	fset, files, _ := checked(t, paths, info)
 	for _, f := range files {
 		note := func(n ast.Node, what string) {
 			found = append(found, fmt.Sprintf("%s %s", filepath.Base(fset.Position(n.Pos()).Filename), what))

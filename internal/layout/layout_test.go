@@ -137,20 +137,8 @@ func walled(name string) bool {
 // references lists, for each file, the other files that it refers to.
 func references(t *testing.T, paths []string) map[string]map[string]bool {
 	t.Helper()
-	fset := token.NewFileSet()
-	var files []*ast.File
-	for _, path := range paths {
-		f, err := parser.ParseFile(fset, path, nil, parser.SkipObjectResolution)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files = append(files, f)
-	}
-	// Only names of the package itself matter, so nothing is imported, and what
-	// cannot be checked for it is no error.
 	info := &types.Info{Uses: map[*ast.Ident]types.Object{}, Selections: map[*ast.SelectorExpr]*types.Selection{}}
-	config := types.Config{Importer: none{}, Error: func(error) {}}
-	pkg, _ := config.Check("p", fset, files, info)
+	fset, _, pkg := checked(t, paths, info)
 	refs := map[string]map[string]bool{}
 	file := func(pos token.Pos) string { return filepath.Base(fset.Position(pos).Filename) }
 	for _, path := range paths {
@@ -169,6 +157,24 @@ func references(t *testing.T, paths []string) map[string]map[string]bool {
 		}
 	}
 	return refs
+}
+
+// checked parses the files of a package and fills info. Only names of the package itself
+// matter, so nothing is imported, and what cannot be checked for it is no error.
+func checked(t *testing.T, paths []string, info *types.Info) (*token.FileSet, []*ast.File, *types.Package) {
+	t.Helper()
+	fset := token.NewFileSet()
+	var files []*ast.File
+	for _, path := range paths {
+		f, err := parser.ParseFile(fset, path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, f)
+	}
+	config := types.Config{Importer: none{}, Error: func(error) {}}
+	pkg, _ := config.Check("p", fset, files, info)
+	return fset, files, pkg
 }
 
 // none imports nothing.

@@ -24,7 +24,6 @@ import (
 	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/judge"
 	"github.com/skydive-project/skybridge/internal/loopback"
-	"github.com/skydive-project/skybridge/internal/prom"
 	"github.com/skydive-project/skybridge/internal/reference"
 	"github.com/skydive-project/skybridge/internal/script"
 )
@@ -163,13 +162,7 @@ remote_write:
 	}
 	bridge.terminate()
 	write(t, users, "") // the judge has no account
-	client := prom.NewClient(prometheus.url)
-	defer client.Close()
-	series, err := client.RawSeries(ctx, judge.Selector, began.Add(-time.Minute), time.Now().Add(time.Minute))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := judge.Diff(feed.Reference.Totals(), judge.Sums(series)); diff != "" {
+	if diff := judge.Diff(feed.Reference.Totals(), prometheus.sums(ctx, t, began)); diff != "" {
 		t.Errorf("the receiver differs from what was reported:\n%s", diff)
 	}
 }

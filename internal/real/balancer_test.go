@@ -18,7 +18,6 @@ import (
 	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/judge"
 	"github.com/skydive-project/skybridge/internal/loopback"
-	"github.com/skydive-project/skybridge/internal/prom"
 	"github.com/skydive-project/skybridge/internal/reference"
 	"github.com/skydive-project/skybridge/internal/script"
 )
@@ -104,13 +103,7 @@ func TestBalancer(t *testing.T) {
 		}
 	}
 	bridge.terminate()
-	client := prom.NewClient(prometheus.url)
-	defer client.Close()
-	series, err := client.RawSeries(ctx, judge.Selector, began.Add(-time.Minute), time.Now().Add(time.Minute))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := judge.Diff(feed.Reference.Totals(), judge.Sums(series)); diff != "" {
+	if diff := judge.Diff(feed.Reference.Totals(), prometheus.sums(ctx, t, began)); diff != "" {
 		t.Errorf("the receiver differs from what was reported:\n%s", diff)
 	}
 }

@@ -16,7 +16,9 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/internal/await"
+	"github.com/skydive-project/skybridge/internal/judge"
 	"github.com/skydive-project/skybridge/internal/loopback"
+	"github.com/skydive-project/skybridge/internal/prom"
 )
 
 // server is a process that listens on a loopback port.
@@ -61,6 +63,18 @@ func start(t *testing.T, address, path, program string, args ...string) *server 
 func (s *server) terminate() {
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
 	<-s.done
+}
+
+// sums returns what each counter of a receiver has increased by since then.
+func (s *server) sums(ctx context.Context, t *testing.T, since time.Time) map[string]uint64 {
+	t.Helper()
+	client := prom.NewClient(s.url)
+	defer client.Close()
+	series, err := client.RawSeries(ctx, judge.Selector, since.Add(-time.Minute), time.Now().Add(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return judge.Sums(series)
 }
 
 // startPrometheus runs Debian's prometheus as a remote-write receiver, with those flags as

@@ -18,7 +18,6 @@ import (
 	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/judge"
 	"github.com/skydive-project/skybridge/internal/loopback"
-	"github.com/skydive-project/skybridge/internal/prom"
 	"github.com/skydive-project/skybridge/internal/reference"
 	"github.com/skydive-project/skybridge/internal/script"
 )
@@ -51,15 +50,7 @@ remote_write: [{url: "%s/api/v1/write"}, {url: "%s/api/v1/write"}]
 	}
 	binary := build(t)
 	var bridge *server
-	sums := func(receiver *server) map[string]uint64 {
-		client := prom.NewClient(receiver.url)
-		defer client.Close()
-		series, err := client.RawSeries(ctx, judge.Selector, began.Add(-time.Minute), time.Now().Add(time.Minute))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return judge.Sums(series)
-	}
+	sums := func(receiver *server) map[string]uint64 { return receiver.sums(ctx, t, began) }
 	// VictoriaMetrics makes samples visible about a second after it took them.
 	compare := func(want map[string]uint64) {
 		t.Helper()
