@@ -193,24 +193,6 @@ func (cs *connections) demote(i uint32) {
 	cs.journal.connection(i, c)
 }
 
-// departure is a connection whose stale markers were sampled at the tick of that number.
-type departure struct{ i, tick uint32 }
-
-// depart has connections that ended at the tick before removed from now on, unless they return.
-func (cs *connections) depart() { cs.leaving, cs.ended = append(cs.leaving, cs.ended...), nil }
-
-// removeEnded removes some of the connections that ended at a former tick and have not
-// returned.
-func (cs *connections) removeEnded(most int) {
-	for ; most > 0 && len(cs.leaving) > 0; most-- {
-		d := cs.leaving[0]
-		cs.leaving = cs.leaving[1:]
-		if c := cs.records.at(d.i); c.phase == ended && c.tick == d.tick {
-			cs.remove(d.i)
-		}
-	}
-}
-
 // clear removes all connections; not ok: some have not ended.
 func (cs *connections) clear() (ok bool) {
 	for i := range cs.records.size {

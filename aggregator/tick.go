@@ -53,8 +53,8 @@ type Emitter interface {
 // interval before this tick; where that is before the last tick, it waits. Connections that
 // were idle for too long end.
 //
-// A tick is an exact cut: it has what was counted before it began, and nothing else, though
-// updates and scrapes may run meanwhile. Ticks must not overlap.
+// A tick is an exact cut of connections and captures: it has what was counted before it began,
+// and nothing else, though updates and scrapes may run meanwhile. Ticks must not overlap.
 func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 	a.mu.Lock()
 	feedNow := a.enter()
@@ -121,57 +121,6 @@ func (a *Aggregator) Pass() {
 	feedNow := a.enter()
 	a.sweep(feedNow, sweptAtTick)
 	a.journal.seal(feedNow)
-}
-
-// cut is the tick that is being sampled. A connection that is about to change before the walk
-// has come to it is sampled first.
-type cut struct {
-	number  uint32           // of the tick; connections have that of the tick that sampled them last
-	next    uint32           // the walk has come to it
-	size    uint32           // connections from here on came later
-	feedNow time.Duration    // when it began
-	early   map[uint32]Point // what was sampled before the walk came
-}
-
-// beginCut begins a tick.
-func (cs *connections) beginCut(feedNow time.Duration) {
-	cs.cut = cut{number: cs.cut.number + 1, size: cs.records.size, feedNow: feedNow, early: map[uint32]Point{}}
-}
-
-// walk appends the points of the next connections of the running tick, in their order, and
-// reports whether it has come to the end.
-func (a *Aggregator) walk(points []Point) (_ []Point, end bool) {
-	cs := a.connections
-	cut := &cs.cut
-	for limit := min(cut.next+batch, cut.size); cut.next < limit; cut.next++ {
-		i, had := cut.next, len(points)
-		if cs.records.at(i).tick != cut.number {
-			points = a.sample(points, i)
-		} else if p, ok := cut.early[i]; ok {
-			points = append(points, p)
-			delete(cut.early, i)
-		}
-		if len(points) > had && points[had].End { // whether or not it has returned since
-			cs.ended = append(cs.ended, departure{i, cut.number})
-		}
-	}
-	return points, cut.next == cut.size
-}
-
-// sampleFirst samples a connection that is about to change, unless the running tick has done
-// so.
-func (a *Aggregator) sampleFirst(i uint32) {
-	if a.connections.records.at(i).tick == a.connections.cut.number {
-		return // here, for it is inlined
-	}
-	a.sampleEarly(i)
-}
-
-func (a *Aggregator) sampleEarly(i uint32) {
-	var one [1]Point
-	for _, p := range a.sample(one[:0], i) {
-		a.connections.cut.early[i] = p
-	}
 }
 
 // tickTimes are the times of a tick, of the one before, and of the zeros of
