@@ -79,14 +79,17 @@ func (c *check) run(ctx context.Context, cfg *Config, to access.Target) {
 	q := inquire(cfg.Account, to)
 	defer q.close()
 	fact, fail := q.feed(ctx, cfg)
-	if fail != nil {
-		note("", fail)
-		switch fail.reason {
-		case reasonDial, reasonTLS, reasonCredentials:
-			return // the rest has the same cause
-		}
-	} else {
+	switch {
+	case fail == nil:
 		note(fact, nil)
+	case fail.reason == reasonDial:
+		note("", fmt.Errorf("%w: check host and port in skydive.analyzers, and that the analyzer runs", fail))
+		return // the rest has the same cause
+	case fail.reason == reasonTLS || fail.reason == reasonCredentials:
+		note("", fail)
+		return
+	default:
+		note("", fail)
 	}
 	var err error
 	if c.host, err = q.host(ctx); err != nil {

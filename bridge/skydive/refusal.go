@@ -14,6 +14,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/skydive-project/skybridge/bridge/skydive/access"
+	"github.com/skydive-project/skybridge/secrets"
 )
 
 // refused says what an answer other than 101 means.
@@ -60,6 +61,7 @@ func brokenUpgrade(resp *http.Response, err error) *failure {
 
 // unreached says why there was no answer that could be read.
 func unreached(err error, account *access.Account) *failure {
+	err = secrets.WithoutURL(err)
 	if errors.Is(err, errEndlessHandshake) {
 		return &failure{reasonProtocol, errEndlessHandshake}
 	}

@@ -30,7 +30,7 @@ func (t *Transport) TLSError(err error) error {
 	var certificate *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
 	var alert tls.AlertError
-	if errors.As(err, &certificate) || errors.As(err, &record) || errors.As(err, &alert) {
+	if errors.As(err, &certificate) || errors.As(err, &record) || errors.As(err, &alert) || errors.Is(err, http.ErrSchemeMismatch) {
 		return fmt.Errorf("TLS: %s: check skydive.tls_config and whether the analyzer speaks TLS", t.Text(err))
 	}
 	return nil
