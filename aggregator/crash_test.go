@@ -197,3 +197,50 @@ func TestHistoryAfterCrash(t *testing.T) {
 		})
 	}
 }
+
+// TestPendingStepAfterRestart proves that a restart gives late records the time again in which
+// a record shows that they are late: what had shown it may be lost with the former process, and
+// until then they must not count as those of a clock that was set back.
+func TestPendingStepAfterRestart(t *testing.T) {
+	m := knownProcess(t, Config{}, disktest.New(1), 1<<20)
+	defer m.crash(false)
+	m.count(m.flow("2", 100, 0))
+	late := m.flow("9", 5000, 0)
+	late.Start -= time.Hour.Milliseconds()
+	late.LastUpdate.ABBytes = 700
+	late.LastUpdate.Last = m.origins.byKey[originKey{"n1", "c1"}].epoch - 20_000
+	m.count(late)
+	if m.held != 1 {
+		t.Fatalf("%d records are held", m.held)
+	}
+	for range 10 { // the decision is overdue
+		m.tick()
+	}
+	m.crash(true)
+	m.start()
+	m.Update([]input.Flow{late})
+	m.count(m.flow("1", 1000, 0))
+	m.want(abBytes, 1100)
+	m.wantMetric("skybridge_records_held", "", 0)
+}
+
+// TestEndedConnectionAfterRestart proves that a connection whose stale markers came with the
+// last tick before a restart, and which returns right after it, begins later than that.
+func TestEndedConnectionAfterRestart(t *testing.T) {
+	m := knownProcess(t, Config{}, disktest.New(1), 1<<20)
+	defer m.crash(false)
+	f := m.flow("1", 1000, 0)
+	m.count(f)
+	for m.connections.ended == nil {
+		m.tick()
+	}
+	m.crash(false)
+	m.start()
+	other := m.flow("2", 10, 0)
+	other.TransportA++
+	m.Update([]input.Flow{other}) // sweeps
+	m.Update([]input.Flow{m.grown(f, 1500)})
+	m.tick()
+	m.tick()
+	m.want(abBytes, 1510)
+}

@@ -100,8 +100,10 @@ func (r *replay) clock(d *decoder) {
 	s.held = append(s.held, f)
 }
 
-// finishClocks gives nodes the latest clocks of their origins.
-func (a *Aggregator) finishClocks() {
+// finishClocks gives nodes the latest clocks of their origins. The wait for what decides a
+// pending step starts again: it may have come while there was no process, or was lost with the
+// former one.
+func (a *Aggregator) finishClocks(feedNow time.Duration) {
 	for _, s := range a.origins.list {
 		if s == nil {
 			continue
@@ -120,6 +122,9 @@ func (a *Aggregator) finishClocks() {
 		if c.began > n.began || c.began == n.began && c.latest >= n.latest {
 			*n = *c
 		}
+		if d := n.pending; d != nil {
+			d.firstSeen, d.lastSeen = feedNow, feedNow
+		}
 		s.node.sawExpire(s.expire)
 	}
 	for _, s := range a.origins.list {
@@ -128,7 +133,7 @@ func (a *Aggregator) finishClocks() {
 		}
 		c := &s.node.clock
 		if c.pending == nil {
-			c.pending = &pendingStep{firstSeen: c.began, lowest: c.latest, highest: c.latest}
+			c.pending = &pendingStep{firstSeen: feedNow, lastSeen: feedNow, lowest: c.latest, highest: c.latest}
 		}
 		c.pending.origins = append(c.pending.origins, s)
 		a.held += len(s.held)

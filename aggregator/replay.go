@@ -305,7 +305,7 @@ func (r *replay) finish() (dropped int) {
 		s.node.minute = int64(r.feedNow / time.Minute)
 	}
 
-	a.finishClocks()
+	a.finishClocks(r.feedNow)
 
 	bs := a.baselines
 	order := make([]uint32, 0, bs.records.size)
@@ -353,8 +353,8 @@ func (r *replay) finish() (dropped int) {
 		if int(c.origin) < len(list) && list[c.origin] != nil {
 			c.period = list[c.origin].node.period(r.feedNow)
 		}
-		if cs.begin(c); c.phase == ended {
-			cs.leaving = append(cs.leaving, departure{i, c.tick})
+		if cs.begin(c); c.phase == ended { // at a tick that may be the latest
+			cs.ended = append(cs.ended, departure{i, c.tick})
 		}
 		if c.phase == closing { // its stale markers come with the values before them
 			for i := range c.sampled {
