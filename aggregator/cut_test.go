@@ -208,3 +208,26 @@ func TestStateIsWhole(t *testing.T) {
 		}
 	})
 }
+
+// TestScrapeOfManyEnded proves that a connection which has ended is not shown again before it
+// is removed, where more have ended than are removed at a tick.
+func TestScrapeOfManyEnded(t *testing.T) {
+	w := knownWorld(t, Config{ConnectionTimeout: testInterval})
+	var flows []input.Flow
+	for i := range int64(sweptAtTick + 900) {
+		f := w.flow(fmt.Sprintf("%x", 100+i), 100, 0)
+		f.TransportA = 1000 + i
+		flows = append(flows, f)
+	}
+	w.count(flows...)
+	for w.connections.ended == nil {
+		w.tick()
+	}
+	for range 3 {
+		rows := make([]Row, batch)
+		if n := w.Scrape(&ScrapeCursor{}, rows); n > 0 {
+			t.Errorf("%d connections are shown", n)
+		}
+		w.tick()
+	}
+}

@@ -24,6 +24,7 @@ type interfaces struct {
 	mu       sync.Mutex
 	byLabels map[InterfaceLabels]*interfaceState
 	list     []*interfaceState // the same, in the order in which they came
+	ending   bool              // none begins; see [Aggregator.EndAll]
 }
 
 type interfaceState struct {
@@ -79,6 +80,13 @@ func (is *interfaces) endAll() (left int) {
 	return left
 }
 
+// setEnding says whether interfaces may begin.
+func (is *interfaces) setEnding(ending bool) {
+	is.mu.Lock()
+	defer is.mu.Unlock()
+	is.ending = ending
+}
+
 // sample returns the points of all interfaces at a tick.
 func (is *interfaces) sample(latest int) []InterfacePoint {
 	is.mu.Lock()
@@ -88,6 +96,10 @@ func (is *interfaces) sample(latest int) []InterfacePoint {
 	for _, s := range is.list {
 		if s.phase == ended {
 			s.phase = fresh
+		}
+		if s.phase == fresh && is.ending {
+			s.sampled[latest], s.live[latest] = [InterfaceMetrics]uint64{}, false
+			continue
 		}
 		if s.phase == closing || (s.phase == live && !s.ending && !s.present) {
 			points = append(points, InterfacePoint{InterfaceRow: InterfaceRow{s.labels, s.sampled[1-latest]}, End: true})

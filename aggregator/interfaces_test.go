@@ -147,3 +147,30 @@ func TestScrapeInterfaces(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// TestEndAllWithANewInterface proves that all series end, though an interface came after the
+// last tick, which would otherwise always be a tick behind the others.
+func TestEndAllWithANewInterface(t *testing.T) {
+	for _, last := range []bool{false, true} {
+		w := knownWorld(t, Config{})
+		row := func(name string) InterfaceRow {
+			return InterfaceRow{InterfaceLabels{Name: name}, [InterfaceMetrics]uint64{1}}
+		}
+		w.SetInterfaces([]InterfaceRow{row("a")})
+		for range 3 {
+			w.tick()
+		}
+		w.SetInterfaces([]InterfaceRow{row("a"), row("b")})
+		rounds := 0
+		for w.EndAll(last) > 0 {
+			if w.tick(); rounds > 10 {
+				t.Fatal("interfaces begin again and again")
+			}
+			rounds++
+		}
+		w.tick()
+		if rows := w.ScrapeInterfaces(nil); len(rows) != 2 {
+			t.Errorf("%d interfaces after a reload, want 2", len(rows))
+		}
+	}
+}

@@ -99,6 +99,10 @@ func (a *Aggregator) findOrAdd(i uint32, found bool, f *input.Flow, n *node, byt
 			own-- // it is itself among them until it is removed
 		}
 	}
+	fit := a.freeConnections()
+	if returns {
+		fit++
+	}
 	id := uint64(0) // needed with top_k or where a bound is reached
 	reason := notOverflow
 	if !returns { // else its series still count
@@ -110,7 +114,7 @@ func (a *Aggregator) findOrAdd(i uint32, found bool, f *input.Flow, n *node, byt
 	switch {
 	case demoted:
 		reason = overflowTopK
-	case reason == notOverflow && a.top != nil && !a.top.mayHaveSeries(own, a.freeConnections(), id):
+	case reason == notOverflow && a.top != nil && !a.top.mayHaveSeries(own, fit, id):
 		reason = overflowTopK
 	}
 	if reason != notOverflow {

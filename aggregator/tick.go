@@ -183,6 +183,7 @@ func (a *Aggregator) ContinueAfter(at int64) {
 // counter that could not begin yet, needs another round.
 func (a *Aggregator) EndAll(last bool) (left int) {
 	left = a.interfaces.endAll()
+	defer func() { a.interfaces.setEnding(left > 0) }()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.ending = last
@@ -203,6 +204,7 @@ func (a *Aggregator) sample(points []Point, i uint32) []Point {
 	cs := a.connections
 	c := cs.records.at(i)
 	if !c.used || c.phase == ended {
+		c.sampled[a.samples.latest] = sampled{} // scrapes may come before it is removed
 		return points
 	}
 	c.tick = cs.cut.number

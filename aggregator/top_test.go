@@ -375,3 +375,17 @@ func TestTopKAfterRestart(t *testing.T) {
 		m.crash(false)
 	}
 }
+
+// TestReturningConnectionKeepsItsPlace proves that a connection which returns before it is
+// removed keeps its series where there is no room for another one.
+func TestReturningConnectionKeepsItsPlace(t *testing.T) {
+	w := knownWorld(t, Config{TopK: 1, TopKWindow: time.Hour, MaxSeries: 4})
+	f := w.flow("1", 1000, 0)
+	w.count(f)
+	for w.connections.ended == nil {
+		w.tick()
+	}
+	w.count(w.grown(f, 1500))
+	w.tick()
+	w.wantMetric("skybridge_overflow_bytes_total", "top_k", 0)
+}
