@@ -51,11 +51,13 @@ remote_write: [{url: "%s/api/v1/write"}, {url: "%s/api/v1/write"}]
 	binary := build(t)
 	var bridge *server
 	sums := func(receiver *server) map[string]uint64 { return receiver.sums(ctx, t, began) }
-	// VictoriaMetrics makes samples visible about a second after it took them.
+	// VictoriaMetrics makes samples visible about a second after it took them, those of a new
+	// series up to 10 s later where the same was queried before: for so long it keeps which
+	// series a selector has.
 	compare := func(want map[string]uint64) {
 		t.Helper()
 		var diff string
-		patience := time.Now().Add(10 * time.Second)
+		patience := time.Now().Add(time.Minute)
 		err := await.Wait(ctx, func() (bool, string) {
 			diff = judge.Diff(want, sums(victoria))
 			return diff == "" || time.Now().After(patience), diff
