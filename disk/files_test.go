@@ -77,6 +77,23 @@ func TestContentSurvives(t *testing.T) {
 	}
 }
 
+// TestReplaceLeavesNothing proves that what could not be written does not stay: it may be what
+// fills the disk.
+func TestReplaceLeavesNothing(t *testing.T) {
+	for _, failing := range []disktest.Op{disktest.Write, disktest.Sync} {
+		d := disktest.New(1)
+		d.Fail(func(_ int, op disktest.Op, _ string) error {
+			if op == failing {
+				return syscall.ENOSPC
+			}
+			return nil
+		})
+		if err := disk.Replace(d, "file", []byte("content")); !errors.Is(err, syscall.ENOSPC) || len(d.Files()) > 0 {
+			t.Errorf("%s: %v, files %q", failing, err, d.Files())
+		}
+	}
+}
+
 var format = disk.Format{Magic: magic, Version: 3, FrameMagic: 0x4d415246, MaxHead: 1 << 20, Suffix: ".test"}
 
 // head is a frame's: its number, and how long its body is.

@@ -32,10 +32,11 @@ func Swap(system FS, name string, content []byte) (File, error) {
 	if _, err = f.WriteAt(content, 0); err == nil {
 		err = f.Sync()
 	}
-	if err == nil {
-		err = system.Rename(next, name)
-	}
 	if err != nil {
+		_ = errors.Join(f.Close(), system.Remove(next)) // it may be what fills the disk
+		return nil, err
+	}
+	if err = system.Rename(next, name); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
