@@ -20,17 +20,18 @@ const FormatVersion = 1
 //	stats:         capture id text, flow count, dropped, dropped by the kernel,
 //	               packets dropped, received varint
 //	analyzer:      name text, state u8
-//	tick:          at, interval varint
+//	tick:          at, interval, wall varint
 //	configuration: text
-//	key:           16 bytes
+//	start:         key of 16 bytes, at, sent varint
 //	end:           last u8
+//	topology:      whole, end u8, rows (topologycodec.go)
 //
 // where a text is its length as uvarint and its bytes. Both directions are one walk over the
 // fields. The zero value is ready; it is for one goroutine.
 type Codec struct{ flowCoder }
 
 // Append appends the encoding of an entry, whose kind and, of an analyzer, whose state must be
-// one of those above.
+// one of those above, and which has at most [MaxRows] rows.
 func (c *Codec) Append(dst []byte, e *Entry) []byte {
 	c.encoding, c.out = true, dst
 	c.entry(e)
@@ -38,12 +39,15 @@ func (c *Codec) Append(dst []byte, e *Entry) []byte {
 	return dst
 }
 
-// Decode sets e to the entry that b is the encoding of, whole; the memory of its flows is
-// reused. Byte slices are valid until the next call or until b changes. An error wraps
+// Decode sets e to the entry that b is the encoding of, whole; the memory of its flows
+// and rows is reused. Byte slices are valid until the next call or until b changes. An error wraps
 // [disk.ErrDamaged], and what e is then is of no use.
 func (c *Codec) Decode(b []byte, e *Entry) error {
 	c.encoding, c.in, c.text = false, disk.Decoder{Rest: b}, c.text[:0]
-	*e = Entry{Flows: e.Flows[:0]}
+	*e = Entry{
+		Flows: e.Flows[:0], NodeNames: e.NodeNames[:0], AddressNames: e.AddressNames[:0],
+		Interfaces: e.Interfaces[:0], CapturePackets: e.CapturePackets[:0],
+	}
 	c.entry(e)
 	bad, rest := c.in.Bad, len(c.in.Rest)
 	c.in = disk.Decoder{}
@@ -75,16 +79,36 @@ func (c *Codec) entry(e *Entry) {
 	case KindTick:
 		c.varint(&e.Tick.At)
 		c.varint(&e.Tick.Interval)
+		c.varint(&e.Tick.Wall)
 	case KindConfigure:
 		c.bytes(&e.Configuration)
-	case KindKey:
-		key := e.Key[:]
-		if c.raw(&key, len(e.Key)); !c.encoding {
-			copy(e.Key[:], key)
+	case KindStart:
+		key := e.Start.Key[:]
+		if c.raw(&key, len(e.Start.Key)); !c.encoding {
+			copy(e.Start.Key[:], key)
 		}
+		c.varint(&e.Start.At)
+		c.varint(&e.Start.Sent)
 	case KindEnd:
 		c.bool(&e.Last)
+	case KindNodeNames:
+		c.refresh(e)
+		c.nodeNames(&e.NodeNames)
+	case KindAddressNames:
+		c.refresh(e)
+		c.addressNames(&e.AddressNames)
+	case KindInterfaces:
+		c.refresh(e)
+		c.interfaces(&e.Interfaces)
+	case KindCapturePackets:
+		c.refresh(e)
+		c.capturePackets(&e.CapturePackets)
 	default:
 		c.in.Bad = true
 	}
+}
+
+func (c *Codec) refresh(e *Entry) {
+	c.bool(&e.Refresh.Whole)
+	c.bool(&e.Refresh.End)
 }

@@ -93,9 +93,59 @@ func anyFlows(r *rapid.T, now int64) (flows []Flow) {
 	return flows
 }
 
+// anyRows draws rows, of which some are gone: those have a key alone.
+func anyRows[T any](r *rapid.T, row func(gone bool) T) (rows []T) {
+	for range rapid.SampledFrom([]int{0, 1, 20, MaxRows}).Draw(r, "rows") {
+		rows = append(rows, row(rapid.IntRange(0, 3).Draw(r, "gone") == 0))
+	}
+	return rows
+}
+
+// anyTopology draws the rows of an entry about the topology.
+func anyTopology(r *rapid.T, e *Entry) {
+	texts := rapid.SliceOfN(rapid.Custom(anyText), 1, rapid.SampledFrom([]int{4, 2 * maxWords}).Draw(r, "texts")).Draw(r, "pool")
+	text := func() []byte { return rapid.SampledFrom(texts).Draw(r, "text") }
+	number := func() uint64 { return uint64(anyInt(r, 1)) }
+	e.Refresh = Refresh{rapid.Bool().Draw(r, "whole"), rapid.Bool().Draw(r, "end")}
+	switch e.Kind {
+	case KindNodeNames:
+		e.NodeNames = anyRows(r, func(gone bool) NodeName {
+			n := NodeName{TID: text(), Gone: gone}
+			if !gone {
+				n.Name, n.Host, n.Type = text(), text(), text()
+			}
+			return n
+		})
+	case KindAddressNames:
+		e.AddressNames = anyRows(r, func(gone bool) AddressName {
+			n := AddressName{Address: text(), Gone: gone}
+			if !gone {
+				n.Name = text()
+			}
+			return n
+		})
+	case KindInterfaces:
+		e.Interfaces = anyRows(r, func(gone bool) Interface {
+			n := Interface{NodeTID: text(), Name: text(), Host: text(), Type: text(), IPv4: text(), IPv6: text(), Gone: gone}
+			for i := 0; i < len(n.Values) && !gone; i++ {
+				n.Values[i] = number()
+			}
+			return n
+		})
+	case KindCapturePackets:
+		e.CapturePackets = anyRows(r, func(gone bool) CapturePackets {
+			n := CapturePackets{CaptureID: text(), NodeTID: text(), Gone: gone}
+			if !gone {
+				n.Received, n.Dropped = number(), number()
+			}
+			return n
+		})
+	}
+}
+
 func anyEntry(r *rapid.T) Entry {
 	e := Entry{
-		Kind: Kind(rapid.IntRange(int(KindFlows), int(KindEnd)).Draw(r, "kind")),
+		Kind: Kind(rapid.IntRange(int(KindFlows), int(KindCapturePackets)).Draw(r, "kind")),
 		Time: rapid.SampledFrom([]int64{0, 1795402892265, math.MinInt64, math.MaxInt64}).Draw(r, "time"),
 	}
 	switch e.Kind {
@@ -106,13 +156,15 @@ func anyEntry(r *rapid.T) Entry {
 	case KindAnalyzer:
 		e.Analyzer = Analyzer{anyText(r), AnalyzerState(rapid.IntRange(int(AnalyzerLive), int(AnalyzerGone)).Draw(r, "state"))}
 	case KindTick:
-		e.Tick = Tick{anyInt(r, e.Time), anyInt(r, 15000)}
+		e.Tick = Tick{anyInt(r, e.Time), anyInt(r, 15000), anyInt(r, e.Time)}
 	case KindConfigure:
 		e.Configuration = anyText(r)
-	case KindKey:
-		e.Key = [16]byte(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(r, "key"))
+	case KindStart:
+		e.Start = Start{[16]byte(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(r, "key")), anyInt(r, e.Time), anyInt(r, e.Time)}
 	case KindEnd:
 		e.Last = rapid.Bool().Draw(r, "last")
+	default:
+		anyTopology(r, &e)
 	}
 	return e
 }
@@ -170,10 +222,29 @@ var examples = []struct {
 	}}, "01d28fd0e5c06803f1ab35febe03d9ba0569bd03f3e8046e6f6465076361707475726503544350020a4d00010a4d000242ea401f01e99a0107a60405cc030e98ef02dd17d6fcdaffa50d036f64640100000000000000056f7468657203444e5300fd770000000000000000000000000001046f6464808004000105ffffffffffffffffff010b01020304d1f4cee5c068010304000000001000"},
 	{"stats", Entry{Kind: KindStats, Time: 1, Stats: CaptureStats{[]byte("capture"), 1, 2, 3, 4, -5}}, "020207636170747572650204060809"},
 	{"analyzer", Entry{Kind: KindAnalyzer, Time: 1, Analyzer: Analyzer{[]byte("a"), AnalyzerDown}}, "0302016102"},
-	{"tick", Entry{Kind: KindTick, Time: 2, Tick: Tick{1, 15000}}, "040402b0ea01"},
+	{"tick", Entry{Kind: KindTick, Time: 2, Tick: Tick{1, 15000, 7}}, "040402b0ea010e"},
 	{"configuration", Entry{Kind: KindConfigure, Time: 2, Configuration: []byte("labels")}, "0504066c6162656c73"},
-	{"key", Entry{Kind: KindKey, Time: -1, Key: [16]byte{1, 2, 15: 3}}, "060101020000000000000000000000000003"},
+	{"start", Entry{Kind: KindStart, Time: -1, Start: Start{[16]byte{1, 2, 15: 3}, 5, -1}}, "0601010200000000000000000000000000030a01"},
 	{"end", Entry{Kind: KindEnd, Time: 1795402892265, Last: true}, "07d28fd0e5c06801"},
+	{"names of nodes", Entry{Kind: KindNodeNames, Time: 1, Refresh: Refresh{Whole: true}, NodeNames: []NodeName{
+		{TID: []byte("a"), Name: []byte("eth0"), Host: []byte("h"), Type: []byte("veth")},
+		{TID: []byte("b"), Name: []byte("h"), Host: []byte("h")},
+		{TID: []byte("c"), Gone: true},
+	}}, "08020100037e000000000001610465746830016804766574680c00000000000162010100000000000163"},
+	{"names of addresses", Entry{Kind: KindAddressNames, Time: 1, Refresh: Refresh{Whole: true, End: true}, AddressNames: []AddressName{
+		{Address: []byte("10.77.0.1"), Name: []byte("shop/web-0")}, {Address: []byte("fd77::1"), Name: []byte("shop/web-0")}, {Address: []byte("10.77.0.2"), Gone: true},
+	}}, "09020101031c00000000000a4d00010a73686f702f7765622d300e000000000000fd7700000000000000000000000000010500000000000a4d0002"},
+	{"interfaces", Entry{Kind: KindInterfaces, Time: 1, Refresh: Refresh{End: true}, Interfaces: []Interface{
+		{
+			NodeTID: []byte("a"), Name: []byte("eth0"), Host: []byte("h"), Type: []byte("veth"), IPv4: []byte("10.77.0.1/24"), IPv6: []byte("fd77::1/64"),
+			Values: [InterfaceMetrics]uint64{1, 2, 300, 0, 5, 0, 0, 0, 9, 0, 1<<64 - 1},
+		},
+		{NodeTID: []byte("b"), Name: []byte("eth0"), Host: []byte("h"), Gone: true},
+	}}, "0a02000102fe8b0200000001610465746830016804766574680c31302e37372e302e312f32340a666437373a3a312f36340102ac020509ffffffffffffffffff010b000000000001620000"},
+	{"packets of captures", Entry{Kind: KindCapturePackets, Time: 1, CapturePackets: []CapturePackets{
+		{CaptureID: []byte("c"), NodeTID: []byte("a"), Received: 300, Dropped: 1}, {CaptureID: []byte("c"), NodeTID: []byte("b"), Gone: true},
+	}}, "0b020000021e000000000001630161ac02010300000000000162"},
+	{"end of a refresh", Entry{Kind: KindCapturePackets, Time: 1, Refresh: Refresh{End: true}}, "0b02000100"},
 }
 
 // TestFormat proves that entries which were written before can be read.
@@ -204,10 +275,16 @@ func TestDamaged(t *testing.T) {
 	for _, x := range []struct{ name, hex string }{
 		{"empty", ""},
 		{"kind 0", "0002"},
-		{"kind of a later version", "0802"},
+		{"kind of a later version", "0c02"},
 		{"state 0 of an analyzer", "0302016100"},
 		{"state 4 of an analyzer", "0302016104"},
 		{"bool", "070202"},
+		{"whole refresh", "0802020000"},
+		{"end of a refresh", "0802000200"},
+		{"more rows than bytes", "090200008002"},
+		{"more rows than an entry has", "0b0200008102" + strings.Repeat("0000000000000000", MaxRows+1)},
+		{"negative number of rows", "0a020000ffffffffffffffffff01"},
+		{"word of a row that is not there", "08020000010400000000000001"},
 		{"more flows than bytes", "0102ffffffff0f000000000000"},
 		{"negative number of flows", "0102ffffffffffffffffff01000000000000"},
 		{"choice of an id", "010201030000000000"},
@@ -242,8 +319,10 @@ func FuzzDecode(f *testing.F) {
 		if !slices.Equal(b, before) {
 			t.Fatal("the input has changed")
 		}
-		if n := cap(e.Flows); n > 2*len(b)/choicesBytes+1 {
-			t.Errorf("%d bytes made room for %d flows", len(b), n)
+		for _, n := range []int{cap(e.Flows), cap(e.NodeNames), cap(e.AddressNames), cap(e.Interfaces), cap(e.CapturePackets)} {
+			if n > 2*len(b)/choicesBytes+4 {
+				t.Errorf("%d bytes made room for %d flows or rows", len(b), n)
+			}
 		}
 		if n := cap(c.text); n > 10*len(b)+64 {
 			t.Errorf("%d bytes made %d bytes of text", len(b), n)

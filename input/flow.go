@@ -2,9 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package input is what the aggregator counts, and all that decides about it: what Skydive
-// reports, as the feed's decoder hands it on (flow.go), and beside that ticks, configuration
-// and whatever else has its place in one order (entry.go), in a compact form (codec.go). The
-// order is that of a log (log.go), which is a journal on a local disk (journal.go).
+// reports, as the feed's decoder hands it on (flow.go), what its topology says (topology.go),
+// and beside that ticks, configuration and whatever else has its place in one order (entry.go),
+// in a compact form (codec.go). The order is that of a log (log.go), which is a journal on a
+// local disk (journal.go).
 package input
 
 import "bytes"

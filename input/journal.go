@@ -90,6 +90,16 @@ func (j *Journal) Append(e *Entry) (seq uint64, err error) {
 	return w.enqueue(j.entry)
 }
 
+// Roll has the next entry begin a segment, so that those before it can be released.
+func (j *Journal) Roll() {
+	w := &j.writer
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.broken == nil && w.tail.first < w.next {
+		w.begin(newSegment(j.dir, w.next))
+	}
+}
+
 // Sync implements [Log].
 func (j *Journal) Sync(seq uint64) error { return j.writer.sync(seq) }
 

@@ -222,6 +222,30 @@ func TestTail(t *testing.T) {
 	}
 }
 
+// TestRoll proves that what comes before is let go of, however small the segment is.
+func TestRoll(t *testing.T) {
+	d := disktest.New(1)
+	j, _ := open(t, d)
+	for last := uint64(3); last <= 9; last += 3 {
+		appendTo(t, j, last)
+		j.Roll()
+		j.Roll() // nothing more to do
+		appendTo(t, j, last+1)
+		if err := j.Release(last + 1); err != nil {
+			t.Fatal(err)
+		}
+		if size, segments := j.Size(); segments != 1 {
+			t.Errorf("%d bytes in %d segments are left", size, segments)
+		}
+	}
+	closeJournal(t, j)
+	j, _ = open(t, d)
+	if j.Next() != 11 {
+		t.Errorf("the next entry is %d", j.Next())
+	}
+	closeJournal(t, j)
+}
+
 // TestGaps proves that entries behind a damaged segment, or one that is not there, are not
 // read, and that the journal can be continued behind them.
 func TestGaps(t *testing.T) {
