@@ -46,7 +46,7 @@ type agentClock struct {
 type pendingStep struct {
 	firstSeen, lastSeen time.Duration // feed times of the first and the latest record behind
 	lowest, highest     int64         // LUM.Last of those records
-	origins             []*origin     // those that hold records
+	origins             []uint32      // those that hold records
 }
 
 // timing says when a record is counted.
@@ -101,16 +101,11 @@ func (c *agentClock) update(last int64, feedNow, period time.Duration) (decided 
 // drifts must not look like one whose records are late.
 func slowed(feedTime time.Duration) int64 { return (feedTime - feedTime/1000).Milliseconds() }
 
-// arrived updates lead with the time of a live record that arrives, and reports whether it
-// rose by more than lateAfter.
-func (c *agentClock) arrived(last int64, feedNow time.Duration) (much bool) {
-	lead := last - slowed(feedNow)
-	if c.lead != 0 && lead <= c.lead {
-		return false
+// arrived updates lead with the time of a live record that arrives.
+func (c *agentClock) arrived(last int64, feedNow time.Duration) {
+	if lead := last - slowed(feedNow); c.lead == 0 || lead > c.lead {
+		c.lead = lead
 	}
-	much = lead-c.lead > lateAfter.Milliseconds()
-	c.lead = lead
-	return much
 }
 
 // now returns a lower bound of what the agent's clock shows now, in ms.
@@ -156,38 +151,25 @@ func (a *Aggregator) readClock(from *origin, f *input.Flow, feedNow time.Duratio
 	d, step := n.clock.update(last, feedNow, n.period(feedNow))
 	if d != nil {
 		a.decideStep(n, d, step, feedNow)
-		a.alignMarks(from)
+		from.align()
 	}
-	a.journal.clockMoved(from)
 	return d != nil
 }
 
 // learn learns the epoch and flow.update from a record.
 func (a *Aggregator) learn(from *origin, f *input.Flow, feedNow time.Duration) {
 	lum, n := f.LastUpdate, from.node
-	a.alignMarks(from)
+	from.align()
 	if f.FinishType == finishTimeout || !f.HasLastUpdate || lum.Last <= 0 {
 		return // the times of an end record are those of the window before
 	}
 	if from.epoch == 0 {
 		from.epoch, from.alignedEpoch = lum.Last, lum.Last
-		a.journal.marks(from)
-		a.journal.clock(from)
 	}
-	if n.clock.arrived(lum.Last, feedNow) {
-		a.journal.clock(from)
-	}
+	n.clock.arrived(lum.Last, feedNow)
 	// A window of flow_retention is no period: a clock was set.
 	if window := time.Duration(lum.Last-lum.Start) * time.Millisecond; lum.Start > 0 && window > 0 && window <= a.cfg.FlowRetention {
 		n.addWindow(window, feedNow)
-		a.journal.period(from, window)
-	}
-}
-
-// alignMarks brings high-water marks to the present generation of the node's clock.
-func (a *Aggregator) alignMarks(from *origin) {
-	if from.align() {
-		a.journal.clock(from)
 	}
 }
 
@@ -198,14 +180,15 @@ func (a *Aggregator) decideStep(n *node, d *pendingStep, step bool, feedNow time
 		a.metrics.agentClockSteps.Inc()
 		a.warnings.log("agent_clock", "the clock of an agent was set back", "node_tid", n.tid)
 	}
-	for _, from := range d.origins {
+	for _, id := range d.origins {
+		from := a.origins.at(id)
 		held := from.held
 		from.held, from.heldFlows = nil, nil
 		a.held -= len(held)
 		from.align()
-		a.journal.clock(from)
 		for i := range held {
-			switch f := &held[i]; {
+			one := held[i] // counting may change it, and a snapshot may have yet to encode it
+			switch f := &one; {
 			case step:
 				a.countOf(from, f, feedNow, afterStep)
 			case !from.mayBeEvicted(f):
@@ -214,6 +197,17 @@ func (a *Aggregator) decideStep(n *node, d *pendingStep, step bool, feedNow time
 				lum := counted(&f.LastUpdate)
 				a.metrics.history[historyEvicted].Add(float64(lum.totalBytes()))
 			}
+		}
+	}
+}
+
+// restartSteps lets pending steps wait from now on: what decides them may have come while
+// there was no process.
+func (a *Aggregator) restartSteps(feedNow time.Duration) {
+	nodes := &a.origins.nodes.records
+	for i := range nodes.size {
+		if n := *nodes.at(i); n != nil && n.clock.pending != nil {
+			n.clock.pending.firstSeen, n.clock.pending.lastSeen = feedNow, feedNow
 		}
 	}
 }
@@ -229,10 +223,9 @@ func (a *Aggregator) holdRecord(from *origin, f *input.Flow) {
 	a.held++
 	if len(from.held) == 0 {
 		d := from.node.clock.pending
-		d.origins = append(d.origins, from)
+		d.origins = append(d.origins, from.id)
 	}
 	from.addHeld(f.Clone())
-	a.journal.hold(from)
 }
 
 // learnExpire learns flow.expire from an end record without traffic: a flow that is idle

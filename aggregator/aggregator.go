@@ -2,16 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package aggregator sums the flows that Skydive reports into exact counters per
-// connection: flows in by [Aggregator.Update], samples out at each [Aggregator.Tick],
-// and the latest samples to scrapers by [Aggregator.Scrape]. The counting rules are in
-// docs/explanation/counting.md.
+// connection: entries of the input come by [Aggregator.Apply], samples go out at each tick by
+// [Aggregator.Sample], and the latest samples to scrapers by [Aggregator.Scrape]. The counting
+// rules are in docs/explanation/counting.md.
 package aggregator
 
 import (
-	"errors"
 	"log/slog"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
@@ -19,7 +17,6 @@ import (
 
 	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/input"
-	"github.com/skydive-project/skybridge/logging"
 )
 
 const (
@@ -66,18 +63,14 @@ type Config struct {
 
 // Aggregator is safe for concurrent use.
 type Aggregator struct {
-	now      func() time.Time
-	began    time.Time // when the aggregator was made
 	metrics  *metrics
 	warnings warnings // under mu
-
-	// hold keeps updates out while a reload ends every series; see [Aggregator.Hold].
-	hold sync.RWMutex
 
 	mu          sync.Mutex
 	cfg         Config
 	labels      *label.Builder
 	filters     *filters
+	names       *label.Names
 	listeners   *label.Listeners
 	time        int64 // ms, of the latest input: it is never set back
 	wall        int64 // ms that the clock was ahead of it at the latest tick
@@ -92,23 +85,27 @@ type Aggregator struct {
 	top         *top       // nil: no TopK
 	demotions   uint64     // connections whose series top_k gave to busier ones
 	labelStats  labelStats // not under mu
-	interfaces  interfaces // not under mu
+	interfaces  interfaces
 	shared      sharedConversations
 	scope       int           // of new conversations: byNode or byTuple
 	leftOut     []*input.Flow // scratch; see isLeftOut
 	progress    progress      // scratch
 	normalized  input.Flow    // scratch: a record in the form of its primary observer
-	lastTick    int64         // ms; before the first one, when this process began
+	lastTick    int64         // ms; before the first one, when the first process began
 	held        int           // held records, of all nodes
 	samples     samplePair
 	latest      tickTimes // of the latest tick that the state knows of
 	// noGridTick: there was no tick on the grid yet, and a former process may have sent
 	// samples up to the first one.
 	noGridTick   bool
-	earliestZero int64    // ms: before it, series may have samples of a former process or layout
-	ending       bool     // the process ends
-	journal      *journal // nil: nothing is durable
-	durable      *durable // nil: nothing is durable
+	earliestZero int64     // ms: before it, series may have samples of a former process or layout
+	ending       bool      // the process ends
+	left         int       // what has not ended; see [Aggregator.LeftToEnd]
+	sampling     bool      // a tick is being sampled
+	snapshot     *Snapshot // that runs; nil: none does
+	// Of the running tick, for [Aggregator.Sample].
+	capturePoints   []CapturePoint
+	interfacePoints []InterfacePoint
 
 	conversationKey conversationKey
 	tags            tags
@@ -116,80 +113,73 @@ type Aggregator struct {
 	key, hashed []byte // scratch
 }
 
-// New returns an aggregator without flows. Time comes from now. Records that do not
-// count are counted by reason in skipped; other metrics are registered with reg.
-func New(cfg Config, now func() time.Time, reg prometheus.Registerer, skipped *prometheus.CounterVec, logger *slog.Logger) (*Aggregator, error) {
-	layout, err := cfg.Layout()
-	if err != nil {
-		return nil, err
-	}
-	start := now()
-	a := &Aggregator{
-		now:         now,
-		began:       start,
-		time:        start.UnixMilli(),
-		warnings:    warnings{logger: logger, limits: map[string]*logging.Limit{}},
-		cfg:         cfg,
-		clock:       newFeedClock(cfg.FlowRetention, start.UnixMilli()),
-		origins:     newOrigins(),
-		connections: newConnections(layout, nil),
-		gauges:      gaugeTable(),
-		captures:    newCaptures(),
-		known:       knownFlows{live: newRecentFlows(), ended: newRecentFlows()},
-		overflowed:  newOverflowStats(),
-		interfaces:  interfaces{byLabels: map[InterfaceLabels]*interfaceState{}},
-		lastTick:    start.UnixMilli(),
-		noGridTick:  true,
-		scope:       cfg.scope(),
-
-		conversationKey: newConversationKey(),
-	}
-	a.baselines = newBaselines(a.origins)
-	a.configureTop(cfg)
-	a.listeners = label.NewListeners(
-		func(key string) { a.journal.listener(key) },
-		func() { a.metrics.evictedListeners.Inc() },
-	)
+// New returns an aggregator without flows, to which a configuration is to be applied first.
+// Records that do not count are counted by reason in skipped; other metrics are registered
+// with reg.
+func New(reg prometheus.Registerer, skipped *prometheus.CounterVec, logger *slog.Logger) *Aggregator {
+	a := &Aggregator{gauges: gaugeTable()}
 	a.metrics = newMetrics(reg, skipped, a)
-	a.filters = newFilters(cfg, a.metrics.filteredBytes)
-	a.relabel()
-	return a, nil
+	a.warnings = newWarnings(logger)
+	a.forget()
+	return a
 }
 
-// Configure applies a new configuration. Baselines and counters continue. Where it
-// [Aggregator.Renames] connections, the caller must have ended all series before; see
-// [Aggregator.EndAll].
-func (a *Aggregator) Configure(cfg Config) error {
-	layout, err := cfg.Layout()
-	if err != nil {
-		return err
-	}
+// Reset makes the aggregator forget all that was applied to it.
+func (a *Aggregator) Reset() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !layout.Equal(a.connections.layout) {
-		if !a.connections.clear() {
-			return errors.New("aggregator: labels change while series have not ended")
-		}
-		a.connections = newConnections(layout, a.journal)
-		a.earliestZero = a.lastTick + 1
-		a.journal.layout(layout)
-		a.journal.seal(a.enter())
+	a.forget()
+}
+
+func (a *Aggregator) forget() {
+	layout, err := label.NewLayout(label.Default())
+	if err != nil {
+		panic(err) // a test would have found it
 	}
-	a.enter()
-	a.clock.grace = cfg.FlowRetention
-	a.cfg = cfg
-	a.ending = false
-	a.filters = newFilters(cfg, a.metrics.filteredBytes)
+	a.cfg = Config{}
+	a.time, a.wall, a.lastTick, a.earliestZero, a.held, a.left, a.scope = 0, 0, 0, 0, 0, 0, 0
+	a.clock = newFeedClock()
+	a.origins = newOrigins()
+	a.baselines = newBaselines(a.origins)
+	a.connections = newConnections(layout)
+	a.captures = newCaptures()
+	a.known = knownFlows{byKey: newIndex()}
+	a.overflowed = newOverflowStats()
+	a.interfaces = interfaces{byLabels: map[InterfaceLabels]*interfaceState{}}
+	a.shared = sharedConversations{}
+	a.top = nil
+	a.samples, a.latest = samplePair{}, tickTimes{}
+	a.noGridTick, a.ending, a.sampling = true, false, false
+	a.conversationKey, a.tags = conversationKey{}, tags{}
+	a.names = label.NewNames(
+		func() { a.metrics.evictedNames.WithLabelValues(nameNode).Inc() },
+		func() { a.metrics.evictedNames.WithLabelValues(nameAddress).Inc() },
+	)
+	a.listeners = label.NewListeners(func() { a.metrics.evictedListeners.Inc() })
+	a.filters = newFilters(a.cfg, a.metrics.filteredBytes)
 	a.relabel()
-	a.configureTop(cfg)
-	a.scope = cfg.scope()
-	return nil
+}
+
+// Quiet lets entries be applied once more, which were counted and logged when they were applied
+// first: it returns what ends that.
+func (a *Aggregator) Quiet() (end func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	metrics, warnings := a.metrics, a.warnings
+	skipped := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "skipped"}, []string{"reason"})
+	a.metrics, a.warnings = newMetrics(prometheus.NewRegistry(), skipped, a), newWarnings(slog.New(slog.DiscardHandler))
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.metrics, a.warnings = metrics, warnings
+		a.filters = newFilters(a.cfg, a.metrics.filteredBytes)
+		a.relabel()
+	}
 }
 
 // Renames reports whether a configuration gives connections other labels or other values than
-// they have now, or than a former process gave them after [Aggregator.OpenState]: then all
-// series have to end ([Aggregator.EndAll]) before [Aggregator.Configure]. It is false for an
-// invalid configuration.
+// they have now: then all series have to end before it is applied (see
+// [Aggregator.LeftToEnd]). It is false for an invalid configuration.
 func (a *Aggregator) Renames(cfg Config) bool {
 	layout, err := cfg.Layout()
 	if err != nil {
@@ -200,74 +190,10 @@ func (a *Aggregator) Renames(cfg Config) bool {
 	return !layout.Equal(a.connections.layout)
 }
 
-// enter is the beginning of each input: it takes its time and returns the feed time.
-func (a *Aggregator) enter() (feedNow time.Duration) {
-	a.time = max(a.time, a.began.UnixMilli()+a.now().Sub(a.began).Milliseconds())
-	return a.clock.now(a.time)
-}
-
 // relabel makes label values by the present layout and configuration.
 func (a *Aggregator) relabel() {
-	a.labels = label.NewBuilder(a.connections.layout, &a.cfg.Config, a.listeners, a.metrics.changedValues.Inc)
-}
-
-// Hold keeps [Aggregator.Update] waiting until release is called, so that
-// several ticks see no traffic in between.
-func (a *Aggregator) Hold() (release func()) {
-	a.hold.Lock()
-	return a.hold.Unlock
-}
-
-// AnalyzerUp records that the feed of the named analyzer is live.
-func (a *Aggregator) AnalyzerUp(name string) { a.setAnalyzer(name, true) }
-
-// AnalyzerDown records that the feed of the named analyzer is not live.
-func (a *Aggregator) AnalyzerDown(name string) { a.setAnalyzer(name, false) }
-
-// AnalyzerGone records that the named analyzer is no longer subscribed to.
-func (a *Aggregator) AnalyzerGone(name string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.enter()
-	a.clock.remove(name, a.time)
-}
-
-func (a *Aggregator) setAnalyzer(name string, live bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.known.since = a.enter()
-	a.clock.set(name, live, a.time)
-}
-
-// Update counts the flows of one message, in their order.
-func (a *Aggregator) Update(flows []input.Flow) {
-	a.hold.RLock()
-	defer a.hold.RUnlock()
-	for part := range slices.Chunk(flows, batch) {
-		a.mu.Lock()
-		feedNow := a.enter()
-		a.markCarriers(part, feedNow)
-		for i := range part {
-			a.count(&part[i], feedNow)
-		}
-		a.sweep(feedNow, 2*len(part))
-		a.journal.seal(feedNow)
-		a.mu.Unlock()
-	}
-}
-
-// Stats counts one message of a capture's statistics.
-func (a *Aggregator) Stats(s input.CaptureStats) {
-	a.hold.RLock()
-	defer a.hold.RUnlock()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	feedNow := a.enter()
-	a.journal.report(s)
-	a.journal.seal(feedNow)
-	if !a.captures.report(s, feedNow) {
-		a.skip(skippedCaptures, "a capture's statistics do not count: its name is too long or there are too many", "limit", maxCaptures)
-	}
+	a.names.Bound(a.cfg.MaxNames)
+	a.labels = label.NewBuilder(a.connections.layout, &a.cfg.Config, a.names, a.listeners, a.metrics.changedValues.Inc)
 }
 
 // count counts one record of the feed.
@@ -337,18 +263,20 @@ func (a *Aggregator) countOf(from *origin, f *input.Flow, feedNow time.Duration,
 		return
 	}
 	i, found := a.find(f, p.record)
+	var c *connection
 	if found {
 		a.sampleFirst(i)
+		c = a.connections.records.at(i)
 	}
 	if traffic {
 		var reason overflowReason
 		i, reason = a.findOrAdd(i, found, f, primary.node, delta.totalBytes())
 		a.sampleFirst(i) // it may be the overflow
-		if found = true; !a.connections.count(i, delta) {
+		c = a.connections.records.at(i)
+		if !a.connections.count(i, c, delta) {
 			a.skipImplausible(f)
 			return
 		}
-		c := a.connections.records.at(i)
 		c.traffic, c.origin, c.period = feedNow, from.id, from.node.period(feedNow)
 		switch {
 		case reason != notOverflow:
@@ -358,11 +286,10 @@ func (a *Aggregator) countOf(from *origin, f *input.Flow, feedNow time.Duration,
 			a.top.add(i, delta.totalBytes())
 		}
 	}
-	if !found {
+	if c == nil {
 		return
 	}
-	a.setGauges(i, &values)
-	a.journal.connection(i, a.connections.records.at(i))
+	a.setGauges(c, &values)
 }
 
 // skip counts and logs a record that does not count.

@@ -154,8 +154,8 @@ func (b *baselines) hash(key *flowKey) uint64 {
 
 // has reports whether baseline i has that key.
 func (b *baselines) has(i uint32, key *flowKey) bool {
-	r := b.records.at(i)
-	return r.uuid == key.number && b.origins.list[r.flags.originID()].capture.id == key.capture && b.texts[i] == string(key.text)
+	r := b.records.peek(i)
+	return r.uuid == key.number && b.origins.peek(r.flags.originID()).capture.id == key.capture && b.texts[i] == string(key.text)
 }
 
 // keyOf returns the key of baseline i.
@@ -163,7 +163,7 @@ func (b *baselines) keyOf(i uint32, from *origin) flowKey {
 	if text, ok := b.texts[i]; ok {
 		return flowKey{text: []byte(text), capture: from.capture.id}
 	}
-	return flowKey{number: b.records.at(i).uuid, capture: from.capture.id}
+	return flowKey{number: b.records.peek(i).uuid, capture: from.capture.id}
 }
 
 // add makes the baseline of a flow that has none. The caller has to call touch.
@@ -177,7 +177,7 @@ func (b *baselines) add(f *input.Flow, from *origin) (i uint32, r *baseline) {
 		b.texts[i] = string(key.text)
 	}
 	b.link(i, from)
-	b.append(&b.live, i)
+	b.append(&b.live, i, r)
 	return i, r
 }
 
@@ -190,22 +190,21 @@ func (b *baselines) link(i uint32, from *origin) {
 }
 
 // touch records that a record of the flow arrived, and whether the flow has ended.
-func (b *baselines) touch(i uint32, ended, repeatable bool, feedNow time.Duration) {
-	r := b.records.at(i)
-	b.unlink(b.listOf(r), i)
+func (b *baselines) touch(i uint32, r *baseline, ended, repeatable bool, feedNow time.Duration) {
+	b.unlink(b.listOf(r), r)
 	if ended {
 		r.flags.set(isEnded, true)
 		r.flags.set(isRepeatable, repeatable)
 	}
 	r.seen = momentOf(feedNow)
-	b.append(b.listOf(r), i)
+	b.append(b.listOf(r), i, r)
 }
 
 // leastRecent returns the baseline whose latest record is the oldest, or none.
 func (b *baselines) leastRecent() uint32 {
 	oldest := none
 	for _, l := range [...]*seenList{&b.live, &b.ended, &b.repeatable} {
-		if l.oldest != none && (oldest == none || b.records.at(l.oldest).seen < b.records.at(oldest).seen) {
+		if l.oldest != none && (oldest == none || b.records.peek(l.oldest).seen < b.records.peek(oldest).seen) {
 			oldest = l.oldest
 		}
 	}
@@ -232,7 +231,7 @@ func (b *baselines) evict(i uint32, from *origin, bound bool) {
 	b.byKey.remove(b.hash(&key), i)
 	delete(b.texts, i)
 	delete(b.histories, i)
-	b.unlink(b.listOf(r), i)
+	b.unlink(b.listOf(r), r)
 	b.removeFromConversation(i)
 	b.records.release(i)
 }
@@ -248,8 +247,7 @@ func (b *baselines) listOf(r *baseline) *seenList {
 	}
 }
 
-func (b *baselines) append(l *seenList, i uint32) {
-	r := b.records.at(i)
+func (b *baselines) append(l *seenList, i uint32, r *baseline) {
 	r.older, r.newer = l.newest, none
 	if l.newest == none {
 		l.oldest = i
@@ -259,8 +257,7 @@ func (b *baselines) append(l *seenList, i uint32) {
 	l.newest = i
 }
 
-func (b *baselines) unlink(l *seenList, i uint32) {
-	r := b.records.at(i)
+func (b *baselines) unlink(l *seenList, r *baseline) {
 	if r.older == none {
 		l.oldest = r.newer
 	} else {

@@ -87,9 +87,6 @@ func benchUpdates(b *testing.B, w *world, flows []input.Flow) {
 			flows[i].Metric.ABPackets++
 		}
 		w.Update(flows)
-		began := time.Now()
-		w.Sync()
-		syncs += time.Since(began)
 	}
 	records := float64(b.N * len(flows))
 	b.ReportMetric(float64((b.Elapsed()-syncs).Nanoseconds())/records, "ns/record")
@@ -272,80 +269,44 @@ func BenchmarkGrowth(b *testing.B) {
 	}
 }
 
-// manyDurableConnections is a crowd whose state is on this machine's disk.
-func manyDurableConnections(b *testing.B) (w *world, flows []input.Flow, dir string) {
-	w, flows = manyConnections(b)
-	fresh := newWorld(b, Config{})
-	w.Aggregator, dir = fresh.Aggregator, b.TempDir()
-	if _, err := w.OpenState(StateConfig{Dir: dir}, w.warnings.logger); err != nil {
-		b.Fatal(err)
+// BenchmarkInterfaces holds the lock for 10,000 interfaces: to set them, by 256, and to sample
+// them when a tick begins, and for a page.
+func BenchmarkInterfaces(b *testing.B) {
+	w := newWorld(b, Config{})
+	var rows []InterfaceRow
+	for i := range 10_000 {
+		r := iface(fmt.Sprintf("veth%d", i), uint64(i))
+		r.NodeTID, r.IPv4, r.IPv6 = fmt.Sprintf("78881b67-36b4-5aea-9412-%012d", i), "10.77.0.2/24", "fd77::2/64,fe80::c4e:caff:fec3:1823/64"
+		rows = append(rows, r)
 	}
-	b.Cleanup(func() { _ = w.Close() })
-	w.AnalyzerUp("a")
-	w.Update(flows)
-	return w, flows, dir
-}
-
-// BenchmarkJournal is BenchmarkUpdate on one aggregator without a journal and with
-// one, on disk: the difference is what durability costs ingest.
-func BenchmarkJournal(b *testing.B) {
-	w, flows, _ := manyDurableConnections(b)
-	j, d := w.journal, w.durable
-	b.Cleanup(func() {
-		w.setJournal(j, d)
-		if err := w.Close(); err != nil {
-			b.Error(err)
+	all := interfaceRows(rows...)
+	w.Interfaces(all, input.Refresh{Whole: true, End: true})
+	b.Run("set256", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			from := 256 * i % 9000
+			w.Interfaces(all[from:from+256], input.Refresh{})
 		}
 	})
-	b.Run("off", func(b *testing.B) {
-		w.setJournal(nil, nil)
-		benchUpdates(b, w, flows)
+	b.Run("sample", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			w.interfaces.sample(0)
+		}
 	})
-	b.Run("on", func(b *testing.B) {
-		w.setJournal(j, d)
-		benchUpdates(b, w, flows)
+	b.Run("scrape", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			w.ScrapeInterfaces(nil)
+		}
 	})
-}
-
-func (w *world) setJournal(j *journal, d *durable) {
-	w.journal, w.connections.journal, w.origins.journal, w.durable = j, j, j, d
-}
-
-// BenchmarkRecover reads a snapshot, or a journal, of the whole crowd.
-func BenchmarkRecover(b *testing.B) {
-	for _, c := range []struct {
-		name  string
-		least int64
-	}{{"snapshot", 1}, {"journal", 1 << 40}} {
-		b.Run(c.name, func(b *testing.B) {
-			w, flows, dir := manyDurableConnections(b)
-			w.durable.due = c.least
-			at := w.LastTick()
-			for range 3 {
-				w.Update(flows)
-				w.Sync()
-				at += testInterval.Milliseconds()
-				w.Tick(at, testInterval, &discard{})
-				w.Sync()
-				w.Publish()
-			}
-			if err := w.Close(); err != nil {
-				b.Fatal(err)
-			}
-			b.ReportAllocs()
-			for b.Loop() {
-				again := newWorld(b, Config{})
-				r, err := again.OpenState(StateConfig{Dir: dir, LastTick: at}, w.warnings.logger)
-				if err != nil || r.Connections != len(flows) || r.ResetReason != "" {
-					b.Fatalf("%+v, %v", r, err)
-				}
-				b.StopTimer()
-				if err := again.Close(); err != nil {
-					b.Fatal(err)
-				}
-				b.StartTimer()
-			}
-			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*len(flows)), "s/million_connections")
-		})
-	}
+	b.Run("whole", func(b *testing.B) {
+		for b.Loop() {
+			w.Interfaces(nil, input.Refresh{Whole: true})
+			b.StopTimer()
+			w.Interfaces(all, input.Refresh{})
+			b.StartTimer()
+			w.Interfaces(nil, input.Refresh{End: true})
+		}
+	})
 }

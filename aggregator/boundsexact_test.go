@@ -4,6 +4,7 @@
 package aggregator
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -37,7 +38,7 @@ func judged(cfg Config, sums map[string]uint64) map[string]uint64 {
 			known[strings.NewReplacer("ICMPv4", label.Overflow, "GRE", label.Overflow).Replace(name)] += n
 		}
 		return known
-	case cfg.Names != nil:
+	case slices.ContainsFunc(cfg.Labels, func(l string) bool { return slices.Contains(nameLabels(), l) }):
 		return grouped(sums, modelled())
 	}
 	return sums

@@ -34,14 +34,16 @@ const (
 // whichever table they are of. The capture's flows are the sum of what its tables reported
 // last: a report replaces the one that came about 10 s before it.
 //
-// Packets come from the topology, see [Aggregator.SetCaptures]: those in these reports are
+// Packets come from the topology, see [input.CapturePackets]: those in these reports are
 // sums of some ten readings of a cumulative number.
 type captures struct {
-	byID      map[string]*captureState
-	list      []*captureState          // the same, in the order in which they came
-	tables    int                      // in all
-	packets   map[string]*packetCounts // by capture; nothing where the topology is off
-	refreshes int                      // of packets
+	byID        map[string]*captureState
+	list        []*captureState          // the same, in the order in which they came
+	tables      int                      // in all
+	packets     map[string]*packetCounts // by capture; nothing where the topology is off
+	packetNodes int                      // of all packets
+	refreshes   int                      // of packets
+	whole       bool                     // a whole refresh of packets has begun
 }
 
 type captureState struct {
@@ -61,7 +63,9 @@ type table struct {
 	stats input.CaptureStats // FlowCount alone
 }
 
-func newCaptures() *captures { return &captures{byID: map[string]*captureState{}} }
+func newCaptures() *captures {
+	return &captures{byID: map[string]*captureState{}, packets: map[string]*packetCounts{}}
+}
 
 // report counts one message. It returns false when a new capture or table would exceed a
 // bound, or the name is too long.
@@ -134,7 +138,7 @@ func (c *captureState) dropSilent(feedNow time.Duration) (n int) {
 	return n
 }
 
-// endAll ends every series; see [Aggregator.EndAll].
+// endAll ends every series; see [Aggregator.LeftToEnd].
 func (cs *captures) endAll() (left int) {
 	for _, c := range cs.list {
 		if c.phase != ended {

@@ -10,27 +10,25 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/skydive-project/skybridge/input"
-	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
 // TestCapturesEndForGood proves that captures which a reload ended have ended for
 // the next process as well: they would continue from what they counted before, under
 // other names, and count it twice.
 func TestCapturesEndForGood(t *testing.T) {
-	for name, least := range map[string]int64{"journal": 1 << 20, "snapshot": 1} {
+	for name, saves := range map[string]bool{"entries": false, "snapshot": true} {
 		for _, ticks := range []int{1, 2} { // with stale markers still to come, and without
 			t.Run(name, func(t *testing.T) {
-				m := knownProcess(t, Config{}, disktest.New(1), least)
+				m := knownProcess(t, Config{})
+				m.saves = saves
 				report := func() { m.Stats(input.CaptureStats{CaptureID: []byte("c1"), FlowDropped: 100}) }
 				for range 4 {
 					report()
 					m.tick()
-					m.idle()
 				}
 				m.EndAll(false)
 				for range ticks {
 					m.tick()
-					m.idle()
 				}
 				if ticks > 1 {
 					report()
@@ -38,7 +36,7 @@ func TestCapturesEndForGood(t *testing.T) {
 				}
 				want := *m.captures.byID["c1"]
 				m.crash(false)
-				m.start()
+				m.begin()
 				got := *m.captures.byID["c1"]
 				if diff := cmp.Diff([]any{want.phase, want.total, want.start}, []any{got.phase, got.total, got.start}); diff != "" {
 					t.Errorf("after %d ticks (-before +after):\n%s", ticks, diff)
@@ -49,40 +47,10 @@ func TestCapturesEndForGood(t *testing.T) {
 	}
 }
 
-// TestUndoneCaptureEnd proves that a capture whose last values were in a tick
-// that the log did not get is as before it, but still to end.
-func TestUndoneCaptureEnd(t *testing.T) {
-	for _, begins := range []bool{false, true} {
-		m := knownProcess(t, Config{}, disktest.New(1), 1<<20)
-		m.tick()
-		m.Stats(input.CaptureStats{CaptureID: []byte("c1"), FlowDropped: 100})
-		want := fresh
-		if !begins {
-			m.tick()
-			want = live
-		}
-		m.EndAll(false)
-		m.pass(testInterval)
-		m.sample()
-		m.crash(true)
-		m.start()
-		if c := m.captures.byID["c1"]; c.phase != want || !c.ending {
-			t.Errorf("phase %d, ending %v, want phase %d and ending", c.phase, c.ending, want)
-		}
-		for range 4 {
-			m.tick()
-		}
-		if n := len(m.captures.byID); n != 0 {
-			t.Errorf("%d captures, want none", n)
-		}
-		m.crash(false)
-	}
-}
-
 // TestCaptureAfterLostLog proves that no zero has the time of a stale marker that was sent
 // in a tick which the log has lost.
 func TestCaptureAfterLostLog(t *testing.T) {
-	m := newCrashingProcess(t, Config{}, disktest.New(1), 1<<30)
+	m := newCrashingProcess(t, Config{})
 	m.Stats(input.CaptureStats{CaptureID: []byte("c"), FlowDropped: 5})
 	m.tick()
 	valued, ended := m.last, int64(0)
@@ -101,7 +69,7 @@ func TestCaptureAfterLostLog(t *testing.T) {
 	m.crash(false)
 	m.last = valued
 	m.pass(2 * time.Second)
-	m.start()
+	m.begin()
 	defer m.crash(false)
 	m.sample()
 	for _, p := range m.staged.captures {

@@ -77,17 +77,17 @@ func TestCaptureFlowsWithJitter(t *testing.T) {
 // topology does not know the capture any more, the series end, those of flows do not.
 func TestCapturePackets(t *testing.T) {
 	w := newWorld(t, Config{})
-	look := func(want uint64, rows ...CapturePackets) {
+	look := func(want uint64, rows ...input.CapturePackets) {
 		t.Helper()
 		w.Stats(input.CaptureStats{CaptureID: []byte("c"), FlowCount: 1, PacketsReceived: 1 << 30})
-		w.SetCaptures(rows)
+		w.setCaptures(rows...)
 		w.tick()
 		if got := w.ScrapeCaptures(nil)[0]; got.HasPackets != (rows != nil) || got.PacketsReceived != want || got.PacketsDropped != want/10 {
 			t.Errorf("%+v, want %d packets", got, want)
 		}
 	}
 	for received := range uint64(3) {
-		w.SetCaptures([]CapturePackets{packetsOn("a", 700+100*received)})
+		w.setCaptures(packetsOn("a", 700+100*received))
 	}
 	look(1000, packetsOn("a", 1000))
 	look(1500, packetsOn("a", 1000), packetsOn("b", 500))
@@ -104,6 +104,41 @@ func TestCapturePackets(t *testing.T) {
 	}
 }
 
+// TestCaptureMoves proves that what has changed is enough: a capture stays in the sum of a node
+// that it has left while it is on another one, wherever the parts of a refresh begin.
+func TestCaptureMoves(t *testing.T) {
+	w := newWorld(t, Config{})
+	look := func(want uint64) {
+		t.Helper()
+		w.Stats(input.CaptureStats{CaptureID: []byte("c"), FlowCount: 1})
+		w.tick()
+		if got := w.ScrapeCaptures(nil)[0]; got.HasPackets != (want > 0) || got.PacketsReceived != want {
+			t.Errorf("%+v, want %d packets", got, want)
+		}
+	}
+	gone := func(node string) input.CapturePackets {
+		return input.CapturePackets{CaptureID: []byte("c"), NodeTID: []byte(node), Gone: true}
+	}
+	for n := range uint64(4) {
+		w.setCaptures(packetsOn("a", 700+100*n))
+	}
+	look(1000)
+	w.CapturePackets([]input.CapturePackets{packetsOn("b", 500)}, input.Refresh{})
+	w.CapturePackets([]input.CapturePackets{gone("a"), gone("x")}, input.Refresh{End: true})
+	look(1500)
+	w.CapturePackets([]input.CapturePackets{packetsOn("a", 100)}, input.Refresh{End: true}) // it restarted there
+	look(1600)
+	w.CapturePackets([]input.CapturePackets{packetsOn("b", 510)}, input.Refresh{Whole: true}) // another process
+	look(1610)
+	w.CapturePackets(nil, input.Refresh{End: true})
+	look(1610)
+	w.CapturePackets([]input.CapturePackets{gone("b"), gone("b")}, input.Refresh{End: true})
+	look(0)
+	if w.captures.packetNodes != 0 {
+		t.Errorf("%d nodes are kept", w.captures.packetNodes)
+	}
+}
+
 // TestCapturePacketsNotUpdated proves that a number which Skydive does not update is
 // not shown as a measurement: since 0.28 an analyzer has the packets from when the
 // capture began, and from when the agent connected.
@@ -113,7 +148,7 @@ func TestCapturePacketsNotUpdated(t *testing.T) {
 		t.Helper()
 		for _, n := range received {
 			w.Stats(input.CaptureStats{CaptureID: []byte("c"), FlowCount: 1})
-			w.SetCaptures([]CapturePackets{packetsOn("a", n)})
+			w.setCaptures(packetsOn("a", n))
 			w.tick()
 			if got := w.ScrapeCaptures(nil)[0]; got.HasPackets != want {
 				t.Errorf("%d packets: %+v, want packets: %v", n, got, want)
@@ -124,14 +159,19 @@ func TestCapturePacketsNotUpdated(t *testing.T) {
 	has(false, 5000, 5000, 5000, 0, 0) // the agent connects to another analyzer, then restarts
 	has(true, 40, 41, 43, 43, 43)
 	for range packetRefreshes { // from then on nothing passes, or is reported
-		w.SetCaptures([]CapturePackets{packetsOn("a", 43)})
+		w.setCaptures(packetsOn("a", 43))
 	}
 	has(false, 43, 44, 45)
 	has(true, 46, 47)
 }
 
-func packetsOn(node string, received uint64) CapturePackets {
-	return CapturePackets{CaptureID: "c", NodeTID: node, Received: received, Dropped: received / 10}
+// setCaptures has the topology state the packets of all captures.
+func (w *world) setCaptures(rows ...input.CapturePackets) {
+	w.CapturePackets(rows, input.Refresh{Whole: true, End: true})
+}
+
+func packetsOn(node string, received uint64) input.CapturePackets {
+	return input.CapturePackets{CaptureID: []byte("c"), NodeTID: []byte(node), Received: received, Dropped: received / 10}
 }
 
 // TestFlowsKnown proves which flows of a capture are known: all that had a record,

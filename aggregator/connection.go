@@ -58,7 +58,6 @@ type sampled struct {
 // connections holds all of them, by label values.
 type connections struct {
 	layout  *label.Layout
-	journal *journal
 	records slab[connection]
 	byKey   index
 	series  int // of all connections, those that have ended among them until they are removed
@@ -71,18 +70,18 @@ type connections struct {
 	deferred map[uint32]counts
 }
 
-func newConnections(layout *label.Layout, j *journal) *connections {
-	return &connections{layout: layout, journal: j, byKey: newIndex(), deferred: map[uint32]counts{}}
+func newConnections(layout *label.Layout) *connections {
+	return &connections{layout: layout, byKey: newIndex(), deferred: map[uint32]counts{}}
 }
 
 // find returns the connection with those label values, or none.
 func (cs *connections) find(key []byte) uint32 {
-	return cs.byKey.find(cs.byKey.hash(key), func(i uint32) bool { return cs.records.at(i).values == string(key) })
+	return cs.byKey.find(cs.byKey.hash(key), func(i uint32) bool { return cs.records.peek(i).values == string(key) })
 }
 
 // is reports whether i is the connection with those label values.
 func (cs *connections) is(i uint32, key []byte) bool {
-	return i < cs.records.size && cs.records.at(i).used && cs.records.at(i).values == string(key)
+	return i < cs.records.size && cs.records.peek(i).used && cs.records.peek(i).values == string(key)
 }
 
 // add adds a connection; the overflow has no node. Its zeros are not before earliest (ms),
@@ -94,7 +93,6 @@ func (cs *connections) add(key []byte, overflow bool, n *node, earliest int64) u
 	c.used, c.values, c.overflow, c.node, c.start, c.tick = true, string(key), overflow, n, earliest, cs.cut.number
 	cs.byKey.add(cs.byKey.hash(key), i)
 	cs.begin(c)
-	cs.journal.connectionNew(i, c)
 	return i
 }
 
@@ -126,13 +124,11 @@ func (cs *connections) disown(c *connection) {
 // deferTraffic sets the traffic that waits for the next incarnation.
 func (cs *connections) deferTraffic(i uint32, traffic counts) {
 	cs.deferred[i] = traffic
-	cs.journal.deferred(i, traffic)
 }
 
-// count adds traffic to a connection, or to its next incarnation where this one ends. Not
+// count adds traffic to connection i, or to its next incarnation where this one ends. Not
 // ok: even that would overflow, and nothing is added.
-func (cs *connections) count(i uint32, delta counts) (ok bool) {
-	c := cs.records.at(i)
+func (cs *connections) count(i uint32, c *connection, delta counts) (ok bool) {
 	if cs.layout.Direction < 0 {
 		delta = delta.summed()
 	}
@@ -167,18 +163,15 @@ func (cs *connections) end(i uint32) {
 		return
 	}
 	delete(cs.deferred, i)
-	cs.journal.deferred(i, counts{})
 	first := waiting.atMost(counts{bytes: [2]uint64{maxCount, maxCount}, packets: [2]uint64{maxCount, maxCount}})
-	if _ = cs.count(i, first); first != waiting {
+	if _ = cs.count(i, c, first); first != waiting {
 		c.ending = true
 		cs.deferTraffic(i, waiting.minus(first))
 	}
-	cs.journal.connection(i, c)
 }
 
 // setGauge records the latest value of a gauge.
-func (cs *connections) setGauge(i uint32, gauge int, value uint64) {
-	c := cs.records.at(i)
+func (cs *connections) setGauge(c *connection, gauge int, value uint64) {
 	if c.gauges[gauge] == 0 {
 		cs.account(c, int(c.counted)+1)
 	}
@@ -190,7 +183,6 @@ func (cs *connections) demote(i uint32) {
 	c := cs.records.at(i)
 	c.ending, c.demoted = true, true
 	cs.disown(c)
-	cs.journal.connection(i, c)
 }
 
 // clear removes all connections; not ok: some have not ended.
@@ -215,5 +207,4 @@ func (cs *connections) remove(i uint32) {
 	cs.disown(c)
 	cs.byKey.remove(cs.byKey.hashText(c.values), i)
 	cs.records.release(i)
-	cs.journal.connectionFree(i)
 }

@@ -5,7 +5,6 @@ package aggregator
 
 import (
 	"bytes"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"time"
@@ -31,13 +30,8 @@ const (
 
 func (id conversationID) scope() int { return int(id >> 63) }
 
-// conversationKey is the key of the hash. It must outlive the process.
+// conversationKey is the key of the hash, that of the first process.
 type conversationKey [16]byte
-
-func newConversationKey() (k conversationKey) {
-	_, _ = rand.Read(k[:]) // never fails
-	return k
-}
 
 // identifyConversation returns the conversation of a flow in a scope, and whether A is the
 // lower of its two ends, which gives the orientation. Flows without addresses have none.
@@ -103,7 +97,6 @@ func (a *Aggregator) assignConversation(i uint32, f *input.Flow, from *origin, f
 		bs.addToConversation(i, id)
 	}
 	r.flags.set(isMixed, id != a.tags.own)
-	a.journal.conversation(i, r)
 	return true
 }
 
@@ -130,7 +123,7 @@ func (a *Aggregator) conversationOf(f *input.Flow, from *origin) (id conversatio
 		}
 		looked := 0
 		for i := bs.firstOf(id); id != 0 && i != none && looked < maxConversationFlows; i = bs.nextOf(i) {
-			if a.origins.list[bs.records.at(i).flags.originID()].node == from.node {
+			if a.origins.peek(bs.records.peek(i).flags.originID()).node == from.node {
 				return id, low, true
 			}
 			looked++

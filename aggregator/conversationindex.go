@@ -47,13 +47,13 @@ func (b *baselines) firstOf(id conversationID) uint32 {
 
 // nextOf returns the one after i of the same conversation, or none.
 func (b *baselines) nextOf(i uint32) uint32 {
-	r := b.records.at(i)
+	r := b.records.peek(i)
 	return b.sameFrom(r.nextInBucket, r.conversation)
 }
 
 func (b *baselines) sameFrom(i uint32, id conversationID) uint32 {
-	for i != none && b.records.at(i).conversation != id {
-		i = b.records.at(i).nextInBucket
+	for i != none && b.records.peek(i).conversation != id {
+		i = b.records.peek(i).nextInBucket
 	}
 	return i
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/analyzer"
-	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/reference"
 	"github.com/skydive-project/skybridge/internal/script"
 )
@@ -87,7 +86,7 @@ func TestExactnessAcrossCrashes(t *testing.T) {
 		cfg.ConnectionTimeout = time.Duration(rapid.IntRange(1, 60).Draw(r, "timeout")) * time.Second
 		drawBounds(r, &cfg)
 		names := drawNames(r, &cfg)
-		m := newCrashingProcess(t, cfg, disktest.New(rapid.Uint64().Draw(r, "disk")), int64(rapid.SampledFrom([]int{1, 1000, 1 << 20}).Draw(r, "least")))
+		m := newCrashingProcess(t, cfg)
 		defer m.crash(false)
 		feed := script.Write(script.Options{
 			Seed:        rapid.Uint64().Draw(r, "seed"),
@@ -104,6 +103,7 @@ func TestExactnessAcrossCrashes(t *testing.T) {
 			rest = rest[1:]
 			want.Report(flows...)
 			all.report(flows)
+			names.change(m.world)
 			m.Update(flowsOf(flows))
 		}
 		m.staged.between = func() {
@@ -114,10 +114,7 @@ func TestExactnessAcrossCrashes(t *testing.T) {
 		restart := func(power bool) {
 			m.crash(power)
 			m.pass(time.Duration(rapid.IntRange(0, 100_000).Draw(r, "down")) * time.Millisecond)
-			m.start()
-			if m.recover.ResetReason != "" {
-				r.Fatalf("process %d: counters were reset: %s\n%s", m.starts, m.recover.ResetReason, m.logs.String())
-			}
+			m.begin()
 			between := m.staged.between
 			m.staged.between = nil // values as they were before any new record
 			m.pass(3 * time.Millisecond)
@@ -126,7 +123,6 @@ func TestExactnessAcrossCrashes(t *testing.T) {
 			}
 			checkBounds(r, m.Aggregator)
 			m.staged.between = between
-			names.forget()
 			m.Update(flowsOf(all.flows))
 		}
 		play := func(messages []script.Message, mayDie bool) {
@@ -140,7 +136,7 @@ func TestExactnessAcrossCrashes(t *testing.T) {
 					m.pass(time.Duration(rapid.IntRange(2, 20_000).Draw(r, "ms")) * time.Millisecond)
 					m.tickNow()
 				}
-				if m.disk.Dead() {
+				if m.dead() {
 					restart(rapid.Bool().Draw(r, "power"))
 				}
 			}
@@ -153,8 +149,8 @@ func TestExactnessAcrossCrashes(t *testing.T) {
 		for _, messages := range feed.Steps {
 			play(messages, true)
 		}
-		m.disk.Fail(nil)
-		if m.disk.Dead() {
+		m.dieAt(-1)
+		if m.dead() {
 			restart(true)
 		}
 		for range 3 { // also of what has just ended and returns
@@ -180,7 +176,7 @@ func TestHistoryAfterCrash(t *testing.T) {
 		{"before the epoch", true, 500},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m := newCrashingProcess(t, Config{}, disktest.New(1), 1<<20)
+			m := newCrashingProcess(t, Config{})
 			defer m.crash(false)
 			m.known()
 			m.tick()
@@ -190,7 +186,7 @@ func TestHistoryAfterCrash(t *testing.T) {
 			}
 			m.Update([]input.Flow{f})
 			m.crash(true)
-			m.start()
+			m.begin()
 			m.pass(time.Minute)
 			m.count(m.grown(f, 1500))
 			m.want("bytes", c.want)
@@ -202,7 +198,7 @@ func TestHistoryAfterCrash(t *testing.T) {
 // a record shows that they are late: what had shown it may be lost with the former process, and
 // until then they must not count as those of a clock that was set back.
 func TestPendingStepAfterRestart(t *testing.T) {
-	m := knownProcess(t, Config{}, disktest.New(1), 1<<20)
+	m := knownProcess(t, Config{})
 	defer m.crash(false)
 	m.count(m.flow("2", 100, 0))
 	late := m.flow("9", 5000, 0)
@@ -217,7 +213,7 @@ func TestPendingStepAfterRestart(t *testing.T) {
 		m.tick()
 	}
 	m.crash(true)
-	m.start()
+	m.begin()
 	m.Update([]input.Flow{late})
 	m.count(m.flow("1", 1000, 0))
 	m.want(abBytes, 1100)
@@ -227,7 +223,7 @@ func TestPendingStepAfterRestart(t *testing.T) {
 // TestEndedConnectionAfterRestart proves that a connection whose stale markers came with the
 // last tick before a restart, and which returns right after it, begins later than that.
 func TestEndedConnectionAfterRestart(t *testing.T) {
-	m := knownProcess(t, Config{}, disktest.New(1), 1<<20)
+	m := knownProcess(t, Config{})
 	defer m.crash(false)
 	f := m.flow("1", 1000, 0)
 	m.count(f)
@@ -235,7 +231,7 @@ func TestEndedConnectionAfterRestart(t *testing.T) {
 		m.tick()
 	}
 	m.crash(false)
-	m.start()
+	m.begin()
 	other := m.flow("2", 10, 0)
 	other.TransportA++
 	m.Update([]input.Flow{other}) // sweeps

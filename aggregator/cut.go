@@ -27,7 +27,7 @@ func (a *Aggregator) walk(points []Point) (_ []Point, end bool) {
 	cut := &cs.cut
 	for limit := min(cut.next+batch, cut.size); cut.next < limit; cut.next++ {
 		i, had := cut.next, len(points)
-		if cs.records.at(i).tick != cut.number {
+		if cs.records.peek(i).tick != cut.number {
 			points = a.sample(points, i)
 		} else if p, ok := cut.early[i]; ok {
 			points = append(points, p)
@@ -43,7 +43,7 @@ func (a *Aggregator) walk(points []Point) (_ []Point, end bool) {
 // sampleFirst samples a connection that is about to change, unless the running tick has done
 // so.
 func (a *Aggregator) sampleFirst(i uint32) {
-	if a.connections.records.at(i).tick == a.connections.cut.number {
+	if a.connections.records.peek(i).tick == a.connections.cut.number {
 		return // here, for it is inlined
 	}
 	a.sampleEarly(i)

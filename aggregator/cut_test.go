@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/script"
 )
@@ -37,8 +38,9 @@ func (l *pointLog) Interfaces(points []InterfacePoint) {
 
 // TestTickIsAnExactCut proves that a tick has what was counted before it began and nothing
 // else, and that what comes after it depends on nothing else either: whether updates arrive
-// while it samples or after that, and whether another process continues from the state, makes
-// no difference to any point of any tick, nor to the state.
+// while it samples or after that, whether another process continues from the state, and whether
+// a snapshot is made, makes no difference to any point of any tick, nor to the state. The
+// snapshot has the state of its own moment.
 func TestTickIsAnExactCut(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		cfg := Config{ConnectionTimeout: 30 * time.Second, FlowRetention: 5 * time.Minute}
@@ -52,19 +54,28 @@ func TestTickIsAnExactCut(t *testing.T) {
 			when  int // batches of the tick before it; -1: before the tick
 			flows []int64
 			rtt   int64 // where not 0, there is no traffic
+
+			topology input.Entry
 		}
+		cfg.Labels = label.Default()
+		if rapid.Bool().Draw(r, "named") {
+			drawNames(r, &cfg)
+		}
+		topology := topologyEntries([]string{"n0", "n1", "n2"}, []string{"10.0.0.1", "10.0.0.2"}, []string{"c1"})
 		messages := rapid.Custom(func(r *rapid.T) message {
 			first := rapid.Int64Range(0, 800).Draw(r, "first")
 			var flows []int64
 			for port := range rapid.Int64Range(1, 60).Draw(r, "flows") {
 				flows = append(flows, first+port*rapid.SampledFrom([]int64{1, 7}).Draw(r, "step"))
 			}
-			return message{rapid.IntRange(-1, 3).Draw(r, "when"), flows, rapid.SampledFrom([]int64{0, 0, 5, 7}).Draw(r, "rtt")}
+			return message{rapid.IntRange(-1, 3).Draw(r, "when"), flows, rapid.SampledFrom([]int64{0, 0, 5, 7}).Draw(r, "rtt"), topology.Draw(r, "topology")}
 		})
 		ticks := rapid.SliceOfN(rapid.SliceOfN(messages, 0, 8), 5, 12).Draw(r, "ticks")
 
 		restart := rapid.IntRange(0, len(ticks)-1).Draw(r, "restart")
-		play := func(meanwhile, restarts bool) (*world, *pointLog) {
+		pace := rapid.IntRange(0, 3).Draw(r, "blocks an update")
+		play := func(meanwhile, restarts, snapshot bool) (*world, *pointLog) {
+			var saved savedState
 			w := knownWorld(t, cfg)
 			w.conversationKey = conversationKey{}
 			log := &pointLog{}
@@ -84,15 +95,20 @@ func TestTickIsAnExactCut(t *testing.T) {
 					flows = append(flows, f)
 				}
 				w.Update(flows)
+				saved.draw(pace)
+				w.take(&m.topology)
 			}
 			many := make([]int64, 600)
 			for i := range many {
 				many[i] = int64(i)
 			}
-			update(message{flows: many})
+			update(message{flows: many, topology: input.Entry{Kind: input.KindInterfaces}})
 			for i, all := range ticks {
 				if restarts && i == restart {
 					w = w.replaced(r, cfg)
+				}
+				if snapshot && i == restart {
+					saved.begin(w.Aggregator)
 				}
 				w.pass(testInterval)
 				left := slices.DeleteFunc(slices.Clone(all), func(m message) bool {
@@ -116,11 +132,16 @@ func TestTickIsAnExactCut(t *testing.T) {
 				}
 				checkBounds(r, w.Aggregator)
 			}
+			saved.check(t, r, cfg)
 			return w, log
 		}
-		after, want := play(false, false)
-		for name, other := range map[string]struct{ meanwhile, restarts bool }{"updates during ticks": {true, false}, "a restored state": {false, true}} {
-			is, got := play(other.meanwhile, other.restarts)
+		after, want := play(false, false, false)
+		for name, other := range map[string]struct{ meanwhile, restarts, snapshot bool }{
+			"updates during ticks": {meanwhile: true},
+			"a restored state":     {restarts: true},
+			"a snapshot":           {meanwhile: true, snapshot: true},
+		} {
+			is, got := play(other.meanwhile, other.restarts, other.snapshot)
 			want.between, got.between = nil, nil
 			if diff := cmp.Diff(want, got, cmp.AllowUnexported(pointLog{})); diff != "" {
 				r.Fatalf("%s: points differ (-want +got):\n%.3000s", name, diff)
@@ -136,8 +157,8 @@ func TestTickIsAnExactCut(t *testing.T) {
 func (w *world) replaced(t rapid.TB, cfg Config) *world {
 	other := newWorld(w.t, cfg)
 	state := stateOf(w.Aggregator)
-	if !restoreState(other.Aggregator, state) || !bytes.Equal(state, stateOf(other.Aggregator)) {
-		t.Fatal("the state is not restored")
+	if err := restore(other.Aggregator, state); err != nil || !bytes.Equal(state, stateOf(other.Aggregator)) {
+		t.Fatalf("the state is not restored: %v", err)
 	}
 	other.time = w.time
 	return other
@@ -166,9 +187,12 @@ func TestStateIsWhole(t *testing.T) {
 		if len(messages) == 0 {
 			return // a connection that was never used
 		}
-		what := rapid.SliceOfN(rapid.IntRange(0, 12), len(messages), len(messages)).Draw(r, "what happens")
+		topology := drawTopology(r, &cfg, messages)
+		what := rapid.SliceOfN(rapid.IntRange(0, 9), len(messages), len(messages)).Draw(r, "what happens")
 		restart := rapid.IntRange(0, len(messages)-1).Draw(r, "restart")
-		play := func(restarts bool) (*world, *pointLog) {
+		pace := rapid.IntRange(0, 2).Draw(r, "blocks an input")
+		play := func(restarts, snapshot bool) (*world, *pointLog) {
+			var saved savedState
 			w := newWorld(t, cfg)
 			w.conversationKey = conversationKey{}
 			log := &pointLog{between: func() {}}
@@ -176,7 +200,12 @@ func TestStateIsWhole(t *testing.T) {
 				if restarts && i == restart {
 					w = w.replaced(r, cfg)
 				}
+				if snapshot && i == restart {
+					saved.begin(w.Aggregator)
+				}
+				saved.draw(pace)
 				w.pass(time.Duration(1+what[i]) * 500 * time.Millisecond)
+				w.take(&topology[i])
 				w.Update(flowsOf(m.Flows))
 				switch what[i] {
 				case 0, 1, 2, 3:
@@ -190,21 +219,22 @@ func TestStateIsWhole(t *testing.T) {
 				case 6, 7:
 					w.AnalyzerUp([]string{"a", "b"}[i%2])
 				case 8:
-					w.SetInterfaces([]InterfaceRow{{InterfaceLabels{Name: "eth0"}, [InterfaceMetrics]uint64{uint64(i)}}, {InterfaceLabels{Name: string('a' + rune(i%3))}, [InterfaceMetrics]uint64{1}}})
-				case 9:
-					w.SetCaptures([]CapturePackets{{CaptureID: m.Flows[0].CaptureID, NodeTID: string('a' + rune(i%2)), Received: uint64(i)}})
+					w.pass(3 * testInterval) // more than feed time may advance at once
 				}
 			}
+			saved.check(t, r, cfg)
 			return w, log
 		}
-		first, want := play(false)
-		second, got := play(true)
-		want.between, got.between = nil, nil
-		if diff := cmp.Diff(want, got, cmp.AllowUnexported(pointLog{})); diff != "" {
-			r.Fatalf("points differ after the state was restored (-want +got):\n%.3000s", diff)
-		}
-		if !bytes.Equal(stateOf(first.Aggregator), stateOf(second.Aggregator)) {
-			r.Fatal("the states differ in the end")
+		first, want := play(false, false)
+		for name, other := range map[string]struct{ restarts, snapshot bool }{"a restored state": {restarts: true}, "a snapshot": {snapshot: true}} {
+			second, got := play(other.restarts, other.snapshot)
+			want.between, got.between = nil, nil
+			if diff := cmp.Diff(want, got, cmp.AllowUnexported(pointLog{})); diff != "" {
+				r.Fatalf("%s: points differ (-want +got):\n%.3000s", name, diff)
+			}
+			if !bytes.Equal(stateOf(first.Aggregator), stateOf(second.Aggregator)) {
+				r.Fatalf("%s: the states differ in the end", name)
+			}
 		}
 	})
 }

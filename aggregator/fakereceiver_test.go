@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -191,6 +192,9 @@ type world struct {
 	skipped  *prometheus.CounterVec
 	logs     bytes.Buffer
 	logger   *slog.Logger // the only one that writes to logs, for it has the lock
+	applying sync.Mutex
+	record   func(*input.Entry) // may be nil
+	entry    input.Entry        // scratch
 }
 
 const testInterval = 15 * time.Second
@@ -215,12 +219,12 @@ func newWorld(t testing.TB, cfg Config) *world {
 		skipped:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "skybridge_records_skipped_total", Help: "-"}, []string{"reason"}),
 	}
 	w.registry.MustRegister(w.skipped)
-	var err error
 	w.logger = slog.New(slog.NewTextHandler(&w.logs, nil))
-	w.Aggregator, err = New(cfg, func() time.Time { return w.time }, w.registry, w.skipped, w.logger)
-	if err != nil {
+	w.Aggregator = New(w.registry, w.skipped, w.logger)
+	if err := w.Configure(cfg); err != nil {
 		t.Fatal(err)
 	}
+	w.start()
 	// As of a bridge that has just made a tick on the grid: counters begin with the next.
 	w.noGridTick = false
 	w.AnalyzerUp("a")
@@ -257,9 +261,9 @@ func (w *world) tickNow() {
 func (w *world) pass(d time.Duration) {
 	for ; d > testInterval; d -= testInterval {
 		w.jump(testInterval)
-		w.mu.Lock()
-		w.enter()
-		w.mu.Unlock()
+		if w.Aggregator != nil {
+			w.Update(nil)
+		}
 	}
 	w.jump(d)
 }

@@ -28,9 +28,7 @@ type analyzerState struct {
 	since int64 // ms
 }
 
-func newFeedClock(grace time.Duration, now int64) *feedClock {
-	return &feedClock{grace: grace, asOf: now}
-}
+func newFeedClock() *feedClock { return &feedClock{} }
 
 // now returns the feed time at a moment in ms, which must not be before one passed earlier.
 func (c *feedClock) now(at int64) time.Duration {

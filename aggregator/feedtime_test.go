@@ -50,7 +50,8 @@ func TestFeedTime(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			c := newFeedClock(30*time.Minute, 0)
+			c := newFeedClock()
+			c.grace = 30 * time.Minute
 			for _, e := range test.events {
 				c.set(e.name, e.live, at(e.minute))
 			}

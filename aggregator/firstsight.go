@@ -65,11 +65,8 @@ func (a *Aggregator) advance(from *origin, f *input.Flow, feedNow time.Duration,
 	if known && p.delta.isZero() {
 		a.learnExpire(from.node, f, p.record, feedNow)
 	}
-	a.baselines.touch(p.baseline, f.FinishType == finishTimeout, a.repeatable(from), feedNow)
-	if known {
-		a.journal.seen(p.baseline, p.record)
-	} else {
-		a.journal.baseline(p.baseline, p.record, a.baselines.texts[p.baseline])
+	a.baselines.touch(p.baseline, p.record, f.FinishType == finishTimeout, a.repeatable(from), feedNow)
+	if !known {
 		a.keepHistory(p)
 	}
 	return true
@@ -135,7 +132,6 @@ func (p *progress) setTimes(f *input.Flow) {
 func (a *Aggregator) keepHistory(p *progress) {
 	if history := p.record.minus(p.delta); !history.isZero() {
 		a.baselines.histories[p.baseline] = history
-		a.journal.history(p.baseline, history)
 	}
 }
 
@@ -250,15 +246,10 @@ func (a *Aggregator) expire(n *node) time.Duration {
 
 // evict removes a baseline, and counts why.
 func (a *Aggregator) evict(i uint32, reason string) {
-	from := a.origins.list[a.baselines.records.at(i).flags.originID()]
-	a.alignMarks(from)
+	from := a.origins.at(a.baselines.records.at(i).flags.originID())
+	from.align()
 	a.leaveConversation(i)
 	a.baselines.evict(i, from, reason == evictBound)
-	a.journal.baselineFree(i)
-	a.journal.marks(from)
-	if reason == evictBound {
-		a.journal.clock(from)
-	}
 	a.metrics.evicted.WithLabelValues(reason).Inc()
 }
 
@@ -280,7 +271,7 @@ func (a *Aggregator) evictDue(feedNow time.Duration, limit int) {
 func (a *Aggregator) isDue(b *baseline, feedNow time.Duration) bool {
 	keep := a.cfg.FlowRetention
 	if b.flags.is(isEnded) {
-		keep = a.endedRetention(a.origins.list[b.flags.originID()].node, b.flags.is(isRepeatable), feedNow)
+		keep = a.endedRetention(a.origins.at(b.flags.originID()).node, b.flags.is(isRepeatable), feedNow)
 	}
 	return feedNow-b.seen.time() >= keep
 }

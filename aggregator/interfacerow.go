@@ -3,8 +3,10 @@
 
 package aggregator
 
+import "github.com/skydive-project/skybridge/input"
+
 // InterfaceMetrics is how many metrics an interface has.
-const InterfaceMetrics = 11
+const InterfaceMetrics = input.InterfaceMetrics
 
 // InterfaceLabels identify a network interface. An empty one is no label.
 type InterfaceLabels struct {

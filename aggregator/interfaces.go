@@ -6,25 +6,21 @@ package aggregator
 import (
 	"cmp"
 	"slices"
-	"sync"
 
 	"github.com/skydive-project/skybridge/aggregator/label"
+	"github.com/skydive-project/skybridge/input"
 )
 
 // interfaces holds what Skydive's topology says of network interfaces.
 //
 // Their numbers are the kernel's, cumulative since the interface came up, and sampled as
-// they are: without a zero, for it is not known when they began. They are not durable: after
-// a restart a series continues, and the series of an interface that was removed meanwhile
-// gets no stale marker.
-//
-// They have a lock of their own, which is never held together with the aggregator's: setting
-// all of them takes longer than flows should wait for a lock.
+// they are: without a zero, for it is not known when they began.
 type interfaces struct {
-	mu       sync.Mutex
 	byLabels map[InterfaceLabels]*interfaceState
 	list     []*interfaceState // the same, in the order in which they came
-	ending   bool              // none begins; see [Aggregator.EndAll]
+	whole    bool              // a whole refresh has begun
+	ending   bool              // none begins at the next tick; see [Aggregator.LeftToEnd]
+	points   []InterfacePoint  // scratch
 }
 
 type interfaceState struct {
@@ -32,45 +28,89 @@ type interfaceState struct {
 	sampled [2][InterfaceMetrics]uint64 // at the latest two ticks; see samplePair
 	live    [2]bool                     // it had values at that tick, not stale markers
 	now     [InterfaceMetrics]uint64
-	present bool // among those of the latest [Aggregator.SetInterfaces]
+	present bool // in the topology
+	old     bool // not stated since a whole refresh began
 	phase   phase
 	ending  bool
 }
 
-// SetInterfaces sets all interfaces and their numbers. Missing ones end at the next tick.
-// Where labels repeat, the last row counts. Names that are no valid label values are
-// changed. The slice is not retained.
-func (a *Aggregator) SetInterfaces(rows []InterfaceRow) {
-	a.hold.RLock()
-	defer a.hold.RUnlock()
+// setInterfaces takes what has changed of the network interfaces. One that is gone ends at the
+// next tick. Names that are no valid label values are changed.
+func (a *Aggregator) setInterfaces(rows []input.Interface, r input.Refresh) {
 	is := &a.interfaces
-	is.mu.Lock()
-	defer is.mu.Unlock()
-	for _, s := range is.list {
-		s.present = false
-	}
+	is.begin(r)
 	for i := range rows {
-		labels := rows[i].InterfaceLabels
-		for _, name := range []*string{&labels.Name, &labels.Host, &labels.Type, &labels.NodeTID} {
-			if value, changed := label.Fit(*name); changed {
-				*name = value
-				a.metrics.changedValues.Inc()
-			}
+		switch s := a.findInterface(&rows[i]); {
+		case s == nil:
+		case rows[i].Gone:
+			s.present = false
+		default:
+			s.now, s.present, s.old = rows[i].Values, true, false
 		}
-		s := is.byLabels[labels]
-		if s == nil {
-			s = &interfaceState{labels: labels}
-			is.byLabels[labels], is.list = s, append(is.list, s)
+	}
+	is.end(r)
+}
+
+// findInterface returns the interface of a row, which is added where it is new and there is
+// room: processes that died before their first refresh ended may have left as many as there can
+// be, and the topology bounds those of this one. nil: there is none.
+func (a *Aggregator) findInterface(row *input.Interface) *interfaceState {
+	is := &a.interfaces
+	s := is.byLabels[InterfaceLabels{ // allocates nothing
+		Name: string(row.Name), Host: string(row.Host), Type: string(row.Type),
+		IPv4: string(row.IPv4), IPv6: string(row.IPv6), NodeTID: string(row.NodeTID),
+	}]
+	if s != nil {
+		return s
+	}
+	labels := a.interfaceLabels(row)
+	if s = is.byLabels[labels]; s != nil || row.Gone || a.cfg.MaxNames > 0 && len(is.list) >= 2*a.cfg.MaxNames {
+		return s
+	}
+	s = &interfaceState{labels: labels}
+	is.byLabels[labels], is.list = s, append(is.list, s)
+	return s
+}
+
+// interfaceLabels returns the labels of a row as receivers accept them.
+func (a *Aggregator) interfaceLabels(row *input.Interface) InterfaceLabels {
+	fit := func(name []byte) string {
+		value, changed := label.Fit(string(name))
+		if changed {
+			a.metrics.changedValues.Inc()
 		}
-		s.now, s.present = rows[i].Values, true
+		return value
+	}
+	return InterfaceLabels{
+		Name: fit(row.Name), Host: fit(row.Host), Type: fit(row.Type), NodeTID: fit(row.NodeTID),
+		IPv4: string(label.AppendUTF8(nil, row.IPv4)), IPv6: string(label.AppendUTF8(nil, row.IPv6)),
 	}
 }
 
-// endAll ends every series; see [Aggregator.EndAll]. Those of interfaces that are still there
+// begin is to be called before the rows of an entry.
+func (is *interfaces) begin(r input.Refresh) {
+	if r.Whole {
+		is.whole = true
+		for _, s := range is.list {
+			s.old = true
+		}
+	}
+}
+
+// end is to be called after the rows of an entry.
+func (is *interfaces) end(r input.Refresh) {
+	if !r.End || !is.whole {
+		return
+	}
+	is.whole = false
+	for _, s := range is.list {
+		s.present = s.present && !s.old
+	}
+}
+
+// endAll ends every series; see [Aggregator.LeftToEnd]. Those of interfaces that are still there
 // begin again afterwards.
 func (is *interfaces) endAll() (left int) {
-	is.mu.Lock()
-	defer is.mu.Unlock()
 	for _, s := range is.list {
 		if s.phase == live || s.phase == closing {
 			s.ending = true
@@ -80,19 +120,10 @@ func (is *interfaces) endAll() (left int) {
 	return left
 }
 
-// setEnding says whether interfaces may begin.
-func (is *interfaces) setEnding(ending bool) {
-	is.mu.Lock()
-	defer is.mu.Unlock()
-	is.ending = ending
-}
-
-// sample returns the points of all interfaces at a tick.
+// sample returns the points of all interfaces at a tick; they are valid until the next one.
 func (is *interfaces) sample(latest int) []InterfacePoint {
-	is.mu.Lock()
-	defer is.mu.Unlock()
 	is.removeEnded()
-	points := make([]InterfacePoint, 0, len(is.list))
+	points := slices.Grow(is.points[:0], len(is.list))
 	for _, s := range is.list {
 		if s.phase == ended {
 			s.phase = fresh
@@ -113,6 +144,7 @@ func (is *interfaces) sample(latest int) []InterfacePoint {
 		}
 		points = append(points, InterfacePoint{InterfaceRow: InterfaceRow{s.labels, s.now}})
 	}
+	is.points, is.ending = points, false
 	return points
 }
 
@@ -133,15 +165,13 @@ func (is *interfaces) removeEnded() {
 func (a *Aggregator) ScrapeInterfaces(dst []InterfaceRow) []InterfaceRow {
 	from := len(dst)
 	a.mu.Lock()
-	shown := a.samples.shown
-	a.mu.Unlock()
-	a.interfaces.mu.Lock()
+	dst = slices.Grow(dst, len(a.interfaces.list))
 	for _, s := range a.interfaces.list {
-		if s.live[shown] {
+		if shown := a.samples.shown; s.live[shown] {
 			dst = append(dst, InterfaceRow{s.labels, s.sampled[shown]})
 		}
 	}
-	a.interfaces.mu.Unlock()
+	a.mu.Unlock()
 	slices.SortFunc(dst[from:], func(x, y InterfaceRow) int { return x.compare(y.InterfaceLabels) })
 	return dst
 }

@@ -49,7 +49,7 @@ type NodeSeries struct {
 // labelStats caches the cardinality of labels.
 type labelStats struct {
 	mu     sync.Mutex
-	taken  time.Time
+	taken  int64         // ms, of the latest input then
 	layout *label.Layout // as it was then
 	own    int           // connections that had series of their own
 	labels []LabelValues
@@ -62,9 +62,9 @@ func (a *Aggregator) LabelStats() []LabelValues {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	a.mu.Lock()
-	layout, own := a.connections.layout, a.connections.own
+	layout, own, now := a.connections.layout, a.connections.own, a.time
 	a.mu.Unlock()
-	if now := a.now(); layout != c.layout || own > 2*c.own || now.Sub(c.taken) >= labelStatsEvery {
+	if layout != c.layout || own > 2*c.own || now-c.taken >= labelStatsEvery.Milliseconds() {
 		c.taken, c.layout, c.own, c.labels = now, layout, own, a.labelValues()
 	}
 	return c.labels
@@ -88,7 +88,7 @@ func (a *Aggregator) labelValues() []LabelValues {
 		texts = texts[:0]
 		size := cs.records.size
 		for limit := min(next+batch, size); next < limit; next++ {
-			if c := cs.records.at(next); c.used && !c.overflow && c.phase != ended {
+			if c := cs.records.peek(next); c.used && !c.overflow && c.phase != ended {
 				texts = append(texts, c.values)
 				gauges += c.gauges.series()
 			}
@@ -136,7 +136,8 @@ func (a *Aggregator) labelValues() []LabelValues {
 func (a *Aggregator) busyNodes() []NodeSeries {
 	a.mu.Lock()
 	all, seen := make([]NodeSeries, 0, len(a.origins.nodes.byTID)), map[*node]bool{}
-	for _, s := range a.origins.list {
+	for id := range a.origins.records.size {
+		s := a.origins.peek(id)
 		if s != nil && !seen[s.node] && (s.node.series > 0 || s.node.overflowBytes > 0) {
 			seen[s.node] = true
 			all = append(all, NodeSeries{s.node.tid, s.node.series, s.node.overflowBytes})

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/input"
-	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
 // next returns the flow with which a connection continues: it begins at now, or ago.
@@ -23,7 +22,7 @@ func (w *world) next(f input.Flow, uuid string, ago time.Duration) input.Flow {
 func eitherOrder(t *testing.T, run func(t *testing.T, w *crashingProcess, other [2]string)) {
 	for _, other := range [][2]string{{"n1", "c2"}, second} {
 		t.Run(other[0], func(t *testing.T) {
-			m := newCrashingProcess(t, crossingConfig(true), disktest.New(1), 1)
+			m := newCrashingProcess(t, crossingConfig(true))
 			defer func() { m.crash(false) }()
 			m.arrive(first, other)
 			run(t, m, other)
@@ -34,9 +33,9 @@ func eitherOrder(t *testing.T, run func(t *testing.T, w *crashingProcess, other 
 // restart ends the process, and begins another one with the snapshot that it left.
 func (m *crashingProcess) restart() {
 	m.t.Helper()
+	m.saves = true
 	for range 3 {
 		m.tick()
-		m.idle()
 	}
 	m.crashAndStart(true)
 }
@@ -191,7 +190,7 @@ func TestEndOfFormerFlow(t *testing.T) {
 // delivered when another capture of the connection has long been gone, takes nothing over
 // from that one that it reports itself: also after a restart.
 func TestDeliveredLate(t *testing.T) {
-	m := newCrashingProcess(t, crossingConfig(true), disktest.New(1), 1)
+	m := newCrashingProcess(t, crossingConfig(true))
 	defer func() { m.crash(false) }()
 	m.arrive(first, second)
 	a := m.flow("1", 1000, 0)

@@ -8,18 +8,14 @@ import (
 
 	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/input"
-	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
 // TestListenersAreDurable proves that an address that answered once is a server from then
 // on, also where no capture sees a connection being opened, and after a crash.
 func TestListenersAreDurable(t *testing.T) {
 	for _, snapshot := range []bool{false, true} {
-		least := int64(1 << 20)
-		if snapshot {
-			least = 1
-		}
-		m := knownProcess(t, Config{Config: label.Config{Labels: []string{"initiator_port", "target_port"}, Ports: label.ServicePorts}}, disktest.New(1), least)
+		m := knownProcess(t, Config{Config: label.Config{Labels: []string{"initiator_port", "target_port"}, Ports: label.ServicePorts}})
+		m.saves = snapshot
 		unseen := func(uuid string, bytes int64) input.Flow {
 			f := m.flow(uuid, bytes, bytes)
 			f.TransportA, f.TransportB = 41000, 50000
@@ -30,11 +26,10 @@ func TestListenersAreDurable(t *testing.T) {
 		m.Update([]input.Flow{unseen("2", 200), opened})
 		for range 4 {
 			m.tick()
-			m.idle()
 		}
 		m.count(unseen("2", 500))
 		m.crash(true)
-		m.start()
+		m.begin()
 		swapped := unseen("3", 70)
 		swapped.NetworkA, swapped.NetworkB = swapped.NetworkB, swapped.NetworkA
 		swapped.TransportA, swapped.TransportB = swapped.TransportB, swapped.TransportA

@@ -27,6 +27,12 @@ const (
 	evictBound     = "max_flows"
 )
 
+// What a name is of.
+const (
+	nameNode    = "node"
+	nameAddress = "address"
+)
+
 type metrics struct {
 	skippedBytes    prometheus.Counter
 	skipped         map[string]prometheus.Counter // by reason
@@ -39,13 +45,9 @@ type metrics struct {
 
 	changedValues    prometheus.Counter
 	evictedListeners prometheus.Counter
+	evictedNames     *prometheus.CounterVec
 	duplicateBytes   prometheus.Counter
 	observersRefused prometheus.Counter
-
-	stateFailures  prometheus.Counter
-	stateResets    prometheus.Counter
-	stateSnapshots prometheus.Counter
-	stateCutBytes  prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Aggregator) *metrics {
@@ -64,12 +66,9 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 	m.agentClockSteps = on.Counter("skybridge_agent_clock_steps_total", "Times that the clock of a node's agent was set back.")
 	m.changedValues = on.Counter("skybridge_label_values_cut_total", "Label values of records and interfaces that were truncated to 256 bytes, with a hash at the end, or had invalid UTF-8 replaced.")
 	m.evictedListeners = on.Counter("skybridge_listeners_forgotten_total", "Addresses and ports of servers that were evicted because there are too many.")
+	m.evictedNames = on.Counters("skybridge_topology_names_evicted_total", "Names evicted because topology.cache_size was reached, by kind.", "what")
 	m.duplicateBytes = on.Counter("skybridge_duplicate_bytes_total", "Bytes not counted because another capture of the same connection had reported them: on the same node, or with observers: one on any node.")
 	m.observersRefused = on.Counter("skybridge_observers_refused_total", "Records of connections with too many captures or flows. Further captures do not count; further flows count separately.")
-	m.stateFailures = on.Counter("skybridge_state_troubles_total", "Times that the state could not be written and counting continued in memory.")
-	m.stateResets = on.Counter("skybridge_state_doubts_total", "Starts that reset every counter to 0 because the state was missing, damaged, or older than what was sent.")
-	m.stateSnapshots = on.Counter("skybridge_state_snapshots_total", "Snapshots of the state. Each replaces the previous journal.")
-	m.stateCutBytes = on.Counter("skybridge_state_cut_bytes_total", "Bytes of a torn record at the end of the journal after a crash. No sample contained them.")
 	m.skippedBytes = on.Counters("skybridge_skipped_bytes_total", "Bytes of skipped flows without ports, as the sum of their last updates, by the reason in skybridge_records_skipped_total.", "reason").WithLabelValues(skippedNoTransport)
 	// Every reason exists from the start, so that an alert on its increase sees
 	// the first one.
@@ -78,6 +77,9 @@ func newMetrics(reg prometheus.Registerer, skipped *prometheus.CounterVec, a *Ag
 	}
 	for _, reason := range []string{evictRetention, evictEnded, evictBound} {
 		m.evicted.WithLabelValues(reason)
+	}
+	for _, what := range []string{nameNode, nameAddress} {
+		m.evictedNames.WithLabelValues(what)
 	}
 	for _, class := range label.Classes() {
 		m.filteredBytes.WithLabelValues(filterClasses, string(class))
@@ -108,11 +110,13 @@ func registerGauges(reg prometheus.Registerer, a *Aggregator) {
 	gauge("skybridge_series", "Live series of connections.", nil, func() int { return a.connections.series })
 	gauge("skybridge_series_limit", "Limit of skybridge_series: aggregation.max_series.", nil, func() int { return a.cfg.MaxSeries })
 	gauge("skybridge_listeners", "Addresses and ports that answered as servers, for aggregation.ports: service.", nil, func() int { return a.listeners.Len() })
+	const names = "Known names, by kind."
+	gauge("skybridge_topology_names", names, prometheus.Labels{"what": nameNode}, func() int { nodes, _ := a.names.Len(); return nodes })
+	gauge("skybridge_topology_names", names, prometheus.Labels{"what": nameAddress}, func() int { _, addresses := a.names.Len(); return addresses })
 	gauge("skybridge_flows", "Flows with a baseline.", nil, func() int { return a.baselines.records.used })
 	gauge("skybridge_records_held", "Records held until it is known whether their agent's clock was set back.", nil, func() int { return a.held })
 	gauge("skybridge_records_held_limit", "Limit of skybridge_records_held.", nil, func() int { return maxHeld })
 	gauge("skybridge_shared_connections", "Connections that several captures see, counted once.", nil, func() int { return a.shared.records.used })
-	gauge("skybridge_state_bytes", "Bytes of the state on disk: snapshot and journal.", nil, a.stateBytes)
 	gauge("skybridge_flows_limit", "Limit of skybridge_flows: aggregation.max_flows.", nil, func() int { return a.cfg.MaxFlows })
 	for reason := overflowMaxSeries; reason < overflowReasons; reason++ {
 		labels := prometheus.Labels{"reason": reason.String()}

@@ -5,6 +5,7 @@ package aggregator
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,22 +17,15 @@ import (
 	"github.com/skydive-project/skybridge/input"
 )
 
-// known names, as of a topology.
-type directory struct {
-	nodes     map[string]label.NodeNames
-	addresses map[string]string
-}
-
-func (d *directory) Node(tid []byte) label.NodeNames { return d.nodes[string(tid)] }
-func (d *directory) Address(addr []byte) string      { return d.addresses[string(addr)] }
-
 // TestANameThatBecomesKnown proves that what comes then goes to a series of its
 // own, the former one ends, and the total stays.
 func TestANameThatBecomesKnown(t *testing.T) {
-	names := &directory{addresses: map[string]string{}}
-	w := knownWorld(t, Config{Config: label.Config{Labels: []string{"target_ip", "target_name"}, Names: names}})
+	w := knownWorld(t, Config{Config: label.Config{Labels: []string{"target_ip", "target_name"}}})
 	w.count(w.flow("1", 1000, 0))
-	names.addresses["10.0.0.2"] = "web"
+	if _, wanted := w.TakeWantedNames(); !slices.Equal(wanted, []string{"10.0.0.2"}) {
+		t.Errorf("%q are wanted", wanted)
+	}
+	w.AddressNames([]input.AddressName{{Address: []byte("10.0.0.2"), Name: []byte("web")}}, input.Refresh{})
 	w.Update([]input.Flow{w.flow("1", 1700, 0)})
 	for range 12 {
 		w.tick()
@@ -49,50 +43,46 @@ func TestANameThatBecomesKnown(t *testing.T) {
 	}
 }
 
-// changingNames is a [label.Names] whose answers appear, change and vanish between any two
-// questions. It has names that do not fit a label, too.
+// changingNames are names that appear, change and vanish. Some do not fit a label.
 type changingNames struct {
-	rng    *rand.Rand
-	known  map[string]string
-	silent int // questions that nothing is known for, as after a restart
+	rng              *rand.Rand
+	nodes, addresses []string // that flows had
 }
 
-// drawNames draws labels of names beside those that a configuration has, and who
-// answers for them.
+// nameLabels are the labels whose values are names.
+func nameLabels() []string {
+	return []string{"node_name", "host", "node_type", "initiator_name", "target_name"}
+}
+
+// drawNames draws labels of names beside those that a configuration has, and their bound.
 func drawNames(r *rapid.T, cfg *Config) *changingNames {
-	n := &changingNames{rng: rand.New(rand.NewPCG(rapid.Uint64().Draw(r, "names"), 0))}
-	n.forget()
-	of := []string{"node_name", "host", "node_type", "initiator_name", "target_name"}
-	if chosen := rapid.SliceOfNDistinct(rapid.SampledFrom(of), 0, -1, rapid.ID[string]).Draw(r, "labels of names"); len(chosen) > 0 {
-		cfg.Labels = append(cfg.Labels, chosen...)
-		cfg.Names = n
-	}
-	return n
+	cfg.Labels = append(cfg.Labels, rapid.SliceOfNDistinct(rapid.SampledFrom(nameLabels()), 0, -1, rapid.ID[string]).Draw(r, "labels of names")...)
+	cfg.MaxNames = rapid.IntRange(0, 3).Draw(r, "names at most")
+	return &changingNames{rng: rand.New(rand.NewPCG(rapid.Uint64().Draw(r, "names"), 0))}
 }
 
-// forget starts without names.
-func (n *changingNames) forget() { n.known, n.silent = map[string]string{}, n.rng.IntN(20) }
-
-func (n *changingNames) value(key string) string {
-	if n.silent > 0 {
-		n.silent--
-		return ""
+// change changes some names of what flows had, and at times all.
+func (n *changingNames) change(a *world) {
+	nodes, addresses := a.TakeWantedNames()
+	n.nodes, n.addresses = slices.Compact(slices.Sorted(slices.Values(append(n.nodes, nodes...)))), slices.Compact(slices.Sorted(slices.Values(append(n.addresses, addresses...))))
+	value := func() []byte {
+		return []byte([]string{"", "one", "two", "three", strings.Repeat("long", 100), "no \xfftext"}[n.rng.IntN(6)])
 	}
-	name, known := n.known[key]
-	if !known || n.rng.IntN(8) == 0 {
-		name = []string{"", "one", "two", "three", strings.Repeat("long", 100), "no \xfftext"}[n.rng.IntN(6)]
-		n.known[key] = name
+	var nodeRows []input.NodeName
+	for _, tid := range n.nodes {
+		if n.rng.IntN(3) == 0 {
+			nodeRows = append(nodeRows, input.NodeName{TID: []byte(tid), Gone: n.rng.IntN(4) == 0, Name: value(), Host: value(), Type: value()})
+		}
 	}
-	return name
+	var addressRows []input.AddressName
+	for _, address := range n.addresses {
+		if n.rng.IntN(3) == 0 {
+			addressRows = append(addressRows, input.AddressName{Address: []byte(address), Gone: n.rng.IntN(4) == 0, Name: value()})
+		}
+	}
+	a.NodeNames(nodeRows, input.Refresh{Whole: n.rng.IntN(10) == 0, End: n.rng.IntN(2) == 0})
+	a.AddressNames(addressRows, input.Refresh{Whole: n.rng.IntN(10) == 0, End: n.rng.IntN(2) == 0})
 }
-
-// Node implements [label.Names].
-func (n *changingNames) Node(tid []byte) label.NodeNames {
-	return label.NodeNames{Name: n.value("name of " + string(tid)), Host: n.value("host of " + string(tid)), Type: n.value("type of " + string(tid))}
-}
-
-// Address implements [label.Names].
-func (n *changingNames) Address(addr []byte) string { return n.value(string(addr)) }
 
 // TestExactnessWhateverTheNames plays scripted feeds while names come, change and go,
 // with any other labels and within any bounds: sums by what no name says are those
@@ -109,9 +99,7 @@ func TestExactnessWhateverTheNames(t *testing.T) {
 			if ticked {
 				checkBounds(r, w.Aggregator)
 			}
-			if rapid.IntRange(0, 20).Draw(r, "outage") == 0 {
-				names.forget()
-			}
+			names.change(w)
 		})
 		got := w.receiver.increases()
 		if diff := cmp.Diff(judged(cfg, want.By(view)), judged(cfg, got)); diff != "" {

@@ -7,16 +7,18 @@ import "time"
 
 // nodes are all nodes, by TID.
 type nodes struct {
-	byTID  map[string]*node
-	busy   int           // how many have series
-	expire time.Duration // the largest of any, see [node.expire]
+	records slab[*node] // nil: a free one
+	byTID   map[string]*node
+	busy    int           // how many have series
+	expire  time.Duration // the largest of any, see [node.expire]
 }
 
 // get returns the node with that TID, adding it if there is none.
 func (ns *nodes) get(tid string) *node {
 	n, ok := ns.byTID[tid]
 	if !ok {
-		n = &node{nodes: ns, tid: tid}
+		n = &node{id: ns.records.alloc(), nodes: ns, tid: tid}
+		*ns.records.at(n.id) = n
 		ns.byTID[tid] = n
 	}
 	return n
@@ -49,5 +51,6 @@ func (n *node) addSeries(change int) {
 func (n *node) deleteIfUnused() {
 	if n.origins == 0 && n.series == 0 && n.nodes.byTID[n.tid] == n {
 		delete(n.nodes.byTID, n.tid)
+		n.nodes.records.release(n.id)
 	}
 }

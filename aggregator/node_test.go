@@ -144,7 +144,7 @@ func TestLabelStats(t *testing.T) {
 				continue
 			}
 			near := func(got, want int) bool {
-				slack := max(want/20, 1)
+				slack := max(want/10, 2) // six times the standard error
 				return got >= want-slack && got <= want+slack
 			}
 			if !near(l.Values, values) || !near(l.SeriesWithout, without) {
@@ -171,6 +171,7 @@ func TestLabelStats(t *testing.T) {
 	}
 	want("node_tid", 2, 5000)
 	w.pass(time.Minute)
+	w.tick()
 	want("node_tid", 22, 5000)
 
 	w.endAll()

@@ -97,7 +97,6 @@ func (a *Aggregator) observe(p *progress, f *input.Flow, from *origin, feedNow t
 	if !b.flags.is(isObserved) {
 		b.flags.set(isObserved, true)
 		o.members++
-		a.journal.conversation(p.baseline, b)
 	}
 	if raised := o.view.raisedTo(g.total); raised != o.view && s.toFeedTime-g.raised >= maxDelivery {
 		o.view, o.viewAt, o.mergedUntil = raised, max(o.viewAt, s.to), max(o.mergedUntil, s.to)
@@ -110,10 +109,8 @@ func (a *Aggregator) observe(p *progress, f *input.Flow, from *origin, feedNow t
 		g.raised = feedNow
 	}
 	a.metrics.duplicateBytes.Add(float64(s.delta.totalBytes() - delta.totalBytes()))
-	a.journal.observer(b.shared, o)
-	a.journal.shared(b.shared, g)
 	own = from.id == g.primary || feedNow-g.observer(g.primary).seen >= maxDelivery
-	return a.normalize(f, b.flags.is(isLow) != g.low, from, g), a.origins.list[g.primary], delta, own
+	return a.normalize(f, b.flags.is(isLow) != g.low, from, g), a.origins.at(g.primary), delta, own
 }
 
 // observationOf returns the observation of a record.
@@ -156,7 +153,7 @@ func (a *Aggregator) normalize(f *input.Flow, swapped bool, from *origin, g *sha
 	}
 	t := &a.normalized
 	node, captureID := t.NodeTID[:0], t.CaptureID[:0]
-	key := &a.origins.list[g.primary].key
+	key := &a.origins.peek(g.primary).key
 	node, captureID = append(node, key.nodeTID...), append(captureID, key.captureID...)
 	*t = *f
 	t.NodeTID, t.CaptureID = node, captureID

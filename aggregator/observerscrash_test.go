@@ -12,7 +12,6 @@ import (
 
 	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/analyzer"
-	"github.com/skydive-project/skybridge/internal/disktest"
 	"github.com/skydive-project/skybridge/internal/reference"
 )
 
@@ -31,7 +30,7 @@ func TestObserversAcrossCrashes(t *testing.T) {
 		cfg, view := drawView(r, "first")
 		cfg.ConnectionTimeout = time.Duration(rapid.IntRange(1, 60).Draw(r, "timeout")) * time.Second
 		drawBounds(r, &cfg)
-		m := newCrashingProcess(t, cfg, disktest.New(rapid.Uint64().Draw(r, "disk")), int64(rapid.SampledFrom([]int{1, 1000, 1 << 20}).Draw(r, "least")))
+		m := newCrashingProcess(t, cfg)
 		defer m.crash(false)
 		want, sent := reference.New(), &latest{}
 		report := func(records []analyzer.Flow) {
@@ -75,26 +74,23 @@ func TestObserversAcrossCrashes(t *testing.T) {
 				reload()
 				m.applyLabels()
 			}
-			if m.disk.Dead() {
+			if m.dead() {
 				m.crash(rapid.Bool().Draw(r, "power"))
 				reload()
-				m.start()
-				if m.recover.ResetReason != "" {
-					r.Fatalf("process %d: counters were reset: %s", m.starts, m.recover.ResetReason)
-				}
+				m.begin()
 				m.applyLabels()
 				m.Update(flowsOf(sent.flows))
 				checkBounds(r, m.Aggregator)
 			}
 		}
-		m.disk.Fail(nil)
+		m.dieAt(-1)
 		m.pass(time.Second)
 		for _, c := range all {
 			report(c.last(m.time.UnixMilli()))
 		}
 		for m.pass(testInterval); !m.tickNow(); m.pass(testInterval) { // it was dying
 			m.crash(true)
-			m.start()
+			m.begin()
 			m.applyLabels()
 		}
 		m.Update(flowsOf(sent.flows))
@@ -108,11 +104,12 @@ func TestObserversAcrossCrashes(t *testing.T) {
 }
 
 // TestSharedConversationsSurviveARestart proves that a restart knows of conversations what was known
-// before, from the journal and from a snapshot, and that they are found again.
+// before, from entries and from a snapshot, and that they are found again.
 func TestSharedConversationsSurviveARestart(t *testing.T) {
-	for name, least := range map[string]int64{"snapshot": 1, "journal": 1 << 20} {
+	for name, saves := range map[string]bool{"snapshot": true, "entries": false} {
 		t.Run(name, func(t *testing.T) {
-			m := knownProcess(t, Config{}, disktest.New(1), least)
+			m := knownProcess(t, Config{})
+			m.saves = saves
 			a, b := m.flow("1", 1000, 0), m.flow("2", 700, 0)
 			b.CaptureID = []byte("c2")
 			alone := m.flow("3", 10, 0)
@@ -120,15 +117,14 @@ func TestSharedConversationsSurviveARestart(t *testing.T) {
 			m.Update([]input.Flow{b, a, alone})
 			for range 3 {
 				m.tick()
-				m.idle()
 			}
 			groups, key := m.shared.records.at(0).observers, m.conversationKey
 			total, members := m.shared.records.at(0).total, m.shared.records.at(0).members
 			lead := m.origins.nodes.byTID["n1"].clock.lead
 			m.crash(true)
-			m.start()
-			if m.recover.ResetReason != "" || m.shared.records.used != 1 {
-				t.Fatalf("%d groups, recovered %+v", m.shared.records.used, m.recover)
+			m.begin()
+			if m.shared.records.used != 1 {
+				t.Fatalf("%d groups", m.shared.records.used)
 			}
 			if diff := cmp.Diff(groups, m.shared.records.at(0).observers, cmp.AllowUnexported(observer{}, counts{})); diff != "" {
 				t.Error(diff)
@@ -146,28 +142,4 @@ func TestSharedConversationsSurviveARestart(t *testing.T) {
 			m.crash(false)
 		})
 	}
-}
-
-// TestRecoveredSharedConversationsAreEvicted proves that a start which lets go of what it read
-// keeps no shared conversation either: the next one would find it without flows.
-func TestRecoveredSharedConversationsAreEvicted(t *testing.T) {
-	m := knownProcess(t, Config{}, disktest.New(1), 1)
-	a, b := m.flow("1", 1000, 0), m.flow("2", 700, 0)
-	b.CaptureID = []byte("c2")
-	m.count(b, a)
-	m.idle()
-	key := m.conversationKey
-	m.crash(false)
-	m.last += time.Minute.Milliseconds() // the log has a tick that the state lacks
-	m.pass(2 * time.Minute)
-	m.start()
-	if m.recover.ResetReason == "" || m.shared.records.used != 0 || m.conversationKey == key {
-		t.Errorf("%d groups after %+v", m.shared.records.used, m.recover)
-	}
-	for range 4 {
-		m.count(a, b)
-		m.idle()
-	}
-	m.crashAndStart(false)
-	m.crash(false)
 }

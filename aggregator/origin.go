@@ -37,6 +37,7 @@ type node struct {
 	// of Skydive's flow.expire, where it is above the default.
 	expire time.Duration
 
+	id            uint32 // number of its record
 	nodes         *nodes
 	tid           string
 	series        int    // of connections that it reported first
@@ -85,13 +86,13 @@ type capture struct {
 	origins int // how many refer to it
 	known   int // baselines
 	// Flows without ports; see [knownFlows].
-	portlessLive, portlessEnded recentCount
+	portless [2]recentCount // live and ended
 }
 
 // origin is one capture on one node, from which records come, with what counting at first
 // sight needs. Times are milliseconds on the agent's clock, which may differ from ours.
 type origin struct {
-	id      uint32 // index in [origins.list]
+	id      uint32 // number of its record
 	key     originKey
 	node    *node
 	capture *capture
@@ -106,14 +107,9 @@ type origin struct {
 	began                   time.Duration // of the generation, as [agentClock.began]
 	held                    []input.Flow  // records that wait for a pending step
 	heldFlows               map[string]struct{}
-	clockJournaled          int64 // [agentClock.latest] that the journal has
-	// Of the node, while the state is read.
-	restored *agentClock
-	expire   time.Duration
 
 	baselines int           // how many refer to this origin
 	seen      time.Duration // feed time of its latest record
-	journaled time.Duration // the period that the journal has
 }
 
 // highWaterMark is the latest Start and the latest [input.Flow.Updated] of some flows.
@@ -124,18 +120,16 @@ func (m *highWaterMark) raise(start, last int64) {
 }
 
 // align brings the times that updates are compared with to the present generation
-// of the agent's clock, all of whose updates come after its floor, and reports whether
-// that was another one.
-func (s *origin) align() (changed bool) {
+// of the agent's clock, all of whose updates come after its floor.
+func (s *origin) align() {
 	c := &s.node.clock
 	if s.began == c.began {
-		return false
+		return
 	}
 	s.began = c.began
 	for _, last := range [...]*int64{&s.alignedEpoch, &s.evicted.last, &s.evictedByBound.last} {
 		*last = min(*last, c.floor)
 	}
-	return true
 }
 
 // addHeld holds a record and takes ownership of it.
@@ -161,15 +155,13 @@ type originKey struct{ nodeTID, captureID string }
 
 // origins interns nodes, captures and their pairs.
 type origins struct {
-	journal     *journal
-	list        []*origin // by id; nil: a free one
-	free        []uint32
+	records     slab[*origin] // nil: a free one
 	byKey       map[originKey]*origin
 	nodes       *nodes
 	captures    map[string]*capture
 	nextCapture uint32
 	recent      *origin // most messages are of one origin
-	hand        int     // where the next visit begins
+	hand        uint32  // where the next visit begins
 }
 
 func newOrigins() *origins {
@@ -191,17 +183,29 @@ func (s *origins) get(f *input.Flow, feedNow time.Duration) *origin {
 				return nil
 			}
 			from = s.add(originKey{string(f.NodeTID), string(f.CaptureID)})
-			s.journal.origin(from, feedNow)
 		}
 		s.recent = from
+	}
+	if s.records.section != nil {
+		s.at(from.id) // it changes
 	}
 	from.seen = feedNow
 	return from
 }
 
+// peek returns the origin with that id, which must not be changed.
+func (s *origins) peek(id uint32) *origin { return *s.records.peek(id) }
+
+// at returns the origin with that id, which may be changed, as may its node.
+func (s *origins) at(id uint32) *origin {
+	from := *s.records.at(id)
+	s.nodes.records.at(from.node.id)
+	return from
+}
+
 func (s *origins) add(key originKey) *origin {
-	from := &origin{id: s.newID(), key: key}
-	s.list[from.id] = from
+	from := &origin{id: s.records.alloc(), key: key}
+	*s.records.at(from.id) = from
 	s.link(from)
 	return from
 }
@@ -219,16 +223,6 @@ func (s *origins) link(from *origin) {
 	c.origins++
 	from.node, from.capture = n, c
 	s.byKey[from.key] = from
-}
-
-func (s *origins) newID() uint32 {
-	if n := len(s.free); n > 0 {
-		id := s.free[n-1]
-		s.free = s.free[:n-1]
-		return id
-	}
-	s.list = append(s.list, nil)
-	return uint32(len(s.list) - 1)
 }
 
 // sweep removes origins without baselines and records for originRetention. Each time it
@@ -260,10 +254,10 @@ func (s *origins) evict() bool {
 }
 
 // visit visits the next origins in the order of their ids.
-func (s *origins) visit(look int, visit func(*origin)) {
-	for range min(look, len(s.list)) {
-		s.hand = (s.hand + 1) % len(s.list)
-		if from := s.list[s.hand]; from != nil {
+func (s *origins) visit(look uint32, visit func(*origin)) {
+	for range min(look, s.records.size) {
+		s.hand = (s.hand + 1) % s.records.size
+		if from := s.peek(s.hand); from != nil {
 			visit(from)
 		}
 	}
@@ -272,9 +266,7 @@ func (s *origins) visit(look int, visit func(*origin)) {
 // remove removes an origin without baselines; see originRetention.
 func (s *origins) remove(from *origin) {
 	delete(s.byKey, from.key)
-	s.list[from.id] = nil
-	s.free = append(s.free, from.id)
-	s.journal.originFree(from.id)
+	s.records.release(from.id)
 	from.node.origins--
 	from.node.deleteIfUnused()
 	if from.capture.origins--; from.capture.origins == 0 {

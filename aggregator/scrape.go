@@ -27,7 +27,7 @@ func scrape[T any](a *Aggregator, cursor *ScrapeCursor, rows []T, fill func(row 
 		a.mu.Lock()
 		feedNow, shown, size := a.clock.elapsed, a.samples.shown, a.connections.records.size
 		for limit := min(cursor.next+batch, size); n < len(rows) && cursor.next < limit; cursor.next++ {
-			if c := a.connections.records.at(cursor.next); c.sampled[shown].live {
+			if c := a.connections.records.peek(cursor.next); c.sampled[shown].live {
 				fill(&rows[n], c, shown, feedNow)
 				n++
 			}

@@ -111,21 +111,19 @@ func (a *Aggregator) share(i uint32, feedNow time.Duration) {
 		untimed = untimed || r.last <= 0
 		o.viewAt, o.seen = max(o.viewAt, r.last), max(o.seen, r.seen.time())
 		r.flags.set(isObserved, true)
-		a.journal.conversation(j, r)
 	}
 	if untimed {
 		o.viewAt = 0
 	}
-	o.trusted = a.trusts(a.origins.list[o.origin].node, o.viewAt+(feedNow-o.seen).Milliseconds(), feedNow)
+	o.trusted = a.trusts(a.origins.at(o.origin).node, o.viewAt+(feedNow-o.seen).Milliseconds(), feedNow)
 	g.total, g.raised, o.ownCounts = o.view, o.seen, o.view.minus(g.history)
 	g.observers = append(g.observers, o)
-	a.journal.observer(ref, &o)
 }
 
 // startOf returns when a flow began, or 0 where the clock has been set back since, so that it
 // cannot be compared.
 func (a *Aggregator) startOf(r *baseline, feedNow time.Duration) int64 {
-	n := a.origins.list[r.flags.originID()].node
+	n := a.origins.at(r.flags.originID()).node
 	if n.clock.pending != nil || n.clock.isFormer(r.start, n.period(feedNow)) {
 		return 0
 	}
@@ -164,11 +162,10 @@ func (a *Aggregator) leaveConversation(i uint32) {
 	}
 	for i := range g.observers {
 		if o := &g.observers[i]; o.members == 0 {
-			a.origins.list[o.origin].baselines--
+			a.origins.at(o.origin).baselines--
 		}
 	}
 	a.shared.records.release(uint32(ref) - 1)
-	a.journal.sharedFree(ref)
 }
 
 // leaveObserver removes a baseline from an observer. With none left the observer keeps its
@@ -178,14 +175,13 @@ func (a *Aggregator) leaveObserver(ref sharedRef, g *sharedConversation, origin 
 	if o.members--; o.members > 0 {
 		return
 	}
-	a.origins.list[origin].baselines++
+	a.origins.at(origin).baselines++
 	if g.primary != origin {
 		return
 	}
 	for i := range g.observers {
 		if g.observers[i].members > 0 {
 			g.primary = g.observers[i].origin
-			a.journal.shared(ref, g)
 			return
 		}
 	}
@@ -204,8 +200,7 @@ func (a *Aggregator) addObserver(ref sharedRef, g *sharedConversation, origin ui
 		if oldest == nil {
 			return nil, false
 		}
-		a.origins.list[oldest.origin].baselines--
-		a.journal.observerFree(ref, oldest.origin)
+		a.origins.at(oldest.origin).baselines--
 		g.remove(oldest.origin)
 	}
 	if first := g.observer(g.primary); first == nil || first.members == 0 {

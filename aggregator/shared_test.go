@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/skydive-project/skybridge/input"
-	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
 // TestSharedConversationsAreEvicted proves that a conversation goes with its last flow, that
@@ -17,7 +16,7 @@ import (
 func TestSharedConversationsAreEvicted(t *testing.T) {
 	cfg := crossingConfig(true)
 	cfg.FlowExpire = time.Minute // how long another observer may still report the same
-	m := newCrashingProcess(t, cfg, disktest.New(1), 1<<20)
+	m := newCrashingProcess(t, cfg)
 	m.arrive(first, second)
 	a := m.flow("1", 1000, 0)
 	b := seenBy(a, "n2", "c2")
@@ -28,7 +27,7 @@ func TestSharedConversationsAreEvicted(t *testing.T) {
 		m.tick()
 	}
 	g := m.shared.records.at(0)
-	if g.members != 1 || m.origins.list[g.primary].key.nodeTID != "n2" {
+	if g.members != 1 || m.origins.at(g.primary).key.nodeTID != "n2" {
 		t.Fatalf("after the first one's end: %+v", g)
 	}
 	m.crashAndStart(true)
@@ -36,7 +35,8 @@ func TestSharedConversationsAreEvicted(t *testing.T) {
 	m.want("bytes", 1500)
 	m.pass(time.Hour)
 	m.tick()
-	for _, from := range m.origins.list {
+	for id := range m.origins.records.size {
+		from := m.origins.at(id)
 		if from.baselines != 0 {
 			t.Errorf("%v is kept for %d flows or observers", from.key, from.baselines)
 		}

@@ -11,8 +11,6 @@ type Status struct {
 	Series, MaxSeries int
 	MaxSeriesPerNode  int
 	Flows, MaxFlows   int
-	// StateBytes is the size of the state on disk.
-	StateBytes int
 	// Overflow is by bound, in the order of precedence.
 	Overflow []Overflow
 	Labels   []LabelValues // see [Aggregator.LabelStats]
@@ -46,8 +44,7 @@ func (a *Aggregator) Status() Status {
 		Connections: a.connections.own, TopK: a.cfg.TopK,
 		Series: a.connections.series, MaxSeries: a.cfg.MaxSeries, MaxSeriesPerNode: a.cfg.MaxSeriesPerNode,
 		Flows: a.baselines.records.used, MaxFlows: a.cfg.MaxFlows,
-		StateBytes: a.stateBytes(),
-		Labels:     labels, Nodes: nodes,
+		Labels: labels, Nodes: nodes,
 	}
 	for reason := overflowMaxSeries; reason < overflowReasons; reason++ {
 		s.Overflow = append(s.Overflow, Overflow{reason.String(), a.overflowed.reasons[reason].bytes, a.overflowed.connections(reason)})

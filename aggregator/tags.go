@@ -25,6 +25,7 @@ func (t tag) compatible(o tag) bool {
 type tags struct {
 	key   conversationKey
 	known map[conversationID]tag // by mask
+	list  []tag                  // the same, in the order in which they came
 	own   conversationID         // scratch: of the latest flow and those with the same tag
 }
 
@@ -44,15 +45,14 @@ func (ts *tags) maskOf(key conversationKey, t tag) conversationID {
 	return conversationID(binary.LittleEndian.Uint32(sum[:])&maskBits) << maskShift
 }
 
-// learn adds a tag of a flow. After a restart, tags with a VNI are unknown until a flow with
-// them is reported again.
+// learn adds a tag of a flow.
 func (ts *tags) learn(key conversationKey, t tag) conversationID {
 	if ts.known == nil || ts.key != key {
-		ts.key, ts.known = key, map[conversationID]tag{0: {}}
+		ts.key, ts.known, ts.list = key, map[conversationID]tag{0: {}}, []tag{{}}
 	}
 	mask := ts.maskOf(key, t)
-	if len(ts.known) < maxTags {
-		ts.known[mask] = t
+	if _, ok := ts.known[mask]; !ok && len(ts.known) < maxTags {
+		ts.known[mask], ts.list = t, append(ts.list, t)
 	}
 	return mask
 }
@@ -92,8 +92,8 @@ func (a *Aggregator) tagged(base conversationID, f *input.Flow, from *origin) (i
 	}
 	var found [8]candidate
 	n := 0
-	for i := *bs.byConversation.head(bs.byConversation.bucket(base)); i != none; i = bs.records.at(i).nextInBucket {
-		r := bs.records.at(i)
+	for i := *bs.byConversation.head(bs.byConversation.bucket(base)); i != none; i = bs.records.peek(i).nextInBucket {
+		r := bs.records.peek(i)
 		its, related := a.tags.between(a.conversationKey, base, r.conversation)
 		if !related {
 			continue

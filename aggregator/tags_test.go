@@ -5,13 +5,10 @@ package aggregator
 
 import (
 	"fmt"
-	"os"
 	"testing"
 	"time"
 
-	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/input"
-	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
 // inVLAN is a UDP flow from port 500 to 500 that a capture reports.
@@ -84,7 +81,7 @@ func TestUntaggedBeforeTwoVLANs(t *testing.T) {
 // TestVLANsRestart proves that what captures are known to see is known after a crash:
 // a capture without ids beside two VLANs doubles nothing.
 func TestVLANsRestart(t *testing.T) {
-	m := newCrashingProcess(t, crossingConfig(false), disktest.New(1), 1<<20)
+	m := newCrashingProcess(t, crossingConfig(false))
 	m.arrive([2]string{"n1", "c1"}, [2]string{"n1", "c2"})
 	twenty := inVLAN(m.world, "c1", 20, 0, 420) // reported only later
 	m.count(inVLAN(m.world, "c1", 10, 0, 700), inVLAN(m.world, "c2", 0, 0, 1120))
@@ -92,38 +89,4 @@ func TestVLANsRestart(t *testing.T) {
 	m.count(twenty)
 	m.want("bytes", 1120)
 	m.crash(false)
-}
-
-// TestVLANsAfterUpgrade proves that flows of a state that knows of no VLANs, which has one
-// connection of two captures, count on as they did, now that they have one, and that the
-// same ports in another VLAN are another connection.
-func TestVLANsAfterUpgrade(t *testing.T) {
-	state, err := os.ReadFile("testdata/before-vlans.journal") // of format version 1
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := disktest.New(1)
-	d.SetBytes(stateDir+"/00000001"+journalSuffix, state)
-	m := &crashingProcess{world: newWorld(t, Config{Config: label.Config{Labels: []string{"protocol"}}}), disk: d, least: 1}
-	m.cfg, m.time, m.last = m.world.cfg, time.UnixMilli(1_800_000_090_000), 1_800_000_090_000
-	m.receiver.series["bytes{protocol=UDP}"] = []sample{{at: m.last, value: 1000}}
-	m.receiver.series["packets{protocol=UDP}"] = []sample{{at: m.last, value: 10}}
-	if m.start(); m.recover.ResetReason != "" || m.recover.Flows != 2 {
-		t.Fatalf("recovered %+v", m.recover)
-	}
-	defer m.crash(false)
-	captures := []string{"c1", "c2"}
-	for i, capture := range captures {
-		f := inVLAN(m.world, capture, 10, 0, 1100)
-		f.UUID, f.Start = fmt.Appendf(nil, "a%d", i), 1_800_000_050_000
-		m.Update([]input.Flow{f})
-	}
-	m.tick()
-	m.want("bytes", 100)
-	m.pass(time.Minute)
-	for _, capture := range captures {
-		m.Update([]input.Flow{inVLAN(m.world, capture, 20, 0, 420)})
-	}
-	m.tick()
-	m.want("bytes", 100+420)
 }

@@ -3,7 +3,11 @@
 
 package aggregator
 
-import "time"
+import (
+	"time"
+
+	"github.com/skydive-project/skybridge/input"
+)
 
 // MinTickGap is the least time between two ticks in milliseconds. It leaves room for the
 // replacement of a lost sample, and for the zero of a counter whose process ends before the
@@ -48,23 +52,16 @@ type Emitter interface {
 	Interfaces([]InterfacePoint)
 }
 
-// Tick samples every live series for the given time in milliseconds, which must be at least
-// [MinTickGap] after [Aggregator.LastTick]. A counter begins with its zero at the multiple of
-// interval before this tick; where that is before the last tick, it waits. Connections that
-// were idle for too long end.
-//
-// A tick is an exact cut of connections and captures: it has what was counted before it began,
-// and nothing else, though updates and scrapes may run meanwhile. Ticks must not overlap.
-func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
-	a.mu.Lock()
-	feedNow := a.enter()
-	a.clock.most = 2 * interval
-	a.wall = a.now().UnixMilli() - a.time
-	a.durable.switchJournal()
+// beginTick begins a tick at a time that is at least [MinTickGap] after [Aggregator.LastTick].
+// A counter begins with its zero at the multiple of the interval before this tick; where that
+// is before the last tick, it waits. Connections that were idle for too long end.
+func (a *Aggregator) beginTick(t input.Tick, feedNow time.Duration) {
+	a.clock.most = 2 * time.Duration(t.Interval) * time.Millisecond
+	a.wall = t.Wall - a.time
+	a.sampling = true
 	first := a.noGridTick
-	a.latest = a.tickTimes(at, interval.Milliseconds())
-	a.journal.tick(a.latest)
-	a.lastTick = at
+	a.latest = a.tickTimes(t.At, t.Interval)
+	a.lastTick = t.At
 	a.samples.begin()
 	a.applyRanking()
 	a.connections.depart()
@@ -72,22 +69,29 @@ func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 	a.origins.sweep(feedNow)
 	a.overflowed.rotate(feedNow)
 	a.known.rotate(feedNow, a.cfg.FlowRetention)
-	captures := a.captures.sample(a.samples.latest, a.latest, feedNow, func(id string) uint64 { return a.knownOf(id, feedNow) })
-	latest := a.samples.latest
+	a.capturePoints = a.captures.sample(a.samples.latest, a.latest, feedNow, func(id string) uint64 { return a.knownOf(id, feedNow) })
+	a.interfacePoints = nil
+	if !first { // a former process may have its stale markers at this tick
+		a.interfacePoints = a.interfaces.sample(a.samples.latest)
+	}
 	a.connections.beginCut(feedNow)
 	a.beginRanking(feedNow)
-	a.journal.seal(feedNow)
-	a.mu.Unlock()
-	var interfaces []InterfacePoint
-	if !first { // a former process may have its stale markers at this tick
-		interfaces = a.interfaces.sample(latest)
-	}
+}
 
+// Sample completes the tick whose entry was applied, and emits all samples of every live
+// series; nil emits none.
+func (a *Aggregator) Sample(emit Emitter) {
+	if emit == nil {
+		emit = noEmitter{}
+	}
+	a.mu.Lock()
+	captures, interfaces := a.capturePoints, a.interfacePoints
+	a.capturePoints, a.interfacePoints = nil, nil
+	a.mu.Unlock()
 	points := make([]Point, 0, batch)
 	for end := false; !end; {
 		a.mu.Lock()
 		points, end = a.walk(points[:0])
-		a.journal.seal(feedNow)
 		a.mu.Unlock()
 		if len(points) > 0 {
 			emit.Connections(points)
@@ -100,7 +104,17 @@ func (a *Aggregator) Tick(at int64, interval time.Duration, emit Emitter) {
 	if len(interfaces) > 0 {
 		emit.Interfaces(interfaces)
 	}
+	a.mu.Lock()
+	a.sampling = false
+	a.mu.Unlock()
 }
+
+// noEmitter is for ticks whose samples are known.
+type noEmitter struct{}
+
+func (noEmitter) Connections([]Point)         {}
+func (noEmitter) Captures([]CapturePoint)     {}
+func (noEmitter) Interfaces([]InterfacePoint) {}
 
 // sweptAtTick is how much is removed at most when a tick begins: a millisecond.
 const sweptAtTick = 4096
@@ -113,22 +127,11 @@ func (a *Aggregator) sweep(feedNow time.Duration, most int) {
 	a.connections.removeEnded(most)
 }
 
-// Pass is an input that says only that time has passed: for a time without ticks, in which a
-// silent feed would look like a process that was stopped.
-func (a *Aggregator) Pass() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	feedNow := a.enter()
-	a.sweep(feedNow, sweptAtTick)
-	a.journal.seal(feedNow)
-}
-
 // tickTimes are the times of a tick, of the one before, and of the zeros of
 // counters that begin with it, in ms; 0 is none.
 type tickTimes struct {
 	before, at, zero int64
-	// rushed is the time of zeros that cannot wait for the grid because the process ends; it is
-	// not journaled.
+	// rushed is the time of zeros that cannot wait for the grid because the process ends.
 	rushed int64
 }
 
@@ -161,41 +164,11 @@ func (t tickTimes) begin(earliest int64) int64 {
 }
 
 // LastTick returns the time of the latest tick in milliseconds; before the first one, when
-// the aggregator was made.
+// the process began.
 func (a *Aggregator) LastTick() int64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.lastTick
-}
-
-// ContinueAfter sets the time (ms) of the last tick of a former process, which all samples
-// must come after.
-func (a *Aggregator) ContinueAfter(at int64) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.lastTick = max(a.lastTick, at)
-}
-
-// EndAll ends every series: the next tick samples the last values, the tick after it the
-// stale markers. It returns how many connections, captures and interfaces are to end. It is
-// for a reload that renames series, and for the end of the process (last); the caller holds
-// updates back ([Aggregator.Hold]) and repeats it until it returns 0: deferred traffic, or a
-// counter that could not begin yet, needs another round.
-func (a *Aggregator) EndAll(last bool) (left int) {
-	left = a.interfaces.endAll()
-	defer func() { a.interfaces.setEnding(left > 0) }()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.ending = last
-	for i := range a.connections.records.size {
-		if c := a.connections.records.at(i); c.used && c.phase != ended {
-			c.ending = true
-			left++
-		}
-	}
-	a.journal.endCaptures()
-	a.journal.seal(a.enter())
-	return left + a.captures.endAll()
 }
 
 // sample samples connection i for the running tick, which has not done so, and appends its
@@ -210,7 +183,6 @@ func (a *Aggregator) sample(points []Point, i uint32) []Point {
 	c.tick = cs.cut.number
 	if c.phase == closing || (c.phase == live && !c.ending && a.isIdle(c, cs.cut.feedNow)) {
 		points = append(points, Point{Row: a.row(c, a.samples.before()), Start: c.start, End: true})
-		a.journal.connectionEnd(i, c)
 		c.start = a.latest.at + 1
 		cs.end(i)
 		c.sampled[a.samples.latest] = sampled{}
@@ -231,9 +203,6 @@ func (a *Aggregator) sample(points []Point, i uint32) []Point {
 	if c.phase == fresh {
 		c.start = zero
 		p.Begin = c.start
-		a.journal.connectionBegin(i, next)
-	} else if c.phase != next {
-		a.journal.connectionPhase(i, next)
 	}
 	c.phase = next
 	c.sampled[a.samples.latest] = sampled{c.counts, c.gauges, true}
@@ -263,8 +232,7 @@ func (s *samplePair) begin() {
 // before is the index of the tick before the latest.
 func (s *samplePair) before() int { return 1 - s.latest }
 
-// Publish shows the latest tick to scrapes. With durable state, call it once the tick is
-// durable.
+// Publish shows the latest tick to scrapes. Call it once the tick is durable.
 func (a *Aggregator) Publish() {
 	a.mu.Lock()
 	defer a.mu.Unlock()

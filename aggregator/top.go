@@ -26,8 +26,7 @@ const sketchRatio = 4
 // grows with K only.
 //
 // The ranking decides only which connections have series: each byte is added to exactly one
-// counter when it arrives. So it is not durable: after a restart, connections keep their
-// series until a window is complete.
+// counter when it arrives.
 type top struct {
 	of     *connections
 	k      int
@@ -37,9 +36,9 @@ type top struct {
 
 	windows slab[uint64] // bytes in the window, by number of the connection
 	others  *sketch.SpaceSaving
-	// promised are connections that get series with their next traffic; what they carried
-	// before stays in the overflow.
-	promised map[uint64]struct{}
+	// promised are connections that get series with their next traffic, sorted; what they
+	// carried before stays in the overflow.
+	promised []uint64
 
 	ranking *ranking       // of the running tick; nil: none
 	result  *rankingResult // of the tick before; nil: none
@@ -64,7 +63,7 @@ func (t *top) mayHaveSeries(own, fit int, id uint64) bool {
 	if own >= t.k {
 		return false
 	}
-	if _, ok := t.promised[id]; ok {
+	if _, ok := slices.BinarySearch(t.promised, id); ok {
 		return true
 	}
 	return len(t.promised) < min(t.k-own, fit)
@@ -72,7 +71,9 @@ func (t *top) mayHaveSeries(own, fit int, id uint64) bool {
 
 // admit makes connection i one of the K, with its bytes of the window so far.
 func (t *top) admit(i uint32, id uint64) {
-	delete(t.promised, id)
+	if at, ok := slices.BinarySearch(t.promised, id); ok {
+		t.promised = slices.Delete(t.promised, at, at+1)
+	}
 	t.windows.reach(i)
 	*t.windows.at(i) = t.others.Take(id)
 }
@@ -100,7 +101,7 @@ type ranking struct {
 // rankingResult is in force from the next tick on.
 type rankingResult struct {
 	losers   []candidate
-	promised map[uint64]struct{}
+	promised []uint64
 }
 
 // beginRanking ends the window at a tick, if it is over.
@@ -145,10 +146,11 @@ func (a *Aggregator) rank() {
 		return cmp.Or(cmp.Compare(x.bytes, y.bytes), cmp.Compare(x.i, y.i))
 	})
 	losers, winners := rankChanges(r.own, challengers, r.k, r.fit)
-	result := &rankingResult{losers: r.own[:losers], promised: make(map[uint64]struct{}, winners)}
-	for _, c := range challengers[:winners] {
-		result.promised[c.ID] = struct{}{}
+	result := &rankingResult{losers: r.own[:losers], promised: make([]uint64, winners)}
+	for i, c := range challengers[:winners] {
+		result.promised[i] = c.ID
 	}
+	slices.Sort(result.promised)
 	a.mu.Lock()
 	t.result = result
 	a.mu.Unlock()

@@ -10,7 +10,6 @@ import (
 
 	"github.com/skydive-project/skybridge/aggregator/sketch"
 	"github.com/skydive-project/skybridge/input"
-	"github.com/skydive-project/skybridge/internal/disktest"
 )
 
 // TestRankChanges proves which connections keep series and which get some.
@@ -209,9 +208,9 @@ func TestMayHaveSeries(t *testing.T) {
 		{"one of two, with room for the other alone", 0, 1, 9, false, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := top{k: 2, promised: map[uint64]struct{}{}}
+			w := top{k: 2}
 			for id := range uint64(c.promise) {
-				w.promised[id+1] = struct{}{}
+				w.promised = append(w.promised, id+1)
 			}
 			if got := w.mayHaveSeries(c.own, c.fit, c.id); got != c.want {
 				t.Errorf("got %v", got)
@@ -222,7 +221,7 @@ func TestMayHaveSeries(t *testing.T) {
 
 // TestPromisedConnectionIsAdmittedOnce proves that a promise that was kept holds no place any more.
 func TestPromisedConnectionIsAdmittedOnce(t *testing.T) {
-	w := top{k: 2, promised: map[uint64]struct{}{1: {}}, others: sketch.NewSpaceSaving(1)}
+	w := top{k: 2, promised: []uint64{1}, others: sketch.NewSpaceSaving(1)}
 	w.admit(0, 1)
 	if !w.mayHaveSeries(1, 5, 9) {
 		t.Error("the second place is not free")
@@ -322,58 +321,6 @@ func TestTopKReload(t *testing.T) {
 	w.window(100, 200, 300)
 	w.wantOwn("0", "1", "2")
 	w.wantTotals()
-}
-
-// TestTopKAfterRestart proves that those with series keep them after a restart until
-// a whole window was seen, and that those that were losing them does not get them back: also
-// where the tick that ended them is lost.
-func TestTopKAfterRestart(t *testing.T) {
-	for _, lost := range []bool{false, true} {
-		m := newCrashingProcess(t, Config{TopK: 2, TopKWindow: topWindow}, disktest.New(1), 1<<20)
-		w := newBusyConnections(m.world)
-		again := func(meanwhile func()) {
-			m.crash(true)
-			m.pass(time.Hour) // feed time stands still without an analyzer
-			m.start()
-			meanwhile()
-			m.tickNow()
-		}
-		losers := func() {
-			w.t.Helper()
-			w.carry(0, 7)
-			w.carry(1, 7)
-			if w.connections.own != 0 || len(w.connections.deferred) > 0 {
-				t.Errorf("%d keep their series, %v begin", w.connections.own, w.connections.deferred)
-			}
-		}
-		round := func(bytes ...int64) {
-			for port, n := range bytes {
-				w.carry(int64(port), n)
-			}
-			m.tick()
-		}
-		round(100, 200)
-		round(100, 200, 3000, 4000)
-		again(func() {})
-		for range topWindow/testInterval - 1 {
-			round(100, 200, 3000, 4000)
-			w.wantOwn("0", "1")
-		}
-		m.tick() // the window is over
-		m.tick()
-		losers()
-		m.Sync()
-		if lost {
-			m.pass(testInterval)
-			m.sample()
-		}
-		again(losers)
-		for range 3 {
-			round(100, 200, 3000, 4000)
-		}
-		w.wantTotals()
-		m.crash(false)
-	}
 }
 
 // TestReturningConnectionKeepsItsPlace proves that a connection which returns before it is

@@ -49,9 +49,8 @@ func (a *Aggregator) markParent(f *input.Flow, from *origin) {
 	if len(f.ParentUUID) == 0 {
 		return
 	}
-	if i, parent := a.baselines.find(f.ParentUUID, from); parent != nil && !parent.flags.is(isOuter) {
+	if _, parent := a.baselines.find(f.ParentUUID, from); parent != nil && !parent.flags.is(isOuter) {
 		parent.flags.set(isOuter, true)
-		a.journal.conversation(i, parent)
 	}
 }
 

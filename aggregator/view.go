@@ -26,7 +26,6 @@ func (a *Aggregator) initView(ref sharedRef, g *sharedConversation, o *observer,
 		case later < -slack:
 			if s.whole { // the other one began later
 				p.aligned = false
-				a.journal.observer(ref, p)
 			}
 		default:
 			// Its history is history of the other as well.
@@ -181,7 +180,7 @@ func (a *Aggregator) comparable(p, o *observer, s *observation) bool {
 }
 
 func (a *Aggregator) sameNode(x, y uint32) bool {
-	return a.origins.list[x].node == a.origins.list[y].node
+	return a.origins.peek(x).node == a.origins.peek(y).node
 }
 
 // slack is by how many ms the times of one packet may differ between two observers whose
@@ -195,5 +194,5 @@ func (a *Aggregator) slack(x, y uint32) int64 {
 
 // ahead is by how many ms the clock of x is ahead of that of y, as their updates show.
 func (a *Aggregator) ahead(x, y uint32) int64 {
-	return a.origins.list[x].node.clock.lead - a.origins.list[y].node.clock.lead
+	return a.origins.peek(x).node.clock.lead - a.origins.peek(y).node.clock.lead
 }

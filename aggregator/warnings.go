@@ -16,6 +16,10 @@ type warnings struct {
 	limits map[string]*logging.Limit // by kind
 }
 
+func newWarnings(logger *slog.Logger) warnings {
+	return warnings{logger: logger, limits: map[string]*logging.Limit{}}
+}
+
 // log logs a message of the given kind, which is one of few.
 func (n *warnings) log(kind, message string, args ...any) {
 	limit := n.limits[kind]

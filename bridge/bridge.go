@@ -36,6 +36,7 @@ import (
 	"github.com/skydive-project/skybridge/progress"
 	"github.com/skydive-project/skybridge/remotewrite"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
+	"github.com/skydive-project/skybridge/replica"
 	"github.com/skydive-project/skybridge/secrets"
 )
 
@@ -116,8 +117,9 @@ type Bridge struct {
 	storageKeys     config.Storage
 
 	aggregator *aggregator.Aggregator
-	disk       disk.FS   // of the storage path
-	storage    io.Closer // the lock on the storage path; nil: there is none
+	replica    *replica.Replica // of it: inputs go there
+	disk       disk.FS          // of the storage path
+	storage    io.Closer        // the lock on the storage path; nil: there is none
 	log        *queue.Log
 	sender     *remotewrite.Sender
 	feed       *skydive.Feed
@@ -222,12 +224,10 @@ func newBridge(cfg *config.Config, options Options) (_ *Bridge, err error) {
 	if b.topology, err = topology.New(topologyConfig(cfg, feed), registry, component(b.logger, "topology")); err != nil {
 		return nil, err
 	}
-	b.aggregator, err = aggregator.New(aggregation(cfg, b.topology), b.clock.passing, registry, skipped, component(b.logger, "aggregator"))
-	if err != nil {
-		return nil, err
-	}
+	b.aggregator = aggregator.New(registry, skipped, component(b.logger, "aggregator"))
+	b.replica = replica.New(b.aggregator, replica.Clock{Wall: b.clock.now, Passing: b.clock.passing}, registry, component(b.logger, "state"))
 	registerReadings(registry, b.failure, b.wait, options.Log.Dropped)
-	if b.feed, err = skydive.NewFeed(feed, b.aggregator, skipped, registry, component(b.logger, "feed")); err != nil {
+	if b.feed, err = skydive.NewFeed(feed, b.replica, skipped, registry, component(b.logger, "feed")); err != nil {
 		return nil, err
 	}
 	if err := b.openLog(cfg, registry); err != nil {
@@ -257,9 +257,9 @@ func (b *Bridge) close() {
 			b.logger.Error("the log could not be closed properly; some of it may be pushed twice, which receivers accept", "err", err)
 		}
 	}
-	if b.aggregator != nil {
+	if b.replica != nil {
 		b.step("the state on disk")
-		if err := b.aggregator.Close(); err != nil {
+		if err := b.replica.Close(); err != nil {
 			b.logger.Error("the state could not be closed properly; the counters of the next start reset to 0", "err", err)
 		}
 	}
@@ -324,7 +324,7 @@ func (b *Bridge) run(ctx context.Context) error {
 			}
 			return nil
 		}),
-		startPart("the topology", func() error { b.topology.Run(feedCtx, b.aggregator); return nil }),
+		startPart("the topology", func() error { b.topology.Run(feedCtx, b.replica); return nil }),
 		startPart("the ticks", func() error { b.tickLoop(feedCtx); return nil }),
 		startPart("a reload", func() error { b.reloadLoop(feedCtx); return nil }),
 	}

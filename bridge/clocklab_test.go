@@ -80,7 +80,7 @@ func (l *clockLab) report(target string, n, total int64) {
 	l.reported[uuid], l.lum[uuid] = total, update.Last
 	metric := update
 	metric.ABBytes = total
-	l.aggregator.Update([]input.Flow{{
+	l.replica.Update([]input.Flow{{
 		UUID: []byte(uuid), NodeTID: []byte("n"), CaptureID: []byte("c"), NetworkA: []byte("10.0.0.1"), NetworkB: []byte(target),
 		HasTransport: true, TransportProtocol: []byte("TCP"), TransportA: 1, TransportB: 2,
 		Start: update.Last - 1000, Metric: metric, LastUpdate: update, HasLastUpdate: true,

@@ -9,9 +9,9 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/reference"
+	"github.com/skydive-project/skybridge/replica"
 )
 
 const (
@@ -80,7 +80,7 @@ func newCrowd(seed uint64, series int, churn float64) *crowd {
 }
 
 // report lets those connections report whose turn it is.
-func (c *crowd) report(now time.Time, to *aggregator.Aggregator) {
+func (c *crowd) report(now time.Time, to *replica.Replica) {
 	turns := int(crowdUpdate / crowdStep)
 	turn := c.steps % turns
 	c.steps++

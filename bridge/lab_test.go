@@ -130,7 +130,7 @@ func (l *lab) start() {
 	if err := l.resume(); err != nil {
 		l.t.Fatal(err)
 	}
-	l.aggregator.AnalyzerUp("lab")
+	l.replica.AnalyzerUp("lab")
 	ctx, stop := context.WithCancel(l.t.Context())
 	l.stop = stop
 	l.ticks.Go(func() { l.tickLoop(ctx) })

@@ -188,7 +188,7 @@ func (r *outageRun) pass(d time.Duration) {
 				r.t.Fatal(err)
 			}
 		}
-		r.crowd.report(time.Now(), r.aggregator)
+		r.crowd.report(time.Now(), r.replica)
 		time.Sleep(crowdStep)
 		r.checkDisk()
 	}

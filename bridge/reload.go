@@ -140,7 +140,7 @@ func (b *Bridge) commit(cfg *config.Config, feed skydive.Config, receivers *remo
 // renames reports whether a configuration gives series other names, even if for one receiver
 // only. The caller holds ticking.
 func (b *Bridge) renames(cfg *config.Config) bool {
-	return b.aggregator.Renames(aggregation(cfg, b.topology)) ||
+	return b.aggregator.Renames(aggregation(cfg)) ||
 		!slices.Equal(wireLabels(cfg.Global.ExternalLabels), b.log.ExternalLabels()) ||
 		b.sender.Renames(endpoints(cfg))
 }
@@ -150,7 +150,7 @@ func (b *Bridge) apply(cfg *config.Config, receivers *remotewrite.Endpoints, ren
 	if renamed {
 		// The old series end with all that was counted, the new ones begin at 0, with no
 		// update in between.
-		release := b.aggregator.Hold()
+		release := b.replica.Hold()
 		defer release()
 		b.endAll(false)
 	}
@@ -159,7 +159,11 @@ func (b *Bridge) apply(cfg *config.Config, receivers *remotewrite.Endpoints, ren
 	}
 	b.log.SetPushInterval(cfg.Global.PushInterval)
 	b.log.SetExternalLabels(wireLabels(cfg.Global.ExternalLabels))
-	return b.aggregator.Configure(aggregation(cfg, b.topology))
+	c, err := configuration(cfg)
+	if err != nil {
+		return err
+	}
+	return b.replica.Configure(c)
 }
 
 // warnOfRestart logs changes that need a restart.

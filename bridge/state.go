@@ -77,7 +77,7 @@ func (b *Bridge) bounds(s *status.Status) {
 	}
 	use := b.log.Usage()
 	s.Storage = status.Storage{
-		Durable: b.storage != nil, State: int64(a.StateBytes),
+		Durable: b.storage != nil, State: b.replica.StateBytes(),
 		Log:    status.Bytes{Now: use.Disk, Limit: use.DiskLimit},
 		Memory: status.Bytes{Now: use.Memory, Limit: use.MemoryLimit},
 	}

@@ -87,7 +87,7 @@ func (b *Bridge) lastTick() {
 	switch {
 	case !b.lockTicks(time.Second):
 		b.logger.Error("there is no last tick: the one before it, or a reload, hangs")
-	case b.storage == nil || b.aggregator.Failure() != nil:
+	case b.storage == nil || b.replica.Failure() != nil:
 		b.endAll(true)
 		b.ticking.Unlock()
 	default:

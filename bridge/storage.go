@@ -4,9 +4,11 @@
 package bridge
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -15,13 +17,16 @@ import (
 	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/remotewrite"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
+	"github.com/skydive-project/skybridge/remotewrite/wire"
+	"github.com/skydive-project/skybridge/replica"
 )
 
 // Names under the storage path; see docs/reference/files.md.
 const (
 	lockFile = "lock"
 	logDir   = "log"
-	stateDir = "state"
+	inputDir = "input"
+	stateDir = "state" // of former versions
 )
 
 // openLog opens the log: durable where there is a storage path, which is locked.
@@ -57,15 +62,22 @@ func (b *Bridge) openLog(cfg *config.Config, registry prometheus.Registerer) (er
 
 // failure is why a crash now would lose something that was counted, or nil.
 func (b *Bridge) failure() error {
-	return errors.Join(b.log.Trouble(), b.aggregator.Failure())
+	return errors.Join(b.log.Trouble(), b.replica.Failure())
 }
 
 // openState recovers the state of a former process, under the names that it used.
 func (b *Bridge) openState(cfg *config.Config) error {
-	if b.storage != nil {
-		if err := b.loadCounters(len(cfg.RemoteWrite) > 0); err != nil {
-			return fmt.Errorf("--storage.path: %w", err)
-		}
+	c, err := configuration(cfg)
+	if err != nil {
+		return err
+	}
+	if b.storage == nil {
+		err = b.replica.Start(c)
+	} else if err = b.loadCounters(c, len(cfg.RemoteWrite) > 0); err != nil {
+		err = fmt.Errorf("--storage.path: %w", err)
+	}
+	if err != nil {
+		return err
 	}
 	receivers, err := b.sender.Prepare(endpoints(cfg))
 	if err == nil {
@@ -74,31 +86,42 @@ func (b *Bridge) openState(cfg *config.Config) error {
 	return err
 }
 
-// loadCounters recovers the counters and, where there are receivers, compares the log with
-// them.
-func (b *Bridge) loadCounters(receivers bool) error {
+// loadCounters recovers the counters and, where there are receivers, makes the ticks once more
+// that the log lacks.
+func (b *Bridge) loadCounters(c replica.Configuration, receivers bool) error {
 	_, last := b.log.LastTick()
-	b.aggregator.ContinueAfter(last)
 	if !receivers {
 		last = -1
 	}
 	logger := component(b.logger, "state")
-	found, err := b.aggregator.OpenState(aggregator.StateConfig{
-		Dir: filepath.Join(b.options.StoragePath, stateDir), FS: b.disk, LastTick: last,
-	}, logger)
+	found, err := b.replica.Open(replica.StoreConfig{
+		Dir: filepath.Join(b.options.StoragePath, inputDir), Former: filepath.Join(b.options.StoragePath, stateDir), FS: b.disk, MaxBytes: b.log.Usage().DiskLimit, LastTick: last,
+	}, c, b.remake)
+	s := b.aggregator.Status()
 	switch {
 	case err != nil:
 		return err
 	case found.ResetReason != "":
 		logger.Warn("the state cannot be used: every counter resets to 0, and what was reported since it was written does not count", "reason", found.ResetReason)
-	case found.Connections+found.Flows > 0:
-		logger.Info("counters continue where they were", "connections", found.Connections, "flows", found.Flows,
-			"cut_bytes", found.Cut, "took", found.Took)
+	case found.Found:
+		logger.Info("counters continue where they were", "connections", s.Connections, "flows", s.Flows, "entries", found.Entries,
+			"ticks_made_again", found.Ticks, "cut_bytes", found.Cut, "took", found.Took)
 	}
 	if found.SentUntil != 0 {
 		b.log.Distrust(found.SentUntil)
 	}
 	return nil
+}
+
+// remake makes a tick once more, with the external labels that it had.
+func (b *Bridge) remake(at int64, text []byte, sample func(aggregator.Emitter)) {
+	var c replica.Configuration
+	var external []wire.Label
+	if err := errors.Join(json.Unmarshal(text, &c), json.Unmarshal(c.Extra, &external)); err != nil {
+		b.logger.Error("the external labels of a tick are not known", "at", time.UnixMilli(at), "err", err)
+	}
+	b.log.SetExternalLabels(external)
+	b.queueTick(at, sample)
 }
 
 // resume pushes the recovered values once before the feed is read. A configuration that changed

@@ -39,8 +39,7 @@ func (b *Bridge) tickLoop(ctx context.Context) {
 		if at := aggregator.OnGrid(b.clock.now().UnixMilli(), b.cfg.Global.PushInterval.Milliseconds()); at >= b.aggregator.LastTick()+aggregator.MinTickGap {
 			b.tick(at)
 		} else if b.wait() > 0 {
-			b.aggregator.Pass()
-			b.aggregator.Sync()
+			b.replica.Pass(b.log.Trouble() == nil)
 		}
 		b.ticking.Unlock()
 		b.ticksDue.Idle()
@@ -86,23 +85,25 @@ func (b *Bridge) wait() time.Duration {
 // samples to the log. The caller holds ticking.
 func (b *Bridge) tick(at int64) {
 	started := time.Now()
+	b.queueTick(at, func(emit aggregator.Emitter) { b.replica.Tick(at, b.cfg.Global.PushInterval, emit) })
+	b.replica.Publish(b.log.Trouble() == nil)
+	b.published()
+	b.metrics.ticks.Inc()
+	b.metrics.tickSeconds.Observe(time.Since(started).Seconds())
+}
+
+// queueTick hands the samples of a tick to the log. The tick is durable before them: after a
+// crash in between it is made once more.
+func (b *Bridge) queueTick(at int64, sample func(aggregator.Emitter)) {
 	b.sampler.tick = b.log.Begin(at)
-	b.aggregator.Tick(at, b.cfg.Global.PushInterval, b.sampler)
-	// The state is made durable before the samples: a crash in between undoes the tick,
-	// of which nothing was sent.
-	b.aggregator.Sync()
+	sample(b.sampler)
 	err := b.log.Append(b.sampler.tick)
 	if errors.Is(err, queue.ErrUndurable) {
-		b.aggregator.MarkMaybeSent()
 		b.log.Publish()
 	} else if err != nil {
 		b.logger.Error("a tick was not queued", "at", time.UnixMilli(at), "err", err)
 	}
 	b.sampler.tick = nil
-	b.aggregator.Publish()
-	b.published()
-	b.metrics.ticks.Inc()
-	b.metrics.tickSeconds.Observe(time.Since(started).Seconds())
 }
 
 // tickNow makes a tick now, or as soon after the last one as possible. The caller holds ticking.
@@ -121,7 +122,7 @@ func (b *Bridge) endAll(last bool) {
 	if last {
 		gap = 1
 	}
-	for first := true; b.aggregator.EndAll(last) > 0; first = false {
+	for first := true; b.replica.EndAll(last) > 0; first = false {
 		if first {
 			b.tickNow()
 			continue

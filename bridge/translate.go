@@ -4,6 +4,7 @@
 package bridge
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -19,17 +20,25 @@ import (
 	"github.com/skydive-project/skybridge/remotewrite"
 	"github.com/skydive-project/skybridge/remotewrite/queue"
 	"github.com/skydive-project/skybridge/remotewrite/wire"
+	"github.com/skydive-project/skybridge/replica"
 )
 
+// configuration is what the inputs of the aggregator say of the configuration: its own, and the
+// external labels, which a tick that is made once more has to have.
+func configuration(cfg *config.Config) (replica.Configuration, error) {
+	external, err := json.Marshal(wireLabels(cfg.Global.ExternalLabels))
+	return replica.Configuration{Config: aggregation(cfg), Extra: external}, err
+}
+
 // aggregation is the aggregator's configuration.
-func aggregation(cfg *config.Config, names label.Names) aggregator.Config {
+func aggregation(cfg *config.Config) aggregator.Config {
 	a := cfg.Aggregation
 	out := aggregator.Config{
 		Config: label.Config{
 			Labels:          a.Labels,
 			Ports:           label.Ports(a.Ports),
 			ClusterNetworks: a.ClusterNetworks,
-			Names:           names,
+			MaxNames:        cfg.Topology.CacheSize,
 		},
 		ConnectionTimeout: a.ConnectionTimeout,
 		FlowRetention:     a.FlowRetention,

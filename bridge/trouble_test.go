@@ -35,8 +35,8 @@ func TestKilledWhileTheLogIsInTrouble(t *testing.T) {
 			})
 			l.report("b", 1, 500)
 			time.Sleep(ticks * 15 * time.Second)
-			if got := l.log.Trouble(); got == nil || l.aggregator.Failure() != nil {
-				t.Fatalf("the log: %v, the state: %v; want trouble with the log alone", got, l.aggregator.Failure())
+			if got := l.log.Trouble(); got == nil || l.replica.Failure() != nil {
+				t.Fatalf("the log: %v, the state: %v; want trouble with the log alone", got, l.replica.Failure())
 			}
 			disk.Fail(func(int, disktest.Op, string) error { return disktest.ErrDead })
 			l.cutOff()

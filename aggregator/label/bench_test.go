@@ -14,7 +14,6 @@ func BenchmarkLabels(b *testing.B) {
 	for i := range 1000 {
 		many = append(many, Network{"n", netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 4), byte(i << 4), 0}), 20+i%9)})
 	}
-	names := &directory{addresses: map[string]string{"10.0.0.1": "client"}, nodes: map[string]NodeNames{"n1": {Name: "eth0"}}}
 	for _, c := range []struct {
 		name string
 		cfg  Config
@@ -22,11 +21,12 @@ func BenchmarkLabels(b *testing.B) {
 		{"default", Config{Labels: Default()}},
 		{"service", Config{Labels: Default(), Ports: ServicePorts}},
 		{"networks", Config{Labels: []string{"initiator_network", "target_network", "flow_class"}, Networks: many, ClusterNetworks: prefixes("10.0.0.0/8")}},
-		{"names", Config{Labels: []string{"node_name", "host", "initiator_name", "target_name"}, Names: names}},
-		{"all", Config{Labels: All(), Ports: ServicePorts, Networks: many, Names: names}},
+		{"names", Config{Labels: []string{"node_name", "host", "initiator_name", "target_name"}}},
+		{"all", Config{Labels: All(), Ports: ServicePorts, Networks: many}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			builder, _ := newBuilder(b, c.cfg, nil)
+			nameAll(builder)
 			f := newFlow()
 			var values []byte
 			b.ReportAllocs()

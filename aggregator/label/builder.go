@@ -26,20 +26,17 @@ type Builder struct {
 }
 
 // NewBuilder returns the builder of a layout's values, by the other settings of a
-// configuration, which it does not retain. With [ServicePorts] it reads known, and adds the
-// listeners that flows show. changed is called for each value that is truncated or was not
-// valid UTF-8.
-func NewBuilder(layout *Layout, cfg *Config, known *Listeners, changed func()) *Builder {
-	b := &Builder{classifier: NewClassifier(cfg.ClusterNetworks), derived: derived{names: cfg.Names, changed: changed}}
+// configuration, which it does not retain. It reads names where labels need them. With
+// [ServicePorts] it reads known, and adds the listeners that flows show. changed is called for
+// each value that is truncated or was not valid UTF-8.
+func NewBuilder(layout *Layout, cfg *Config, names *Names, known *Listeners, changed func()) *Builder {
+	b := &Builder{classifier: NewClassifier(cfg.ClusterNetworks), derived: derived{names: names, changed: changed}}
 	all := table()
 	for _, name := range layout.Names {
 		r := all[slices.IndexFunc(all, func(r row) bool { return r.name == name })]
 		if r.append != nil {
 			b.rows, b.of = append(b.rows, r), b.of|r.of
 		}
-	}
-	if b.derived.names == nil {
-		b.derived.names = noNames{}
 	}
 	for _, n := range cfg.Networks {
 		b.networks.Add(n.Prefix, n.Name)

@@ -15,14 +15,13 @@ import (
 
 func TestMain(m *testing.M) { leaks.Main(m, nil) }
 
-// directory has the names of a topology.
-type directory struct {
-	nodes     map[string]NodeNames
-	addresses map[string]string
+// nameAll gives a builder's node and addresses names.
+func nameAll(b *Builder) {
+	b.derived.names.SetNodes([]input.NodeName{{TID: []byte("n1"), Name: []byte("eth0"), Host: []byte("host-1"), Type: []byte("device")}}, input.Refresh{})
+	b.derived.names.SetAddresses([]input.AddressName{
+		{Address: []byte("10.0.0.1"), Name: []byte("client")}, {Address: []byte("10.0.0.2"), Name: []byte("server")},
+	}, input.Refresh{})
 }
-
-func (d *directory) Node(tid []byte) NodeNames  { return d.nodes[string(tid)] }
-func (d *directory) Address(addr []byte) string { return d.addresses[string(addr)] }
 
 func prefixes(texts ...string) (all []netip.Prefix) {
 	for _, text := range texts {
@@ -48,7 +47,7 @@ func newBuilder(t testing.TB, cfg Config, changed func()) (*Builder, *Layout) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return NewBuilder(layout, &cfg, newListeners(), changed), layout
+	return NewBuilder(layout, &cfg, NewNames(func() {}, func() {}), newListeners(), changed), layout
 }
 
 // labelsOf writes the labels of a flow that have a value.
@@ -68,11 +67,8 @@ func TestEveryLabel(t *testing.T) {
 		Labels:          All(),
 		Networks:        []Network{{"lab", netip.MustParsePrefix("10.0.0.0/8")}, {"bench", netip.MustParsePrefix("10.0.0.2/32")}},
 		ClusterNetworks: prefixes("10.0.0.1/32"),
-		Names: &directory{
-			nodes:     map[string]NodeNames{"n1": {Name: "eth0", Host: "host-1", Type: "device"}},
-			addresses: map[string]string{"10.0.0.1": "client", "10.0.0.2": "server"},
-		},
 	}, nil)
+	nameAll(b)
 	const want = "application=HTTP,capture_id=c1,flow_class=egress,host=host-1,initiator_ip=10.0.0.1,initiator_name=client," +
 		"initiator_network=lab,initiator_port=40000,node_name=eth0,node_tid=n1,node_type=device,protocol=TCP," +
 		"target_ip=10.0.0.2,target_name=server,target_network=bench,target_port=80,vlan=10,vni=5"
@@ -111,7 +107,7 @@ func TestChangedValuesAreCounted(t *testing.T) {
 func TestAppendAllocatesNothing(t *testing.T) {
 	parsed := append(with(ofNetwork), with(ofClass)...)
 	others := slices.DeleteFunc(All(), func(name string) bool { return slices.Contains(parsed, name) })
-	b, _ := newBuilder(t, Config{Labels: others, Ports: ServicePorts, Names: &directory{}}, nil)
+	b, _ := newBuilder(t, Config{Labels: others, Ports: ServicePorts}, nil)
 	f, values := newFlow(), make([]byte, 0, 256)
 	f.Opened = input.OpenedByA
 	if n := testing.AllocsPerRun(100, func() { values = b.Append(values[:0], f) }); n != 0 {

@@ -23,8 +23,9 @@ type Config struct {
 	Networks []Network
 	// ClusterNetworks decide the [Class] of a flow.
 	ClusterNetworks []netip.Prefix
-	// Names gives node_name, host, node_type, initiator_name and target_name; nil: none.
-	Names Names
+	// MaxNames bounds the names of nodes and those of addresses, for node_name, host,
+	// node_type, initiator_name and target_name; 0: no bound.
+	MaxNames int
 }
 
 // Layout returns the layout of connections. Its policy is a hash of the settings that the

@@ -109,7 +109,7 @@ func anyOf(t trait, names []string) bool {
 // derived is what values are made of beside the record; of a record's, only what the layout
 // needs is set.
 type derived struct {
-	names       Names
+	names       *Names
 	serviceOnly bool   // [ServicePorts]
 	changed     func() // called for a value that was not valid as it is
 

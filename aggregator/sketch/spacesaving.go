@@ -84,16 +84,21 @@ func (b *SpaceSaving) Ranked() []Counter {
 	return b.counters[:n]
 }
 
-// Counters returns all counters, in an order of their own, and Restore makes them those of a
-// new sketch of the same size.
-func (b *SpaceSaving) Counters() []Counter { return b.counters }
+// State returns how many counters there are at most, and all, in an order of their own. The
+// slice is valid until the next call of another method.
+func (b *SpaceSaving) State() (size int, counters []Counter) { return b.size, b.counters }
 
-// Restore is the inverse of [SpaceSaving.Counters].
-func (b *SpaceSaving) Restore(counters []Counter) {
-	b.counters = counters
+// Restore returns the sketch of which [SpaceSaving.State] returned size and counters, and takes
+// ownership of these. Not ok: they are of none.
+func Restore(size int, counters []Counter) (b *SpaceSaving, ok bool) {
+	b = &SpaceSaving{size: size, counters: counters, at: map[uint64]int{}}
 	for i, c := range counters {
+		if c.Error > c.Bytes || i > 0 && counters[(i-1)/2].Bytes > c.Bytes {
+			return nil, false
+		}
 		b.at[c.ID] = i
 	}
+	return b, len(b.at) == len(counters) && len(counters) <= size
 }
 
 func (b *SpaceSaving) swap(i, j int) {

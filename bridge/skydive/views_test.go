@@ -26,6 +26,7 @@ import (
 	"github.com/skydive-project/skybridge/bridge/skydive/decode"
 	"github.com/skydive-project/skybridge/internal/analyzer"
 	judge "github.com/skydive-project/skybridge/internal/reference"
+	"github.com/skydive-project/skybridge/replica"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -137,8 +138,10 @@ func tableOf(t *testing.T, recording string, cfg aggregator.Config) (text, total
 	cfg.ConnectionTimeout, cfg.FlowRetention = time.Hour, time.Hour
 	skipped := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "skipped"}, []string{"reason"})
 	now := time.Unix(1_800_000_000, 0)
-	a, err := aggregator.New(cfg, func() time.Time { return now }, prometheus.NewRegistry(), skipped, slog.New(slog.DiscardHandler))
-	if err != nil {
+	clock := func() time.Time { return now }
+	logger, registry := slog.New(slog.DiscardHandler), prometheus.NewRegistry()
+	a := replica.New(aggregator.New(registry, skipped, logger), replica.Clock{Wall: clock, Passing: clock}, registry, logger)
+	if err := a.Start(replica.Configuration{Config: cfg}); err != nil {
 		t.Fatal(err)
 	}
 	var m decode.Message

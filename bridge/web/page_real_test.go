@@ -235,7 +235,7 @@ func TestBrowserHostile(t *testing.T) {
 	b.open("/")
 	b.await(`document.getElementById("live").innerText.startsWith("as of")`)
 	b.act("refresh()")
-	b.want(`document.getElementById("live").innerText.startsWith("as of")`, "true") // by the script, which shows what failed
+	b.want(`document.getElementById("live").innerText.startsWith("as of")`, "true")                                                   // by the script, which shows what failed
 	b.want(`document.querySelectorAll("script, main img, main h1, iframe, [onload], [onerror], [onmouseover], [style]").length`, "1") // ours
 	b.want(`document.querySelectorAll("#rows tr").length`, fmt.Sprint(len(hostile())))
 	b.want(`/[\p{Cc}\p{Cf}]/u.test(document.querySelector("main").textContent.replaceAll("\n", ""))`, "false")

@@ -19,7 +19,7 @@ import (
 const root = "../.."
 
 // product are the rooms whose log lines an operator sees.
-var product = []string{"aggregator", "bridge", "cmd/skybridge", "disk", "logging", "remotewrite"}
+var product = []string{"aggregator", "bridge", "cmd/skybridge", "disk", "logging", "remotewrite", "replica"}
 
 // TestLogReference holds docs/reference/logs.md against the code: every line at warn
 // and error is in it, with its level, and it has no others.

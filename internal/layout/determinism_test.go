@@ -49,19 +49,12 @@ func undetermined(t *testing.T, paths []string) (found []string) {
 
 // TestDeterminism keeps the aggregator a function of its inputs.
 func TestDeterminism(t *testing.T) {
-	// What goes when the journal holds the inputs.
-	until := []string{
-		"conversation.go crypto/rand", "openstate.go ranges over a map", "openstate.go time.Now",
-		"replay.go ranges over a map", "statefile.go math/rand/v2",
-	}
 	for name, d := range directories(t) {
 		if name != "aggregator" && !strings.HasPrefix(name, "aggregator/") {
 			continue
 		}
 		for _, what := range undetermined(t, d.files) {
-			if !slices.Contains(until, what) {
-				t.Errorf("%s/%s", name, what)
-			}
+			t.Errorf("%s/%s", name, what)
 		}
 	}
 }

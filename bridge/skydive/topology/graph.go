@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/skydive-project/skybridge/aggregator"
+	"github.com/skydive-project/skybridge/aggregator/label"
 )
 
 // olderRounds is how many rounds in a row an older revision of a node is not
@@ -152,7 +152,8 @@ func (g *graph) byTID() map[string]*heldNode {
 // interfaces returns the network interfaces among nodes, at most limit, how many
 // more there are, and how many addresses had no room in a label. Those that were
 // among them stay.
-func interfaces(nodes map[string]*heldNode, limit int) (rows []aggregator.InterfaceRow, more, cut int) {
+func interfaces(nodes map[string]*heldNode, limit int) (all map[interfaceLabels]interfaceValues, more, cut int) {
+	all = map[interfaceLabels]interfaceValues{}
 	shown := 0
 	for _, h := range nodes {
 		if h.node.ether && h.shown {
@@ -175,36 +176,42 @@ func interfaces(nodes map[string]*heldNode, limit int) (rows []aggregator.Interf
 		ipv4, cut4 := joinAddresses(n.ipv4)
 		ipv6, cut6 := joinAddresses(n.ipv6)
 		cut += cut4 + cut6
-		rows = append(rows, aggregator.InterfaceRow{
-			InterfaceLabels: aggregator.InterfaceLabels{
-				Name: n.name, Host: n.host, Type: n.kind, NodeTID: n.tid,
-				IPv4: ipv4, IPv6: ipv6,
-			},
-			Values: n.metric,
-		})
+		all[interfaceLabels{n.tid, n.name, n.host, n.kind, ipv4, ipv6}] = n.metric
 	}
-	return rows, more, cut
+	return all, more, cut
+}
+
+// names returns what nodes are called.
+func names(nodes map[string]*heldNode) map[string]label.NodeNames {
+	all := make(map[string]label.NodeNames, len(nodes))
+	for tid, h := range nodes {
+		all[tid] = label.NodeNames{Name: h.node.name, Host: h.node.host, Type: h.node.kind}
+	}
+	return all
 }
 
 // captures returns the captures on the nodes.
-func captures(nodes map[string]*heldNode) (rows []aggregator.CapturePackets) {
+func captures(nodes map[string]*heldNode) map[captureKey]packets {
+	all := map[captureKey]packets{}
 	for _, h := range nodes {
-		rows = append(rows, h.node.captures...)
+		for _, c := range h.node.captures {
+			all[captureKey{c.id, h.node.tid}] = c.packets
+		}
 	}
-	return rows
+	return all
 }
 
 // mostPackets returns the captures of both, each with the higher numbers.
-func mostPackets(a, b []aggregator.CapturePackets) []aggregator.CapturePackets {
+func mostPackets(a, b []capture) []capture {
 	if len(b) == 0 {
 		return a
 	}
 	most := slices.Clone(a)
 	for _, c := range b {
-		i := slices.IndexFunc(most, func(m aggregator.CapturePackets) bool { return m.CaptureID == c.CaptureID })
+		i := slices.IndexFunc(most, func(m capture) bool { return m.id == c.id })
 		switch {
 		case i >= 0:
-			most[i].Received, most[i].Dropped = max(most[i].Received, c.Received), max(most[i].Dropped, c.Dropped)
+			most[i].received, most[i].dropped = max(most[i].received, c.received), max(most[i].dropped, c.dropped)
 		case len(most) < maxHeld:
 			most = append(most, c)
 		}

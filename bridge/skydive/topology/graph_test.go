@@ -16,8 +16,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
-
-	"github.com/skydive-project/skybridge/aggregator"
 )
 
 // graphOf is an empty graph and the answer of one analyzer.
@@ -89,12 +87,12 @@ func TestRecordedHolders(t *testing.T) {
 // nor where the one that knows more is out of reach; and that they fall with the capture.
 // What the node is a part of is what any of them says.
 func TestPacketsOfSeveralAnalyzers(t *testing.T) {
-	reported := func(revision int64, packets ...uint64) *answer {
+	reported := func(revision int64, received ...uint64) *answer {
 		n := node{id: "n", tid: "t", revision: revision}
-		for i, p := range packets {
-			n.captures = append(n.captures, aggregator.CapturePackets{CaptureID: string(rune('a' + i)), NodeTID: "t", Received: p, Dropped: p / 10})
+		for i, p := range received {
+			n.captures = append(n.captures, capture{string(rune('a' + i)), packets{p, p / 10}})
 		}
-		if len(packets) == 2 {
+		if len(received) == 2 {
 			n.parent = "ns"
 		}
 		return &answer{nodes: map[string]*node{"n": &n}}
@@ -113,9 +111,14 @@ func TestPacketsOfSeveralAnalyzers(t *testing.T) {
 	} {
 		g.round(round.answers...)
 		var got []uint64
-		for _, c := range captures(g.nodes) {
-			if got = append(got, c.Received); c.Dropped != c.Received/10 {
-				t.Errorf("round %d: %+v", i, c)
+		all := captures(g.nodes)
+		for _, key := range []captureKey{{"a", "t"}, {"b", "t"}} {
+			p, ok := all[key]
+			if ok {
+				got = append(got, p.received)
+			}
+			if p.dropped != p.received/10 {
+				t.Errorf("round %d: %+v", i, p)
 			}
 		}
 		if !slices.Equal(got, round.want) {
@@ -236,7 +239,7 @@ func TestSameTID(t *testing.T) {
 		node{id: "a", tid: "t", created: 2, ether: true, name: "other"})
 	g.take([]*answer{a})
 	rows, _, _ := interfaces(g.byTID(), 10)
-	if len(rows) != 1 || rows[0].Name != "new" {
+	if _, ok := rows[interfaceLabels{tid: "t", name: "new"}]; !ok || len(rows) != 1 {
 		t.Errorf("%v", rows)
 	}
 }
@@ -253,8 +256,8 @@ func TestTopologyBounds(t *testing.T) {
 		skipped = g.take([]*answer{a})
 		rows, more, _ := interfaces(g.byTID(), 2)
 		var list []string
-		for _, r := range rows {
-			list = append(list, r.Name)
+		for r := range rows {
+			list = append(list, r.name)
 		}
 		slices.Sort(list)
 		return skipped + more, strings.Join(list, " ")
@@ -331,8 +334,8 @@ func FuzzTopology(f *testing.F) {
 			}
 		}
 		rows, _, _ := interfaces(g.byTID(), 10)
-		for _, r := range rows {
-			for _, v := range r.Values {
+		for r, values := range rows {
+			for _, v := range values {
 				if v > 1<<63 {
 					t.Errorf("%v", r)
 				}

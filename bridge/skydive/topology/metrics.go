@@ -25,29 +25,26 @@ type metrics struct {
 	requests *prometheus.CounterVec // analyzer, result
 	last     *prometheus.GaugeVec   // analyzer
 	skipped  *prometheus.CounterVec // reason
-	evicted  *prometheus.CounterVec // what
 	unknown  *prometheus.CounterVec // what
 	ifaces   prometheus.Gauge
 	cut      prometheus.Counter
 }
 
-// newMetrics registers the metrics; nodes and addresses count the names that are known.
-func newMetrics(reg prometheus.Registerer, nodes, addresses func() int) *metrics {
+func newMetrics(reg prometheus.Registerer) *metrics {
 	on := meter.On(reg)
 	m := &metrics{
 		requests: on.Counters("skybridge_topology_requests_total", "Topology queries to the analyzer, by result.", "analyzer", "result"),
 		skipped:  on.Counters("skybridge_topology_nodes_skipped_total", "Nodes of the topology skipped at each refresh, by reason: malformed, or beyond topology.cache_size.", "reason"),
-		evicted:  on.Counters("skybridge_topology_names_evicted_total", "Names evicted or not added because topology.cache_size was reached, by kind.", "what"),
 		unknown:  on.Counters("skybridge_topology_names_unknown_total", "Nodes and addresses without a name. Each counts once, until many others follow.", "what"),
 		last:     on.Gauges("skybridge_topology_last_success_timestamp_seconds", "Time of the analyzer's last successful topology answer, in seconds since the epoch.", "analyzer"),
 		ifaces:   on.Gauge("skybridge_topology_interfaces", "Network interfaces in the topology. Each has eleven series."),
 		cut:      on.Counter("skybridge_topology_addresses_cut_total", "Addresses left out at each refresh: beyond their interface's label of 1,024 bytes, the 256 of each kind per node, or topology.cache_size."),
 	}
-	for what, count := range map[string]func() int{nameNode: nodes, nameAddress: addresses} {
-		on.GaugeOf(func() float64 { return float64(count()) }, "skybridge_topology_names", "Known names, by kind.", prometheus.Labels{"what": what})
-	}
 	for _, reason := range []string{nodeMalformed, nodeLimit} {
 		m.skipped.WithLabelValues(reason)
+	}
+	for _, what := range []string{nameNode, nameAddress} {
+		m.unknown.WithLabelValues(what)
 	}
 	return m
 }

@@ -11,8 +11,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-
-	"github.com/skydive-project/skybridge/aggregator"
 )
 
 const (
@@ -52,9 +50,9 @@ type node struct {
 	ether      bool // a network interface as the old connector took it
 	ipv4, ipv6 []string
 	cut        int // addresses that are not kept
-	metric     [aggregator.InterfaceMetrics]uint64
+	metric     interfaceValues
 
-	captures []aggregator.CapturePackets // each once
+	captures []capture // each once
 
 	// What names the holder of an address; see holders.go.
 	domain, vm  string   // libvirt's domain, Neutron's VM
@@ -63,6 +61,12 @@ type node struct {
 	podIP       string
 	nodeIP      string // of the machine that a pod runs on
 	containerIP string
+}
+
+// capture is a capture on a node.
+type capture struct {
+	id string
+	packets
 }
 
 // rawNode is a node in JSON, in either of two forms: as the topology has it, with
@@ -137,7 +141,7 @@ func (r *rawNode) node() (*node, bool) {
 		if c.ID == "" || len(c.ID) > maxCaptureID || c.PacketsReceived < 0 || c.PacketsDropped < 0 || n.tid == "" {
 			continue
 		}
-		n.addCapture(aggregator.CapturePackets{CaptureID: c.ID, NodeTID: n.tid, Received: uint64(c.PacketsReceived), Dropped: uint64(c.PacketsDropped)})
+		n.addCapture(capture{c.ID, packets{uint64(c.PacketsReceived), uint64(c.PacketsDropped)}})
 	}
 	k := &m.Metric
 	for i, v := range [...]int64{
@@ -153,11 +157,11 @@ func (r *rawNode) node() (*node, bool) {
 }
 
 // addCapture adds the packets of a capture on the node.
-func (n *node) addCapture(c aggregator.CapturePackets) {
+func (n *node) addCapture(c capture) {
 	for i := range n.captures {
-		if was := &n.captures[i]; was.CaptureID == c.CaptureID {
-			was.Received += c.Received
-			was.Dropped += c.Dropped
+		if was := &n.captures[i]; was.id == c.id {
+			was.received += c.received
+			was.dropped += c.dropped
 			return
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -17,8 +18,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/bridge/skydive/access"
+	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/analyzer"
 	"github.com/skydive-project/skybridge/internal/await"
 	"github.com/skydive-project/skybridge/internal/leaks"
@@ -44,35 +45,97 @@ func startAnalyzerWith(t *testing.T, cfg analyzer.Config, nodes ...json.RawMessa
 	return a
 }
 
-// interfaceSink records what the topology delivers.
-type interfaceSink struct {
-	mu     sync.Mutex
-	rounds int
-	rows   []aggregator.InterfaceRow
+// tableSink has what the topology has stated.
+type tableSink struct {
+	wanted chan struct{}
 
-	captures []aggregator.CapturePackets
+	mu                           sync.Mutex
+	wantedNodes, wantedAddresses []string
+	rounds                       int
+	nodes                        map[string]input.NodeName
+	addresses                    map[string]string
+	rows                         map[string]input.Interface
+	captures                     map[string]input.CapturePackets
 }
 
-func (s *interfaceSink) SetCaptures(rows []aggregator.CapturePackets) {
+// take applies rows to a table. The first ones of all are of a whole refresh.
+func take[R, V any](s *tableSink, table *map[string]V, rows []R, how input.Refresh, row func(*R) (key string, v V, gone bool)) {
 	s.mu.Lock()
-	s.captures = slices.Clone(rows)
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	if how.Whole != (*table == nil) || len(rows) > input.MaxRows {
+		panic(fmt.Sprintf("%d rows, whole: %v", len(rows), how.Whole))
+	}
+	if how.Whole {
+		*table = map[string]V{}
+	}
+	for i := range rows {
+		key, v, gone := row(&rows[i])
+		if delete(*table, key); !gone {
+			(*table)[key] = v
+		}
+	}
 }
 
-func (s *interfaceSink) SetInterfaces(rows []aggregator.InterfaceRow) {
+func (s *tableSink) NodeNames(rows []input.NodeName, how input.Refresh) {
+	take(s, &s.nodes, rows, how, func(n *input.NodeName) (string, input.NodeName, bool) { return string(n.TID), *n, n.Gone })
+}
+
+func (s *tableSink) AddressNames(rows []input.AddressName, how input.Refresh) {
+	take(s, &s.addresses, rows, how, func(n *input.AddressName) (string, string, bool) { return string(n.Address), string(n.Name), n.Gone })
+}
+
+func (s *tableSink) CapturePackets(rows []input.CapturePackets, how input.Refresh) {
+	take(s, &s.captures, rows, how, func(p *input.CapturePackets) (string, input.CapturePackets, bool) {
+		return string(p.CaptureID) + " " + string(p.NodeTID), *p, p.Gone
+	})
+}
+
+func (s *tableSink) Interfaces(rows []input.Interface, how input.Refresh) {
+	take(s, &s.rows, rows, how, func(i *input.Interface) (string, input.Interface, bool) {
+		return fmt.Sprintf("%s %s %s %s %s %s", i.Name, i.NodeTID, i.Host, i.Type, i.IPv4, i.IPv6), *i, i.Gone
+	})
+	if how.End {
+		s.mu.Lock()
+		s.rounds++
+		s.mu.Unlock()
+	}
+}
+
+func (s *tableSink) NamesWanted() <-chan struct{} { return s.wanted }
+
+func (s *tableSink) TakeWantedNames() (nodes, addresses []string) {
 	s.mu.Lock()
-	s.rounds++
-	s.rows = slices.Clone(rows)
-	slices.SortFunc(s.rows, func(a, b aggregator.InterfaceRow) int { return strings.Compare(a.Name+a.NodeTID, b.Name+b.NodeTID) })
+	defer s.mu.Unlock()
+	nodes, addresses = s.wantedNodes, s.wantedAddresses
+	s.wantedNodes, s.wantedAddresses = nil, nil
+	return nodes, addresses
+}
+
+// want has the topology look for the name of an address.
+func (s *tableSink) want(address string) {
+	s.mu.Lock()
+	s.wantedAddresses = append(s.wantedAddresses, address)
 	s.mu.Unlock()
+	select {
+	case s.wanted <- struct{}{}:
+	default:
+	}
+}
+
+// interfaces returns the interfaces, sorted by name. The caller holds mu, as that of captures.
+func (s *tableSink) interfaces() (all []input.Interface) {
+	for _, key := range slices.Sorted(maps.Keys(s.rows)) {
+		all = append(all, s.rows[key])
+	}
+	return all
 }
 
 // list returns the interfaces as NAME=RXBYTES, and how many rounds there were.
-func (s *interfaceSink) list() (string, int) {
+func (s *tableSink) list() (string, int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []string
-	for _, r := range s.rows {
+	for _, r := range s.interfaces() {
 		out = append(out, fmt.Sprintf("%s=%d", r.Name, r.Values[0]))
 	}
 	return strings.Join(out, " "), s.rounds
@@ -81,7 +144,7 @@ func (s *interfaceSink) list() (string, int) {
 // rig is a running topology with what it talks to.
 type rig struct {
 	topology *Topology
-	sink     *interfaceSink
+	sink     *tableSink
 	logs     *await.Logs
 	reg      *prometheus.Registry
 	stop     func() // ends the topology and waits
@@ -99,7 +162,7 @@ func account(t *testing.T, s access.Settings) *access.Account {
 
 func newRig(t *testing.T, cfg Config, tweaks ...func(*Topology)) *rig {
 	t.Helper()
-	r := &rig{logs: &await.Logs{}, reg: prometheus.NewRegistry(), sink: &interfaceSink{}}
+	r := &rig{logs: &await.Logs{}, reg: prometheus.NewRegistry(), sink: &tableSink{wanted: make(chan struct{}, 1)}}
 	cfg.Enabled = true
 	if cfg.Account == nil {
 		cfg.Account = account(t, access.Settings{})

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/bridge/skydive/access"
 	"github.com/skydive-project/skybridge/logging"
 )
@@ -28,7 +27,7 @@ func (t *Topology) Run(ctx context.Context, sink Sink) {
 		case <-t.changed:
 			due = time.Now()
 			continue
-		case <-t.wanted:
+		case <-sink.NamesWanted():
 			early := time.Now().Add(t.settle)
 			if early.Before(t.early) {
 				early = t.early
@@ -74,16 +73,13 @@ func (t *Topology) adopt(sink Sink) {
 	var targets []access.Target
 	if cfg.Enabled {
 		targets, _ = analyzers.Targets()
-		t.graph.limit, t.nodes.size, t.addresses.size = 2*cfg.CacheSize, cfg.CacheSize, cfg.CacheSize
+		t.graph.limit = 2 * cfg.CacheSize
 	}
 	t.choose(targets, true)
-	if !cfg.Enabled && was != nil && was.Enabled {
+	if !cfg.Enabled && (was == nil || was.Enabled) { // the sink may have what a former process stated
 		t.graph.nodes = map[string]*heldNode{}
-		t.nodes.clear()
-		t.addresses.clear()
 		t.metrics.ifaces.Set(0)
-		sink.SetCaptures(nil)
-		sink.SetInterfaces(nil)
+		t.handOn(sink, &stated{})
 	}
 }
 
@@ -175,20 +171,14 @@ func (t *Topology) round(ctx context.Context, sink Sink) {
 	if ctx.Err() != nil {
 		return // a second sooner, where there are half a million nodes
 	}
-	addresses := holders.names()
 	nodes := t.graph.byTID()
 	rows, more, cut := interfaces(nodes, t.inUse.CacheSize)
-	t.metrics.cut.Add(float64(cut + holders.cut))
+	t.metrics.cut.Add(float64(cut + holders.cut + holders.over))
 	t.metrics.ifaces.Set(float64(len(rows)))
 
-	table := make(map[string]label.NodeNames, len(nodes))
-	for tid, h := range nodes {
-		table[tid] = label.NodeNames{Name: h.node.name, Host: h.node.host, Type: h.node.kind}
-	}
-	at := time.Now()
-	t.nodes.refresh(table, at)
-	t.addresses.refresh(addresses, at)
-	t.metrics.evicted.WithLabelValues(nameAddress).Add(float64(holders.over))
+	was, is, at := t.stated.Load(), &stated{names(nodes), holders.names(), captures(nodes), rows}, time.Now()
+	keep(&t.goneNodes, was.nodes, is.nodes, at, t.graph.limit)
+	keep(&t.goneAddresses, was.addresses, is.addresses, at, t.graph.limit)
 
 	malformed := 0
 	for _, a := range answers {
@@ -196,8 +186,7 @@ func (t *Topology) round(ctx context.Context, sink Sink) {
 	}
 	t.metrics.skipped.WithLabelValues(nodeMalformed).Add(float64(malformed))
 	t.metrics.skipped.WithLabelValues(nodeLimit).Add(float64(skipped + more))
-	sink.SetCaptures(captures(nodes))
-	sink.SetInterfaces(rows) // last, so that their names are known by then
+	t.handOn(sink, is)
 	if malformed+skipped+more == 0 {
 		return
 	}

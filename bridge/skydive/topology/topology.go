@@ -16,11 +16,11 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/bridge/skydive/access"
 	"github.com/skydive-project/skybridge/logging"
@@ -28,13 +28,6 @@ import (
 
 // Each analyzer has a bit in the graph.
 var _ [64 - access.MaxAnalyzers]struct{}
-
-// Sink takes what the topology has of network interfaces and captures:
-// all of them, each time. It is called from one goroutine.
-type Sink interface {
-	SetInterfaces([]aggregator.InterfaceRow)
-	SetCaptures([]aggregator.CapturePackets)
-}
 
 // Config is which analyzers to ask for the topology, and how often.
 type Config struct {
@@ -46,7 +39,7 @@ type Config struct {
 	// RefreshInterval is the time between two questions to one analyzer. The sight of
 	// an unknown name can bring the next one forward, once in that time.
 	RefreshInterval time.Duration
-	// CacheSize bounds the names of nodes, those of addresses, and the interfaces.
+	// CacheSize bounds the interfaces; of nodes and of addresses twice as many are kept.
 	CacheSize int
 }
 
@@ -64,17 +57,15 @@ func (c *Config) analyzers() (*access.Addresses, error) {
 
 // Topology keeps what Skydive's topology has of nodes, addresses and network
 // interfaces. It asks every analyzer; one that does not answer is asked less
-// often, and what it reported stays. It implements [label.Names] from memory,
-// which never waits for an analyzer. Its methods may be called concurrently.
+// often, and what it reported stays. Its methods may be called concurrently, and
+// never wait for an analyzer.
 type Topology struct {
-	log       *slog.Logger
-	metrics   *metrics
-	timeout   time.Duration // of a question, but for tests
-	settle    time.Duration // how long the first unknown name waits for others to come
-	nodes     *names[label.NodeNames]
-	addresses *names[string]
-	wanted    chan struct{} // an unknown name was seen
-	changed   chan struct{} // there is a new configuration
+	log     *slog.Logger
+	metrics *metrics
+	timeout time.Duration // of a question, but for tests
+	settle  time.Duration // how long the first unknown name waits for others to come
+	stated  atomic.Pointer[stated]
+	changed chan struct{} // there is a new configuration
 
 	mu        sync.Mutex
 	cfg       *Config
@@ -82,11 +73,14 @@ type Topology struct {
 	sources   map[string]*source // by name
 
 	// Of the goroutine that runs.
-	graph  graph
-	inUse  *Config
-	lookUp time.Time    // when names are to be looked up again
-	early  time.Time    // when an unknown name last brought a round forward
-	seldom *slog.Logger // for what can repeat without end
+	graph    graph
+	inUse    *Config
+	lookUp   time.Time    // when names are to be looked up again
+	early    time.Time    // when an unknown name last brought a round forward
+	seldom   *slog.Logger // for what can repeat without end
+	handedOn bool         // the sink has the topology of this process
+
+	goneNodes, goneAddresses gone
 }
 
 // source is one analyzer.
@@ -117,32 +111,21 @@ func New(cfg Config, reg prometheus.Registerer, logger *slog.Logger) (*Topology,
 	}
 	t := &Topology{
 		log: logger, timeout: queryTimeout, settle: 500 * time.Millisecond, cfg: &cfg,
-		analyzers: analyzers,
-		wanted:    make(chan struct{}, 1), changed: make(chan struct{}, 1),
+		analyzers: analyzers, metrics: newMetrics(reg),
+		changed: make(chan struct{}, 1),
 		sources: map[string]*source{},
 		graph:   graph{nodes: map[string]*heldNode{}},
 		seldom:  logging.RateLimited(logger),
 	}
-	m := newMetrics(reg, func() int { return t.nodes.count() }, func() int { return t.addresses.count() })
-	t.metrics = m
-	ask := func() { signal(t.wanted) }
-	t.nodes = newNames[label.NodeNames](cfg.CacheSize, m.evicted.WithLabelValues(nameNode), m.unknown.WithLabelValues(nameNode), ask)
-	t.addresses = newNames[string](cfg.CacheSize, m.evicted.WithLabelValues(nameAddress), m.unknown.WithLabelValues(nameAddress), ask)
+	t.stated.Store(&stated{})
 	return t, nil
 }
 
-// Node implements [label.Names].
-func (t *Topology) Node(tid []byte) label.NodeNames { return t.nodes.get(tid) }
+// KnownNode returns the names of a node; the zero value where they are unknown.
+func (t *Topology) KnownNode(tid string) label.NodeNames { return t.stated.Load().nodes[tid] }
 
-// Address implements [label.Names].
-func (t *Topology) Address(addr []byte) string { return t.addresses.get(addr) }
-
-// KnownNode is [Topology.Node] for a person's eye: it changes nothing, neither what
-// is asked of analyzers nor which names are kept.
-func (t *Topology) KnownNode(tid string) label.NodeNames { return t.nodes.peek(tid) }
-
-// KnownAddress is [Topology.Address] as [Topology.KnownNode] is Node.
-func (t *Topology) KnownAddress(addr string) string { return t.addresses.peek(addr) }
+// KnownAddress returns the name of an address in Skydive's notation, or "".
+func (t *Topology) KnownAddress(addr string) string { return t.stated.Load().addresses[addr] }
 
 // Reload changes the configuration: from the next question on, which comes now.
 // What is known stays, but for what was only known of analyzers that are not asked
@@ -156,16 +139,11 @@ func (t *Topology) Reload(cfg Config) error {
 	analyzers.Adopt(t.analyzers)
 	t.cfg, t.analyzers = &cfg, analyzers
 	t.mu.Unlock()
-	signal(t.changed)
-	return nil
-}
-
-// signal leaves a token, if there is none yet.
-func signal(to chan<- struct{}) {
 	select {
-	case to <- struct{}{}:
+	case t.changed <- struct{}{}:
 	default:
 	}
+	return nil
 }
 
 // Status returns how asking goes, by analyzer; nothing where that is disabled.

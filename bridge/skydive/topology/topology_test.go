@@ -7,9 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,9 +19,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/common/config"
 
-	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/aggregator/label"
 	"github.com/skydive-project/skybridge/bridge/skydive/access"
+	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/analyzer"
 	"github.com/skydive-project/skybridge/internal/await"
 )
@@ -38,12 +40,12 @@ func TestRecordedInterfaces(t *testing.T) {
 		}
 		r := newRig(t, Config{Analyzers: []string{a.URL()}})
 		r.waitInterfaces(t, "eth0=1584436971 ifb0=0 ifb1=0 skyv1=762091 skyv2=15098487")
-		row := func(name, kind, v4, v6, tid string, values ...uint64) aggregator.InterfaceRow {
-			r := aggregator.InterfaceRow{InterfaceLabels: aggregator.InterfaceLabels{Name: name, Host: "skyhost", Type: kind, IPv4: v4, IPv6: v6, NodeTID: tid}}
+		row := func(name, kind, v4, v6, tid string, values ...uint64) input.Interface {
+			r := input.Interface{Name: []byte(name), Host: []byte("skyhost"), Type: []byte(kind), IPv4: []byte(v4), IPv6: []byte(v6), NodeTID: []byte(tid)}
 			copy(r.Values[:], values)
 			return r
 		}
-		want := []aggregator.InterfaceRow{
+		want := []input.Interface{
 			row("eth0", "device", "192.0.2.2/24", "fd00::2/64,fe80::fc:ff:fe00:1/64", "c0045003-f818-54f1-8315-5dcc658f3f2d", 1584436971, 9589748, 109573, 81485),
 			row("ifb0", "ifb", "", "", "f788728b-0124-53e0-bd33-a8b393e5d7fe"),
 			row("ifb1", "ifb", "", "", "9f2e36fc-cb9f-5785-b18e-a3bc308b7986"),
@@ -51,20 +53,19 @@ func TestRecordedInterfaces(t *testing.T) {
 			row("skyv2", "veth", "10.77.0.2/24", "fd77::2/64,fe80::c4e:caff:fec3:1823/64", "78881b67-36b4-5aea-9412-455467a4ecfd", 15098487, 762091, 13285, 9286),
 		}
 		r.sink.mu.Lock()
-		if diff := cmp.Diff(want, r.sink.rows); diff != "" {
+		if diff := cmp.Diff(want, r.sink.interfaces()); diff != "" {
 			t.Errorf("older=%t (-want +got):\n%s", older, diff)
 		}
-		captures := []aggregator.CapturePackets{
-			{CaptureID: "19ec4963-b60d-4aa3-9101-9391132ff1c0", NodeTID: "8559e2ab-0429-5426-acd7-0899f5d7dd10"},
-		}
+		const capture, tid = "19ec4963-b60d-4aa3-9101-9391132ff1c0", "8559e2ab-0429-5426-acd7-0899f5d7dd10"
+		captures := map[string]input.CapturePackets{capture + " " + tid: {CaptureID: []byte(capture), NodeTID: []byte(tid)}}
 		if diff := cmp.Diff(captures, r.sink.captures); diff != "" {
 			t.Errorf("older=%t, captures (-want +got):\n%s", older, diff)
 		}
 		r.sink.mu.Unlock()
-		if got, want := r.topology.Node([]byte("c0045003-f818-54f1-8315-5dcc658f3f2d")), (label.NodeNames{Name: "eth0", Host: "skyhost", Type: "device"}); got != want {
+		if got, want := r.topology.KnownNode("c0045003-f818-54f1-8315-5dcc658f3f2d"), (label.NodeNames{Name: "eth0", Host: "skyhost", Type: "device"}); got != want {
 			t.Errorf("node: %v, want %v", got, want)
 		}
-		if got := r.topology.Address([]byte("fd77::2")); got != "skyhost/skyv2" {
+		if got := r.topology.KnownAddress("fd77::2"); got != "skyhost/skyv2" {
 			t.Errorf("address: %q", got)
 		}
 		for _, q := range a.TopologyQueries()[2:] {
@@ -120,7 +121,7 @@ func TestTopologyFaults(t *testing.T) {
 			if got, _ := r.sink.list(); got != "eth0=5" {
 				t.Errorf("interfaces: %s", got)
 			}
-			if got := r.topology.Address([]byte("10.0.0.1")) + " " + r.topology.Node([]byte("tid-a")).Name; got != "h/eth0 eth0" {
+			if got := r.topology.KnownAddress("10.0.0.1") + " " + r.topology.KnownNode("tid-a").Name; got != "h/eth0 eth0" {
 				t.Errorf("names: %s", got)
 			}
 			if s := r.topology.Status(); len(s) != 1 || s[0].LastError == "" || s[0].Nodes != 1 {
@@ -228,18 +229,21 @@ func TestTopologyReload(t *testing.T) {
 	if r.requests(t, a, resultOK) != -1 {
 		t.Error("the metrics of an analyzer that is not asked any more stay")
 	}
-	captures := func(want ...aggregator.CapturePackets) {
+	captures := func(want map[string]input.CapturePackets, names ...string) {
 		t.Helper()
 		r.sink.mu.Lock()
 		defer r.sink.mu.Unlock()
 		if diff := cmp.Diff(want, r.sink.captures); diff != "" {
 			t.Errorf("captures (-want +got):\n%s", diff)
 		}
+		if got := slices.Sorted(maps.Keys(r.sink.nodes)); !slices.Equal(got, names) {
+			t.Errorf("nodes %v, want %v", got, names)
+		}
 	}
-	captures(aggregator.CapturePackets{CaptureID: "c", NodeTID: "tid-b", Received: 9, Dropped: 1})
+	captures(map[string]input.CapturePackets{"c tid-b": {CaptureID: []byte("c"), NodeTID: []byte("tid-b"), Received: 9, Dropped: 1}}, "tid-a", "tid-b")
 	reload("", func(c *Config) { c.Enabled = false })
-	captures()
-	if got := r.topology.Node([]byte("tid-b")); got != (label.NodeNames{}) || len(r.topology.Status()) != 0 {
+	captures(map[string]input.CapturePackets{})
+	if got := r.topology.KnownNode("tid-b"); got != (label.NodeNames{}) || len(r.topology.Status()) != 0 {
 		t.Errorf("disabled, it has %v, %v", got, r.topology.Status())
 	}
 	reload("eth1=6", func(c *Config) { c.Enabled = true })
@@ -256,19 +260,25 @@ func TestUnknownNameIsLookedFor(t *testing.T) {
 	r := newRig(t, Config{Analyzers: []string{a.URL()}, RefreshInterval: time.Hour}, func(t *Topology) { t.settle = 0 })
 	r.waitRound(t, 0, "")
 	a.SetTopology([]json.RawMessage{nodeJSON("a", "eth0", 5, `,"IPV4":["10.0.0.1/24"]`)}, nil)
-	if got := r.topology.Address([]byte("10.0.0.1")); got != "" {
-		t.Fatalf("known already: %q", got)
-	}
+	r.sink.want("10.0.0.1")
 	r.waitRound(t, 1, "eth0=5")
-	await.MetricIs(t, 1, r.reg, "skybridge_topology_names", "what", "address")
-	if got := r.topology.Address([]byte("10.0.0.1")); got != "h/eth0" {
-		t.Errorf("address: %q", got)
+	named := func(want string) {
+		t.Helper()
+		r.sink.mu.Lock()
+		defer r.sink.mu.Unlock()
+		if got := r.sink.addresses["10.0.0.1"]; got != want {
+			t.Errorf("address: %q, want %q", got, want)
+		}
 	}
+	named("h/eth0")
+	r.sink.mu.Lock()
+	delete(r.sink.addresses, "10.0.0.1") // as if it had been evicted
+	r.sink.mu.Unlock()
 	asked := len(a.TopologyQueries())
-	for _, unknown := range []string{"10.0.0.2", "10.0.0.3"} {
-		r.topology.Address([]byte(unknown))
+	for _, unknown := range []string{"10.0.0.1", "10.0.0.2", "10.0.0.3"} {
+		r.sink.want(unknown)
 	}
-	for len(r.topology.wanted) > 0 {
+	for len(r.sink.wanted) > 0 {
 		runtime.Gosched()
 	}
 	if err := r.topology.Reload(Config{Enabled: true, Analyzers: []string{a.URL()}, Account: r.topology.cfg.Account, RefreshInterval: time.Hour, CacheSize: 10}); err != nil {
@@ -277,6 +287,10 @@ func TestUnknownNameIsLookedFor(t *testing.T) {
 	r.waitRound(t, 2, "eth0=5")
 	if got := len(a.TopologyQueries()) - asked; got != 2 {
 		t.Errorf("%d questions, want those two of the reload", got)
+	}
+	named("h/eth0")
+	if got := await.Metric(t, r.reg, "skybridge_topology_names_unknown_total", "what", "address"); got != 2 {
+		t.Errorf("%v unknown names, want 2", got)
 	}
 }
 
