@@ -137,7 +137,7 @@ func (s *store) write(c cut, stop func() bool) error {
 // sized sets how large the latest snapshot is, and when the next one is due: well before the
 // journal is at its bound.
 func (s *store) sized(bytes int64) {
-	s.size, s.due = bytes, max(s.CheckpointBytes, bytes)
+	s.size, s.due = bytes, max(s.CheckpointBytes, bytes/2)
 	if s.MaxBytes > 0 {
 		s.due = min(s.due, s.MaxBytes/2)
 	}
