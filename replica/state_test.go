@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -266,10 +267,11 @@ func TestFailureDuringACheckpoint(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			p := newProcess(t, disktest.New(1), 1<<40)
 			defer p.kill(false)
-			armed, fired := false, false
+			var armed atomic.Bool
+			fired := make(chan struct{})
 			p.config.FS = disktest.Intercept(p.disk, func(is disktest.Op, name string, run func() error) error {
-				if armed && is == op && strings.HasSuffix(name, snapshotFormat.Suffix) && p.making() {
-					armed, fired = false, true
+				if is == op && strings.HasSuffix(name, snapshotFormat.Suffix) && p.making() && armed.CompareAndSwap(true, false) {
+					defer close(fired)
 					p.breakDisk(disktest.Write, disktest.Create)
 					p.report(2)
 					time.Sleep(time.Second) // the journal fails now
@@ -287,8 +289,14 @@ func TestFailureDuringACheckpoint(t *testing.T) {
 			p.report(1)
 			p.tick()
 			p.disk.Fail(nil)
-			for armed = true; !fired; {
+			armed.Store(true)
+			for over := false; !over; {
 				p.tick()
+				select {
+				case <-fired:
+					over = true
+				default:
+				}
 				if op == disktest.Remove && p.Failure() == nil { // there is nothing to remove before the second
 					p.store.mu.Lock()
 					p.store.due = 0
