@@ -121,11 +121,6 @@ func (cs *connections) disown(c *connection) {
 	}
 }
 
-// deferTraffic sets the traffic that waits for the next incarnation.
-func (cs *connections) deferTraffic(i uint32, traffic counts) {
-	cs.deferred[i] = traffic
-}
-
 // count adds traffic to connection i, or to its next incarnation where this one ends. Not
 // ok: even that would overflow, and nothing is added.
 func (cs *connections) count(i uint32, c *connection, delta counts) (ok bool) {
@@ -144,7 +139,7 @@ func (cs *connections) count(i uint32, c *connection, delta counts) (ok bool) {
 		if waiting.add(&delta); !waiting.within(maxDeferred) {
 			return false
 		}
-		cs.deferTraffic(i, waiting)
+		cs.deferred[i] = waiting
 		return true
 	}
 	c.counts = sum
@@ -166,7 +161,7 @@ func (cs *connections) end(i uint32) {
 	first := waiting.atMost(counts{bytes: [2]uint64{maxCount, maxCount}, packets: [2]uint64{maxCount, maxCount}})
 	if _ = cs.count(i, c, first); first != waiting {
 		c.ending = true
-		cs.deferTraffic(i, waiting.minus(first))
+		cs.deferred[i] = waiting.minus(first)
 	}
 }
 

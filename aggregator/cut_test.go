@@ -96,7 +96,7 @@ func TestTickIsAnExactCut(t *testing.T) {
 				}
 				w.Update(flows)
 				saved.draw(pace)
-				w.take(&m.topology)
+				w.must(m.topology)
 			}
 			many := make([]int64, 600)
 			for i := range many {
@@ -205,7 +205,7 @@ func TestStateIsWhole(t *testing.T) {
 				}
 				saved.draw(pace)
 				w.pass(time.Duration(1+what[i]) * 500 * time.Millisecond)
-				w.take(&topology[i])
+				w.must(topology[i])
 				w.Update(flowsOf(m.Flows))
 				switch what[i] {
 				case 0, 1, 2, 3:

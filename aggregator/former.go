@@ -20,7 +20,7 @@ func (a *Aggregator) Adopt(s *former.State) error {
 	if int(a.origins.records.size)+len(a.captures.list) > 0 {
 		return errors.New("aggregator: a former state is adopted before anything is counted")
 	}
-	a.noGridTick = !s.Continues
+	a.noGridTick = false
 	if s.ConversationKey != (conversationKey{}) {
 		a.conversationKey = s.ConversationKey
 	}

@@ -85,12 +85,12 @@ func (a *Aggregator) observe(p *progress, f *input.Flow, from *origin, feedNow t
 		from.baselines-- // see leaveObserver
 	}
 	if o == nil {
-		if o, own = a.addObserver(b.shared, g, from.id); !own {
+		if o, own = a.addObserver(g, from.id); !own {
 			a.metrics.observersRefused.Inc()
 			a.metrics.duplicateBytes.Add(float64(p.delta.totalBytes()))
 			return f, from, counts{}, false
 		}
-		a.initView(b.shared, g, o, &s)
+		a.initView(g, o, &s)
 	} else {
 		a.updateView(g, o, &s, b.flags.is(isObserved))
 	}

@@ -155,7 +155,7 @@ func (a *Aggregator) leaveConversation(i uint32) {
 	ref, g := r.shared, a.shared.at(r.shared)
 	r.shared = 0
 	if r.flags.is(isObserved) {
-		a.leaveObserver(ref, g, r.flags.originID())
+		a.leaveObserver(g, r.flags.originID())
 	}
 	if g.members--; g.members > 0 {
 		return
@@ -170,7 +170,7 @@ func (a *Aggregator) leaveConversation(i uint32) {
 
 // leaveObserver removes a baseline from an observer. With none left the observer keeps its
 // origin in use, as a baseline does, and another one becomes the primary observer.
-func (a *Aggregator) leaveObserver(ref sharedRef, g *sharedConversation, origin uint32) {
+func (a *Aggregator) leaveObserver(g *sharedConversation, origin uint32) {
 	o := g.observer(origin)
 	if o.members--; o.members > 0 {
 		return
@@ -189,7 +189,7 @@ func (a *Aggregator) leaveObserver(ref sharedRef, g *sharedConversation, origin 
 
 // addObserver adds an observer. Above the bound it replaces the one with the oldest latest
 // record among those whose flows were evicted; not ok: there is none.
-func (a *Aggregator) addObserver(ref sharedRef, g *sharedConversation, origin uint32) (o *observer, ok bool) {
+func (a *Aggregator) addObserver(g *sharedConversation, origin uint32) (o *observer, ok bool) {
 	if len(g.observers) >= maxObservers {
 		var oldest *observer
 		for i := range g.observers {

@@ -13,22 +13,6 @@ import (
 	"github.com/skydive-project/skybridge/internal/script"
 )
 
-// take takes an entry of the topology.
-func (w *world) take(e *input.Entry) {
-	switch e.Kind {
-	case input.KindNodeNames:
-		w.NodeNames(e.NodeNames, e.Refresh)
-	case input.KindAddressNames:
-		w.AddressNames(e.AddressNames, e.Refresh)
-	case input.KindInterfaces:
-		w.Interfaces(e.Interfaces, e.Refresh)
-	case input.KindCapturePackets:
-		w.CapturePackets(e.CapturePackets, e.Refresh)
-	default:
-		w.t.Errorf("entry of kind %d", e.Kind)
-	}
-}
-
 // drawTopology draws an entry of the topology beside each message, about the nodes, addresses
 // and captures in them, and a configuration with labels of names and a bound.
 func drawTopology(r *rapid.T, cfg *Config, messages []script.Message) []input.Entry {

@@ -8,7 +8,7 @@ import "time"
 // initView sets the view of a new observer. If its flow began when another observer's did,
 // both have seen the same: its view is what the flow carried, on top of startView. If it
 // began later, the view is the highest that is certain; see align.
-func (a *Aggregator) initView(ref sharedRef, g *sharedConversation, o *observer, s *observation) {
+func (a *Aggregator) initView(g *sharedConversation, o *observer, s *observation) {
 	var base counts // a lower bound of what was carried before the flow began
 	whole := s.whole
 	for j := range g.observers {

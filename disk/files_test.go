@@ -77,6 +77,31 @@ func TestContentSurvives(t *testing.T) {
 	}
 }
 
+// TestNumbered proves that files are found in the order of their numbers, and none that is named
+// otherwise; what is incomplete goes.
+func TestNumbered(t *testing.T) {
+	d := disktest.New(1)
+	if files, err := disk.ListNumbered(d, "none", ".x"); err != nil || len(files) > 0 {
+		t.Errorf("a directory that does not exist: %v, %v", files, err)
+	}
+	var want []disk.Numbered
+	for _, n := range []uint64{1, 9, 10, 1<<64 - 1} {
+		name := disk.NumberedName("dir", n, ".x")
+		d.SetBytes(name, make([]byte, 3))
+		want = append(want, disk.Numbered{Number: n, Name: name, Size: 3})
+	}
+	incomplete := disk.NumberedName("dir", 11, ".x") + disk.NewSuffix
+	for _, name := range []string{"dir/7.x", "dir/text.x", "dir/.x", disk.NumberedName("dir", 12, ".y"), disk.NumberedName("dir", 0, ".x"), incomplete} {
+		d.SetBytes(name, nil)
+	}
+	if files, err := disk.ListNumbered(d, "dir", ".x"); err != nil || !slices.Equal(files, want) {
+		t.Errorf("%v, %v", files, err)
+	}
+	if slices.Contains(d.Files(), incomplete) {
+		t.Error("what is incomplete is still there")
+	}
+}
+
 // TestReplaceLeavesNothing proves that what could not be written does not stay: it may be what
 // fills the disk.
 func TestReplaceLeavesNothing(t *testing.T) {

@@ -8,11 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math/rand/v2"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"github.com/skydive-project/skybridge/disk"
 )
@@ -34,8 +31,7 @@ type segment struct {
 }
 
 func newSegment(dir string, first uint64) *segment {
-	name := filepath.Join(dir, fmt.Sprintf("%020d", first)+segmentFormat.Suffix)
-	return &segment{first: first, name: name, salt: rand.Uint64(), size: disk.HeaderSize}
+	return &segment{first: first, name: disk.NumberedName(dir, first, segmentFormat.Suffix), salt: rand.Uint64(), size: disk.HeaderSize}
 }
 
 // Recovery is what was wrong with a journal that was opened.
@@ -71,25 +67,13 @@ func (s *segment) create(system disk.FS, content []byte) (disk.File, error) {
 // listSegments returns the segments of a directory, oldest first. Where one cannot be read, and
 // not because it is damaged, there is an error.
 func listSegments(system disk.FS, dir string) (segments []*segment, err error) {
-	entries, err := system.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	files, err := disk.ListNumbered(system, dir, segmentFormat.Suffix)
 	if err != nil {
 		return nil, err
 	}
-	for _, e := range entries {
-		if strings.HasSuffix(e.Name, segmentFormat.Suffix+disk.NewSuffix) {
-			_ = system.Remove(filepath.Join(dir, e.Name)) // of a process that was killed
-			continue
-		}
-		base, _ := strings.CutSuffix(e.Name, segmentFormat.Suffix)
-		first, _ := strconv.ParseUint(base, 10, 64)
-		s := newSegment(dir, first)
-		if first == 0 || filepath.Base(s.name) != e.Name {
-			continue
-		}
-		s.size = e.Size
+	for _, file := range files {
+		s := newSegment(dir, file.Number)
+		s.size = file.Size
 		f, _, err := s.open(system)
 		if err == nil {
 			err = f.Close()

@@ -32,22 +32,13 @@ func (s *store) checkpoint() {
 		s.mu.Unlock()
 		select {
 		case c := <-s.cuts:
-			s.save(c, s.isEnded)
+			s.save(c, s.ended)
 			return
 		case <-s.ended:
 			err = errEnded
 		}
 	}
 	s.finish(err)
-}
-
-func (s *store) isEnded() bool {
-	select {
-	case <-s.ended:
-		return true
-	default:
-		return false
-	}
 }
 
 // restart restarts the journal where it fails.
@@ -110,10 +101,10 @@ func (s *store) cutIfWanted() {
 }
 
 // save writes the snapshot of a checkpoint.
-func (s *store) save(c cut, stop func() bool) { s.finish(s.write(c, stop)) }
+func (s *store) save(c cut, stop <-chan struct{}) { s.finish(s.write(c, stop)) }
 
 // write writes a snapshot, and removes what came before it.
-func (s *store) write(c cut, stop func() bool) error {
+func (s *store) write(c cut, stop <-chan struct{}) error {
 	size, err := writeSnapshot(s.FS, s.Dir, c.head, c.blocks.Next, stop)
 	c.blocks.Abandon()
 	if err == nil {
@@ -170,10 +161,15 @@ func (s *store) finish(err error) {
 
 // close makes durable all that was counted, in a snapshot.
 func (s *store) close() error {
-	if s == nil || s.isEnded() {
+	if s == nil {
 		return nil
 	}
-	close(s.ended)
+	select {
+	case <-s.ended:
+		return nil
+	default:
+		close(s.ended)
+	}
 	s.run.Wait()
 	select {
 	case c := <-s.cuts:
@@ -183,10 +179,10 @@ func (s *store) close() error {
 	s.sync()
 	if err := s.restart(); err == nil {
 		if c, ok := s.cut(); ok {
-			s.save(c, func() bool { return false })
-		}
-		if s.failureNow() == nil && s.journal.Restart(s.r.next) == nil {
-			_ = s.journal.Release(s.r.next) // no entry is behind the snapshot
+			s.save(c, nil)
+			if s.failureNow() == nil && s.journal.Restart(c.Next) == nil { // no entry is behind it
+				_ = s.journal.Release(c.Next)
+			}
 		}
 	}
 	failure := s.failureNow()
@@ -206,7 +202,7 @@ func (s *store) close() error {
 func (s *store) first() error {
 	c, _ := s.cut() // no tick can be under way
 	c.First = true
-	if err := s.write(c, func() bool { return false }); err != nil {
+	if err := s.write(c, nil); err != nil {
 		return err
 	}
 	if s.journal.Next() != s.r.next {

@@ -4,7 +4,6 @@
 package replica
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -56,7 +55,7 @@ func (r *Replica) Open(config StoreConfig, cfg Configuration, remake Remake) (Re
 		StoreConfig: config, r: &r.sequencer,
 		wake: make(chan struct{}, 1), cuts: make(chan cut, 1), ended: make(chan struct{}),
 	}
-	numbers, err := listSnapshots(s.FS, s.Dir)
+	snapshots, err := disk.ListNumbered(s.FS, s.Dir, snapshotFormat.Suffix)
 	var opened input.Recovery
 	if err == nil {
 		segment := int64(segmentBytes)
@@ -74,7 +73,7 @@ func (r *Replica) Open(config StoreConfig, cfg Configuration, remake Remake) (Re
 	if opened.Damaged {
 		r.logger.Warn("entries of the journal cannot be read; the state is as it was before them", "bytes", opened.CutBytes)
 	}
-	continues, err := r.load(numbers, &found, cfg, remake)
+	continues, err := r.load(snapshots, &found, cfg, remake)
 	if err != nil {
 		r.store = nil
 		return Recovery{}, errors.Join(err, s.journal.Close())
@@ -111,20 +110,21 @@ func (u unusable) Error() string { return string(u) }
 
 // load restores the latest snapshot and applies the entries since, if that can be. It reports
 // whether the journal continues from there as it is. An error is one that somebody can correct.
-func (r *Replica) load(numbers []uint64, found *Recovery, cfg Configuration, remake Remake) (continues bool, err error) {
+func (r *Replica) load(snapshots []disk.Numbered, found *Recovery, cfg Configuration, remake Remake) (continues bool, err error) {
 	s := r.store
 	defer r.aggregator.Quiet()()
 	switch {
-	case len(numbers) > 0:
+	case len(snapshots) > 0:
 		found.Found = true
-		continues, err = r.restore(numbers[len(numbers)-1], found, remake)
+		number := snapshots[len(snapshots)-1].Number
+		continues, err = r.restore(number, found, remake)
 		switch reason := unusable(""); {
 		case errors.Is(err, disk.ErrDamaged), errors.As(err, &reason):
 			found.ResetReason = err.Error()
 		case err != nil:
 			return false, explain(err)
 		}
-		r.next = max(r.next, numbers[len(numbers)-1])
+		r.next = max(r.next, number)
 	case s.journal.Next() > 1: // it is of no use without
 		found.ResetReason, found.SentUntil = "there is no snapshot in "+s.Dir, max(0, s.LastTick)
 	default:
@@ -178,8 +178,8 @@ func (r *Replica) restore(number uint64, found *Recovery, remake Remake) (contin
 	}
 	continues = h.Rules == Rules
 	if s.journal.Next() > h.Next {
-		err := s.journal.Read(h.Next, func(seq uint64, e *input.Entry) error {
-			r.replay(seq, e, found, remake)
+		err := s.journal.Read(h.Next, func(_ uint64, e *input.Entry) error {
+			r.replay(e, found, remake)
 			return nil
 		})
 		switch {
@@ -197,24 +197,20 @@ func (r *Replica) restore(number uint64, found *Recovery, remake Remake) (contin
 }
 
 // replay applies an entry once more, as when it was appended.
-func (r *Replica) replay(seq uint64, e *input.Entry, found *Recovery, remake Remake) {
+func (r *Replica) replay(e *input.Entry, found *Recovery, remake Remake) {
 	s := r.store
-	err := r.aggregator.Apply(e)
-	r.next, r.last = seq+1, e.Time
-	found.Entries++
-	switch {
-	case e.Kind == input.KindConfigure && err == nil:
-		r.configuration = bytes.Clone(e.Configuration)
-	case e.Kind == input.KindTick:
-		if r.tick = e.Tick.At; s.LastTick < 0 || r.tick <= s.LastTick {
-			r.aggregator.Sample(nil)
-		} else {
-			remake(r.tick, r.configuration, r.aggregator.Sample)
-			s.LastTick = r.tick
-			found.Ticks++
-		}
-		r.aggregator.Publish()
+	_ = r.apply(e) // what means nothing did not then
+	if found.Entries++; e.Kind != input.KindTick {
+		return
 	}
+	if s.LastTick < 0 || r.tick <= s.LastTick {
+		r.aggregator.Sample(nil)
+	} else {
+		remake(r.tick, r.configuration, r.aggregator.Sample)
+		s.LastTick = r.tick
+		found.Ticks++
+	}
+	r.aggregator.Publish()
 }
 
 func stamp(ms int64) string {

@@ -70,16 +70,14 @@ func (r *Replica) start(sent int64) {
 	s := input.Start{At: max(r.clock.Wall().UnixMilli(), sent), Sent: sent}
 	_, _ = rand.Read(s.Key[:]) // never fails
 	r.entry = input.Entry{Kind: input.KindStart, Start: s}
-	_ = r.apply()
+	_ = r.enter() // it always means something
 }
 
-// apply gives the entry its time and place, and applies it. The caller holds mu.
-func (r *Replica) apply() error {
+// enter gives the entry its time and place, and applies it. The caller holds mu.
+func (r *Replica) enter() error {
 	r.entry.Time = max(r.last, r.base+r.clock.Passing().Sub(r.began).Milliseconds())
-	r.last = r.entry.Time
 	r.store.append(&r.entry)
-	r.next++
-	return r.aggregator.Apply(&r.entry)
+	return r.apply(&r.entry)
 }
 
 // put applies an entry that means something.
@@ -87,7 +85,7 @@ func (r *Replica) put(e input.Entry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.entry = e
-	_ = r.apply() // only a configuration may mean nothing
+	_ = r.enter() // only a configuration may mean nothing
 }
 
 // Update counts the flows of a message, in their order.
@@ -190,10 +188,7 @@ func (r *Replica) Configure(cfg Configuration) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.entry = input.Entry{Kind: input.KindConfigure, Configuration: text}
-	if err = r.apply(); err == nil {
-		r.configuration = text
-	}
-	return err
+	return r.enter()
 }
 
 // Tick samples every series for the given time in milliseconds. When it returns, the tick is
@@ -201,9 +196,6 @@ func (r *Replica) Configure(cfg Configuration) error {
 // calls [Replica.Publish] when the log of ticks has it. Ticks must not overlap.
 func (r *Replica) Tick(at int64, interval time.Duration, emit aggregator.Emitter) {
 	r.put(input.Entry{Kind: input.KindTick, Tick: input.Tick{At: at, Interval: interval.Milliseconds(), Wall: r.clock.Wall().UnixMilli()}})
-	r.mu.Lock()
-	r.tick = at
-	r.mu.Unlock()
 	r.aggregator.Sample(emit)
 	r.store.sync()
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/skydive-project/skybridge/aggregator"
 	"github.com/skydive-project/skybridge/aggregator/label"
+	"github.com/skydive-project/skybridge/disk"
 	"github.com/skydive-project/skybridge/input"
 	"github.com/skydive-project/skybridge/internal/disktest"
 )
@@ -209,4 +210,14 @@ func (p *process) kill(power bool) {
 	} else {
 		p.disk.Kill()
 	}
+}
+
+// snapshot is the one that is on disk.
+func (p *process) snapshot() disk.Numbered {
+	p.t.Helper()
+	all, err := disk.ListNumbered(p.disk, dir, snapshotFormat.Suffix)
+	if err != nil || len(all) != 1 {
+		p.t.Fatalf("%v, %v", all, err)
+	}
+	return all[0]
 }

@@ -4,6 +4,7 @@
 package replica
 
 import (
+	"bytes"
 	"log/slog"
 	"sync"
 	"time"
@@ -30,4 +31,18 @@ type sequencer struct {
 	tick          int64      // ms, the time of the latest tick
 	configuration []byte     // the latest
 	entry         input.Entry
+}
+
+// apply applies the next entry. The caller holds mu.
+func (q *sequencer) apply(e *input.Entry) error {
+	err := q.aggregator.Apply(e)
+	q.next++
+	q.last = e.Time
+	switch {
+	case e.Kind == input.KindTick:
+		q.tick = e.Tick.At
+	case e.Kind == input.KindConfigure && err == nil:
+		q.configuration = bytes.Clone(e.Configuration)
+	}
+	return err
 }

@@ -11,8 +11,6 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"github.com/skydive-project/skybridge/disk"
 )
@@ -45,31 +43,7 @@ type head struct {
 }
 
 func snapshotName(dir string, next uint64) string {
-	return filepath.Join(dir, fmt.Sprintf("%020d", next)+snapshotFormat.Suffix)
-}
-
-// listSnapshots returns the numbers of the snapshots in a directory, in order, and removes
-// incomplete ones.
-func listSnapshots(system disk.FS, dir string) (numbers []uint64, err error) {
-	entries, err := system.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range entries {
-		if strings.HasSuffix(e.Name, snapshotFormat.Suffix+disk.NewSuffix) {
-			_ = system.Remove(filepath.Join(dir, e.Name)) // the next attempt says it
-			continue
-		}
-		base, ok := strings.CutSuffix(e.Name, snapshotFormat.Suffix)
-		n, err := strconv.ParseUint(base, 10, 64)
-		if ok && err == nil && filepath.Base(snapshotName(dir, n)) == e.Name {
-			numbers = append(numbers, n) // names sort as numbers do
-		}
-	}
-	return numbers, nil
+	return disk.NumberedName(dir, next, snapshotFormat.Suffix)
 }
 
 // removeFiles removes the files in a directory, which need not exist.
@@ -88,8 +62,8 @@ func removeFiles(system disk.FS, dir string) error {
 }
 
 // writeSnapshot writes a snapshot, whose blocks next returns until it returns false. It is
-// durable when there is no error. A call of stop that returns true ends it with errEnded.
-func writeSnapshot(system disk.FS, dir string, h head, next func() ([]byte, bool), stop func() bool) (size int64, err error) {
+// durable when there is no error. When stop is closed it ends with errEnded; nil never is.
+func writeSnapshot(system disk.FS, dir string, h head, next func() ([]byte, bool), stop <-chan struct{}) (size int64, err error) {
 	name := snapshotName(dir, h.Next)
 	w := snapshotWriter{salt: rand.Uint64(), offset: disk.HeaderSize}
 	part := name + disk.NewSuffix
@@ -118,7 +92,7 @@ type snapshotWriter struct {
 	buf    []byte
 }
 
-func (w *snapshotWriter) all(h head, next func() ([]byte, bool), stop func() bool) error {
+func (w *snapshotWriter) all(h head, next func() ([]byte, bool), stop <-chan struct{}) error {
 	if _, err := w.file.WriteAt(disk.AppendHeader(nil, snapshotFormat.Magic, snapshotFormat.Version, w.salt), 0); err != nil {
 		return err
 	}
@@ -130,8 +104,10 @@ func (w *snapshotWriter) all(h head, next func() ([]byte, bool), stop func() boo
 		return err
 	}
 	for block, ok := next(); ok; block, ok = next() {
-		if stop() {
+		select {
+		case <-stop:
 			return errEnded
+		default:
 		}
 		if err := w.frame(block); err != nil {
 			return err
@@ -177,7 +153,7 @@ func openSnapshot(system disk.FS, dir string, number uint64) (r *snapshotReader,
 	}
 	r = &snapshotReader{name: name, file: f, offset: disk.HeaderSize}
 	if err = r.begin(&h); err == nil && h.Next != number {
-		err = disk.ErrDamaged
+		err = fmt.Errorf("%s: %w", name, disk.ErrDamaged)
 	}
 	if err != nil {
 		return nil, head{}, errors.Join(err, f.Close())

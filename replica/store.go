@@ -84,16 +84,12 @@ func (s *store) append(e *input.Entry) {
 	}
 }
 
-// fail records that a restart could not continue from the files. The sequencer's mu is held.
+// fail records that a restart could not continue from the files, and why at the first time. The
+// sequencer's mu is held.
 func (s *store) fail(err error) {
 	s.journaling = false
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.setFailure(err)
-}
-
-// setFailure records a failure, and why the first one was. The caller holds mu.
-func (s *store) setFailure(err error) {
 	s.outdated, s.number = true, 0
 	if s.failure != nil {
 		return
@@ -195,16 +191,16 @@ func (s *store) removeFormer() error {
 
 // remove removes the snapshots before a number.
 func (s *store) remove(before uint64) error {
-	numbers, err := listSnapshots(s.FS, s.Dir)
-	if err != nil || len(numbers) == 0 {
+	snapshots, err := disk.ListNumbered(s.FS, s.Dir, snapshotFormat.Suffix)
+	if err != nil || len(snapshots) == 0 {
 		return err
 	}
 	var errs []error
-	for _, n := range numbers {
-		if n >= before {
+	for _, f := range snapshots {
+		if f.Number >= before {
 			continue
 		}
-		if err := s.FS.Remove(snapshotName(s.Dir, n)); !errors.Is(err, fs.ErrNotExist) {
+		if err := s.FS.Remove(f.Name); !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}
 	}
